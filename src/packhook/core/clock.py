@@ -1,0 +1,40 @@
+"""Time as an argument: what the clock of a node promises. Instants are integers, milliseconds since the Unix epoch."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class Clock(Protocol):
+    """Tells the time. Whoever needs it takes one as an argument, so that a test can own it."""
+
+    def now(self) -> int:
+        """The present instant, in milliseconds since the Unix epoch (UTC)."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> int:
+        """The present instant, in milliseconds since the Unix epoch (UTC)."""
+        return time.time_ns() // 1_000_000
+
+
+def to_rfc3339(instant: int) -> str:
+    """An instant as RFC 3339 in UTC with milliseconds and ``Z``: ``2024-08-02T09:30:00.125Z``."""
+    text = datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{instant % SECOND:03d}Z"
+
+
+def from_rfc3339(text: str) -> int:
+    """The instant that an RFC 3339 text names, in milliseconds; ValueError where it names none or has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("the time has no UTC offset")
+    return int(moment.timestamp()) * SECOND + moment.microsecond // 1_000

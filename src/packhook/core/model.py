@@ -1,0 +1,224 @@
+"""The nouns: one frozen value each, in the words that code, tables, API, docs and logs share.
+
+Instants are milliseconds since the Unix epoch; durations are milliseconds unless a name says otherwise.
+"""
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+EVENT_CODES: Final = ("order.canceled", "order.created", "order.shipped")
+SCOPES: Final = ("webhooks:read", "webhooks:write", "events:publish", "events:read")
+MAX_DATA_BYTES: Final = 256 * 1024
+MAX_BATCH_EVENTS: Final = 1_000
+
+
+class Organization(Struct, frozen=True, kw_only=True):
+    """A tenant: whose webhooks and events these are."""
+
+    id: str
+    name: str
+    created_at: int
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """What is known of a key; the key itself is shown once and never stored. ``prefix`` is its readable beginning."""
+
+    id: str
+    organization_id: str
+    name: str
+    scopes: tuple[str, ...]
+    prefix: str
+    created_at: int
+    expires_at: int | None = None
+    last_used_at: int | None = None
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """One organization's subscription: which event, to which endpoint, signed with which secret.
+
+    ``version`` grows with every change. The settings at the end are ours and optional; empty means unset.
+    """
+
+    id: str
+    organization_id: str
+    event_code: str
+    endpoint: str
+    secret: str
+    enabled: bool
+    created_at: int
+    updated_at: int
+    version: int
+    description: str = ""
+    headers: dict[str, str] = {}
+    rate_limit: float = 0.0  # deliveries a second; 0 is no limit
+    timeout: int = 0  # for one attempt; 0 is the instance's
+    retry_schedule: tuple[int, ...] = ()  # waits between attempts; () is the instance's
+    disabled_reason: str = ""  # why packhook itself disabled it
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """What was published. ``data`` is a JSON object, byte for byte as it came."""
+
+    id: str
+    organization_id: str
+    event_code: str
+    data: bytes
+    created_at: int
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands. ``pending`` and ``sending`` are live, the others are finished."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    CANCELED = "canceled"
+
+
+FINISHED: Final = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED, DeliveryStatus.CANCELED})
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One event for one webhook. ``attempts_before`` is the attempt count when its schedule last began anew."""
+
+    id: str
+    event_id: str
+    webhook_id: str
+    organization_id: str
+    event_code: str
+    status: DeliveryStatus
+    attempt_count: int
+    attempts_before: int
+    next_attempt_at: int | None
+    created_at: int
+    updated_at: int
+
+
+class Urgency(IntEnum):
+    """Which deliveries of a lane go first: the smaller value."""
+
+    FIRST = 0
+    RETRY = 1
+    REPLAY = 2
+
+
+class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
+    """A delivery this node may send until ``lease_until``: all that an attempt needs, save the webhook itself."""
+
+    id: str
+    event_id: str
+    webhook_id: str
+    webhook_version: int
+    organization_id: str
+    event_code: str
+    event_created_at: int
+    data: bytes
+    attempt_count: int
+    attempts_before: int
+    urgency: Urgency
+    lease: int
+    lease_until: int
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A webhook as the sender sees it, and since when its endpoint has answered 410 or failed (None: it does not)."""
+
+    webhook: Webhook
+    gone_since: int | None = None
+    failing_since: int | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True, gc=False):
+    """One POST to make: a checked URL, headers in order, the exact body bytes, and the total time allowed."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout: int
+
+
+class Trouble(StrEnum):
+    """Why there was no usable answer. The value is the stable ``error.code`` of an attempt."""
+
+    BLOCKED = "endpoint_not_allowed"
+    DNS = "dns_failed"
+    CONNECT = "connect_failed"
+    TLS = "tls_failed"
+    TIMEOUT = "timeout"
+    RESET = "connection_lost"
+    PROTOCOL = "invalid_response"
+    INTERNAL = "internal_error"  # our own fault, not the receiver's
+    STATUS = "unsuccessful_status"  # there was an answer, and it is not 2xx
+    REDIRECT = "redirect_not_followed"
+    GONE = "gone"
+    THROTTLED = "throttled"
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What the wire said to one request: an answer, or the trouble there was in place of one.
+
+    ``body`` is what was read of the answer, raw and capped (``truncated`` says that there was more).
+    ``detail`` is for the receiver's owner: plain words, no secrets, no inner addresses.
+    """
+
+    status_code: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    truncated: bool = False
+    trouble: Trouble | None = None
+    detail: str = ""
+    duration: int = 0
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """What a webhook's owner and the operator decided about attempts."""
+
+    retry_schedule: tuple[int, ...]
+    jitter: float = 0.2
+    disable_after_gone: int = 60_000
+    hold_at_most: int = 86_400_000
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What an outcome means.
+
+    ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
+    webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
+    ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
+    """
+
+    status: DeliveryStatus
+    next_attempt_at: int | None = None
+    hold_until: int | None = None
+    overloaded: bool = False
+    endpoint_down: bool = False
+    gone_since: int | None = None
+    disable_reason: str = ""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One HTTP request that was made for a delivery, as the log shows it. ``request_headers`` hold no secret."""
+
+    number: int
+    started_at: int
+    duration: int
+    url: str
+    request_headers: dict[str, str]
+    status_code: int | None = None
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_body: bytes = b""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """An attempt and its verdict, to be recorded; it settles nothing where the lease is no longer the row's."""
+
+    delivery: LeasedDelivery
+    attempt: Attempt
+    verdict: Verdict

@@ -1,0 +1,163 @@
+"""Every setting of a node: one frozen value, read once. defaults < file < environment < flags.
+
+The file is TOML (``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config``
+names), its keys are the field names below. The environment has ``PACKHOOK_`` in front of the upper-case name.
+Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
+"""
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.errors import InvalidSettings
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: object) -> int:
+    """Milliseconds for a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"expected a duration such as 250ms, 5s, 30m, 2h or 3d, got {str(text)!r}")
+    return round(float(match[1]) * _UNITS[match[2]])
+
+
+def _parse_schedule(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(f"expected waits such as 5s,5m,2h, got {value!r}")  # noqa: TRY004 pydantic reports ValueError
+    return tuple(parse_duration(part) for part in parts if not (isinstance(part, str) and not part.strip()))
+
+
+def _parse_networks(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(f"expected networks such as 127.0.0.0/8,::1/128, got {value!r}")  # noqa: TRY004 as above
+    return tuple(
+        part if isinstance(part, (ipaddress.IPv4Network, ipaddress.IPv6Network)) else ipaddress.ip_network(part.strip())
+        for part in parts
+        if not (isinstance(part, str) and not part.strip())
+    )
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration)]
+Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
+
+DEFAULT_SCHEDULE: Final = (
+    5 * SECOND,
+    5 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
+)
+
+
+class Settings(BaseSettings):
+    """What the operator decided. Each field's description is its line in ``docs/reference/settings.md``."""
+
+    model_config = SettingsConfigDict(env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False)
+
+    database: str = Field("sqlite:///packhook.db", description="Where everything is kept: `sqlite:///PATH`.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
+    public_url: str = Field("", description="How clients reach this server, for the links in pages; empty: as asked.")
+    operator_key: str = Field(
+        "",
+        repr=False,
+        description="The operator key. Empty: one is made at first start, printed once, and only its hash is stored.",
+    )
+    allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
+    egress_allow: Networks = Field(
+        (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
+    )
+    ca_bundle: Path | None = Field(
+        None, description="A PEM file of certificate authorities to trust besides the system's."
+    )
+    retry_schedule: Schedule = Field(
+        DEFAULT_SCHEDULE, description="The waits between attempts, comma-separated; each varies by 20 % at random."
+    )
+    attempt_timeout: Duration = Field(
+        15 * SECOND, ge=SECOND, le=30 * SECOND, description="Total time for one attempt, from DNS to the last byte."
+    )
+    max_in_flight: int = Field(1024, ge=1, le=100_000, description="Attempts under way at once, all webhooks together.")
+    webhook_in_flight: int = Field(
+        64, ge=1, le=10_000, description="Attempts under way at once to one webhook, at most."
+    )
+    queue_limit: int = Field(
+        10_000, ge=1, description="Deliveries kept in memory to be sent; the others wait in the database."
+    )
+    publish_limit: int = Field(
+        5_000, ge=1, description="Publishes that may wait for their commit; more are answered 503 with Retry-After."
+    )
+    max_request_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
+    )
+    lease: Duration = Field(
+        60 * SECOND, ge=5 * SECOND, description="How long a node may keep a delivery before another may take it."
+    )
+    retention: Duration = Field(
+        30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."
+    )
+    disable_after: Duration = Field(
+        5 * DAY, ge=MINUTE, description="A webhook without one success for so long, and ten failures, is disabled."
+    )
+    shutdown_grace: Duration = Field(
+        20 * SECOND, ge=0, description="How long a stop waits for the attempts under way before it cuts them off."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least urgent log line to write."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console`, or `auto`: console where a person watches, json otherwise."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then file: the first that has a value wins."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get("PACKHOOK_CONFIG", "packhook.toml"))
+
+
+def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
+    """The settings of this process; a flag that is None was not given.
+
+    Raises InvalidSettings with every wrong setting at once: its name, what was expected and what was got.
+    """
+    named = os.environ.get("PACKHOOK_CONFIG")
+    if named and not Path(named).is_file():
+        raise InvalidSettings(f"PACKHOOK_CONFIG names {named}, and there is no such file")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+        raise InvalidSettings("\n".join(lines)) from None

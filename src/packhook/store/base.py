@@ -1,0 +1,322 @@
+"""Every question asked of a database, with its promise. Both stores keep it, one behaviour suite holds them to it.
+
+Promises that hold for every method:
+
+* A write that returned is durable: it survives ``kill -9`` and a power cut. A write that raised changed nothing.
+* Writes that wait together may share one transaction; each is still all or nothing.
+* A database that is away, full or busy raises :class:`~packhook.core.errors.Unavailable`, never anything else.
+* Every look-up by a tenant takes the organization, and answers NotFound for another organization's id.
+
+The invariant that makes claiming cheap: for every live delivery there is a row in ``lanes`` for its webhook, and that
+row's ``due_at`` is not later than the delivery's ``claimable_at`` (or than the last claim, if that is later).
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    LeasedDelivery,
+    Organization,
+    Settlement,
+    Target,
+    Webhook,
+)
+
+T = TypeVar("T")
+
+
+class PageRequest(Struct, frozen=True, kw_only=True):
+    """Which page of a list: ``limit`` items after the item ``anchor`` (None: from the start), or before it."""
+
+    limit: int
+    anchor: str | None = None
+    backwards: bool = False
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """Some items in the list's order, and whether there are others on either side."""
+
+    items: tuple[T, ...]
+    has_prev: bool
+    has_next: bool
+
+
+class WebhookFilter(Struct, frozen=True, kw_only=True):
+    """Which webhooks to list; None is any."""
+
+    event_code: str | None = None
+    enabled: bool | None = None
+
+
+class DeliveryFilter(Struct, frozen=True, kw_only=True):
+    """Which deliveries to list; None is any. ``since`` is inclusive, ``until`` is not; both are of ``created_at``."""
+
+    webhook_id: str | None = None
+    event_id: str | None = None
+    event_code: str | None = None
+    status: DeliveryStatus | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class Idempotency(Struct, frozen=True, kw_only=True):
+    """An ``Idempotency-Key``, the SHA-256 of the request it came with, and the instant before which keys are stale."""
+
+    key: str
+    fingerprint: bytes
+    stale_before: int
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """One publish call: one event, or a batch, all or nothing."""
+
+    organization_id: str
+    events: tuple[Event, ...]
+    idempotency: Idempotency | None = None
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What a publisher gets for one event, once it is durable: ``deliveries`` counts the webhooks it goes to."""
+
+    id: str
+    event_code: str
+    created_at: int
+    deliveries: int
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
+
+    ``closed`` are webhooks whose deliveries should rather wait in the database.
+    """
+
+    lease: int
+    lease_until: int
+    room: int
+    room_bytes: int
+    closed: Collection[str]
+
+
+class Handover(Protocol):
+    """The engine as the store sees it: the short way from a commit to the lanes, without a query."""
+
+    def offer(self) -> Offer:
+        """What may be leased to this node in the transaction that begins now."""
+        ...
+
+    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+        """Take these in hand: their lease is committed. Called on the event loop, must not raise."""
+        ...
+
+    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+        """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
+        ...
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """What a node asks for: up to ``offer.room`` due deliveries, at most ``per_lane`` of one webhook."""
+
+    now: int
+    offer: Offer
+    per_lane: int
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """What it gets. ``backlog``: webhooks that have more due now. ``next_due_at``: when to come again, None: no need.
+
+    ``next_due_at`` looks past the lanes that the offer closed.
+    """
+
+    deliveries: tuple[LeasedDelivery, ...]
+    backlog: frozenset[str]
+    next_due_at: int | None
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """That a key was used at an instant."""
+
+    api_key_id: str
+    at: int
+
+
+class Swept(Struct, frozen=True, kw_only=True):
+    """What one batch of upkeep removed or ended."""
+
+    events: int = 0
+    idempotency_keys: int = 0
+    canceled: int = 0
+
+    @property
+    def total(self) -> int:
+        """How much there was to do; 0 means upkeep is done for now."""
+        return self.events + self.idempotency_keys + self.canceled
+
+
+class Store(Protocol):
+    """One database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
+
+    # --- its life
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date under a lock, and free what a dead process had leased.
+
+        Raises SchemaTooNew, DatabaseInUse or Unavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then disconnect. Safe to call twice."""
+        ...
+
+    async def ping(self) -> None:
+        """Prove that the database answers and holds the schema of this code."""
+        ...
+
+    def hand_over_to(self, handover: Handover) -> None:
+        """From now on, offer what is published to this engine; without one, deliveries wait to be claimed."""
+        ...
+
+    # --- organizations and keys
+
+    async def create_organization(self, organization: Organization) -> None:
+        """Conflict where the id is, or was, in use."""
+        ...
+
+    async def get_organization(self, organization_id: str) -> Organization:
+        """NotFound where there is none, or it was deleted."""
+        ...
+
+    async def list_organizations(self, page: PageRequest) -> Page[Organization]:
+        """In order of their ids."""
+        ...
+
+    async def delete_organization(self, organization_id: str, now: int) -> None:
+        """Its keys stop working and its webhooks are deleted at once; events and deliveries go with retention."""
+        ...
+
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
+        """``key_hash`` is the SHA-256 of the key. NotFound where the organization is not there."""
+        ...
+
+    async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
+        """Oldest first, without the revoked."""
+        ...
+
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
+        """NotFound where there is no such key, or it was revoked before."""
+        ...
+
+    async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
+        """The key with this hash, and the hash as stored; None if there is none, or it was revoked."""
+        ...
+
+    async def note_usage(self, usages: Sequence[Usage]) -> None:
+        """Write down when keys were last used."""
+        ...
+
+    async def claim_operator_key(self, key_hash: bytes) -> bytes:
+        """Store this hash as the operator key's if there is none yet; the hash that is stored now."""
+        ...
+
+    # --- webhooks
+
+    async def create_webhook(self, webhook: Webhook) -> None:
+        """NotFound where the organization is not there."""
+        ...
+
+    async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
+        """NotFound where there is none, or it was deleted."""
+        ...
+
+    async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
+        """Oldest first. NotFound where the organization is not there."""
+        ...
+
+    async def replace_webhook(self, webhook: Webhook) -> None:
+        """Write this as the next version of the stored one.
+
+        Conflict where ``webhook.version`` is not the stored version plus one: somebody else was faster.
+        Enabling it ends what is known of its failures, and makes what waited due now.
+        """
+        ...
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
+        """No event goes there any more; its live deliveries are canceled, by upkeep if they are many."""
+        ...
+
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+        """The current version of these webhooks; deleted ones are missing. For the engine: takes no organization."""
+        ...
+
+    # --- the way of an event
+
+    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+        """Store the events and, in the same transaction, one delivery for every enabled webhook that wants them.
+
+        What the handover has room for is leased to it and handed over after the commit. With an idempotency key that
+        is known: the receipts of the first time and nothing new, or Conflict where the fingerprint is another.
+        NotFound where the organization is not there.
+        """
+        ...
+
+    async def claim(self, claim: Claim) -> Claimed:
+        """Lease due deliveries: fair over organizations, then webhooks; in a lane by urgency, then by age.
+
+        A delivery whose lease has run out is due. Deliveries of disabled, deleted or held webhooks are not. The cost
+        does not depend on how many deliveries wait for other webhooks.
+        """
+        ...
+
+    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Write attempts, new states and what they mean for the webhook; False where the lease was no longer the row's.
+
+        Keeps any text and any bytes a receiver may send.
+        """
+        ...
+
+    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+        """Give back deliveries that were not sent: pending again, due now, no attempt counted. Stale: nothing."""
+        ...
+
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
+        """Make a finished delivery pending again, due now, its schedule begun anew, its attempts kept.
+
+        Conflict where it is not finished, or its webhook was deleted.
+        """
+        ...
+
+    # --- reading back
+
+    async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
+        """The event with its deliveries, oldest first."""
+        ...
+
+    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
+        """Newest first."""
+        ...
+
+    async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
+        """The delivery with its attempts, oldest first."""
+        ...
+
+    async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+        """Newest first."""
+        ...
+
+    # --- upkeep
+
+    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+        """One batch of upkeep: at most ``limit`` of each: events past retention whose deliveries are all finished,
+        with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks."""  # fmt: skip
+        ...
+
+    async def disable_failing(self, *, failing_before: int, now: int, reason: str) -> tuple[str, ...]:
+        """Disable the webhooks that have failed since before that instant, ten times at least; their ids."""
+        ...
