@@ -8,6 +8,7 @@ Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 import ipaddress
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -131,33 +132,39 @@ class Settings(BaseSettings):
         "auto", description="`json`, `console`, or `auto`: console where a person watches, json otherwise."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then file: the first that has a value wins."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+
+def _reading(file: Path) -> type[Settings]:
+    """Settings that also read this TOML file."""
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Flags, then environment, then file: the first that has a value wins."""
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    return FromFile
 
 
-def _config_file() -> Path:
-    return Path(os.environ.get("PACKHOOK_CONFIG", "packhook.toml"))
-
-
-def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
-    """The settings of this process; a flag that is None was not given.
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
+    """The settings of this process; a flag that is None was not given; ``config`` is the TOML file to read.
 
     Raises InvalidSettings with every wrong setting at once: its name, what was expected and what was got.
     """
-    named = os.environ.get("PACKHOOK_CONFIG")
+    named = config or os.environ.get("PACKHOOK_CONFIG")
     if named and not Path(named).is_file():
-        raise InvalidSettings(f"PACKHOOK_CONFIG names {named}, and there is no such file")
+        raise InvalidSettings(f"there is no settings file {named}")
+    kind = _reading(Path(named or "packhook.toml"))
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return kind(**{name: value for name, value in flags.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
         raise InvalidSettings("\n".join(lines)) from None

@@ -119,6 +119,10 @@ class Handover(Protocol):
         """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
         ...
 
+    def changed(self, webhook_id: str) -> None:
+        """A hint: this webhook was changed or deleted, so what is cached of it is old."""
+        ...
+
 
 class Claim(Struct, frozen=True, kw_only=True):
     """What a node asks for: up to ``offer.room`` due deliveries, at most ``per_lane`` of one webhook."""

@@ -1,0 +1,101 @@
+"""Reading a request: its body up to a limit, its JSON into a shape, every wrong field named at once."""
+
+import codecs
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+
+S = TypeVar("S", bound=BaseModel)
+
+SMALL_BODY: Final = 64 * 1024
+_CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
+_MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, at most ``limit`` bytes of it; refuses by Content-Length before reading, and while reading."""
+    _require_json(request.headers.get("content-type"))
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise BodyTooLarge(f"the body may have {limit} bytes, this has {declared}")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _require_json(content_type: str | None) -> None:
+    media_type, _, parameters = (content_type or "").partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise UnsupportedMediaType(f"expected content-type application/json, got {content_type or 'none'}")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name.lower() == "charset" and not _is_utf8(value.strip('"')):
+            raise UnsupportedMediaType("JSON is UTF-8 (RFC 8259, 8.1)")
+
+
+def _is_utf8(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset).name in ("utf-8", "ascii")
+    except (LookupError, ValueError):
+        return False
+
+
+async def read_shape(request: Request, shape: type[S]) -> S:
+    """The body as a shape. MalformedBody, or InvalidInput with every wrong field."""
+    body = await read_body(request, SMALL_BODY)
+    return parse_shape(body, shape, context={"settings": request.app.state.settings})
+
+
+def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:
+    """JSON bytes as a shape. MalformedBody, or InvalidInput with every wrong field."""
+    try:
+        return shape.model_validate_json(body, context=context)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _explain(error: ValidationError) -> MalformedBody | InvalidInput:
+    found = error.errors(include_url=False, include_input=False)
+    if found and found[0]["type"] == "json_invalid":
+        return MalformedBody(found[0]["msg"])
+    return InvalidInput(
+        [
+            FieldError(
+                pointer(item["loc"]),
+                _CODES.get(item["type"], "invalid"),
+                _MESSAGES.get(item["type"], item["msg"].removeprefix("Value error, ")),
+            )
+            for item in found
+        ]
+    )
+
+
+def pointer(path: tuple[int | str, ...]) -> str:
+    """A JSON Pointer (RFC 6901); pydantic's own marks are left out."""
+    parts = [str(part) for part in path if part != "[key]"]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def query_only(request: Request, *known: str) -> None:
+    """InvalidInput naming every query parameter that there is not, and every one that is given twice."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    wrong = [
+        FieldError(name, "unknown_parameter", "there is no such parameter")
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    wrong += [
+        FieldError(name, "repeated_parameter", "expected this parameter once")
+        for name in known
+        if names.count(name) > 1
+    ]
+    if wrong:
+        raise InvalidInput(wrong)

@@ -1,0 +1,65 @@
+"""Who may use a route, decided before its body is read: a route class for each scope."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.responses import Response
+
+from packhook.core.errors import Unauthorized
+from packhook.service.access import Access, Principal
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+documented_bearer = Depends(
+    HTTPBearer(auto_error=False, scheme_name="apiKey", description="The operator key or an organization's API key.")
+)
+
+
+def bearer(header: str | None) -> str:
+    """The key in an ``Authorization`` header (RFC 6750, 2.1); Unauthorized where there is none."""
+    scheme, _, key = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthorized("expected the header Authorization: Bearer KEY")
+    return key.strip()
+
+
+async def identify(access: Access, request: Request) -> Principal:
+    """Who sends this request."""
+    key = bearer(request.headers.get("authorization"))
+    return access.known(key) or await access.who(key)
+
+
+def guard(scope: str | None, handle: Handler) -> Handler:
+    """A handler for principals with ``scope`` (None: for the operator alone), of the organization in the path."""
+
+    async def guarded_handler(request: Request) -> Response:
+        principal = await identify(request.app.state.service.access, request)
+        principal.require(scope, request.path_params.get("organizationId"))
+        request.state.principal = principal
+        return await handle(request)
+
+    return guarded_handler
+
+
+class GuardedRoute(APIRoute):
+    """FastAPI's route behind the guard."""
+
+    scope: str | None = None
+
+    def get_route_handler(self) -> Handler:
+        """The route's own handler, guarded."""
+        return guard(self.scope, super().get_route_handler())
+
+
+def guarded(scope: str | None) -> type[GuardedRoute]:
+    """The route class of a scope."""
+    return type(f"Guarded_{scope}", (GuardedRoute,), {"scope": scope})
+
+
+def principal_of(request: Request) -> Principal:
+    """Who sends this request, once the guard let it through."""
+    principal: Principal = request.state.principal
+    return principal

@@ -1,0 +1,239 @@
+"""What each route does: read the request, make one call to the service, show what came back."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from packhook.api import shapes, views
+from packhook.api.answers import answer, asked_page, no_content, page
+from packhook.api.bodies import query_only, read_shape
+from packhook.api.guard import principal_of
+from packhook.core.clock import from_rfc3339
+from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.model import DeliveryStatus
+from packhook.service import rules
+from packhook.service.service import Service
+from packhook.service.webhooks import WebhookFields
+from packhook.store.base import DeliveryFilter, WebhookFilter
+
+T = TypeVar("T")
+
+PAGING: Final = ("per_page", "cursor")
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _organization(request: Request) -> str:
+    return str(request.path_params["organizationId"])
+
+
+# --- organizations and keys
+
+
+async def create_organization(request: Request) -> Response:
+    """Create an organization."""
+    body = await read_shape(request, shapes.OrganizationCreate)
+    made = await _service(request).organizations.create(body.id or None, body.name)
+    return answer(views.organization(made), 201)
+
+
+async def list_organizations(request: Request) -> Response:
+    """List organizations."""
+    query_only(request, *PAGING)
+    found = await _service(request).organizations.list(asked_page(request))
+    return page(request, found, views.organization)
+
+
+async def get_organization(request: Request) -> Response:
+    """Get an organization."""
+    return answer(views.organization(await _service(request).organizations.get(_organization(request))))
+
+
+async def delete_organization(request: Request) -> Response:
+    """Delete an organization: its keys and webhooks stop at once."""
+    await _service(request).organizations.delete(_organization(request))
+    return no_content()
+
+
+async def create_api_key(request: Request) -> Response:
+    """Create an API key. Its text is in this answer and nowhere else."""
+    body = await read_shape(request, shapes.ApiKeyCreate)
+    expires_at = from_rfc3339(body.expires_at) if body.expires_at else None
+    key, text = await _service(request).organizations.create_key(
+        _organization(request), body.name, tuple(body.scopes), expires_at
+    )
+    return answer({**views.api_key(key), "key": text}, 201)
+
+
+async def list_api_keys(request: Request) -> Response:
+    """List API keys, without the revoked."""
+    query_only(request, *PAGING)
+    found = await _service(request).organizations.list_keys(_organization(request), asked_page(request))
+    return page(request, found, views.api_key)
+
+
+async def revoke_api_key(request: Request) -> Response:
+    """Revoke an API key."""
+    await _service(request).organizations.revoke_key(_organization(request), request.path_params["keyId"])
+    return no_content()
+
+
+# --- webhooks
+
+
+async def create_webhook(request: Request) -> Response:
+    """Create webhook."""
+    body = await read_shape(request, shapes.WebhookCreate)
+    webhook = await _service(request).webhooks.create(_organization(request), _fields(body))
+    return answer(views.webhook(webhook, principal_of(request)), 201)
+
+
+async def list_webhooks(request: Request) -> Response:
+    """List webhooks."""
+    query_only(request, *PAGING, "event_code", "enabled")
+    where = WebhookFilter(
+        event_code=_parameter(request, "event_code", rules.event_code), enabled=_parameter(request, "enabled", _boolean)
+    )
+    found = await _service(request).webhooks.list(_organization(request), asked_page(request), where)
+    return page(request, found, lambda webhook: views.webhook(webhook, principal_of(request)))
+
+
+async def get_webhook(request: Request) -> Response:
+    """Get webhook."""
+    webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
+    return answer(views.webhook(webhook, principal_of(request)))
+
+
+async def update_webhook(request: Request) -> Response:
+    """Update webhook: an absent field stays as it is."""
+    body = await read_shape(request, shapes.WebhookUpdate)
+    webhook = await _service(request).webhooks.update(
+        _organization(request), request.path_params["webhookId"], _fields(body)
+    )
+    return answer(views.webhook(webhook, principal_of(request)))
+
+
+async def delete_webhook(request: Request) -> Response:
+    """Delete webhook; what it was sent stays readable."""
+    await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"])
+    return no_content()
+
+
+async def test_webhook(request: Request) -> Response:
+    """Send a signed example event now, and show the whole exchange."""
+    event, attempt, verdict = await _service(request).test_events.send(
+        _organization(request), request.path_params["webhookId"]
+    )
+    return answer({"event": views.event(event), "attempt": views.attempt(attempt), "delivered": not verdict.error_code})
+
+
+def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:
+    """Only what was said, in the service's units."""
+    said: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
+    if "timeout_seconds" in said:
+        said["timeout"] = rules.timeout_seconds(said.pop("timeout_seconds"))
+    if "retry_schedule" in said:
+        said["retry_schedule"] = rules.retry_schedule(said["retry_schedule"])
+    return WebhookFields(**said)
+
+
+# --- reading back
+
+
+async def list_events(request: Request) -> Response:
+    """List events, newest first."""
+    query_only(request, *PAGING)
+    found = await _service(request).history.events(_organization(request), asked_page(request))
+    return page(request, found, views.event)
+
+
+async def get_event(request: Request) -> Response:
+    """Get an event with its deliveries."""
+    event, deliveries = await _service(request).history.event(_organization(request), request.path_params["eventId"])
+    return answer(views.event_story(event, deliveries))
+
+
+async def list_deliveries(request: Request) -> Response:
+    """List deliveries, newest first."""
+    query_only(request, *PAGING, *DeliveryFilter.__struct_fields__)
+    where = DeliveryFilter(
+        webhook_id=_parameter(request, "webhook_id", _id),
+        event_id=_parameter(request, "event_id", _id),
+        event_code=_parameter(request, "event_code", rules.event_code),
+        status=_parameter(request, "status", _status),
+        since=_parameter(request, "since", _instant),
+        until=_parameter(request, "until", _instant),
+    )
+    found = await _service(request).history.deliveries(_organization(request), asked_page(request), where)
+    return page(request, found, views.delivery)
+
+
+async def get_delivery(request: Request) -> Response:
+    """Get a delivery with every attempt and the rest of its schedule."""
+    story = await _service(request).history.delivery(_organization(request), request.path_params["deliveryId"])
+    return answer(views.delivery_story(story))
+
+
+async def retry_delivery(request: Request) -> Response:
+    """Send a finished delivery again, its schedule begun anew."""
+    delivery = await _service(request).replay.retry(_organization(request), request.path_params["deliveryId"])
+    return answer(views.delivery(delivery), 202)
+
+
+# --- the process
+
+
+async def health(_request: Request) -> Response:
+    """Alive: the process answers."""
+    return answer({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """Ready: the database has the right schema and deliveries are being sent."""
+    await _service(request).ready()
+    return answer({"status": "ok"})
+
+
+# --- query parameters
+
+
+def _parameter(request: Request, name: str, read: Callable[[str], T]) -> T | None:
+    """A query parameter; InvalidInput names it where its rule refuses it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput([FieldError(name, "invalid", str(error))]) from None
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("expected true or false")
+    return text == "true"
+
+
+def _status(text: str) -> DeliveryStatus:
+    if text not in tuple(DeliveryStatus):
+        raise ValueError(f"expected one of {', '.join(DeliveryStatus)}")
+    return DeliveryStatus(text)
+
+
+def _instant(text: str) -> int:
+    try:
+        return from_rfc3339(text.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        raise ValueError("expected an RFC 3339 time such as 2026-08-02T09:30:00Z") from None
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", text):
+        raise ValueError("expected an id")
+    return text

@@ -1,0 +1,91 @@
+"""``/docs``: the description as a page to read, made on the server; it needs no script and nothing from elsewhere."""
+
+import html
+import json
+from typing import Any, Final
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
+    "code,pre{font:14px/1.4 ui-monospace,monospace}pre{background:#f4f5f7;padding:.8rem;overflow:auto}"
+    "h2{margin-top:2.5rem;border-bottom:1px solid #ddd}summary{cursor:pointer;padding:.3rem 0}"
+    ".method{display:inline-block;min-width:4.5rem;font-weight:700}table{border-collapse:collapse}"
+    "td,th{border:1px solid #ddd;padding:.2rem .6rem;text-align:left;vertical-align:top}"
+)
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+)
+
+
+def page(document: dict[str, Any]) -> str:
+    """The document as HTML."""
+    schemas = document["components"]["schemas"]
+    sections = [_operations(document["paths"]), _outgoing(document["webhooks"]), _shapes(schemas)]
+    title = html.escape(document["info"]["title"])
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title} API</title><style>{_STYLE}</style><h1>{title} {html.escape(document['info']['version'])}</h1>"
+        f"<p>{html.escape(document['info']['description'])}</p>"
+        f"<p>The same for machines: <a href=/openapi.json>openapi.json</a>. Send the header "
+        f"<code>Authorization: Bearer KEY</code>.</p>{''.join(sections)}</html>"
+    )
+
+
+def _pretty(value: object) -> str:
+    return html.escape(json.dumps(value, indent=2))
+
+
+def _operations(paths: dict[str, Any]) -> str:
+    rows = [
+        _operation(method.upper(), path, operation)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    ]
+    return f"<h2>Requests</h2>{''.join(rows)}"
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    about = html.escape(operation.get("summary", ""))
+    scope = html.escape(operation.get("description", ""))
+    parameters = "".join(
+        f"<li><code>{html.escape(each['name'])}</code> in {each['in']}</li>" for each in operation.get("parameters", [])
+    )
+    answers = "".join(
+        f"<tr><td>{status}<td>{html.escape(each['description'])}<td>{_linked(each)}"
+        for status, each in operation["responses"].items()
+    )
+    body = _linked(operation["requestBody"]) if "requestBody" in operation else ""
+    return (
+        f"<details><summary><span class=method>{method}</span><code>{html.escape(path)}</code> {about}</summary>"
+        f"<p>{scope}</p><ul>{parameters}</ul>{'<p>Body: ' + body + '</p>' if body else ''}"
+        f"<table><tr><th>Status<th>When<th>Shape{answers}</table></details>"
+    )
+
+
+def _linked(part: dict[str, Any]) -> str:
+    names = [
+        content["schema"]["$ref"].rpartition("/")[2]
+        for content in part.get("content", {}).values()
+        if "$ref" in content.get("schema", {})
+    ]
+    return ", ".join(f"<a href='#{name}'>{name}</a>" for name in names)
+
+
+def _outgoing(webhooks: dict[str, Any]) -> str:
+    parts = []
+    for code, methods in webhooks.items():
+        content = methods["post"]["requestBody"]["content"]["application/json"]
+        example = html.escape(json.dumps(content["example"], indent=2))
+        headers = "".join(
+            f"<li><code>{each['name']}</code> {html.escape(each['description'])}</li>"
+            for each in methods["post"]["parameters"]
+        )
+        parts.append(f"<details><summary><code>{code}</code></summary><ul>{headers}</ul><pre>{example}</pre></details>")
+    return f"<h2>What receivers get</h2>{''.join(parts)}"
+
+
+def _shapes(schemas: dict[str, Any]) -> str:
+    parts = [
+        f"<details id='{name}'><summary>{name}</summary><pre>{_pretty(schema)}</pre></details>"
+        for name, schema in schemas.items()
+    ]
+    return f"<h2>Shapes</h2>{''.join(parts)}"

@@ -1,0 +1,132 @@
+"""Nouns as the wire shows them: times as text, secrets masked, bytes made readable. Plain dicts, ready to encode."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.signature import mask
+from packhook.service.access import Principal
+from packhook.service.history import DeliveryStory
+from packhook.store.base import Receipt
+
+View = dict[str, Any]
+
+
+def webhook(webhook: Webhook, who: Principal) -> View:
+    """The seven documented fields, then our own where they are set."""
+    own = {
+        "description": webhook.description,
+        "headers": dict.fromkeys(webhook.headers, "***"),
+        "rate_limit": webhook.rate_limit,
+        "timeout_seconds": webhook.timeout / SECOND,
+        "retry_schedule": [duration(wait) for wait in webhook.retry_schedule],
+        "disabled_reason": webhook.disabled_reason,
+    }
+    return {
+        "id": webhook.id,
+        "event_code": webhook.event_code,
+        "endpoint": webhook.endpoint,
+        "secret": webhook.secret if who.may("webhooks:write") else mask(webhook.secret),
+        "enabled": webhook.enabled,
+        "created_at": to_rfc3339(webhook.created_at),
+        "updated_at": to_rfc3339(webhook.updated_at),
+        **{name: value for name, value in own.items() if value},
+    }
+
+
+def duration(ms: int) -> str:
+    """Milliseconds as the text they are given in: ``250ms``, ``5s``, ``2h``."""
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
+        if ms and ms % size == 0:
+            return f"{ms // size}{unit}"
+    return f"{ms}ms"
+
+
+def organization(organization: Organization) -> View:
+    """An organization."""
+    return {"id": organization.id, "name": organization.name, "created_at": to_rfc3339(organization.created_at)}
+
+
+def api_key(key: ApiKey) -> View:
+    """A key, without its text."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "prefix": key.prefix,
+        "created_at": to_rfc3339(key.created_at),
+        "expires_at": _instant(key.expires_at),
+        "last_used_at": _instant(key.last_used_at),
+    }
+
+
+def receipt(receipt: Receipt) -> View:
+    """What a publisher gets."""
+    return {
+        "id": receipt.id,
+        "event_code": receipt.event_code,
+        "created_at": to_rfc3339(receipt.created_at),
+        "deliveries": receipt.deliveries,
+    }
+
+
+def event(event: Event) -> View:
+    """An event, its data byte for byte."""
+    return {
+        "id": event.id,
+        "event_code": event.event_code,
+        "organization_id": event.organization_id,
+        "data": msgspec.Raw(event.data),
+        "created_at": to_rfc3339(event.created_at),
+    }
+
+
+def event_story(found: Event, deliveries: Sequence[Delivery]) -> View:
+    """An event with its deliveries."""
+    return {**event(found), "deliveries": [delivery(each) for each in deliveries]}
+
+
+def delivery(delivery: Delivery) -> View:
+    """A delivery, without its attempts."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "webhook_id": delivery.webhook_id,
+        "event_code": delivery.event_code,
+        "status": delivery.status.value,
+        "attempt_count": delivery.attempt_count,
+        "next_attempt_at": _instant(delivery.next_attempt_at),
+        "created_at": to_rfc3339(delivery.created_at),
+        "updated_at": to_rfc3339(delivery.updated_at),
+    }
+
+
+def delivery_story(story: DeliveryStory) -> View:
+    """A delivery with its attempts and the times still to come."""
+    return {
+        **delivery(story.delivery),
+        "schedule": [to_rfc3339(instant) for instant in story.schedule],
+        "attempts": [attempt(each) for each in story.attempts],
+    }
+
+
+def attempt(attempt: Attempt) -> View:
+    """An attempt; what of the answer is not UTF-8 is shown as replacement characters."""
+    return {
+        "number": attempt.number,
+        "started_at": to_rfc3339(attempt.started_at),
+        "duration_ms": attempt.duration,
+        "url": attempt.url,
+        "request_headers": attempt.request_headers,
+        "status_code": attempt.status_code,
+        "response_headers": [list(pair) for pair in attempt.response_headers],
+        "response_body": attempt.response_body.decode("utf-8", "replace"),
+        "error": {"code": attempt.error_code, "message": attempt.error_message} if attempt.error_code else None,
+    }
+
+
+def _instant(instant: int | None) -> str | None:
+    return None if instant is None else to_rfc3339(instant)

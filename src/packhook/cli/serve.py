@@ -1,0 +1,145 @@
+"""``packhook serve``: one node, API and engine, until it is told to stop.
+
+::
+
+    settings ─▶ store ─▶ sender ─▶ engine ─▶ service ─▶ app ─▶ uvicorn          (started in this order)
+                store ◀─ sender ◀─ engine ◀───────────────── uvicorn             (stopped in the other)
+"""
+
+import asyncio
+import resource
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+import typer
+import uvicorn
+import uvloop
+
+from packhook.api.app import create_app
+from packhook.core.clock import SystemClock
+from packhook.core.errors import StartError, Unavailable
+from packhook.delivery.egress import Egress
+from packhook.delivery.engine import Engine
+from packhook.delivery.send import Sender
+from packhook.service.service import Service
+from packhook.settings import Settings, load_settings
+from packhook.store.open import open_store
+from packhook.telemetry import configure_logs
+
+_log: Final = structlog.get_logger("packhook.serve")
+
+FLUSH_SECONDS: Final = 5.0
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one and prints it.")] = None,
+    database: Annotated[str | None, typer.Option(help="Where everything is kept: sqlite:///PATH.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+) -> None:
+    """Serve the API and deliver events, until stopped.
+
+    Every setting is also an environment variable PACKHOOK_… and a key in packhook.toml.
+
+    Example: packhook serve --port 8080 --database sqlite:///packhook.db
+    """
+    settings = load_settings(config, host=host, port=port, database=database)
+    configure_logs(settings)
+    uvloop.run(run_node(settings))
+
+
+async def run_node(settings: Settings) -> None:
+    """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours."""
+    _raise_open_files()
+    listener = _listen(settings)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        store = open_store(settings, clock)
+        await store.open()
+        stack.push_async_callback(store.close)
+        sender = Sender(
+            Egress(allow=settings.egress_allow, allow_http=settings.allow_http), ca_bundle=settings.ca_bundle
+        )
+        await sender.open()
+        stack.push_async_callback(sender.close)
+        engine = Engine(store, sender, settings, clock)
+        service = Service(store, engine, settings, clock)
+        await _show_operator_key(service)
+        await _serve_until_stopped(service, engine, settings, listener)
+
+
+async def _serve_until_stopped(service: Service, engine: Engine, settings: Settings, listener: socket.socket) -> None:
+    """uvicorn takes the signals; when it has answered what it was asked, the engine stops too."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(service, settings),
+            loop="none",
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.run(), name="packhook-engine")
+        flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
+        print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 the one line scripts wait for
+        _log.info("started", address=_address(listener), database=settings.database.split("@")[-1])
+        await server.serve([listener])
+        engine.stop()
+        flushing.cancel()
+    await _flush(service)
+    _log.info("stopped")
+
+
+async def _flush_now_and_then(service: Service) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        await _flush(service)
+
+
+async def _flush(service: Service) -> None:
+    try:
+        await service.flush()
+    except Unavailable as error:
+        _log.warning("flush_failed", detail=error.detail)
+
+
+async def _show_operator_key(service: Service) -> None:
+    made = await service.access.open()
+    if made is not None:
+        print(f"operator key: {made}", flush=True)  # noqa: T201 shown this once, kept nowhere
+        print("Keep it: it is shown this once and only its hash is stored.", flush=True)  # noqa: T201 as above
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A listening socket, so that a port in use is an error before anything else is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _raise_open_files() -> None:
+    """As many open files as the system allows this process: each attempt under way has one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

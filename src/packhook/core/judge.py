@@ -1,0 +1,140 @@
+"""What an outcome means: delivered, again at, exhausted, hold the webhook, disable it. Decides; records nothing.
+
+The table is contract.md's, section 5; each line of it is a case below.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from packhook.core.backoff import retry_after, wait_after
+from packhook.core.model import DeliveryStatus, Outcome, Policy, Trouble, Verdict
+
+THROTTLED: Final = (429, 503)
+OVERLOADED: Final = (429, 502, 503, 504)
+GONE: Final = 410
+
+_OURS: Final = (Trouble.INTERNAL,)
+_HINTS: Final = {
+    400: "the endpoint did not accept the request",
+    401: "the endpoint wants credentials: add them as a header of the webhook",
+    403: "the endpoint refused: check its firewall and what it expects",
+    404: "nothing answers at this path: check the URL",
+    405: "the endpoint does not take POST: check the URL",
+    408: "the endpoint gave up waiting",
+    410: "the endpoint says that it is gone for good",
+    413: "the endpoint does not take a body of this size",
+    429: "the endpoint asks to slow down",
+    500: "the endpoint failed: its own logs say why",
+    502: "a proxy before the endpoint got no answer from it",
+    503: "the endpoint is overloaded or being maintained",
+    504: "a proxy before the endpoint waited too long for it",
+}
+
+
+def judge(
+    outcome: Outcome, *, failures_before: int, policy: Policy, now: int, gone_since: int | None, chance: float
+) -> Verdict:
+    """The verdict on one attempt that ended at ``now``.
+
+    ``failures_before``: failed attempts since the schedule began. ``gone_since``: when this webhook's run of 410s
+    began. ``chance`` in [0, 1) places the next attempt within the jitter.
+    """
+    if outcome.trouble is not None:
+        code, message = outcome.trouble, outcome.detail or outcome.trouble.value
+        gone = gone_since  # no answer says nothing about a 410 before it
+    else:
+        status = outcome.status_code or 0
+        if 200 <= status < 300:
+            return Verdict(status=DeliveryStatus.DELIVERED)
+        code, message = _cause(outcome, status)
+        gone = (now if gone_since is None else gone_since) if status == GONE else None
+    failed = Verdict(
+        status=DeliveryStatus.EXHAUSTED,
+        overloaded=_is_overloaded(outcome),
+        endpoint_down=_is_down(outcome),
+        gone_since=gone,
+        disable_reason=_disable_reason(outcome, gone_since, policy, now),
+        error_code=code.value,
+        error_message=message,
+    )
+    return _schedule(failed, outcome, failures_before + 1, policy, now, chance)
+
+
+def _schedule(failed: Verdict, outcome: Outcome, failures: int, policy: Policy, now: int, chance: float) -> Verdict:
+    """The verdict with its next attempt, if the schedule has one, and the hold that ``Retry-After`` asked for."""
+    asked = _asked_wait(outcome, policy, now)
+    hold_until = None if asked is None else now + asked
+    wait = wait_after(policy.retry_schedule, failures, policy.jitter, chance)
+    if wait is None:
+        return msgspec.structs.replace(failed, hold_until=hold_until)
+    return msgspec.structs.replace(
+        failed,
+        status=DeliveryStatus.PENDING,
+        next_attempt_at=now + max(wait, asked or 0),
+        hold_until=hold_until,
+    )
+
+
+def _asked_wait(outcome: Outcome, policy: Policy, now: int) -> int | None:
+    if outcome.trouble is not None or outcome.status_code not in THROTTLED:
+        return None
+    value = _header(outcome, "retry-after")
+    asked = None if value is None else retry_after(value, now)
+    return None if asked is None else min(asked, policy.hold_at_most)
+
+
+def _header(outcome: Outcome, wanted: str) -> str | None:
+    return next((value for name, value in outcome.headers if name.lower() == wanted), None)
+
+
+def _is_overloaded(outcome: Outcome) -> bool:
+    if outcome.trouble is not None:
+        return outcome.trouble is Trouble.TIMEOUT
+    return outcome.status_code in OVERLOADED
+
+
+def _is_down(outcome: Outcome) -> bool:
+    """Whether this looks like an endpoint that would fail whatever it was sent; our own faults do not."""
+    if outcome.trouble is not None:
+        return outcome.trouble not in _OURS
+    return outcome.status_code == 429 or (outcome.status_code or 0) >= 500
+
+
+def _disable_reason(outcome: Outcome, gone_since: int | None, policy: Policy, now: int) -> str:
+    if outcome.trouble is not None or outcome.status_code != GONE or gone_since is None:
+        return ""
+    if now - gone_since < policy.disable_after_gone:
+        return ""
+    return "the endpoint answered 410 Gone more than once, at least a minute apart"
+
+
+def _cause(outcome: Outcome, status: int) -> tuple[Trouble, str]:
+    """A code and words for an answer that is not 2xx."""
+    if 300 <= status < 400:
+        return Trouble.REDIRECT, _redirect_words(outcome, status)
+    if not 400 <= status < 600:
+        return Trouble.PROTOCOL, f"answered with the status code {status}, which is not a final one"
+    words = f"answered {_named(status)}"
+    hint = _HINTS.get(status)
+    code = Trouble.GONE if status == GONE else Trouble.THROTTLED if status == 429 else Trouble.STATUS
+    return code, f"{words}: {hint}" if hint else words
+
+
+def _redirect_words(outcome: Outcome, status: int) -> str:
+    location = _printable(_header(outcome, "location") or "")
+    where = f" to {location}" if location else ""
+    return f"answered {_named(status)}{where}: redirects are not followed, update the URL of the webhook"
+
+
+def _printable(text: str) -> str:
+    clean = "".join(character for character in text if character.isprintable())
+    return clean if len(clean) <= 200 else clean[:199] + "…"
+
+
+def _named(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,104 @@
+"""Signing and verifying, by Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``, base64, ``v1,`` in front.
+
+Several live secrets give several tokens, one space between them; a receiver accepts if any token is right. A secret
+that begins with ``whsec_`` is base64 after the prefix; any other secret is its UTF-8 bytes.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets as entropy
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+PREFIX: Final = "whsec_"
+SHORTEST, LONGEST = 8, 255
+FEWEST_BYTES, MOST_BYTES = 24, 64
+TOLERANCE_SECONDS: Final = 300
+
+
+class InvalidSignature(Exception):
+    """The signature does not prove that this message came from the sender, now."""
+
+
+def secret_problem(secret: str) -> str | None:
+    """What is wrong with a secret, in words; None where it is accepted."""
+    if not SHORTEST <= len(secret) <= LONGEST:
+        return f"expected {SHORTEST} to {LONGEST} characters, got {len(secret)}"
+    if not all("!" <= character <= "~" for character in secret):
+        return "expected printable ASCII characters without spaces"
+    if secret.startswith(PREFIX):
+        return _encoded_problem(secret.removeprefix(PREFIX))
+    return None
+
+
+def _encoded_problem(encoded: str) -> str | None:
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError):
+        return f"expected base64 after {PREFIX}"
+    if not FEWEST_BYTES <= size <= MOST_BYTES:
+        return f"expected {FEWEST_BYTES} to {MOST_BYTES} bytes of base64 after {PREFIX}, got {size}"
+    return None
+
+
+def new_secret() -> str:
+    """A fresh secret: ``whsec_`` and 32 random bytes."""
+    return PREFIX + base64.b64encode(entropy.token_bytes(32)).decode()
+
+
+def mask(secret: str) -> str:
+    """A secret for eyes that may only read: its first four characters, then stars, however long it is."""
+    return f"{secret[:4]}******"
+
+
+def hmac_key(secret: str) -> bytes:
+    """The key bytes of an accepted secret."""
+    if secret.startswith(PREFIX):
+        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    return secret.encode()
+
+
+def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """The ``webhook-signature`` header: a token for each key, in their order. ``timestamp`` is in Unix seconds."""
+    content = b"%b.%d.%b" % (message_id.encode(), timestamp, body)
+    return " ".join([_token(key, content) for key in keys])
+
+
+def _token(key: bytes, content: bytes) -> str:
+    return "v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False).decode()
+
+
+def verify(
+    secrets: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: int,
+    tolerance: int = TOLERANCE_SECONDS,
+) -> None:
+    """Check a message as its receiver should; ``now`` and ``tolerance`` are seconds. InvalidSignature says why not."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    message_id = _required(lower, "webhook-id")
+    timestamp = _timestamp(_required(lower, "webhook-timestamp"))
+    tokens = _required(lower, "webhook-signature").split(" ")
+    if abs(now - timestamp) > tolerance:
+        raise InvalidSignature(
+            f"webhook-timestamp is {abs(now - timestamp)} s from now, at most {tolerance} s are allowed"
+        )
+    expected = sign([hmac_key(secret) for secret in secrets], message_id, timestamp, body).split(" ")
+    found = [hmac.compare_digest(mine.encode(), theirs.encode()) for mine in expected for theirs in tokens]
+    if not any(found):
+        raise InvalidSignature("no token in webhook-signature was made with a known secret over this id, time and body")
+
+
+def _required(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value:
+        raise InvalidSignature(f"the header {name} is missing")
+    return value
+
+
+def _timestamp(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise InvalidSignature("webhook-timestamp is not a number of seconds")
+    return int(text)

@@ -1,0 +1,124 @@
+"""One attempt: compose the request, sign it, send it, judge the outcome. Recording is ``record.py``'s.
+
+::
+
+    LeasedDelivery ─ compose ─▶ Request ─ Sender.send ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement
+"""
+
+import random
+from typing import Final, Protocol
+
+import structlog
+
+from packhook import __version__
+from packhook.core.clock import SECOND, Clock, to_rfc3339
+from packhook.core.judge import judge
+from packhook.core.model import Attempt, LeasedDelivery, Outcome, Request, Settlement, Trouble, Verdict
+from packhook.core.signature import sign
+from packhook.delivery.target import PreparedTarget
+
+_log: Final = structlog.get_logger("packhook.attempt")
+_USER_AGENT: Final = f"packhook/{__version__}"
+
+
+class Wire(Protocol):
+    """What sends: one POST out, one outcome back. Trouble on the wire is an outcome, never an exception."""
+
+    async def send(self, request: Request) -> Outcome:
+        """Send, and answer within ``request.timeout`` milliseconds."""
+        ...
+
+
+def body_of(delivery: LeasedDelivery) -> bytes:
+    """The bytes that are signed and sent: the same at every attempt, ``data`` byte for byte as it was published.
+
+    Ids and codes hold nothing that JSON would escape.
+    """
+    head = (
+        f'{{"id":"{delivery.event_id}","type":"{delivery.event_code}",'
+        f'"timestamp":"{to_rfc3339(delivery.event_created_at)}","organization_id":"{delivery.organization_id}","data":'
+    )
+    return b"".join((head.encode(), delivery.data, b"}"))
+
+
+def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: int) -> Request:
+    """The request of this attempt, with a signature of its own (Standard Webhooks 1.0.0)."""
+    body = body_of(delivery)
+    timestamp = now // SECOND
+    return Request(
+        url=target.webhook.endpoint,
+        headers=(
+            ("content-type", "application/json"),
+            ("user-agent", _USER_AGENT),
+            ("webhook-id", delivery.event_id),
+            ("webhook-timestamp", str(timestamp)),
+            ("webhook-signature", sign(target.keys, delivery.event_id, timestamp, body)),
+            ("webhook-event", delivery.event_code),
+            ("webhook-attempt", str(number)),
+            *target.headers,
+        ),
+        body=body,
+        timeout=target.timeout,
+    )
+
+
+async def attempt(
+    delivery: LeasedDelivery, target: PreparedTarget, gone_since: int | None, wire: Wire, clock: Clock
+) -> Settlement:
+    """Send this delivery once and say what it came to."""
+    number = delivery.attempt_count + 1
+    started_at = clock.now()
+    request = compose(delivery, target, number, started_at)
+    outcome = await wire.send(request)
+    verdict = judge(
+        outcome,
+        failures_before=delivery.attempt_count - delivery.attempts_before,
+        policy=target.policy,
+        now=started_at + outcome.duration,
+        gone_since=gone_since,
+        chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
+    )
+    made = _log_entry(request, target, outcome, verdict, number, started_at)
+    _tell(delivery, made, verdict, outcome)
+    return Settlement(delivery=delivery, attempt=made, verdict=verdict)
+
+
+def _log_entry(
+    request: Request, target: PreparedTarget, outcome: Outcome, verdict: Verdict, number: int, started_at: int
+) -> Attempt:
+    own = len(request.headers) - len(target.headers)
+    return Attempt(
+        number=number,
+        started_at=started_at,
+        duration=outcome.duration,
+        url=request.url,
+        request_headers=dict(request.headers[:own] + target.shown_headers),
+        status_code=outcome.status_code,
+        response_headers=outcome.headers,
+        response_body=outcome.body,
+        error_code=verdict.error_code,
+        error_message=verdict.error_message,
+    )
+
+
+def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Outcome) -> None:
+    """One wide line for an attempt that failed; those that succeed are in the database."""
+    if not verdict.error_code:
+        return
+    write = _log.error if outcome.trouble is Trouble.INTERNAL else _log.warning
+    write(
+        "attempt_failed",
+        organization_id=delivery.organization_id,
+        webhook_id=delivery.webhook_id,
+        delivery_id=delivery.id,
+        event_id=delivery.event_id,
+        event_code=delivery.event_code,
+        attempt=made.number,
+        status_code=made.status_code,
+        duration_ms=made.duration,
+        error=verdict.error_code,
+        detail=verdict.error_message,
+        verdict=verdict.status.value,
+        next_attempt_at=verdict.next_attempt_at and to_rfc3339(verdict.next_attempt_at),
+        disabled=verdict.disable_reason or None,
+    )

@@ -1,0 +1,81 @@
+"""Libcurl's errors, told as trouble: what went wrong, in words for the receiver's owner, with what to do about it.
+
+The words never hold libcurl's own text: that names addresses.
+"""
+
+import errno
+from typing import Final
+
+import pycurl
+
+from packhook.core.model import Trouble
+from packhook.delivery.curl import Handle
+from packhook.delivery.egress import REFUSAL
+
+Cause = tuple[Trouble, str]
+
+_CONNECT: Final = {
+    errno.ECONNREFUSED: "connection refused: nothing listens at the endpoint's port",
+    errno.EHOSTUNREACH: "the endpoint's host cannot be reached: check that it is up and its DNS records are right",
+    errno.ENETUNREACH: "the endpoint's network cannot be reached: check that its DNS records are right",
+    errno.ETIMEDOUT: "the endpoint's host did not answer: check that it is up and no firewall drops the connection",
+    errno.ECONNRESET: "the endpoint's host reset the connection while it was made",
+}
+# Results of verifying a certificate, from OpenSSL's x509_vfy.h.
+_NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _NO_LEAF_ISSUER = 9, 10, 18, 19, 20, 21
+_CERTIFICATE: Final = {
+    0: "the certificate is not for this host name: install one that names it",
+    _NOT_YET_VALID: "the certificate is not valid yet: check its dates and the server's clock",
+    _EXPIRED: "the certificate has expired: renew it",
+    _SELF_SIGNED: "the certificate is self-signed: install one from a certificate authority that is trusted here",
+    _SELF_SIGNED_IN_CHAIN: "the certificate's issuer is not trusted here: install one from a public authority",
+    _NO_ISSUER: "the certificate's issuer is unknown: install the full chain, or one from a public authority",
+    _NO_LEAF_ISSUER: "the certificate's issuer is unknown: install the full chain, or one from a public authority",
+}
+_PLAIN: Final[dict[int, Cause]] = {
+    pycurl.E_SSL_CONNECT_ERROR: (Trouble.TLS, "no TLS connection came about: the endpoint must speak TLS 1.2 or newer"),
+    pycurl.E_SSL_CACERT_BADFILE: (Trouble.INTERNAL, "packhook could not read its certificate authorities"),
+    pycurl.E_GOT_NOTHING: (Trouble.RESET, "the connection was closed without an answer"),
+    pycurl.E_PARTIAL_FILE: (Trouble.RESET, "the connection was closed before the whole answer had come"),
+    pycurl.E_SEND_ERROR: (Trouble.RESET, "the connection was lost while the request was sent"),
+    pycurl.E_RECV_ERROR: (Trouble.RESET, "the connection was reset before the whole answer had come"),
+    pycurl.E_UNSUPPORTED_PROTOCOL: (Trouble.PROTOCOL, "the answer is not HTTP/1.1"),
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: (Trouble.PROTOCOL, "the answer is not valid HTTP"),
+    pycurl.E_BAD_CONTENT_ENCODING: (Trouble.PROTOCOL, "the answer has a transfer encoding that was not asked for"),
+    pycurl.E_ABORTED_BY_CALLBACK: (Trouble.INTERNAL, "packhook lost the pinned address of this request"),
+}
+
+
+def cause(code: int, handle: Handle) -> Cause:
+    """Why the transfer that just ended on this handle failed with this error code (``pycurl.E_*``)."""
+    match code:
+        case pycurl.E_COULDNT_CONNECT:
+            return _connect(handle)
+        case pycurl.E_OPERATION_TIMEDOUT:
+            return Trouble.TIMEOUT, f"the time ran out while {_stage(handle)}"
+        case pycurl.E_PEER_FAILED_VERIFICATION:
+            result = handle.easy.getinfo(pycurl.SSL_VERIFYRESULT)
+            return Trouble.TLS, _CERTIFICATE.get(result, "the certificate could not be verified: check its chain")
+        case pycurl.E_WRITE_ERROR if handle.head_full:
+            return Trouble.PROTOCOL, "the answer's headers are too large"
+    return _PLAIN.get(code) or (Trouble.PROTOCOL, f"the exchange failed: {pycurl.easy_strerror(code)}")
+
+
+def _connect(handle: Handle) -> Cause:
+    if handle.blocked:
+        return Trouble.BLOCKED, REFUSAL
+    if handle.no_socket:
+        return Trouble.INTERNAL, "packhook has no free socket: raise its limit of open files"
+    number = handle.easy.getinfo(pycurl.OS_ERRNO)
+    return Trouble.CONNECT, _CONNECT.get(number, "no connection to the endpoint came about")
+
+
+def _stage(handle: Handle) -> str:
+    easy = handle.easy
+    if not easy.getinfo(pycurl.CONNECT_TIME):
+        return "connecting: check that the endpoint is up and no firewall drops the connection"
+    if not easy.getinfo(pycurl.PRETRANSFER_TIME):
+        return "agreeing on TLS: check that the endpoint speaks TLS on this port"
+    if not easy.getinfo(pycurl.STARTTRANSFER_TIME):
+        return "waiting for the answer: answer first, and do the work afterwards"
+    return "reading the answer: send a short one, and end it"

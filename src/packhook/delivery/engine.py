@@ -1,0 +1,113 @@
+"""The engine: dispatcher, attempts, recorder and upkeep of one node, started and stopped together."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from packhook.core.clock import SECOND, Clock
+from packhook.core.errors import Unavailable
+from packhook.core.model import Attempt, Event, LeasedDelivery, Settlement, Target, Urgency, Verdict
+from packhook.delivery.attempt import Wire, attempt
+from packhook.delivery.dispatch import Dispatcher
+from packhook.delivery.lane import Lane
+from packhook.delivery.record import Recorder
+from packhook.delivery.target import PreparedTarget, prepare
+from packhook.delivery.upkeep import Upkeep
+from packhook.settings import Settings
+from packhook.store.base import Store
+
+_log: Final = structlog.get_logger("packhook.engine")
+
+
+class Engine:
+    """Sends what is due. Made inside the running event loop, over a store and a sender that are open."""
+
+    def __init__(self, store: Store, wire: Wire, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._wire = wire
+        self._settings = settings
+        self._clock = clock
+        self._dispatcher = Dispatcher(store, settings, clock, self._attempt)
+        self._recorder = Recorder(store, self._recorded)
+        self._upkeep = Upkeep(store, settings, clock)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until :meth:`stop`; returns when everything under way is settled or given back."""
+        self._store.hand_over_to(self._dispatcher)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._dispatcher.run(), name="packhook-dispatch")
+            group.create_task(self._recorder.run(), name="packhook-record")
+            group.create_task(self._upkeep.run(), name="packhook-upkeep")
+            await self._stop.wait()
+            self._upkeep.stop()
+            await self._dispatcher.stop(self._settings.shutdown_grace / SECOND)
+            self._recorder.finish()
+
+    def stop(self) -> None:
+        """Begin to stop: claim no more, finish what is claimed within the grace, then cut off."""
+        self._stop.set()
+
+    def moving(self) -> bool:
+        """Whether deliveries are being claimed and sent."""
+        return self._dispatcher.moving()
+
+    async def try_out(self, target: Target, event: Event) -> tuple[Attempt, Verdict]:
+        """Send this event once, now, signed; nothing is stored and no schedule begins."""
+        prepared = prepare(target, self._settings)
+        delivery = LeasedDelivery(
+            id="",
+            event_id=event.id,
+            webhook_id=prepared.webhook.id,
+            webhook_version=prepared.webhook.version,
+            organization_id=event.organization_id,
+            event_code=event.event_code,
+            event_created_at=event.created_at,
+            data=event.data,
+            attempt_count=0,
+            attempts_before=0,
+            urgency=Urgency.FIRST,
+            lease=0,
+            lease_until=0,
+        )
+        settlement = await attempt(delivery, prepared, target.gone_since, self._wire, self._clock)
+        return settlement.attempt, settlement.verdict
+
+    async def _attempt(self, delivery: LeasedDelivery, lane: Lane) -> None:
+        """One delivery, from its lane to the recorder; an exception in it ends here."""
+        settled = False
+        try:
+            target = await self._target(lane, delivery.webhook_version)
+            if target is None or not target.webhook.enabled:
+                return
+            settlement = await attempt(delivery, target, lane.gone_since, self._wire, self._clock)
+            self._recorder.add(settlement)
+            settled = True
+            lane.gone_since = settlement.verdict.gone_since
+            self._dispatcher.learn(lane, settlement.verdict, settlement.attempt.started_at)
+        except Unavailable as error:
+            _log.warning("attempt_put_off", delivery_id=delivery.id, detail=error.detail)
+        except Exception:  # noqa: BLE001 one attempt's fault is not the node's
+            _log.exception("attempt_broke", delivery_id=delivery.id)
+        finally:
+            if not settled:
+                self._dispatcher.release(delivery)
+
+    async def _target(self, lane: Lane, version: int) -> PreparedTarget | None:
+        """The webhook at this version or newer; None where it was deleted."""
+        if lane.target is None or lane.target.webhook.version < version:
+            found = (await self._store.targets([lane.webhook_id])).get(lane.webhook_id)
+            if found is None:
+                lane.target = None
+            else:
+                lane.target, lane.gone_since = prepare(found, self._settings), found.gone_since
+        return lane.target
+
+    def _recorded(self, settlements: Sequence[Settlement]) -> None:
+        """Retries are in the database now: come for them when they are due."""
+        for settlement in settlements:
+            due_at = settlement.verdict.next_attempt_at
+            if due_at is not None:
+                self._dispatcher.wake((settlement.delivery.webhook_id,), due_at)

@@ -1,0 +1,173 @@
+"""One webhook's lane: what waits in memory, how much may be under way at once, and when to hold back.
+
+Three things hold a lane back: its in-flight cap (it grows by one with each success, so it doubles from round to round,
+and is halved when the endpoint is overloaded), its rate limit, and a hold: until an instant that the endpoint named
+(``Retry-After``), or by the breaker. The breaker opens after ten failures in a row that say the endpoint is down; then
+nothing is sent and no attempt is spent until the hold is over; one probe decides whether the hold doubles or the cap
+begins to grow again from one.
+
+Nothing here reads a clock or sends: everything is told the present instant.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from packhook.core.clock import MINUTE, SECOND
+from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Verdict
+from packhook.delivery.target import PreparedTarget
+
+BREAKER_AFTER: Final = 10
+FIRST_HOLD: Final = 1 * SECOND
+LONGEST_HOLD: Final = 1 * MINUTE
+FIRST_CAP: Final = 8.0
+
+
+class Lane:
+    """The deliveries of one webhook that this node has in hand."""
+
+    __slots__ = (
+        "_cap",
+        "_cut_at",
+        "_failures",
+        "_growing_to",
+        "_hold",
+        "_limit",
+        "_queues",
+        "_tokens",
+        "_tokens_at",
+        "gone_since",
+        "held_until",
+        "idle_since",
+        "in_flight",
+        "organization_id",
+        "queued",
+        "target",
+        "webhook_id",
+    )
+
+    def __init__(self, webhook_id: str, organization_id: str, limit: int) -> None:
+        self.webhook_id = webhook_id
+        self.organization_id = organization_id
+        self.target: PreparedTarget | None = None
+        self.gone_since: int | None = None
+        self.in_flight = 0
+        self.queued = 0
+        self.held_until = 0
+        self.idle_since = 0
+        self._queues: dict[Urgency, deque[LeasedDelivery]] = {urgency: deque() for urgency in Urgency}
+        self._limit = limit
+        self._cap = min(FIRST_CAP, limit)
+        self._growing_to = float(limit)
+        self._cut_at = 0
+        self._failures = 0
+        self._hold = FIRST_HOLD
+        self._tokens = 1.0
+        self._tokens_at = 0
+
+    # --- what waits
+
+    def put(self, delivery: LeasedDelivery) -> None:
+        """Queue a delivery: first attempts go before retries, both before replays."""
+        self._queues[delivery.urgency].append(delivery)
+        self.queued += 1
+
+    def take(self, now: int) -> LeasedDelivery:
+        """The next delivery to send, now under way. IndexError where none waits."""
+        for queue in self._queues.values():
+            if queue:
+                self.queued -= 1
+                self.in_flight += 1
+                self._spend_token(now)
+                return queue.popleft()
+        raise IndexError("nothing waits in this lane")
+
+    def empty(self) -> Iterator[LeasedDelivery]:
+        """Everything that waits, taken out."""
+        for queue in self._queues.values():
+            while queue:
+                self.queued -= 1
+                yield queue.popleft()
+
+    # --- whether it may go
+
+    def ready_at(self, now: int) -> int | None:
+        """The instant from which one more may be sent; at most ``now`` is at once, None is after a completion."""
+        if self.in_flight >= self._cap_now(now):
+            return None
+        return max(self.held_until, self._token_at(now))
+
+    def is_held(self, now: int) -> bool:
+        """Whether nothing may be sent, however little is under way."""
+        return self.held_until > now
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the breaker waits for one attempt to tell how the endpoint is."""
+        return self._failures >= BREAKER_AFTER
+
+    def _cap_now(self, now: int) -> int:
+        return 1 if self.is_probing or self.held_until > now else int(self._cap)
+
+    def _rate(self) -> float:
+        return 0.0 if self.target is None else self.target.webhook.rate_limit
+
+    def _token_at(self, now: int) -> int:
+        rate = self._rate()
+        if not rate:
+            return now
+        self._refill(now, rate)
+        return now if self._tokens >= 1 else now + max(1, round((1 - self._tokens) / rate * SECOND))
+
+    def _refill(self, now: int, rate: float) -> None:
+        """A bucket of one second's worth, one at least."""
+        gained = (now - self._tokens_at) / SECOND * rate
+        self._tokens = min(max(1.0, rate), self._tokens + gained)
+        self._tokens_at = now
+
+    def _spend_token(self, now: int) -> None:
+        rate = self._rate()
+        if rate:
+            self._refill(now, rate)
+            self._tokens -= 1
+
+    # --- what it learns
+
+    def finish(self, now: int) -> None:
+        """One that was under way has ended, whatever came of it."""
+        self.in_flight -= 1
+        self.idle_since = now
+
+    def learn(self, verdict: Verdict, started_at: int, now: int) -> None:
+        """What an attempt that started at ``started_at`` says of the endpoint."""
+        if verdict.hold_until is not None:
+            self.held_until = max(self.held_until, verdict.hold_until)
+        if verdict.status is DeliveryStatus.DELIVERED:
+            self._succeeded()
+        elif verdict.endpoint_down:
+            self._failed(now)
+        if verdict.overloaded:
+            self._cut(started_at, now)
+
+    def _succeeded(self) -> None:
+        if self.is_probing:
+            self._cap = 1.0
+        self._failures = 0
+        self._hold = FIRST_HOLD
+        step = 1.0 if self._cap < self._growing_to else 1.0 / self._cap
+        self._cap = min(self._limit, self._cap + step)
+
+    def _failed(self, now: int) -> None:
+        self._failures += 1
+        if not self.is_probing or self.held_until > now:
+            return
+        longest = LONGEST_HOLD if self.target is None else min(LONGEST_HOLD, max(self.target.schedule, default=0))
+        self.held_until = now + min(self._hold, longest)
+        self._hold = min(self._hold * 2, LONGEST_HOLD)
+
+    def _cut(self, started_at: int, now: int) -> None:
+        """Halve the cap, once for all attempts that were under way together."""
+        if started_at < self._cut_at:
+            return
+        self._cap = self._growing_to = max(1.0, self._cap / 2)
+        self._cut_at = now

@@ -1,0 +1,79 @@
+"""Settlements into the store, many to a transaction: while one batch is on its way to the disk, the next gathers."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from packhook.core.errors import Unavailable
+from packhook.core.model import Settlement
+from packhook.store.base import Store
+
+_log: Final = structlog.get_logger("packhook.record")
+
+MOST_IN_A_BATCH: Final = 500
+RETRY_SECONDS: Final = 0.5
+
+
+class Recorder:
+    """Takes settlements at once, writes them in batches, and keeps them while the database is away.
+
+    ``recorded`` hears of each batch that is durable.
+    """
+
+    def __init__(self, store: Store, recorded: Callable[[Sequence[Settlement]], None]) -> None:
+        self._store = store
+        self._recorded = recorded
+        self._waiting: list[Settlement] = []
+        self._arrived = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    def add(self, settlement: Settlement) -> None:
+        """Have this written soon; never blocks, never fails."""
+        self._waiting.append(settlement)
+        self._arrived.set()
+
+    def finish(self) -> None:
+        """Let :meth:`run` return once everything is written, or at once where the database is away."""
+        self._closing.set()
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Write until told to finish."""
+        while True:
+            await self._arrived.wait()
+            if not self._waiting:
+                if self._closing.is_set():
+                    return
+                self._arrived.clear()
+                continue
+            batch = self._waiting[:MOST_IN_A_BATCH]
+            if await self._write(batch):
+                del self._waiting[: len(batch)]
+            elif self._closing.is_set():
+                _log.error("settlements_lost_to_a_resend", count=len(self._waiting), detail="the database is away")
+                return
+
+    async def _write(self, batch: list[Settlement]) -> bool:
+        try:
+            settled = await self._store.record(batch)
+        except Unavailable as error:
+            _log.error("record_failed", count=len(batch), detail=error.detail)
+            await self._pause()
+            return False
+        self._recorded([settlement for settlement, kept in zip(batch, settled, strict=True) if kept])
+        for settlement, kept in zip(batch, settled, strict=True):
+            if not kept:
+                _log.warning(
+                    "lease_lost", delivery_id=settlement.delivery.id, detail="another node has it; not settled"
+                )
+        return True
+
+    async def _pause(self) -> None:
+        """A moment before the next try, cut short by the end."""
+        try:
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._closing.wait()
+        except TimeoutError:
+            return

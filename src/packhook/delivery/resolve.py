@@ -1,0 +1,50 @@
+"""Asking the system for the addresses of a name, so that a hung name server holds up nothing else.
+
+``getaddrinfo`` cannot be cancelled. So each look-up has a thread of its own, a daemon: a pool's threads would also hold
+up the end of the process until the last name server has been given up on (half a minute, usually).
+"""
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+"""From a name and a port to every address it has, the preferred first; OSError where it has none."""
+
+MAX_LOOKUPS: Final = 128
+
+
+class SystemResolver:
+    """The system's resolver (``/etc/hosts``, DNS, whatever is configured); at most 128 look-ups under way."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(MAX_LOOKUPS)
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        """Every address of the name. ``socket.gaierror`` where it has none, or where all places are taken."""
+        if not self._places.acquire(blocking=False):
+            raise socket.gaierror(socket.EAI_AGAIN, "too many look-ups are under way")
+        answer: Future[Sequence[Address]] = Future()
+        answer.set_running_or_notify_cancel()  # from here on only the thread settles it
+        threading.Thread(target=self._look_up, args=(host, port, answer), daemon=True, name=f"dns {host}").start()
+        return await asyncio.wrap_future(answer)
+
+    def _look_up(self, host: str, port: int, answer: "Future[Sequence[Address]]") -> None:
+        try:
+            answer.set_result(_addresses(host, port))
+        except (OSError, ValueError) as error:  # ValueError: not a name at all, or an address of an unknown kind
+            answer.set_exception(
+                error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error))
+            )
+        finally:
+            self._places.release()
+
+
+def _addresses(host: str, port: int) -> Sequence[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))

@@ -1,0 +1,39 @@
+"""A webhook made ready for sending: what does not change from one attempt to the next is worked out once."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from packhook.core.model import Policy, Target, Webhook
+from packhook.core.signature import hmac_key
+from packhook.settings import Settings
+
+HIDDEN: Final = "***"
+
+
+class PreparedTarget(Struct, frozen=True, kw_only=True):
+    """A target with the instance's settings folded in; ``shown_headers`` are its headers without their values."""
+
+    webhook: Webhook
+    keys: tuple[bytes, ...]
+    headers: tuple[tuple[str, str], ...]
+    shown_headers: tuple[tuple[str, str], ...]
+    timeout: int
+    schedule: tuple[int, ...]
+    policy: Policy
+
+
+def prepare(target: Target, settings: Settings) -> PreparedTarget:
+    """The webhook's own settings where it has any, the instance's otherwise."""
+    webhook = target.webhook
+    schedule = webhook.retry_schedule or settings.retry_schedule
+    headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
+    return PreparedTarget(
+        webhook=webhook,
+        keys=(hmac_key(webhook.secret),),
+        headers=headers,
+        shown_headers=tuple((name, HIDDEN) for name, _ in headers),
+        timeout=webhook.timeout or settings.attempt_timeout,
+        schedule=schedule,
+        policy=Policy(retry_schedule=schedule),
+    )

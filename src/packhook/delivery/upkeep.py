@@ -1,0 +1,68 @@
+"""What a node does beside sending: retention, stale keys, orphans, webhooks that have failed for days."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from packhook.core.clock import DAY, SECOND, Clock
+from packhook.core.errors import Unavailable
+from packhook.settings import Settings
+from packhook.store.base import Store
+
+_log: Final = structlog.get_logger("packhook.upkeep")
+
+EVERY_SECONDS: Final = 60.0
+BATCH: Final = 500
+
+
+class Upkeep:
+    """Runs in small batches, so that it never keeps an event waiting for long."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let :meth:`run` return after the batch at hand."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Once a minute, until stopped."""
+        while not self._stop.is_set():
+            try:
+                await self.once()
+            except Unavailable as error:
+                _log.error("upkeep_failed", detail=error.detail)
+            try:
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+
+    async def once(self) -> None:
+        """Everything that is due now."""
+        await self._disable_failing()
+        while not self._stop.is_set():
+            now = self._clock.now()
+            swept = await self._store.sweep(
+                events_before=now - self._settings.retention, keys_before=now - DAY, now=now, limit=BATCH
+            )
+            if not swept.total:
+                return
+            _log.info("swept", events=swept.events, idempotency_keys=swept.idempotency_keys, canceled=swept.canceled)
+
+    async def _disable_failing(self) -> None:
+        now = self._clock.now()
+        days = self._settings.disable_after / DAY
+        disabled = await self._store.disable_failing(
+            failing_before=now - self._settings.disable_after,
+            now=now,
+            reason=f"no delivery has succeeded for {days:g} days"
+            if days >= 1
+            else f"no delivery has succeeded for {self._settings.disable_after / SECOND:g} seconds",
+        )
+        for webhook_id in disabled:
+            _log.warning("webhook_disabled", webhook_id=webhook_id, detail="it has failed for too long")

@@ -1,0 +1,59 @@
+"""Reading back: events, deliveries, attempts, and when the next ones are planned."""
+
+from msgspec import Struct
+
+from packhook.core.backoff import times_to_come
+from packhook.core.errors import NotFound
+from packhook.core.model import Attempt, Delivery, Event
+from packhook.service.cursor import Listing, listing
+from packhook.settings import Settings
+from packhook.store.base import DeliveryFilter, PageRequest, Store
+
+
+class DeliveryStory(Struct, frozen=True, kw_only=True):
+    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails."""
+
+    delivery: Delivery
+    attempts: tuple[Attempt, ...]
+    schedule: tuple[int, ...]
+
+
+class History:
+    """Every read of what happened."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
+        """The event with its deliveries."""
+        return await self._store.get_event(organization_id, event_id)
+
+    async def events(self, organization_id: str, page: PageRequest) -> Listing[Event]:
+        """A page, newest first."""
+        found = await self._store.list_events(organization_id, page)
+        return listing(found, tuple(event.id for event in found.items))
+
+    async def deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Listing[Delivery]:
+        """A page, newest first."""
+        found = await self._store.list_deliveries(organization_id, page, where)
+        return listing(found, tuple(delivery.id for delivery in found.items))
+
+    async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryStory:
+        """One delivery, whole."""
+        delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
+        return DeliveryStory(delivery=delivery, attempts=attempts, schedule=await self._to_come(delivery))
+
+    async def _to_come(self, delivery: Delivery) -> tuple[int, ...]:
+        if delivery.next_attempt_at is None:
+            return ()
+        failures = delivery.attempt_count - delivery.attempts_before
+        waits = await self._waits(delivery)
+        return times_to_come(waits, failures, delivery.next_attempt_at)
+
+    async def _waits(self, delivery: Delivery) -> tuple[int, ...]:
+        try:
+            webhook = await self._store.get_webhook(delivery.organization_id, delivery.webhook_id)
+        except NotFound:
+            return ()
+        return webhook.retry_schedule or self._settings.retry_schedule

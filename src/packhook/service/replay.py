@@ -1,0 +1,20 @@
+"""Sending again what is finished."""
+
+from packhook.core.clock import Clock
+from packhook.core.model import Delivery
+from packhook.store.base import Store
+
+
+class Replay:
+    """Puts deliveries back on their way, behind everything that is on its first way."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def retry(self, organization_id: str, delivery_id: str) -> Delivery:
+        """Send one delivery again, its schedule begun anew; the same ``webhook-id``.
+
+        Conflict where it is not finished, or its webhook was deleted.
+        """
+        return await self._store.replay_delivery(organization_id, delivery_id, self._clock.now())

@@ -1,0 +1,39 @@
+"""All that a user can ask for, wired to one store and one engine."""
+
+from packhook.core.clock import Clock
+from packhook.core.errors import Unavailable
+from packhook.delivery.engine import Engine
+from packhook.service.access import Access
+from packhook.service.history import History
+from packhook.service.organizations import Organizations
+from packhook.service.publish import Publisher
+from packhook.service.replay import Replay
+from packhook.service.testevent import TestEvents
+from packhook.service.webhooks import Webhooks
+from packhook.settings import Settings
+from packhook.store.base import Store
+
+
+class Service:
+    """One attribute for each thing to ask for."""
+
+    def __init__(self, store: Store, engine: Engine, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._engine = engine
+        self.access = Access(store, settings, clock)
+        self.organizations = Organizations(store, clock, self.access)
+        self.webhooks = Webhooks(store, clock)
+        self.publisher = Publisher(store, settings, clock)
+        self.history = History(store, settings)
+        self.replay = Replay(store, clock)
+        self.test_events = TestEvents(store, engine, clock)
+
+    async def ready(self) -> None:
+        """Unavailable unless the database has the right schema and deliveries are being sent."""
+        await self._store.ping()
+        if not self._engine.moving():
+            raise Unavailable("the engine does not move")
+
+    async def flush(self) -> None:
+        """Write what is written only now and then."""
+        await self.access.flush()

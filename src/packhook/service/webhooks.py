@@ -1,0 +1,85 @@
+"""Webhooks: create, read, change in part, delete."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from packhook.core import ids
+from packhook.core.clock import Clock
+from packhook.core.errors import Conflict
+from packhook.core.model import Webhook
+from packhook.service.cursor import Listing, listing
+from packhook.store.base import PageRequest, Store, WebhookFilter
+
+TRIES: Final = 5
+
+
+class WebhookFields(Struct, frozen=True, kw_only=True):
+    """What a user says of a webhook, checked by ``rules``; what is UNSET was not said."""
+
+    event_code: str | UnsetType = UNSET
+    endpoint: str | UnsetType = UNSET
+    secret: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    rate_limit: float | UnsetType = UNSET
+    timeout: int | UnsetType = UNSET
+    retry_schedule: tuple[int, ...] | UnsetType = UNSET
+
+    def said(self) -> dict[str, Any]:
+        """The fields that were said."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+
+
+class Webhooks:
+    """The webhooks of all organizations; every call names whose."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def create(self, organization_id: str, fields: WebhookFields) -> Webhook:
+        """Subscribe. NotFound where the organization is not there."""
+        now = self._clock.now()
+        known = {"enabled": True, **fields.said()}
+        webhook = Webhook(
+            id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
+        )
+        await self._store.create_webhook(webhook)
+        return webhook
+
+    async def get(self, organization_id: str, webhook_id: str) -> Webhook:
+        """NotFound where it is not this organization's."""
+        return await self._store.get_webhook(organization_id, webhook_id)
+
+    async def list(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Listing[Webhook]:
+        """A page, oldest first."""
+        found = await self._store.list_webhooks(organization_id, page, where)
+        return listing(found, tuple(webhook.id for webhook in found.items))
+
+    async def update(self, organization_id: str, webhook_id: str, fields: WebhookFields) -> Webhook:
+        """Change what was said, keep the rest. Enabling forgets why packhook disabled it."""
+        for last in (*[False] * (TRIES - 1), True):
+            before = await self._store.get_webhook(organization_id, webhook_id)
+            after = self._changed(before, fields)
+            try:
+                await self._store.replace_webhook(after)
+            except Conflict:
+                if last:
+                    raise
+            else:
+                return after
+        raise AssertionError("the last try returns or raises")
+
+    def _changed(self, before: Webhook, fields: WebhookFields) -> Webhook:
+        said = fields.said()
+        if said.get("enabled", False):
+            said["disabled_reason"] = ""
+        now = max(self._clock.now(), before.updated_at)
+        return msgspec.structs.replace(before, **said, updated_at=now, version=before.version + 1)
+
+    async def delete(self, organization_id: str, webhook_id: str) -> None:
+        """Unsubscribe; what it was sent stays readable, what waits is canceled."""
+        await self._store.delete_webhook(organization_id, webhook_id, self._clock.now())

@@ -1,0 +1,35 @@
+"""The schema's versions: ``migrations/DIALECT/0001_….sql`` and so on, forward only. The newest is this code's."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from packhook.core.errors import SchemaTooNew
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from the version before to ``version``."""
+
+    version: int
+    name: str
+    script: str
+
+
+@cache
+def migrations(dialect: str) -> tuple[Migration, ...]:
+    """All steps of a dialect, in order, from version 1."""
+    folder = files("packhook.store") / "migrations" / dialect
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(Migration(int(name[:4]), name, (folder / name).read_text("utf-8")) for name in names)
+
+
+def steps_from(dialect: str, version: int) -> tuple[Migration, ...]:
+    """What is still to be run on a database of this version; SchemaTooNew where it is newer than the code."""
+    known = migrations(dialect)[-1].version
+    if version > known:
+        raise SchemaTooNew(
+            f"the database has schema version {version}, this packhook knows versions up to {known}; "
+            "start a newer packhook: pip install --upgrade packhook"
+        )
+    return migrations(dialect)[version:]

@@ -1,0 +1,2 @@
+-- The deliveries of an event that goes.
+DELETE FROM deliveries WHERE event_id = ?

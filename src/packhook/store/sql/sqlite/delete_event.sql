@@ -1,0 +1,2 @@
+-- An event past retention goes.
+DELETE FROM events WHERE seq = ?

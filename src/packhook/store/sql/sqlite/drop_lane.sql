@@ -1,0 +1,2 @@
+-- A lane is empty.
+DELETE FROM lanes WHERE webhook_id = ?

@@ -1,0 +1,2 @@
+-- Create an organization.
+INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)

@@ -1,0 +1,2 @@
+-- Which lanes are due next.
+SELECT webhook_id, due_at FROM lanes ORDER BY due_at LIMIT ?

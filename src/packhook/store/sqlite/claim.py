@@ -1,0 +1,147 @@
+"""Leasing what is due, lane by lane, and giving back what was not sent."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import apsw
+
+from packhook.core.model import LeasedDelivery, Urgency
+from packhook.store.base import Claim, Claimed
+from packhook.store.sqlite.asking import SQL, first
+
+LANES_AT_ONCE: Final = 500
+NEVER: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class DueLane:
+    """A lane with something due: whose it is, and whether and how its webhook may be sent to."""
+
+    webhook_id: str
+    organization_id: str
+    held_until: int
+    enabled: int
+    version: int
+
+
+def claim(db: apsw.Connection, asked: Claim) -> Claimed:
+    """See Store.claim."""
+    open_lanes = [lane for lane in _due_lanes(db, asked) if _may_go(db, lane, asked.now)]
+    deliveries: list[LeasedDelivery] = []
+    backlog: set[str] = set()
+    room = asked.offer.room
+    share = max(1, min(asked.per_lane, room // max(1, len(open_lanes))))
+    for lane in _fair(open_lanes):
+        if room <= 0:
+            backlog.add(lane.webhook_id)
+            continue
+        claimed = _claim_lane(db, lane, asked, min(share, room))
+        deliveries += claimed
+        room -= len(claimed)
+        if _move_on(db, lane, asked.now):
+            backlog.add(lane.webhook_id)
+    return Claimed(
+        deliveries=tuple(deliveries),
+        backlog=frozenset(backlog),
+        next_due_at=_next_due(db, asked),
+    )
+
+
+def _due_lanes(db: apsw.Connection, asked: Claim) -> list[DueLane]:
+    closed = asked.offer.closed
+    found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed)))
+    return [lane for lane in (DueLane(*row) for row in list(found)) if lane.webhook_id not in closed]
+
+
+def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
+    """A lane that is held or disabled is put aside until that ends, so that the next claim does not meet it again."""
+    if not lane.enabled:
+        db.execute(SQL["move_lane"], (NEVER, lane.webhook_id))
+        return False
+    if lane.held_until > now:
+        db.execute(SQL["move_lane"], (lane.held_until, lane.webhook_id))
+        return False
+    return True
+
+
+def _fair(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
+    """Round over the organizations, one lane of each, so that one with many lanes is not served before the others."""
+    by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)
+    for lane in lanes:
+        by_organization[lane.organization_id].append(lane)
+    turns = deque(by_organization.values())
+    while turns:
+        own = turns.popleft()
+        yield own.popleft()
+        if own:
+            turns.append(own)
+
+
+def _claim_lane(db: apsw.Connection, lane: DueLane, asked: Claim, limit: int) -> list[LeasedDelivery]:
+    offer = asked.offer
+    values = {
+        "webhook_id": lane.webhook_id,
+        "now": asked.now,
+        "lease": offer.lease,
+        "lease_until": offer.lease_until,
+        "limit": limit,
+    }
+    found = sorted(db.execute(SQL["claim_deliveries"], values), key=lambda row: (row[4], row[0]))
+    return [_leased(db, lane, offer.lease, offer.lease_until, row) for row in found]
+
+
+def _leased(db: apsw.Connection, lane: DueLane, lease: int, lease_until: int, row: Any) -> LeasedDelivery:  # noqa: ANN401 a row
+    event = first(db, SQL["get_event_data"], (lane.organization_id, row[1]))
+    assert event is not None  # noqa: S101 retention keeps an event while a delivery of it is live
+    return LeasedDelivery(
+        id=row[0],
+        event_id=row[1],
+        webhook_id=lane.webhook_id,
+        webhook_version=lane.version,
+        organization_id=lane.organization_id,
+        event_code=row[5],
+        event_created_at=event[1],
+        data=event[0],
+        attempt_count=row[2],
+        attempts_before=row[3],
+        urgency=Urgency(row[4]),
+        lease=lease,
+        lease_until=lease_until,
+    )
+
+
+def _move_on(db: apsw.Connection, lane: DueLane, now: int) -> bool:
+    """Set when the lane is due next; whether that is now. A lane with more due goes behind the others."""
+    row = first(db, SQL["lane_next"], (lane.webhook_id,))
+    at = None if row is None else row[0]
+    if at is None:
+        db.execute(SQL["drop_lane"], (lane.webhook_id,))
+        return False
+    db.execute(SQL["move_lane"], (max(at, now), lane.webhook_id))
+    return bool(at <= now)
+
+
+def _next_due(db: apsw.Connection, asked: Claim) -> int | None:
+    closed = asked.offer.closed
+    for webhook_id, due_at in list(db.execute(SQL["next_lanes"], (len(closed) + 1,))):
+        if webhook_id not in closed:
+            return int(due_at) if due_at < NEVER else None
+    return None
+
+
+def release(db: apsw.Connection, item: tuple[Sequence[LeasedDelivery], int]) -> None:
+    """See Store.release."""
+    deliveries, now = item
+    for delivery in deliveries:
+        if first(db, SQL["release_delivery"], (now, delivery.id, delivery.lease)) is not None:
+            db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, now))
+
+
+def rescue(db: apsw.Connection, now: int) -> list[str]:
+    """Free what a dead process had leased; the ids of those deliveries. Only for one alone with the database."""
+    found = list(db.execute(SQL["rescue_deliveries"], (now,)))
+    for webhook_id, organization_id in {(row[1], row[2]) for row in found}:
+        db.execute(SQL["lower_lane"], (webhook_id, organization_id, now))
+    return [row[0] for row in found]

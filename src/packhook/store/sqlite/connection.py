@@ -1,0 +1,63 @@
+"""The file: how it is opened, locked to one process, and brought up to date."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import apsw
+
+from packhook.core.errors import DatabaseInUse, Unavailable
+from packhook.store.migrate import steps_from
+
+BUSY_MS: Final = 5_000
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Whatever goes wrong inside the database is Unavailable to the world: full, read-only, broken, away."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise Unavailable(f"the database did not do it: {type(error).__name__}: {error}") from error
+
+
+def connect(path: str) -> apsw.Connection:
+    """A connection to the file. Durable: a COMMIT returns when it is on disk (WAL, ``synchronous=FULL``)."""
+    with database_errors():
+        db = apsw.Connection(path, statementcachesize=200)
+        db.set_busy_timeout(BUSY_MS)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA cache_size = -65536")
+        return db
+
+
+def lock(path: str) -> IO[bytes]:
+    """The right to be the only process with this database, until the file is closed; DatabaseInUse otherwise."""
+    try:
+        file = Path(f"{path}.lock").open("wb")  # noqa: SIM115 held open for the life of the store
+    except OSError as error:
+        raise Unavailable(f"cannot write beside the database: {error.strerror}: {path}.lock") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DatabaseInUse(f"{path} is open in another packhook process; one SQLite file serves one process") from None
+    return file
+
+
+def schema_version(db: apsw.Connection) -> int:
+    """The version the file is at; 0 is an empty file."""
+    (version,) = next(iter(db.execute("PRAGMA user_version")))
+    return int(version)
+
+
+def migrate(db: apsw.Connection) -> None:
+    """Run the steps that are missing, each in one transaction with its version number. SchemaTooNew if it is newer."""
+    with database_errors():
+        for step in steps_from("sqlite", schema_version(db)):
+            db.execute(f"BEGIN IMMEDIATE; {step.script}; PRAGMA user_version = {step.version}; COMMIT")

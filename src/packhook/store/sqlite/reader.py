@@ -1,0 +1,48 @@
+"""Reads run in threads of their own, each with its own connection, so that a long list never stops an event."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from packhook.store.sqlite.connection import connect, database_errors
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Reader:
+    """Two threads that read. Each read sees every transaction that was committed before it began."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._own = threading.local()
+        self._connections: list[apsw.Connection] = []
+        self._threads = ThreadPoolExecutor(2, "packhook-read")
+
+    async def read(self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work(connection, …)`` in a reading thread; Unavailable where the database does not answer."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: self._run(lambda db: work(db, *args, **kwargs)))
+
+    def close(self) -> None:
+        """Wait for the reads under way, then disconnect."""
+        self._threads.shutdown()
+        for db in self._connections:
+            db.close()
+
+    def _run(self, work: Callable[[apsw.Connection], T]) -> T:
+        with database_errors():
+            return work(self._connection())
+
+    def _connection(self) -> apsw.Connection:
+        db: apsw.Connection | None = getattr(self._own, "db", None)
+        if db is None:
+            db = connect(self._path)
+            db.execute("PRAGMA query_only = ON")
+            self._own.db = db
+            self._connections.append(db)
+        return db

@@ -1,0 +1,239 @@
+"""The Store on SQLite: each method says which work it is, and whether it is read or written."""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import IO, Final
+
+import structlog
+
+from packhook.core.clock import Clock
+from packhook.core.errors import Unavailable
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    Event,
+    LeasedDelivery,
+    Organization,
+    Settlement,
+    Target,
+    Webhook,
+)
+from packhook.store.base import (
+    Claim,
+    Claimed,
+    DeliveryFilter,
+    Handover,
+    Offer,
+    Page,
+    PageRequest,
+    Publication,
+    Receipt,
+    Swept,
+    Usage,
+    WebhookFilter,
+)
+from packhook.store.migrate import migrations
+from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
+from packhook.store.sqlite.reader import Reader
+from packhook.store.sqlite.writer import Work, Writer, one_by_one
+
+_log: Final = structlog.get_logger("packhook.store")
+
+_NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
+
+_create_organization: Final = one_by_one(tenants.create_organization)
+_delete_organization: Final = one_by_one(tenants.delete_organization)
+_create_api_key: Final = one_by_one(tenants.create_api_key)
+_revoke_api_key: Final = one_by_one(tenants.revoke_api_key)
+_note_usage: Final = one_by_one(tenants.note_usage)
+_claim_operator_key: Final = one_by_one(tenants.claim_operator_key)
+_create_webhook: Final = one_by_one(webhooks.create_webhook)
+_replace_webhook: Final = one_by_one(webhooks.replace_webhook)
+_delete_webhook: Final = one_by_one(webhooks.delete_webhook)
+_claim: Final = one_by_one(claim.claim)
+_release: Final = one_by_one(claim.release)
+_replay: Final = one_by_one(history.replay_delivery)
+_sweep: Final = one_by_one(sweep.sweep)
+_disable_failing: Final = one_by_one(sweep.disable_failing)
+_record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
+
+
+class SqliteStore:
+    """See :class:`packhook.store.base.Store` for every promise."""
+
+    def __init__(self, path: str, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._handover: Handover | None = None
+        self._publish: Work[Publication, publish.Published] = Work(
+            lambda db, items: publish.publish(db, items, self._offer), self._hand_over
+        )
+        self._lock: IO[bytes] | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    # --- its life
+
+    async def open(self) -> None:
+        self._lock = lock(self._path)
+        try:
+            db = connect(self._path)
+            migrate(db)
+            with database_errors():
+                rescued = claim.rescue(db, self._clock.now())
+        except BaseException:
+            self._lock.close()
+            self._lock = None
+            raise
+        for delivery_id in rescued:
+            _log.warning("delivery_taken_over", delivery_id=delivery_id, detail="unknown outcome, sent again")
+        self._writer = Writer(db)
+        self._reader = Reader(self._path)
+
+    async def close(self) -> None:
+        if self._lock is None:
+            return
+        writer, reader, held = self._writing, self._reading, self._lock
+        self._writer = self._reader = self._lock = None
+        await writer.close()
+        reader.close()
+        held.close()
+
+    async def ping(self) -> None:
+        version = await self._reading.read(schema_version)
+        if version != migrations("sqlite")[-1].version:
+            raise Unavailable(f"the database has schema version {version}, this code needs another")
+
+    def hand_over_to(self, handover: Handover) -> None:
+        self._handover = handover
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise Unavailable("the store is not open")
+        return self._writer
+
+    @property
+    def _reading(self) -> Reader:
+        if self._reader is None:
+            raise Unavailable("the store is not open")
+        return self._reader
+
+    def _offer(self) -> Offer:
+        return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
+
+    def _hand_over(self, published: Sequence[publish.Published]) -> None:
+        if self._handover is None:
+            return
+        for each in published:
+            if each.leased:
+                self._handover.accept(each.leased)
+            if each.waiting:
+                self._handover.wake(each.waiting, each.receipts[0].created_at)
+
+    def _wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+        if self._handover is not None:
+            self._handover.wake(webhook_ids, due_at)
+
+    def _changed(self, webhook_id: str) -> None:
+        if self._handover is not None:
+            self._handover.changed(webhook_id)
+
+    # --- organizations and keys
+
+    async def create_organization(self, organization: Organization) -> None:
+        await self._writing.write(_create_organization, organization)
+
+    async def get_organization(self, organization_id: str) -> Organization:
+        return await self._reading.read(tenants.get_organization, organization_id)
+
+    async def list_organizations(self, page: PageRequest) -> Page[Organization]:
+        return await self._reading.read(tenants.list_organizations, page)
+
+    async def delete_organization(self, organization_id: str, now: int) -> None:
+        await self._writing.write(_delete_organization, (organization_id, now))
+
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
+        await self._writing.write(_create_api_key, (api_key, key_hash))
+
+    async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
+        return await self._reading.read(tenants.list_api_keys, organization_id, page)
+
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
+        await self._writing.write(_revoke_api_key, (organization_id, api_key_id, now))
+
+    async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
+        return await self._reading.read(tenants.find_api_key, key_hash)
+
+    async def note_usage(self, usages: Sequence[Usage]) -> None:
+        await self._writing.write(_note_usage, usages)
+
+    async def claim_operator_key(self, key_hash: bytes) -> bytes:
+        return await self._writing.write(_claim_operator_key, key_hash)
+
+    # --- webhooks
+
+    async def create_webhook(self, webhook: Webhook) -> None:
+        await self._writing.write(_create_webhook, webhook)
+
+    async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
+        return await self._reading.read(webhooks.get_webhook, organization_id, webhook_id)
+
+    async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
+        return await self._reading.read(webhooks.list_webhooks, organization_id, page, where)
+
+    async def replace_webhook(self, webhook: Webhook) -> None:
+        enabled = await self._writing.write(_replace_webhook, webhook)
+        self._changed(webhook.id)
+        if enabled:
+            self._wake((webhook.id,), webhook.updated_at)
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
+        await self._writing.write(_delete_webhook, (organization_id, webhook_id, now))
+        self._changed(webhook_id)
+
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+        return await self._reading.read(webhooks.targets, webhook_ids)
+
+    # --- the way of an event
+
+    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+        return (await self._writing.write(self._publish, publication)).receipts
+
+    async def claim(self, claim: Claim) -> Claimed:
+        return await self._writing.write(_claim, claim)
+
+    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+        return await self._writing.write(_record, settlements)
+
+    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+        await self._writing.write(_release, (deliveries, now))
+
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
+        delivery = await self._writing.write(_replay, (organization_id, delivery_id, now))
+        self._wake((delivery.webhook_id,), now)
+        return delivery
+
+    # --- reading back
+
+    async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
+        return await self._reading.read(history.get_event, organization_id, event_id)
+
+    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
+        return await self._reading.read(history.list_events, organization_id, page)
+
+    async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
+        return await self._reading.read(history.get_delivery, organization_id, delivery_id)
+
+    async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+        return await self._reading.read(history.list_deliveries, organization_id, page, where)
+
+    # --- upkeep
+
+    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+        return await self._writing.write(_sweep, (events_before, keys_before, now, limit))
+
+    async def disable_failing(self, *, failing_before: int, now: int, reason: str) -> tuple[str, ...]:
+        return await self._writing.write(_disable_failing, (failing_before, now, reason))

@@ -1,0 +1,81 @@
+"""Webhooks: what subscribes, and what is known of an endpoint that fails."""
+
+from collections.abc import Collection
+
+import apsw
+
+from packhook.core.errors import Conflict, NotFound
+from packhook.core.model import Target, Webhook
+from packhook.store import rows
+from packhook.store.base import Page, PageRequest, WebhookFilter
+from packhook.store.listing import list_page
+from packhook.store.sqlite.asking import SQL, fetcher, first
+from packhook.store.sqlite.tenants import require_organization
+
+
+def create_webhook(db: apsw.Connection, webhook: Webhook) -> None:
+    """See Store.create_webhook."""
+    require_organization(db, webhook.organization_id)
+    db.execute(SQL["insert_webhook"], rows.webhook_values(webhook))
+
+
+def get_webhook(db: apsw.Connection, organization_id: str, webhook_id: str) -> Webhook:
+    """See Store.get_webhook."""
+    row = first(db, SQL["get_webhook"], (organization_id, webhook_id))
+    if row is None:
+        raise NotFound(f"no webhook {webhook_id!r}")
+    return rows.webhook(row)
+
+
+def list_webhooks(db: apsw.Connection, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
+    """See Store.list_webhooks."""
+    require_organization(db, organization_id)
+    conditions = ["organization_id = :organization_id", "deleted_at IS NULL"]
+    if where.event_code is not None:
+        conditions.append("event_code = :event_code")
+    if where.enabled is not None:
+        conditions.append("enabled = :enabled")
+    values = {
+        "organization_id": organization_id,
+        "event_code": where.event_code,
+        "enabled": where.enabled,
+    }
+    return list_page(
+        SQL["list_webhooks"], conditions, values, page, newest_first=False, fetch=fetcher(db), read=rows.webhook
+    )
+
+
+def replace_webhook(db: apsw.Connection, webhook: Webhook) -> bool:
+    """See Store.replace_webhook; whether it was enabled by this."""
+    before = get_webhook(db, webhook.organization_id, webhook.id)
+    if before.version != webhook.version - 1:
+        raise Conflict("the webhook was changed by somebody else at the same time")
+    db.execute(
+        SQL["replace_webhook"],
+        (
+            *rows.webhook_values(webhook)[2:6],
+            *rows.webhook_values(webhook)[7:],
+            webhook.organization_id,
+            webhook.id,
+            before.version,
+        ),
+    )
+    if webhook.enabled and not before.enabled:
+        db.execute(SQL["forget_health"], (webhook.id,))
+        db.execute(SQL["open_lane"], (webhook.updated_at, webhook.id))
+        return True
+    return False
+
+
+def delete_webhook(db: apsw.Connection, item: tuple[str, str, int]) -> None:
+    """See Store.delete_webhook."""
+    organization_id, webhook_id, now = item
+    if first(db, SQL["delete_webhook"], (now, organization_id, webhook_id)) is None:
+        raise NotFound(f"no webhook {webhook_id!r}")
+    db.execute(SQL["forget_health"], (webhook_id,))
+
+
+def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Target]:
+    """See Store.targets."""
+    found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))
+    return {row[0]: Target(webhook=rows.webhook(row), gone_since=row[15], failing_since=row[16]) for row in found}

@@ -1,0 +1,153 @@
+"""Group commit: one connection writes; what waits together shares one transaction.
+
+::
+
+    write(work, item) ─▶ waiting ─▶ BEGIN ─ work on the loop ─▶ COMMIT in a thread ─▶ after(), answers
+                            ▲                                        │
+                            └──── gathers while the disk is busy ◀───┘
+
+No timer: while one COMMIT waits for the disk, the next batch gathers. The statements run on the event loop because a
+thread would fight it for the interpreter lock; only the COMMIT, which sleeps in ``fsync``, has a thread.
+
+A work function takes the items of its kind at once and answers each. It may answer an item with a
+:class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
+exception undoes the transaction; then each item is tried alone, so that one cannot spoil the others.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+import apsw
+
+from packhook.core.errors import RequestError, Unavailable
+from packhook.store.sqlite.connection import database_errors
+
+I = TypeVar("I")  # noqa: E741 an item
+R = TypeVar("R")
+
+MOST_IN_A_BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work(Generic[I, R]):
+    """Something to do in a transaction: ``run`` answers items one by one; ``after`` hears of them once committed."""
+
+    run: Callable[[apsw.Connection, Sequence[I]], list[R | RequestError]]
+    after: Callable[[Sequence[R]], None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    work: Work[Any, Any]
+    item: Any
+    answer: asyncio.Future[Any]
+    result: Any = field(default=None)
+
+
+class Writer:
+    """The one connection that writes, and the task that batches. Made inside the running event loop."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._loop = asyncio.get_running_loop()
+        self._committer = ThreadPoolExecutor(1, "packhook-commit")
+        self._waiting: deque[_Job] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._task = self._loop.create_task(self._run(), name="packhook-writer")
+
+    async def write(self, work: Work[I, R], item: I) -> R:
+        """Do this work for this item; returns when it is on disk. Raises its RequestError, or Unavailable."""
+        if self._closing:
+            raise Unavailable("the store is closing")
+        job = _Job(work, item, self._loop.create_future())
+        self._waiting.append(job)
+        self._arrived.set()
+        result: R = await job.answer
+        return result
+
+    async def close(self) -> None:
+        """Commit what waits, then disconnect."""
+        self._closing = True
+        self._arrived.set()
+        await self._task
+        self._committer.shutdown()
+        self._db.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if self._waiting:
+                await self._write_batch(self._take())
+            elif self._closing:
+                return
+            else:
+                self._arrived.clear()
+
+    def _take(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_A_BATCH))]
+
+    async def _write_batch(self, jobs: list[_Job]) -> None:
+        try:
+            await self._transact(jobs)
+        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
+            if len(jobs) == 1:
+                _fail(jobs[0], error)
+                return
+            for job in jobs:
+                await self._write_batch([job])
+            return
+        self._answer(jobs)
+
+    async def _transact(self, jobs: list[_Job]) -> None:
+        with database_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for work, group in _by_work(jobs).items():
+                    results = work.run(self._db, [job.item for job in group])
+                    for job, result in zip(group, results, strict=True):
+                        job.result = result
+                await self._loop.run_in_executor(self._committer, self._db.execute, "COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        for work, group in _by_work(jobs).items():
+            if work.after is not None:
+                work.after([job.result for job in group if not isinstance(job.result, RequestError)])
+        for job in jobs:
+            if job.answer.done():
+                continue  # the caller was cancelled; the write stands
+            if isinstance(job.result, RequestError):
+                job.answer.set_exception(job.result)
+            else:
+                job.answer.set_result(job.result)
+
+
+def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:
+    groups: dict[Work[Any, Any], list[_Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.work, []).append(job)
+    return groups
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(error)
+
+
+def one_by_one(run: Callable[[apsw.Connection, I], R]) -> Work[I, R]:
+    """Work that takes its items one at a time; a RequestError it raises before its first write is the item's answer."""
+
+    def answer(db: apsw.Connection, item: I) -> R | RequestError:
+        try:
+            return run(db, item)
+        except RequestError as error:
+            return error
+
+    return Work(lambda db, items: [answer(db, item) for item in items])

@@ -1,0 +1,51 @@
+"""What a test of webhooks needs: a clock that the test owns, and a real receiver that can be told how to misbehave.
+
+    async with Receiver(secrets=("q9NhjkjV9o",)) as receiver:
+        receiver.answers(Status(500), Hang(), Status(200))
+        ...  # send webhooks to receiver.url
+        first, *_ = await receiver.wait_for(3)
+        assert first.verified
+
+Nothing here is a mock: the receiver listens on 127.0.0.1 and speaks HTTP/1.1, over TLS where it is given a context.
+"""
+
+from packhook.testing.behaviours import (
+    AnswerEarly,
+    Behaviour,
+    Cut,
+    Drip,
+    EndlessBody,
+    EndlessInformational,
+    Garbage,
+    GzipBomb,
+    Hang,
+    HangUp,
+    HugeHeaders,
+    NulByte,
+    Redirect,
+    Reset,
+    Status,
+)
+from packhook.testing.clock import ManualClock
+from packhook.testing.receiver import Received, Receiver
+
+__all__ = [
+    "AnswerEarly",
+    "Behaviour",
+    "Cut",
+    "Drip",
+    "EndlessBody",
+    "EndlessInformational",
+    "Garbage",
+    "GzipBomb",
+    "Hang",
+    "HangUp",
+    "HugeHeaders",
+    "ManualClock",
+    "NulByte",
+    "Received",
+    "Receiver",
+    "Redirect",
+    "Reset",
+    "Status",
+]

@@ -1,0 +1,229 @@
+"""A real HTTP/1.1 server on 127.0.0.1 that remembers what it got and answers as it is told.
+
+One request's way: bytes -> ``_Connection`` (httptools) -> ``Received`` -> remembered, waiters looked at -> the next
+behaviour -> bytes back. A plain :class:`Status` is written at once; any other behaviour runs as a task of its own.
+"""
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
+import httptools
+
+from packhook.testing.behaviours import Behaviour, Status
+from packhook.testing.signatures import is_signed
+from packhook.testing.wire import Wire
+
+Wanted = Callable[[Sequence["Received"]], bool]
+
+
+class Received:
+    """One request as it came. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds."""
+
+    __slots__ = ("_headers", "at", "body", "method", "path", "verified")
+
+    def __init__(self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self.method = method
+        self.path = path
+        self._headers = headers
+        self.body = body
+        self.at = time.monotonic()
+        self.verified: bool | None = None  # None where the receiver knows no secrets
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By lower-case name; of a repeated header the last."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.path} {len(self.body)} bytes>"
+
+
+class Receiver:
+    """A webhook receiver to send to, from ``async with`` to its end; whatever it started ends with it.
+
+    ``answer`` is how it answers when nothing else is queued: a behaviour, or a function from the request to one.
+    With ``secrets``, each request's ``verified`` says whether its signature is right. With ``tls``, it speaks TLS.
+    ``port`` 0 takes a free one. ``hostname`` is only the name in ``url``; it listens on 127.0.0.1.
+    """
+
+    def __init__(
+        self,
+        answer: Behaviour | Callable[[Received], Behaviour] | None = None,
+        *,
+        secrets: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+        hostname: str = "127.0.0.1",
+    ) -> None:
+        self.answer = answer or Status(200)
+        self.received: list[Received] = []
+        self.connections_made = 0
+        self.port = port
+        self._hostname = hostname
+        self._secrets = tuple(secrets)
+        self._tls = tls
+        self._queued: deque[Behaviour] = deque()
+        self._waiters: dict[asyncio.Future[None], Wanted] = {}
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where to send to, without a path: ``http://127.0.0.1:PORT``."""
+        return f"{'https' if self._tls else 'http'}://{self._hostname}:{self.port}"
+
+    def answers(self, *behaviours: Behaviour) -> None:
+        """Queue how the next requests are answered, one each; after them ``answer`` holds again."""
+        self._queued.extend(behaviours)
+
+    async def wait_for(self, wanted: int | Wanted, timeout_seconds: float = 5) -> list[Received]:
+        """What was received, once it is at least so many requests or pleases the function; TimeoutError if not."""
+        pleased: Wanted = wanted if callable(wanted) else lambda received: len(received) >= wanted
+        if not pleased(self.received):
+            await self._wait(
+                pleased, timeout_seconds, what=f"{'what the function wants' if callable(wanted) else wanted}"
+            )
+        return list(self.received)
+
+    async def _wait(self, pleased: Wanted, timeout_seconds: float, what: str) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = pleased
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await waiter
+        except TimeoutError:
+            message = (
+                f"expected {what} received within {timeout_seconds} s, got {len(self.received)}: {self.received[-5:]}"
+            )
+            raise TimeoutError(message) from None
+        finally:
+            del self._waiters[waiter]
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connect, "127.0.0.1", self.port, ssl=self._tls, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None  # noqa: S101 it was entered
+        self._server.close()
+        await asyncio.gather(*(connection.end() for connection in list(self._connections)))
+        await self._server.wait_closed()
+
+    def _connect(self) -> "_Connection":
+        return _Connection(self)
+
+    def opened(self, connection: "_Connection") -> Behaviour | None:
+        """A connection is there; answers what to do before reading from it, if the next behaviour is an early one."""
+        self._connections.add(connection)
+        self.connections_made += 1
+        return self._queued.popleft() if self._queued and self._queued[0].early else None
+
+    def closed(self, connection: "_Connection") -> None:
+        """A connection is over."""
+        self._connections.discard(connection)
+
+    def take(self, received: Received) -> Behaviour:
+        """Remember a request, wake who waited for it, and say how to answer it."""
+        if self._secrets:
+            received.verified = is_signed(self._secrets, received.headers, received.body)
+        self.received.append(received)
+        for waiter, pleased in self._waiters.items():
+            if not waiter.done() and pleased(self.received):
+                waiter.set_result(None)
+        if self._queued:
+            return self._queued.popleft()
+        return self.answer(received) if callable(self.answer) else self.answer
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: feeds the parser, hands over requests, runs behaviours."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._path = b""
+        self._deaf = False
+        self._task: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's have the methods, not the class
+        self._wire = Wire(self._transport)
+        early = self._receiver.opened(self)
+        if early:
+            self._deaf = True
+            self._perform(early)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return  # read and dropped: a paused transport would not notice that the sender goes
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            self._transport.abort()
+            raise  # our own fault, or that of the function that answers
+        except httptools.HttpParserError:
+            self._transport.close()
+
+    def on_url(self, url: bytes) -> None:
+        """The parser has (a part of) the request's target."""
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """The parser has a header."""
+        self._headers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        """The parser has a part of the body."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The parser has the whole request: take it, answer it."""
+        method = self._parser.get_method().decode()
+        received = Received(method, self._path.decode("latin-1"), self._headers, b"".join(self._body))
+        self._path, self._headers, self._body = b"", [], []
+        behaviour = self._receiver.take(received)
+        if type(behaviour) is Status and self._task is None:
+            self._transport.write(behaviour.rendered)
+            if behaviour.close:
+                self._transport.close()
+        else:
+            self._perform(behaviour)
+
+    def _perform(self, behaviour: Behaviour) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(behaviour))
+
+    async def _run(self, behaviour: Behaviour) -> None:
+        try:
+            await behaviour.write(self._wire)
+        except ConnectionResetError:
+            return  # the sender had enough: what most of these behaviours are for
+        finally:
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._wire.on_writable(writable=False)
+
+    def resume_writing(self) -> None:
+        self._wire.on_writable(writable=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 any end is an end
+        self._receiver.closed(self)
+        self._wire.on_gone()
+        self._lost.set()
+
+    async def end(self) -> None:
+        """Break off whatever goes on, and wait until it is over."""
+        self._transport.abort()
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._lost.wait()
