@@ -1,3 +1,32 @@
-"""packhook."""
+"""packhook: webhooks for order events, stored durably, signed, delivered at least once. This is the map.
+
+The way of one event, with the module at each step::
+
+    POST …/events                                              a platform publishes
+      │
+      ├─ api/guard.py       who asks, and may they             service/access.py
+      ├─ api/publish.py     decode, check; data stays bytes    api/order.py
+      ├─ service/publish.py an id, a time, a place in the queue
+      ▼
+    store/base.py           the promise: on disk when it returns
+      ├─ store/sqlite/writer.py    what waits together shares one transaction
+      └─ store/sqlite/publish.py   the event and its deliveries, some leased to this node
+      │
+      ├──▶ 202                                                 the publisher goes on
+      ▼
+    delivery/dispatch.py    handed over, or claimed when due
+      ├─ delivery/turns.py     whose turn: by organization, then by webhook
+      ├─ delivery/lane.py      how much at once, how fast, or not now
+      ▼
+    delivery/attempt.py     compose, sign (core/signature.py), send, judge (core/judge.py)
+      ├─ delivery/egress.py    may we connect there            core/address.py  core/endpoint.py
+      └─ delivery/send.py      one POST, one outcome           delivery/curl.py
+      ▼
+    delivery/record.py      outcomes into the store, many to a transaction
+      └─ store/sqlite/record.py    a retry is the same row, claimable later (core/backoff.py)
+
+Who starts it: ``cli/serve.py``. Who reads it back: ``service/history.py``. Who cleans up: ``delivery/upkeep.py``.
+Imports point one way: cli, api, service, delivery, store, core; settings and telemetry stand beside core.
+"""
 
 __version__ = "0.1.0"

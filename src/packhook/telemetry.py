@@ -6,14 +6,12 @@ from typing import Final
 
 import structlog
 
-from packhook.settings import Settings
-
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(settings: Settings) -> None:
-    """Lines of JSON, or for a person's eyes where one watches; nothing below ``log_level``."""
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+def configure_logs(level: str, form: str) -> None:
+    """Nothing below ``level``; ``form`` is json, console, or auto: console where a person watches, json otherwise."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -22,7 +20,7 @@ def configure_logs(settings: Settings) -> None:
             structlog.processors.format_exc_info if not console else _as_it_is,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.log_level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

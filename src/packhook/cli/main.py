@@ -1,12 +1,60 @@
-"""The ``packhook`` command: what there is to say, and how trouble is told."""
+"""The ``packhook`` command: all there is to say, and how trouble is told."""
+
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from packhook import __version__
+from packhook.cli import deliveries, events, keys, organizations, webhooks
+from packhook.cli.demo.command import demo
+from packhook.cli.exits import Exit, fail
+from packhook.cli.listen import listen
+from packhook.cli.migrate import migrate
 from packhook.cli.serve import serve
+from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
 
-app = typer.Typer(no_args_is_help=True)
+
+class _Telling(TyperGroup):
+    """Ends with a sentence and an exit code where packhook itself says what is wrong."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 as Typer has it
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except InvalidSettings as error:
+            fail(f"{error.title()}\n{error.detail}", Exit.USAGE)
+        except Unavailable as error:
+            fail(error.detail, Exit.UNREACHABLE)
+        except PackhookError as error:
+            fail(error.detail, Exit.FAILED)
+
+
+app = typer.Typer(
+    cls=_Telling,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Webhooks for order events: stored durably, signed, delivered at least once.",
+)
 app.command()(serve)
+app.command()(demo)
+app.command()(listen)
+app.command()(migrate)
+app.add_typer(organizations.app, name="organizations")
+app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(events.app, name="events")
+app.add_typer(deliveries.app, name="deliveries")
 
 
-@app.command()
-def migrate() -> None: ...
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"packhook {__version__}")  # noqa: T201 this is the command line
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Webhooks for order events: stored durably, signed, delivered at least once."""

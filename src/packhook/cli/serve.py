@@ -47,7 +47,7 @@ def serve(
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
     settings = load_settings(config, host=host, port=port, database=database)
-    configure_logs(settings)
+    configure_logs(settings.log_level, settings.log_format)
     uvloop.run(run_node(settings))
 
 
@@ -62,7 +62,9 @@ async def run_node(settings: Settings) -> None:
         await store.open()
         stack.push_async_callback(store.close)
         sender = Sender(
-            Egress(allow=settings.egress_allow, allow_http=settings.allow_http), ca_bundle=settings.ca_bundle
+            Egress(allow=settings.egress_allow, allow_http=settings.allow_http),
+            ca_bundle=settings.ca_bundle,
+            max_connections=settings.max_in_flight,
         )
         await sender.open()
         stack.push_async_callback(sender.close)

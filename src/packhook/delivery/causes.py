@@ -24,7 +24,6 @@ _CONNECT: Final = {
 # Results of verifying a certificate, from OpenSSL's x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _NO_LEAF_ISSUER = 9, 10, 18, 19, 20, 21
 _CERTIFICATE: Final = {
-    0: "the certificate is not for this host name: install one that names it",
     _NOT_YET_VALID: "the certificate is not valid yet: check its dates and the server's clock",
     _EXPIRED: "the certificate has expired: renew it",
     _SELF_SIGNED: "the certificate is self-signed: install one from a certificate authority that is trusted here",
@@ -52,10 +51,11 @@ def cause(code: int, handle: Handle) -> Cause:
         case pycurl.E_COULDNT_CONNECT:
             return _connect(handle)
         case pycurl.E_OPERATION_TIMEDOUT:
-            return Trouble.TIMEOUT, f"the time ran out while {_stage(handle)}"
+            return _timeout(handle)
         case pycurl.E_PEER_FAILED_VERIFICATION:
-            result = handle.easy.getinfo(pycurl.SSL_VERIFYRESULT)
-            return Trouble.TLS, _CERTIFICATE.get(result, "the certificate could not be verified: check its chain")
+            return Trouble.TLS, _certificate(handle)
+        case pycurl.E_RECV_ERROR if "chunk" in handle.easy.errstr():
+            return Trouble.PROTOCOL, "the answer is not valid HTTP"
         case pycurl.E_WRITE_ERROR if handle.head_full:
             return Trouble.PROTOCOL, "the answer's headers are too large"
     return _PLAIN.get(code) or (Trouble.PROTOCOL, f"the exchange failed: {pycurl.easy_strerror(code)}")
@@ -70,12 +70,30 @@ def _connect(handle: Handle) -> Cause:
     return Trouble.CONNECT, _CONNECT.get(number, "no connection to the endpoint came about")
 
 
-def _stage(handle: Handle) -> str:
-    easy = handle.easy
-    if not easy.getinfo(pycurl.CONNECT_TIME):
+def _certificate(handle: Handle) -> str:
+    if "subject name" in handle.easy.errstr():  # libcurl compares the name itself, after OpenSSL has verified the chain
+        return "the certificate is not for this host: install one that names it"
+    result = handle.easy.getinfo(pycurl.SSL_VERIFYRESULT)
+    return _CERTIFICATE.get(result, "the certificate could not be verified: check its chain")
+
+
+def _timeout(handle: Handle) -> Cause:
+    sent = handle.easy.getinfo(pycurl.REQUEST_SIZE)
+    if not sent and not handle.easy.getinfo(pycurl.CONNECT_TIME) and not handle.opened:
+        return Trouble.INTERNAL, "packhook had no connection free in time: it may have too few"
+    return Trouble.TIMEOUT, f"the time ran out while {_sending(handle) if sent else _connecting(handle)}"
+
+
+def _connecting(handle: Handle) -> str:
+    if not handle.easy.getinfo(pycurl.CONNECT_TIME):
         return "connecting: check that the endpoint is up and no firewall drops the connection"
-    if not easy.getinfo(pycurl.PRETRANSFER_TIME):
-        return "agreeing on TLS: check that the endpoint speaks TLS on this port"
-    if not easy.getinfo(pycurl.STARTTRANSFER_TIME):
-        return "waiting for the answer: answer first, and do the work afterwards"
-    return "reading the answer: send a short one, and end it"
+    return "agreeing on TLS: check that the endpoint speaks TLS on this port"
+
+
+def _sending(handle: Handle) -> str:
+    easy = handle.easy
+    if handle.lines:
+        return "reading the answer: send a short one, and end it"
+    if easy.getinfo(pycurl.SIZE_UPLOAD_T) < easy.getinfo(pycurl.CONTENT_LENGTH_UPLOAD_T):
+        return "sending the request: the endpoint does not read it"
+    return "waiting for the answer: answer first, and do the work afterwards"

@@ -19,7 +19,8 @@ HEADERS_KEPT: Final = 100
 IDLE_SECONDS: Final = 60
 LIFETIME_SECONDS: Final = 300
 _ABORT: Final = -1
-_REFUSE, _GO_ON = 1, 0
+_FINAL: Final = 200
+_EMPTY_LINES: Final = (b"\r\n", b"\n")
 
 _ALWAYS: Final = (
     (pycurl.NOSIGNAL, 1),
@@ -47,12 +48,12 @@ class Handle:
     """A reusable easy handle and what it has collected of the present answer.
 
     ``lines`` and ``body`` are the answer so far; ``body_full`` and ``head_full`` say that a limit cut it off.
-    ``blocked``: a socket was refused. ``no_socket``: the system gave none.
+    Of the sockets it asked for: one was ``blocked``, there was ``no_socket`` to be had, one was ``opened``.
     """
 
     __slots__ = (
-        "_head_size", "_is_literal", "_loop", "_may_open", "_room", "_timeout", "_url",
-        "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket",
+        "_head_size", "_loop", "_may_open", "_room", "_timeout", "_url",
+        "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket", "opened",
     )  # fmt: skip
 
     def __init__(self, trust: str, may_open: Callable[[str], bool], loop: asyncio.AbstractEventLoop) -> None:
@@ -70,7 +71,7 @@ class Handle:
         self.easy.setopt(pycurl.CAINFO, trust)
         self.easy.unsetopt(pycurl.CAPATH)
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        self.easy.setopt(pycurl.RESOLVER_START_FUNCTION, self._before_look_up)
+        self.easy.setopt(pycurl.RESOLVER_START_FUNCTION, _refuse_look_up)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
@@ -80,14 +81,20 @@ class Handle:
         if checked.url != self._url:
             setopt(pycurl.URL, checked.url)
             self._url = checked.url
-        self._is_literal = not checked.addresses
-        if checked.addresses:
-            setopt(pycurl.RESOLVE, [f"+{checked.host}:{checked.port}:{','.join(checked.addresses)}"])
+        setopt(pycurl.RESOLVE, [checked.pin])
         setopt(pycurl.HTTPHEADER, lines)
         setopt(pycurl.POSTFIELDS, body)
         if timeout != self._timeout:
             setopt(pycurl.TIMEOUT_MS, timeout)
             self._timeout = timeout
+
+    def status_code(self) -> int:
+        """The status code of the last answer, 1xx included; 0 where there was none."""
+        return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
+
+    def has_whole_head(self) -> bool:
+        """Whether a final answer's head has come, to its empty line."""
+        return self.status_code() >= _FINAL and any(line in _EMPTY_LINES for line in self.lines)
 
     def clear(self) -> None:
         """Forget the last answer."""
@@ -95,8 +102,7 @@ class Handle:
         self.body.clear()
         self._room = BODY_LIMIT
         self._head_size = 0
-        self._is_literal = False
-        self.body_full = self.head_full = self.blocked = self.no_socket = False
+        self.body_full = self.head_full = self.blocked = self.no_socket = self.opened = False
 
     def close(self) -> None:
         """Free it; it must not be under way."""
@@ -121,10 +127,6 @@ class Handle:
         self._room -= len(chunk)
         return None
 
-    def _before_look_up(self) -> int:
-        """Libcurl must not look up a name by itself: a name without its pin fails here (literals pass by here too)."""
-        return _GO_ON if self._is_literal else _REFUSE
-
     def _open_socket(self, _purpose: int, address: Any) -> socket.socket | int:  # noqa: ANN401 pycurl has no types
         family, kind, protocol, place = address
         if family not in {socket.AF_INET, socket.AF_INET6} or not self._may_open(place[0]):
@@ -135,5 +137,11 @@ class Handle:
         except OSError:
             self.no_socket = True
             return int(pycurl.SOCKET_BAD)
+        self.opened = True
         self._loop.call_soon(opened.close)  # pycurl takes a duplicate when this returns
         return opened
+
+
+def _refuse_look_up() -> int:
+    """Libcurl looks nothing up by itself: every host is pinned, and one whose pin is missing fails here."""
+    return _ABORT

@@ -19,12 +19,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.address import may_connect
+from packhook.core.address import Address, Network, may_connect
 from packhook.core.clock import SECOND
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
 from packhook.core.model import Trouble
-from packhook.delivery.resolve import Address, Resolve, SystemResolver
-from packhook.settings import Network
+from packhook.delivery.resolve import Resolve, SystemResolver
 
 REFUSAL: Final = "the endpoint's address may not be connected to"
 LOOKUP_LIMIT: Final = 5 * SECOND
@@ -39,15 +38,10 @@ _NO_ADDRESS: Final = "the host name has no address: check its DNS records"
 
 
 class Checked(Struct, frozen=True):
-    """A URL that may be sent to: the rebuilt text, and the addresses (as text) a name is pinned to.
-
-    A literal has no ``addresses``: it is its own.
-    """
+    """A URL that may be sent to: the rebuilt text, and its host pinned to addresses (for ``CURLOPT_RESOLVE``)."""
 
     url: str
-    host: str
-    port: int
-    addresses: tuple[str, ...]
+    pin: str
 
 
 class Refused(Struct, frozen=True):
@@ -58,9 +52,9 @@ class Refused(Struct, frozen=True):
 
 
 class _Answer(Struct, frozen=True):
-    """What a look-up came to, and until when (seconds of the egress's own clock) it counts."""
+    """What a look-up came to (addresses with commas between), and until when (the egress's seconds) it counts."""
 
-    addresses: tuple[str, ...]
+    addresses: str
     refused: Refused | None
     until: float
 
@@ -140,7 +134,7 @@ class Egress:
         if endpoint.address is None:
             return endpoint
         if may_connect(endpoint.address, self._allow):
-            return Checked(endpoint.url, endpoint.host, endpoint.port, ())
+            return _pinned(endpoint, str(endpoint.address))
         return _BLOCKED
 
     def _lookup(self, endpoint: Endpoint) -> "asyncio.Task[_Answer]":
@@ -157,10 +151,9 @@ class Egress:
             addresses = await self._resolve(host, port)
         except OSError as error:
             refused = Refused(Trouble.DNS, _WORDS.get(error.errno or 0, _NO_ADDRESS))
-            answer = _Answer((), refused, self._seconds() + KEPT_SECONDS)
+            answer = _Answer("", refused, self._seconds() + KEPT_SECONDS)
         else:
-            texts = tuple(str(address) for address in addresses)
-            answer = _Answer(texts, self._objection(addresses), self._seconds() + KEPT_SECONDS)
+            answer = _Answer(",".join(map(str, addresses)), self._objection(addresses), self._seconds() + KEPT_SECONDS)
         self._keep(host, answer)
         return answer
 
@@ -178,4 +171,9 @@ class Egress:
 
 
 def _judged(endpoint: Endpoint, answer: _Answer) -> Checked | Refused:
-    return answer.refused or Checked(endpoint.url, endpoint.host, endpoint.port, answer.addresses)
+    return answer.refused or _pinned(endpoint, answer.addresses)
+
+
+def _pinned(endpoint: Endpoint, addresses: str) -> Checked:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return Checked(endpoint.url, f"+{host}:{endpoint.port}:{addresses}")

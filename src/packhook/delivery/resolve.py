@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from packhook.core.address import Address
+
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """From a name and a port to every address it has, the preferred first; OSError where it has none."""
 
@@ -36,13 +37,15 @@ class SystemResolver:
 
     def _look_up(self, host: str, port: int, answer: "Future[Sequence[Address]]") -> None:
         try:
-            answer.set_result(_addresses(host, port))
+            found = _addresses(host, port)
         except (OSError, ValueError) as error:  # ValueError: not a name at all, or an address of an unknown kind
+            self._places.release()
             answer.set_exception(
                 error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error))
             )
-        finally:
+        else:
             self._places.release()
+            answer.set_result(found)
 
 
 def _addresses(host: str, port: int) -> Sequence[Address]:

@@ -134,11 +134,15 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:
 
 
 def _outcome(handle: Handle, code: int, duration: int) -> Outcome:
-    """What this transfer came to. A body that we cut off at the limit leaves the answer an answer."""
+    """What this transfer came to. A body that we cut off at the limit leaves the answer an answer.
+
+    With trouble, what had come of a final answer is there too, for the log; not if even its head was cut off.
+    """
     trouble, detail = (None, "") if code == _OK or handle.body_full else cause(code, handle)
+    headed = trouble is None or handle.has_whole_head()
     return Outcome(
-        status_code=handle.easy.getinfo(pycurl.RESPONSE_CODE) or None,
-        headers=_headers(handle.lines),
+        status_code=handle.status_code() if headed else None,
+        headers=_headers(handle.lines) if headed else (),
         body=b"".join(handle.body),
         truncated=handle.body_full,
         trouble=trouble,

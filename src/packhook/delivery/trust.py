@@ -21,8 +21,9 @@ class Trust:
         self._joined: IO[bytes] | None = None
         self.path = str(_system_bundle())
         if extra is not None:
-            self._joined = tempfile.TemporaryFile()  # noqa: SIM115 closed in close(); it has no name to be swept away by
-            self._joined.write(_system_bundle().read_bytes() + b"\n" + _read_bundle(extra))
+            joined = _system_bundle().read_bytes() + b"\n" + _read_bundle(extra)
+            self._joined = tempfile.TemporaryFile()  # noqa: SIM115 closed in close(); nameless, so nothing sweeps it away
+            self._joined.write(joined)
             self._joined.flush()
             self._joined.seek(0)
             self.path = f"/dev/fd/{self._joined.fileno()}"

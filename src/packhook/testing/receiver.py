@@ -1,4 +1,4 @@
-"""A real HTTP/1.1 server on 127.0.0.1 that remembers what it got and answers as it is told.
+"""A real HTTP/1.1 server on loopback that remembers what it got and answers as it is told.
 
 One request's way: bytes -> ``_Connection`` (httptools) -> ``Received`` -> remembered, waiters looked at -> the next
 behaviour -> bytes back. A plain :class:`Status` is written at once; any other behaviour runs as a task of its own.
@@ -47,7 +47,7 @@ class Receiver:
 
     ``answer`` is how it answers when nothing else is queued: a behaviour, or a function from the request to one.
     With ``secrets``, each request's ``verified`` says whether its signature is right. With ``tls``, it speaks TLS.
-    ``port`` 0 takes a free one. ``hostname`` is only the name in ``url``; it listens on 127.0.0.1.
+    ``port`` 0 takes a free one. ``hostname`` is the name in ``url`` and changes nothing else.
     """
 
     def __init__(
@@ -56,14 +56,16 @@ class Receiver:
         *,
         secrets: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
         port: int = 0,
-        hostname: str = "127.0.0.1",
+        hostname: str = "",
     ) -> None:
         self.answer = answer or Status(200)
         self.received: list[Received] = []
         self.connections_made = 0
         self.port = port
-        self._hostname = hostname
+        self._address = address
+        self._hostname = hostname or address
         self._secrets = tuple(secrets)
         self._tls = tls
         self._queued: deque[Behaviour] = deque()
@@ -89,6 +91,11 @@ class Receiver:
             )
         return list(self.received)
 
+    async def wait_until_quiet(self, timeout_seconds: float = 5) -> None:
+        """Wait until every connection has gone; TimeoutError if some stay."""
+        async with asyncio.timeout(timeout_seconds):
+            await asyncio.gather(*(connection.lost.wait() for connection in self._connections))
+
     async def _wait(self, pleased: Wanted, timeout_seconds: float, what: str) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = pleased
@@ -105,7 +112,7 @@ class Receiver:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, "127.0.0.1", self.port, ssl=self._tls, backlog=1024)
+        self._server = await loop.create_server(self._connect, self._address, self.port, ssl=self._tls, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -152,7 +159,7 @@ class _Connection(asyncio.Protocol):
         self._path = b""
         self._deaf = False
         self._task: asyncio.Task[None] | None = None
-        self._lost = asyncio.Event()
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's have the methods, not the class
@@ -218,7 +225,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 any end is an end
         self._receiver.closed(self)
         self._wire.on_gone()
-        self._lost.set()
+        self.lost.set()
 
     async def end(self) -> None:
         """Break off whatever goes on, and wait until it is over."""
@@ -226,4 +233,4 @@ class _Connection(asyncio.Protocol):
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self._lost.wait()
+        await self.lost.wait()

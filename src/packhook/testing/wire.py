@@ -21,10 +21,11 @@ class Wire:
 
     async def write(self, data: bytes) -> None:
         """Send, then wait until the other side has room again. ConnectionResetError once it is gone."""
-        if self._gone.is_set():
+        if self._gone.is_set() or self._transport.is_closing():
             raise ConnectionResetError("the sender is gone")
         self._transport.write(data)
         await self._writable.wait()
+        await asyncio.sleep(0)  # even a sender that reads everything lets others have their turn
 
     async def pause(self, milliseconds: float) -> None:
         """Wait, or less if the other side goes."""
@@ -40,7 +41,9 @@ class Wire:
 
     def reset(self) -> None:
         """Break the connection off with a TCP reset."""
-        connection: socket.socket = self._transport.get_extra_info("socket")
+        connection: socket.socket | None = self._transport.get_extra_info("socket")
+        if connection is None or self._transport.is_closing():
+            return  # it is gone already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 

@@ -1,0 +1,65 @@
+"""Asking a running server: one request, one answer, and every problem as a sentence and an exit code."""
+
+import os
+from typing import Annotated, Any, Final
+
+import httpx
+import typer
+
+from packhook.cli.exits import Exit, fail
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
+_CODES: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 429: Exit.UNREACHABLE}
+
+Server = Annotated[str, typer.Option("--server", envvar="PACKHOOK_SERVER", help="The server's URL.")]
+Key = Annotated[str, typer.Option("--key", envvar="PACKHOOK_KEY", help="An API key; else PACKHOOK_OPERATOR_KEY.")]
+Organization = Annotated[
+    str, typer.Option("--organization", "-o", envvar="PACKHOOK_ORGANIZATION", help="Whose it is.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the server's JSON, for scripts.")]
+
+
+def call(
+    server: str,
+    key: str,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    json: object = None,
+    query: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Any:  # noqa: ANN401 whatever JSON the server answers
+    """The server's answer as JSON, None where it is empty; ends the program with a sentence where there is trouble."""
+    known = {name: value for name, value in (query or {}).items() if value is not None}
+    sent = {"authorization": f"Bearer {key or os.environ.get('PACKHOOK_OPERATOR_KEY', '')}", **(headers or {})}
+    if body is not None:
+        sent["content-type"] = "application/json"
+    try:
+        answer = httpx.request(
+            method, f"{server.rstrip('/')}/v1{path}", content=body, json=json, params=known, headers=sent,
+            trust_env=False, timeout=60,
+        )  # fmt: skip
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        fail(f"cannot reach {server}: {error}. Is `packhook serve` running there?", Exit.UNREACHABLE)
+    if answer.is_success:
+        return answer.json() if answer.content else None
+    return _tell(answer)
+
+
+def _tell(answer: httpx.Response) -> None:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"title": f"the server answered {answer.status_code}"}
+    lines = [f"  {each['field']}: {each['message']}" for each in problem.get("errors", [])]
+    said = problem.get("title", "") if lines else problem.get("detail") or problem.get("title", "")
+    code = _CODES.get(answer.status_code, Exit.UNREACHABLE if answer.status_code >= 500 else Exit.USAGE)
+    fail("\n".join([said, *lines]), code)
+
+
+def organization_path(organization: str) -> str:
+    """Where an organization's things are; ends the program where none was named."""
+    if not organization:
+        fail("which organization? give --organization or set PACKHOOK_ORGANIZATION", Exit.USAGE)
+    return f"/organizations/{organization}"

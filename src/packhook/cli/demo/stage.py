@@ -1,0 +1,110 @@
+"""The stage: the real service as a process of its own, an organization with a key, and three webhooks."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from packhook.cli.demo.inbox import PATHS, SECRETS
+from packhook.core.errors import StartError
+from packhook.core.model import SCOPES
+
+ORGANIZATION: Final = "northwind"
+START_SECONDS: Final = 30.0
+_READY: Final = "packhook listens on "
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running service. ``key`` may do everything for the organization."""
+
+    url: str
+    key: str
+    client: httpx.AsyncClient
+
+    async def publish(self, event_code: str, data: dict[str, Any]) -> str:
+        """Publish one event; its id, once it is durable."""
+        answer = await self.client.post(
+            f"/v1/organizations/{ORGANIZATION}/events", json={"event_code": event_code, "data": data}
+        )
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+
+@asynccontextmanager
+async def set_up(folder: Path, receiver_url: str, port: int) -> AsyncIterator[Stage]:
+    """Start the service and prepare it; whatever happens, it is stopped at the end."""
+    operator_key = "pho_demo_" + os.urandom(16).hex()
+    process = await _start(folder, port, operator_key)
+    try:
+        url = await _wait_until_it_listens(process)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+            key = await _prepare(client, operator_key, receiver_url)
+            client.headers["authorization"] = f"Bearer {key}"
+            yield Stage(url, key, client)
+    finally:
+        await _stop(process)
+
+
+async def _start(folder: Path, port: int, operator_key: str) -> asyncio.subprocess.Process:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
+    settings = {
+        "PACKHOOK_DATABASE": f"sqlite:///{folder / 'packhook.db'}",
+        "PACKHOOK_OPERATOR_KEY": operator_key,
+        "PACKHOOK_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+        "PACKHOOK_ALLOW_HTTP": "true",
+        "PACKHOOK_RETRY_SCHEDULE": "0.5s,1s,2s,2s,2s,2s,2s",
+        "PACKHOOK_LOG_LEVEL": "error",
+    }
+    command = (sys.executable, "-m", "packhook", "serve", "--host", "127.0.0.1", "--port", str(port))
+    return await asyncio.create_subprocess_exec(
+        *command, env=own | settings, cwd=folder, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+
+
+async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None  # noqa: S101 it was started with a pipe
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            async for line in process.stdout:
+                if line.decode().startswith(_READY):
+                    return line.decode().removeprefix(_READY).strip()
+    except TimeoutError:
+        pass
+    raise StartError("the service did not start; what it said is above")
+
+
+async def _prepare(client: httpx.AsyncClient, operator_key: str, receiver_url: str) -> str:
+    client.headers["authorization"] = f"Bearer {operator_key}"
+    await _post(client, "/v1/organizations", {"id": ORGANIZATION, "name": "Northwind Webshop"})
+    path = f"/v1/organizations/{ORGANIZATION}"
+    key = await _post(client, f"{path}/api-keys", {"name": "demo", "scopes": list(SCOPES)})
+    for code, endpoint in PATHS.items():
+        webhook = {"event_code": code, "endpoint": receiver_url + endpoint, "secret": SECRETS[endpoint]}
+        await _post(client, f"{path}/webhooks", webhook)
+    return str(key["key"])
+
+
+async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.post(path, json=body)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Ask it to stop; end it if it does not."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(30):
+            await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.communicate()

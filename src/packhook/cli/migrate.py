@@ -1,0 +1,33 @@
+"""``packhook migrate``: bring a database's schema up to date, and say so."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packhook.core.clock import SystemClock
+from packhook.settings import Settings, load_settings
+from packhook.store.open import open_store
+
+
+def migrate(
+    database: Annotated[str | None, typer.Option(help="Where everything is kept: sqlite:///PATH.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+) -> None:
+    """Bring the database up to this version's schema; `serve` does the same at its start.
+
+    Example: packhook migrate --database sqlite:///packhook.db
+    """
+    settings = load_settings(config, database=database)
+    asyncio.run(_migrate(settings))
+    print(f"{settings.database.split('@')[-1]} is up to date")  # noqa: T201 this is the command line
+
+
+async def _migrate(settings: Settings) -> None:
+    store = open_store(settings, SystemClock())
+    await store.open()
+    try:
+        await store.ping()
+    finally:
+        await store.close()

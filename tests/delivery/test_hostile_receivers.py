@@ -1,0 +1,219 @@
+"""Whatever a receiver does, one outcome comes back, within the deadline, in words that its owner understands."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+import pytest
+
+from packhook.core.model import Outcome, Trouble
+from packhook.delivery.send import Sender
+from packhook.testing import (
+    AnswerEarly,
+    Behaviour,
+    Cut,
+    Drip,
+    EndlessBody,
+    EndlessInformational,
+    Garbage,
+    GzipBomb,
+    Hang,
+    HangUp,
+    HugeHeaders,
+    NulByte,
+    Receiver,
+    Redirect,
+    Reset,
+    Status,
+)
+from sending import request_to, sending
+
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+
+TIMEOUT: Final = 400
+LATE: Final = 500
+FULL: Final = b"." * 65_536
+WAITING: Final = "the time ran out while waiting for the answer: answer first, and do the work afterwards"
+READING: Final = "the time ran out while reading the answer: send a short one, and end it"
+HALF: Final = (("content-length", "100"),)
+TEXT: Final = (("content-type", "text/plain"),)
+BOMB: Final = GzipBomb()
+
+ANSWERS: Final = {
+    "200": (Status(200, body=b"ok"), Outcome(status_code=200, headers=(("content-length", "2"),), body=b"ok")),
+    "500": (Status(500), Outcome(status_code=500, headers=(("content-length", "0"),))),
+    "204 without a body": (Cut(b"HTTP/1.1 204 No Content\r\n\r\n"), Outcome(status_code=204)),
+    "a status nobody knows": (Cut(b"HTTP/1.1 799 What\r\n\r\n"), Outcome(status_code=799)),
+    "redirect": (
+        Redirect("http://127.0.0.1:9/"),
+        Outcome(status_code=302, headers=(("location", "http://127.0.0.1:9/"), ("content-length", "0"))),
+    ),
+    "NUL and half a character in the body": (
+        NulByte("body"),
+        Outcome(status_code=200, headers=(("content-length", "4"),), body=b"a\x00b\xc3"),
+    ),
+    "bytes beyond ASCII in a header": (
+        Cut(b"HTTP/1.1 200 OK\r\nX-Name:  caf\xe9\x85 \r\ncontent-length: 0\r\n\r\n"),
+        Outcome(status_code=200, headers=(("x-name", "caf\xe9"), ("content-length", "0"))),
+    ),
+    "gzip bomb": (
+        BOMB,
+        Outcome(
+            status_code=200,
+            headers=(*BOMB.headers.items(), ("content-length", str(len(BOMB.body)))),
+            body=BOMB.body,
+        ),
+    ),
+    "informational answers before the final one": (
+        Cut(b"HTTP/1.1 103 Early Hints\r\nx-early: 1\r\n\r\n" * 3 + Status(200, {"x-final": "1"}).rendered),
+        Outcome(status_code=200, headers=(("x-final", "1"), ("content-length", "0"))),
+    ),
+    "trailers after a chunked body": (
+        Cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-trailer: 1\r\n\r\n"),
+        Outcome(status_code=200, headers=(("transfer-encoding", "chunked"),), body=b"ok"),
+    ),
+    "answered before the request was read": (
+        AnswerEarly(Status(200, body=b"early", close=True)),
+        Outcome(status_code=200, headers=(("content-length", "5"), ("connection", "close")), body=b"early"),
+    ),
+    "a body of just the limit": (
+        Status(200, body=FULL),
+        Outcome(status_code=200, headers=(("content-length", "65536"),), body=FULL),
+    ),
+    "a body one byte over the limit": (
+        Status(200, body=FULL + b"!"),
+        Outcome(status_code=200, headers=(("content-length", "65537"),), body=FULL, truncated=True),
+    ),
+    "endless body": (EndlessBody(200), Outcome(status_code=200, headers=TEXT, body=FULL, truncated=True)),
+    "endless body of an error": (EndlessBody(503), Outcome(status_code=503, headers=TEXT, body=FULL, truncated=True)),
+    "more headers than are kept": (
+        Status(200, {f"x-{number}": "v" for number in range(150)}),
+        Outcome(status_code=200, headers=tuple((f"x-{number}", "v") for number in range(100))),
+    ),
+}
+TROUBLES: Final = {
+    "hang": (Hang(), Outcome(trouble=Trouble.TIMEOUT, detail=WAITING)),
+    "dripping head": (Drip("head"), Outcome(trouble=Trouble.TIMEOUT, detail=READING)),
+    "dripping body": (
+        Drip("body"),
+        Outcome(
+            status_code=200,
+            headers=(*TEXT, ("content-length", "10000")),
+            trouble=Trouble.TIMEOUT,
+            detail=READING,
+        ),
+    ),
+    "informational answers without end": (
+        EndlessInformational(),
+        Outcome(trouble=Trouble.PROTOCOL, detail="the answer's headers are too large"),
+    ),
+    "informational answers, slowly": (
+        EndlessInformational(interval=20),
+        Outcome(trouble=Trouble.TIMEOUT, detail=READING),
+    ),
+    "huge headers": (HugeHeaders(), Outcome(trouble=Trouble.PROTOCOL, detail="the answer's headers are too large")),
+    "reset in the answer": (
+        Reset(),
+        Outcome(
+            status_code=200,
+            headers=HALF,
+            body=b"half of it",
+            trouble=Trouble.RESET,
+            detail="the connection was reset before the whole answer had come",
+        ),
+    ),
+    "reset instead of an answer": (
+        Reset(after=b""),
+        Outcome(trouble=Trouble.RESET, detail="the connection was reset before the whole answer had come"),
+    ),
+    "closed in the answer": (
+        Cut(),
+        Outcome(
+            status_code=200,
+            headers=HALF,
+            body=b"half of it",
+            trouble=Trouble.RESET,
+            detail="the connection was closed before the whole answer had come",
+        ),
+    ),
+    "closed without an answer": (
+        HangUp(),
+        Outcome(trouble=Trouble.RESET, detail="the connection was closed without an answer"),
+    ),
+    "closed before the request was read": (
+        HangUp(early=True),
+        Outcome(trouble=Trouble.RESET, detail="the connection was closed without an answer"),
+    ),
+    "NUL in a header": (
+        NulByte("head"),
+        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not valid HTTP"),
+    ),
+    "another protocol": (Garbage(), Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1")),
+    "an HTTP/0.9 page": (
+        Garbage(b"<html>hello</html>"),
+        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1"),
+    ),
+    "an HTTP/2 preface": (
+        Garbage(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
+        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1"),
+    ),
+    "a chunk without a size": (
+        Cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n"),
+        Outcome(
+            status_code=200,
+            headers=(("transfer-encoding", "chunked"),),
+            trouble=Trouble.PROTOCOL,
+            detail="the answer is not valid HTTP",
+        ),
+    ),
+    "a negative content-length": (
+        Cut(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
+        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not valid HTTP"),
+    ),
+}
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    """A sender that may connect to loopback."""
+    async with sending() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("behaviour", "expected"), ANSWERS.values(), ids=ANSWERS)
+async def test_answer_is_an_outcome_without_trouble(sender: Sender, behaviour: Behaviour, expected: Outcome) -> None:
+    """What the receiver said is what comes back: raw, capped, without what was not its final answer."""
+    async with Receiver(behaviour) as receiver:
+        outcome = await sender.send(request_to(receiver.url))
+    assert _timeless(outcome) == expected
+
+
+@pytest.mark.parametrize(("behaviour", "expected"), TROUBLES.values(), ids=TROUBLES)
+async def test_trouble_is_an_outcome_within_the_deadline(
+    sender: Sender, behaviour: Behaviour, expected: Outcome
+) -> None:
+    """No receiver holds an attempt beyond its total time, and each kind of trouble has its own words."""
+    started = time.monotonic()
+    async with Receiver(behaviour) as receiver:
+        outcome = await sender.send(request_to(receiver.url, timeout=TIMEOUT))
+        assert (time.monotonic() - started) * 1_000 < TIMEOUT + LATE
+    assert _timeless(outcome) == expected
+
+
+@pytest.mark.parametrize(
+    "behaviour", [EndlessBody(), Reset(), Drip(), HangUp()], ids=lambda value: type(value).__name__
+)
+async def test_next_request_after_trouble_is_unharmed(sender: Sender, behaviour: Behaviour) -> None:
+    """A handle, and a place in the pool of connections, is as good as new after any trouble."""
+    async with Receiver() as receiver:
+        receiver.answers(behaviour)
+        await sender.send(request_to(receiver.url, timeout=TIMEOUT))
+        outcome = await sender.send(request_to(receiver.url))
+    assert _timeless(outcome) == Outcome(status_code=200, headers=(("content-length", "0"),))
+
+
+def _timeless(outcome: Outcome) -> Outcome:
+    """The outcome without how long it took, and without the dripped body, whose length is chance."""
+    dripped = outcome.trouble is Trouble.TIMEOUT
+    return msgspec.structs.replace(outcome, duration=0, body=b"" if dripped else outcome.body)

@@ -1,0 +1,136 @@
+"""The whole way of a request that must not reach its place, in a namespace where it could not even if we were wrong."""
+
+import socket
+from ipaddress import ip_network
+from typing import Final
+
+import msgspec
+import pytest
+
+from netns import only_loopback
+from packhook.core.model import Outcome, Trouble
+from packhook.delivery.egress import REFUSAL, Checked, Refused
+from packhook.testing import Receiver, Status
+from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
+
+BLOCKED: Final = Outcome(trouble=Trouble.BLOCKED, detail=REFUSAL)
+FOREIGN: Final = "93.184.216.34"
+ONE_ADDRESS: Final = (ip_network("127.0.0.1/32"),)
+
+
+class CarelessEgress(WatchedEgress):
+    """An egress whose check lets everything pass, pinned to whatever it is told: only the guard is left."""
+
+    pin = ""
+
+    def known(self, url: str) -> Checked | Refused | None:
+        """Everything is fine."""
+        return Checked(url, self.pin)
+
+
+def without_time(outcome: Outcome) -> Outcome:
+    """The outcome without how long it took."""
+    return msgspec.structs.replace(outcome, duration=0)
+
+
+@only_loopback
+async def test_namespace_has_no_way_out() -> None:
+    """What the other tests here rely on."""
+    with socket.socket() as client, pytest.raises(OSError, match="unreachable"):
+        client.connect((FOREIGN, 80))
+
+
+@only_loopback
+async def test_denied_literal_opens_no_socket() -> None:
+    """Loopback, private, link-local, mapped: refused before anything is opened."""
+    hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "0.0.0.0")  # noqa: S104 refused
+    egress = WatchedEgress(allow_http=True)
+    async with Receiver() as receiver, sending(egress) as sender:
+        outcomes = [await sender.send(request_to(f"http://{host}:{receiver.port}/")) for host in hosts]
+    assert [without_time(outcome) for outcome in outcomes] == [BLOCKED] * len(hosts)
+    assert (egress.opening, receiver.connections_made) == ((), 0)
+
+
+@only_loopback
+async def test_name_with_a_denied_address_opens_no_socket() -> None:
+    """Not even to its good address."""
+    egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=FakeDns(("127.0.0.1", "10.0.0.1")))
+    async with Receiver() as receiver, sending(egress) as sender:
+        outcome = await sender.send(request_to(f"http://shop.test:{receiver.port}/"))
+    assert without_time(outcome) == BLOCKED
+    assert (egress.opening, receiver.connections_made) == ((), 0)
+
+
+@only_loopback
+async def test_rebound_name_is_refused_although_its_connection_is_open() -> None:
+    """The first answer was good and the connection is kept; the second answer is what counts."""
+    now = [0.0]
+    dns = FakeDns(("127.0.0.1",), ("169.254.169.254",))
+    egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=dns, seconds=lambda: now[0])
+    async with Receiver() as receiver, sending(egress) as sender:
+        url = f"http://shop.test:{receiver.port}/"
+        assert (await sender.send(request_to(url))).status_code == 200
+        now[0] += 60
+        assert without_time(await sender.send(request_to(url))) == BLOCKED
+    assert (egress.opening, len(receiver.received)) == (("127.0.0.1",), 1)
+
+
+@only_loopback
+async def test_new_pin_replaces_the_old_one() -> None:
+    """A name that moved is connected to where it is now, not where libcurl remembers it."""
+    now = [0.0]
+    dns = FakeDns(("127.0.0.1",), ("127.0.0.2",))
+    egress = WatchedEgress(LOOPBACK, allow_http=True, resolve=dns, seconds=lambda: now[0])
+    async with Receiver(Status(close=True)) as old, Receiver(address="127.0.0.2", port=old.port) as new:
+        async with sending(egress) as sender:
+            await sender.send(request_to(f"http://shop.test:{old.port}/"))
+            now[0] += 60
+            await sender.send(request_to(f"http://shop.test:{old.port}/"))
+        assert (egress.opening, len(old.received), len(new.received)) == (("127.0.0.1", "127.0.0.2"), 1, 1)
+
+
+@only_loopback
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+        ("shop.test", "127.0.0.1"),
+        ("shop.test", "::1,127.0.0.1"),
+    ],
+)
+async def test_guard_refuses_the_socket_although_the_check_was_passed(host: str, addresses: str) -> None:
+    """Each socket is judged by the very address it is for, whoever let the request through."""
+    egress = CarelessEgress((ip_network("192.0.2.0/24"),), allow_http=True)
+    async with Receiver() as receiver, sending(egress) as sender:
+        egress.pin = f"+{host}:{receiver.port}:{addresses}"
+        outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
+    assert without_time(outcome) == BLOCKED
+    assert (len(egress.opening), receiver.connections_made) == (addresses.count(",") + 1, 0)
+
+
+@only_loopback
+async def test_guard_lets_a_public_address_pass() -> None:
+    """It is asked, and agrees: that nothing is reached is the namespace's doing."""
+    egress = WatchedEgress(allow_http=True)
+    async with sending(egress) as sender:
+        outcome = await sender.send(request_to(f"http://{FOREIGN}/"))
+    assert without_time(outcome) == Outcome(
+        trouble=Trouble.CONNECT,
+        detail="the endpoint's network cannot be reached: check that its DNS records are right",
+    )
+    assert egress.opening == (FOREIGN,)
+
+
+@only_loopback
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "shop.test"])
+async def test_host_without_its_pin_is_not_looked_up_by_libcurl(host: str) -> None:
+    """Libcurl's own resolver would ask nobody's permission: the request fails instead, as our own fault."""
+    egress = CarelessEgress(LOOPBACK, allow_http=True)
+    async with Receiver() as receiver, sending(egress) as sender:
+        egress.pin = f"+other.test:{receiver.port}:127.0.0.1"
+        outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
+    detail = "packhook lost the pinned address of this request"
+    assert without_time(outcome) == Outcome(trouble=Trouble.INTERNAL, detail=detail)
+    assert (egress.opening, receiver.connections_made) == ((), 0)

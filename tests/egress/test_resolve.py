@@ -1,0 +1,52 @@
+"""The system's resolver, asked where nothing can be asked of anybody else."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import pytest
+
+from netns import only_loopback
+from packhook.core.address import Address
+from packhook.delivery import resolve
+from packhook.delivery.resolve import SystemResolver
+
+
+@only_loopback
+async def test_finds_every_address_of_a_name_once() -> None:
+    """``localhost`` is loopback, whatever the order and number of its addresses."""
+    addresses = await SystemResolver()("localhost", 443)
+    assert len(addresses) == len(set(addresses)) > 0
+    assert all(address.is_loopback for address in addresses)
+
+
+@only_loopback
+async def test_name_that_is_none_is_an_oserror() -> None:
+    """Unknown, or not even a name (an over-long label makes the system's own encoder fail)."""
+    for name in ("no-such-host.invalid", "a" * 64 + ".invalid"):
+        with pytest.raises(socket.gaierror):
+            await SystemResolver()(name, 443)
+
+
+async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every place taken the next is refused at once; when one returns, there is room again."""
+    let = threading.Event()
+
+    def hang(_host: str, _port: int) -> Sequence[Address]:
+        let.wait(10)
+        return (ip_address("127.0.0.1"),)
+
+    monkeypatch.setattr(resolve, "_addresses", hang)
+    monkeypatch.setattr(resolve, "MAX_LOOKUPS", 2)
+    resolver = SystemResolver()
+    hung = [asyncio.create_task(resolver("localhost", 1)) for _ in range(2)]
+    await asyncio.wait(hung, timeout=0)
+    with pytest.raises(socket.gaierror):
+        await resolver("localhost", 1)
+    hung[0].cancel()
+    let.set()
+    assert await hung[1] == (ip_address("127.0.0.1"),)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("dns"))
+    assert await resolver("localhost", 1) == (ip_address("127.0.0.1"),)
