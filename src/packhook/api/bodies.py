@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
+from starlette.types import Receive
 
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
 
@@ -15,20 +16,23 @@ _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(content_type: str | None, declared: str | None, receive: Receive, limit: int) -> bytes:
     """The body, at most ``limit`` bytes of it; refuses by Content-Length before reading, and while reading."""
-    _require_json(request.headers.get("content-type"))
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if content_type != "application/json":
+        _require_json(content_type)
+    if declared is not None and declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(f"the body may have {limit} bytes, this has {declared}")
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    more, size = True, 0
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("the client left before the whole body had come")
+        chunks.append(message.get("body", b""))
+        more, size = message.get("more_body", False), size + len(chunks[-1])
         if size > limit:
             raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _require_json(content_type: str | None) -> None:
@@ -50,7 +54,8 @@ def _is_utf8(charset: str) -> bool:
 
 async def read_shape(request: Request, shape: type[S]) -> S:
     """The body as a shape. MalformedBody, or InvalidInput with every wrong field."""
-    body = await read_body(request, SMALL_BODY)
+    headers = request.headers
+    body = await read_body(headers.get("content-type"), headers.get("content-length"), request.receive, SMALL_BODY)
     return parse_shape(body, shape, context={"settings": request.app.state.settings})
 
 

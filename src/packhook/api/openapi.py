@@ -10,7 +10,7 @@ from packhook import __version__
 from packhook.api import shapes
 from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
-from packhook.api.routes import BASE, ROUTES, Route
+from packhook.api.routes import BASE, LEAN, ROUTES, Route
 from packhook.core import errors
 from packhook.core.model import EVENT_CODES, DeliveryStatus
 from packhook.service.example import example_order
@@ -70,7 +70,7 @@ def _paths() -> dict[str, Any]:
     return paths
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": getattr(route.handler, "__name__"),  # noqa: B009 a callable need not have one
         "tags": [_tag(route)],
@@ -85,33 +85,33 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _tag(route: Route) -> str:
+def _tag(route: Route[Any]) -> str:
     return next(
         part for part in ("api-keys", "webhooks", "events", "deliveries", "organizations") if part in route.path
     )
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
+def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": _PARAMETERS[name]} for name in route.query]
-    if route.lean:
+    if route in LEAN:
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
     return parameters
 
 
-def _errors(route: Route) -> list[type[errors.PackhookError]]:
+def _errors(route: Route[Any]) -> list[type[errors.PackhookError]]:
     kinds: list[type[errors.PackhookError]] = [errors.Unauthorized, errors.Forbidden, errors.Unavailable]
     if "{" in route.path:
         kinds.append(errors.NotFound)
     if route.body is not None:
         kinds += [errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.InvalidInput]
-    if route.query or route.lean:
+    if route.query or route in LEAN:
         kinds.append(errors.InvalidInput)
-    if route.lean or route.path == "/organizations" or route.path.endswith("/retry") or route.method == "PUT":
+    if route in LEAN or route.path == "/organizations" or route.path.endswith("/retry") or route.method == "PUT":
         kinds.append(errors.Conflict)
     return kinds
 

@@ -7,6 +7,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
@@ -79,6 +80,11 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:
-    """For FastAPI's handlers: a fault of ours. The log has the trace, the answer has the request id to find it by."""
-    _log.error("fault", path=request.url.path, request_id=request.scope.get("packhook.request_id"), exc_info=error)
+    """For FastAPI's handlers: a fault of ours."""
+    return fault_response(request.scope, error)
+
+
+def fault_response(scope: Scope, error: Exception) -> Response:
+    """The answer for a fault of ours. The log has the trace, the answer has the request id to find it by."""
+    _log.error("fault", path=scope["path"], request_id=scope.get("packhook.request_id"), exc_info=error)
     return problem_response(PackhookError("a fault of ours; the request id finds it in the log"))
