@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 SECOND: Final = 1_000
@@ -28,8 +29,14 @@ class SystemClock:
 
 def to_rfc3339(instant: int) -> str:
     """An instant as RFC 3339 in UTC with milliseconds and ``Z``: ``2024-08-02T09:30:00.125Z``."""
-    text = datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{instant % SECOND:03d}Z"
+    seconds, milliseconds = divmod(instant, SECOND)
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(64)
+def _to_the_second(seconds: int) -> str:
+    """Kept, because most instants that are told lie within the last few seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def from_rfc3339(text: str) -> int:

@@ -1,8 +1,7 @@
 """An event and its deliveries, in one transaction; what this node has room for is leased to it on the way in."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import apsw
@@ -49,83 +48,120 @@ class Room:
 def publish(
     db: apsw.Connection, publications: Sequence[Publication], offer: Callable[[], Offer]
 ) -> list[Published | RequestError]:
-    """Many publish calls in one transaction; see Store.publish."""
-    room = Room(offer())
-    answers: list[Published | RequestError] = []
-    for publication in publications:
-        try:
-            answers.append(_publish_one(db, publication, room))
-        except RequestError as error:
-            answers.append(error)
+    """Many publish calls in one transaction, a few statements for all; see Store.publish.
+
+    Nothing is written before every call was looked at, so a call that is refused has written nothing.
+    """
+    fanout = _FanOut(db, Room(offer()))
+    answers = [fanout.take(publication) for publication in publications]
+    fanout.write()
     return answers
 
 
-def _publish_one(db: apsw.Connection, publication: Publication, room: Room) -> Published:
-    require_organization(db, publication.organization_id)
-    before = _answered_before(db, publication)
-    if before is not None:
-        return Published(before)
-    published = _store(db, publication, room)
-    _remember(db, publication, published.receipts)
-    return published
+class _FanOut:
+    """One transaction's publications: who wants them is asked once for each organization and event code."""
 
+    def __init__(self, db: apsw.Connection, room: Room) -> None:
+        self._db = db
+        self._room = room
+        self._known: set[str] = set()
+        self._wanting: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        self._remembered: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
+        self._events: list[tuple[Any, ...]] = []
+        self._deliveries: list[tuple[Any, ...]] = []
+        self._lanes: dict[str, tuple[str, int]] = {}
 
-def _answered_before(db: apsw.Connection, publication: Publication) -> tuple[Receipt, ...] | None:
-    asked = publication.idempotency
-    if asked is None:
-        return None
-    row = first(db, SQL["find_idempotency_key"], (publication.organization_id, asked.key, asked.stale_before))
-    if row is None:
-        return None
-    if row[0] != asked.fingerprint:
-        raise Conflict("this Idempotency-Key came with another body before")
-    return rows.receipts_from_bytes(row[1])
+    def take(self, publication: Publication) -> Published | RequestError:
+        """The answer to one publish call; what it writes is only noted."""
+        try:
+            self._require_organization(publication.organization_id)
+            before = self._answered_before(publication)
+        except RequestError as error:
+            return error
+        if before is not None:
+            return Published(before)
+        published = self._fan_out(publication)
+        self._remember(publication, published.receipts)
+        return published
 
-
-def _remember(db: apsw.Connection, publication: Publication, receipts: tuple[Receipt, ...]) -> None:
-    asked = publication.idempotency
-    if asked is not None:
-        answer = rows.receipts_to_bytes(receipts)
-        now = publication.events[0].created_at
-        db.execute(
-            SQL["insert_idempotency_key"],
-            (publication.organization_id, asked.key, asked.fingerprint, answer, now),
+    def write(self) -> None:
+        """Everything that was noted, into the database."""
+        self._db.executemany(SQL["insert_event"], self._events)
+        self._db.executemany(SQL["insert_delivery"], self._deliveries)
+        self._db.executemany(SQL["lower_lane"], [(id_, *lane) for id_, lane in self._lanes.items()])
+        self._db.executemany(
+            SQL["insert_idempotency_key"], [(*key, *answer) for key, answer in self._remembered.items()]
         )
 
+    def _require_organization(self, organization_id: str) -> None:
+        if organization_id not in self._known:
+            require_organization(self._db, organization_id)
+            self._known.add(organization_id)
 
-def _store(db: apsw.Connection, publication: Publication, room: Room) -> Published:
-    wanting = {
-        code: _wanting(db, publication.organization_id, code) for code in {e.event_code for e in publication.events}
-    }
-    db.executemany(SQL["insert_event"], (_event_values(event) for event in publication.events))
-    deliveries = [
-        (event, _delivery(event, webhook_id, version, room))
-        for event in publication.events
-        for webhook_id, version in wanting[event.event_code]
-    ]
-    db.executemany(SQL["insert_delivery"], (_delivery_values(event, delivery) for event, delivery in deliveries))
-    _lower_lanes(db, deliveries)
-    return Published(
-        receipts=tuple(
-            Receipt(
-                id=event.id,
-                event_code=event.event_code,
-                created_at=event.created_at,
-                deliveries=len(wanting[event.event_code]),
+    def _answered_before(self, publication: Publication) -> tuple[Receipt, ...] | None:
+        asked = publication.idempotency
+        if asked is None:
+            return None
+        where = (publication.organization_id, asked.key)
+        found = self._remembered.get(where) or first(
+            self._db, SQL["find_idempotency_key"], (*where, asked.stale_before)
+        )
+        if found is None:
+            return None
+        if found[0] != asked.fingerprint:
+            raise Conflict("this Idempotency-Key came with another body before")
+        return rows.receipts_from_bytes(found[1])
+
+    def _remember(self, publication: Publication, receipts: tuple[Receipt, ...]) -> None:
+        asked = publication.idempotency
+        if asked is not None:
+            answer = (asked.fingerprint, rows.receipts_to_bytes(receipts), publication.events[0].created_at)
+            self._remembered[publication.organization_id, asked.key] = answer
+
+    def _fan_out(self, publication: Publication) -> Published:
+        receipts: list[Receipt] = []
+        leased: list[LeasedDelivery] = []
+        waiting: set[str] = set()
+        for event in publication.events:
+            wanting = self._who_wants(event.organization_id, event.event_code)
+            self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at))
+            receipts.append(
+                Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanting))
             )
-            for event in publication.events
-        ),
-        leased=tuple(delivery for _, delivery in deliveries if delivery.lease),
-        waiting=frozenset(delivery.webhook_id for _, delivery in deliveries if not delivery.lease),
-    )
+            for webhook_id, version in wanting:
+                delivery = _delivery(event, webhook_id, version, self._room)
+                self._note(delivery)
+                if delivery.lease:
+                    leased.append(delivery)
+                else:
+                    waiting.add(webhook_id)
+        return Published(tuple(receipts), tuple(leased), frozenset(waiting))
 
+    def _who_wants(self, organization_id: str, event_code: str) -> list[tuple[str, int]]:
+        wanting = self._wanting.get((organization_id, event_code))
+        if wanting is None:
+            found: list[Any] = list(self._db.execute(SQL["wanting_webhooks"], (organization_id, event_code)))
+            wanting = self._wanting[organization_id, event_code] = found
+        return wanting
 
-def _wanting(db: apsw.Connection, organization_id: str, event_code: str) -> list[Any]:
-    return list(db.execute(SQL["wanting_webhooks"], (organization_id, event_code)))
-
-
-def _event_values(event: Event) -> tuple[Any, ...]:
-    return (event.organization_id, event.id, event.event_code, event.data, event.created_at)
+    def _note(self, delivery: LeasedDelivery) -> None:
+        """A row for the delivery; for its lane the earliest instant at which one of them is claimable."""
+        self._deliveries.append(
+            (
+                delivery.id,
+                delivery.organization_id,
+                delivery.webhook_id,
+                delivery.event_id,
+                delivery.event_code,
+                "sending" if delivery.lease else "pending",
+                delivery.lease_until,
+                delivery.lease,
+                delivery.event_created_at,
+            )
+        )
+        lane = self._lanes.get(delivery.webhook_id)
+        if lane is None or delivery.lease_until < lane[1]:
+            self._lanes[delivery.webhook_id] = (delivery.organization_id, delivery.lease_until)
 
 
 def _delivery(event: Event, webhook_id: str, version: int, room: Room) -> LeasedDelivery:
@@ -146,26 +182,3 @@ def _delivery(event: Event, webhook_id: str, version: int, room: Room) -> Leased
         lease=room.offer.lease if leased else 0,
         lease_until=room.offer.lease_until if leased else event.created_at,
     )
-
-
-def _delivery_values(event: Event, delivery: LeasedDelivery) -> tuple[Any, ...]:
-    return (
-        delivery.id,
-        delivery.organization_id,
-        delivery.webhook_id,
-        delivery.event_id,
-        delivery.event_code,
-        "sending" if delivery.lease else "pending",
-        delivery.lease_until,
-        delivery.lease,
-        event.created_at,
-    )
-
-
-def _lower_lanes(db: apsw.Connection, deliveries: Iterable[tuple[Event, LeasedDelivery]]) -> None:
-    """One statement a lane, not one a delivery."""
-    ordered = sorted(
-        (delivery.webhook_id, delivery.organization_id, delivery.lease_until) for _, delivery in deliveries
-    )
-    for _, lane in groupby(ordered, key=lambda values: values[0]):
-        db.execute(SQL["lower_lane"], next(lane))
