@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from packhook import __version__
 from packhook.cli import deliveries, events, keys, organizations, webhooks
+from packhook.cli.bench.command import bench
 from packhook.cli.demo.command import demo
 from packhook.cli.exits import Exit, fail
 from packhook.cli.listen import listen
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(listen)
+app.command()(bench)
 app.command()(migrate)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")

@@ -8,8 +8,10 @@
 
 import asyncio
 import resource
+import signal
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -93,11 +95,26 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
         flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
         print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 the one line scripts wait for
         _log.info("started", address=_address(listener), database=settings.database.split("@")[-1])
-        await server.serve([listener])
+        with _outliving_signals():
+            await server.serve([listener])
         engine.stop()
         flushing.cancel()
     await _flush(service)
     _log.info("stopped")
+
+
+@contextmanager
+def _outliving_signals() -> Iterator[None]:
+    """uvicorn raises the signal that stopped it once more when it is done; that must not end us: the engine comes next.
+
+    Afterwards the signals are what they were, so that asking a second time ends the process at once.
+    """
+    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 async def _flush_now_and_then(service: Service) -> None:
