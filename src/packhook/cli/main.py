@@ -12,6 +12,7 @@ from packhook.cli.demo.command import demo
 from packhook.cli.exits import Exit, fail
 from packhook.cli.listen import listen
 from packhook.cli.migrate import migrate
+from packhook.cli.prove.command import prove
 from packhook.cli.serve import serve
 from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
 
@@ -41,6 +42,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(listen)
 app.command()(bench)
+app.command()(prove)
 app.command()(migrate)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")

@@ -10,7 +10,7 @@ import asyncio
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,11 +23,13 @@ import uvloop
 from packhook.api.app import create_app
 from packhook.core.clock import SystemClock
 from packhook.core.errors import StartError, Unavailable
+from packhook.delivery.attempt import Wire
 from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
 from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
+from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.telemetry import configure_logs
 
@@ -53,14 +55,22 @@ def serve(
     uvloop.run(run_node(settings))
 
 
-async def run_node(settings: Settings) -> None:
-    """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours."""
+async def run_node(
+    settings: Settings,
+    *,
+    store_seam: Callable[[Store], Store] = lambda store: store,
+    wire_seam: Callable[[Wire], Wire] = lambda wire: wire,
+) -> None:
+    """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours.
+
+    The seams let a proof stand between the node and its database or its wire.
+    """
     _raise_open_files()
     listener = _listen(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
-        store = open_store(settings, clock)
+        store = store_seam(open_store(settings, clock))
         await store.open()
         stack.push_async_callback(store.close)
         sender = Sender(
@@ -70,7 +80,7 @@ async def run_node(settings: Settings) -> None:
         )
         await sender.open()
         stack.push_async_callback(sender.close)
-        engine = Engine(store, sender, settings, clock)
+        engine = Engine(store, wire_seam(sender), settings, clock)
         service = Service(store, engine, settings, clock)
         await _show_operator_key(service)
         await _serve_until_stopped(service, engine, settings, listener)
