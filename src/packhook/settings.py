@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     database: str = Field("sqlite:///packhook.db", description="Where everything is kept: `sqlite:///PATH`.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
+    processes: int = Field(
+        1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
+    )
     public_url: str = Field("", description="How clients reach this server, for the links in pages; empty: as asked.")
     operator_key: str = Field(
         "",

@@ -9,12 +9,12 @@ from packhook import __version__
 from packhook.cli import deliveries, events, keys, organizations, webhooks
 from packhook.cli.bench.command import bench
 from packhook.cli.demo.command import demo
-from packhook.cli.exits import Exit, fail
+from packhook.cli.exits import exit_code, fail
 from packhook.cli.listen import listen
 from packhook.cli.migrate import migrate
 from packhook.cli.prove.command import prove
 from packhook.cli.serve import serve
-from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
+from packhook.core.errors import InvalidSettings, PackhookError
 
 
 class _Telling(TyperGroup):
@@ -25,11 +25,9 @@ class _Telling(TyperGroup):
         try:
             return super().invoke(ctx)
         except InvalidSettings as error:
-            fail(f"{error.title()}\n{error.detail}", Exit.USAGE)
-        except Unavailable as error:
-            fail(error.detail, Exit.UNREACHABLE)
+            fail(f"{error.title()}\n{error.detail}", exit_code(error))
         except PackhookError as error:
-            fail(error.detail, Exit.FAILED)
+            fail(error.detail, exit_code(error))
 
 
 app = typer.Typer(

@@ -10,8 +10,10 @@ import asyncio
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,8 +23,10 @@ import uvicorn
 import uvloop
 
 from packhook.api.app import create_app
+from packhook.cli.exits import exit_code
+from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
-from packhook.core.errors import StartError, Unavailable
+from packhook.core.errors import PackhookError, StartError, Unavailable
 from packhook.delivery.attempt import Wire
 from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
@@ -30,7 +34,7 @@ from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
-from packhook.store.open import open_store
+from packhook.store.open import open_store, require_many_nodes
 from packhook.telemetry import configure_logs
 
 _log: Final = structlog.get_logger("packhook.serve")
@@ -42,6 +46,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one and prints it.")] = None,
     database: Annotated[str | None, typer.Option(help="Where everything is kept: sqlite:///PATH.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
 ) -> None:
     """Serve the API and deliver events, until stopped.
@@ -50,23 +55,41 @@ def serve(
 
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
-    settings = load_settings(config, host=host, port=port, database=database)
+    settings = load_settings(config, host=host, port=port, database=database, processes=processes)
     configure_logs(settings.log_level, settings.log_format)
-    uvloop.run(run_node(settings))
+    if settings.processes == 1:
+        uvloop.run(run_node(settings))
+        return
+    require_many_nodes(settings)
+    with closing(_listen(settings)) as listener:
+        code = supervise(settings.processes, partial(_node, settings, listener))
+    raise typer.Exit(code)
+
+
+def _node(settings: Settings, listener: socket.socket) -> int:
+    """One of several nodes, in a process of its own; its exit code."""
+    try:
+        uvloop.run(run_node(settings, listener=listener))
+    except PackhookError as error:
+        print(error.detail, file=sys.stderr)  # noqa: T201 this is the command line
+        return int(exit_code(error))
+    return 0
 
 
 async def run_node(
     settings: Settings,
     *,
+    listener: socket.socket | None = None,
     store_seam: Callable[[Store], Store] = lambda store: store,
     wire_seam: Callable[[Wire], Wire] = lambda wire: wire,
 ) -> None:
     """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours.
 
-    The seams let a proof stand between the node and its database or its wire.
+    ``listener`` is a socket that listens already, shared with other nodes. The seams let a proof stand between the
+    node and its database or its wire.
     """
     _raise_open_files()
-    listener = _listen(settings)
+    listener = listener or _listen(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)

@@ -13,3 +13,12 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         return SqliteStore(url.removeprefix("sqlite:///"), clock)
     raise InvalidSettings(f"database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH), got {url.split('@')[-1]!r}")
+
+
+def require_many_nodes(settings: Settings) -> None:
+    """InvalidSettings where the database serves one process only, with what to use instead."""
+    if settings.database.startswith("sqlite:"):
+        raise InvalidSettings(
+            f"processes: expected 1, got {settings.processes}: one SQLite file serves one process; "
+            "for more, use --database postgresql://…"
+        )
