@@ -5,6 +5,7 @@ names), its keys are the field names below. The environment has ``PACKHOOK_`` in
 Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 """
 
+import base64
 import ipaddress
 import os
 import re
@@ -25,9 +26,11 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import InvalidSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 
 _UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION: Final = re.compile(r"(\d{1,10}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
+_MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
 
 def parse_duration(text: object) -> int:
@@ -56,9 +59,31 @@ def _parse_networks(value: object) -> object:
     )
 
 
+def parse_master_keys(value: object) -> tuple[MasterKey, ...]:
+    """Master keys from ``ID:BASE64`` of 32 bytes each, the newest first; ValueError shows nothing of a key."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError("expected master keys such as ID:BASE64,ID:BASE64")  # noqa: TRY004 as above
+    said = [part for part in parts if not (isinstance(part, str) and not part.strip())]
+    keys = tuple(_parse_master_key(number, part) for number, part in enumerate(said, 1))
+    if len({key_id for key_id, _ in keys}) < len(keys):
+        raise ValueError("expected master keys with different ids")
+    return keys
+
+
+def _parse_master_key(number: int, part: object) -> MasterKey:
+    match = _MASTER_KEY.fullmatch(part.strip()) if isinstance(part, str) else None
+    if match is None:
+        raise ValueError(
+            f"master key {number}: expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
+        )
+    return match[1], base64.b64decode(match[2])
+
+
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
+MasterKeys = Annotated[tuple[MasterKey, ...], NoDecode, BeforeValidator(parse_master_keys)]
 
 DEFAULT_SCHEDULE: Final = (
     5 * SECOND,
@@ -76,7 +101,9 @@ DEFAULT_SCHEDULE: Final = (
 class Settings(BaseSettings):
     """What the operator decided. Each field's description is its line in ``docs/reference/settings.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False)
+    model_config = SettingsConfigDict(
+        env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True
+    )
 
     database: str = Field("sqlite:///packhook.db", description="Where everything is kept: `sqlite:///PATH`.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
@@ -89,6 +116,12 @@ class Settings(BaseSettings):
         "",
         repr=False,
         description="The operator key. Empty: one is made at first start, printed once, and only its hash is stored.",
+    )
+    master_keys: MasterKeys = Field(
+        (),
+        repr=False,
+        description="What seals webhook secrets and header values in the database: `ID:BASE64` of 32 bytes, "
+        "comma-separated, newest first. Empty: a key file, made at first start.",
     )
     allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
     egress_allow: Networks = Field(
@@ -117,7 +150,7 @@ class Settings(BaseSettings):
         16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
     )
     lease: Duration = Field(
-        60 * SECOND, ge=5 * SECOND, description="How long a node may keep a delivery before another may take it."
+        60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another may take it."
     )
     retention: Duration = Field(
         30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."

@@ -8,8 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from packhook.core.errors import FieldError, InvalidInput
-from packhook.service.cursor import DEFAULT_PER_PAGE, MOST_PER_PAGE, Listing, page_request
+from packhook.service.cursor import Listing
 from packhook.store.base import PageRequest
 
 T = TypeVar("T")
@@ -27,27 +26,14 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def asked_page(request: Request) -> PageRequest:
-    """Which page was asked for by ``per_page`` and ``cursor``; InvalidInput where they make no sense."""
-    return page_request(per_page(request), request.query_params.get("cursor"))
-
-
-def per_page(request: Request) -> int:
-    """How many items a page has, 1 to 100."""
-    text = request.query_params.get("per_page", str(DEFAULT_PER_PAGE))
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MOST_PER_PAGE:
-        raise InvalidInput([FieldError("per_page", "invalid", f"expected a number from 1 to {MOST_PER_PAGE}")])
-    return int(text)
-
-
-def page(request: Request, listing: Listing[T], view: Callable[[T], Any]) -> Response:
+def page(request: Request, asked: PageRequest, listing: Listing[T], view: Callable[[T], Any]) -> Response:
     """A page of views, with links that keep the filters."""
     return answer(
         {
             "data": [view(item) for item in listing.items],
             "prev": _link(request, listing.prev),
             "next": _link(request, listing.next),
-            "per_page": per_page(request),
+            "per_page": asked.limit,
         }
     )
 

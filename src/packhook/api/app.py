@@ -21,19 +21,20 @@ from packhook.settings import Settings
 
 def create_app(service: Service, settings: Settings) -> ASGIApp:
     """The ASGI application over a service that is open."""
-    app = FastAPI(title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.service = service
     app.state.settings = settings
     app.add_exception_handler(PackhookError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http_exception)
-    app.add_exception_handler(Exception, problems.answer_fault)
     for route in BY_FASTAPI:
         _add(app, route)
     app.add_api_route("/health", handlers.health, methods=["GET"])
     app.add_api_route("/ready", handlers.ready, methods=["GET"])
     _add_description(app)
-    app.add_middleware(Headers)
-    return Door(app, LEAN, service, settings)
+    app.add_middleware(problems.Faults)
+    return Door(Headers(app), LEAN, service, settings)
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

@@ -87,20 +87,3 @@ def pointer(path: tuple[int | str, ...]) -> str:
     """A JSON Pointer (RFC 6901); pydantic's own marks are left out."""
     parts = [str(part) for part in path if part != "[key]"]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
-
-
-def query_only(request: Request, *known: str) -> None:
-    """InvalidInput naming every query parameter that there is not, and every one that is given twice."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    wrong = [
-        FieldError(name, "unknown_parameter", "there is no such parameter")
-        for name in dict.fromkeys(names)
-        if name not in known
-    ]
-    wrong += [
-        FieldError(name, "repeated_parameter", "expected this parameter once")
-        for name in known
-        if names.count(name) > 1
-    ]
-    if wrong:
-        raise InvalidInput(wrong)

@@ -1,25 +1,22 @@
 """What each route does: read the request, make one call to the service, show what came back."""
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from packhook.api import shapes, views
-from packhook.api.answers import answer, asked_page, no_content, page
-from packhook.api.bodies import query_only, read_shape
+from packhook.api.answers import answer, no_content, page
+from packhook.api.bodies import read_shape
 from packhook.api.guard import principal_of
+from packhook.api.query import Query
 from packhook.core.clock import from_rfc3339
-from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import DeliveryStatus
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.store.base import DeliveryFilter, WebhookFilter
-
-T = TypeVar("T")
 
 PAGING: Final = ("per_page", "cursor")
 
@@ -45,9 +42,8 @@ async def create_organization(request: Request) -> Response:
 
 async def list_organizations(request: Request) -> Response:
     """List organizations."""
-    query_only(request, *PAGING)
-    found = await _service(request).organizations.list(asked_page(request))
-    return page(request, found, views.organization)
+    asked = Query(request, *PAGING).page()
+    return page(request, asked, await _service(request).organizations.list(asked), views.organization)
 
 
 async def get_organization(request: Request) -> Response:
@@ -73,15 +69,20 @@ async def create_api_key(request: Request) -> Response:
 
 async def list_api_keys(request: Request) -> Response:
     """List API keys, without the revoked."""
-    query_only(request, *PAGING)
-    found = await _service(request).organizations.list_keys(_organization(request), asked_page(request))
-    return page(request, found, views.api_key)
+    asked = Query(request, *PAGING).page()
+    found = await _service(request).organizations.list_keys(_organization(request), asked)
+    return page(request, asked, found, views.api_key)
 
 
 async def revoke_api_key(request: Request) -> Response:
     """Revoke an API key."""
     await _service(request).organizations.revoke_key(_organization(request), request.path_params["keyId"])
     return no_content()
+
+
+async def rotate_master_key(request: Request) -> Response:
+    """Seal all webhooks' secrets under a new master key; of keys from the setting, under the newest."""
+    return answer(await _service(request).master_keys.rotate())
 
 
 # --- webhooks
@@ -96,12 +97,13 @@ async def create_webhook(request: Request) -> Response:
 
 async def list_webhooks(request: Request) -> Response:
     """List webhooks."""
-    query_only(request, *PAGING, "event_code", "enabled")
+    query = Query(request, *PAGING, "event_code", "enabled")
     where = WebhookFilter(
-        event_code=_parameter(request, "event_code", rules.event_code), enabled=_parameter(request, "enabled", _boolean)
+        event_code=query.read("event_code", rules.event_code), enabled=query.read("enabled", _boolean)
     )
-    found = await _service(request).webhooks.list(_organization(request), asked_page(request), where)
-    return page(request, found, lambda webhook: views.webhook(webhook, principal_of(request)))
+    asked = query.page()
+    found = await _service(request).webhooks.list(_organization(request), asked, where)
+    return page(request, asked, found, lambda webhook: views.webhook(webhook, principal_of(request)))
 
 
 async def get_webhook(request: Request) -> Response:
@@ -148,9 +150,8 @@ def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:
 
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
-    query_only(request, *PAGING)
-    found = await _service(request).history.events(_organization(request), asked_page(request))
-    return page(request, found, views.event)
+    asked = Query(request, *PAGING).page()
+    return page(request, asked, await _service(request).history.events(_organization(request), asked), views.event)
 
 
 async def get_event(request: Request) -> Response:
@@ -161,17 +162,18 @@ async def get_event(request: Request) -> Response:
 
 async def list_deliveries(request: Request) -> Response:
     """List deliveries, newest first."""
-    query_only(request, *PAGING, *DeliveryFilter.__struct_fields__)
+    query = Query(request, *PAGING, *DeliveryFilter.__struct_fields__)
     where = DeliveryFilter(
-        webhook_id=_parameter(request, "webhook_id", _id),
-        event_id=_parameter(request, "event_id", _id),
-        event_code=_parameter(request, "event_code", rules.event_code),
-        status=_parameter(request, "status", _status),
-        since=_parameter(request, "since", _instant),
-        until=_parameter(request, "until", _instant),
+        webhook_id=query.read("webhook_id", _id),
+        event_id=query.read("event_id", _id),
+        event_code=query.read("event_code", rules.event_code),
+        status=query.read("status", _status),
+        since=query.read("since", _instant),
+        until=query.read("until", _instant),
     )
-    found = await _service(request).history.deliveries(_organization(request), asked_page(request), where)
-    return page(request, found, views.delivery)
+    asked = query.page()
+    found = await _service(request).history.deliveries(_organization(request), asked, where)
+    return page(request, asked, found, views.delivery)
 
 
 async def get_delivery(request: Request) -> Response:
@@ -200,18 +202,7 @@ async def ready(request: Request) -> Response:
     return answer({"status": "ok"})
 
 
-# --- query parameters
-
-
-def _parameter(request: Request, name: str, read: Callable[[str], T]) -> T | None:
-    """A query parameter; InvalidInput names it where its rule refuses it."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    try:
-        return read(text)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput([FieldError(name, "invalid", str(error))]) from None
+# --- the rules of query parameters
 
 
 def _boolean(text: str) -> bool:
@@ -229,7 +220,7 @@ def _status(text: str) -> DeliveryStatus:
 def _instant(text: str) -> int:
     try:
         return from_rfc3339(text.replace(" ", "+"))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError("expected an RFC 3339 time such as 2026-08-02T09:30:00Z") from None
 
 

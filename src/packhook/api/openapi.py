@@ -87,7 +87,9 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
 
 def _tag(route: Route[Any]) -> str:
     return next(
-        part for part in ("api-keys", "webhooks", "events", "deliveries", "organizations") if part in route.path
+        part
+        for part in ("api-keys", "webhooks", "events", "deliveries", "organizations", "master-key")
+        if part in route.path
     )
 
 
@@ -111,7 +113,12 @@ def _errors(route: Route[Any]) -> list[type[errors.PackhookError]]:
         kinds += [errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.InvalidInput]
     if route.query or route in LEAN:
         kinds.append(errors.InvalidInput)
-    if route in LEAN or route.path == "/organizations" or route.path.endswith("/retry") or route.method == "PUT":
+    if (
+        route in LEAN
+        or (route.method, route.path) == ("POST", "/organizations")
+        or route.path.endswith(("/retry", "/rotate"))
+        or route.method == "PUT"
+    ):
         kinds.append(errors.Conflict)
     return kinds
 

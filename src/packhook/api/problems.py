@@ -7,8 +7,9 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from packhook.api.routes import methods_of
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
 
@@ -74,14 +75,22 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     kind = _BY_STATUS.get(error.status_code, PackhookError)
     detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
     answer = problem_response(kind(detail))
-    for name, value in (error.headers or {}).items():
-        answer.headers[name] = value
+    if error.status_code == 405:
+        answer.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET"
     return answer
 
 
-async def answer_fault(request: Request, error: Exception) -> Response:
-    """For FastAPI's handlers: a fault of ours."""
-    return fault_response(request.scope, error)
+class Faults:
+    """Whatever was raised and is no error of ours is a fault of ours, answered as a problem; no trace leaves."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 the last place to answer; handlers answer in one piece, at their end
+            await fault_response(scope, error)(scope, receive, send)
 
 
 def fault_response(scope: Scope, error: Exception) -> Response:

@@ -5,8 +5,8 @@
     read ─▶ decode (msgspec, data kept as the bytes that came) ─▶ service.publisher ─▶ 202
                         └─ where that fails, the documented shape names everything that is wrong
 
-The quick decoder accepts nothing that the documented shape refuses, save what it cannot see: bytes that are not UTF-8
-inside strings it skips, which is looked at first.
+The quick decoder accepts nothing that the documented shape refuses, save what it cannot see in the members it skips:
+bytes that are not UTF-8, which are looked for first, and deeper nesting than the shape takes, which does no harm.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from packhook.service import rules
 from packhook.store.base import Receipt
 
 ENVELOPE: Final = 4096
+_NEITHER: Final = "the body is nested too deeply, or names a member twice with a value that is wrong"
 _CODES: Final = frozenset(EVENT_CODES)
 
 
@@ -79,9 +80,9 @@ def _decode(body: bytes) -> _Event:
     try:
         event = _decode_event(body)
         _check(event)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         parse_shape(body, shapes.EventPublish, {})
-        raise MalformedBody("the body is not valid JSON") from None
+        raise MalformedBody(_NEITHER) from None
     return event
 
 
@@ -91,9 +92,9 @@ def _decode_many(body: bytes) -> _Batch:
         batch = _decode_batch(body)
         for event in batch.events:
             _check(event)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         parse_shape(body, shapes.EventBatch, {})
-        raise MalformedBody("the body is not valid JSON") from None
+        raise MalformedBody(_NEITHER) from None
     return batch
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from packhook.api import handlers as do
 from packhook.api import publish
@@ -50,6 +51,7 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
     Route("POST", _K, OPERATOR, do.create_api_key, 201, s.ApiKeyMade, s.ApiKeyCreate),
     Route("GET", _K, OPERATOR, do.list_api_keys, 200, s.ApiKeyPage, query=_PAGING),
     Route("DELETE", _K + "/{keyId}", OPERATOR, do.revoke_api_key, 204, None),
+    Route("POST", "/master-key/rotate", OPERATOR, do.rotate_master_key, 200, s.RotationOut),
     Route("POST", _W, "webhooks:write", do.create_webhook, 201, s.WebhookOut, s.WebhookCreate),
     Route("GET", _W, "webhooks:read", do.list_webhooks, 200, s.WebhookPage, query=(*_PAGING, "event_code", "enabled")),
     Route("GET", _W + "/{webhookId}", "webhooks:read", do.get_webhook, 200, s.WebhookOut),
@@ -70,3 +72,10 @@ LEAN: Final[tuple[Route[LeanHandler], ...]] = (
 )
 
 ROUTES: Final[tuple[Route[Any], ...]] = (*BY_FASTAPI, *LEAN)
+
+_PATTERNS: Final = tuple((compile_path(BASE + route.path)[0], route.method) for route in ROUTES)
+
+
+def methods_of(path: str) -> list[str]:
+    """Every method that some route has at this path; RFC 9110, 15.5.6 wants them told."""
+    return sorted({method for pattern, method in _PATTERNS if pattern.match(path)})

@@ -42,7 +42,7 @@ def _organization_id(value: str) -> str:
 def _instant(value: str) -> str:
     try:
         from_rfc3339(value)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError("expected an RFC 3339 time such as 2030-01-01T00:00:00Z") from None
     return value
 
@@ -184,6 +184,13 @@ class ApiKeyMade(ApiKeyOut):
     """A key that was just made."""
 
     key: str
+
+
+class RotationOut(Answer):
+    """The master key that is the newest now, and how many webhooks were sealed anew under it."""
+
+    key_id: str
+    resealed: int
 
 
 class ReceiptOut(Answer):

@@ -32,7 +32,10 @@ def call(
 ) -> Any:  # noqa: ANN401 whatever JSON the server answers
     """The server's answer as JSON, None where it is empty; ends the program with a sentence where there is trouble."""
     known = {name: value for name, value in (query or {}).items() if value is not None}
-    sent = {"authorization": f"Bearer {key or os.environ.get('PACKHOOK_OPERATOR_KEY', '')}", **(headers or {})}
+    bearer = key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")
+    if not bearer:
+        fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
+    sent = {"authorization": f"Bearer {bearer}", **(headers or {})}
     if body is not None:
         sent["content-type"] = "application/json"
     try:

@@ -1,4 +1,4 @@
-"""``packhook keys``: an organization's API keys. Only with the operator key."""
+"""``packhook keys``: an organization's API keys, and the master key that seals secrets. Only with the operator key."""
 
 from typing import Annotated
 
@@ -49,3 +49,9 @@ def revoke(
 ) -> None:
     """Revoke an API key: it stops working at once. Example: packhook keys revoke key_… -o acme"""
     call(server, key, "DELETE", f"{organization_path(organization)}/api-keys/{key_id}")
+
+
+@app.command("rotate-master")
+def rotate_master(server: Server = DEFAULT_SERVER, key: Key = "", as_json: AsJson = False) -> None:
+    """Seal all webhook secrets under a new master key, while serving. Example: packhook keys rotate-master"""
+    show(call(server, key, "POST", "/master-key/rotate"), as_json)

@@ -34,7 +34,9 @@ from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
+from packhook.store.keyring import Keyring
 from packhook.store.open import open_store, require_many_nodes
+from packhook.store.sealed import SealedStore
 from packhook.telemetry import configure_logs
 
 _log: Final = structlog.get_logger("packhook.serve")
@@ -86,16 +88,20 @@ async def run_node(
     """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours.
 
     ``listener`` is a socket that listens already, shared with other nodes. The seams let a proof stand between the
-    node and its database or its wire.
+    node and its database or its wire; the store's stands before the one that seals.
     """
     _raise_open_files()
     listener = listener or _listen(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
-        store = store_seam(open_store(settings, clock))
+        keyring = Keyring(settings)
+        sealed = SealedStore(open_store(settings, clock), keyring)
+        store = store_seam(sealed)
         await store.open()
         stack.push_async_callback(store.close)
+        if sealed.made_key_file:
+            _show_key_file(keyring)
         sender = Sender(
             Egress(allow=settings.egress_allow, allow_http=settings.allow_http),
             ca_bundle=settings.ca_bundle,
@@ -104,7 +110,7 @@ async def run_node(
         await sender.open()
         stack.push_async_callback(sender.close)
         engine = Engine(store, wire_seam(sender), settings, clock)
-        service = Service(store, engine, settings, clock)
+        service = Service(store, engine, settings, clock, sealed)
         await _show_operator_key(service)
         await _serve_until_stopped(service, engine, settings, listener)
 
@@ -168,6 +174,13 @@ async def _show_operator_key(service: Service) -> None:
     if made is not None:
         print(f"operator key: {made}", flush=True)  # noqa: T201 shown this once, kept nowhere
         print("Keep it: it is shown this once and only its hash is stored.", flush=True)  # noqa: T201 as above
+
+
+def _show_key_file(keyring: Keyring) -> None:
+    print(  # noqa: T201 said this once
+        f"master key: made {keyring.file}. It seals webhook secrets; keep a copy: whoever loses it loses the secrets.",
+        flush=True,
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

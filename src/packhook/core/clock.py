@@ -1,7 +1,8 @@
 """Time as an argument: what the clock of a node promises. Instants are integers, milliseconds since the Unix epoch."""
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -9,6 +10,9 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Clock(Protocol):
@@ -40,8 +44,11 @@ def _to_the_second(seconds: int) -> str:
 
 
 def from_rfc3339(text: str) -> int:
-    """The instant that an RFC 3339 text names, in milliseconds; ValueError where it names none or has no offset."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("the time has no UTC offset")
-    return int(moment.timestamp()) * SECOND + moment.microsecond // 1_000
+    """The instant that an RFC 3339 text names, in milliseconds; ValueError where it names none that can be told."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("expected a time such as 2030-01-01T00:00:00Z")
+    try:
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside the years 1 to 9999") from None
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

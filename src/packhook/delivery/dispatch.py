@@ -34,6 +34,7 @@ POLL: Final = 5 * SECOND
 CLAIM_AT_ONCE: Final = 500
 LEAST_QUEUE: Final = 64
 BYTES_IN_MEMORY: Final = 256 * 1024 * 1024
+HALF_FULL: Final = BYTES_IN_MEMORY // 2
 IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
@@ -164,7 +165,7 @@ class Dispatcher:
         offer = self._offer(closed)
         self._due.clear()
         self._due_at = None
-        self._starved = offer.room <= 0
+        self._starved = offer.room <= 0 or offer.room_bytes <= 0
         if self._starved:
             return
         asked = Claim(now=self._clock.now(), offer=offer, per_lane=max(LEAST_QUEUE, self._lane_room() // 2))
@@ -274,7 +275,7 @@ class Dispatcher:
         if lane.webhook_id in self._full and lane.queued <= self._lane_room() // 2:
             self._full.discard(lane.webhook_id)
             self._due.set()
-        if self._starved and self._queued <= self._settings.queue_limit // 2:
+        if self._starved and self._queued <= self._settings.queue_limit // 2 and self._queued_bytes <= HALF_FULL:
             self._starved = False
             self._due.set()
 

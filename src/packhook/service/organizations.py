@@ -4,6 +4,7 @@ from typing import Final
 
 from packhook.core import ids
 from packhook.core.clock import Clock
+from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import ApiKey, Organization
 from packhook.service.access import Access, hash_of, new_key
 from packhook.service.cursor import Listing, listing
@@ -45,7 +46,9 @@ class Organizations:
     async def create_key(
         self, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: int | None
     ) -> tuple[ApiKey, str]:
-        """A new key and, this once, its text."""
+        """A new key and, this once, its text. InvalidInput where it would never be valid."""
+        if expires_at is not None and expires_at <= self._clock.now():
+            raise InvalidInput([FieldError("/expires_at", "invalid", "expected a time to come")])
         text = new_key(KEY_PREFIX)
         key = ApiKey(
             id=ids.api_key_id(),

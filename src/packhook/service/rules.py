@@ -18,7 +18,7 @@ MOST_HEADERS: Final = 20
 LONGEST_HEADER: Final = 4096
 MOST_WAITS: Final = 20
 LONGEST_WAIT: Final = 7 * DAY
-HIGHEST_RATE: Final = 10_000
+LOWEST_RATE, HIGHEST_RATE = 0.001, 10_000
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VISIBLE: Final = re.compile(r"[\x20-\x7e]*")
@@ -73,8 +73,8 @@ def headers(given: Mapping[str, str]) -> dict[str, str]:
 
 def rate_limit(rate: float) -> float:
     """Deliveries a second; 0 is no limit."""
-    if not 0 <= rate <= HIGHEST_RATE:
-        raise ValueError(f"expected a number from 0 (no limit) to {HIGHEST_RATE}")
+    if rate != 0 and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"expected a number from {LOWEST_RATE} to {HIGHEST_RATE}, or 0 for no limit")
     return float(rate)
 
 

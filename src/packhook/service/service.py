@@ -5,6 +5,7 @@ from packhook.core.errors import Unavailable
 from packhook.delivery.engine import Engine
 from packhook.service.access import Access
 from packhook.service.history import History
+from packhook.service.masterkeys import MasterKeys
 from packhook.service.organizations import Organizations
 from packhook.service.publish import Publisher
 from packhook.service.replay import Replay
@@ -12,16 +13,21 @@ from packhook.service.testevent import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.store.sealed import SealedStore
 
 
 class Service:
     """One attribute for each thing to ask for."""
 
-    def __init__(self, store: Store, engine: Engine, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, settings: Settings, clock: Clock, sealed: SealedStore | None = None
+    ) -> None:
+        """``sealed`` is the store that seals, within ``store``; without it there are no master keys to rotate."""
         self._store = store
         self._engine = engine
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
+        self.master_keys = MasterKeys(sealed)
         self.webhooks = Webhooks(store, clock)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings)

@@ -252,7 +252,14 @@ class Store(Protocol):
         ...
 
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
-        """No event goes there any more; its live deliveries are canceled, by upkeep if they are many."""
+        """No event goes there any more; its live deliveries are canceled by the next upkeep."""
+        ...
+
+    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+        """The next webhooks of all organizations in order of their ids, without the deleted; "" begins.
+
+        For re-sealing: a store that seals answers secrets as they are stored, not opened.
+        """
         ...
 
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:

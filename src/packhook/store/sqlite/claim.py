@@ -31,7 +31,7 @@ def claim(db: apsw.Connection, asked: Claim) -> Claimed:
     open_lanes = [lane for lane in _due_lanes(db, asked) if _may_go(db, lane, asked.now)]
     deliveries: list[LeasedDelivery] = []
     backlog: set[str] = set()
-    room = asked.offer.room
+    room = asked.offer.room if asked.offer.room_bytes > 0 else 0
     share = max(1, min(asked.per_lane, room // max(1, len(open_lanes))))
     for lane in _fair(open_lanes):
         if room <= 0:

@@ -15,6 +15,7 @@ from packhook.store.sqlite.tenants import require_organization
 
 def get_event(db: apsw.Connection, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
     """See Store.get_event."""
+    require_organization(db, organization_id)
     row = first(db, SQL["get_event"], (organization_id, event_id))
     if row is None:
         raise NotFound(f"no event {event_id!r}")
@@ -38,6 +39,7 @@ def list_events(db: apsw.Connection, organization_id: str, page: PageRequest) ->
 
 def get_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
     """See Store.get_delivery."""
+    require_organization(db, organization_id)
     row = first(db, SQL["get_delivery"], (organization_id, delivery_id))
     if row is None:
         raise NotFound(f"no delivery {delivery_id!r}")

@@ -1,19 +1,19 @@
 """Outcomes into the database: attempts, new states, and what they mean for the webhook."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import apsw
 
 from packhook.core.model import DeliveryStatus, Settlement, Urgency
 from packhook.store import rows
-from packhook.store.sqlite.asking import SQL
+from packhook.store.sqlite.asking import SQL, first
 
 
 def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
     """Several batches in one transaction; see Store.record."""
-    settlements = [settlement for batch in batches for settlement in batch]
-    settled = _settle(db, settlements)
-    valid = [settlement for settlement in settlements if settlement.delivery.id in settled]
+    settled = [[_settle(db, settlement) for settlement in batch] for batch in batches]
+    valid = [settlement for batch, kept in zip(batches, settled, strict=True) for settlement in compress(batch, kept)]
     db.executemany(
         SQL["insert_attempt"],
         (rows.attempt_values(settlement.delivery.id, settlement.attempt) for settlement in valid),
@@ -23,26 +23,22 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list
             _note_failure(db, settlement)
     delivered = {s.delivery.webhook_id for s in valid if s.verdict.status is DeliveryStatus.DELIVERED}
     db.executemany(SQL["forget_health"], ((webhook_id,) for webhook_id in delivered))
-    return [[settlement.delivery.id in settled for settlement in batch] for batch in batches]
+    return settled
 
 
-def _settle(db: apsw.Connection, settlements: Sequence[Settlement]) -> set[str]:
-    found = db.executemany(
-        SQL["settle_delivery"],
-        (
-            (
-                settlement.verdict.status.value,
-                settlement.verdict.next_attempt_at,
-                max(settlement.delivery.urgency, Urgency.RETRY),
-                settlement.attempt.number,
-                settlement.attempt.started_at + settlement.attempt.duration,
-                settlement.delivery.id,
-                settlement.delivery.lease,
-            )
-            for settlement in settlements
-        ),
+def _settle(db: apsw.Connection, settlement: Settlement) -> bool:
+    """Whether its lease was still the row's."""
+    verdict, attempt, delivery = settlement.verdict, settlement.attempt, settlement.delivery
+    values = (
+        verdict.status.value,
+        verdict.next_attempt_at,
+        max(delivery.urgency, Urgency.RETRY),
+        attempt.number,
+        attempt.started_at + attempt.duration,
+        delivery.id,
+        delivery.lease,
     )
-    return {row[0] for row in found}
+    return first(db, SQL["settle_delivery"], values) is not None
 
 
 def _note_failure(db: apsw.Connection, settlement: Settlement) -> None:

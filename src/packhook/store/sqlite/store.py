@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import compress
+from pathlib import Path
 from typing import IO, Final
 
 import structlog
@@ -64,7 +66,7 @@ class SqliteStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
     def __init__(self, path: str, clock: Clock) -> None:
-        self._path = path
+        self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
         self._handover: Handover | None = None
         self._publish: Work[Publication, publish.Published] = Work(
@@ -102,6 +104,8 @@ class SqliteStore:
         held.close()
 
     async def ping(self) -> None:
+        if not self._writing.is_alive:
+            raise Unavailable("the writer has ended")
         version = await self._reading.read(schema_version)
         if version != migrations("sqlite")[-1].version:
             raise Unavailable(f"the database has schema version {version}, this code needs another")
@@ -153,7 +157,8 @@ class SqliteStore:
         return await self._reading.read(tenants.list_organizations, page)
 
     async def delete_organization(self, organization_id: str, now: int) -> None:
-        await self._writing.write(_delete_organization, (organization_id, now))
+        for webhook_id in await self._writing.write(_delete_organization, (organization_id, now)):
+            self._changed(webhook_id)
 
     async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
         await self._writing.write(_create_api_key, (api_key, key_hash))
@@ -194,6 +199,9 @@ class SqliteStore:
         await self._writing.write(_delete_webhook, (organization_id, webhook_id, now))
         self._changed(webhook_id)
 
+    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+        return await self._reading.read(webhooks.webhooks_after, anchor, limit)
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         return await self._reading.read(webhooks.targets, webhook_ids)
 
@@ -206,7 +214,11 @@ class SqliteStore:
         return await self._writing.write(_claim, claim)
 
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return await self._writing.write(_record, settlements)
+        settled = await self._writing.write(_record, settlements)
+        for settlement in compress(settlements, settled):
+            if settlement.verdict.disable_reason:
+                self._changed(settlement.delivery.webhook_id)
+        return settled
 
     async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
         await self._writing.write(_release, (deliveries, now))
@@ -236,4 +248,7 @@ class SqliteStore:
         return await self._writing.write(_sweep, (events_before, keys_before, now, limit))
 
     async def disable_failing(self, *, failing_before: int, now: int, reason: str) -> tuple[str, ...]:
-        return await self._writing.write(_disable_failing, (failing_before, now, reason))
+        disabled = await self._writing.write(_disable_failing, (failing_before, now, reason))
+        for webhook_id in disabled:
+            self._changed(webhook_id)
+        return disabled

@@ -14,7 +14,7 @@ def sweep(db: apsw.Connection, item: tuple[int, int, int, int]) -> Swept:
     return Swept(
         events=_sweep_events(db, events_before, limit),
         idempotency_keys=_sweep_keys(db, keys_before, limit),
-        canceled=len(list(db.execute(SQL["cancel_orphans"], (now, limit)))),
+        canceled=_cancel_orphans(db, now, limit),
     )
 
 
@@ -39,6 +39,12 @@ def _expired(db: apsw.Connection, before: int) -> Iterator[tuple[int, str]]:
 def _sweep_keys(db: apsw.Connection, before: int, limit: int) -> int:
     db.execute(SQL["sweep_idempotency_keys"], (before, limit))
     return db.changes()
+
+
+def _cancel_orphans(db: apsw.Connection, now: int, limit: int) -> int:
+    canceled = len(list(db.execute(SQL["cancel_orphans"], (now, limit))))
+    db.execute(SQL["drop_orphan_lanes"])
+    return canceled
 
 
 def disable_failing(db: apsw.Connection, item: tuple[int, int, str]) -> tuple[str, ...]:

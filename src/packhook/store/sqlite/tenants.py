@@ -45,13 +45,13 @@ def list_organizations(db: apsw.Connection, page: PageRequest) -> Page[Organizat
     )
 
 
-def delete_organization(db: apsw.Connection, item: tuple[str, int]) -> None:
-    """See Store.delete_organization."""
+def delete_organization(db: apsw.Connection, item: tuple[str, int]) -> list[str]:
+    """See Store.delete_organization; the ids of the webhooks that went with it."""
     organization_id, now = item
     require_organization(db, organization_id)
     db.execute(SQL["delete_organization"], (now, organization_id))
     db.execute(SQL["revoke_organization_keys"], (now, organization_id))
-    db.execute(SQL["delete_organization_webhooks"], (now, organization_id))
+    return [row[0] for row in db.execute(SQL["delete_organization_webhooks"], (now, organization_id))]
 
 
 def create_api_key(db: apsw.Connection, item: tuple[ApiKey, bytes]) -> None:

@@ -75,6 +75,11 @@ def delete_webhook(db: apsw.Connection, item: tuple[str, str, int]) -> None:
     db.execute(SQL["forget_health"], (webhook_id,))
 
 
+def webhooks_after(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:
+    """See Store.webhooks_after."""
+    return tuple(rows.webhook(row) for row in list(db.execute(SQL["webhooks_after"], (anchor, limit))))
+
+
 def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Target]:
     """See Store.targets."""
     found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))

@@ -22,9 +22,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 import apsw
+import structlog
 
 from packhook.core.errors import RequestError, Unavailable
 from packhook.store.sqlite.connection import database_errors
+
+_log: Final = structlog.get_logger("packhook.store")
 
 I = TypeVar("I")  # noqa: E741 an item
 R = TypeVar("R")
@@ -69,6 +72,11 @@ class Writer:
         self._arrived.set()
         result: R = await job.answer
         return result
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still writes: it does until it is closed."""
+        return not self._task.done()
 
     async def close(self) -> None:
         """Commit what waits, then disconnect."""
@@ -117,9 +125,6 @@ class Writer:
                     self._db.execute("ROLLBACK")
 
     def _answer(self, jobs: list[_Job]) -> None:
-        for work, group in _by_work(jobs).items():
-            if work.after is not None:
-                work.after([job.result for job in group if not isinstance(job.result, RequestError)])
         for job in jobs:
             if job.answer.done():
                 continue  # the caller was cancelled; the write stands
@@ -127,6 +132,16 @@ class Writer:
                 job.answer.set_exception(job.result)
             else:
                 job.answer.set_result(job.result)
+        for work, group in _by_work(jobs).items():
+            if work.after is not None:
+                self._tell(work.after, [job.result for job in group if not isinstance(job.result, RequestError)])
+
+    def _tell(self, after: Callable[[Sequence[Any]], None], results: list[Any]) -> None:
+        """What is committed is committed, whatever goes wrong in telling of it."""
+        try:
+            after(results)
+        except Exception:  # noqa: BLE001 a fault in whoever listens may not end the only writer
+            _log.exception("commit_not_told")
 
 
 def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:

@@ -1,2 +1,2 @@
 -- All webhooks of an organization go.
-UPDATE webhooks SET deleted_at = ?, version = version + 1 WHERE organization_id = ? AND deleted_at IS NULL
+UPDATE webhooks SET deleted_at = ?, version = version + 1 WHERE organization_id = ? AND deleted_at IS NULL RETURNING id

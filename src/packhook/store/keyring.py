@@ -1,0 +1,148 @@
+"""Where the master keys come from: the setting, or a file that nobody but packhook's own user may read.
+
+::
+
+    # comments
+    ID:BASE64 of 32 bytes          the newest key first; older ones stay, for what is sealed under them
+
+The file lies beside a SQLite database (``packhook.db.key``), else in the working directory (``packhook.key``). It is
+replaced as a whole and never edited in place, so a reader and a crash find all keys or all but the new one; who writes
+holds a lock on its folder, so that of two processes neither loses the other's key.
+"""
+
+import base64
+import fcntl
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from packhook.core.errors import StartError
+from packhook.settings import MasterKey, Settings, parse_master_keys
+from packhook.store.vault import Vault
+
+KEY_BYTES: Final = 32
+_SQLITE: Final = "sqlite:///"
+_ABOUT: Final = (
+    "# packhook master keys, the newest first. They open the webhooks' secrets in the database: without this file the\n"
+    "# secrets are lost, with it they are readable. Keep a copy, apart from the copies of the database.\n"
+)
+
+
+def key_file(database: str) -> Path:
+    """Where the keys of this database lie, if no setting has them; a link to a SQLite file leads to the same keys."""
+    if database.startswith(_SQLITE):
+        path = Path(database.removeprefix(_SQLITE)).resolve()
+        return path.with_name(f"{path.name}.key")
+    return Path("packhook.key").resolve()
+
+
+class Keyring:
+    """This node's master keys. Every method that meets a file raises StartError with what the operator can do."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.file = None if settings.master_keys else key_file(settings.database)
+        self._vault = Vault(settings.master_keys) if settings.master_keys else None
+        self._seen: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the keys are, in words."""
+        return "the setting master_keys" if self.file is None else f"the key file {self.file}"
+
+    def exists(self) -> bool:
+        """Whether there are keys; False is a first start, or a file that was lost."""
+        return self.file is None or self.file.exists()
+
+    def vault(self) -> Vault:
+        """The vault of these keys; read anew where the file was changed, by another process or by hand."""
+        if self.file is not None and (seen := _state(self.file)) != self._seen:
+            self._vault = Vault(_read(self.file))
+            self._seen = seen
+        assert self._vault is not None  # noqa: S101 the setting or the file has just filled it
+        return self._vault
+
+    def make(self) -> bool:
+        """Make the file with a first key; False where another process was faster."""
+        assert self.file is not None  # noqa: S101 a setting exists
+        with _alone_with(self.file):
+            if self.file.exists():
+                return False
+            _write(self.file, [_new_key()])
+            return True
+
+    def add(self) -> None:
+        """Put a new newest key into the file; the keys of the setting are the operator's to change."""
+        if self.file is not None:
+            with _alone_with(self.file):
+                _write(self.file, [_new_key(), *_read(self.file)])
+
+
+def _new_key() -> MasterKey:
+    return secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    with _telling(file):
+        found = file.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
+
+
+def _read(file: Path) -> tuple[MasterKey, ...]:
+    with _telling(file), file.open(encoding="utf-8") as opened:
+        mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
+        if mode & 0o077:
+            raise StartError(f"the key file {file} is open to others (mode {mode:04o}): chmod 600 {file}")
+        lines = [line for line in opened.read().splitlines() if not line.startswith("#")]
+    try:
+        keys = parse_master_keys(lines)
+    except ValueError as error:
+        raise StartError(f"the key file {file} is not valid: {error}") from None
+    if not keys:
+        raise StartError(f"the key file {file} holds no key: put its copy back")
+    return keys
+
+
+def _write(file: Path, keys: Sequence[MasterKey]) -> None:
+    """All of it or nothing, on disk when this returns; mkstemp makes it 0600."""
+    lines = [f"{key_id}:{base64.b64encode(key).decode()}\n" for key_id, key in keys]
+    with _telling(file):
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as opened:
+                opened.write(_ABOUT + "".join(lines))
+                opened.flush()
+                os.fsync(handle)
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _alone_with(file: Path) -> Iterator[None]:
+    """No other process writes it meanwhile; at the end the folder is on disk too."""
+    with _telling(file):
+        folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+        with _telling(file):
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _telling(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StartError(f"the key file {file} is gone: put it, or its copy, back") from None
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "not text"
+        raise StartError(f"the key file {file} cannot be used: {said}") from error

@@ -1,0 +1,159 @@
+"""Every route of the table: who is let in, and that nobody reaches what is another organization's."""
+
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from api.node import bearer
+from api.organization import EVENT, SUBSCRIPTION, Organization, taken
+from packhook.api import shapes
+from packhook.api.routes import BASE, ROUTES, Route
+from packhook.core.model import SCOPES
+from packhook.testing import Receiver
+
+BODIES: Final[dict[type[Any], dict[str, Any]]] = {
+    shapes.OrganizationCreate: {},
+    shapes.ApiKeyCreate: {"scopes": ["events:read"]},
+    shapes.WebhookCreate: SUBSCRIPTION,
+    shapes.WebhookUpdate: {"enabled": True},
+    shapes.EventPublish: EVENT,
+    shapes.EventBatch: {"events": [EVENT]},
+}
+SCOPE_OF: Final = {
+    "POST /organizations": None,
+    "GET /organizations": None,
+    "GET /organizations/{organizationId}": None,
+    "DELETE /organizations/{organizationId}": None,
+    "POST /organizations/{organizationId}/api-keys": None,
+    "GET /organizations/{organizationId}/api-keys": None,
+    "DELETE /organizations/{organizationId}/api-keys/{keyId}": None,
+    "POST /organizations/{organizationId}/webhooks": "webhooks:write",
+    "GET /organizations/{organizationId}/webhooks": "webhooks:read",
+    "GET /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:read",
+    "PUT /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
+    "DELETE /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
+    "POST /organizations/{organizationId}/events": "events:publish",
+    "POST /organizations/{organizationId}/events/batch": "events:publish",
+    "GET /organizations/{organizationId}/events": "events:read",
+    "GET /organizations/{organizationId}/events/{eventId}": "events:read",
+    "GET /organizations/{organizationId}/deliveries": "events:read",
+    "GET /organizations/{organizationId}/deliveries/{deliveryId}": "events:read",
+    "POST /organizations/{organizationId}/deliveries/{deliveryId}/retry": "events:publish",
+}
+OF_AN_ORGANIZATION: Final = [route for route in ROUTES if "{organizationId}" in route.path]
+OF_A_THING: Final = [route for route in ROUTES if route.path.count("{") == 2]
+
+
+def name(route: Route[Any]) -> str:
+    """For the test's id."""
+    return f"{route.method} {route.path}"
+
+
+async def things_of(organization: Organization, receiver: Receiver) -> dict[str, str]:
+    """One of each thing, the delivery finished; their ids as paths name them."""
+    webhook = await organization.webhook(receiver.url)
+    receipt = await organization.publish()
+    delivery = await organization.delivered(receipt["id"])
+    key = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+    return {
+        "organizationId": organization.id,
+        "webhookId": webhook["id"],
+        "eventId": receipt["id"],
+        "deliveryId": delivery["id"],
+        "keyId": key["id"],
+    }
+
+
+async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], key: str | None = None) -> httpx.Response:
+    """A good request to this route about these things, as the operator or with a key."""
+    body = None if route.body is None else BODIES[route.body]
+    return await api.request(
+        route.method, BASE + route.path.format(**ids), json=body, headers={} if key is None else bearer(key)
+    )
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_no_key(node_url: str, organization: Organization, route: Route[Any]) -> None:
+    """401 before anything else is looked at, whether what is asked for is there or not."""
+    there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId"), "x")
+    async with httpx.AsyncClient(base_url=node_url) as nobody:
+        for ids in ({"organizationId": organization.id, **there}, {"organizationId": "nobody", **there}):
+            for content in (b"", b"{", b" " * 400_000):
+                path = BASE + route.path.format(**ids)
+                answer = await nobody.request(route.method, path, content=content)
+                assert taken(answer, 401)["detail"] == "expected the header Authorization: Bearer KEY"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_each_scope(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
+    """A key with one scope is let in exactly where the scope is the route's; the operator everywhere."""
+    ids = await things_of(organization, receiver)
+    keys = {scope: await organization.key(scope) for scope in SCOPES}
+    for scope in SCOPES:
+        if scope != route.scope:
+            answer = await ask(organization.api, route, ids, keys[scope])
+            lacks = (
+                f"this API key lacks the scope {route.scope}" if route.scope else "only the operator key may do this"
+            )
+            assert taken(answer, 403)["detail"] == lacks
+    answer = await ask(organization.api, route, ids, keys[route.scope] if route.scope else None)
+    assert answer.status_code == route.status, answer.text
+    assert bool(answer.content) == (route.answer is not None)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_operator(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
+    """The operator's key opens every route."""
+    answer = await ask(organization.api, route, await things_of(organization, receiver))
+    assert answer.status_code == route.status, answer.text
+
+
+@pytest.mark.parametrize("route", OF_AN_ORGANIZATION, ids=name)
+async def test_key_of_another_organization(
+    organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
+) -> None:
+    """404, with every scope there is: as if it were not there. Nothing of it is touched."""
+    ids = await things_of(organization, receiver)
+    key = await another.key(*SCOPES)
+    before = await organization.contents()
+    problem = taken(await ask(organization.api, route, ids, key), 404)
+    unknown = taken(await ask(organization.api, route, {**ids, "organizationId": "nobody"}, key), 404)
+    assert problem["detail"] == f"no organization '{organization.id}'"
+    assert unknown == {**problem, "detail": "no organization 'nobody'"}
+    assert await organization.contents() == before
+
+
+@pytest.mark.parametrize("route", OF_AN_ORGANIZATION, ids=name)
+async def test_organization_that_is_not_there(
+    organization: Organization, receiver: Receiver, route: Route[Any]
+) -> None:
+    """404 for the operator too, also where the thing itself is there under its own organization."""
+    ids = await things_of(organization, receiver)
+    answer = await ask(organization.api, route, {**ids, "organizationId": "nobody"})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("route", OF_A_THING, ids=name)
+async def test_thing_of_another_organization(
+    organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
+) -> None:
+    """Under one's own path another organization's thing is 404, word for word as one that is nowhere."""
+    ids = await things_of(another, receiver)
+    before = await another.contents()
+    key = await organization.key(*SCOPES) if route.scope else None
+    theirs = taken(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)
+    nowhere = {**{each: f"{value}0" for each, value in ids.items()}, "organizationId": organization.id}
+    unknown = taken(await ask(organization.api, route, nowhere, key), 404)
+    (asked,) = [value for each, value in ids.items() if each != "organizationId" and f"{{{each}}}" in route.path]
+    assert theirs["detail"].endswith(f"'{asked}'")
+    assert unknown == {**theirs, "detail": theirs["detail"].replace(asked, asked + "0")}
+    assert await another.contents() == before
+
+
+def test_the_table_itself() -> None:
+    """It has these routes, each once, for who has these scopes; and each body in it has an example here."""
+    assert {name(route): route.scope for route in ROUTES} == SCOPE_OF
+    assert len(ROUTES) == len(SCOPE_OF)
+    assert {route.body for route in ROUTES} - {None} == set(BODIES)

@@ -1,0 +1,176 @@
+"""API keys: shown once, good for their scopes, until they are revoked or expire; and when they were last used."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, application, bearer, eventually, running_node
+from api.organization import Organization, taken
+from packhook.core.clock import HOUR, to_rfc3339
+from packhook.testing import ManualClock
+
+SCOPES: Final = ["webhooks:read", "webhooks:write", "events:publish", "events:read"]
+WRONG: Final[list[tuple[str, Any]]] = [
+    *[("scopes", value) for value in ([], ["webhooks"], ["events:read", "admin"], "events:read", None, [1])],
+    *[("name", value) for value in (1, None, "a" * 201)],
+    *[
+        ("expires_at", value)
+        for value in (
+            "",
+            "tomorrow",
+            "2030-01-01",
+            "2030-01-01T00:00:00",
+            "2030-13-01T00:00:00Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+            1893456000,
+            None,
+        )
+    ],
+]
+
+
+async def test_key_is_shown_once(organization: Organization) -> None:
+    """Its text is in the answer that makes it; the list has its readable beginning only."""
+    asked = {"name": "order service", "scopes": ["events:read", "events:publish"]}
+    made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+    key = made.pop("key")
+    assert made == {
+        "id": made["id"],
+        "name": "order service",
+        "scopes": ["events:publish", "events:read"],
+        "prefix": key[:12],
+        "created_at": made["created_at"],
+        "expires_at": None,
+        "last_used_at": None,
+    }
+    assert re.fullmatch(r"phk_[A-Za-z0-9_-]{43}", key)
+    listed = await organization.ask("GET", "/api-keys")
+    assert taken(listed, 200) == {"data": [made], "prev": None, "next": None, "per_page": 25}
+    assert key not in listed.text
+
+
+async def test_only_its_hash_is_stored(tmp_path: Path) -> None:
+    """No file of the database holds a key, neither an organization's nor the operator's."""
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        organization = await Organization.made(api)
+        key = await organization.key(*SCOPES)
+        assert (await organization.ask("GET", "/events", key)).status_code == 200
+        stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240 nothing else runs
+    assert organization.id.encode() in stored
+    assert key.encode() not in stored
+    assert api.headers["authorization"].removeprefix("Bearer ").encode() not in stored
+
+
+async def test_keys_are_listed_in_pages(organization: Organization) -> None:
+    """Oldest first, without the revoked."""
+    asked = [{"name": name, "scopes": SCOPES} for name in ("one", "two", "three")]
+    made = [taken(await organization.ask("POST", "/api-keys", json=each), 201) for each in asked]
+    shown = [{name: value for name, value in each.items() if name != "key"} for each in made]
+    await organization.ask("DELETE", f"/api-keys/{made[1]['id']}")
+    first = taken(await organization.ask("GET", "/api-keys", params={"per_page": 1}), 200)
+    second = taken(await organization.api.get(first["next"]), 200)
+    assert (first["data"], second["data"], second["next"]) == ([shown[0]], [shown[2]], None)
+
+
+async def test_revoked_key(organization: Organization) -> None:
+    """It is refused at once, also where it was in use a moment ago; another key is not."""
+    asked = {"scopes": ["events:read"]}
+    made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+    other = await organization.key("events:read")
+    assert (await organization.ask("GET", "/events", made["key"])).status_code == 200
+    answer = await organization.ask("DELETE", f"/api-keys/{made['id']}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    problem = taken(await organization.ask("GET", "/events", made["key"]), 401)
+    assert problem["detail"] == "this API key is not valid"
+    assert (await organization.ask("GET", "/events", other)).status_code == 200
+    assert (await organization.ask("DELETE", f"/api-keys/{made['id']}")).status_code == 404
+
+
+async def test_expired_key(tmp_path: Path) -> None:
+    """It works until the instant it expires at, and from then on never, also where it was in use a moment ago."""
+    clock = ManualClock()
+    async with application(tmp_path, clock) as (api, service, _):
+        organization = await Organization.made(api)
+        expires_at = to_rfc3339(clock.now() + HOUR)
+        asked = {"scopes": ["events:read"], "expires_at": expires_at}
+        made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+        clock.advance(HOUR - 1)
+        before = await organization.ask("GET", "/events", made["key"])
+        clock.advance(1)
+        after = await organization.ask("GET", "/events", made["key"])
+        service.access.forget()
+        looked_up = await organization.ask("GET", "/events", made["key"])
+    assert made["expires_at"] == expires_at
+    assert [before.status_code, after.status_code, looked_up.status_code] == [200, 401, 401]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00.000Z"),
+        ("2030-01-01T02:00:00.25+02:00", "2030-01-01T00:00:00.250Z"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+    ],
+)
+async def test_expiry_is_kept_in_utc(organization: Organization, said: str, kept: str) -> None:
+    """Any RFC 3339 time; it is shown in UTC with milliseconds."""
+    made = taken(await organization.ask("POST", "/api-keys", json={"scopes": SCOPES, "expires_at": said}), 201)
+    assert made["expires_at"] == kept
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+async def test_wrong_value(organization: Organization, field: str, value: object) -> None:
+    """Refused at its pointer; no key is made, and the list of keys can still be read."""
+    problem = taken(await organization.ask("POST", "/api-keys", json={"scopes": SCOPES, field: value}), 422)
+    assert {error["field"].split("/")[1] for error in problem["errors"]} == {field}
+    assert (await organization.contents())["/api-keys"] == []
+
+
+async def test_key_without_the_scope(organization: Organization) -> None:
+    """403, which names the scope that is wanted."""
+    key = await organization.key("webhooks:read")
+    problem = taken(await organization.ask("POST", "/webhooks", key, json={}), 403)
+    assert problem["detail"] == "this API key lacks the scope webhooks:write"
+
+
+async def test_organization_key_is_not_the_operators(organization: Organization) -> None:
+    """No key of an organization, whatever its scopes, makes organizations or keys: not even its own."""
+    key = await organization.key(*SCOPES)
+    made = await organization.api.post("/v1/organizations", json={}, headers=bearer(key))
+    asked = [made, await organization.ask("POST", "/api-keys", key, json={"scopes": SCOPES})]
+    assert [taken(answer, 403)["detail"] for answer in asked] == ["only the operator key may do this"] * 2
+
+
+async def test_last_use_appears(organization: Organization) -> None:
+    """``last_used_at`` is null until the key is used; soon after, it is when."""
+    key, unused = await organization.key("events:read"), await organization.key("events:read")
+
+    async def last_uses() -> list[str | None]:
+        found = taken(await organization.ask("GET", "/api-keys"), 200)["data"]
+        return [each["last_used_at"] for each in found]
+
+    assert await last_uses() == [None, None]
+    assert (await organization.ask("GET", "/events", key)).status_code == 200
+    used, never = await eventually(last_uses, lambda uses: uses[0] is not None)
+    (made, _) = taken(await organization.ask("GET", "/api-keys"), 200)["data"]
+    assert never is None
+    assert used is not None
+    assert used >= made["created_at"]
+    assert unused != key
+
+
+async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
+    """What was not yet written down when the node is stopped is written then."""
+    with running_node(tmp_path) as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            organization = await Organization.made(api)
+            key = await organization.key("events:read")
+            assert (await organization.ask("GET", "/events", key)).status_code == 200
+    with running_node(tmp_path) as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            (kept,) = (await Organization(api, organization.id).contents())["/api-keys"]
+    assert kept["last_used_at"] >= kept["created_at"]

@@ -1,0 +1,172 @@
+"""The API's own description: valid OpenAPI 3.1, true to the routes, with examples that are what they say."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import jsonschema_rs
+import pytest
+import schemathesis
+
+from api.organization import Organization
+from packhook.api.openapi import describe
+from packhook.api.problems import STATUS, TYPE_BASE
+from packhook.api.routes import BASE, ROUTES
+from packhook.core.model import EVENT_CODES
+from packhook.testing import Receiver
+
+DOCUMENT: Final = describe()
+SCHEMAS: Final[dict[str, Any]] = DOCUMENT["components"]["schemas"]
+OPERATIONS: Final = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+OUTGOING: Final = {code: DOCUMENT["webhooks"][code]["post"] for code in DOCUMENT["webhooks"]}
+
+
+def problems_of(value: object, schema: dict[str, Any]) -> list[str]:
+    """What is wrong with a value, by a schema that may point into the document."""
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return [str(error) for error in jsonschema_rs.Draft202012Validator(whole, validate_formats=True).iter_errors(value)]
+
+
+def examples_of(content: dict[str, Any]) -> Iterator[Any]:
+    """The examples of one media type."""
+    if "example" in content:
+        yield content["example"]
+    for example in content.get("examples", {}).values():
+        yield example["value"]
+
+
+def contents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every body that the document describes, in or out."""
+    for name, operation in {**OPERATIONS, **OUTGOING}.items():
+        for where, part in {"body": operation.get("requestBody", {}), **operation["responses"]}.items():
+            for media_type, content in part.get("content", {}).items():
+                yield f"{name}: {where} {media_type}", content
+
+
+CONTENTS: Final = dict(contents())
+
+
+async def test_it_is_served(node_url: str) -> None:
+    """To anybody, as JSON."""
+    async with httpx.AsyncClient(base_url=node_url) as anybody:
+        answer = await anybody.get("/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == DOCUMENT
+
+
+def test_it_is_openapi_3_1() -> None:
+    """By the schema of OpenAPI 3.1 itself; and every shape is a valid JSON Schema (2020-12)."""
+    assert DOCUMENT["openapi"] == "3.1.0"
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    for schema in SCHEMAS.values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_routes_and_document_agree() -> None:
+    """Every route is described, and nothing else is."""
+    routes = {f"{route.method} {BASE}{route.path}": route for route in ROUTES}
+    assert set(OPERATIONS) == {*routes, "GET /health", "GET /ready"}
+    for name, route in routes.items():
+        good = [status for status in OPERATIONS[name]["responses"] if status.startswith("2")]
+        assert good == [str(route.status)], name
+        assert ("requestBody" in OPERATIONS[name]) == (route.body is not None), name
+        assert OPERATIONS[name]["security"] == [{"apiKey": []}], name
+
+
+def test_parameters() -> None:
+    """Each name in a path is a parameter, required; no parameter is there twice."""
+    for name, operation in OPERATIONS.items():
+        parameters = operation.get("parameters", [])
+        in_path = {each["name"] for each in parameters if each["in"] == "path" and each["required"]}
+        assert in_path == set(re.findall(r"{(\w+)}", name)), name
+        assert len({(each["in"], each["name"]) for each in parameters}) == len(parameters), name
+
+
+def test_every_operation_has_an_id_of_its_own() -> None:
+    """And a summary."""
+    operations = [*OPERATIONS.values(), *OUTGOING.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    """To a shape of the document; and every shape is used."""
+    used = set(re.findall(r"'#/components/schemas/(\w+)'", str(DOCUMENT)))
+    assert used == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_examples_are_valid(content: dict[str, Any]) -> None:
+    """Every example of every body is what its schema says."""
+    assert [problems_of(example, content["schema"]) for example in examples_of(content)] == [
+        [] for _ in examples_of(content)
+    ]
+
+
+def test_there_are_examples() -> None:
+    """Of each event that can be published, of what receivers get, of every kind of problem."""
+    published = CONTENTS[f"POST {BASE}/organizations/{{organizationId}}/events: body application/json"]
+    assert [example["event_code"] for example in examples_of(published)] == list(EVENT_CODES)
+    problems = [
+        example for name, content in CONTENTS.items() if "problem+json" in name for example in examples_of(content)
+    ]
+    kinds = {TYPE_BASE + kind.code: status for kind, status in STATUS.items()}
+    assert all(kinds[example["type"]] == example["status"] for example in problems)
+    assert {example["status"] for example in problems} >= {400, 401, 403, 404, 409, 413, 415, 422, 503}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_examples_of_fields_are_valid(name: str) -> None:
+    """What stands beside a field as an example, its own schema accepts; so for a whole shape."""
+    schema = SCHEMAS[name]
+    wrong = [problems_of(example, schema) for example in schema.get("examples", [])]
+    for member in schema.get("properties", {}).values():
+        wrong += [problems_of(example, member) for example in member.get("examples", [])]
+    assert wrong == [[] for _ in wrong]
+
+
+def test_three_order_events() -> None:
+    """The ``webhooks`` section has the three events, each with an example that is what its schema says."""
+    assert list(OUTGOING) == list(EVENT_CODES)
+    for code, operation in OUTGOING.items():
+        content = operation["requestBody"]["content"]["application/json"]
+        (example,) = examples_of(content)
+        assert example["type"] == code
+        assert problems_of(example, content["schema"]) == []
+        assert problems_of({**example, "type": "order.lost"}, content["schema"]) != []
+        assert problems_of({**example, "data": {**example["data"], "status": 1}}, content["schema"]) != []
+
+
+async def test_what_a_receiver_gets_is_as_described(organization: Organization) -> None:
+    """Body and headers of a real request fit the ``webhooks`` section, and all the headers are described."""
+    for code, operation in OUTGOING.items():
+        async with Receiver() as receiver:
+            await organization.webhook(receiver.url, event_code=code)
+            await organization.publish(code, total={"currency": "EUR", "value": "9.95"})
+            (received,) = await receiver.wait_for(1)
+        body = jsonschema_rs.Draft202012Validator(
+            {**operation["requestBody"]["content"]["application/json"]["schema"], "components": DOCUMENT["components"]}
+        )
+        assert body.is_valid(httpx.Response(200, content=received.body).json())
+        described = {parameter["name"] for parameter in operation["parameters"]}
+        assert described == {name for name in received.headers if name.startswith("webhook-")}
+
+
+async def test_page_to_read(node_url: str) -> None:
+    """``/docs`` shows every operation and shape, needs nothing from elsewhere, and may run no script."""
+    async with httpx.AsyncClient(base_url=node_url) as anybody:
+        answer = await anybody.get("/docs")
+    page = answer.text
+    links = re.findall(r"(?:href|src|action|srcset|data)\s*=\s*['\"]?([^'\" >]+)", page)
+    anchors = {f"#{name}" for name in re.findall(r"id='(\w+)'", page)}
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline';")
+    assert set(links) <= anchors | {"/openapi.json"}
+    assert not re.search(r"<script|<iframe|<link|<img|@import|url\(", page)
+    assert anchors == {f"#{name}" for name in SCHEMAS}
+    assert all(path in page for path in DOCUMENT["paths"])

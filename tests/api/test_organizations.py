@@ -1,0 +1,88 @@
+"""Organizations: made by the operator under an id of its own choice, listed, and gone with all their access."""
+
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.organization import EVENT, Organization, taken
+
+WRONG: Final[list[tuple[str, Any]]] = [
+    *[("id", value) for value in ("", "a" * 65, "a b", "a.b", "a/b", "ü", "a\n", 1, None)],
+    *[("name", value) for value in (1, None, "a" * 201, ["Acme"])],
+]
+
+
+async def test_made_under_a_chosen_id(api: httpx.AsyncClient) -> None:
+    """The operator may choose the id, of up to 64 characters, and a name; reading gives the same."""
+    chosen = f"Shop_{uuid4().hex}-"[:64].ljust(64, "x")
+    made = taken(await api.post("/v1/organizations", json={"id": chosen, "name": "Acme Outfitters"}), 201)
+    assert made == {"id": chosen, "name": "Acme Outfitters", "created_at": made["created_at"]}
+    assert taken(await api.get(f"/v1/organizations/{chosen}"), 200) == made
+
+
+async def test_made_without_an_id(api: httpx.AsyncClient) -> None:
+    """Where none is chosen an id is made, and it is the name too."""
+    made = taken(await api.post("/v1/organizations", json={}), 201)
+    assert made["id"].startswith("org_")
+    assert made == {"id": made["id"], "name": made["id"], "created_at": made["created_at"]}
+
+
+async def test_id_is_taken_once(api: httpx.AsyncClient, organization: Organization) -> None:
+    """An id in use is a conflict, and stays one after the organization is gone: its events are still kept."""
+    again = {"id": organization.id}
+    assert (await api.post("/v1/organizations", json=again)).status_code == 409
+    assert (await api.delete(organization.path)).status_code == 204
+    problem = taken(await api.post("/v1/organizations", json=again), 409)
+    assert problem["detail"] == f"the organization id '{organization.id}' is, or was, in use"
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+async def test_wrong_value(api: httpx.AsyncClient, field: str, value: object) -> None:
+    """Refused at its pointer."""
+    problem = taken(await api.post("/v1/organizations", json={field: value}), 422)
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [(f"/{field}", "invalid")]
+
+
+async def test_list_in_order_of_ids(api: httpx.AsyncClient) -> None:
+    """Every organization is on exactly one page, in order of ids; those that are gone are on none."""
+    made = [await Organization.made(api) for _ in range(4)]
+    await api.delete(made[0].path)
+    page = taken(await api.get("/v1/organizations", params={"per_page": 3}), 200)
+    listed = [each["id"] for each in page["data"]]
+    while page["next"]:
+        page = taken(await api.get(page["next"]), 200)
+        listed += [each["id"] for each in page["data"]]
+    assert listed == sorted(set(listed))
+    assert {each.id for each in made} & set(listed) == {each.id for each in made[1:]}
+
+
+async def test_delete_ends_all_access(api: httpx.AsyncClient, organization: Organization) -> None:
+    """Its keys are refused at once, and nothing of it can be asked for or published any more."""
+    key = await organization.key("webhooks:read", "events:publish")
+    assert (await organization.ask("GET", "/webhooks", key)).status_code == 200
+    answer = await api.delete(organization.path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await organization.ask("GET", "/webhooks", key)).status_code == 401
+    assert (await organization.ask("POST", "/events", key, json=EVENT)).status_code == 401
+    for method, path, body in (
+        ("GET", "", None),
+        ("DELETE", "", None),
+        ("GET", "/webhooks", None),
+        ("GET", "/events", None),
+        ("GET", "/deliveries", None),
+        ("GET", "/api-keys", None),
+        ("POST", "/api-keys", {"scopes": ["events:read"]}),
+        ("POST", "/events", EVENT),
+        ("POST", "/events/batch", {"events": [EVENT]}),
+    ):
+        problem = taken(await organization.ask(method, path, json=body), 404)
+        assert problem["detail"] == f"no organization '{organization.id}'"
+
+
+async def test_delete_ends_its_webhooks(api: httpx.AsyncClient, organization: Organization) -> None:
+    """Its webhooks are gone with it."""
+    webhook = await organization.webhook()
+    await api.delete(organization.path)
+    assert (await organization.ask("GET", f"/webhooks/{webhook['id']}")).status_code == 404

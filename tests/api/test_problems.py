@@ -1,0 +1,310 @@
+"""Every error is an RFC 9457 problem with all that is wrong in it, and leaves nothing behind."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from api.node import bearer
+from api.organization import EVENT, JSON, SUBSCRIPTION, Organization, taken
+
+TITLES: Final = {
+    "malformed_body": (400, "The body is not valid JSON."),
+    "unauthorized": (401, "No API key, or not a valid one."),
+    "forbidden": (403, "The API key lacks the scope."),
+    "not_found": (404, "No such thing here."),
+    "method_not_allowed": (405, "The path exists, the method does not."),
+    "conflict": (409, "The request contradicts what is already there."),
+    "body_too_large": (413, "The body is larger than allowed."),
+    "unsupported_media_type": (415, "The body's content type is not application/json."),
+    "invalid_input": (422, "Some fields are not valid."),
+}
+REQUIRED: Final = "this field is required"
+UNKNOWN: Final = "there is no such field"
+NO_SUCH: Final = "there is no such parameter"
+PER_PAGE: Final = "expected a number from 1 to 100"
+CURSOR: Final = "expected a cursor from the prev or next link"
+TEXT: Final = {"content-type": "text/plain"}
+FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
+UTF_16: Final = {"content-type": "application/json; charset=utf-16"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, and the problem it is answered with. In texts, ``{…}`` is filled in with what the test made."""
+
+    code: str
+    method: str
+    path: str
+    detail: str | None = None
+    errors: list[tuple[str, str, str]] | None = None
+    key: str = "operator"
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+def said(**request: Any) -> dict[str, Any]:  # noqa: ANN401 httpx's arguments
+    """What is sent besides method and path."""
+    return request
+
+
+CASES: Final = {
+    "malformed JSON": Case("malformed_body", "POST", "{o}/webhooks", request=said(content=b'{"a":', headers=JSON)),
+    "malformed event": Case("malformed_body", "POST", "{o}/events", request=said(content=b"{]", headers=JSON)),
+    "malformed batch": Case("malformed_body", "POST", "{o}/events/batch", request=said(content=b"", headers=JSON)),
+    "two JSON texts": Case("malformed_body", "POST", "{o}/events", request=said(content=b"{}{}", headers=JSON)),
+    "not UTF-8": Case(
+        "malformed_body",
+        "POST",
+        "{o}/events",
+        "the body is not UTF-8: byte 55",
+        request=said(content=b'{"event_code":"order.created","data":{"id":"1","name":"\xff"}}', headers=JSON),
+    ),
+    "NaN": Case(
+        "malformed_body",
+        "POST",
+        "{o}/events",
+        request=said(content=b'{"event_code":"order.created","data":{"id":"1","weight":NaN}}', headers=JSON),
+    ),
+    "not an object": Case("invalid_input", "POST", "{o}/webhooks", request=said(json=[SUBSCRIPTION])),
+    "text": Case(
+        "unsupported_media_type",
+        "POST",
+        "{o}/webhooks",
+        "expected content-type application/json, got text/plain",
+        request=said(content=b"{}", headers=TEXT),
+    ),
+    "form": Case("unsupported_media_type", "POST", "{o}/events", request=said(content=b"a=b", headers=FORM)),
+    "no content type": Case(
+        "unsupported_media_type",
+        "PUT",
+        "{o}/webhooks/{webhook}",
+        "expected content-type application/json, got none",
+        request=said(content=b'{"enabled":false}'),
+    ),
+    "UTF-16": Case("unsupported_media_type", "POST", "{o}/events", request=said(content=b"{}", headers=UTF_16)),
+    "no key": Case(
+        "unauthorized", "GET", "{o}/webhooks", "expected the header Authorization: Bearer KEY", key="none"
+    ),
+    "no key to publish": Case("unauthorized", "POST", "{o}/events", key="none", request=said(json=EVENT)),
+    "another scheme": Case("unauthorized", "GET", "{o}", key="basic"),
+    "unknown key": Case("unauthorized", "POST", "{o}/events", "this API key is not valid", key="unknown"),
+    "revoked key": Case("unauthorized", "GET", "{o}/webhooks", "this API key is not valid", key="revoked"),
+    "key without scope": Case(
+        "forbidden",
+        "POST",
+        "{o}/webhooks",
+        "this API key lacks the scope webhooks:write",
+        key="reader",
+        request=said(json=SUBSCRIPTION),
+    ),
+    "key without scope to publish": Case(
+        "forbidden", "POST", "{o}/events", "this API key lacks the scope events:publish", key="reader"
+    ),
+    "organization's key as the operator's": Case(
+        "forbidden", "POST", "/v1/organizations", "only the operator key may do this", key="reader"
+    ),
+    "another organization": Case("not_found", "GET", "{a}/webhooks", "no organization '{a_id}'", key="reader"),
+    "another organization's webhook": Case(
+        "not_found", "GET", "{o}/webhooks/{theirs}", "no webhook '{theirs}'", key="reader"
+    ),
+    "unknown organization": Case("not_found", "POST", "/v1/organizations/nobody/events", request=said(json=EVENT)),
+    "unknown webhook": Case(
+        "not_found", "PUT", "{o}/webhooks/wh_1", "no webhook 'wh_1'", request=said(json={"enabled": False})
+    ),
+    "unknown event": Case("not_found", "GET", "{o}/events/evt_1", "no event 'evt_1'"),
+    "unknown delivery": Case("not_found", "POST", "{o}/deliveries/dlv_1/retry", "no delivery 'dlv_1'"),
+    "unknown API key": Case("not_found", "DELETE", "{o}/api-keys/key_1", "no API key 'key_1'"),
+    "unknown route": Case("not_found", "GET", "/v2/organizations", "no route /v2/organizations"),
+    "unknown route, no key": Case("not_found", "GET", "/admin", "no route /admin", key="none"),
+    "wrong method": Case("method_not_allowed", "PATCH", "{o}/webhooks/{webhook}"),
+    "wrong method on events": Case("method_not_allowed", "DELETE", "{o}/events"),
+    "wrong method on a batch": Case("method_not_allowed", "PUT", "{o}/events/batch"),
+    "taken id": Case("conflict", "POST", "/v1/organizations", request=said(json={"id": "{o_id}"})),
+    "large webhook": Case(
+        "body_too_large",
+        "POST",
+        "{o}/webhooks",
+        "the body may have 65536 bytes, this has 307200",
+        request=said(content=b" " * 307_200, headers=JSON),
+    ),
+    "large event": Case(
+        "body_too_large",
+        "POST",
+        "{o}/events",
+        "the body may have 266240 bytes, this has 307200",
+        request=said(content=b" " * 307_200, headers=JSON),
+    ),
+    "large batch": Case(
+        "body_too_large", "POST", "{o}/events/batch", request=said(content=b" " * 16_777_217, headers=JSON)
+    ),
+    "empty object": Case(
+        "invalid_input",
+        "POST",
+        "{o}/webhooks",
+        errors=[(f"/{name}", "missing", REQUIRED) for name in SUBSCRIPTION],
+        request=said(json={}),
+    ),
+    "all that can be wrong": Case(
+        "invalid_input",
+        "POST",
+        "{o}/webhooks",
+        errors=[
+            ("/event_code", "invalid", "'orders.created' is not an event code; did you mean `order.created`?"),
+            ("/endpoint", "missing", REQUIRED),
+            ("/secret", "invalid", "Input should be a valid string"),
+            ("/enabled", "invalid", "Input should be a valid boolean"),
+            ("/colour", "unknown_field", UNKNOWN),
+        ],
+        request=said(json={"event_code": "orders.created", "secret": None, "enabled": "yes", "colour": "red"}),
+    ),
+    "unknown fields of an event": Case(
+        "invalid_input",
+        "POST",
+        "{o}/events",
+        errors=[("/id", "unknown_field", UNKNOWN), ("/organization_id", "unknown_field", UNKNOWN)],
+        request=said(json={**EVENT, "id": "evt_1", "organization_id": "other"}),
+    ),
+    "unknown query parameter": Case(
+        "invalid_input", "GET", "{o}/webhooks?page=2&limit=5",
+        errors=[("page", "unknown_parameter", NO_SUCH), ("limit", "unknown_parameter", NO_SUCH)],
+    ),
+    "repeated query parameter": Case(
+        "invalid_input", "GET", "{o}/events?per_page=1&per_page=2",
+        errors=[("per_page", "repeated_parameter", "expected this parameter once")],
+    ),
+    "bad cursor": Case(
+        "invalid_input", "GET", "{o}/deliveries?cursor=next", errors=[("cursor", "invalid_cursor", CURSOR)]
+    ),
+    "all that can be wrong in a query": Case(
+        "invalid_input",
+        "GET",
+        "{o}/deliveries?per_page=101&cursor=%C3%A9&status=lost&since=today&event_code=orders.created&x=1",
+        errors=[
+            ("x", "unknown_parameter", NO_SUCH),
+            ("per_page", "invalid", PER_PAGE),
+            ("cursor", "invalid_cursor", CURSOR),
+            ("status", "invalid", "expected one of pending, sending, delivered, exhausted, canceled"),
+            ("since", "invalid", "expected an RFC 3339 time such as 2026-08-02T09:30:00Z"),
+            ("event_code", "invalid", "'orders.created' is not an event code; did you mean `order.created`?"),
+        ],
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Scene:
+    """Two organizations with a webhook each, and keys of the first."""
+
+    ours: Organization
+    theirs: Organization
+    names: dict[str, str]
+    keys: dict[str, dict[str, str]]
+
+    def filled(self, text: Any) -> Any:  # noqa: ANN401 any part of a request
+        """With the names of what is there in place of ``{…}``."""
+        if isinstance(text, dict) and text == {"id": "{o_id}"}:
+            return {"id": self.ours.id}
+        for name, value in self.names.items():
+            text = text.replace(f"{{{name}}}", value) if isinstance(text, str) else text
+        return text
+
+    async def kept(self) -> list[Any]:
+        """All that both have."""
+        return [await each.contents() for each in (self.ours, self.theirs)]
+
+
+@pytest.fixture
+async def scene(organization: Organization, another: Organization) -> Scene:
+    """Set up for one case."""
+    webhook, theirs = await organization.webhook(), await another.webhook()
+    revoked = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:read"]}), 201)
+    await organization.ask("DELETE", f"/api-keys/{revoked['id']}")
+    names = {"o": organization.path, "a": another.path, "webhook": webhook["id"], "theirs": theirs["id"]}
+    names |= {"o_id": organization.id, "a_id": another.id}
+    keys = {
+        "operator": {},
+        "none": {"authorization": ""},
+        "basic": {"authorization": "Basic eDp5"},
+        "unknown": bearer("phk_unknown"),
+        "revoked": bearer(revoked["key"]),
+        "reader": bearer(await organization.key("webhooks:read")),
+    }
+    return Scene(organization, another, names, keys)
+
+
+async def answer_to(case: Case, scene: Scene) -> httpx.Response:
+    """Send the request of a case."""
+    request = {name: scene.filled(value) for name, value in case.request.items()}
+    headers = {**request.pop("headers", {}), **scene.keys[case.key]}
+    asked = scene.ours.api.build_request(case.method, scene.filled(case.path), headers=headers, **request)
+    if case.key == "none":
+        del asked.headers["authorization"]
+    return await scene.ours.api.send(asked)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_problem(scene: Scene, case: Case) -> None:
+    """Exactly the members of a problem, its type under our docs, every wrong field at once; and nothing written."""
+    before = await scene.kept()
+    answer = await answer_to(case, scene)
+    status, title = TITLES[case.code]
+    problem = taken(answer, status)
+    members = {"type", "title", "status", "detail"} | ({"errors"} if status == 422 else set())
+    assert set(problem) == members
+    assert problem["type"] == f"https://packhook.dev/errors/{case.code}"
+    assert (problem["title"], problem["status"]) == (title, status)
+    if case.detail is not None:
+        assert problem["detail"] == scene.filled(case.detail)
+    if case.errors is not None:
+        wanted = [dict(zip(("field", "code", "message"), error, strict=True)) for error in case.errors]
+        assert sorted(problem["errors"], key=str) == sorted(wanted, key=str)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert await scene.kept() == before
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_headers_of_a_problem(scene: Scene, case: Case) -> None:
+    """A request id, what keeps browsers and caches off, and on 401 alone how to show a key."""
+    answer = await answer_to(case, scene)
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    asked = answer.headers.get("www-authenticate")
+    assert asked == ('Bearer realm="packhook"' if answer.status_code == 401 else None)
+    assert "server" not in answer.headers
+
+
+async def test_every_answer_has_an_id_of_its_own(organization: Organization) -> None:
+    """Good answers too, and those without a body, one id each."""
+    webhook = await organization.webhook()
+    answers = [
+        await organization.ask("GET", "/webhooks"),
+        await organization.ask("POST", "/events", json=EVENT),
+        await organization.ask("POST", "/events/batch", json={"events": [EVENT]}),
+        await organization.ask("DELETE", f"/webhooks/{webhook['id']}"),
+        await organization.api.get("/openapi.json"),
+        await organization.api.get("/docs"),
+        await organization.api.get("/v1/organizations/"),
+    ]
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert [answer.status_code for answer in answers] == [200, 202, 202, 204, 200, 200, 404]
+    assert len(ids) == len(answers)
+    assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("", {"GET", "DELETE"}),
+        ("/webhooks", {"GET", "POST"}),
+        ("/webhooks/wh_1", {"GET", "PUT", "DELETE"}),
+        ("/events", {"GET", "POST"}),
+        ("/deliveries", {"GET"}),
+    ],
+)
+async def test_wrong_method_tells_the_right_ones(organization: Organization, path: str, methods: set[str]) -> None:
+    """405 has ``Allow`` with every method of the path (RFC 9110, 15.5.6)."""
+    answer = await organization.ask("PATCH", path)
+    assert answer.status_code == 405
+    assert {method.strip() for method in answer.headers["allow"].split(",")} - {"HEAD"} == methods

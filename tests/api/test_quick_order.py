@@ -1,0 +1,243 @@
+"""The hot path's decoder and the documented shape are one rule: what one accepts the other accepts, too.
+
+Save that the hot path looks at every one of repeated members and the shape at the last, and that the shape has limits
+of its own (depth, digits) for what is only passed through.
+"""
+
+import json
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from packhook.api.order import Order, QuickOrder, decode_order
+from packhook.api.publish import _decode, _decode_many
+from packhook.core.errors import InvalidInput, MalformedBody
+from packhook.service.example import example_order
+
+MEMBERS: Final = list(QuickOrder.__struct_fields__)
+_shape: Final = TypeAdapter(Order)
+
+# JSON texts that one decoder might take for something else than the other does.
+ODD: Final = [
+    "null",
+    "true",
+    "false",
+    '""',
+    '"x"',
+    '"created"',
+    '"shipped"',
+    '"gift"',
+    '"1"',
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "1.0",
+    "1e0",
+    "1E2",
+    "1.5",
+    "-0.0",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551616",
+    "123456789012345678901234567890",
+    "1e400",
+    "[]",
+    "{}",
+    '["x"]',
+    r'"\u0000"',
+    r'"\ud83d\ude00"',
+    r'"\ud800"',
+    r'"\udc00"',
+    r'"\ud800x"',
+    r'"\u005a"',
+    '"ž👩🏽‍🚀"',
+    '"\x7f"',
+]  # fmt: skip
+BROKEN: Final = [
+    "01",
+    "+1",
+    ".5",
+    "1.",
+    "1e",
+    "0x1",
+    "'x'",
+    '"x',
+    '"\t"',
+    '"\x00"',
+    r'"\x"',
+    r'"\u12"',
+    "[1,]",
+    "[,]",
+    '{"a":1,}',
+    '{"a"}',
+    "{1:1}",
+    "nul",
+    "True",
+    "undefined",
+    "/**/1",
+    "",
+]  # fmt: skip
+LITERALS: Final = ["NaN", "Infinity", "-Infinity"]
+
+
+def quick_accepts(data: bytes) -> bool:
+    """Whether the hot path takes it."""
+    try:
+        decode_order(data)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def shape_accepts(data: bytes) -> bool:
+    """Whether the documented shape does."""
+    try:
+        _shape.validate_json(data)
+    except ValidationError:
+        return False
+    return True
+
+
+def event(data: bytes) -> bytes:
+    """A request to publish it."""
+    return b'{"event_code":"order.created","data":' + data + b"}"
+
+
+def published(data: bytes) -> bool:
+    """Whether a request with this data is taken; one that is not must be refused with a reason."""
+    try:
+        taken = bytes(_decode(event(data)).data)
+    except (InvalidInput, MalformedBody):
+        return False
+    assert taken == data.strip(b" \t\r\n")
+    return True
+
+
+def order(members: list[tuple[str, str]]) -> bytes:
+    """JSON text of an object with these members, in order, repeated as they come."""
+    return ("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in members) + "}").encode()
+
+
+def judged_alike(data: bytes, *, repeated: bool = False) -> bool:
+    """Whether both judge it alike, and publishing as they do; of repeated members the hot path may be stricter."""
+    quick, shape = quick_accepts(data), shape_accepts(data)
+    return published(data) == quick and (quick == shape or (repeated and shape))
+
+
+def repeats(members: list[tuple[str, str]]) -> bool:
+    """Whether a name is there twice."""
+    return len({name for name, _ in members}) < len(members)
+
+
+json_texts = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+).map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode())
+texts = st.sampled_from(ODD) | json_texts
+names = st.sampled_from(MEMBERS) | st.text(max_size=8).filter(lambda name: name.isprintable())
+members = st.lists(st.tuples(names, texts), max_size=8)
+thorough = settings(
+    derandomize=True, database=None, deadline=None, max_examples=1_000, suppress_health_check=list(HealthCheck)
+)
+
+
+@thorough
+@given(drawn=members, with_id=st.booleans())
+def test_any_object(*, drawn: list[tuple[str, str]], with_id: bool) -> None:
+    """Whatever the members hold, in whatever order, also repeated ones."""
+    whole = [*([("id", '"ord_1"')] if with_id else []), *drawn]
+    assert judged_alike(order(whole), repeated=repeats(whole))
+
+
+@thorough
+@given(
+    code=st.sampled_from(["order.created", "order.shipped"]),
+    changed=members.filter(lambda drawn: not repeats(drawn)),
+    left_out=st.sets(st.sampled_from(MEMBERS)),
+)
+def test_changed_orders(code: str, changed: list[tuple[str, str]], left_out: set[str]) -> None:
+    """An order as documented, some of its members left out or with another value."""
+    kept = {name: json.dumps(value) for name, value in example_order(code).items() if name not in left_out}
+    assert judged_alike(order(list({**kept, **dict(changed)}.items())))
+
+
+@thorough
+@given(data=st.data())
+def test_damaged_text(data: st.DataObject) -> None:
+    """An order with some of its characters dropped, changed, or others put in between."""
+    text = json.dumps(example_order("order.created"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        put = data.draw(st.sampled_from(["", '"', ",", "\\", "0", " ", "}", "\n", "é"]))
+        text = text[:at] + put + text[at + data.draw(st.integers(0, 2)) :]
+    assert judged_alike(text.encode(), repeated=True)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_values(text: str) -> None:
+    """Each odd value in each member, alone and repeated."""
+    for member in [*MEMBERS, "note"]:
+        rest = [] if member == "id" else [("id", '"ord_1"')]
+        assert judged_alike(order([*rest, (member, text)])), member
+        for twice in ([(member, text), (member, '"x"')], [(member, "1"), (member, text)]):
+            assert judged_alike(order([*rest, *twice]), repeated=True), member
+
+
+@pytest.mark.parametrize("member", ["id", "quantity_ordered", "note"])
+@pytest.mark.parametrize("text", [*BROKEN, *LITERALS])
+def test_what_is_not_json_is_refused(member: str, text: str) -> None:
+    """In a member that is known and in one that is skipped; alone and in a batch, whatever a decoder would allow."""
+    data = order([("id", '"ord_1"'), (member, text)])
+    assert not quick_accepts(data)
+    assert not published(data)
+    with pytest.raises((InvalidInput, MalformedBody)):
+        _decode_many(b'{"events":[' + event(b'{"id":"1"}') + b"," + event(data) + b"]}")
+
+
+@pytest.mark.parametrize("name", [r'"i\u0064"', r'"\u0069d"'])
+def test_escaped_names_are_names(name: str) -> None:
+    """A member's name may be written with escapes, and is the same member."""
+    for text, accepted in (('"ord_1"', True), ("1", False)):
+        data = f"{{{name}:{text}}}".encode()
+        assert (quick_accepts(data), shape_accepts(data), published(data)) == (accepted,) * 3
+
+
+@pytest.mark.parametrize("depth", [50, 190, 250, 900, 1_500, 100_000])
+@pytest.mark.parametrize(("opening", "inner", "closing"), [("[", "", "]"), ('{"a":', "1", "}")])
+def test_depth(opening: str, inner: str, closing: str, depth: int) -> None:
+    """However deep a member is nested, it is taken as it came or refused with a reason; to 190 both take it."""
+    data = order([("id", '"ord_1"'), ("note", opening * depth + inner + closing * depth)])
+    taken = published(data)
+    assert depth > 190 or (taken and shape_accepts(data))
+
+
+@pytest.mark.parametrize("digits", [19, 20, 40, 4_299, 4_302, 10_000])
+def test_long_numbers(digits: int) -> None:
+    """However many digits an integer has, both judge it alike; in what is passed through any number is taken."""
+    for text in ("9" * digits, "-" + "9" * digits):
+        assert judged_alike(order([("id", '"ord_1"'), ("quantity_ordered", text)]))
+        assert published(order([("id", '"ord_1"'), ("note", text)]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"id":"\xff"}', b'{"id":"1","note":"\xed\xa0\x80"}', b'{"id":"1","\xc3":1}', b'{"id":"1","note":"\xc0\x80"}'],
+)
+def test_what_is_not_utf_8_is_refused(data: bytes) -> None:
+    """Also in what the hot path's decoder skips."""
+    assert not published(data)
+    assert not shape_accepts(data)
+
+
+def test_same_members() -> None:
+    """Both know the same members, and require the same one."""
+    required = [name for name, field in Order.model_fields.items() if field.is_required()]
+    assert list(Order.model_fields) == MEMBERS
+    assert required == [field.name for field in msgspec.structs.fields(QuickOrder) if field.required] == ["id"]

@@ -1,0 +1,27 @@
+"""``/health`` and ``/ready``: the process answers; and everything it needs does too."""
+
+from pathlib import Path
+
+import httpx
+
+from api.node import application
+from packhook.testing import ManualClock
+
+
+async def test_node_that_runs(node_url: str) -> None:
+    """Both are 200, and ask for no key."""
+    async with httpx.AsyncClient(base_url=node_url) as anybody:
+        answers = [await anybody.get(path) for path in ("/health", "/ready")]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"status": "ok"})] * 2
+    assert all(answer.headers["x-request-id"].startswith("req_") for answer in answers)
+
+
+async def test_database_that_is_away(tmp_path: Path) -> None:
+    """The process is alive and says so; it is not ready, and says when to ask again."""
+    async with application(tmp_path, ManualClock()) as (api, _, store):
+        assert (await api.get("/ready")).status_code == 200
+        await store.close()  # as when the database goes away below a running node
+        health, ready = await api.get("/health"), await api.get("/ready")
+    assert (health.status_code, ready.status_code) == (200, 503)
+    assert ready.headers["retry-after"] == "1"
+    assert ready.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,110 @@
+"""Random requests made from the API's own description: never a fault, and every answer is one that it describes.
+
+The node and the requests are in a network namespace of their own: the webhooks made here have random endpoints.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.node import OPERATOR_KEY, bearer, eventually, running_node
+from api.organization import Organization, taken
+from netns import only_loopback
+from packhook.api.openapi import describe
+
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+LEFT_OUT: Final = ["test_webhook"]
+TAGS: Final = ("organizations", "api-keys", "webhooks", "events", "deliveries", "process")
+UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
+
+
+async def things(url: str) -> dict[str, str]:
+    """An organization with one of each thing, so that not every request is about what is not there."""
+    async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        organization = await Organization.made(api)
+        webhook = await organization.webhook()
+        receipt = await organization.publish()
+        (delivery,) = await organization.deliveries(receipt["id"])
+        story = await eventually(lambda: organization.story(delivery["id"]), lambda found: found["attempts"])
+        key = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+    return {
+        "organizationId": organization.id,
+        "webhookId": webhook["id"],
+        "eventId": receipt["id"],
+        "deliveryId": story["id"],
+        "keyId": key["id"],
+    }
+
+
+def operations(url: str, tag: str) -> Iterator[Any]:
+    """What the description offers under a tag."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json").include(tag=tag).exclude(operation_id=LEFT_OUT)
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        yield found.ok()
+
+
+def exercise(operation: Any, ids: dict[str, str]) -> int:  # noqa: ANN401 schemathesis's own type is private
+    """Ask so often, half of the time about what is there, bodies right and wrong; how many answers were good."""
+    there = {each["name"]: ids[each["name"]] for each in path_parameters(operation)}
+    takes_anything = "requestBody" in operation.definition.raw
+    good = 0
+
+    @seed(1)
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(data=st.data())
+    def ask(data: st.DataObject) -> None:
+        nonlocal good
+        known = there if data.draw(st.booleans()) and operation.definition.raw["operationId"] not in UNTOUCHED else None
+        mode = data.draw(st.sampled_from(GenerationMode)) if takes_anything else GenerationMode.POSITIVE
+        case = data.draw(operation.as_strategy(mode, path_parameters=known or None))
+        answer = case.call_and_validate(headers=bearer(OPERATOR_KEY), checks=CHECKS)
+        good += answer.status_code < 300
+
+    ask()
+    return good
+
+
+def path_parameters(operation: Any) -> list[dict[str, Any]]:  # noqa: ANN401 as above
+    """The parameters in an operation's path."""
+    return [each for each in operation.definition.raw.get("parameters", []) if each["in"] == "path"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@only_loopback
+async def test_every_answer_is_described(tag: str) -> None:
+    """No 5xx, and status, content type, headers and body are what the description says."""
+    with tempfile.TemporaryDirectory() as folder, running_node(Path(folder)) as url:
+        ids = await things(url)
+        good = {operation.label: exercise(operation, ids) for operation in operations(url, tag)}
+    assert good
+    assert [label for label, count in good.items() if not count and label.startswith("GET")] == []
+
+
+def test_every_operation_is_under_a_tag() -> None:
+    """Nothing that the description has is left out, save the one that sends at once."""
+    described = [each for methods in describe()["paths"].values() for each in methods.values()]
+    assert {tag for each in described for tag in each["tags"]} == set(TAGS)
+    assert {each["operationId"] for each in described} >= {*LEFT_OUT, *UNTOUCHED}

@@ -1,0 +1,106 @@
+"""``POST …/test``: a signed example event, sent now, with the whole exchange for an answer; nothing is kept of it."""
+
+import json
+
+import pytest
+
+from api.organization import SECRET, Organization, taken
+from packhook import __version__
+from packhook.core.model import EVENT_CODES
+from packhook.service.example import example_order
+from packhook.testing import HangUp, Receiver, Status
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("code", EVENT_CODES)
+async def test_exchange(organization: Organization, code: str, *, enabled: bool) -> None:
+    """What was sent and what came back; also to a webhook that is disabled."""
+    async with Receiver(Status(200, {"x-trace": "t-1"}, b"ok"), secrets=(SECRET,)) as receiver:
+        webhook = await organization.webhook(receiver.url + "/hook", event_code=code, enabled=enabled)
+        exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        (received,) = receiver.received
+    event, attempt = exchange["event"], exchange["attempt"]
+    assert received.verified
+    assert exchange == {"event": event, "attempt": attempt, "delivered": True}
+    assert event == {
+        "id": received.headers["webhook-id"],
+        "event_code": code,
+        "organization_id": organization.id,
+        "data": example_order(code),
+        "created_at": event["created_at"],
+    }
+    assert json.loads(received.body) == {
+        "id": event["id"],
+        "type": code,
+        "timestamp": event["created_at"],
+        "organization_id": organization.id,
+        "data": example_order(code),
+    }
+    assert attempt == {
+        "number": 1,
+        "started_at": attempt["started_at"],
+        "duration_ms": attempt["duration_ms"],
+        "url": receiver.url + "/hook",
+        "request_headers": {
+            "content-type": "application/json",
+            "user-agent": f"packhook/{__version__}",
+            "webhook-id": event["id"],
+            "webhook-timestamp": received.headers["webhook-timestamp"],
+            "webhook-signature": received.headers["webhook-signature"],
+            "webhook-event": code,
+            "webhook-attempt": "1",
+        },
+        "status_code": 200,
+        "response_headers": [["x-trace", "t-1"], ["content-length", "2"]],
+        "response_body": "ok",
+        "error": None,
+    }
+
+
+async def test_nothing_is_kept(organization: Organization, receiver: Receiver) -> None:
+    """No event and no delivery comes of it, and nothing is tried again."""
+    webhook = await organization.webhook(receiver.url)
+    before = await organization.contents()
+    receiver.answers(Status(500))
+    exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+    assert await organization.contents() == before
+    assert (await organization.ask("GET", f"/events/{exchange['event']['id']}")).status_code == 404
+
+
+async def test_failure_is_an_answer(organization: Organization) -> None:
+    """An endpoint that fails or is not there is told in words; the request itself went well."""
+    async with Receiver() as receiver:
+        receiver.answers(HangUp(), Status(404))
+        webhook = await organization.webhook(receiver.url)
+        path = f"/webhooks/{webhook['id']}/test"
+        lost, refused = [taken(await organization.ask("POST", path), 200) for _ in range(2)]
+    nobody = taken(await organization.ask("POST", path), 200)
+    assert [each["delivered"] for each in (refused, lost, nobody)] == [False, False, False]
+    assert [each["attempt"]["status_code"] for each in (refused, lost, nobody)] == [404, None, None]
+    assert [each["attempt"]["error"]["code"] for each in (refused, lost, nobody)] == [
+        "unsuccessful_status",
+        "connection_lost",
+        "connect_failed",
+    ]
+    assert all(each["attempt"]["error"]["message"] for each in (refused, lost, nobody))
+
+
+async def test_own_headers_are_sent_and_not_shown(organization: Organization, receiver: Receiver) -> None:
+    """The receiver gets their values, the exchange has only their names."""
+    webhook = await organization.webhook(receiver.url, headers={"Authorization": "Bearer hidden-value"})
+    answer = await organization.ask("POST", f"/webhooks/{webhook['id']}/test")
+    (received,) = receiver.received
+    assert received.headers["authorization"] == "Bearer hidden-value"
+    assert taken(answer, 200)["attempt"]["request_headers"]["authorization"] == "***"
+    assert "hidden-value" not in answer.text
+
+
+async def test_new_secret_signs(organization: Organization) -> None:
+    """A changed endpoint and secret count at once."""
+    async with Receiver(secrets=("another-secret",)) as receiver:
+        webhook = await organization.webhook("http://127.0.0.1:9/")
+        change = {"endpoint": receiver.url, "secret": "another-secret"}
+        taken(await organization.ask("PUT", f"/webhooks/{webhook['id']}", json=change), 200)
+        exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        (received,) = receiver.received
+    assert (exchange["delivered"], received.verified) == (True, True)

@@ -1,0 +1,227 @@
+"""Webhooks: create, read, list, change in part, delete, as documented; and our own settings beside the seven fields."""
+
+import asyncio
+import re
+from typing import Any, Final
+
+import pytest
+
+from api.organization import JSON, SUBSCRIPTION, Organization, taken
+
+DOCUMENTED: Final = (
+    b'{"event_code": "order.created", "endpoint": "https://myapp.packcloud.local/order-created",'
+    b' "secret": "q9NhjkjV9o"}'
+)
+TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+REQUIRED: Final = "this field is required"
+CODES: Final = "expected one of `order.canceled`, `order.created`, `order.shipped`"
+
+OWN: Final[dict[str, Any]] = {
+    "description": "The shop's order intake, naïve ✓",
+    "headers": {"x-api-key": "abc", "authorization": "Basic eA=="},
+    "rate_limit": 12.5,
+    "timeout_seconds": 2.5,
+    "retry_schedule": ["250ms", "5s", "90s", "30m", "2h", "1d"],
+}
+OWN_SHOWN: Final = {**OWN, "headers": {"x-api-key": "***", "authorization": "***"}}
+UNSET: Final = {"description": "", "headers": {}, "rate_limit": 0, "timeout_seconds": 0, "retry_schedule": []}
+
+CHANGES: Final[dict[str, Any]] = {
+    "event_code": "order.shipped",
+    "endpoint": "https://other.example/hook?a=b",
+    "secret": "whsec_" + "QUJD" * 8,
+    "enabled": False,
+    **OWN,
+}
+
+
+async def test_documented_example(organization: Organization) -> None:
+    """The vendor's example request, byte for byte, makes a webhook: the seven documented fields and nothing else."""
+    made = taken(await organization.ask("POST", "/webhooks", content=DOCUMENTED, headers=JSON), 201)
+    assert made == {
+        "id": made["id"],
+        "event_code": "order.created",
+        "endpoint": "https://myapp.packcloud.local/order-created",
+        "secret": "q9NhjkjV9o",
+        "enabled": True,
+        "created_at": made["created_at"],
+        "updated_at": made["created_at"],
+    }
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", made["id"])
+    assert TIME.fullmatch(made["created_at"])
+    assert taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
+
+
+@pytest.mark.parametrize("code", ["order.canceled", "order.created", "order.shipped"])
+async def test_three_event_codes(organization: Organization, code: str) -> None:
+    """Each documented event code is accepted, at creation and as a change."""
+    made = await organization.webhook(event_code=code)
+    assert made["event_code"] == code
+    other = await organization.webhook()
+    changed = taken(await organization.ask("PUT", f"/webhooks/{other['id']}", json={"event_code": code}), 200)
+    assert changed["event_code"] == code
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("orders.created", "'orders.created' is not an event code; did you mean `order.created`?"),
+        ("order.cancelled", "'order.cancelled' is not an event code; did you mean `order.canceled`?"),
+        ("Order.Shipped", "'Order.Shipped' is not an event code; did you mean `order.shipped`?"),
+        ("payment.received", CODES),
+        ("", CODES),
+    ],
+)
+async def test_event_code_near_miss(organization: Organization, code: str, message: str) -> None:
+    """A code that is none is refused; one that is nearly one is told which (the vendor's own pages have such)."""
+    answer = await organization.ask("POST", "/webhooks", json={**SUBSCRIPTION, "event_code": code})
+    assert taken(answer, 422)["errors"] == [{"field": "/event_code", "code": "invalid", "message": message}]
+
+
+@pytest.mark.parametrize("field", CHANGES)
+async def test_update_is_partial(organization: Organization, field: str) -> None:
+    """An update changes what it names and nothing else."""
+    before = await organization.webhook()
+    after = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={field: CHANGES[field]}), 200)
+    shown = OWN_SHOWN.get(field, CHANGES[field])
+    assert after == {**before, field: shown, "updated_at": after["updated_at"]}
+    assert after["updated_at"] >= before["updated_at"]
+    assert taken(await organization.ask("GET", f"/webhooks/{before['id']}"), 200) == after
+
+
+async def test_updates_at_once(organization: Organization) -> None:
+    """Updates of different fields that come together lose nothing of each other."""
+    made = await organization.webhook()
+    changes = [{field: CHANGES[field]} for field in ("event_code", "endpoint", "secret", "enabled", "description")]
+    asked = (organization.ask("PUT", f"/webhooks/{made['id']}", json=change) for change in changes)
+    assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 5
+    after = taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200)
+    merged = {name: value for change in changes for name, value in change.items()}
+    assert after == {**made, **merged, "updated_at": after["updated_at"]}
+
+
+async def test_update_keeps_own_settings(organization: Organization) -> None:
+    """Neither an update of nothing nor one of something else touches what was set before."""
+    before = await organization.webhook(**OWN)
+    nothing = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={}), 200)
+    other = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={"secret": "another-secret"}), 200)
+    assert nothing == {**before, "updated_at": nothing["updated_at"]}
+    assert other == {**before, "secret": "another-secret", "updated_at": other["updated_at"]}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_null_is_an_error(organization: Organization, method: str, field: str) -> None:
+    """Nothing is nullable, neither at creation nor as a change; nothing is written."""
+    made = await organization.webhook()
+    path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
+    problem = taken(await organization.ask(method, path, json={**body, field: None}), 422)
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [(f"/{field}", "invalid")]
+    assert (await organization.contents())["/webhooks"] == [made]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_unknown_fields_are_named(organization: Organization, method: str) -> None:
+    """Every unknown field, also one that is ours to set; a pointer escapes what JSON Pointer must escape."""
+    made = await organization.webhook()
+    path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
+    unknown = ["id", "created_at", "event_codes", "a/b~c", "url"]
+    problem = taken(await organization.ask(method, path, json={**body, **dict.fromkeys(unknown, "x")}), 422)
+    pointers = ["/id", "/created_at", "/event_codes", "/a~1b~0c", "/url"]
+    message = "there is no such field"
+    wanted = [{"field": pointer, "code": "unknown_field", "message": message} for pointer in pointers]
+    assert sorted(problem["errors"], key=lambda error: pointers.index(error["field"])) == wanted
+
+
+async def test_secret_is_masked_for_readers(organization: Organization) -> None:
+    """A key that may manage webhooks sees the secret, one that may only read them sees its first four characters."""
+    made = await organization.webhook()
+    reader, manager = await organization.key("webhooks:read"), await organization.key("webhooks:read", "webhooks:write")
+    one = f"/webhooks/{made['id']}"
+    masked = {**made, "secret": "q9Nh******"}
+    assert taken(await organization.ask("GET", one, reader), 200) == masked
+    assert taken(await organization.ask("GET", "/webhooks", reader), 200)["data"] == [masked]
+    assert taken(await organization.ask("GET", one, manager), 200) == made
+    assert taken(await organization.ask("GET", "/webhooks", manager), 200)["data"] == [made]
+
+
+async def test_list_is_a_page(organization: Organization) -> None:
+    """Oldest first, 25 to a page unless asked otherwise, with no links where there are no further pages."""
+    made = [await organization.webhook() for _ in range(3)]
+    page = taken(await organization.ask("GET", "/webhooks"), 200)
+    assert page == {"data": made, "prev": None, "next": None, "per_page": 25}
+
+
+async def test_links_lead_through_the_list(organization: Organization, node_url: str) -> None:
+    """``next`` and ``prev`` are absolute links that work as they are, and keep page size and filters."""
+    made = [await organization.webhook(event_code="order.shipped") for _ in range(5)]
+    await organization.webhook()
+    wanted = {"per_page": 2, "event_code": "order.shipped", "enabled": "true"}
+    pages = [taken(await organization.ask("GET", "/webhooks", params=wanted), 200)]
+    while pages[-1]["next"]:
+        assert pages[-1]["next"].startswith(f"{node_url}{organization.path}/webhooks?")
+        pages.append(taken(await organization.api.get(pages[-1]["next"]), 200))
+    assert [page["data"] for page in pages] == [made[:2], made[2:4], made[4:]]
+    assert {page["per_page"] for page in pages} == {2}
+    back = [taken(await organization.api.get(pages[2]["prev"]), 200)]
+    back.append(taken(await organization.api.get(back[0]["prev"]), 200))
+    assert [page["data"] for page in back] == [made[2:4], made[:2]]
+    assert (pages[0]["prev"], back[1]["prev"]) == (None, None)
+    assert taken(await organization.api.get(back[1]["next"]), 200)["data"] == made[2:4]
+
+
+async def test_list_filters(organization: Organization) -> None:
+    """By event code, by enabled, and by both."""
+    on = await organization.webhook(event_code="order.created")
+    off = await organization.webhook(event_code="order.created", enabled=False)
+    shipped = await organization.webhook(event_code="order.shipped")
+    table: list[tuple[dict[str, str], list[dict[str, Any]]]] = [
+        ({"event_code": "order.created"}, [on, off]),
+        ({"enabled": "true"}, [on, shipped]),
+        ({"enabled": "false"}, [off]),
+        ({"event_code": "order.shipped", "enabled": "false"}, []),
+    ]
+    for wanted, found in table:
+        page = taken(await organization.ask("GET", "/webhooks", params=wanted), 200)
+        assert page == {"data": found, "prev": None, "next": None, "per_page": 25}
+
+
+async def test_same_subscription_twice(organization: Organization) -> None:
+    """The same event and endpoint may be subscribed twice: two webhooks, and each gets the event."""
+    first, second = await organization.webhook(), await organization.webhook()
+    assert first["id"] != second["id"]
+    receipt = await organization.publish()
+    found = await organization.deliveries(receipt["id"])
+    assert receipt["deliveries"] == 2
+    assert {delivery["webhook_id"] for delivery in found} == {first["id"], second["id"]}
+
+
+async def test_delete(organization: Organization) -> None:
+    """204 without a body; from then on it is not there, for whoever asks whatever."""
+    gone, kept = await organization.webhook(), await organization.webhook()
+    path = f"/webhooks/{gone['id']}"
+    answer = await organization.ask("DELETE", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for method, body in (("GET", None), ("PUT", {"enabled": True}), ("DELETE", None)):
+        problem = taken(await organization.ask(method, path, json=body), 404)
+        assert problem["detail"] == f"no webhook '{gone['id']}'"
+    assert (await organization.contents())["/webhooks"] == [kept]
+    assert (await organization.publish())["deliveries"] == 1
+
+
+async def test_disabled_gets_nothing(organization: Organization) -> None:
+    """A webhook that is created disabled gets no event until it is enabled."""
+    made = await organization.webhook(enabled=False)
+    assert (made["enabled"], (await organization.publish())["deliveries"]) == (False, 0)
+    await organization.ask("PUT", f"/webhooks/{made['id']}", json={"enabled": True})
+    assert (await organization.publish())["deliveries"] == 1
+
+
+async def test_own_settings_are_shown(organization: Organization) -> None:
+    """Each stands beside the seven fields as it was said, save header values; the empty value takes it away again."""
+    made = await organization.webhook(**OWN)
+    seven = {**SUBSCRIPTION, **{name: made[name] for name in ("id", "enabled", "created_at", "updated_at")}}
+    assert made == {**seven, **OWN_SHOWN}
+    assert taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
+    unset = taken(await organization.ask("PUT", f"/webhooks/{made['id']}", json=UNSET), 200)
+    assert unset == {**seven, "updated_at": unset["updated_at"]}

@@ -1,0 +1,50 @@
+"""The command line as it is: every command with its options, and the lines in the docs that use it."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import typer
+
+from packhook.cli.main import app
+
+COMMON: Final = frozenset({"--server", "--key", "--organization", "-o", "--json"})
+_ALWAYS: Final = frozenset({"--help"})
+_LINE: Final = re.compile(r"(?:^|[;|&(]\s*|=\S+ )(?:\S*/)?(packhook (?:[a-z-].*))$")
+
+
+class Command(NamedTuple):
+    """One command: its options in every spelling, their environment variables, and how many arguments it takes."""
+
+    options: frozenset[str]
+    variables: frozenset[str]
+    arguments: int
+
+
+def commands() -> dict[str, Command]:
+    """Every command by what is typed for it; ``packhook`` itself is among them."""
+    return dict(_walk("packhook", typer.main.get_command(app)))
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Command]]:  # noqa: ANN401 Typer's or Click's, by version
+    below = getattr(command, "commands", {})
+    options = [parameter for parameter in command.params if parameter.opts[0].startswith("-")]
+    if not below or path == "packhook":
+        yield (
+            path,
+            Command(
+                options=_ALWAYS | {text for option in options for text in (*option.opts, *option.secondary_opts)},
+                variables=frozenset(str(option.envvar) for option in options if option.envvar),
+                arguments=len(command.params) - len(options),
+            ),
+        )
+    for name, each in below.items():
+        yield from _walk(f"{path} {name}", each)
+
+
+def uses(code: str) -> list[list[str]]:
+    """The words of every line of a shell block that runs packhook, comments left out."""
+    lines = re.sub(r"\\\n\s*", "", code).splitlines()
+    found = [_LINE.search(line) for line in lines]
+    return [shlex.split(line[1], comments=True) for line in found if line is not None]

@@ -1,0 +1,25 @@
+"""docs/decisions/dependencies.md has one line for each dependency, with its reason."""
+
+import re
+import tomllib
+from typing import Final
+
+import pytest
+
+from docs.pages import ROOT, below, read, rows
+
+_PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+_DECLARED: Final = {
+    "At run time": _PROJECT["project"]["dependencies"],
+    "For developers": _PROJECT["dependency-groups"]["dev"],
+}
+
+
+@pytest.mark.parametrize("title", _DECLARED)
+def test_every_dependency_has_its_line(title: str) -> None:
+    """And no line is left of one that is gone."""
+    (section,) = [each for each in below(read("decisions/dependencies.md"), "Dependencies") if each.title == title]
+    told = {name.strip("`"): reason for name, _, reason in rows(section.text)}
+    names = [re.match(r"[\w-]+", requirement) for requirement in _DECLARED[title]]
+    assert set(told) == {name[0] for name in names if name is not None}
+    assert all(told.values())

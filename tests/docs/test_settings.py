@@ -1,0 +1,43 @@
+"""docs/reference/settings.md says of every setting its name, environment variable, default and meaning."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from docs.commands import commands
+from docs.pages import PAGES, one_line, read, rows
+from packhook.settings import Settings, load_settings
+
+_NAMED: Final = {name: cells for name, *cells in rows(read("reference/settings.md"))}
+_DOCUMENTED: Final = {name.strip("`"): cells for name, cells in _NAMED.items()}
+_BESIDE: Final = {"PACKHOOK_CONFIG"}  # which file to read cannot stand in the file
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    """An undocumented setting fails here, and so does one that is gone."""
+    assert set(_DOCUMENTED) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_a_setting_is_told_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its variable, its description, and a default that, given as the setting, is the default."""
+    variable, default, meaning = _DOCUMENTED[name]
+    field = Settings.model_fields[name]
+    assert variable == f"`PACKHOOK_{name.upper()}`"
+    assert meaning == one_line(field.description or "")
+    monkeypatch.chdir(tmp_path)
+    if default == "none":
+        assert field.default is None
+    else:
+        monkeypatch.setenv(variable.strip("`"), "" if default == "empty" else default.strip("`"))
+        assert getattr(load_settings(), name) == field.default
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
+    """Every PACKHOOK_… is a setting's, or an option's of the command line."""
+    known = {f"PACKHOOK_{name.upper()}" for name in Settings.model_fields} | _BESIDE
+    known |= {variable for command in commands().values() for variable in command.variables}
+    assert set(re.findall(r"PACKHOOK_[A-Z_]+", page.read_text("utf-8"))) - known == set()

@@ -1,0 +1,1 @@
+"""The habits of the house, where a machine can tell."""

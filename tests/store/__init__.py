@@ -1,0 +1,1 @@
+"""One behaviour suite for every database: what ``packhook.store.base`` promises."""

@@ -1,0 +1,224 @@
+"""What the store's tests are built from: nouns with sensible values, questions in short, and the engine's side."""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from packhook.core import ids
+from packhook.core.clock import MINUTE
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    DeliveryStatus,
+    Event,
+    LeasedDelivery,
+    Organization,
+    Settlement,
+    Verdict,
+    Webhook,
+)
+from packhook.store.base import Claim, Claimed, Idempotency, Offer, PageRequest, Publication, Store
+from packhook.testing.clock import START
+
+ACME: Final = "acme"
+OTHER: Final = "other"
+LEASE: Final = MINUTE
+ALL: Final = PageRequest(limit=1_000)
+PLENTY: Final = 1_000
+PLENTY_OF_BYTES: Final = 1 << 30
+
+_leases: Final = itertools.count(1)
+
+
+class Hands:
+    """The engine as the store sees it: offers the room it was given, and remembers what came."""
+
+    def __init__(self, *, room: int = 0, room_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
+        self.room = room
+        self.room_bytes = room_bytes
+        self.closed = closed
+        self.lease_until = START + LEASE
+        self.accepted: list[LeasedDelivery] = []
+        self.woken: list[tuple[frozenset[str], int]] = []
+        self.changes: list[str] = []
+
+    def offer(self) -> Offer:
+        """The room, under a lease of its own."""
+        return offer(self.lease_until, room=self.room, room_bytes=self.room_bytes, closed=self.closed)
+
+    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+        """Remember what was handed over."""
+        self.accepted += leased
+
+    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+        """Remember the hint."""
+        self.woken.append((frozenset(webhook_ids), due_at))
+
+    def changed(self, webhook_id: str) -> None:
+        """Remember the hint."""
+        self.changes.append(webhook_id)
+
+
+def offer(
+    lease_until: int,
+    *,
+    room: int = PLENTY,
+    room_bytes: int = PLENTY_OF_BYTES,
+    closed: Collection[str] = (),
+) -> Offer:
+    """An offer under a lease that no other offer has."""
+    return Offer(
+        lease=next(_leases), lease_until=lease_until, room=room, room_bytes=room_bytes, closed=frozenset(closed)
+    )
+
+
+def organization(organization_id: str = ACME, **changes: Any) -> Organization:  # noqa: ANN401 a field has its own type
+    """An organization."""
+    plain = Organization(id=organization_id, name=organization_id.title(), created_at=START)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def api_key(organization_id: str = ACME, **changes: Any) -> ApiKey:  # noqa: ANN401 as above
+    """What is known of a key."""
+    plain = ApiKey(
+        id=ids.api_key_id(),
+        organization_id=organization_id,
+        name="shop",
+        scopes=("events:publish", "events:read"),
+        prefix="pk_q9Nh",
+        created_at=START,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def hash_of(key: str) -> bytes:
+    """The SHA-256 of a key."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def webhook(organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
+    """An enabled webhook for ``order.created``."""
+    plain = Webhook(
+        id=ids.webhook_id(),
+        organization_id=organization_id,
+        event_code="order.created",
+        endpoint="https://myapp.packcloud.local/order-created",
+        secret="q9NhjkjV9o",
+        enabled=True,
+        created_at=START,
+        updated_at=START,
+        version=1,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def next_version(of: Webhook, **changes: Any) -> Webhook:  # noqa: ANN401 as above
+    """The webhook with these changes, as its next version."""
+    return msgspec.structs.replace(of, **{"version": of.version + 1, **changes})
+
+
+def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401 as above
+    """An ``order.created`` event."""
+    plain = Event(
+        id=ids.event_id(),
+        organization_id=organization_id,
+        event_code="order.created",
+        data=b'{"id":"ord_1","status":"created"}',
+        created_at=START,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def publication(*events: Event, idempotency: Idempotency | None = None) -> Publication:
+    """One publish call of these events, which are of one organization."""
+    return Publication(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
+
+
+async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
+    """A webhook that is stored."""
+    stored = webhook(organization_id, **changes)
+    await store.create_webhook(stored)
+    return stored
+
+
+async def publish(store: Store, count: int = 1, organization_id: str = ACME, **changes: Any) -> list[Event]:  # noqa: ANN401 as above
+    """So many events that are stored, in one publish call."""
+    events = [event(organization_id, **changes) for _ in range(count)]
+    await store.publish(publication(*events))
+    return events
+
+
+async def ask(
+    store: Store,
+    now: int,
+    *,
+    room: int = PLENTY,
+    room_bytes: int = PLENTY_OF_BYTES,
+    per_lane: int = PLENTY,
+    closed: Collection[str] = (),
+    lease_for: int = LEASE,
+) -> Claimed:
+    """A claim of all that is due, or of less."""
+    offered = offer(now + lease_for, room=room, room_bytes=room_bytes, closed=closed)
+    return await store.claim(Claim(now=now, offer=offered, per_lane=per_lane))
+
+
+async def claim(store: Store, now: int, *, lease_for: int = LEASE) -> tuple[LeasedDelivery, ...]:
+    """All that is due."""
+    return (await ask(store, now, lease_for=lease_for)).deliveries
+
+
+async def claim_one(store: Store, now: int) -> LeasedDelivery:
+    """The only delivery that is due."""
+    (leased,) = await claim(store, now)
+    return leased
+
+
+def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa: ANN401 as above
+    """The next attempt of this delivery; it began at ``at`` and took 7 ms."""
+    plain = Attempt(
+        number=leased.attempt_count + 1,
+        started_at=at,
+        duration=7,
+        url="https://myapp.packcloud.local/order-created",
+        request_headers={"webhook-id": leased.event_id},
+        status_code=200,
+        response_headers=(("server", "shop"),),
+        response_body=b"ok",
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def delivered(leased: LeasedDelivery, at: int) -> Settlement:
+    """It went well."""
+    return Settlement(delivery=leased, attempt=attempt(leased, at), verdict=Verdict(status=DeliveryStatus.DELIVERED))
+
+
+def failed(leased: LeasedDelivery, at: int, **verdict: Any) -> Settlement:  # noqa: ANN401 as above
+    """It failed: again where the verdict has a ``next_attempt_at``, exhausted otherwise."""
+    again = verdict.get("next_attempt_at") is not None
+    code, words = "unsuccessful_status", "answered 500 Internal Server Error"
+    return Settlement(
+        delivery=leased,
+        attempt=attempt(leased, at, status_code=500, error_code=code, error_message=words),
+        verdict=Verdict(
+            status=DeliveryStatus.PENDING if again else DeliveryStatus.EXHAUSTED,
+            error_code=code,
+            error_message=words,
+            **verdict,
+        ),
+    )
+
+
+async def status_of(store: Store, leased: LeasedDelivery) -> DeliveryStatus:
+    """Where a delivery stands in the database."""
+    delivery, _ = await store.get_delivery(leased.organization_id, leased.id)
+    return delivery.status
+
+
+def ids_of(things: Sequence[LeasedDelivery]) -> list[str]:
+    """The deliveries' ids, in their order."""
+    return [thing.id for thing in things]

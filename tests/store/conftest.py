@@ -1,0 +1,53 @@
+"""Every test of the store runs on every dialect, on a fresh database with two organizations."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from packhook.settings import Settings
+from packhook.store.base import Store
+from packhook.store.open import open_store
+from packhook.testing.clock import ManualClock
+from store.building import ACME, OTHER, Hands, organization
+from store.dialects import DIALECTS
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The store's clock; it stands still."""
+    return ManualClock()
+
+
+@pytest.fixture(params=DIALECTS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database."""
+    folder = tmp_path / "database"
+    folder.mkdir()
+    with DIALECTS[request.param](folder) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_store(database: str, clock: ManualClock) -> AsyncIterator[Store]:
+    """An open store with nothing in it."""
+    opened = open_store(Settings(database=database), clock)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def store(empty_store: Store) -> Store:
+    """An open store with two organizations."""
+    await empty_store.create_organization(organization(ACME))
+    await empty_store.create_organization(organization(OTHER))
+    return empty_store
+
+
+@pytest.fixture
+def hands(store: Store) -> Hands:
+    """An engine that the store hands over to; it has no room until it is given some."""
+    engine = Hands()
+    store.hand_over_to(engine)
+    return engine

@@ -1,0 +1,270 @@
+"""Reading back: lists in pages, each filter, one event and one delivery, and nobody else's."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from packhook.core.clock import DAY
+from packhook.core.errors import NotFound
+from packhook.core.model import DeliveryStatus, Settlement
+from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
+from packhook.testing.clock import START
+from store.building import (
+    ACME,
+    ALL,
+    OTHER,
+    add_webhook,
+    api_key,
+    attempt,
+    claim,
+    claim_one,
+    delivered,
+    event,
+    failed,
+    hash_of,
+    organization,
+    publication,
+    publish,
+)
+
+MANY = 23
+SIZE = 5
+
+
+Ask = Callable[[Store, PageRequest], Awaitable[Page[Any]]]
+
+
+async def organizations(store: Store) -> Ask:
+    """Many organizations, created in any order; with the two that are there, as many as of the others."""
+    names = [f"org-{number:02}" for number in range(MANY - 2)]
+    random.Random(7).shuffle(names)
+    for name in names:
+        await store.create_organization(organization(name))
+    return lambda store, page: store.list_organizations(page)
+
+
+async def keys(store: Store) -> Ask:
+    """Many keys."""
+    for number in range(MANY):
+        await store.create_api_key(api_key(), hash_of(str(number)))
+    await store.create_api_key(api_key(OTHER), hash_of("other"))
+    return lambda store, page: store.list_api_keys(ACME, page)
+
+
+async def webhooks(store: Store) -> Ask:
+    """Many webhooks."""
+    for number in range(MANY):
+        await add_webhook(store, enabled=bool(number % 2))
+        await add_webhook(store, OTHER)
+    return lambda store, page: store.list_webhooks(ACME, page, WebhookFilter())
+
+
+async def events(store: Store) -> Ask:
+    """Many events, some of them published together."""
+    await publish(store, MANY - 3)
+    await publish(store, 4, OTHER)
+    for _ in range(3):
+        await publish(store)
+    return lambda store, page: store.list_events(ACME, page)
+
+
+async def deliveries(store: Store) -> Ask:
+    """Many deliveries, of two webhooks."""
+    await add_webhook(store)
+    await add_webhook(store, OTHER)
+    await publish(store, 9)
+    await add_webhook(store)
+    await publish(store, 7)
+    await publish(store, 5, OTHER)
+    return lambda store, page: store.list_deliveries(ACME, page, DeliveryFilter())
+
+
+async def filtered_deliveries(store: Store) -> Ask:
+    """Many deliveries of one webhook among those of another."""
+    wanted, _ = await add_webhook(store), await add_webhook(store)
+    await publish(store, MANY)
+    return lambda store, page: store.list_deliveries(ACME, page, DeliveryFilter(webhook_id=wanted.id))
+
+
+LISTS = {
+    organizations: False,
+    keys: False,
+    webhooks: False,
+    events: True,
+    deliveries: True,
+    filtered_deliveries: True,
+}
+
+
+@pytest.mark.parametrize(("given", "newest_first"), LISTS.items(), ids=[each.__name__ for each in LISTS])
+async def test_pages_have_neither_gaps_nor_repeats(
+    store: Store, given: Callable[[Store], Awaitable[Ask]], newest_first: bool
+) -> None:
+    """In either direction, in the list's order; each page knows what is on either side of it."""
+    ask = await given(store)
+    whole = await ask(store, ALL)
+    order = [each.id for each in whole.items]
+    assert (len(set(order)), whole.has_prev, whole.has_next) == (MANY, False, False)
+    assert order == sorted(order, reverse=newest_first)
+
+    forth = [await ask(store, PageRequest(limit=SIZE))]
+    while forth[-1].has_next:
+        forth.append(await ask(store, PageRequest(limit=SIZE, anchor=forth[-1].items[-1].id)))
+    assert [each.id for page in forth for each in page.items] == order
+    assert [len(page.items) for page in forth] == [5, 5, 5, 5, 3]
+    assert [page.has_prev for page in forth] == [False, True, True, True, True]
+
+    back = [forth[-1]]
+    while back[0].has_prev:
+        back.insert(0, await ask(store, PageRequest(limit=SIZE, anchor=back[0].items[0].id, backwards=True)))
+    assert back == forth
+
+
+@pytest.mark.parametrize("given", LISTS, ids=[each.__name__ for each in LISTS])
+async def test_a_page_that_fills_exactly_is_the_last(store: Store, given: Callable[[Store], Awaitable[Ask]]) -> None:
+    """One more item than fits, and there is a further page."""
+    ask = await given(store)
+    full, short = await ask(store, PageRequest(limit=MANY)), await ask(store, PageRequest(limit=MANY - 1))
+    assert (len(full.items), full.has_next, full.has_prev) == (MANY, False, False)
+    assert (len(short.items), short.has_next, short.has_prev) == (MANY - 1, True, False)
+
+
+async def test_pages_stay_whole_while_events_come_and_go(store: Store) -> None:
+    """What is new is before the first page, and a cursor outlives its item."""
+    first, *others = (each.id for each in await publish(store, 6))
+    page = await store.list_events(ACME, PageRequest(limit=3))
+    await publish(store, 2, created_at=START + DAY)
+    await store.sweep(events_before=START + 1, keys_before=0, now=START, limit=3)
+    rest = await store.list_events(ACME, PageRequest(limit=3, anchor=page.items[-1].id))
+    assert [each.id for each in page.items] == others[:1:-1]
+    assert rest.items == ()
+    assert first not in [each.id for each in (await store.list_events(ACME, ALL)).items]
+
+
+async def test_an_empty_list_is_one_empty_page(store: Store) -> None:
+    """With nothing on either side."""
+    nothing: Page[Any] = Page(items=(), has_prev=False, has_next=False)
+    assert await store.list_events(ACME, ALL) == nothing
+    assert await store.list_deliveries(ACME, ALL, DeliveryFilter()) == nothing
+    assert await store.list_webhooks(ACME, ALL, WebhookFilter()) == nothing
+    assert await store.list_api_keys(ACME, ALL) == nothing
+
+
+async def test_deliveries_are_listed_by_what_is_asked(store: Store) -> None:
+    """Each filter alone, and together."""
+    a = await add_webhook(store)
+    (e1,) = await publish(store, created_at=START)
+    b = await add_webhook(store)
+    s = await add_webhook(store, event_code="order.shipped")
+    (e2,) = await publish(store, created_at=START + 10)
+    (e3,) = await publish(store, created_at=START + 20, event_code="order.shipped")
+    await add_webhook(store, OTHER)
+    await publish(store, 1, OTHER)
+    wanted = {
+        DeliveryFilter(): [(e3, s), (e2, b), (e2, a), (e1, a)],
+        DeliveryFilter(webhook_id=a.id): [(e2, a), (e1, a)],
+        DeliveryFilter(event_id=e2.id): [(e2, b), (e2, a)],
+        DeliveryFilter(event_code="order.shipped"): [(e3, s)],
+        DeliveryFilter(since=START + 10): [(e3, s), (e2, b), (e2, a)],
+        DeliveryFilter(until=START + 20): [(e2, b), (e2, a), (e1, a)],
+        DeliveryFilter(since=START + 1, until=START + 11): [(e2, b), (e2, a)],
+        DeliveryFilter(webhook_id=a.id, event_id=e2.id, status=DeliveryStatus.PENDING): [(e2, a)],
+        DeliveryFilter(webhook_id=s.id, event_code="order.created"): [],
+        DeliveryFilter(webhook_id="wh_unknown"): [],
+        DeliveryFilter(event_id="evt_unknown"): [],
+    }
+    for where, pairs in wanted.items():
+        found = (await store.list_deliveries(ACME, ALL, where)).items
+        assert [(each.event_id, each.webhook_id) for each in found] == [(e.id, w.id) for e, w in pairs], where
+
+
+async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
+    """Every one is found under its own status alone."""
+    gone, _ = await add_webhook(store, event_code="order.canceled"), await add_webhook(store)
+    await publish(store, event_code="order.canceled")
+    await publish(store, 4)
+    canceled, done, exhausted, sending, again = await claim(store, START)
+    await store.record([delivered(done, START), failed(exhausted, START)])
+    await store.record([failed(again, START, next_attempt_at=START + 1)])
+    await store.release([canceled], START)
+    await store.delete_webhook(ACME, gone.id, START)
+    await store.sweep(events_before=0, keys_before=0, now=START, limit=10)
+    found = {
+        status: [each.id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
+        for status in DeliveryStatus
+    }
+    assert found == {
+        DeliveryStatus.PENDING: [again.id],
+        DeliveryStatus.SENDING: [sending.id],
+        DeliveryStatus.DELIVERED: [done.id],
+        DeliveryStatus.EXHAUSTED: [exhausted.id],
+        DeliveryStatus.CANCELED: [canceled.id],
+    }
+
+
+async def test_only_a_pending_delivery_has_a_next_attempt(store: Store) -> None:
+    """While one is under way there is none to wait for."""
+    await add_webhook(store)
+    (stored,) = await publish(store)
+    seen = [(await store.get_event(ACME, stored.id))[1][0].next_attempt_at]
+    leased = await claim_one(store, START)
+    seen.append((await store.get_delivery(ACME, leased.id))[0].next_attempt_at)
+    await store.record([failed(leased, START, next_attempt_at=START + 9)])
+    seen.append((await store.get_delivery(ACME, leased.id))[0].next_attempt_at)
+    await store.record([delivered(await claim_one(store, START + 9), START + 9)])
+    seen.append((await store.get_delivery(ACME, leased.id))[0].next_attempt_at)
+    assert seen == [START, None, START + 9, None]
+
+
+async def test_an_event_comes_with_its_deliveries_oldest_first(store: Store) -> None:
+    """All of them, and no others."""
+    for _ in range(5):
+        await add_webhook(store)
+    stored = event()
+    await store.publish(publication(stored))
+    await publish(store)
+    kept, found = await store.get_event(ACME, stored.id)
+    listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter(event_id=stored.id))).items
+    assert (kept, len(found)) == (stored, 5)
+    assert found == tuple(reversed(listed))
+
+
+async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> None:
+    """More than nine, so that they are ordered by number and not as text."""
+    await add_webhook(store)
+    await publish(store, 2)
+    made: list[Settlement] = []
+    for turn in range(12):
+        leased = (await claim(store, START + turn * DAY))[0]
+        settlement = failed(leased, START + turn * DAY, next_attempt_at=START + (turn + 1) * DAY)
+        settlement = msgspec.structs.replace(settlement, attempt=attempt(leased, START, response_body=b"%d" % turn))
+        await store.record([settlement])
+        if not made or made[0].delivery.id == leased.id:
+            made.append(settlement)
+    _, attempts = await store.get_delivery(ACME, made[0].delivery.id)
+    assert attempts == tuple(each.attempt for each in made)
+
+
+@pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
+async def test_another_organizations_things_are_not_found(store: Store, organization_id: str) -> None:
+    """An event or a delivery, by its very id; a list by such an id is empty."""
+    to = await add_webhook(store)
+    (stored,) = await publish(store)
+    leased = await claim_one(store, START)
+    with pytest.raises(NotFound):
+        await store.get_event(organization_id, stored.id)
+    with pytest.raises(NotFound):
+        await store.get_delivery(organization_id, leased.id)
+    for where in (DeliveryFilter(webhook_id=to.id), DeliveryFilter(event_id=stored.id)):
+        assert (await store.list_deliveries(OTHER, ALL, where)).items == ()
+
+
+async def test_what_never_was_is_not_found(store: Store) -> None:
+    """An event or a delivery."""
+    with pytest.raises(NotFound):
+        await store.get_event(ACME, "evt_unknown")
+    with pytest.raises(NotFound):
+        await store.get_delivery(ACME, "dlv_unknown")

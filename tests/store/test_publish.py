@@ -1,0 +1,243 @@
+"""Publishing: all or nothing, to every webhook that wants it, and straight to the engine where it has room."""
+
+import asyncio
+
+import pytest
+
+from packhook.core.errors import NotFound, PackhookError, Unavailable
+from packhook.core.model import MAX_DATA_BYTES, Delivery, DeliveryStatus, Event, LeasedDelivery, Urgency, Webhook
+from packhook.store.base import DeliveryFilter, Receipt, Store
+from packhook.testing.clock import START
+from store.building import (
+    ACME,
+    ALL,
+    LEASE,
+    OTHER,
+    Hands,
+    add_webhook,
+    claim,
+    claim_one,
+    event,
+    failed,
+    next_version,
+    publication,
+    publish,
+)
+
+LATER = START + 1_000
+ANY = DeliveryFilter()
+
+ODD_DATA = [
+    b"{}",
+    b'{ "a" : 1.0e2,\n\t"a": "\xc3\xa9\\u0000\\ud800" }',
+    b'{"big":"' + b"x" * (MAX_DATA_BYTES - 10) + b'"}',
+]
+
+
+def receipt(of: Event, deliveries: int) -> Receipt:
+    """What a publisher gets for this event."""
+    return Receipt(id=of.id, event_code=of.event_code, created_at=of.created_at, deliveries=deliveries)
+
+
+def leased_to(hands: Hands, of: Event, to: Webhook, delivery: LeasedDelivery) -> LeasedDelivery:
+    """What is handed over for this event and webhook; its id and lease are the store's and the engine's."""
+    return LeasedDelivery(
+        id=delivery.id,
+        event_id=of.id,
+        webhook_id=to.id,
+        webhook_version=to.version,
+        organization_id=of.organization_id,
+        event_code=of.event_code,
+        event_created_at=of.created_at,
+        data=of.data,
+        attempt_count=0,
+        attempts_before=0,
+        urgency=Urgency.FIRST,
+        lease=delivery.lease,
+        lease_until=hands.lease_until,
+    )
+
+
+@pytest.mark.parametrize("data", ODD_DATA, ids=["empty", "odd", "largest"])
+async def test_an_event_is_kept_byte_for_byte(store: Store, data: bytes) -> None:
+    """For who reads it and for who sends it."""
+    await add_webhook(store)
+    stored = event(data=data)
+    assert await store.publish(publication(stored)) == (receipt(stored, 1),)
+    kept, _ = await store.get_event(ACME, stored.id)
+    leased = await claim_one(store, START)
+    assert kept == stored
+    assert (leased.data, leased.event_created_at, leased.event_code) == (data, START, "order.created")
+
+
+async def test_an_event_goes_to_every_webhook_that_wants_it(store: Store) -> None:
+    """Enabled ones of this organization and this code; two of the same endpoint are two."""
+    wanting = [await add_webhook(store), await add_webhook(store)]
+    await add_webhook(store, event_code="order.shipped")
+    await add_webhook(store, enabled=False)
+    await add_webhook(store, OTHER)
+    gone = await add_webhook(store)
+    await store.delete_webhook(ACME, gone.id, START)
+    stored = event()
+    assert await store.publish(publication(stored)) == (receipt(stored, 2),)
+    _, deliveries = await store.get_event(ACME, stored.id)
+    assert sorted(each.webhook_id for each in deliveries) == sorted(each.id for each in wanting)
+
+
+async def test_a_webhook_counts_from_the_moment_it_was_changed(store: Store) -> None:
+    """Its code, whether it is enabled, and the version that its deliveries carry."""
+    stored = await add_webhook(store, enabled=False)
+    (before,) = await publish(store)
+    await store.replace_webhook(enabled := next_version(stored, enabled=True))
+    (created,) = await publish(store)
+    await store.replace_webhook(moved := next_version(enabled, event_code="order.shipped"))
+    await publish(store)
+    (shipped,) = await publish(store, event_code="order.shipped")
+    leased = await claim(store, START)
+    assert [(each.event_id, each.webhook_version) for each in leased] == [
+        (created.id, moved.version),
+        (shipped.id, moved.version),
+    ]
+    assert (await store.get_event(ACME, before.id))[1] == ()
+
+
+async def test_an_event_that_nobody_wants_is_kept(store: Store) -> None:
+    """With no deliveries."""
+    stored = event()
+    assert await store.publish(publication(stored)) == (receipt(stored, 0),)
+    assert await store.get_event(ACME, stored.id) == (stored, ())
+
+
+async def test_a_new_delivery_is_pending_and_due_now(store: Store) -> None:
+    """Where there is no engine to hand it over to."""
+    to = await add_webhook(store)
+    stored = event()
+    await store.publish(publication(stored))
+    _, (delivery,) = await store.get_event(ACME, stored.id)
+    assert delivery == Delivery(
+        id=delivery.id,
+        event_id=stored.id,
+        webhook_id=to.id,
+        organization_id=ACME,
+        event_code="order.created",
+        status=DeliveryStatus.PENDING,
+        attempt_count=0,
+        attempts_before=0,
+        next_attempt_at=START,
+        created_at=START,
+        updated_at=START,
+    )
+
+
+async def test_a_batch_answers_in_its_order(store: Store) -> None:
+    """A thousand events of several codes, each with its own count."""
+    await add_webhook(store)
+    events = [event(event_code=code) for code in ("order.created", "order.shipped") * 500]
+    receipts = await store.publish(publication(*events))
+    assert receipts == tuple(receipt(each, int(each.event_code == "order.created")) for each in events)
+    assert len(await claim(store, START)) == 500
+
+
+async def test_a_batch_is_all_or_nothing(store: Store, hands: Hands) -> None:
+    """One event that cannot be stored keeps the others out, and out of the engine's hands."""
+    await add_webhook(store)
+    (known,) = await publish(store)
+    hands.room = 10
+    batch = (event(), known, event())
+    with pytest.raises(PackhookError):
+        await store.publish(publication(*batch))
+    assert (await store.list_events(ACME, ALL)).items == (known,)
+    assert (hands.accepted, len(hands.woken)) == ([], 1)
+
+
+async def test_nothing_is_written_for_an_organization_that_is_not_there(store: Store, hands: Hands) -> None:
+    """Nor handed over."""
+    hands.room = 10
+    with pytest.raises(NotFound):
+        await store.publish(publication(event("nobody")))
+    assert (hands.accepted, hands.woken) == ([], [])
+
+
+async def test_what_is_handed_over_is_leased_and_complete(store: Store, hands: Hands) -> None:
+    """By the time the publisher has the answer; nobody else may claim it until the lease runs out."""
+    to = await add_webhook(store, version=3)
+    hands.room = 10
+    events = await publish(store, 3)
+    assert hands.accepted == [leased_to(hands, of, to, got) for of, got in zip(events, hands.accepted, strict=True)]
+    assert hands.woken == []
+    assert {each.status for each in (await store.list_deliveries(ACME, ALL, ANY)).items} == {DeliveryStatus.SENDING}
+    assert await claim(store, START + LEASE - 1) == ()
+    again = await claim(store, START + LEASE)
+    assert [each.event_id for each in again] == [each.id for each in events]
+
+
+async def test_what_there_is_no_room_for_waits_and_the_engine_is_woken(store: Store, hands: Hands) -> None:
+    """Part may be handed over, part wait."""
+    await add_webhook(store)
+    hands.room = 2
+    events = await publish(store, 5)
+    waiting = await claim(store, START)
+    assert [each.event_id for each in hands.accepted] == [each.id for each in events[:2]]
+    assert [each.event_id for each in waiting] == [each.id for each in events[2:]]
+    assert hands.woken == [(frozenset({waiting[0].webhook_id}), START)]
+
+
+async def test_what_is_for_a_closed_webhook_waits(store: Store, hands: Hands) -> None:
+    """Others are handed over beside it."""
+    closed, free = await add_webhook(store), await add_webhook(store)
+    hands.room, hands.closed = 10, {closed.id}
+    await publish(store)
+    assert [each.webhook_id for each in hands.accepted] == [free.id]
+    assert hands.woken == [(frozenset({closed.id}), START)]
+    assert (await claim_one(store, START)).webhook_id == closed.id
+
+
+@pytest.mark.parametrize(("room_bytes", "handed_over"), [(0, 0), (99, 0), (100, 1), (299, 2), (300, 3)])
+async def test_no_more_bytes_are_handed_over_than_there_is_room_for(
+    store: Store, hands: Hands, room_bytes: int, handed_over: int
+) -> None:
+    """Three events of a hundred bytes each."""
+    await add_webhook(store)
+    hands.room, hands.room_bytes = 10, room_bytes
+    await publish(store, 3, data=b'{"a":"' + b"x" * 92 + b'"}')
+    assert len(hands.accepted) == handed_over
+    assert len(await claim(store, START)) == 3 - handed_over
+
+
+async def test_what_was_handed_over_can_be_settled_and_tried_again(store: Store, hands: Hands) -> None:
+    """Like what was claimed."""
+    await add_webhook(store)
+    hands.room = 1
+    await publish(store)
+    (leased,) = hands.accepted
+    assert await store.record([failed(leased, START, next_attempt_at=LATER)]) == [True]
+    assert await claim(store, LATER - 1) == ()
+    assert (await claim_one(store, LATER)).attempt_count == 1
+
+
+async def test_publishes_at_once_are_each_all_or_nothing(store: Store, hands: Hands) -> None:
+    """Those that fail do not spoil the others, and each event is handed over once."""
+    to = await add_webhook(store)
+    (known,) = await publish(store)
+    await claim(store, START)
+    hands.room = 1_000
+    good = [publication(event(), event()) for _ in range(20)]
+    bad = [publication(event(), known), publication(event("nobody"))]
+    answers = await asyncio.gather(
+        *(store.publish(each) for each in (*good[:10], *bad, *good[10:])), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [tuple] * 10 + [Unavailable, NotFound] + [tuple] * 10
+    wanted = sorted(each.id for one in good for each in one.events)
+    assert sorted(each.event_id for each in hands.accepted) == wanted
+    listed = await store.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=to.id))
+    assert sorted(each.event_id for each in listed.items) == sorted([*wanted, known.id])
+
+
+async def test_publishes_at_once_share_the_room(store: Store, hands: Hands) -> None:
+    """Each has a lease for what it was given; the others wait."""
+    await add_webhook(store)
+    hands.room = 1
+    await asyncio.gather(*(publish(store) for _ in range(10)))
+    waiting = await claim(store, START)
+    assert hands.accepted
+    assert len(hands.accepted) + len(waiting) == 10

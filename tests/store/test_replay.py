@@ -1,0 +1,142 @@
+"""Replays: a finished delivery is sent again, from the beginning of its schedule."""
+
+import pytest
+
+from packhook.core.clock import DAY, HOUR
+from packhook.core.errors import Conflict, NotFound
+from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Urgency
+from packhook.store.base import Store
+from packhook.testing.clock import START
+from store.building import (
+    ACME,
+    OTHER,
+    Hands,
+    add_webhook,
+    claim,
+    claim_one,
+    delivered,
+    failed,
+    next_version,
+    publish,
+)
+
+LATER = START + HOUR
+
+
+async def finish(store: Store, *, well: bool = False) -> LeasedDelivery:
+    """A delivery that needed two attempts, the second delivered or exhausted."""
+    await publish(store)
+    first = await claim_one(store, START)
+    await store.record([failed(first, START, next_attempt_at=START + 1)])
+    second = await claim_one(store, START + 1)
+    await store.record([delivered(second, START + 1) if well else failed(second, START + 1)])
+    return second
+
+
+@pytest.mark.parametrize("well", [True, False], ids=["delivered", "exhausted"])
+async def test_a_replayed_delivery_is_due_now_with_a_schedule_begun_anew(store: Store, well: bool) -> None:
+    """Its attempts are kept and count on."""
+    await add_webhook(store)
+    done = await finish(store, well=well)
+    answer = await store.replay_delivery(ACME, done.id, LATER)
+    assert answer == Delivery(
+        id=done.id,
+        event_id=done.event_id,
+        webhook_id=done.webhook_id,
+        organization_id=ACME,
+        event_code="order.created",
+        status=DeliveryStatus.PENDING,
+        attempt_count=2,
+        attempts_before=2,
+        next_attempt_at=LATER,
+        created_at=START,
+        updated_at=LATER,
+    )
+    assert (await store.get_delivery(ACME, done.id))[0] == answer
+    again = await claim_one(store, LATER)
+    assert (again.id, again.attempt_count, again.attempts_before, again.urgency) == (done.id, 2, 2, Urgency.REPLAY)
+    await store.record([third := delivered(again, LATER)])
+    delivery, attempts = await store.get_delivery(ACME, done.id)
+    assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.DELIVERED, 3)
+    assert [each.number for each in attempts] == [1, 2, 3]
+    assert attempts[2] == third.attempt
+
+
+async def test_a_replay_that_fails_stays_a_replay(store: Store) -> None:
+    """Its retries do not go before those of new events."""
+    await add_webhook(store)
+    done = await finish(store)
+    await store.replay_delivery(ACME, done.id, LATER)
+    again = await claim_one(store, LATER)
+    await store.record([failed(again, LATER, next_attempt_at=LATER + 1)])
+    retry = await claim_one(store, LATER + 1)
+    assert (retry.urgency, retry.attempt_count, retry.attempts_before) == (Urgency.REPLAY, 3, 2)
+
+
+async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
+    """Each time from the beginning of its schedule."""
+    await add_webhook(store)
+    done = await finish(store)
+    before = []
+    for turn in range(3):
+        before.append((await store.replay_delivery(ACME, done.id, LATER + turn)).attempts_before)
+        await store.record([failed(await claim_one(store, LATER + turn), LATER + turn)])
+    assert before == [2, 3, 4]
+
+
+async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> None:
+    """It is still going by its schedule: pending, on its way, waiting for a retry."""
+    await add_webhook(store)
+    await publish(store)
+    pending = await claim_one(store, START)
+    with pytest.raises(Conflict):
+        await store.replay_delivery(ACME, pending.id, START)
+    await store.record([failed(pending, START, next_attempt_at=LATER)])
+    with pytest.raises(Conflict):
+        await store.replay_delivery(ACME, pending.id, START)
+    assert await claim(store, START) == ()
+
+
+async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
+    """Nor to one of a deleted organization, nor what was canceled with it."""
+    stored = await add_webhook(store)
+    done = await finish(store)
+    await publish(store, created_at=START + DAY)
+    (waiting,) = await claim(store, START + DAY)
+    await store.release([waiting], START)
+    await store.delete_webhook(ACME, stored.id, START)
+    await store.sweep(events_before=0, keys_before=0, now=START, limit=10)
+    for delivery in (done, waiting):
+        with pytest.raises(Conflict):
+            await store.replay_delivery(ACME, delivery.id, LATER)
+
+
+async def test_what_is_replayed_to_a_disabled_webhook_waits_for_it(store: Store) -> None:
+    """Until it is enabled again."""
+    stored = await add_webhook(store)
+    done = await finish(store)
+    await store.replace_webhook(disabled := next_version(stored, enabled=False))
+    await store.replay_delivery(ACME, done.id, LATER)
+    assert await claim(store, LATER) == ()
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER))
+    assert (await claim_one(store, LATER)).id == done.id
+
+
+async def test_the_engine_is_woken_for_a_replay(store: Store, hands: Hands) -> None:
+    """It is due now."""
+    await add_webhook(store)
+    done = await finish(store)
+    hands.woken.clear()
+    await store.replay_delivery(ACME, done.id, LATER)
+    assert hands.woken == [(frozenset({done.webhook_id}), LATER)]
+
+
+@pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
+async def test_nobody_replays_another_organizations_delivery(store: Store, organization_id: str) -> None:
+    """It is not found, and stays as it was."""
+    await add_webhook(store)
+    done = await finish(store)
+    for delivery_id in (done.id, "dlv_unknown"):
+        with pytest.raises(NotFound):
+            await store.replay_delivery(organization_id, delivery_id, LATER)
+    assert await claim(store, LATER) == ()

@@ -1,0 +1,301 @@
+"""What only SQLite has: a file that one process owns, on a disk that may be full, read-only or hold something else."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from packhook.core.errors import DatabaseInUse, SchemaTooNew, Unavailable
+from packhook.core.model import DeliveryStatus, Event
+from packhook.settings import Settings
+from packhook.store.base import DeliveryFilter, Store
+from packhook.store.migrate import migrations
+from packhook.store.open import open_store
+from packhook.store.sqlite import connection
+from packhook.testing.clock import START, ManualClock
+from store import another_process
+from store.building import ACME, ALL, add_webhook, claim, delivered, event, organization, publication, publish
+from store.disks import SmallDisk, read_only, small_files, tiny_disk
+
+
+def at(path: Path) -> Store:
+    """A store on this file, not yet opened."""
+    return open_store(Settings(database=f"sqlite:///{path}"), ManualClock())
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    """A store on this file, open for a while."""
+    store = at(path)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a database may be."""
+    return tmp_path / "packhook.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    made = tmp_path / "folder"
+    made.mkdir()
+    return made
+
+
+async def test_a_file_is_open_once(path: Path) -> None:
+    """A second opening is refused while the first lasts, and does not disturb it."""
+    async with opened(path) as first:
+        with pytest.raises(DatabaseInUse, match="another packhook process"):
+            await at(path).open()
+        await first.create_organization(organization())
+    async with opened(path) as second:
+        assert await second.get_organization(ACME) == organization()
+
+
+def link_to(path: Path) -> Path:
+    """Another name for this file."""
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    return link
+
+
+async def test_a_file_is_open_once_whatever_it_is_called(path: Path) -> None:
+    """A link leads to the same database, so two processes would take each other's leases."""
+    link = at(link_to(path))
+    try:
+        async with opened(path):
+            with pytest.raises(DatabaseInUse):
+                await link.open()
+    finally:
+        await link.close()
+
+
+@asynccontextmanager
+async def in_another_process(path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A process that opens this file, and the first line it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(another_process.__file__),
+        f"sqlite:///{path}",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            yield process, (await process.stdout.readline()).decode().strip()
+            process.stdin.close()
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_second_process_is_refused(path: Path) -> None:
+    """While the first has it open, in either order."""
+    async with opened(path), in_another_process(path) as (_, said):
+        assert said == "database_in_use"
+    async with in_another_process(path) as (_, said):
+        assert said == "claimed 0"
+        with pytest.raises(DatabaseInUse):
+            await at(path).open()
+    async with opened(path) as store:
+        await store.ping()
+
+
+async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> None:
+    """However long its lease would have lasted; no attempt is counted."""
+    async with opened(path) as store:
+        await store.create_organization(organization())
+        await add_webhook(store)
+        await publish(store, 3)
+    async with in_another_process(path) as (process, said):
+        assert said == "claimed 3"
+        process.kill()
+    async with opened(path) as store:
+        listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+        assert [each.status for each in listed] == [DeliveryStatus.PENDING] * 3
+        leased = await claim(store, START)
+        assert [each.attempt_count for each in leased] == [0, 0, 0]
+        assert await store.record([delivered(each, START) for each in leased]) == [True] * 3
+
+
+async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Path) -> None:
+    """Also without a crash, and an old lease settles nothing any more."""
+    async with opened(path) as store:
+        await store.create_organization(organization())
+        await add_webhook(store)
+        await publish(store)
+        (before,) = await claim(store, START)
+    async with opened(path) as store:
+        assert await store.record([delivered(before, START)]) == [False]
+        (again,) = await claim(store, START)
+        assert again.id == before.id
+
+
+async def test_a_database_of_a_newer_packhook_is_refused(path: Path) -> None:
+    """With the command that mends it; it is left as it was, and free."""
+    async with opened(path) as store:
+        await store.create_organization(organization())
+    known = migrations("sqlite")[-1].version
+    db = apsw.Connection(str(path))
+    db.execute(f"PRAGMA user_version = {known + 1}")
+    with pytest.raises(SchemaTooNew) as refused:
+        await at(path).open()
+    assert f"version {known + 1}" in refused.value.detail
+    assert "pip install --upgrade packhook" in refused.value.detail
+    assert list(db.execute("PRAGMA user_version")) == [(known + 1,)]
+    db.execute(f"PRAGMA user_version = {known}")
+    db.close()
+    async with opened(path) as store:
+        assert await store.get_organization(ACME) == organization()
+
+
+async def test_a_schema_that_changes_underneath_is_noticed(path: Path) -> None:
+    """By the ping, which is how a node tells whether it is well."""
+    async with opened(path) as store:
+        await store.ping()
+        db = apsw.Connection(str(path))
+        db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(Unavailable):
+            await store.ping()
+
+
+TABLES = ("events", "deliveries", "attempts")
+NOTES = b"These are my notes, not a database.\n" * 100
+
+
+@pytest.fixture
+def notes(path: Path) -> Path:
+    """A file that is something else."""
+    path.write_bytes(NOTES)
+    return path
+
+
+def text_of(path: Path) -> bytes:
+    """What is in the file."""
+    return path.read_bytes()
+
+
+def remove(path: Path) -> None:
+    """Have the file gone."""
+    path.unlink()
+
+
+async def test_a_file_that_is_no_database_is_unavailable(notes: Path) -> None:
+    """And stays what it is."""
+    with pytest.raises(Unavailable):
+        await at(notes).open()
+    assert text_of(notes) == NOTES
+
+
+@pytest.mark.parametrize("place", ["missing/packhook.db", "folder"])
+async def test_a_place_where_no_database_can_be_is_unavailable(folder: Path, place: str) -> None:
+    """A folder that is not there, or one that is there in place of the file."""
+    with pytest.raises(Unavailable):
+        await at(folder.parent / place).open()
+
+
+async def test_a_folder_that_cannot_be_written_in_is_unavailable(folder: Path) -> None:
+    """The words say where."""
+    with read_only(folder), pytest.raises(Unavailable, match="packhook"):
+        await at(folder / "packhook.db").open()
+
+
+async def test_a_failed_opening_leaves_the_file_free(notes: Path) -> None:
+    """Once it is mended it can be opened, by the same store too."""
+    store = at(notes)
+    with pytest.raises(Unavailable):
+        await store.open()
+    await store.close()
+    remove(notes)
+    await store.open()
+    await store.ping()
+    await store.close()
+
+
+async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's transaction keeps ours out; nothing of ours is half written."""
+    monkeypatch.setattr(connection, "BUSY_MS", 10)
+    async with opened(path) as store:
+        await store.create_organization(organization())
+        db = apsw.Connection(str(path))
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await publish(store)
+        assert (await store.list_events(ACME, ALL)).items == ()
+        db.execute("ROLLBACK")
+        db.close()
+        (stored,) = await publish(store)
+        assert (await store.list_events(ACME, ALL)).items == (stored,)
+
+
+async def test_retention_leaves_nothing_behind(path: Path) -> None:
+    """Neither events nor deliveries nor attempts, of which the last can only be counted in the file."""
+    async with opened(path) as store:
+        await store.create_organization(organization())
+        await add_webhook(store)
+        await publish(store, 3)
+        await store.record([delivered(each, START) for each in await claim(store, START)])
+        await store.sweep(events_before=START + 1, keys_before=0, now=START, limit=10)
+    db = apsw.Connection(str(path))
+    left = {table: list(db.execute(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES}  # noqa: S608 our own names
+    db.close()
+    assert left == dict.fromkeys(TABLES, 0)
+
+
+async def publish_until_full(store: Store) -> tuple[list[Event], list[Event]]:
+    """Large events, four at a time, until some do not fit: those that were answered, and those that failed."""
+    kept: list[Event] = []
+    for _ in range(100):
+        events = [event(data=b'{"a":"' + os.urandom(20_000).hex().encode() + b'"}') for _ in range(4)]
+        answers = await asyncio.gather(*(store.publish(publication(each)) for each in events), return_exceptions=True)
+        assert all(isinstance(answer, (tuple, Unavailable)) for answer in answers)
+        kept += [each for each, answer in zip(events, answers, strict=True) if isinstance(answer, tuple)]
+        failed = [each for each, answer in zip(events, answers, strict=True) if isinstance(answer, Unavailable)]
+        if failed:
+            return kept, failed
+    raise AssertionError("the disk is larger than it should be")
+
+
+@pytest.mark.parametrize("disk", [tiny_disk, small_files])
+async def test_a_full_disk_is_unavailable_and_then_goes_on(
+    folder: Path, disk: Callable[[Path], AbstractContextManager[SmallDisk]]
+) -> None:
+    """What was answered is there with its delivery, what failed is not; with room again all goes on."""
+    with disk(folder) as small:
+        async with opened(folder / "packhook.db") as store:
+            await store.create_organization(organization())
+            await add_webhook(store)
+            kept, failed = await publish_until_full(store)
+            assert kept
+            assert await stored_in(store) == {each.id for each in kept}
+            small.make_room()
+            for each in failed:
+                await store.publish(publication(each))
+        async with opened(folder / "packhook.db") as store:
+            everything = {each.id for each in (*kept, *failed)}
+            assert await stored_in(store) == everything
+            assert {each.event_id for each in await claim(store, START)} == everything
+
+
+async def stored_in(store: Store) -> set[str]:
+    """The ids of the events that are stored; each has one delivery, and each delivery its event."""
+    events = [each.id for each in (await store.list_events(ACME, ALL)).items]
+    deliveries = [each.event_id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
+    assert sorted(events) == sorted(deliveries)
+    return set(events)

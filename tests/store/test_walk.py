@@ -1,0 +1,305 @@
+"""The invariant of claiming, on random walks: every live delivery of an enabled webhook is claimed, by one at a time.
+
+The walk keeps its own account of every delivery and asks of each claim that it agrees. At the end it comes again only
+when it was told to, and must still find everything.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from packhook.core.model import FINISHED, DeliveryStatus, LeasedDelivery, Settlement
+from packhook.settings import Settings
+from packhook.store.base import Claimed
+from packhook.store.open import open_store
+from packhook.testing.clock import ManualClock
+from store.building import (
+    ACME,
+    LEASE,
+    OTHER,
+    PLENTY,
+    Hands,
+    ask,
+    delivered,
+    event,
+    failed,
+    next_version,
+    organization,
+    publication,
+    webhook,
+)
+from store.dialects import DIALECTS
+
+T = TypeVar("T")
+NUMBER = st.integers(0, 1_000)
+
+
+@dataclass
+class Sent:
+    """What the walk knows of a delivery: whose it is, when it may be claimed, under which lease it is (0: none)."""
+
+    organization_id: str
+    webhook_id: str
+    due_at: int
+    lease: int
+    finished: bool = False
+
+
+@dataclass
+class Hook:
+    """What the walk knows of a webhook."""
+
+    organization_id: str
+    enabled: bool = True
+    deleted: bool = False
+    held_until: int = 0
+
+
+class Walk(RuleBasedStateMachine):
+    """Publishes, claims, settles and changes webhooks at random, and keeps account."""
+
+    dialect: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving = ExitStack()
+        self.runner = self.leaving.enter_context(asyncio.Runner())
+        folder = Path(self.leaving.enter_context(TemporaryDirectory()))
+        self.clock = ManualClock()
+        url = self.leaving.enter_context(DIALECTS[self.dialect](folder))
+        self.store = open_store(Settings(database=url), self.clock)
+        self.sent: dict[str, Sent] = {}
+        self.hooks: dict[str, Hook] = {}
+        self.taken: list[LeasedDelivery] = []
+        self.run(self.store.open())
+        self.store.hand_over_to(hands := Hands())
+        self.hands = hands
+
+    def run(self, asked: Coroutine[Any, Any, T]) -> T:
+        """The answer."""
+        return self.runner.run(asked)
+
+    # --- the account
+
+    def may_go(self, webhook_id: str) -> bool:
+        """Whether this webhook may ever be sent to as things are."""
+        return self.hooks[webhook_id].enabled and not self.hooks[webhook_id].deleted
+
+    def live(self, closed: Iterable[str] = ()) -> dict[str, int]:
+        """Live deliveries of webhooks that may be sent to, and when each may be claimed."""
+        return {
+            delivery_id: max(sent.due_at, self.hooks[sent.webhook_id].held_until)
+            for delivery_id, sent in self.sent.items()
+            if not sent.finished and self.may_go(sent.webhook_id) and sent.webhook_id not in closed
+        }
+
+    def due(self, closed: Iterable[str] = ()) -> set[str]:
+        """What may be claimed now."""
+        return {delivery_id for delivery_id, at in self.live(closed).items() if at <= self.clock.now()}
+
+    def take(self, leased: Iterable[LeasedDelivery]) -> None:
+        """Note the lease of each."""
+        for each in leased:
+            sent = self.sent[each.id]
+            sent.due_at, sent.lease = each.lease_until, each.lease
+            self.taken.append(each)
+
+    def agree(self, claimed: Claimed, closed: Iterable[str] = ()) -> None:
+        """That only what was due was claimed, that what is left is told, and when to come again."""
+        names = [each.id for each in claimed.deliveries]
+        due = self.due(closed)
+        assert len(names) == len(set(names))
+        assert set(names) <= due
+        self.take(claimed.deliveries)
+        assert {self.sent[name].webhook_id for name in due - set(names)} <= claimed.backlog
+        to_come = self.live(closed).values()
+        if to_come:
+            assert claimed.next_due_at is not None
+            assert claimed.next_due_at <= max(self.clock.now(), min(to_come))
+
+    def closed(self, number: int) -> frozenset[str]:
+        """One webhook, or none."""
+        names = [*self.hooks, ""]
+        return frozenset({names[number % len(names)]} - {""})
+
+    # --- the rules
+
+    @initialize()
+    def begin(self) -> None:
+        """Two organizations, of which one has more webhooks."""
+        for name, amount in ((ACME, 3), (OTHER, 1)):
+            self.run(self.store.create_organization(organization(name)))
+            for _ in range(amount):
+                stored = webhook(name)
+                self.run(self.store.create_webhook(stored))
+                self.hooks[stored.id] = Hook(name)
+
+    @rule(name=st.sampled_from([ACME, OTHER]), count=st.integers(1, 3), room=st.integers(0, 4), number=NUMBER)
+    def publish(self, name: str, count: int, room: int, number: int) -> None:
+        """Some handed over, some to wait."""
+        now = self.clock.now()
+        self.hands.room, self.hands.closed, self.hands.lease_until = room, self.closed(number), now + LEASE
+        self.hands.accepted.clear()
+        events = [event(name, created_at=now) for _ in range(count)]
+        self.run(self.store.publish(publication(*events)))
+        for each in events:
+            _, deliveries = self.run(self.store.get_event(name, each.id))
+            for found in deliveries:
+                self.sent[found.id] = Sent(name, found.webhook_id, now, 0)
+            wanting = {key for key, hook in self.hooks.items() if hook.organization_id == name and self.may_go(key)}
+            assert {found.webhook_id for found in deliveries} == wanting
+        assert not {each.webhook_id for each in self.hands.accepted} & self.hands.closed
+        self.take(self.hands.accepted)
+
+    @rule()
+    def claim_all(self) -> None:
+        """With room for everything, everything that is due is claimed."""
+        due = self.due()
+        claimed = self.run(ask(self.store, self.clock.now()))
+        self.agree(claimed)
+        assert {each.id for each in claimed.deliveries} == due
+
+    @rule(room=st.integers(1, 4), per_lane=st.integers(1, 3), number=NUMBER)
+    def claim_some(self, room: int, per_lane: int, number: int) -> None:
+        """With little room there is no more than asked for, and something where something is due."""
+        closed = self.closed(number)
+        due = self.due(closed)
+        claimed = self.run(ask(self.store, self.clock.now(), room=room, per_lane=per_lane, closed=closed))
+        self.agree(claimed, closed)
+        assert len(claimed.deliveries) <= room
+        assert max(Counter(each.webhook_id for each in claimed.deliveries).values(), default=0) <= per_lane
+        assert bool(claimed.deliveries) == bool(due)
+
+    def settle(self, settlement: Settlement) -> bool:
+        """Record it; it counts where its lease is the delivery's."""
+        leased = settlement.delivery
+        sent = self.sent[leased.id]
+        valid = not sent.finished and sent.lease == leased.lease
+        assert self.run(self.store.record([settlement])) == [valid]
+        if valid:
+            again = settlement.verdict.next_attempt_at
+            sent.lease, sent.due_at, sent.finished = 0, again or 0, again is None
+        return valid
+
+    @precondition(lambda self: self.taken)
+    @rule(number=NUMBER, well=st.booleans())
+    def finish(self, number: int, well: bool) -> None:
+        """Delivered or exhausted, perhaps under a lease that is stale."""
+        leased, now = self.taken[number % len(self.taken)], self.clock.now()
+        self.settle(delivered(leased, now) if well else failed(leased, now))
+
+    @precondition(lambda self: self.taken)
+    @rule(number=NUMBER, wait=st.sampled_from([0, 1, 5_000, 300_000]), hold=st.sampled_from([None, 1, 90_000, 600_000]))
+    def fail(self, number: int, wait: int, hold: int | None) -> None:
+        """To be tried again, perhaps with a hold."""
+        leased, now = self.taken[number % len(self.taken)], self.clock.now()
+        hold_until = None if hold is None else now + hold
+        if self.settle(failed(leased, now, next_attempt_at=now + wait, hold_until=hold_until)) and hold_until:
+            hook = self.hooks[leased.webhook_id]
+            hook.held_until = max(hook.held_until, hold_until)
+
+    @precondition(lambda self: self.taken)
+    @rule(number=NUMBER)
+    def fail_for_good(self, number: int) -> None:
+        """The webhook is disabled for it."""
+        leased, now = self.taken[number % len(self.taken)], self.clock.now()
+        if self.settle(failed(leased, now, next_attempt_at=now, disable_reason="gone")):
+            self.hooks[leased.webhook_id].enabled = False
+
+    @precondition(lambda self: self.taken)
+    @rule(number=NUMBER)
+    def give_back(self, number: int) -> None:
+        """Unsent."""
+        leased = self.taken[number % len(self.taken)]
+        self.run(self.store.release([leased], self.clock.now()))
+        sent = self.sent[leased.id]
+        if not sent.finished and sent.lease == leased.lease:
+            sent.lease, sent.due_at = 0, self.clock.now()
+
+    @rule(number=NUMBER)
+    def replay(self, number: int) -> None:
+        """A finished one."""
+        done = [name for name, sent in self.sent.items() if sent.finished and not self.hooks[sent.webhook_id].deleted]
+        if done:
+            sent = self.sent[name := done[number % len(done)]]
+            self.run(self.store.replay_delivery(sent.organization_id, name, self.clock.now()))
+            sent.finished, sent.due_at, sent.lease = False, self.clock.now(), 0
+
+    @rule(number=NUMBER)
+    def switch(self, number: int) -> None:
+        """A webhook off, or on again: that ends its hold."""
+        name, hook = list(self.hooks.items())[number % len(self.hooks)]
+        if hook.deleted:
+            return
+        stored = self.run(self.store.get_webhook(hook.organization_id, name))
+        assert stored.enabled == hook.enabled
+        switched = next_version(stored, enabled=not stored.enabled, updated_at=self.clock.now())
+        self.run(self.store.replace_webhook(switched))
+        hook.enabled = switched.enabled
+        hook.held_until = 0 if hook.enabled else hook.held_until
+
+    @rule(number=st.integers(0, 15))
+    def delete(self, number: int) -> None:
+        """A webhook, but not often."""
+        if number < len(self.hooks) - 1:
+            name, hook = list(self.hooks.items())[number]
+            if not hook.deleted:
+                self.run(self.store.delete_webhook(hook.organization_id, name, self.clock.now()))
+                hook.deleted = True
+
+    @rule()
+    def sweep(self) -> None:
+        """What waits for deleted webhooks is canceled, and nothing else."""
+        self.run(self.store.sweep(events_before=0, keys_before=0, now=self.clock.now(), limit=PLENTY))
+        for name, sent in self.sent.items():
+            found, _ = self.run(self.store.get_delivery(sent.organization_id, name))
+            if self.hooks[sent.webhook_id].deleted and not sent.lease:
+                assert found.status in FINISHED
+            if found.status is DeliveryStatus.CANCELED:
+                assert self.hooks[sent.webhook_id].deleted
+                sent.finished = True
+            assert (found.status in FINISHED) == sent.finished
+
+    @rule(milliseconds=st.sampled_from([1, 1_000, LEASE, 600_000]))
+    def advance(self, milliseconds: int) -> None:
+        """Time goes by."""
+        self.clock.advance(milliseconds)
+
+    def teardown(self) -> None:
+        """Come again when told to, until everything is claimed once more."""
+        try:
+            self.claim_the_rest()
+            self.run(self.store.close())
+        finally:
+            self.leaving.close()
+
+    def claim_the_rest(self) -> None:
+        """Nothing is lost, and no claim comes too late."""
+        left = set(self.live())
+        while left:
+            now = self.clock.now()
+            due = self.due()
+            claimed = self.run(ask(self.store, now, lease_for=10**12))
+            self.agree(claimed)
+            assert {each.id for each in claimed.deliveries} == due
+            left -= due
+            assert claimed.next_due_at is None or claimed.next_due_at > now
+            self.clock.advance((claimed.next_due_at or now) - now)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_whatever_happens_every_live_delivery_can_be_claimed_by_one_at_a_time(dialect: str) -> None:
+    """The same walks each time."""
+    walk = type("Walk", (Walk,), {"dialect": dialect})
+    walks = settings(derandomize=True, deadline=None, max_examples=60, stateful_step_count=40, print_blob=False)
+    run_state_machine_as_test(walk, settings=walks)

@@ -1,0 +1,195 @@
+"""Webhooks: kept as they are written, changed by one at a time, known to the engine in their current version."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from packhook.core.clock import MINUTE, SECOND
+from packhook.core.errors import Conflict, NotFound
+from packhook.core.model import Target, Webhook
+from packhook.store.base import Store, WebhookFilter
+from packhook.testing.clock import START
+from store.building import (
+    ACME,
+    ALL,
+    OTHER,
+    Hands,
+    add_webhook,
+    claim,
+    claim_one,
+    delivered,
+    failed,
+    next_version,
+    publish,
+    webhook,
+)
+
+LATER = START + 1_000
+
+FULL = webhook(
+    event_code="order.shipped",
+    endpoint="https://myapp.packcloud.local:8443/hooks/%C3%A9?shop=1&all",
+    secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    enabled=False,
+    created_at=START - 5,
+    updated_at=LATER,
+    version=7,
+    description="Ünïcode 📦, 'quotes' and \\ and %s",
+    headers={"authorization": "Bearer abc", "x-b": "", "x-a": "é"},
+    rate_limit=0.1,
+    timeout=30_000,
+    retry_schedule=(5_000, 300_000, 0),
+    disabled_reason="no delivery has succeeded for 5 days",
+)
+
+
+@pytest.mark.parametrize("stored", [webhook(), FULL], ids=["plain", "every field"])
+async def test_a_webhook_is_kept_as_it_was_created(store: Store, stored: Webhook) -> None:
+    """Each field, for its owner and for the engine; headers in their order."""
+    await store.create_webhook(stored)
+    kept = await store.get_webhook(ACME, stored.id)
+    assert kept == stored
+    assert list(kept.headers) == list(stored.headers)
+    assert await store.targets([stored.id]) == {stored.id: Target(webhook=stored)}
+
+
+async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Store) -> None:
+    """Of this organization, without the deleted."""
+    a = await add_webhook(store)
+    b = await add_webhook(store, event_code="order.shipped", enabled=False)
+    gone = await add_webhook(store)
+    c = await add_webhook(store, enabled=False)
+    d = await add_webhook(store, event_code="order.shipped")
+    await add_webhook(store, OTHER)
+    await store.delete_webhook(ACME, gone.id, LATER)
+    wanted = {
+        WebhookFilter(): (a, b, c, d),
+        WebhookFilter(event_code="order.shipped"): (b, d),
+        WebhookFilter(enabled=True): (a, d),
+        WebhookFilter(enabled=False): (b, c),
+        WebhookFilter(event_code="order.created", enabled=False): (c,),
+        WebhookFilter(event_code="order.canceled"): (),
+    }
+    found = {where: (await store.list_webhooks(ACME, ALL, where)).items for where in wanted}
+    assert found == wanted
+
+
+async def test_a_change_is_the_next_version(store: Store) -> None:
+    """Every field that may change does."""
+    before = await add_webhook(store)
+    after = next_version(
+        FULL, id=before.id, version=2, created_at=before.created_at, organization_id=before.organization_id
+    )
+    await store.replace_webhook(after)
+    assert await store.get_webhook(ACME, before.id) == after
+
+
+@pytest.mark.parametrize("version", [1, 3])
+async def test_a_change_of_an_old_version_is_a_conflict(store: Store, version: int) -> None:
+    """And changes nothing."""
+    before = await add_webhook(store)
+    with pytest.raises(Conflict):
+        await store.replace_webhook(next_version(before, version=version, endpoint="https://late.packcloud.local/"))
+    assert await store.get_webhook(ACME, before.id) == before
+
+
+async def test_of_many_who_change_a_webhook_at_once_one_does(store: Store) -> None:
+    """The others get the conflict and may look again."""
+    before = await add_webhook(store)
+    changes = [next_version(before, description=str(number)) for number in range(5)]
+    answers = await asyncio.gather(*map(store.replace_webhook, changes), return_exceptions=True)
+    (winner,) = (each for each, answer in zip(changes, answers, strict=True) if answer is None)
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 4
+    assert await store.get_webhook(ACME, before.id) == winner
+
+
+Asking = Callable[[Store, Webhook], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        lambda store, hook: store.get_webhook(hook.organization_id, hook.id),
+        lambda store, hook: store.replace_webhook(next_version(hook)),
+        lambda store, hook: store.delete_webhook(hook.organization_id, hook.id, LATER),
+    ],
+    ids=["get", "replace", "delete"],
+)
+@pytest.mark.parametrize("case", ["unknown", "another organization's", "deleted"])
+async def test_a_webhook_that_is_not_there_is_not_found(store: Store, asking: Asking, case: str) -> None:
+    """Whatever is asked of it; another organization's stays as it was."""
+    stored = await add_webhook(store)
+    asked = {
+        "unknown": webhook(),
+        "another organization's": next_version(stored, organization_id=OTHER, version=1),
+        "deleted": stored,
+    }[case]
+    if case == "deleted":
+        await store.delete_webhook(ACME, stored.id, LATER)
+    with pytest.raises(NotFound):
+        await asking(store, asked)
+    left = (await store.list_webhooks(ACME, ALL, WebhookFilter())).items
+    assert left == (() if case == "deleted" else (stored,))
+
+
+async def test_targets_are_the_current_versions_of_those_that_are_there(store: Store) -> None:
+    """Of any organization; the unknown and the deleted are missing."""
+    mine, theirs, gone = await add_webhook(store), await add_webhook(store, OTHER), await add_webhook(store)
+    await add_webhook(store)
+    await store.replace_webhook(changed := next_version(mine, secret="another-secret"))
+    await store.delete_webhook(ACME, gone.id, LATER)
+    found = await store.targets([mine.id, theirs.id, gone.id, "wh_unknown"])
+    assert found == {mine.id: Target(webhook=changed), theirs.id: Target(webhook=theirs)}
+    assert await store.targets([]) == {}
+
+
+async def test_the_engine_hears_of_changes_and_deletions(store: Store, hands: Hands) -> None:
+    """Once they are stored; not of those that were refused."""
+    first, second = await add_webhook(store), await add_webhook(store)
+    await store.replace_webhook(next_version(first))
+    await store.delete_webhook(ACME, second.id, LATER)
+    for refused in (store.replace_webhook(next_version(first)), store.delete_webhook(ACME, second.id, LATER)):
+        with pytest.raises((Conflict, NotFound)):
+            await refused
+    assert hands.changes == [first.id, second.id]
+
+
+async def test_the_engine_is_woken_when_a_webhook_is_enabled(store: Store, hands: Hands) -> None:
+    """For what waited; not for any other change."""
+    stored = await add_webhook(store, enabled=False)
+    await store.replace_webhook(described := next_version(stored, description="new"))
+    assert hands.woken == []
+    await store.replace_webhook(enabled := next_version(described, enabled=True, updated_at=LATER))
+    assert hands.woken == [(frozenset({stored.id}), LATER)]
+    await store.replace_webhook(next_version(enabled, description="newer"))
+    assert len(hands.woken) == 1
+
+
+async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
+    """Since when it failed or was gone, and the hold; another change ends none of it."""
+    stored = await add_webhook(store)
+    await publish(store, 2)
+    first, second = await claim(store, START)
+    hold = START + 10 * MINUTE
+    await store.record([failed(first, START, next_attempt_at=START + SECOND, hold_until=hold, gone_since=START)])
+    await store.release([second], START)
+    await store.replace_webhook(described := next_version(stored, description="new", updated_at=START))
+    failing = Target(webhook=described, gone_since=START, failing_since=START)
+    assert await store.targets([stored.id]) == {stored.id: failing}
+    assert await claim(store, LATER) == ()
+    await store.replace_webhook(disabled := next_version(described, enabled=False))
+    await store.replace_webhook(enabled := next_version(disabled, enabled=True, updated_at=LATER))
+    assert await store.targets([stored.id]) == {stored.id: Target(webhook=enabled)}
+    assert {each.id for each in await claim(store, LATER)} == {first.id, second.id}
+
+
+async def test_a_deleted_webhook_gets_no_more_events(store: Store) -> None:
+    """What was on its way to it may still be settled."""
+    stored = await add_webhook(store)
+    await publish(store)
+    leased = await claim_one(store, START)
+    await store.delete_webhook(ACME, stored.id, LATER)
+    await publish(store)
+    assert await claim(store, LATER) == ()
+    assert await store.record([delivered(leased, LATER)]) == [True]
