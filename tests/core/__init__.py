@@ -1,0 +1,1 @@
+"""Decisions are values: tables and properties, no sockets, no database, no clock but an argument."""

@@ -1,0 +1,165 @@
+"""Signatures are exactly those of Standard Webhooks 1.0.0, by its own vectors and its own public library."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from packhook.core.signature import (
+    TOLERANCE_SECONDS,
+    InvalidSignature,
+    hmac_key,
+    mask,
+    new_secret,
+    secret_problem,
+    sign,
+    verify,
+)
+from packhook.testing.signatures import is_signed
+
+VECTORS: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text("utf-8"))
+PLAIN: Final = "q9NhjkjV9o"
+ENCODED: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY: Final = '{"note":"Zürich, 東京 🚚"}'.encode()
+
+secrets = st.one_of(
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=255).filter(
+        lambda secret: not secret.startswith("whsec_")
+    ),
+    st.builds(new_secret),
+)
+
+
+def headers(secret: str, body: bytes, at: int, *others: str) -> dict[str, str]:
+    """The headers of a message, signed with all of these."""
+    signature = sign([hmac_key(each) for each in (secret, *others)], "evt_1", at, body)
+    return {"webhook-id": "evt_1", "webhook-timestamp": str(at), "webhook-signature": signature}
+
+
+@pytest.mark.parametrize("vector", VECTORS["one_secret"], ids=lambda vector: vector["id"])
+def test_the_vectors_are_reproduced(vector: dict[str, Any]) -> None:
+    """One secret, one token, to the byte."""
+    key = hmac_key(vector["secret"])
+    assert sign([key], vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["rotation"], ids=lambda vector: vector["id"])
+def test_several_live_secrets_give_several_tokens(vector: dict[str, Any]) -> None:
+    """In their order, exactly one space between them."""
+    keys = [hmac_key(secret) for secret in vector["secrets"]]
+    assert sign(keys, vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
+
+
+@pytest.mark.parametrize("secret", [PLAIN, ENCODED])
+@pytest.mark.parametrize("others", [(), ("another-secret",)])
+def test_the_public_library_accepts_what_we_sign(secret: str, others: tuple[str, ...]) -> None:
+    """Whichever kind of secret, and with a second live one on either side."""
+    now = int(datetime.now(UTC).timestamp())
+    key = secret.removeprefix("whsec_") if secret == ENCODED else hmac_key(secret)
+    for signed in (headers(secret, BODY, now, *others), headers(*(others or (secret,)), BODY, now, secret)):  # type: ignore[arg-type] # a secret, the body, the time, more secrets
+        assert Webhook(key).verify(BODY, signed) == json.loads(BODY)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(b"another key of some length").verify(BODY, signed)
+
+
+@given(secrets, st.binary(max_size=2000), st.integers(0, 2**40))
+def test_what_is_signed_is_verified(secret: str, body: bytes, at: int) -> None:
+    """By our own verification, and by one that was written apart from it."""
+    signed = headers(secret, body, at)
+    verify([secret], signed, body, at)
+    assert is_signed([secret], signed, body)
+
+
+@given(secrets, st.binary(min_size=1, max_size=200), st.data())
+def test_any_changed_byte_is_refused(secret: str, body: bytes, data: st.DataObject) -> None:
+    """Of the body; and another id or another time just so."""
+    signed = headers(secret, body, 1_000)
+    at = data.draw(st.integers(0, len(body) - 1))
+    other = body[:at] + bytes([body[at] ^ data.draw(st.integers(1, 255))]) + body[at + 1 :]
+    for changed, content in (
+        (signed, other),
+        (signed | {"webhook-id": "evt_2"}, body),
+        (signed | {"webhook-timestamp": "1001"}, body),
+    ):
+        with pytest.raises(InvalidSignature):
+            verify([secret], changed, content, 1_000)
+
+
+def test_either_of_two_secrets_verifies() -> None:
+    """A receiver that knows the old one, the new one, or both."""
+    signed = headers(PLAIN, BODY, 1_000, ENCODED)
+    for known in ([PLAIN], [ENCODED], ["something-else", PLAIN]):
+        verify(known, signed, BODY, 1_000)
+    with pytest.raises(InvalidSignature, match="no token"):
+        verify(["something-else"], signed, BODY, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "words"),
+    [
+        ({"webhook-id": ""}, 1_000, "webhook-id is missing"),
+        ({"webhook-signature": ""}, 1_000, "webhook-signature is missing"),
+        ({"webhook-timestamp": ""}, 1_000, "webhook-timestamp is missing"),
+        ({"webhook-timestamp": "soon"}, 1_000, "not a number"),
+        ({"webhook-timestamp": "-1"}, 1_000, "not a number"),
+        ({"webhook-timestamp": "٣"}, 1_000, "not a number"),
+        ({"webhook-timestamp": "9" * 5_000}, 1_000, "not a number"),
+        ({}, 1_000 + TOLERANCE_SECONDS + 1, "301 s from now"),
+        ({}, 1_000 - TOLERANCE_SECONDS - 1, "301 s from now"),
+        ({"webhook-signature": "v1,"}, 1_000, "no token"),
+        ({"webhook-signature": "v2,AAAA v1"}, 1_000, "no token"),
+        ({"webhook-signature": "v1,ü"}, 1_000, "no token"),
+    ],
+)
+def test_refusals_say_why(changes: dict[str, str], now: int, words: str) -> None:
+    """In words that tell a receiver's owner what to look at."""
+    with pytest.raises(InvalidSignature, match=words):
+        verify([PLAIN], headers(PLAIN, BODY, 1_000) | changes, BODY, now)
+
+
+def test_header_names_in_any_case_and_the_edge_of_the_tolerance() -> None:
+    """Names are case-insensitive (RFC 9110, 5.1); five minutes are still well."""
+    signed = {name.title(): value for name, value in headers(PLAIN, BODY, 1_000).items()}
+    verify([PLAIN], signed, BODY, 1_000 + TOLERANCE_SECONDS)
+    verify([PLAIN], signed, BODY, 1_000 - TOLERANCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        (PLAIN, None),
+        ("8letters", None),
+        ("~" * 255, None),
+        ("whsec_" + "QUJD" * 8, None),
+        ("whsec_" + "QUJD" * 21, None),
+        ("7letter", "expected 8 to 255 characters, got 7"),
+        ("~" * 256, "expected 8 to 255 characters, got 256"),
+        ("with a space", "expected printable ASCII characters without spaces"),
+        ("tab\tinside", "expected printable ASCII characters without spaces"),
+        ("naïve-secret", "expected printable ASCII characters without spaces"),
+        ("whsec_" + "QUJD" * 7, "expected 24 to 64 bytes of base64 after whsec_, got 21"),
+        ("whsec_" + "QUJD" * 22, "expected 24 to 64 bytes of base64 after whsec_, got 66"),
+        ("whsec_no-base-64-at-all!", "expected base64 after whsec_"),
+        ("whsec_" + "QUJD" * 8 + "Q", "expected base64 after whsec_"),
+    ],
+)
+def test_which_secrets_are_accepted(secret: str, problem: str | None) -> None:
+    """8 to 255 printable ASCII characters; behind ``whsec_`` 24 to 64 bytes of base64."""
+    assert secret_problem(secret) == problem
+
+
+def test_a_new_secret_is_accepted_and_never_the_same() -> None:
+    """32 random bytes."""
+    made = {new_secret() for _ in range(20)}
+    assert len(made) == 20
+    assert {(secret_problem(secret), len(hmac_key(secret))) for secret in made} == {(None, 32)}
+
+
+def test_a_mask_tells_four_letters_and_no_length() -> None:
+    """As the contract has it: q9Nh, and stars."""
+    assert [mask(PLAIN), mask(PLAIN * 20)] == ["q9Nh******"] * 2
