@@ -149,6 +149,12 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
     )
+    key_rate: float = Field(
+        0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make on a node; 0 is no limit."
+    )
+    organization_rate: float = Field(
+        0.0, ge=0, le=1_000_000, description="The same for an organization with all its keys; 0 is no limit."
+    )
     lease: Duration = Field(
         60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another may take it."
     )

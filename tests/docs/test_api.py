@@ -9,12 +9,12 @@ from docs.pages import Section, blocks, one_line, read, sections
 from packhook.api.openapi import describe
 from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE
-from packhook.core.errors import Conflict, Forbidden, PackhookError, Unauthorized, Unavailable
+from packhook.core.errors import Conflict, Forbidden, PackhookError, RateLimited, Unauthorized, Unavailable
 from packhook.core.model import DeliveryStatus
 
 _PAGE: Final = read("reference/api.md")
 _ROUTE: Final = re.compile(r"`(GET|POST|PUT|DELETE) (/\S*)` · (?:scope `(\S+)`|(operator key|no key)) · answers (\d+)")
-_ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, Unavailable, PackhookError)}
+_ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, RateLimited, Unavailable, PackhookError)}
 _PAGES: Final = {"GET /openapi.json", "GET /docs"}  # the description itself, and how it is read
 
 

@@ -65,10 +65,8 @@ class Door:
         self, route: Route[LeanHandler], organization_id: str, headers: dict[bytes, bytes], receive: Receive
     ) -> bytes:
         """The body of a good answer. Who asks is decided before theirs is read."""
-        access = self._service.access
         key = bearer(headers.get(b"authorization", b"").decode("latin-1"))
-        principal = access.known(key) or await access.who(key)
-        principal.require(route.scope, organization_id)
+        await self._service.access.admit(key, route.scope, organization_id)
         return await route.handler(
             Call(
                 organization_id=organization_id,

@@ -26,19 +26,13 @@ def bearer(header: str | None) -> str:
     return key.strip()
 
 
-async def identify(access: Access, request: Request) -> Principal:
-    """Who sends this request."""
-    key = bearer(request.headers.get("authorization"))
-    return access.known(key) or await access.who(key)
-
-
 def guard(scope: str | None, handle: Handler) -> Handler:
     """A handler for principals with ``scope`` (None: for the operator alone), of the organization in the path."""
 
     async def guarded_handler(request: Request) -> Response:
-        principal = await identify(request.app.state.service.access, request)
-        principal.require(scope, request.path_params.get("organizationId"))
-        request.state.principal = principal
+        access: Access = request.app.state.service.access
+        key = bearer(request.headers.get("authorization"))
+        request.state.principal = await access.admit(key, scope, request.path_params.get("organizationId"))
         return await handle(request)
 
     return guarded_handler

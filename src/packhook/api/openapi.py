@@ -106,7 +106,12 @@ def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
 
 
 def _errors(route: Route[Any]) -> list[type[errors.PackhookError]]:
-    kinds: list[type[errors.PackhookError]] = [errors.Unauthorized, errors.Forbidden, errors.Unavailable]
+    kinds: list[type[errors.PackhookError]] = [
+        errors.Unauthorized,
+        errors.Forbidden,
+        errors.RateLimited,
+        errors.Unavailable,
+    ]
     if "{" in route.path:
         kinds.append(errors.NotFound)
     if route.body is not None:

@@ -57,8 +57,8 @@ def problem_response(error: PackhookError) -> Response:
         headers["www-authenticate"] = 'Bearer realm="packhook"'
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(error.retry_after_seconds)
-        _log.warning("unavailable", code=error.code, detail=error.detail)
     if isinstance(error, Unavailable) and not isinstance(error, errors.RateLimited):
+        _log.warning("unavailable", code=error.code, detail=error.detail)
         body["detail"] = Unavailable.title()  # what the database said is for the log
     return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
 

@@ -8,7 +8,8 @@
 
 Connections are kept and shared between requests to one scheme, host and port, and each was judged when it was opened. A
 name that now points elsewhere is looked up and judged for each request, and connected to anew at the latest when its
-connection is five minutes old.
+connection is five minutes old. An answer that a kept connection held before the request had arrived is nobody's: the
+connection is closed, and the request goes out over a new one, once, within the same time.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ import structlog
 from packhook.core.clock import SECOND
 from packhook.core.model import Outcome, Request, Trouble
 from packhook.delivery.causes import cause
-from packhook.delivery.curl import HEADERS_KEPT, Handle
-from packhook.delivery.egress import Egress, Refused
+from packhook.delivery.curl import HEADERS_KEPT, Handle, Sockets
+from packhook.delivery.egress import Checked, Egress, Refused
 from packhook.delivery.trust import Trust
 
 _log: Final = structlog.get_logger("packhook.send")
@@ -44,6 +45,7 @@ class Sender:
         self._ca_bundle = ca_bundle
         self._max_connections = max_connections
         self._idle: list[Handle] = []
+        self._sockets = Sockets()
 
     async def open(self) -> None:
         """Make what belongs to this event loop. InvalidSettings where the operator's bundle is none."""
@@ -84,10 +86,9 @@ class Sender:
         lines = _header_lines(request.headers)
         if lines is None:
             return _internal("nothing was sent: a header holds a line break or NUL", started)
-        handle = self._idle.pop() if self._idle else Handle(self._trust.path, self._egress.may_open, self._loop)
+        handle = self._idle.pop() if self._idle else self._new_handle()
         try:
-            handle.load(where, lines, request.body, max(1, request.timeout - _since(started)))
-            code = await self._transfer(handle)
+            code = await self._exchange(handle, where, lines, request, started)
             outcome = _outcome(handle, code, _since(started))
         except BaseException:
             self._discard(handle)
@@ -95,6 +96,21 @@ class Sender:
         handle.clear()
         self._idle.append(handle)
         return outcome
+
+    def _new_handle(self) -> Handle:
+        return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets)
+
+    async def _exchange(
+        self, handle: Handle, where: Checked, lines: list[bytes], request: Request, started: float
+    ) -> int:
+        """Request out, answer in; a second time, over a new connection, where a kept one held an unasked answer."""
+        handle.load(where, lines, request.body, max(1, request.timeout - _since(started)))
+        code = await self._transfer(handle)
+        if handle.unasked:
+            handle.clear()
+            handle.load(where, lines, request.body, max(1, request.timeout - _since(started)), fresh=True)
+            code = await self._transfer(handle)
+        return code
 
     async def _transfer(self, handle: Handle) -> int:
         """Let the transfer run to its end; answers libcurl's error code."""

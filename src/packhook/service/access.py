@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized
+from packhook.service.limits import Limits
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
 
@@ -68,6 +69,7 @@ class Access:
         self._store = store
         self._clock = clock
         self._operator_hash = hash_of(settings.operator_key) if settings.operator_key else b""
+        self._limits = Limits(settings)
         self._known: dict[str, tuple[float, Principal]] = {}
         self._used: dict[str, int] = {}
 
@@ -78,6 +80,16 @@ class Access:
         made = new_key(OPERATOR_PREFIX)
         self._operator_hash = await self._store.claim_operator_key(hash_of(made))
         return made if hmac.compare_digest(self._operator_hash, hash_of(made)) else None
+
+    async def admit(self, key: str, scope: str | None, organization_id: str | None) -> Principal:
+        """Who this key is, if they may: with this scope, in this organization (see Principal.require), not too often.
+
+        Raises Unauthorized, NotFound, Forbidden, RateLimited.
+        """
+        principal = self.known(key) or await self.who(key)
+        principal.require(scope, organization_id)
+        self._limits.take(principal.api_key_id, principal.organization_id)
+        return principal
 
     def known(self, key: str) -> Principal | None:
         """Who this key is, if that was asked a moment ago: no look-up, no waiting."""

@@ -44,7 +44,7 @@ class MasterKeys:
         if left:
             shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")
             raise Conflict(
-                f"{resealed} webhooks were sealed anew under {key_id}, {len(left)} could not be: {shown}. "
+                f"webhooks sealed anew under {key_id}: {resealed}; left as they were: {len(left)} ({shown}). "
                 "The log says why of each; mend that and rotate again"
             )
         return Rotation(key_id=key_id, resealed=resealed)

@@ -1,0 +1,96 @@
+"""Requests a second, for a key and for an organization: 429 and when to come again."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, SENDING, bearer, running_node
+from api.organization import EVENT, Organization
+from packhook.core.errors import RateLimited
+from packhook.service.limits import Limits
+from packhook.settings import Settings
+
+
+class Seconds:
+    """A monotonic clock that stands until it is moved."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        """The present moment."""
+        return self.now
+
+
+def taken(limits: Limits, times: int, key: str = "key_1", organization: str = "acme") -> int:
+    """How many of so many requests are let in."""
+    let_in = 0
+    for _ in range(times):
+        try:
+            limits.take(key, organization)
+        except RateLimited:
+            continue
+        let_in += 1
+    return let_in
+
+
+def test_a_seconds_worth_at_once_and_then_evenly() -> None:
+    """Ten a second: ten at once, one each tenth of a second, ten again after a rest."""
+    seconds = Seconds()
+    limits = Limits(Settings(key_rate=10), seconds)
+    assert taken(limits, 50) == 10
+    seconds.now += 0.1
+    assert taken(limits, 50) == 1
+    seconds.now += 60
+    assert taken(limits, 50) == 10
+
+
+def test_a_rate_below_one_lets_one_in() -> None:
+    """One each four seconds; the refusal says how long to wait."""
+    seconds = Seconds()
+    limits = Limits(Settings(key_rate=0.25), seconds)
+    assert taken(limits, 5) == 1
+    with pytest.raises(RateLimited) as refused:
+        limits.take("key_1", "acme")
+    assert (refused.value.retry_after_seconds, refused.value.detail) == (
+        4,
+        "this API key may make 0.25 requests a second",
+    )
+    seconds.now += refused.value.retry_after_seconds
+    assert taken(limits, 5) == 1
+
+
+def test_keys_are_counted_apart_and_organizations_together() -> None:
+    """Two keys of five each; an organization of seven."""
+    limits = Limits(Settings(key_rate=5, organization_rate=7), Seconds())
+    assert [taken(limits, 9, "key_1"), taken(limits, 9, "key_2"), taken(limits, 9, "key_3", "other")] == [5, 2, 5]
+
+
+def test_the_operator_and_no_limit() -> None:
+    """0 is no limit; the operator has none."""
+    assert taken(Limits(Settings(), Seconds()), 1_000) == 1_000
+    limits = Limits(Settings(key_rate=1, organization_rate=1), Seconds())
+    for _ in range(100):
+        limits.take(None, None)
+
+
+async def test_at_the_door(tmp_path: Path) -> None:
+    """Publishing and reading alike: 429 with ``Retry-After``; nothing of what was refused is written."""
+    with running_node(tmp_path, **SENDING, key_rate="2") as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            organization = await Organization.made(api)
+            key = await organization.key("events:publish", "events:read")
+            answers = [await organization.ask("POST", "/events", key, json=EVENT) for _ in range(8)]
+            answers.append(await organization.ask("GET", "/events", key))
+            kept = (await organization.contents())["/events"]
+    accepted = [answer for answer in answers if answer.status_code == 202]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(accepted) == len(kept) >= 2
+    assert refused
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert refused[0].json() == {
+        "type": "https://packhook.dev/errors/rate_limited",
+        "title": "Too many requests; slow down.",
+        "status": 429,
+        "detail": "this API key may make 2 requests a second",
+    }
