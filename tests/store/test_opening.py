@@ -54,7 +54,8 @@ async def test_closing_finishes_the_writes_that_wait(database: str, clock: Manua
     await first.open()
     await first.create_organization(organization())
     events = [event() for _ in range(50)]
-    await asyncio.gather(*(first.publish(publication(each)) for each in events), first.close())
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(first.publish(publication(each)) for each in events), first.close())
     second = open_store(Settings(database=database), clock)
     await second.open()
     assert [each.id for each in (await second.list_events(ACME, ALL)).items] == [each.id for each in reversed(events)]

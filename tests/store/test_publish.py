@@ -1,6 +1,7 @@
 """Publishing: all or nothing, to every webhook that wants it, and straight to the engine where it has room."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -241,3 +242,20 @@ async def test_publishes_at_once_share_the_room(store: Store, hands: Hands) -> N
     waiting = await claim(store, START)
     assert hands.accepted
     assert len(hands.accepted) + len(waiting) == 10
+
+
+class Broken(Hands):
+    """An engine that breaks its promise never to raise."""
+
+    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+        """Raise."""
+        raise RuntimeError(f"cannot take {len(leased)}")
+
+
+async def test_a_fault_in_the_engine_harms_no_publish(store: Store) -> None:
+    """What is committed is committed, and answered; the store goes on, and the lease runs out."""
+    await add_webhook(store)
+    store.hand_over_to(Broken(room=10))
+    async with asyncio.timeout(30):
+        events = [*await publish(store), *await publish(store)]
+    assert [each.event_id for each in await claim(store, START + LEASE)] == [each.id for each in events]

@@ -124,6 +124,21 @@ async def test_whatever_is_asked_of_no_organization_is_not_found(store: Store, a
         await asking(store, name)
 
 
+async def test_what_a_deleted_organization_had_is_not_found(store: Store) -> None:
+    """By its id neither."""
+    await add_webhook(store)
+    (stored,) = await publish(store)
+    _, (delivery,) = await store.get_event(ACME, stored.id)
+    await store.delete_organization(ACME, LATER)
+    for asking in (
+        store.get_event(ACME, stored.id),
+        store.get_delivery(ACME, delivery.id),
+        store.replay_delivery(ACME, delivery.id, LATER),
+    ):
+        with pytest.raises(NotFound):
+            await asking
+
+
 async def test_events_of_a_deleted_organization_go_with_retention(store: Store) -> None:
     """Not at once, and not later either."""
     await add_webhook(store)

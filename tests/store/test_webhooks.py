@@ -144,6 +144,18 @@ async def test_targets_are_the_current_versions_of_those_that_are_there(store: S
     assert await store.targets([]) == {}
 
 
+async def test_webhooks_of_all_organizations_are_walked_in_order_of_their_ids(store: Store) -> None:
+    """From the beginning or from any id on, without the deleted."""
+    hooks = [await add_webhook(store, name) for name in (ACME, OTHER, ACME, OTHER, ACME)]
+    gone = hooks.pop(1)
+    await store.delete_webhook(OTHER, gone.id, LATER)
+    assert await store.webhooks_after("", 10) == tuple(hooks)
+    assert await store.webhooks_after("", 2) == tuple(hooks[:2])
+    assert await store.webhooks_after(hooks[0].id, 2) == tuple(hooks[1:3])
+    assert await store.webhooks_after(gone.id, 10) == tuple(hooks[1:])
+    assert await store.webhooks_after(hooks[-1].id, 10) == ()
+
+
 async def test_the_engine_hears_of_changes_and_deletions(store: Store, hands: Hands) -> None:
     """Once they are stored; not of those that were refused."""
     first, second = await add_webhook(store), await add_webhook(store)

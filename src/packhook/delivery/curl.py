@@ -8,13 +8,12 @@ answer can be the request's: libcurl itself looks at a kept connection only wher
 """
 
 import asyncio
-import fcntl
 import select
 import socket
 import struct
 import sys
-import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
@@ -30,8 +29,7 @@ LIFETIME_SECONDS: Final = 300
 _ABORT: Final = -1
 _FINAL: Final = 200
 _EMPTY_LINES: Final = (b"\r\n", b"\n")
-_TCP_INFO_SIZE: Final = 136  # up to and including the two counters, which Linux 4.1 added (linux/tcp.h)
-_TCP_INFO_COUNTERS: Final = 120
+_TCP_INFO: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of its counters
 
 Ends = tuple[str, str, int, int]
 """A connection by its remote and local address, and its remote and local port."""
@@ -58,25 +56,88 @@ _ALWAYS: Final = (
 )
 
 
+class Traffic(Struct, frozen=True, gc=False):
+    """One connection so far: bytes that the other side acknowledged, bytes received; whether all that was sent is."""
+
+    acknowledged: int
+    received: int
+    is_settled: bool
+
+    def has_answered(self, before: "Traffic") -> bool:
+        """Whether what came since can answer what was sent since: TCP acknowledges a request with its answer."""
+        return self.received > before.received and self.acknowledged > before.acknowledged
+
+
+class Socket:
+    """An open connection's socket. It is libcurl's: looked at, never closed."""
+
+    __slots__ = ("_borrowed", "_waiting", "descriptor")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # whatever its family is
+        self._waiting = select.poll()
+        self._waiting.register(descriptor, select.POLLIN)
+
+    @property
+    def local_end(self) -> tuple[str, int]:
+        """Address and port on this side."""
+        host, port = self._borrowed.getsockname()[:2]
+        return host.partition("%")[0], port
+
+    def is_readable(self) -> bool:
+        """Whether something, be it the end, waits to be read."""
+        return bool(self._waiting.poll(0))
+
+    def traffic(self) -> Traffic | None:
+        """None where the system does not count."""
+        if sys.platform != "linux":
+            return None
+        counted = self._borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        if len(counted) < _TCP_INFO.size:
+            return None
+        unacknowledged, acknowledged, received, unsent = _TCP_INFO.unpack(counted)
+        if not (acknowledged and received):
+            return None
+        return Traffic(acknowledged, received, not (unacknowledged or unsent))
+
+    def forget(self) -> None:
+        """Give the descriptor back to libcurl, which may have closed it long ago."""
+        self._borrowed.detach()
+
+
 class Sockets:
-    """The socket behind each open connection, by the connection's ends. At most one entry for each descriptor."""
+    """The socket behind each connection, by the connection's ends; at most one for each descriptor."""
 
     def __init__(self) -> None:
-        self._descriptors: dict[Ends, int] = {}
         self._ends: dict[int, Ends] = {}
+        self._sockets: dict[Ends, Socket] = {}
 
-    def note(self, ends: Ends, descriptor: int) -> None:
-        """A new connection; whatever had these ends or this descriptor before is closed."""
-        former = self._ends.pop(descriptor, None)
-        if former is not None:
-            self._descriptors.pop(former, None)
-        self._ends.pop(self._descriptors.get(ends, -1), None)
-        self._descriptors[ends] = descriptor
-        self._ends[descriptor] = ends
+    def note(self, ends: Ends, descriptors: Sequence[int]) -> None:
+        """A new connection, over one of these; whatever had its ends or its descriptor before is closed."""
+        for descriptor in descriptors:
+            self._drop(self._ends.get(descriptor))
+            with suppress(OSError):  # closed: another address of the name was quicker
+                made = Socket(descriptor)
+                if made.local_end == (ends[1], ends[3]):
+                    self._drop(ends)
+                    self._ends[descriptor], self._sockets[ends] = ends, made
+                else:
+                    made.forget()
 
-    def find(self, ends: Ends) -> int | None:
-        """The descriptor of an open connection, if it was noted."""
-        return self._descriptors.get(ends)
+    def find(self, ends: Ends) -> Socket | None:
+        """The socket of an open connection, if it was noted."""
+        return self._sockets.get(ends)
+
+    def _drop(self, ends: Ends | None) -> None:
+        gone = self._sockets.pop(ends, None) if ends is not None else None
+        if gone is not None:
+            del self._ends[gone.descriptor]
+            gone.forget()
+
+    def __del__(self) -> None:
+        for each in self._sockets.values():
+            each.forget()
 
 
 class Handle:
@@ -88,7 +149,7 @@ class Handle:
     """
 
     __slots__ = (
-        "_before", "_descriptor", "_fresh", "_head_size", "_loop", "_made", "_may_open", "_room", "_sockets", "_timeout",
+        "_before", "_fresh", "_head_size", "_kept", "_loop", "_made", "_may_open", "_room", "_sockets", "_timeout",
         "_url", "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket", "opened", "unasked",
     )  # fmt: skip
 
@@ -151,8 +212,8 @@ class Handle:
         self.body.clear()
         self._room = BODY_LIMIT
         self._head_size = 0
-        self._before: _Traffic | None = None
-        self._descriptor = -1
+        self._before: Traffic | None = None
+        self._kept: Socket | None = None
         self.body_full = self.head_full = self.blocked = self.no_socket = self.opened = self.unasked = False
 
     def close(self) -> None:
@@ -195,79 +256,33 @@ class Handle:
         self._loop.call_soon(opened.close)  # pycurl takes a duplicate when this returns
         return opened
 
-
     def _on_socket(self, descriptor: int, _purpose: int) -> int:
         self._made.append(descriptor)
         return int(pycurl.SOCKOPT_OK)
 
     def _on_connected(self, *ends: Any) -> int:  # noqa: ANN401 as above
-        """There is a connection for the request; refuses a kept one from which something waits to be read."""
+        """There is a connection for the request: a new one, or a kept one that must be as its last answer left it."""
         if self.opened:
-            made = next((each for each in self._made if _local_end(each) == (ends[1], ends[3])), None)
+            self._sockets.note(ends, self._made)
             self._made.clear()
-            if made is not None:
-                self._sockets.note(ends, made)
             return int(pycurl.PREREQFUNC_OK)
-        descriptor = self._sockets.find(ends)
-        if descriptor is None or _is_readable(descriptor):
+        self._kept = self._sockets.find(ends)
+        if self._kept is None or self._kept.is_readable():
             self.unasked = True
             return int(pycurl.PREREQFUNC_ABORT)
-        self._descriptor, self._before = descriptor, _traffic(descriptor)
+        self._before = self._kept.traffic()
+        if self._before is not None and not self._before.is_settled:
+            self.unasked = True  # its last answer did not wait for its request
+            return int(pycurl.PREREQFUNC_ABORT)
         return int(pycurl.PREREQFUNC_OK)
 
     def _is_unasked(self) -> bool:
         """Whether the answer that begins was there, or on its way, before a byte of the request had arrived."""
-        before, self._before = self._before, None  # once: what comes after the first line is its continuation
-        now = None if before is None else _traffic(self._descriptor)
-        return before is not None and now is not None and now.cannot_answer_what_was_sent_after(before)
-
-
-class _Traffic(Struct, frozen=True, gc=False):
-    """Bytes of one connection so far: acknowledged by the other side, still on their way to it, and received."""
-
-    acknowledged: int
-    under_way: int
-    received: int
-
-    def cannot_answer_what_was_sent_after(self, before: "_Traffic") -> bool:
-        """Nothing came since, or none of what was sent since has arrived: TCP acknowledges with each answer."""
-        return self.received == before.received or self.acknowledged <= before.acknowledged + before.under_way
-
-
-def _traffic(descriptor: int) -> _Traffic | None:
-    """None where the system does not count."""
-    if sys.platform != "linux":
-        return None
-    borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # whatever its family is
-    try:
-        counted = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        (under_way,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
-    except OSError:
-        return None
-    finally:
-        borrowed.detach()
-    if len(counted) < _TCP_INFO_SIZE:
-        return None
-    acknowledged, received = struct.unpack_from("QQ", counted, _TCP_INFO_COUNTERS)
-    return _Traffic(acknowledged, under_way, received) if acknowledged and received else None
-
-
-def _is_readable(descriptor: int) -> bool:
-    waiting = select.poll()
-    waiting.register(descriptor, select.POLLIN)
-    return bool(waiting.poll(0))
-
-
-def _local_end(descriptor: int) -> tuple[str, int] | None:
-    """Address and port on this side; None where the descriptor was closed meanwhile."""
-    borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
-    try:
-        host, port = borrowed.getsockname()[:2]
-    except OSError:
-        return None
-    finally:
-        borrowed.detach()
-    return host.partition("%")[0], port
+        kept, before, self._before = self._kept, self._before, None  # asked once: later lines continue the first
+        if kept is None or before is None:
+            return False
+        now = kept.traffic()
+        return now is not None and not now.has_answered(before)
 
 
 def _refuse_look_up() -> int:

@@ -62,12 +62,21 @@ class Recorder:
             _log.error("record_failed", count=len(batch), detail=error.detail)
             await self._pause()
             return False
+        except Exception:  # noqa: BLE001 one settlement that cannot be written may not stop the others
+            return await self._write_apart(batch)
         self._recorded([settlement for settlement, kept in zip(batch, settled, strict=True) if kept])
         for settlement, kept in zip(batch, settled, strict=True):
             if not kept:
                 _log.warning(
                     "lease_lost", delivery_id=settlement.delivery.id, detail="another node has it; not settled"
                 )
+        return True
+
+    async def _write_apart(self, batch: list[Settlement]) -> bool:
+        """One by one; what cannot be written even alone is given up: its lease runs out, and it is sent again."""
+        if len(batch) > 1:
+            return all([await self._write([settlement]) for settlement in batch])
+        _log.exception("record_broke", delivery_id=batch[0].delivery.id)
         return True
 
     async def _pause(self) -> None:

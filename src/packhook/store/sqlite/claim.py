@@ -141,7 +141,8 @@ def release(db: apsw.Connection, item: tuple[Sequence[LeasedDelivery], int]) -> 
 
 def rescue(db: apsw.Connection, now: int) -> list[str]:
     """Free what a dead process had leased; the ids of those deliveries. Only for one alone with the database."""
-    found = list(db.execute(SQL["rescue_deliveries"], (now,)))
-    for webhook_id, organization_id in {(row[1], row[2]) for row in found}:
-        db.execute(SQL["lower_lane"], (webhook_id, organization_id, now))
+    with db:  # one transaction: a lane may never be due later than what is in it
+        found = list(db.execute(SQL["rescue_deliveries"], (now,)))
+        for webhook_id, organization_id in {(row[1], row[2]) for row in found}:
+            db.execute(SQL["lower_lane"], (webhook_id, organization_id, now))
     return [row[0] for row in found]

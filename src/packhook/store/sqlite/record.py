@@ -18,12 +18,33 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list
         SQL["insert_attempt"],
         (rows.attempt_values(settlement.delivery.id, settlement.attempt) for settlement in valid),
     )
+    _note_health(db, valid)
     for settlement in valid:
         if settlement.verdict.status is not DeliveryStatus.DELIVERED:
-            _note_failure(db, settlement)
-    delivered = {s.delivery.webhook_id for s in valid if s.verdict.status is DeliveryStatus.DELIVERED}
-    db.executemany(SQL["forget_health"], ((webhook_id,) for webhook_id in delivered))
+            _put_off(db, settlement)
     return settled
+
+
+def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None:
+    """A success forgets the failures before it, those that follow it in this batch begin anew."""
+    failing: dict[str, list[Settlement]] = {}
+    delivered: set[str] = set()
+    for settlement in settlements:
+        webhook_id = settlement.delivery.webhook_id
+        if settlement.verdict.status is DeliveryStatus.DELIVERED:
+            delivered.add(webhook_id)
+            failing.pop(webhook_id, None)
+        else:
+            failing.setdefault(webhook_id, []).append(settlement)
+    db.executemany(SQL["forget_health"], ((webhook_id,) for webhook_id in delivered))
+    db.executemany(
+        SQL["note_failure"],
+        (
+            (webhook_id, failed.verdict.gone_since, failed.attempt.started_at)
+            for webhook_id, failures in failing.items()
+            for failed in failures
+        ),
+    )
 
 
 def _settle(db: apsw.Connection, settlement: Settlement) -> bool:
@@ -41,13 +62,13 @@ def _settle(db: apsw.Connection, settlement: Settlement) -> bool:
     return first(db, SQL["settle_delivery"], values) is not None
 
 
-def _note_failure(db: apsw.Connection, settlement: Settlement) -> None:
+def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
+    """What a failure means for the lane and for the webhook."""
     delivery, verdict, attempt = settlement.delivery, settlement.verdict, settlement.attempt
-    ended_at = attempt.started_at + attempt.duration
-    db.execute(SQL["note_failure"], (delivery.webhook_id, verdict.gone_since, attempt.started_at))
     if verdict.next_attempt_at is not None:
         db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, verdict.next_attempt_at))
     if verdict.hold_until is not None:
         db.execute(SQL["hold_lane"], (verdict.hold_until, delivery.webhook_id))
     if verdict.disable_reason:
+        ended_at = attempt.started_at + attempt.duration
         db.execute(SQL["disable_webhook"], (verdict.disable_reason, ended_at, delivery.webhook_id))

@@ -48,7 +48,7 @@ CREATE TABLE webhooks (
 
 CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
 
--- The fan-out reads this index alone.
+-- The fan-out looks here.
 CREATE INDEX webhooks_wanting ON webhooks (organization_id, event_code, id, version)
   WHERE enabled = 1 AND deleted_at IS NULL;
 
