@@ -14,7 +14,7 @@ The way of one event, with the module at each step::
       │
       ├──▶ 202                                                 the publisher goes on
       ▼
-    delivery/dispatch.py    handed over, or claimed when due
+    delivery/dispatch.py    handed over, or claimed when due (delivery/claim.py)
       ├─ delivery/turns.py     whose turn: by organization, then by webhook
       ├─ delivery/lane.py      how much at once, how fast, or not now
       ▼

@@ -124,11 +124,15 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A webhook as the sender sees it, and since when its endpoint has answered 410 or failed (None: it does not)."""
+    """A webhook as the sender sees it, and what is known of its endpoint.
+
+    Since when it has answered 410, or failed (None: it does not), and before which instant nothing may be sent to it.
+    """
 
     webhook: Webhook
     gone_since: int | None = None
     failing_since: int | None = None
+    held_until: int = 0
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):

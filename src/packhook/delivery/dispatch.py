@@ -1,10 +1,11 @@
-"""Who sends what when: claims what is due, takes what is handed over, keeps the lanes fair, and stops in two levels.
+"""Who sends what when: takes what is handed over or claimed, keeps the lanes fair, and stops in two levels.
 
 ::
 
-    accept (handed over) ─┐
-                          ├─▶ lanes ─▶ turns ─▶ launch (one task an attempt) ─▶ finished ─▶ turns again
-    claim loop (due) ─────┘
+    accept (handed over) ─────────┐
+                                  ├─▶ lanes ─▶ turns ─▶ launch (one task an attempt) ─▶ finished ─▶ turns again
+    claim.py (due) ─▶ accept ─────┘             │
+                                                └─▶ load (a webhook that is new here, or was changed)
 
 Memory is bounded: what there is no room for stays in the database, and its webhook is closed to the handover until a
 claim has fetched it. A lane may hold at most a share of what is free (the dynamic threshold of shared buffers), so a
@@ -14,23 +15,22 @@ hanging endpoint cannot take the places of the others.
 import asyncio
 import itertools
 import secrets
-import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Final
 
 import structlog
 
 from packhook.core.clock import MINUTE, SECOND, Clock
-from packhook.core.errors import Unavailable
 from packhook.core.model import LeasedDelivery, Verdict
+from packhook.delivery.claim import Claimer
 from packhook.delivery.lane import Lane
+from packhook.delivery.target import PreparedTarget
 from packhook.delivery.turns import Turns
 from packhook.settings import Settings
-from packhook.store.base import Claim, Offer, Store
+from packhook.store.base import Offer, Store
 
 _log: Final = structlog.get_logger("packhook.dispatch")
 
-POLL: Final = 5 * SECOND
 CLAIM_AT_ONCE: Final = 500
 LEAST_QUEUE: Final = 64
 BYTES_IN_MEMORY: Final = 256 * 1024 * 1024
@@ -38,19 +38,25 @@ HALF_FULL: Final = BYTES_IN_MEMORY // 2
 IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
-STUCK_AFTER_SECONDS: Final = 60.0
 
-Attempting = Callable[[LeasedDelivery, Lane], Coroutine[None, None, None]]
+Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Coroutine[None, None, None]]
+Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
 class Dispatcher:
-    """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`."""
+    """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`.
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, attempting: Attempting) -> None:
-        self._store = store
+    ``attempting`` makes one attempt; ``loading`` sets a lane's target, and answers whether it may be sent to at all.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, attempting: Attempting, loading: Loading
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._attempting = attempting
+        self._loading = loading
+        self._claimer = Claimer(store, clock, self)
         self._lanes: dict[str, Lane] = {}
         self._turns = Turns()
         self._leases = itertools.count(secrets.randbits(61) + 1)
@@ -59,28 +65,24 @@ class Dispatcher:
         self._queued_bytes = 0
         self._full: set[str] = set()
         self._held: set[str] = set()
-        self._backlog: set[str] = set()
         self._squeezed: set[str] = set()
-        self._due = asyncio.Event()
-        self._due_timer: asyncio.TimerHandle | None = None
-        self._due_at: int | None = None
-        self._given_back: list[LeasedDelivery] = []
+        self._looks: dict[str, asyncio.TimerHandle] = {}
         self._starved = False
+        self._forgot_at = clock.now()
         self._stopping = False
         self._drained = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._beat = time.monotonic()
 
     # --- the store's handover
 
     def offer(self) -> Offer:
         """What may be leased to this node now, for what is published."""
-        return self._offer(self._full | self._held | self._backlog)
+        return self._offer(self._full | self._held | self._claimer.backlog)
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries whose lease is committed."""
         if self._stopping:
-            self._given_back += leased
+            self._claimer.release(leased)
             return
         for delivery in leased:
             lane = self._lane(delivery.webhook_id, delivery.organization_id)
@@ -89,38 +91,33 @@ class Dispatcher:
             self._queued_bytes += len(delivery.data)
             if lane.queued >= self._lane_room():
                 self._full.add(lane.webhook_id)
+            self._is_loaded(lane)  # begin now, not when its turn has come
             self._list(lane)
         self._launch_what_may_go()
 
     def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Claim at ``due_at``, at once if that has come."""
         if due_at <= self._clock.now():
-            self._backlog.update(webhook_id for webhook_id in webhook_ids if webhook_id in self._lanes)
-            self._due.set()
-        else:
-            self._claim_at(due_at)
+            self._claimer.backlog.update(webhook_id for webhook_id in webhook_ids if webhook_id in self._lanes)
+        self._claimer.at(due_at)
 
     def changed(self, webhook_id: str) -> None:
-        """Load the webhook anew before its next attempt."""
+        """Load the webhook anew before its next attempt, and forget what was learned of it as it was."""
         lane = self._lanes.get(webhook_id)
         if lane is not None:
-            lane.target = None
+            lane.begin_anew()
+            self._let_out(lane)
 
     # --- its life
 
     async def run(self) -> None:
         """Claim what is due, until told to stop."""
-        while not self._stopping:
-            self._beat = time.monotonic()
-            await self._give_back()
-            await self._claim()
-            await self._wait_for_work()
-        await self._give_back()
+        await self._claimer.run()
 
     async def stop(self, grace_seconds: float) -> None:
         """Claim no more, let what is under way finish within the grace, cut off the rest, give back what was unsent."""
         self._stopping = True
-        self._due.set()
+        self._claimer.stop()
         for lane in self._lanes.values():
             self._let_go(lane)
         try:
@@ -133,17 +130,17 @@ class Dispatcher:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._give_back()
+        for look in self._looks.values():
+            look.cancel()
+        await self._claimer.give_back()
 
     def moving(self) -> bool:
-        """Whether the loop that claims has come round lately."""
-        return not self._stopping and time.monotonic() - self._beat < STUCK_AFTER_SECONDS
+        """Whether what is due is being claimed."""
+        return self._claimer.is_moving()
 
     def release(self, delivery: LeasedDelivery) -> None:
         """Give a delivery back to the store, unsent: any node may take it, no attempt is counted."""
-        self._given_back.append(delivery)
-        self._backlog.add(delivery.webhook_id)
-        self._due.set()
+        self._claimer.release((delivery,))
 
     def learn(self, lane: Lane, verdict: Verdict, started_at: int) -> None:
         """Let an attempt's verdict steer its lane."""
@@ -152,51 +149,24 @@ class Dispatcher:
         if verdict.disable_reason:
             lane.target = None
             self._let_go(lane)
-        if lane.is_held(now):
-            self._held.add(lane.webhook_id)
-            self._look_again(lane, lane.held_until - now)
-            if lane.held_until - now > RELEASE_WHEN_HELD_FOR:
-                self._let_go(lane)
+        self._hold_if_held(lane, now)
 
-    # --- claiming
-
-    async def _claim(self) -> None:
-        closed = self._full | self._held
-        offer = self._offer(closed)
-        self._due.clear()
-        self._due_at = None
-        self._starved = offer.room <= 0 or offer.room_bytes <= 0
-        if self._starved:
-            return
-        asked = Claim(now=self._clock.now(), offer=offer, per_lane=max(LEAST_QUEUE, self._lane_room() // 2))
-        try:
-            claimed = await self._store.claim(asked)
-        except Unavailable as error:
-            _log.error("claim_failed", detail=error.detail)
-            self._claim_at(self._clock.now() + SECOND)
-            return
-        self._backlog = {webhook_id for webhook_id in self._backlog if webhook_id in closed} | claimed.backlog
-        self.accept(claimed.deliveries)
-        if claimed.next_due_at is not None:
-            self._claim_at(claimed.next_due_at)
-
-    async def _wait_for_work(self) -> None:
-        """Until something is due and there is room for it; a slow poll is the truth, whatever hints were lost."""
-        try:
-            async with asyncio.timeout(POLL / SECOND):
-                await self._due.wait()
-        except TimeoutError:
-            return
-
-    def _claim_at(self, due_at: int) -> None:
+    def stumble(self, lane: Lane) -> None:
+        """A fault of ours kept this lane from sending: not again at once, and longer from time to time."""
         now = self._clock.now()
-        if due_at <= now:
-            self._due.set()
-        elif self._due_at is None or due_at < self._due_at:
-            if self._due_timer is not None:
-                self._due_timer.cancel()
-            self._due_at = due_at
-            self._due_timer = asyncio.get_running_loop().call_later((due_at - now) / SECOND, self._due.set)
+        lane.stumble(now)
+        self._hold_if_held(lane, now)
+
+    # --- claiming, by claim.py
+
+    def begin(self) -> tuple[Offer, int] | None:
+        """What may be claimed now, and how much of it for one webhook; None where there is no room."""
+        for webhook_id in list(self._held):
+            self._let_out(self._lanes[webhook_id])
+        self._forget_idle_lanes()
+        offer = self._offer(self._full | self._held)
+        self._starved = offer.room <= 0 or offer.room_bytes <= 0
+        return None if self._starved else (offer, max(LEAST_QUEUE, self._lane_room() // 2))
 
     def _offer(self, closed: Iterable[str]) -> Offer:
         room = 0 if self._stopping else min(CLAIM_AT_ONCE, self._settings.queue_limit - self._queued)
@@ -208,53 +178,70 @@ class Dispatcher:
             closed=frozenset(closed),
         )
 
-    async def _give_back(self) -> None:
-        if not self._given_back:
-            return
-        given_back, self._given_back = self._given_back, []
-        try:
-            await self._store.release(given_back, self._clock.now())
-        except Unavailable as error:
-            _log.error("release_failed", count=len(given_back), detail=f"their leases will run out: {error.detail}")
-
     # --- sending
 
     def _launch_what_may_go(self) -> None:
         while self._turns and self._in_flight < self._settings.max_in_flight:
             lane = self._turns.next()
-            if self._may_go(lane):
-                self._launch(lane)
+            if self._may_go(lane) and lane.target is not None:
+                self._launch(lane, lane.target)
                 self._list(lane)
 
     def _may_go(self, lane: Lane) -> bool:
-        if not lane.queued:
+        now = self._clock.now()
+        self._drop_stale(lane, now)
+        if not lane.queued or not self._is_loaded(lane):
             return False
         if lane.in_flight >= max(1, (self._settings.max_in_flight - self._in_flight) // 8):
             self._squeezed.add(lane.webhook_id)
             return False
-        now = self._clock.now()
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
             self._look_again(lane, ready_at - now)
         return ready_at is not None and ready_at <= now
 
-    def _launch(self, lane: Lane) -> None:
-        now = self._clock.now()
-        delivery = lane.take(now)
+    def _drop_stale(self, lane: Lane, now: int) -> None:
+        """Give back what lay here so long that its lease no longer outlives an attempt."""
+        longest = self._settings.attempt_timeout if lane.target is None else lane.target.timeout
+        while lane.queued and lane.next().lease_until - now < longest + LEASE_MARGIN:
+            delivery = lane.drop()
+            self._took(lane, delivery)
+            self.release(delivery)
+
+    def _is_loaded(self, lane: Lane) -> bool:
+        """Whether the lane knows its webhook as it was when its next delivery was made; if not, it is loaded."""
+        if lane.target is not None and lane.target.webhook.version >= lane.next().webhook_version:
+            return True
+        if not lane.is_loading:
+            lane.is_loading = True
+            self._start(self._load(lane))
+        return False
+
+    async def _load(self, lane: Lane) -> None:
+        may_be_sent_to = False
+        try:
+            may_be_sent_to = await self._loading(lane)
+        finally:
+            lane.is_loading = False
+            if not may_be_sent_to:
+                self._let_go(lane)
+            self._hold_if_held(lane, self._clock.now())
+            self._list(lane)
+
+    def _launch(self, lane: Lane, target: PreparedTarget) -> None:
+        delivery = lane.take(self._clock.now())
         self._took(lane, delivery)
         self._in_flight += 1
-        longest = self._settings.attempt_timeout if lane.target is None else lane.target.timeout
-        if delivery.lease_until - now < longest + LEASE_MARGIN:
-            self.release(delivery)
-            self._finished(lane)
-            return
-        task = asyncio.get_running_loop().create_task(self._attempting(delivery, lane))
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(done, lane))
+        self._start(self._attempting(delivery, lane, target), lambda _: self._finished(lane))
 
-    def _ended(self, task: asyncio.Task[None], lane: Lane) -> None:
+    def _start(self, work: Coroutine[None, None, None], *ends: Callable[["asyncio.Task[None]"], None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        for end in (*ends, self._ended):
+            task.add_done_callback(end)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._finished(lane)
         if not self._tasks:
             self._drained.set()
         self._launch_what_may_go()
@@ -274,10 +261,10 @@ class Dispatcher:
         self._queued_bytes -= len(delivery.data)
         if lane.webhook_id in self._full and lane.queued <= self._lane_room() // 2:
             self._full.discard(lane.webhook_id)
-            self._due.set()
+            self._claimer.now()
         if self._starved and self._queued <= self._settings.queue_limit // 2 and self._queued_bytes <= HALF_FULL:
             self._starved = False
-            self._due.set()
+            self._claimer.now()
 
     # --- lanes
 
@@ -295,26 +282,55 @@ class Dispatcher:
         if lane.queued:
             self._turns.add(lane)
 
+    def _hold_if_held(self, lane: Lane, now: int) -> None:
+        """A lane that is held is closed to the handover; what waits in it goes back if it would wait for long."""
+        if not lane.is_held(now):
+            return
+        self._held.add(lane.webhook_id)
+        self._look_again(lane, lane.held_until - now)
+        if lane.held_until - now > RELEASE_WHEN_HELD_FOR:
+            self._let_go(lane)
+
     def _look_again(self, lane: Lane, in_ms: int) -> None:
-        asyncio.get_running_loop().call_later(max(1, in_ms) / SECOND, self._look, lane)
+        """Look at this lane again then; one timer for each lane, the earliest."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(1, in_ms) / SECOND
+        planned = self._looks.get(lane.webhook_id)
+        if planned is not None:
+            if planned.when() <= at:
+                return
+            planned.cancel()
+        self._looks[lane.webhook_id] = loop.call_at(at, self._look, lane)
 
     def _look(self, lane: Lane) -> None:
         """A hold or a rate limit may be over."""
-        if not lane.is_held(self._clock.now()) and lane.webhook_id in self._held:
-            self._held.discard(lane.webhook_id)
-            self._due.set()
+        del self._looks[lane.webhook_id]
+        if lane.is_held(self._clock.now()):
+            self._look_again(lane, lane.held_until - self._clock.now())
+            return
+        self._let_out(lane)
         self._list(lane)
         self._launch_what_may_go()
+
+    def _let_out(self, lane: Lane) -> None:
+        """Open it to the handover again, and come for what waits in the database, if its hold is over."""
+        if lane.webhook_id in self._held and not lane.is_held(self._clock.now()):
+            self._held.discard(lane.webhook_id)
+            self._list(lane)
+            self._claimer.now()
 
     def _let_go(self, lane: Lane) -> None:
         for delivery in list(lane.empty()):
             self._took(lane, delivery)
             self.release(delivery)
 
-    def forget_idle_lanes(self) -> None:
-        """Drop the lanes that have had nothing to do for a while; what they learned goes with them."""
+    def _forget_idle_lanes(self) -> None:
+        """Now and then drop the lanes that have had nothing to do for a while; what they learned goes with them."""
         now = self._clock.now()
+        if now - self._forgot_at < IDLE_LANE // 10:
+            return
+        self._forgot_at = now
         for lane in list(self._lanes.values()):
-            busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing
-            if not busy and now - lane.idle_since > IDLE_LANE:
+            busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing or lane.is_loading
+            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._held:
                 del self._lanes[lane.webhook_id]

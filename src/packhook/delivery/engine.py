@@ -29,7 +29,7 @@ class Engine:
         self._wire = wire
         self._settings = settings
         self._clock = clock
-        self._dispatcher = Dispatcher(store, settings, clock, self._attempt)
+        self._dispatcher = Dispatcher(store, settings, clock, self._attempt, self._load)
         self._recorder = Recorder(store, self._recorded)
         self._upkeep = Upkeep(store, settings, clock)
         self._stop = asyncio.Event()
@@ -75,35 +75,36 @@ class Engine:
         settlement = await attempt(delivery, prepared, target.gone_since, self._wire, self._clock)
         return settlement.attempt, settlement.verdict
 
-    async def _attempt(self, delivery: LeasedDelivery, lane: Lane) -> None:
+    async def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedTarget) -> None:
         """One delivery, from its lane to the recorder; an exception in it ends here."""
         settled = False
         try:
-            target = await self._target(lane, delivery.webhook_version)
-            if target is None or not target.webhook.enabled:
-                return
             settlement = await attempt(delivery, target, lane.gone_since, self._wire, self._clock)
             self._recorder.add(settlement)
             settled = True
             lane.gone_since = settlement.verdict.gone_since
             self._dispatcher.learn(lane, settlement.verdict, settlement.attempt.started_at)
-        except Unavailable as error:
-            _log.warning("attempt_put_off", delivery_id=delivery.id, detail=error.detail)
         except Exception:  # noqa: BLE001 one attempt's fault is not the node's
             _log.exception("attempt_broke", delivery_id=delivery.id)
+            self._dispatcher.stumble(lane)
         finally:
             if not settled:
                 self._dispatcher.release(delivery)
 
-    async def _target(self, lane: Lane, version: int) -> PreparedTarget | None:
-        """The webhook at this version or newer; None where it was deleted."""
-        if lane.target is None or lane.target.webhook.version < version:
+    async def _load(self, lane: Lane) -> bool:
+        """Let the lane know its webhook as it is now; whether that may be sent to."""
+        lane.target = None
+        try:
             found = (await self._store.targets([lane.webhook_id])).get(lane.webhook_id)
-            if found is None:
-                lane.target = None
-            else:
-                lane.target, lane.gone_since = prepare(found, self._settings), found.gone_since
-        return lane.target
+        except Unavailable as error:
+            _log.warning("webhook_not_loaded", webhook_id=lane.webhook_id, detail=error.detail)
+            self._dispatcher.stumble(lane)
+            return False
+        if found is None:
+            return False
+        lane.target, lane.gone_since = prepare(found, self._settings), found.gone_since
+        lane.held_until = max(lane.held_until, found.held_until)
+        return found.webhook.enabled
 
     def _recorded(self, settlements: Sequence[Settlement]) -> None:
         """Retries are in the database now: come for them when they are due."""

@@ -40,6 +40,7 @@ class Lane:
         "held_until",
         "idle_since",
         "in_flight",
+        "is_loading",
         "organization_id",
         "queued",
         "target",
@@ -51,6 +52,7 @@ class Lane:
         self.organization_id = organization_id
         self.target: PreparedTarget | None = None
         self.gone_since: int | None = None
+        self.is_loading = False
         self.in_flight = 0
         self.queued = 0
         self.held_until = 0
@@ -72,15 +74,27 @@ class Lane:
         self._queues[delivery.urgency].append(delivery)
         self.queued += 1
 
-    def take(self, now: int) -> LeasedDelivery:
-        """The next delivery to send, now under way. IndexError where none waits."""
+    def next(self) -> LeasedDelivery:
+        """The delivery that goes next; it stays. IndexError where none waits."""
+        for queue in self._queues.values():
+            if queue:
+                return queue[0]
+        raise IndexError("nothing waits in this lane")
+
+    def drop(self) -> LeasedDelivery:
+        """The delivery that would go next, taken out unsent. IndexError where none waits."""
         for queue in self._queues.values():
             if queue:
                 self.queued -= 1
-                self.in_flight += 1
-                self._spend_token(now)
                 return queue.popleft()
         raise IndexError("nothing waits in this lane")
+
+    def take(self, now: int) -> LeasedDelivery:
+        """The next delivery to send, now under way. IndexError where none waits."""
+        delivery = self.drop()
+        self.in_flight += 1
+        self._spend_token(now)
+        return delivery
 
     def empty(self) -> Iterator[LeasedDelivery]:
         """Everything that waits, taken out."""
@@ -121,7 +135,7 @@ class Lane:
 
     def _refill(self, now: int, rate: float) -> None:
         """A bucket of one second's worth, one at least."""
-        gained = (now - self._tokens_at) / SECOND * rate
+        gained = max(0, now - self._tokens_at) / SECOND * rate  # a clock that was set back takes nothing away
         self._tokens = min(max(1.0, rate), self._tokens + gained)
         self._tokens_at = now
 
@@ -149,6 +163,18 @@ class Lane:
         if verdict.overloaded:
             self._cut(started_at, now)
 
+    def begin_anew(self) -> None:
+        """The webhook was changed: what was learned of it as it was no longer holds."""
+        self.target = None
+        self.held_until = 0
+        self._failures = 0
+        self._hold = FIRST_HOLD
+
+    def stumble(self, now: int) -> None:
+        """A fault of ours, which says nothing of the endpoint: wait a moment, and longer each time."""
+        self.held_until = max(self.held_until, now + self._hold)
+        self._hold = min(self._hold * 2, LONGEST_HOLD)
+
     def _succeeded(self) -> None:
         if self.is_probing:
             self._cap = 1.0
@@ -167,7 +193,7 @@ class Lane:
 
     def _cut(self, started_at: int, now: int) -> None:
         """Halve the cap, once for all attempts that were under way together."""
-        if started_at < self._cut_at:
+        if started_at <= self._cut_at:
             return
         self._cap = self._growing_to = max(1.0, self._cap / 2)
         self._cut_at = now

@@ -83,4 +83,7 @@ def webhooks_after(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhoo
 def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Target]:
     """See Store.targets."""
     found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))
-    return {row[0]: Target(webhook=rows.webhook(row), gone_since=row[15], failing_since=row[16]) for row in found}
+    return {
+        row[0]: Target(webhook=rows.webhook(row), gone_since=row[15], failing_since=row[16], held_until=row[17])
+        for row in found
+    }

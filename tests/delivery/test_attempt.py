@@ -1,0 +1,329 @@
+"""One attempt: the very bytes that go out, what the log keeps of them, and what it came to."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any, Final
+
+import msgspec
+import pytest
+from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target
+from engine_house import webhook as a_webhook
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from packhook import __version__
+from packhook.core.clock import MINUTE, SECOND
+from packhook.core.model import (
+    Attempt,
+    LeasedDelivery,
+    Outcome,
+    Policy,
+    Request,
+    Settlement,
+    Target,
+    Trouble,
+    Urgency,
+    Verdict,
+)
+from packhook.delivery.attempt import attempt, body_of, compose
+from packhook.delivery.target import PreparedTarget, prepare
+from packhook.testing import ManualClock, Received, Receiver, Status
+from packhook.testing.clock import START
+from sending import sending
+
+AT: Final = START + 125
+HEAD: Final = (
+    b'{"id":"evt_1","type":"order.created","timestamp":"2024-08-02T09:00:00.125Z","organization_id":"acme","data":'
+)
+TOKEN: Final = "Bearer of the shop"
+
+
+def delivery(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 a field has its own type
+    """The delivery that these tests send."""
+    return leased(**{"id": "dlv_1", "event_created_at": AT, "lease_until": START + MINUTE, **changes})
+
+
+def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET) -> str:
+    """What contract and Standard Webhooks ask for, written out once more."""
+    content = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(secret.encode(), content, hashlib.sha256)).decode()
+
+
+async def made(
+    to: PreparedTarget, receiver: Receiver, clock: ManualClock, sent: LeasedDelivery | None = None
+) -> tuple[Settlement, Received]:
+    """One attempt over a real wire: what it came to, and what arrived."""
+    async with sending() as sender:
+        settlement = await attempt(sent or delivery(), to, None, sender, clock)
+    return settlement, receiver.received[-1]
+
+
+class Told:
+    """A wire that answers as it is told and keeps the request."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Outcome:
+        """The outcome."""
+        self.requests.append(request)
+        return self._outcome
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        DATA,
+        b"{}",
+        b'{"id": "ord_1" ,\n\t"a":1.50, "a":1e2 }',
+        b'{"big":123456789012345678901234567890,"small":0.1000000000000000055}',
+        '{"name":"Žofie \U0001f4e6","euro":"€"}'.encode(),
+        rb'{"name":"\u017dofie \ud83d\udce6 \/ \\","html":"<b>&amp;"}',
+        b'{"value":{"currency":"EUR","value":"9.95"},"data":{"data":{}}}',
+    ],
+)
+def test_data_goes_out_byte_for_byte(data: bytes) -> None:
+    """Blanks, numbers, escapes and repeated members as they were published; around them what contract.md names."""
+    body = body_of(delivery(data=data))
+    assert body == HEAD + data + b"}"
+    assert json.loads(body)["data"] == json.loads(data)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), JSON_VALUES), st.booleans(), st.sampled_from([None, 2]))
+def test_any_object_makes_a_body_that_holds_it(data: dict[str, Any], escaped: bool, indent: int | None) -> None:
+    """The body is one JSON object with exactly these five members."""
+    raw = json.dumps(data, ensure_ascii=escaped, indent=indent).encode()
+    body = body_of(delivery(data=raw))
+    assert body == HEAD + raw + b"}"
+    assert json.loads(body) == {
+        "id": "evt_1",
+        "type": CODE,
+        "timestamp": "2024-08-02T09:00:00.125Z",
+        "organization_id": ACME,
+        "data": json.loads(raw),
+    }
+
+
+def test_the_request_is_exactly_this() -> None:
+    """Our headers in this order, then the webhook's own; the time and the signature are those of this attempt."""
+    to = target(endpoint="https://shop.example/hook", headers={"X-Shop": "7", "authorization": TOKEN}, timeout=9_000)
+    now = START + 5 * SECOND + 999
+    body = HEAD + DATA + b"}"
+    assert compose(delivery(), to, 3, now) == Request(
+        url="https://shop.example/hook",
+        headers=(
+            ("content-type", "application/json"),
+            ("user-agent", f"packhook/{__version__}"),
+            ("webhook-id", "evt_1"),
+            ("webhook-timestamp", str(START // 1_000 + 5)),
+            ("webhook-signature", signature("evt_1", START // 1_000 + 5, body)),
+            ("webhook-event", "order.created"),
+            ("webhook-attempt", "3"),
+            ("x-shop", "7"),
+            ("authorization", TOKEN),
+        ),
+        body=body,
+        timeout=9_000,
+    )
+
+
+async def test_a_receiver_gets_these_headers_and_no_others() -> None:
+    """What the wire adds is what HTTP/1.1 needs: ``host`` and ``content-length``."""
+    clock = ManualClock(AT)
+    async with Receiver(secrets=(SECRET,)) as receiver:
+        _, got = await made(target(endpoint=f"{receiver.url}/orders", headers={"x-shop": "7"}), receiver, clock)
+    body = HEAD + DATA + b"}"
+    assert (got.method, got.path, got.body, got.verified) == ("POST", "/orders", body, True)
+    assert got.headers == {
+        "host": f"127.0.0.1:{receiver.port}",
+        "content-length": str(len(body)),
+        "content-type": "application/json",
+        "user-agent": f"packhook/{__version__}",
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(START // 1_000),
+        "webhook-signature": signature("evt_1", START // 1_000, body),
+        "webhook-event": "order.created",
+        "webhook-attempt": "1",
+        "x-shop": "7",
+    }
+
+
+async def test_every_attempt_has_its_own_time_and_signature() -> None:
+    """The same id and the same bytes, signed anew, so that a receiver can refuse what is old."""
+    clock = ManualClock(AT)
+    async with Receiver(secrets=(SECRET,)) as receiver:
+        to = target(endpoint=receiver.url)
+        for count in range(3):
+            await made(to, receiver, clock, delivery(attempt_count=count))
+            clock.advance(5 * MINUTE)
+    assert [got.verified for got in receiver.received] == [True] * 3
+    assert {(got.headers["webhook-id"], got.body) for got in receiver.received} == {("evt_1", HEAD + DATA + b"}")}
+    assert [got.headers["webhook-attempt"] for got in receiver.received] == ["1", "2", "3"]
+    assert [got.headers["webhook-timestamp"] for got in receiver.received] == [
+        str(START // 1_000 + 300 * count) for count in range(3)
+    ]
+    assert len({got.headers["webhook-signature"] for got in receiver.received}) == 3
+
+
+async def test_the_log_shows_the_exchange_without_the_values_of_custom_headers() -> None:
+    """All that a receiver's owner asks for; a credential of theirs is sent, and shown nowhere."""
+    clock = ManualClock(AT)
+    async with Receiver(Status(200, {"X-Answer": "Yes"}, b"thanks")) as receiver:
+        to = target(endpoint=f"{receiver.url}/hook", headers={"authorization": TOKEN})
+        settlement, got = await made(to, receiver, clock, delivery(attempt_count=4, attempts_before=4))
+    assert got.headers["authorization"] == TOKEN
+    ours = {name: value for name, value in got.headers.items() if name not in {"host", "content-length"}}
+    shown = {**ours, "authorization": "***"}
+    assert settlement == Settlement(
+        delivery=delivery(attempt_count=4, attempts_before=4),
+        attempt=Attempt(
+            number=5,
+            started_at=AT,
+            duration=settlement.attempt.duration,
+            url=f"{receiver.url}/hook",
+            request_headers=shown,
+            status_code=200,
+            response_headers=(("x-answer", "Yes"), ("content-length", "6")),
+            response_body=b"thanks",
+        ),
+        verdict=Verdict(status=DELIVERED),
+    )
+    assert TOKEN not in repr(settlement)
+
+
+async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
+    """By the schedule from the moment the answer came, within the jitter."""
+    clock = ManualClock(AT)
+    async with Receiver(Status(500, body=b"\x00oops")) as receiver:
+        settlement, _ = await made(target(endpoint=receiver.url), receiver, clock)
+    ended_at = AT + settlement.attempt.duration
+    next_at = settlement.verdict.next_attempt_at
+    assert next_at is not None
+    assert ended_at + 4 * SECOND <= next_at <= ended_at + 6 * SECOND
+    words = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
+    assert settlement.verdict == Verdict(
+        status=PENDING,
+        next_attempt_at=next_at,
+        endpoint_down=True,
+        error_code="unsuccessful_status",
+        error_message=words,
+    )
+    assert (settlement.attempt.status_code, settlement.attempt.response_body) == (500, b"\x00oops")
+    assert (settlement.attempt.error_code, settlement.attempt.error_message) == ("unsuccessful_status", words)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "before", "status"), [(0, 0, PENDING), (1, 0, PENDING), (2, 0, EXHAUSTED), (9, 8, PENDING)]
+)
+async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, before: int, status: str) -> None:
+    """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
+    wire = Told(Outcome(status_code=500))
+    sent = delivery(attempt_count=attempts, attempts_before=before)
+    settlement = await attempt(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
+    assert (settlement.verdict.status, settlement.attempt.number) == (status, attempts + 1)
+    assert (settlement.verdict.next_attempt_at is None) is (status == EXHAUSTED)
+
+
+async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
+    """Nothing listens there any more: no status, and words for the receiver's owner."""
+    async with Receiver() as receiver:
+        endpoint = receiver.url
+    async with sending() as sender:
+        settlement = await attempt(delivery(), target(endpoint=endpoint), None, sender, ManualClock(AT))
+    words = "connection refused: nothing listens at the endpoint's port"
+    assert (settlement.attempt.status_code, settlement.attempt.error_code) == (None, "connect_failed")
+    assert settlement.attempt.error_message == words
+    assert (settlement.verdict.status, settlement.verdict.endpoint_down) == (PENDING, True)
+
+
+@pytest.mark.parametrize(("gone_since", "disabled"), [(None, False), (AT - 59_999, False), (AT - 60_000, True)])
+async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
+    """The second 410 a minute later disables; the first only begins to count."""
+    wire = Told(Outcome(status_code=410))
+    settlement = await attempt(delivery(), target(), gone_since, wire, ManualClock(AT))
+    assert settlement.verdict.gone_since == (AT if gone_since is None else gone_since)
+    assert bool(settlement.verdict.disable_reason) is disabled
+
+
+async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
+    """Everything to search for, and neither secret nor data nor the value of a custom header."""
+    wire = Told(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
+    to = target(headers={"authorization": TOKEN})
+    with capture_logs() as lines:
+        await attempt(delivery(webhook_id="wh_1"), to, None, wire, ManualClock(AT))
+    (line,) = lines
+    assert line == {
+        "event": "attempt_failed",
+        "log_level": "warning",
+        "organization_id": ACME,
+        "webhook_id": "wh_1",
+        "delivery_id": "dlv_1",
+        "event_id": "evt_1",
+        "event_code": CODE,
+        "attempt": 1,
+        "status_code": 503,
+        "duration_ms": 12,
+        "error": "unsuccessful_status",
+        "detail": "answered 503 Service Unavailable: the endpoint is overloaded or being maintained",
+        "verdict": "pending",
+        "next_attempt_at": "2024-08-02T09:01:00.137Z",
+        "disabled": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "levels"),
+    [
+        (Outcome(status_code=204), []),
+        (Outcome(trouble=Trouble.TIMEOUT, detail="late"), ["warning"]),
+        (Outcome(trouble=Trouble.INTERNAL, detail="ours"), ["error"]),
+    ],
+)
+async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
+    """A success is in the database; that is enough."""
+    with capture_logs() as lines:
+        await attempt(delivery(urgency=Urgency.RETRY), target(), None, Told(outcome), ManualClock(AT))
+    assert [line["log_level"] for line in lines] == levels
+
+
+@pytest.mark.parametrize(
+    ("own", "timeout", "schedule"),
+    [
+        ({}, 15_000, (5_000, 300_000)),
+        ({"timeout": 2_000}, 2_000, (5_000, 300_000)),
+        ({"retry_schedule": (1, 2, 3)}, 15_000, (1, 2, 3)),
+        ({"timeout": 30_000, "retry_schedule": (7,)}, 30_000, (7,)),
+    ],
+)
+def test_a_webhooks_own_settings_come_before_the_instances(
+    own: dict[str, Any], timeout: int, schedule: tuple[int, ...]
+) -> None:
+    """Each for itself."""
+    known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
+    assert prepare(Target(webhook=known), settings(retry_schedule="5s,5m")) == PreparedTarget(
+        webhook=known,
+        keys=(b"k" * 32,),
+        headers=(("x-a", "1"),),
+        shown_headers=(("x-a", "***"),),
+        timeout=timeout,
+        schedule=schedule,
+        policy=Policy(retry_schedule=schedule),
+    )
+
+
+def test_a_prepared_target_is_a_value() -> None:
+    """Nobody changes it under an attempt that is under way."""
+    with pytest.raises(AttributeError):
+        target().timeout = 1  # type: ignore[misc] # that is the point
+    assert msgspec.structs.replace(target(), timeout=1).timeout == 1

@@ -1,0 +1,356 @@
+"""Who sends what when, on a real node: the short way, the way over the database, and that nobody delays another."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
+
+from packhook.core.clock import HOUR, MINUTE, SECOND
+from packhook.core.model import Outcome, Request
+from packhook.delivery.attempt import Wire
+from packhook.testing import Hang, ManualClock, Received, Receiver, Status
+
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
+
+LATE: Final = 15.0
+SOON: Final = 2.5  # long before the slow poll
+
+
+def ids(received: Sequence[Received]) -> list[str]:
+    """Which events came, in their order."""
+    return [each.headers["webhook-id"] for each in received]
+
+
+async def witness(node: House, receiver: Receiver) -> None:
+    """An event to another endpoint comes about: by then the node has had its chance to send the others as well."""
+    count = len(receiver.received)
+    await node.publish(organization_id=OTHER)
+    await receiver.wait_for(count + 1, LATE)
+
+
+async def test_what_is_published_goes_without_a_claim(tmp_path: Path) -> None:
+    """From the commit straight to the lane: no query and no poll stand between."""
+    async with house(tmp_path) as node, Receiver() as receiver:
+        await node.webhook(receiver.url)
+        published = await node.publish(40)
+        received = await receiver.wait_for(40, LATE)
+        assert Counter(ids(received)) == Counter(published)
+        await node.store.until(lambda: len(node.store.settled) == 40)
+        assert [claimed.deliveries for claimed in node.store.claims if claimed.deliveries] == []
+
+
+async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None:
+    """Twice where it is subscribed twice; not those of another code or another organization."""
+    async with house(tmp_path) as node, Receiver() as receiver, Receiver() as nobody:
+        for path in ("one", "two"):
+            await node.webhook(f"{receiver.url}/{path}")
+        await node.webhook(nobody.url, event_code="order.shipped")
+        await node.webhook(nobody.url, organization_id=OTHER)
+        (event_id,) = await node.publish()
+        received = await receiver.wait_for(2, LATE)
+        assert sorted((each.path, each.headers["webhook-id"]) for each in received) == [
+            ("/one", event_id),
+            ("/two", event_id),
+        ]
+        await node.store.until(lambda: len(node.store.settled) == 2)
+        assert nobody.received == []
+
+
+async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tmp_path: Path) -> None:
+    """Memory is bounded: one under way and two queued; the others are pending rows, and each goes once."""
+    gate = Gate()
+    async with Receiver(gate) as receiver, house(tmp_path, queue_limit=2, max_in_flight=1) as node:
+        await node.webhook(receiver.url)
+        published = await node.publish(30)
+        await receiver.wait_for(1, LATE)
+        stands = Counter([(await node.deliveries(event_id))[0].status for event_id in published])
+        assert stands[SENDING] <= 3
+        assert stands[SENDING] + stands[PENDING] == 30
+        gate.open()
+        await node.store.until(lambda: len(node.store.settled) == 30)
+        assert Counter(ids(receiver.received)) == Counter(published)
+
+
+async def test_what_waited_before_the_node_started_goes(tmp_path: Path) -> None:
+    """Published while no engine ran: found by the first look."""
+    async with Receiver() as receiver:
+        async with house(tmp_path, max_in_flight=1, queue_limit=1) as node:
+            await node.webhook(receiver.url)
+            receiver.answer = Hang()
+            published = await node.publish(50)
+            await receiver.wait_for(1, LATE)
+        receiver.answer = Status(200)
+        receiver.received.clear()
+        async with house(tmp_path) as node:
+            await node.store.until(lambda: len(node.store.settled) == 50)
+        assert Counter(ids(receiver.received)) == Counter(published)
+
+
+@pytest.mark.parametrize("places", [2, 8, 64])
+async def test_a_hanging_webhook_does_not_stop_another(tmp_path: Path, places: int) -> None:
+    """However much waits for it, it never has all the places."""
+    async with Receiver(Hang()) as hanging, Receiver() as fine, house(tmp_path, max_in_flight=places) as node:
+        await node.webhook(hanging.url)
+        await node.webhook(fine.url, organization_id=OTHER)
+        await node.publish(200)
+        await hanging.wait_for(1, LATE)
+        published = await node.publish(100, organization_id=OTHER)
+        await fine.wait_for(100, LATE)
+        assert Counter(ids(fine.received)) == Counter(published)
+        assert len(hanging.received) < places
+
+
+async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None:
+    """The more hang, the less each may take of what is left."""
+    async with Receiver(Hang()) as hanging, Receiver() as fine, house(tmp_path, max_in_flight=32) as node:
+        for number in range(12):
+            await node.webhook(f"{hanging.url}/{number}")
+        await node.webhook(fine.url, organization_id=OTHER)
+        await node.publish(50)
+        await hanging.wait_for(12, LATE)
+        await node.publish(50, organization_id=OTHER)
+        await fine.wait_for(50, LATE)
+
+
+async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Path) -> None:
+    """With one place, the second organization's event is next but one, though a hundred were before it."""
+    gate = Gate()
+    async with Receiver() as receiver, house(tmp_path, max_in_flight=1) as node:
+        await node.webhook(f"{receiver.url}/many")
+        await node.webhook(f"{receiver.url}/one", organization_id=OTHER)
+        await witness(node, receiver)  # from here on the node knows the second webhook
+        receiver.answer = gate
+        await node.publish(100)
+        await receiver.wait_for(2, LATE)
+        await node.publish(1, organization_id=OTHER)
+        gate.open()
+        received = await receiver.wait_for(4, LATE)
+        assert "/one" in [each.path for each in received[2:4]]
+
+
+async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None:
+    """Ten failures in a row, then a second of nothing; the eleventh is the probe, and after it all that waited goes."""
+    async with house(tmp_path, webhook_in_flight=1, retry_schedule="1h") as node, Receiver() as receiver:
+        receiver.answers(*[Status(500)] * 10)
+        await node.webhook(receiver.url)
+        published = await node.publish(15)
+        received = await receiver.wait_for(15, LATE)
+        assert received[10].at - received[9].at >= 0.99, "the hold"
+        await node.store.until(lambda: len(node.store.settled) == 15)
+        assert Counter(ids(received)) == Counter(published), "nobody was sent twice"
+        stories = [await node.story(event_id) for event_id in ids(received)]
+        assert [(story.delivery.status, story.delivery.attempt_count) for story in stories] == [
+            *[(PENDING, 1)] * 10,
+            *[(DELIVERED, 1)] * 5,
+        ]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: int) -> None:
+    """Nothing goes to it before the time it asked for, whatever else there is; others go on."""
+    slow = Status(status, {"retry-after": "1"})
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, webhook_in_flight=1) as node:
+        receiver.answers(slow)
+        await node.webhook(receiver.url)
+        await node.webhook(other.url, organization_id=OTHER)
+        published = await node.publish(3)
+        await node.store.until(lambda: len(node.store.settled) == 1)
+        await node.publish()
+        await witness(node, other)
+        assert len(receiver.received) == 1
+        received = await receiver.wait_for(5, LATE)
+        assert received[1].at - received[0].at >= 0.99
+        assert {*published} <= {*ids(received)}
+        assert sorted(Counter(ids(received)).values()) == [1, 1, 1, 2]
+
+
+async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
+    """What was in hand is given back, uncounted, and new events do not come in hand."""
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, webhook_in_flight=1) as node:
+        receiver.answers(Status(429, {"retry-after": "600"}))
+        await node.webhook(receiver.url)
+        await node.webhook(other.url, organization_id=OTHER)
+        published = await node.publish(3)
+        await node.store.until(lambda: len(node.store.released) == 2)
+        published += await node.publish()
+        await witness(node, other)
+        stories = [await node.story(event_id) for event_id in published]
+        assert {story.delivery.status for story in stories} == {PENDING}
+        assert sorted(len(story.attempts) for story in stories) == [0, 0, 0, 1]
+        assert len(receiver.received) == 1
+
+
+async def test_a_hold_ends_when_its_time_has_come(tmp_path: Path) -> None:
+    """Whatever became of the timer: the clock says when, and the slow poll is the truth."""
+    clock = ManualClock()
+    async with Receiver() as receiver, house(tmp_path, clock=clock, retry_schedule="1s") as node:
+        receiver.answers(Status(429, {"retry-after": "60"}))
+        await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        await node.becomes(event_id, PENDING, attempts=1)
+        await node.leap(MINUTE + 2 * SECOND)
+        assert [each.event_id for claimed in node.store.claims for each in claimed.deliveries] == [event_id]
+        await receiver.wait_for(2, LATE)
+
+
+async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Path) -> None:
+    """It asked for ten minutes; a node that starts within them sends it nothing, new events neither."""
+    async with Receiver() as receiver, Receiver() as other:
+        async with house(tmp_path) as node:
+            receiver.answers(Status(429, {"retry-after": "600"}))
+            await node.webhook(receiver.url)
+            await node.webhook(other.url, organization_id=OTHER)
+            await node.publish()
+            await node.store.until(lambda: len(node.store.settled) == 1)
+        async with house(tmp_path) as node:
+            await node.publish()
+            await witness(node, other)
+            assert len(receiver.received) == 1
+
+
+async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
+    """Its owner says that it is well again: what waited is due now."""
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path) as node:
+        receiver.answers(Status(429, {"retry-after": "600"}))
+        held = await node.webhook(receiver.url)
+        await node.webhook(other.url, organization_id=OTHER)
+        await node.publish()
+        await node.store.until(lambda: len(node.store.settled) == 1)
+        (waiting,) = await node.publish()
+        await node.change(held, enabled=False)
+        await node.change(held, enabled=True)
+        await witness(node, other)
+        await node.store.look(node.clock.now())
+        await witness(node, other)
+        assert ids(receiver.received)[1:] == [waiting]
+
+
+async def test_a_rate_limit_is_kept(tmp_path: Path) -> None:
+    """Once the node knows the webhook: a second's worth at once, then one by one, and all of them go."""
+    async with Receiver() as receiver, house(tmp_path) as node:
+        await node.webhook(receiver.url, rate_limit=5.0)
+        await node.publish()
+        await receiver.wait_for(1, LATE)
+        published = await node.publish(10)
+        received = (await receiver.wait_for(11, LATE))[1:]
+        assert Counter(ids(received)) == Counter(published)
+        assert received[-1].at - received[0].at >= 0.8, "ten at five a second, five of them saved up"
+
+
+async def test_a_rate_limit_is_kept_from_the_first_event_on(tmp_path: Path) -> None:
+    """Also by a node that has never sent to this webhook."""
+    clock = ManualClock()
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, clock=clock) as node:
+        await node.webhook(receiver.url, rate_limit=1.0)
+        await node.webhook(other.url, organization_id=OTHER)
+        await node.publish(8)
+        await witness(node, other)
+        await node.store.until(lambda: len(node.store.settled) >= 2)
+        assert len(receiver.received) == 1
+
+
+async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
+    """In hand for so long that its lease no longer covers an attempt: the token is for the next that can go."""
+    clock = ManualClock()
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, clock=clock) as node:
+        await node.webhook(receiver.url, rate_limit=0.001)
+        await node.webhook(other.url, organization_id=OTHER)
+        for count in (1, 2):
+            clock.advance(HOUR)
+            await node.publish()
+            await receiver.wait_for(count, LATE)
+        await node.publish(3)
+        await witness(node, other)
+        assert len(receiver.received) == 2, "the limit is reached"
+        clock.advance(HOUR)
+        await node.publish()
+        await node.store.look(clock.now())
+        await witness(node, other)
+        assert len(receiver.received) == 3, "an hour later one more may go, and there is one that can"
+
+
+async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_lease(tmp_path: Path) -> None:
+    """Sent only while the lease outlives the attempt; each still arrives, once."""
+    clock, gate = ManualClock(), Gate()
+    async with Receiver() as receiver, house(tmp_path, clock=clock, max_in_flight=1) as node:
+        receiver.answers(gate)
+        await node.webhook(receiver.url)
+        published = await node.publish(3)
+        await receiver.wait_for(1, LATE)
+        clock.advance(50 * SECOND)
+        gate.open()
+        received = await receiver.wait_for(3, LATE)
+        await node.store.until(lambda: len(node.store.settled) == 3)
+        assert Counter(ids(received)) == Counter(published)
+        assert {each.event_id for each in node.store.released} == {*published[1:]}
+        assert [story.delivery.attempt_count for story in [await node.story(each) for each in published]] == [1, 1, 1]
+
+
+async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> None:
+    """All of it is in the database again at once, though one after another was given back."""
+    gate = Gate()
+    async with Receiver(gate) as receiver, house(tmp_path, webhook_in_flight=1) as node:
+        paused = await node.webhook(receiver.url)
+        await node.publish(5)
+        await receiver.wait_for(1, LATE)
+        await node.change(paused, enabled=False)
+        gate.open()
+        async with asyncio.timeout(SOON):
+            await node.store.until(lambda: len(node.store.released) == 4)
+
+
+class Broken:
+    """A wire with a fault of its own for one path; for the others it is the real one."""
+
+    def __init__(self, wire: Wire, path: str) -> None:
+        self._wire = wire
+        self._path = path
+        self.raised = 0
+
+    async def send(self, request: Request) -> Outcome:
+        """Raise, or send."""
+        if request.url.endswith(self._path):
+            self.raised += 1
+            raise ZeroDivisionError("a fault that nobody foresaw")
+        return await self._wire.send(request)
+
+
+async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_path: Path) -> None:
+    """A fault of ours may not become a storm on a receiver, on the database and in the log."""
+    wires: list[Broken] = []
+
+    def breaking(wire: Wire) -> Wire:
+        wires.append(Broken(wire, "/broken"))
+        return wires[0]
+
+    async with Receiver() as receiver, house(tmp_path, clock=ManualClock(), wire_seam=breaking) as node:
+        await node.webhook(f"{receiver.url}/broken")
+        await node.webhook(receiver.url, organization_id=OTHER)
+        await node.publish()
+        for _ in range(30):
+            await witness(node, receiver)
+        assert 1 <= wires[0].raised <= 3
+
+
+async def test_a_webhooks_own_timeout_may_be_the_longest_under_the_shortest_lease(tmp_path: Path) -> None:
+    """Every setting that is accepted is honoured: the lease covers the attempt, so events go."""
+    async with Receiver() as receiver, house(tmp_path, lease="35s") as node:
+        await node.webhook(receiver.url, timeout=30_000)
+        for count in (1, 2):
+            await node.publish()
+            await receiver.wait_for(count, LATE)
+
+
+async def test_a_node_says_whether_it_moves(tmp_path: Path) -> None:
+    """For the load balancer: yes while it claims, no when it is told to stop."""
+    async with standing(tmp_path) as node:
+        running = asyncio.create_task(node.engine.run())
+        await node.store.until(lambda: len(node.store.claims) > 0)
+        assert node.engine.moving()
+        node.engine.stop()
+        await running
+        assert not node.engine.moving()

@@ -1,0 +1,380 @@
+"""An event's way on one node, whatever comes between: failing receivers, changing webhooks, faults, stops, restarts."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from engine_house import (
+    ACME,
+    CANCELED,
+    CODE,
+    DELIVERED,
+    EXHAUSTED,
+    OTHER,
+    PENDING,
+    SECRET,
+    SENDING,
+    Gate,
+    House,
+    house,
+    standing,
+)
+from structlog.testing import capture_logs
+
+from packhook.core.clock import MINUTE, SECOND
+from packhook.core.model import Outcome, Request
+from packhook.delivery.attempt import Wire
+from packhook.delivery.upkeep import Upkeep
+from packhook.store.base import Claim, Offer, Store
+from packhook.testing import Hang, ManualClock, Received, Receiver, Status
+
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
+
+LATE: Final = 15.0
+SOON: Final = 2.5  # long before the slow poll
+
+
+def ids(received: Sequence[Received]) -> list[str]:
+    """Which events came, in their order."""
+    return [each.headers["webhook-id"] for each in received]
+
+
+# --- the schedule
+
+
+async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path: Path) -> None:
+    """500, 500, 200: not a moment before its time, the same id and bytes, a new time and signature each."""
+    clock = ManualClock()
+    async with (
+        Receiver(secrets=(SECRET,)) as receiver,
+        house(tmp_path, clock=clock, retry_schedule="5s,5m") as node,
+    ):
+        receiver.answers(Status(500), Status(500), Status(200))
+        await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        for number, wait in ((1, 5 * SECOND), (2, 5 * MINUTE)):
+            due_at = (await node.becomes(event_id, PENDING, attempts=number)).delivery.next_attempt_at
+            assert due_at is not None
+            assert 0.8 * wait <= due_at - clock.now() <= 1.2 * wait + SECOND
+            assert (await node.leap(due_at - clock.now() - 1)).deliveries == ()
+            assert [each.event_id for each in (await node.leap(1)).deliveries] == [event_id]
+        story = await node.becomes(event_id, DELIVERED)
+        assert [(each.number, each.status_code) for each in story.attempts] == [(1, 500), (2, 500), (3, 200)]
+        assert (story.delivery.attempt_count, story.delivery.next_attempt_at, story.schedule) == (3, None, ())
+        assert [each.headers["webhook-attempt"] for each in receiver.received] == ["1", "2", "3"]
+        assert len({(each.headers["webhook-id"], each.body) for each in receiver.received}) == 1
+        assert len({each.headers["webhook-signature"] for each in receiver.received}) == 3
+        assert all(each.verified for each in receiver.received)
+
+
+async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_path: Path) -> None:
+    """A replay begins the schedule anew; numbers and the log go on."""
+    async with Receiver(Status(500)) as receiver, house(tmp_path, retry_schedule="10ms,10ms") as node:
+        await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        async with asyncio.timeout(SOON):  # it is come for when it is due, not at the next poll
+            story = await node.becomes(event_id, EXHAUSTED)
+        assert len(story.attempts) == len(receiver.received) == 3
+        receiver.answers(Status(500), Status(200))
+        await node.service.replay.retry(ACME, story.delivery.id)
+        story = await node.becomes(event_id, DELIVERED)
+        assert [(each.number, each.status_code) for each in story.attempts] == [
+            (1, 500),
+            (2, 500),
+            (3, 500),
+            (4, 500),
+            (5, 200),
+        ]
+
+
+async def test_gone_twice_a_minute_apart_disables_the_webhook(tmp_path: Path) -> None:
+    """Once, or twice within the minute, does not; then it is disabled, with words, and everything is kept."""
+    clock = ManualClock()
+    async with (
+        Receiver(Status(410)) as receiver,
+        house(tmp_path, clock=clock, retry_schedule="1s,1s,1s,1s") as node,
+    ):
+        gone = await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        for number, wait in ((1, 30 * SECOND), (2, MINUTE)):
+            await node.becomes(event_id, PENDING, attempts=number)
+            assert (await node.service.webhooks.get(ACME, gone.id)).enabled
+            await node.leap(wait)
+        story = await node.becomes(event_id, PENDING, attempts=3)
+        after = await node.service.webhooks.get(ACME, gone.id)
+        assert (after.enabled, after.version) == (False, gone.version + 1)
+        assert after.disabled_reason == "the endpoint answered 410 Gone more than once, at least a minute apart"
+        assert (await node.leap(10 * MINUTE)).deliveries == ()
+        assert len(story.attempts) == len(receiver.received) == 3
+
+
+# --- a webhook changes while its deliveries wait
+
+
+async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_path: Path) -> None:
+    """What waited for another attempt as well; the log keeps where each attempt went."""
+    clock, secret = ManualClock(), "another-secret"
+    async with (
+        Receiver(Status(500), secrets=(SECRET,)) as before,
+        Receiver(secrets=(secret,)) as after,
+        house(tmp_path, clock=clock, retry_schedule="5s") as node,
+    ):
+        moved = await node.webhook(f"{before.url}/old")
+        (event_id,) = await node.publish()
+        await node.becomes(event_id, PENDING, attempts=1)
+        await node.change(moved, endpoint=f"{after.url}/new", secret=secret, headers={"x-shop": "7"})
+        await node.leap(MINUTE)
+        story = await node.becomes(event_id, DELIVERED)
+        assert [each.url for each in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
+        assert [each.verified for each in (*before.received, *after.received)] == [True, True]
+        assert after.received[0].headers["x-shop"] == "7"
+
+
+async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
+    """Queued before the change, sent after it."""
+    gate = Gate()
+    async with Receiver(gate) as before, Receiver() as after, house(tmp_path, webhook_in_flight=1) as node:
+        moved = await node.webhook(before.url)
+        first, second = await node.publish(2)
+        await before.wait_for(1, LATE)
+        await node.change(moved, endpoint=after.url)
+        gate.open()
+        await after.wait_for(1, LATE)
+        assert (ids(before.received) + ids(after.received)) in ([first, second], [second, first])
+
+
+async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    """In hand or waiting for another attempt: kept, no attempt counted; enabled again, all of it goes."""
+    gate, clock = Gate(Status(500)), ManualClock()
+    async with (
+        Receiver() as receiver,
+        house(tmp_path, clock=clock, webhook_in_flight=1, retry_schedule="5s,5s") as node,
+    ):
+        receiver.answers(gate)
+        paused = await node.webhook(receiver.url)
+        published = await node.publish(5)
+        await receiver.wait_for(1, LATE)
+        disabled = await node.change(paused, enabled=False)
+        gate.open()
+        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 4)
+        assert (await node.leap(MINUTE)).deliveries == ()
+        stories = [await node.story(each) for each in published]
+        assert {story.delivery.status for story in stories} == {PENDING}
+        assert sorted(story.delivery.attempt_count for story in stories) == [0, 0, 0, 0, 1]
+        assert len(receiver.received) == 1
+        await node.change(disabled, enabled=True)
+        await node.store.until(lambda: len(node.store.settled) == 6)
+        stories = [await node.story(each) for each in published]
+        assert {story.delivery.status for story in stories} == {DELIVERED}
+        assert sorted(story.delivery.attempt_count for story in stories) == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("what", ["webhook", "organization"])
+async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what: str) -> None:
+    """In hand or waiting; the one under way may end, and what it came to is in the log. The same with all of them."""
+    gate = Gate(Status(500))
+    async with Receiver(gate) as receiver, house(tmp_path, webhook_in_flight=1, retry_schedule="1h") as node:
+        deleted = await node.webhook(receiver.url)
+        await node.publish(3)
+        await receiver.wait_for(1, LATE)
+        if what == "webhook":
+            await node.service.webhooks.delete(ACME, deleted.id)
+        else:
+            await node.service.organizations.delete(ACME)
+        gate.open()
+        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 2)
+        await Upkeep(cast("Store", node.store), node.settings, node.clock).once()
+        assert len(receiver.received) == 1
+        if what == "webhook":
+            story = await node.story(ids(receiver.received)[0])
+            assert (story.delivery.status, len(story.attempts)) == (CANCELED, 1)
+        assert (await node.store.look(node.clock.now())).deliveries == ()
+
+
+# --- trouble in the house
+
+
+class Stumbling:
+    """A wire with a fault of its own: for the first so many requests it raises; then it is the real one."""
+
+    def __init__(self, wire: Wire, times: int) -> None:
+        self._wire = wire
+        self._left = times
+
+    async def send(self, request: Request) -> Outcome:
+        """Raise, or send."""
+        if self._left > 0:
+            self._left -= 1
+            raise ZeroDivisionError("a fault that nobody foresaw")
+        return await self._wire.send(request)
+
+
+async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None:
+    """It is logged; the delivery goes later, nothing was counted, and nobody else notices."""
+    with capture_logs() as lines:
+        async with (
+            Receiver() as receiver,
+            house(tmp_path, wire_seam=lambda wire: Stumbling(wire, 3)) as node,
+        ):
+            await node.webhook(receiver.url)
+            published = await node.publish(10)
+            await node.store.until(lambda: len(node.store.settled) == 10)
+            assert Counter(ids(receiver.received)) == Counter(published)
+            stories = [await node.story(each) for each in published]
+            assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
+    broken = [line for line in lines if line["event"] == "attempt_broke"]
+    assert [(line["log_level"], line["exc_info"]) for line in broken] == [("error", True)] * 3
+
+
+@pytest.mark.parametrize("away", [{"record"}, {"targets"}, {"claim"}, {"release"}, {"record", "claim", "targets"}])
+async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, away: set[str]) -> None:
+    """Whatever it was asked when it was away: all arrives when it is back, and each attempt is counted once."""
+    async with Receiver() as receiver, house(tmp_path, queue_limit=5, webhook_in_flight=1) as node:
+        await node.webhook(receiver.url)
+        node.store.away = set(away)
+        published = await node.publish(20)
+        if away == {"release"}:
+            await receiver.wait_for(1, LATE)
+        else:
+            await node.store.until(
+                lambda: set(node.store.refused) >= away & {"record", "targets", "claim"} - spared(away)
+            )
+        node.store.away.clear()
+        await node.store.until(lambda: len(node.store.settled) == 20)
+        assert Counter(ids(receiver.received)) == Counter(published)
+        stories = [await node.story(each) for each in published]
+        assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
+
+
+def spared(away: set[str]) -> set[str]:
+    """What is not asked any more once something else was refused."""
+    return {"record"} if "targets" in away else set()
+
+
+async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
+    """Under way for longer than its lease: whoever took it over settles it; the late answer is only told in the log."""
+    clock, gate = ManualClock(), Gate()
+    with capture_logs() as lines:
+        async with Receiver(gate) as receiver, house(tmp_path, clock=clock) as node:
+            await node.webhook(receiver.url)
+            (event_id,) = await node.publish()
+            await receiver.wait_for(1, LATE)
+            now = clock.advance(2 * MINUTE)
+            offer = Offer(lease=1, lease_until=now + MINUTE, room=10, room_bytes=1 << 30, closed=())
+            other_node = await node.store.claim(Claim(now=now, offer=offer, per_lane=10))
+            assert [each.event_id for each in other_node.deliveries] == [event_id]
+            gate.open()
+            await node.store.until(lambda: len(node.store.lost) == 1)
+            story = await node.story(event_id)
+            assert (story.delivery.status, story.delivery.attempt_count, story.attempts) == (SENDING, 0, ())
+    assert [line["delivery_id"] for line in lines if line["event"] == "lease_lost"] == [story.delivery.id]
+
+
+# --- stopping and starting
+
+
+async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
+    """Within the grace: its answer counts. What was only queued is given back, and nothing new is begun."""
+    gate = Gate()
+    async with Receiver(gate) as receiver, standing(tmp_path, webhook_in_flight=2, shutdown_grace="15s") as node:
+        await node.webhook(receiver.url)
+        running = asyncio.create_task(node.engine.run())
+        await node.store.until(lambda: len(node.store.claims) > 0)
+        published = await node.publish(5)
+        await receiver.wait_for(2, LATE)
+        node.engine.stop()
+        await node.store.until(lambda: len(node.store.released) == 3)
+        assert not running.done()
+        late = await node.publish()
+        await expect(node, late, {(PENDING, 0): 1})
+        gate.open()
+        await running
+        assert len(receiver.received) == 2
+        await expect(node, published + late, {(DELIVERED, 1): 2, (PENDING, 0): 4})
+
+
+async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
+    """After the grace; it is given back like what was queued, and no attempt is counted."""
+    with capture_logs() as lines:
+        async with Receiver(Hang()) as receiver, standing(tmp_path, webhook_in_flight=2, shutdown_grace="50ms") as node:
+            await node.webhook(receiver.url)
+            running = asyncio.create_task(node.engine.run())
+            await node.store.until(lambda: len(node.store.claims) > 0)
+            published = await node.publish(5)
+            await receiver.wait_for(2, LATE)
+            node.engine.stop()
+            await running
+            await expect(node, published, {(PENDING, 0): 5})
+            assert sorted(each.event_id for each in node.store.released) == sorted(published)
+    assert [line["count"] for line in lines if line["event"] == "attempts_cut_off"] == [2]
+
+
+async def expect(node: House, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
+    """So many of these events stand so, with so many attempts."""
+    stories = [await node.story(each) for each in published]
+    assert Counter((story.delivery.status, len(story.attempts)) for story in stories) == Counter(wanted)
+    assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
+
+
+async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
+    """In hand, under way or waiting for another attempt: all of it arrives after the restart, none twice."""
+    async with Receiver(Hang()) as receiver:
+        async with house(tmp_path, webhook_in_flight=3, queue_limit=10) as node:
+            receiver.answers(Status(500), Status(200))
+            await node.webhook(receiver.url)
+            published = await node.publish(30)
+            await receiver.wait_for(4, LATE)
+            await node.store.until(lambda: len(node.store.settled) >= 2)
+        done = {each.delivery.event_id for each in node.store.settled if each.verdict.status is DELIVERED}
+        receiver.received.clear()
+        receiver.answer = Status(200)
+        async with house(tmp_path) as node:
+            await node.store.until(lambda: len(node.store.settled) == 30 - len(done))
+            assert Counter(ids(receiver.received)) == Counter(set(published) - done)
+            stories = [await node.story(each) for each in published]
+            assert {story.delivery.status for story in stories} == {DELIVERED}
+            assert sorted(len(story.attempts) for story in stories) == [*[1] * 29, 2]
+
+
+async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path) -> None:
+    """It released nothing; alone with the database the next one frees it at once and says so."""
+    async with Receiver(Hang()) as receiver:
+        async with standing(tmp_path, webhook_in_flight=1) as node:
+            await node.webhook(receiver.url)
+            running = asyncio.create_task(node.engine.run())
+            await node.store.until(lambda: len(node.store.claims) > 0)
+            published = await node.publish(3)
+            await receiver.wait_for(1, LATE)
+            node.store.away = {"record", "release"}
+            node.engine.stop()
+            await running
+            await expect(node, published, {(SENDING, 0): 3})
+        receiver.answer = Status(200)
+        with capture_logs() as lines:
+            async with house(tmp_path) as node:
+                await node.store.until(lambda: len(node.store.settled) == 3)
+                await expect(node, published, {(DELIVERED, 1): 3})
+    assert len([line for line in lines if line["event"] == "delivery_taken_over"]) == 3
+
+
+# --- the test event
+
+
+@pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"headers": {"x-shop": "7"}}])
+async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """Signed like any other, also to a disabled webhook; nothing is stored, nothing is tried again."""
+    async with Receiver(Status(500), secrets=(SECRET,)) as receiver, house(tmp_path) as node:
+        tried = await node.webhook(receiver.url, **fields)
+        event, made, verdict = await node.service.test_events.send(ACME, tried.id)
+        (received,) = receiver.received
+        assert (received.verified, received.headers["webhook-id"]) == (True, event.id)
+        assert (received.headers["webhook-event"], received.headers["webhook-attempt"]) == (CODE, "1")
+        assert (made.number, made.status_code, verdict.error_code) == (1, 500, "unsuccessful_status")
+        assert node.store.settled == []
+        assert (await node.service.webhooks.get(ACME, tried.id)) == tried
+        await node.webhook(receiver.url, organization_id=OTHER)
+        await node.publish(organization_id=OTHER)
+        await receiver.wait_for(2, LATE)

@@ -1,0 +1,337 @@
+"""One webhook's lane: how much may be under way at once, how fast, and when to hold back."""
+
+from itertools import pairwise
+from typing import Final
+
+import pytest
+from engine_house import DELIVERED, PENDING, leased, target
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packhook.core.clock import HOUR, MINUTE, SECOND
+from packhook.core.model import Urgency, Verdict
+from packhook.delivery.lane import Lane
+from packhook.testing.clock import START
+
+LIMIT: Final = 64
+OK: Final = Verdict(status=DELIVERED)
+DOWN: Final = Verdict(status=PENDING, endpoint_down=True)
+OVERLOADED: Final = Verdict(status=PENDING, endpoint_down=True, overloaded=True)
+BUSY: Final = Verdict(status=PENDING, overloaded=True)  # of which the breaker takes no note
+REFUSED: Final = Verdict(status=PENDING)  # such as a 404: the endpoint is up
+
+
+def asking_for(hold_until: int) -> Verdict:
+    """A verdict with a ``Retry-After``."""
+    return Verdict(status=PENDING, hold_until=hold_until)
+
+
+def lane(limit: int = LIMIT, waiting: int = 1_000) -> Lane:
+    """A lane of a webhook that is known and has no rate limit, with so much that waits."""
+    made = Lane("wh_1", "acme", limit)
+    made.target = target()
+    for _ in range(waiting):
+        made.put(leased())
+    return made
+
+
+def launch(of: Lane, now: int) -> int:
+    """Send all that may go at this instant; how many that was."""
+    count = 0
+    while of.queued and (ready_at := of.ready_at(now)) is not None and ready_at <= now:
+        of.take(now)
+        count += 1
+    return count
+
+
+def settle(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) -> None:
+    """So many of those under way end, all with this verdict."""
+    for _ in range(count):
+        of.finish(now)
+        of.learn(verdict, started_at, now)
+
+
+def round_of(of: Lane, verdict: Verdict, now: int, took: int = 0) -> int:
+    """Send all that may go, and let all end with this verdict after so many milliseconds; how many that was."""
+    count = launch(of, now)
+    settle(of, verdict, count, now, now + took)
+    return count
+
+
+def broken(now: int = START, **webhook: object) -> Lane:
+    """A lane whose breaker has just opened."""
+    made = lane()
+    if webhook:
+        made.target = target(**webhook)  # type: ignore[arg-type] # a field has its own type
+    settle_in_a_row(made, DOWN, 10, now)
+    return made
+
+
+def settle_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
+    """One after another is sent and ends with this verdict, at one instant."""
+    for _ in range(count):
+        of.take(now)
+        settle(of, verdict, 1, now, now)
+
+
+def test_the_cap_grows_with_success_from_round_to_round() -> None:
+    """One more for each success: it doubles until the limit."""
+    steady = lane()
+    assert [round_of(steady, OK, START + step) for step in range(6)] == [8, 16, 32, 64, 64, 64]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8, 9, 100])
+def test_the_cap_never_passes_the_limit(limit: int) -> None:
+    """Neither at the start nor after many successes."""
+    steady = lane(limit)
+    assert [round_of(steady, OK, START + step) for step in range(8)][-1] == limit
+    assert launch(lane(limit), START) == min(8, limit)
+
+
+def test_overload_halves_the_cap_once_for_a_round() -> None:
+    """However many of those under way together were answered 503."""
+    slow = lane(waiting=5_000)
+    for step in range(4):
+        round_of(slow, OK, START + step)
+    rounds = [round_of(slow, BUSY, START + SECOND * step, took=7) for step in range(1, 9)]
+    assert rounds == [64, 32, 16, 8, 4, 2, 1, 1]
+
+
+def test_overload_halves_the_cap_once_for_a_round_that_took_no_time() -> None:
+    """Also where the answers come within the millisecond in which all were sent."""
+    near = lane()
+    round_of(near, BUSY, START, took=0)
+    assert launch(near, START + SECOND) == 4
+
+
+def test_an_attempt_that_began_before_the_cut_does_not_cut_again() -> None:
+    """It tells of the time before; one that began after it does cut."""
+    slow = lane()
+    assert launch(slow, START) == 8
+    settle(slow, BUSY, 4, START, START + 1)
+    assert launch(slow, START + 2) == 0, "four are under way and the cap is four"
+    settle(slow, BUSY, 4, START, START + 3)
+    assert launch(slow, START + 4) == 4
+    settle(slow, BUSY, 4, START + 4, START + 5)
+    assert launch(slow, START + 6) == 2
+
+
+def test_after_a_cut_the_cap_grows_by_one_a_round() -> None:
+    """Where it was too much before, it goes up step by step."""
+    slow = lane()
+    round_of(slow, BUSY, START, took=7)
+    rounds = [round_of(slow, OK, START + SECOND + step) for step in range(6)]
+    assert rounds[0] == 4
+    assert all(later - earlier in {0, 1} for earlier, later in pairwise(rounds))
+    assert rounds[-1] in {8, 9}
+
+
+@pytest.mark.parametrize("failures", [0, 1, 9])
+def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) -> None:
+    """A bad moment is no outage."""
+    shaky = lane()
+    settle_in_a_row(shaky, DOWN, failures, START)
+    assert not shaky.is_held(START)
+    assert not shaky.is_probing
+    assert launch(shaky, START) == 8
+
+
+def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
+    """Then nothing goes for a second, however little is under way."""
+    dead = broken()
+    assert dead.held_until == START + SECOND
+    assert [dead.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
+    assert dead.ready_at(START) == START + SECOND
+    assert launch(dead, START + SECOND - 1) == 0
+
+
+def test_one_success_begins_the_count_anew() -> None:
+    """In a row means in a row."""
+    shaky = lane()
+    for verdict in (DOWN, OK, DOWN):
+        settle_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
+    assert not shaky.is_held(START)
+
+
+@pytest.mark.parametrize("verdict", [REFUSED, BUSY])
+def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> None:
+    """An endpoint that answers 404 is up; our own faults say nothing of it."""
+    fine = lane()
+    settle_in_a_row(fine, verdict, 50, START)
+    assert not fine.is_held(START)
+
+
+def test_a_failed_probe_doubles_the_hold_up_to_a_minute() -> None:
+    """One probe after each hold."""
+    dead, now, holds = broken(), START, []
+    for _ in range(9):
+        holds.append((dead.held_until - now) // SECOND)
+        now = dead.held_until
+        assert round_of(dead, DOWN, now) == 1, "one probe"
+    assert holds == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
+    """A webhook that retries within seconds is probed within seconds."""
+    dead, now, holds = broken(schedule="1s,3s"), START, []
+    for _ in range(4):
+        holds.append((dead.held_until - now) // SECOND)
+        now = dead.held_until
+        round_of(dead, DOWN, now)
+    assert holds == [1, 2, 3, 3]
+
+
+def test_only_one_probe_is_under_way() -> None:
+    """Until it has an answer nothing else goes, not even after the hold."""
+    dead = broken()
+    assert launch(dead, START + SECOND) == 1
+    assert launch(dead, START + HOUR) == 0
+    assert dead.ready_at(START + HOUR) is None, "only a completion can change that"
+
+
+def test_a_probe_that_succeeds_begins_the_ramp() -> None:
+    """From one, doubling: an endpoint that comes back is not flooded."""
+    dead = broken()
+    now = dead.held_until
+    assert [round_of(dead, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
+    assert not dead.is_probing
+
+
+def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
+    """The doubling belongs to one outage."""
+    dead = broken()
+    round_of(dead, DOWN, START + SECOND)
+    round_of(dead, OK, START + 3 * SECOND)
+    settle_in_a_row(dead, DOWN, 10, START + MINUTE)
+    assert dead.held_until == START + MINUTE + SECOND
+
+
+def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -> None:
+    """A round of sixty-four failures is one outage, not fifty-four failed probes."""
+    dead = lane()
+    for step in range(3):
+        round_of(dead, OK, START + step)
+    count = launch(dead, START + SECOND)
+    assert count == 64
+    settle(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
+    assert dead.held_until == START + 3 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("asked", "held"),
+    [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
+)
+def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
+    """The later instant counts; nothing goes before it, and it is told to whoever asks."""
+    told = lane()
+    for seconds in asked:
+        told.learn(asking_for(START + seconds * SECOND), START, START)
+    assert told.ready_at(START) == told.held_until == START + held * SECOND
+    assert launch(told, START + held * SECOND - 1) == 0
+    assert launch(told, START + held * SECOND) == 8
+
+
+def test_without_a_rate_limit_only_the_cap_counts() -> None:
+    """Zero is no limit."""
+    free = lane()
+    free.target = target(rate_limit=0.0)
+    assert launch(free, START) == 8
+
+
+@pytest.mark.parametrize(
+    ("rate", "at_once", "next_in"), [(0.5, 1, 2_000), (1.0, 1, 1_000), (4.0, 4, 250), (1_000.0, 8, None)]
+)
+def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int, next_in: int | None) -> None:
+    """Then one by one; ``ready_at`` tells the very instant of the next (None: the cap was reached first)."""
+    limited = lane()
+    limited.target = target(rate_limit=rate)
+    assert launch(limited, START) == at_once
+    assert limited.ready_at(START) == (None if next_in is None else START + next_in)
+    if next_in is not None:
+        assert launch(limited, START + next_in - 1) == 0
+        assert launch(limited, START + next_in) == 1
+
+
+@given(st.floats(0.1, 50), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
+def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
+    """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
+    limited, now, sent = lane(waiting=5_000), START, []
+    limited.target = target(rate_limit=rate)
+    for wait in waits:
+        now += wait
+        sent.append((now, round_of(limited, OK, now)))
+    for first, (begin, _) in enumerate(sent):
+        for last, (end, _) in enumerate(sent[first:], first):
+            allowed = rate * (end - begin) / SECOND + max(1, rate)
+            assert sum(count for _, count in sent[first : last + 1]) <= allowed + 1e-6
+
+
+def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
+    """At the latest after the time of one token the next goes."""
+    limited = lane()
+    limited.target = target(rate_limit=10.0)
+    round_of(limited, OK, START)
+    round_of(limited, OK, START - HOUR)
+    assert launch(limited, START - HOUR + SECOND) > 0
+
+
+@given(st.lists(st.sampled_from(Urgency), max_size=40))
+def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Urgency]) -> None:
+    """First attempts before retries, both before replays."""
+    mixed = lane(waiting=0)
+    put = [leased(urgency=urgency) for urgency in urgencies]
+    for delivery in put:
+        mixed.put(delivery)
+    taken = [mixed.take(START) for _ in put]
+    assert taken == sorted(put, key=lambda delivery: delivery.urgency)
+    assert (mixed.queued, mixed.in_flight) == (0, len(put))
+
+
+def test_an_empty_lane_has_nothing_to_take() -> None:
+    """And counts nothing as under way."""
+    idle = lane(waiting=0)
+    with pytest.raises(IndexError, match="nothing waits"):
+        idle.take(START)
+    assert (idle.queued, idle.in_flight) == (0, 0)
+
+
+def test_what_waits_can_be_taken_out() -> None:
+    """All of it, and what is under way stays under way."""
+    mixed = lane(waiting=0)
+    put = [leased(urgency=urgency) for urgency in (Urgency.REPLAY, Urgency.FIRST, Urgency.RETRY, Urgency.FIRST)]
+    for delivery in put:
+        mixed.put(delivery)
+    under_way = mixed.take(START)
+    assert [under_way, *mixed.empty()] == [put[1], put[3], put[2], put[0]]
+    assert (mixed.queued, mixed.in_flight) == (0, 1)
+
+
+STEPS = st.tuples(
+    st.sampled_from(["send", "ok", "down", "overloaded", "refused", "throttled"]), st.integers(0, 5 * SECOND)
+)
+
+
+@given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
+def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
+    """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""
+    verdicts = {"ok": OK, "down": DOWN, "overloaded": OVERLOADED, "refused": REFUSED}
+    any_lane, now, started = lane(limit), START, list[int]()
+    any_lane.target = target(rate_limit=rate)
+    for what, wait in steps:
+        now += wait
+        if what == "send":
+            started += [now] * launch(any_lane, now)
+        elif started:
+            any_lane.finish(now)
+            any_lane.learn(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
+        assert any_lane.in_flight == len(started) <= limit
+        ready_at = any_lane.ready_at(now)
+        assert ready_at is None or ready_at <= now + MINUTE
+        assert started or ready_at is not None
+        assert started or launchable(any_lane, ready_at or 0)
+
+
+def launchable(of: Lane, at: int) -> bool:
+    """Whether what was told of an instant is so."""
+    ready_at = of.ready_at(at)
+    return ready_at is not None and ready_at <= at

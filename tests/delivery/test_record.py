@@ -1,0 +1,171 @@
+"""Settlements into a real store: many to a transaction, none lost while it is away, none under a lost lease."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+from engine_house import ACME, DATA, DELIVERED, PENDING, SENDING, House, standing
+from structlog.testing import capture_logs
+
+from packhook.core.clock import MINUTE, SECOND
+from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict
+from packhook.delivery.record import MOST_IN_A_BATCH, Recorder
+from packhook.store.base import Claim, Offer, Store
+from packhook.testing import ManualClock
+from packhook.testing.clock import START
+
+LEASE: Final = 7
+
+
+def settlement(delivery: LeasedDelivery) -> Settlement:
+    """It went well."""
+    made = Attempt(
+        number=delivery.attempt_count + 1, started_at=START, duration=7, url="https://shop.example/", request_headers={}
+    )
+    return Settlement(delivery=delivery, attempt=made, verdict=Verdict(status=DELIVERED))
+
+
+async def claimed(node: House, count: int, lease: int = LEASE) -> tuple[LeasedDelivery, ...]:
+    """So many deliveries of one webhook, leased."""
+    offer = Offer(lease=lease, lease_until=node.clock.now() + MINUTE, room=count, room_bytes=1 << 30, closed=())
+    return (await node.store.claim(Claim(now=node.clock.now(), offer=offer, per_lane=count))).deliveries
+
+
+class Desk:
+    """A recorder at work, and what it has told of."""
+
+    def __init__(self, store: Store) -> None:
+        self.told: list[Sequence[Settlement]] = []
+        self.recorder = Recorder(store, self.told.append)
+        self.running = asyncio.create_task(self.recorder.run())
+
+    @property
+    def heard(self) -> list[Settlement]:
+        """All it has told of, in order."""
+        return [settlement for batch in self.told for settlement in batch]
+
+    async def finish(self) -> None:
+        """Let it end, within the time that a stop has."""
+        self.recorder.finish()
+        async with asyncio.timeout(10):
+            await self.running
+
+
+@asynccontextmanager
+async def desk(folder: Path, count: int) -> AsyncIterator[tuple[Desk, House, tuple[LeasedDelivery, ...]]]:
+    """A recorder over a real store with so many deliveries, leased."""
+    async with standing(folder, clock=ManualClock()) as node:
+        await node.webhook("https://shop.example/")
+        if count:
+            await node.publish(count)
+        leased = await claimed(node, count)
+        assert len(leased) == count
+        made = Desk(cast("Store", node.store))
+        try:
+            yield made, node, leased
+        finally:
+            await made.finish()
+
+
+async def statuses(node: House, leased: Sequence[LeasedDelivery]) -> list[tuple[str, int]]:
+    """Where each stands in the database, and how many attempts it has."""
+    stories = [await node.service.history.delivery(ACME, delivery.id) for delivery in leased]
+    return [(story.delivery.status, len(story.attempts)) for story in stories]
+
+
+async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
+    """Told only once it is durable, in the order it came."""
+    async with desk(tmp_path, 3) as (at, node, leased):
+        for delivery in leased:
+            at.recorder.add(settlement(delivery))
+        await at.finish()
+        assert at.heard == [settlement(delivery) for delivery in leased]
+        assert await statuses(node, leased) == [(DELIVERED, 1)] * 3
+
+
+async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
+    """Not a transaction each, and at most 500 in one."""
+    count = 2 * MOST_IN_A_BATCH + 1
+    async with standing(tmp_path, clock=ManualClock()) as node:
+        await node.webhook("https://shop.example/")
+        for _ in range(3):
+            await node.publish(MOST_IN_A_BATCH)
+        leased = await claimed(node, count)
+        at = Desk(cast("Store", node.store))
+        for delivery in leased:
+            at.recorder.add(settlement(delivery))
+        await at.finish()
+        assert [len(batch) for batch in at.told] == [MOST_IN_A_BATCH, MOST_IN_A_BATCH, 1]
+
+
+async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> None:
+    """They are written when it is back, those that came meanwhile as well; nobody is told before."""
+    async with desk(tmp_path, 2) as (at, node, (first, second)):
+        node.store.away = {"record"}
+        at.recorder.add(settlement(first))
+        await node.store.until(lambda: len(node.store.refused) == 1)
+        at.recorder.add(settlement(second))
+        await node.store.until(lambda: len(node.store.refused) == 2)
+        assert at.told == []
+        assert await statuses(node, (first, second)) == [(SENDING, 0)] * 2
+        node.store.away.clear()
+        await node.store.until(lambda: len(node.store.settled) == 2)
+        assert at.heard == [settlement(first), settlement(second)]
+        assert await statuses(node, (first, second)) == [(DELIVERED, 1)] * 2
+
+
+async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
+    """What was not written is sent again by whoever takes the lease over: that is said, and how many they are."""
+    async with desk(tmp_path, 2) as (at, node, leased):
+        node.store.away = {"record"}
+        with capture_logs() as lines:
+            for delivery in leased:
+                at.recorder.add(settlement(delivery))
+            await at.finish()
+        (last,) = [line for line in lines if line["event"] == "settlements_lost_to_a_resend"]
+        assert (last["count"], last["log_level"]) == (2, "error")
+        assert at.told == []
+        assert await statuses(node, leased) == [(SENDING, 0)] * 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: int) -> None:
+    """Also when it is asked for in the same breath as the last settlements."""
+    async with desk(tmp_path, count) as (at, node, leased):
+        for delivery in leased:
+            at.recorder.add(settlement(delivery))
+        await at.finish()
+        assert await statuses(node, leased) == [(DELIVERED, 1)] * count
+
+
+async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
+    """Another has the delivery: its state stays the other's, no attempt is written, and it is said in the log."""
+    clock = ManualClock()
+    async with standing(tmp_path, clock=clock) as node:
+        await node.webhook("https://shop.example/")
+        await node.publish(2)
+        stale, fresh = await claimed(node, 2)
+        clock.advance(MINUTE + SECOND)
+        (taken_over, again) = await claimed(node, 2, lease=LEASE + 1)
+        at = Desk(cast("Store", node.store))
+        with capture_logs() as lines:
+            at.recorder.add(settlement(stale))
+            at.recorder.add(settlement(again if again.id != stale.id else taken_over))
+            await at.finish()
+        assert [one.delivery.id for one in at.heard] == [fresh.id]
+        assert await statuses(node, (stale, fresh)) == [(SENDING, 0), (DELIVERED, 1)]
+        assert [(line["event"], line["delivery_id"]) for line in lines] == [("lease_lost", stale.id)]
+
+
+async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: Path) -> None:
+    """Given back is given back."""
+    async with desk(tmp_path, 1) as (at, node, (delivery,)):
+        await node.store.release([delivery], node.clock.now())
+        at.recorder.add(settlement(delivery))
+        await at.finish()
+        assert at.heard == []
+        assert await statuses(node, [delivery]) == [(PENDING, 0)]
+        assert (await claimed(node, 1, lease=LEASE + 1))[0].data == DATA

@@ -1,0 +1,256 @@
+"""What a node does beside sending: what is past its time goes, and who has failed for days is disabled, with words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+from engine_house import (
+    ACME,
+    CANCELED,
+    DATA,
+    DELIVERED,
+    EXHAUSTED,
+    PENDING,
+    SENDING,
+    House,
+    standing,
+)
+from structlog.testing import capture_logs
+
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.errors import Conflict, NotFound
+from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
+from packhook.delivery.upkeep import BATCH, Upkeep
+from packhook.store.base import Claim, Offer, PageRequest, Store
+from packhook.testing import ManualClock
+
+RETENTION: Final = 3 * DAY
+DISABLE_AFTER: Final = 5 * DAY
+CODE_OF_NOBODY: Final = "order.shipped"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The test's time."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def node(tmp_path: Path, clock: ManualClock) -> AsyncIterator[House]:
+    """A node whose engine does not run."""
+    async with standing(tmp_path, clock=clock, retention="3d") as made:
+        yield made
+
+
+def upkeep(node: House, **changes: object) -> Upkeep:
+    """The upkeep of this node."""
+    return Upkeep(cast("Store", node.store), node.settings.model_copy(update=changes), node.clock)
+
+
+async def take(node: House) -> tuple[LeasedDelivery, ...]:
+    """All that is due, leased for a minute."""
+    now = node.clock.now()
+    offer = Offer(lease=now, lease_until=now + MINUTE, room=1_000, room_bytes=1 << 30, closed=())
+    return (await node.store.claim(Claim(now=now, offer=offer, per_lane=1_000))).deliveries
+
+
+def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> Settlement:
+    """One attempt that ended like this."""
+    made = Attempt(
+        number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers={}
+    )
+    return Settlement(delivery=delivery, attempt=made, verdict=verdict)
+
+
+async def end_all(node: House, verdict: Verdict) -> int:
+    """All that is due is sent once and ends with this verdict; how many that was."""
+    due = await take(node)
+    await node.store.record([settled(each, verdict, node.clock.now()) for each in due])
+    return len(due)
+
+
+async def fail(node: House, times: int, every: int = SECOND) -> None:
+    """An event of the only webhook fails so often, so far apart."""
+    for _ in range(times):
+        await node.publish()
+        await end_all(node, Verdict(status=EXHAUSTED))
+        assert isinstance(node.clock, ManualClock)
+        node.clock.advance(every)
+
+
+async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: House, clock: ManualClock) -> None:
+    """Event, delivery and attempts, once the event is older than the retention."""
+    await node.webhook("https://shop.example/")
+    (event_id,) = await node.publish()
+    await end_all(node, Verdict(status=DELIVERED))
+    delivery = (await node.story(event_id)).delivery
+    clock.advance(RETENTION)
+    await upkeep(node).once()
+    assert len((await node.story(event_id)).attempts) == 1, "to the last moment of its time it stays"
+    clock.advance(1)
+    await upkeep(node).once()
+    with pytest.raises(NotFound):
+        await node.deliveries(event_id)
+    with pytest.raises(NotFound):
+        await node.service.history.delivery(ACME, delivery.id)
+
+
+@pytest.mark.parametrize("in_hand", [False, True])
+async def test_an_event_on_its_way_stays(node: House, clock: ManualClock, in_hand: bool) -> None:
+    """However old it is, waiting or under way: retention is not a way to lose one."""
+    await node.webhook("https://shop.example/")
+    (event_id,) = await node.publish()
+    if in_hand:
+        assert len(await take(node)) == 1
+    clock.advance(10 * RETENTION)
+    await upkeep(node).once()
+    assert (await node.story(event_id)).delivery.status is (SENDING if in_hand else PENDING)
+
+
+async def test_all_that_is_due_goes_in_batches(node: House, clock: ManualClock) -> None:
+    """More than one batch holds, in one round; each batch is told in the log, and there is no empty one."""
+    await node.publish(BATCH + 100, code=CODE_OF_NOBODY)
+    clock.advance(RETENTION + 1)
+    (young,) = await node.publish(code=CODE_OF_NOBODY)
+    with capture_logs() as lines:
+        await upkeep(node).once()
+    assert [(line["event"], line["events"]) for line in lines] == [("swept", BATCH), ("swept", 100)]
+    assert await events(node) == [young]
+
+
+async def events(node: House) -> list[str]:
+    """The ids of the organization's events."""
+    return [event.id for event in (await node.service.history.events(ACME, PageRequest(limit=1_000))).items]
+
+
+async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClock) -> None:
+    """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
+
+    async def publish(fingerprint: bytes) -> str:
+        (receipt,) = await node.service.publisher.publish(ACME, [(CODE_OF_NOBODY, DATA)], "key-1", fingerprint)
+        return receipt.id
+
+    first = await publish(b"one")
+    clock.advance(DAY)
+    await upkeep(node).once()
+    assert await publish(b"one") == first
+    with pytest.raises(Conflict):
+        await publish(b"two")
+    clock.advance(1)
+    with capture_logs() as lines:
+        await upkeep(node).once()
+    assert [(line["event"], line["idempotency_keys"]) for line in lines] == [("swept", 1)]
+    assert await publish(b"two") != first
+
+
+async def test_what_waits_for_a_deleted_webhook_is_canceled(node: House) -> None:
+    """It is listed as canceled, not lost; another webhook's deliveries stay."""
+    deleted = await node.webhook("https://shop.example/deleted")
+    (event_id,) = await node.publish()
+    await node.webhook("https://shop.example/kept")
+    (later,) = await node.publish()
+    await node.service.webhooks.delete(ACME, deleted.id)
+    await upkeep(node).once()
+    assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
+    assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {
+        True: CANCELED,
+        False: PENDING,
+    }
+
+
+async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: House, clock: ManualClock) -> None:
+    """Ten failures and five days without a success: it stays, it is disabled, it says why, and so does the log."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 9)
+    clock.advance(DISABLE_AFTER)
+    await fail(node, 1)
+    with capture_logs() as lines:
+        await upkeep(node).once()
+    after = await node.service.webhooks.get(ACME, failing.id)
+    assert (after.enabled, after.disabled_reason) == (False, "no delivery has succeeded for 5 days")
+    assert after.version == failing.version + 1
+    assert [line["webhook_id"] for line in lines if line["event"] == "webhook_disabled"] == [failing.id]
+
+
+@pytest.mark.parametrize(
+    ("disable_after", "words"),
+    [(5 * DAY, "5 days"), (DAY + DAY // 2, "1.5 days"), (90 * SECOND, "90 seconds"), (12 * HOUR, "43200 seconds")],
+)
+async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_after: int, words: str) -> None:
+    """In days, or in seconds where it is less than one."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 10)
+    clock.advance(disable_after)
+    await upkeep(node, disable_after=disable_after).once()
+    reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
+    assert reason == f"no delivery has succeeded for {words}"
+
+
+async def still_enabled(node: House, webhook: Webhook) -> bool:
+    """Whether the upkeep leaves it alone."""
+    await upkeep(node).once()
+    return (await node.service.webhooks.get(ACME, webhook.id)).enabled
+
+
+async def test_nine_failures_do_not_disable(node: House, clock: ManualClock) -> None:
+    """However long ago: a webhook with few events gets its chance."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 9)
+    clock.advance(10 * DISABLE_AFTER)
+    assert await still_enabled(node, failing)
+
+
+async def test_failures_within_five_days_do_not_disable(node: House, clock: ManualClock) -> None:
+    """However many."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 50)
+    clock.advance(DISABLE_AFTER - 50 * SECOND)
+    assert await still_enabled(node, failing)
+
+
+async def test_one_success_begins_the_time_anew(node: House, clock: ManualClock) -> None:
+    """The five days count from the first failure after it."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 20)
+    clock.advance(DISABLE_AFTER)
+    await node.publish()
+    await end_all(node, Verdict(status=DELIVERED))
+    await fail(node, 20)
+    assert await still_enabled(node, failing)
+
+
+async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: House, clock: ManualClock) -> None:
+    """One call, and what was known against it is forgotten."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 10)
+    clock.advance(DISABLE_AFTER)
+    assert not await still_enabled(node, failing)
+    after = await node.change(failing, enabled=True)
+    assert (after.enabled, after.disabled_reason) == (True, "")
+    await fail(node, 1)
+    assert await still_enabled(node, failing)
+
+
+async def test_it_runs_on_while_the_database_is_away(node: House) -> None:
+    """A round that found none is logged, not the end; and a stop ends it at once."""
+    node.store.away = {"disable_failing"}
+    caring = upkeep(node)
+    with capture_logs() as lines:
+        running = asyncio.create_task(caring.run())
+        await node.store.until(lambda: node.store.refused == ["disable_failing"])
+        caring.stop()
+        async with asyncio.timeout(5):
+            await running
+    assert [(line["event"], line["detail"]) for line in lines] == [("upkeep_failed", "the database is away")]
+
+
+async def test_a_stop_does_not_wait_for_the_last_batch(node: House, clock: ManualClock) -> None:
+    """The batch at hand is the last."""
+    await node.publish(BATCH + 1, code=CODE_OF_NOBODY)
+    clock.advance(RETENTION + 1)
+    caring = upkeep(node)
+    caring.stop()
+    await caring.run()
+    assert len(await events(node)) == BATCH + 1
