@@ -53,9 +53,9 @@ async def _perform(events: int, leave: bool, seed: int, port: int) -> bool:
             with watching(console, ledger, events) as look:
                 await _publish(stage, ledger, look, events, seed, 0.0 if leave else PACE_SECONDS)
                 await _wait_until_all_arrived(inbox.arrived, ledger, look)
-            console.print(Text("\n" + summary(ledger)))
+            console.print(Text("\n" + summary(ledger)), soft_wrap=True)
             if not leave:
-                console.print(Text(_what_next(stage, receiver.url)))
+                console.print(Text(_what_next(stage, receiver.url)), soft_wrap=True)  # lines to be copied stay whole
                 await asyncio.Event().wait()
     return ledger.is_good
 
