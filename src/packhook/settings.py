@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -52,11 +53,15 @@ def _parse_networks(value: object) -> object:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         raise ValueError(f"expected networks such as 127.0.0.0/8,::1/128, got {value!r}")  # noqa: TRY004 as above
-    return tuple(
-        part if isinstance(part, (ipaddress.IPv4Network, ipaddress.IPv6Network)) else ipaddress.ip_network(part.strip())
-        for part in parts
-        if not (isinstance(part, str) and not part.strip())
-    )
+    return tuple(_parse_network(part) for part in parts if not (isinstance(part, str) and not part.strip()))
+
+
+def _parse_network(value: object) -> Network:
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"expected a network such as 127.0.0.0/8, got {value!r}")  # noqa: TRY004 as above
+    return ipaddress.ip_network(value.strip())
 
 
 def parse_master_keys(value: object) -> tuple[MasterKey, ...]:
@@ -78,6 +83,20 @@ def _parse_master_key(number: int, part: object) -> MasterKey:
             f"master key {number}: expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
         )
     return match[1], base64.b64decode(match[2])
+
+
+def _not_empty(value: object) -> object:
+    if value == "":
+        raise ValueError("expected a file, got ''; leave it out for none")
+    return value
+
+
+def to_duration(milliseconds: int) -> str:
+    """The text for so many milliseconds: ``250ms``, ``5s``, ``2h``."""
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
@@ -106,7 +125,7 @@ class Settings(BaseSettings):
     )
 
     database: str = Field("sqlite:///packhook.db", description="Where everything is kept: `sqlite:///PATH`.")
-    host: str = Field("127.0.0.1", description="The address to listen on.")
+    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
     processes: int = Field(
         1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
@@ -127,7 +146,7 @@ class Settings(BaseSettings):
     egress_allow: Networks = Field(
         (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
     )
-    ca_bundle: Path | None = Field(
+    ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
         None, description="A PEM file of certificate authorities to trust besides the system's."
     )
     retry_schedule: Schedule = Field(
@@ -175,6 +194,15 @@ class Settings(BaseSettings):
     )
 
 
+_SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
+_DURATIONS: Final = {
+    name
+    for name, field in Settings.model_fields.items()
+    if any(isinstance(each, BeforeValidator) and each.func is parse_duration for each in field.metadata)
+}
+_NO_VALUE: Final = ("extra_forbidden", "missing")
+
+
 def _reading(file: Path) -> type[Settings]:
     """Settings that also read this TOML file."""
 
@@ -207,6 +235,27 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa
         return kind(**{name: value for name, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{named or 'packhook.toml'} is not UTF-8: byte {error.start}") from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
-        raise InvalidSettings("\n".join(lines)) from None
+        raise InvalidSettings("\n".join(map(_sentence, error.errors(include_url=False)))) from None
+
+
+def _sentence(wrong: ErrorDetails) -> str:
+    """The setting, what was expected and what was got; durations in the form in which they are written."""
+    name = str(wrong["loc"][0]) if wrong["loc"] else ""
+    said = wrong["msg"].removeprefix("Value error, ")
+    if name in _DURATIONS:
+        for limit in ("ge", "le"):
+            if limit in wrong.get("ctx", {}):
+                said = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(wrong['ctx'][limit])}"
+    got = (
+        ""
+        if name in _SECRET or "got " in said or wrong["type"] in _NO_VALUE
+        else f", got {_shown(wrong['input'], name)}"
+    )
+    return f"{'.'.join(map(str, wrong['loc']))}: {said}{got}"
+
+
+def _shown(value: object, name: str) -> str:
+    return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)

@@ -21,6 +21,7 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     shapes.EventBatch: {"events": [EVENT]},
 }
 SCOPE_OF: Final = {
+    "POST /master-key/rotate": None,
     "POST /organizations": None,
     "GET /organizations": None,
     "GET /organizations/{organizationId}": None,

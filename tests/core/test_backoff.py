@@ -1,5 +1,10 @@
 """When to try again: the schedule, its jitter, and what a receiver asks for."""
 
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +13,12 @@ from packhook.core.backoff import LONGEST_RETRY_AFTER, retry_after, times_to_com
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.settings import DEFAULT_SCHEDULE
 
-NOW = 1_722_589_200_000  # 2024-08-02T09:00:00Z
+NOW: Final = 1_722_589_200_000  # 2024-08-02T09:00:00Z
+DATE_FORMS: Final = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y")
+DATE_PARTS: Final = (
+    *("Fri,", "Fri", "Aug", "Feb", "2", "31", "99", "2024", "0001", "9999", "99999999999999"),
+    *("09:00:30", "25:61:61", "-1:0", "GMT", "EST", "-0000", "+1400", "-9999", "+99999", ",", "-", ":"),
+)
 
 
 def test_the_default_schedule_is_ten_attempts_over_75_hours_and_35_minutes() -> None:
@@ -26,6 +36,11 @@ def test_each_failure_has_its_wait_and_the_last_has_none() -> None:
 def test_an_empty_schedule_tries_once() -> None:
     """One failure uses it up."""
     assert wait_after((), 1, 0.2, 0.5) is None
+
+
+def test_before_the_first_failure_there_is_nothing_to_wait_for() -> None:
+    """Failures count from 1; none is no step of the schedule, and not its last one either."""
+    assert wait_after((10, 20), 0, 0.2, 0.5) is None
 
 
 @given(st.integers(0, 7 * DAY), st.floats(0, 1, exclude_max=True))
@@ -46,6 +61,14 @@ def test_times_to_come_begin_with_the_next_attempt() -> None:
     assert times_to_come((10, 20, 30), 2, NOW) == (NOW, NOW + 30)
     assert times_to_come((10, 20, 30), 0, NOW) == (NOW, NOW + 10, NOW + 30, NOW + 60)
     assert times_to_come((10,), 1, NOW) == (NOW,)
+    assert times_to_come((), 0, NOW) == (NOW,)
+
+
+def test_the_times_to_come_of_the_default_schedule() -> None:
+    """Ten of them before the first attempt, the last 75 h 35 min (and the first 5 s) after it."""
+    times = times_to_come(DEFAULT_SCHEDULE, 0, NOW)
+    assert (len(times), times[0], times[-1]) == (10, NOW, NOW + 75 * HOUR + 35 * MINUTE + 5 * SECOND)
+    assert times_to_come(DEFAULT_SCHEDULE, 7, NOW) == (NOW, NOW + 20 * HOUR, NOW + 44 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +91,54 @@ def test_times_to_come_begin_with_the_next_attempt() -> None:
         ("1.5", None),
         ("٣", None),
         ("1e3", None),
+        ("Fri, 02 Aug 99999999999999 09:00:30 GMT", None),
+        ("Fri, 99 Aug 2024 09:00:30 GMT", None),
+        ("Fri, 02 Aug 2024 09:00:30 +99999", None),
+        ("2024-08-02T09:00:30Z", None),
     ],
 )
 def test_retry_after(value: str, wait: int | None) -> None:
     """Seconds or one of three dates (RFC 9110, 10.2.3 and 5.6.7); 24 hours at most; nonsense is none."""
     assert retry_after(value, NOW) == wait
+
+
+@pytest.mark.parametrize(("value", "wait"), [("0000000000", 0), ("0000000060", 60 * SECOND)])
+def test_retry_after_with_zeros_in_front(value: str, wait: int) -> None:
+    """As many digits as a receiver likes (RFC 9110: 1*DIGIT)."""
+    assert retry_after(value, NOW) == wait
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is nine hours ahead."""
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+@pytest.mark.parametrize("form", DATE_FORMS)
+def test_a_date_is_in_utc_wherever_the_machine_stands(form: str) -> None:
+    """The third form names no zone; it is not the machine's."""
+    assert datetime.fromtimestamp(0).hour == 9  # noqa: DTZ006 the machine's own time is what is looked at
+    moment = datetime.fromtimestamp(NOW // SECOND + 30, UTC)
+    assert retry_after(moment.strftime(form), NOW) == 30 * SECOND
+
+
+@given(st.integers(0, LONGEST_RETRY_AFTER // SECOND), st.sampled_from(DATE_FORMS))
+def test_retry_after_reads_any_moment_of_the_next_day(seconds: int, form: str) -> None:
+    """In each of the three forms, to the second."""
+    moment = datetime.fromtimestamp(NOW // SECOND + seconds, UTC)
+    assert retry_after(moment.strftime(form), NOW) == seconds * SECOND
+
+
+@given(st.lists(st.sampled_from(DATE_PARTS), max_size=9).map(" ".join))
+def test_retry_after_takes_any_date_like_text(value: str) -> None:
+    """No day, year or zone is so odd that it is a fault."""
+    wait = retry_after(value, NOW)
+    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER
 
 
 @given(st.text(max_size=60))

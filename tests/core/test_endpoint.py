@@ -1,9 +1,10 @@
 """A webhook's URL: parsed once, checked, rebuilt; no spelling that another parser would read otherwise."""
 
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from packhook.core.endpoint import LONGEST, Endpoint, InvalidEndpoint, parse_endpoint
@@ -32,6 +33,31 @@ def parsed(text: str) -> Endpoint:
         ("https://[::ffff:127.0.0.1]/", "https://[::ffff:7f00:1]/", "::ffff:7f00:1", 443),
         ("https://example.com/a%20b/../c", "https://example.com/a%20b/../c", "example.com", 443),
         ("https://localhost/", "https://localhost/", "localhost", 443),
+        ("https://10.1.2.3:8443/", "https://10.1.2.3:8443/", "10.1.2.3", 8443),
+        ("https://0.0.0.0/", "https://0.0.0.0/", "0.0.0.0", 443),  # noqa: S104 an address to judge
+        ("https://255.255.255.255/", "https://255.255.255.255/", "255.255.255.255", 443),
+        ("https://[::]/", "https://[::]/", "::", 443),
+        ("https://[::1]", "https://[::1]/", "::1", 443),
+        ("https://[0:0:0:0:0:0:0:1]:443/", "https://[::1]/", "::1", 443),
+        ("https://[fe80::1]/", "https://[fe80::1]/", "fe80::1", 443),
+        ("https://[64:ff9b::192.0.2.33]/", "https://[64:ff9b::c000:221]/", "64:ff9b::c000:221", 443),
+        ("https://example.com:1/", "https://example.com:1/", "example.com", 1),
+        ("https://example.com:65535/", "https://example.com:65535/", "example.com", 65535),
+        ("https://example.com:0443/", "https://example.com/", "example.com", 443),
+        ("http://example.com:443/", "http://example.com:443/", "example.com", 443),
+        ("https://example.com:80/", "https://example.com:80/", "example.com", 80),
+        ("https://example.com?a=b", "https://example.com/?a=b", "example.com", 443),
+        ("https://example.com/?", "https://example.com/", "example.com", 443),
+        ("https://example.com/a?b?c=/&d=@:", "https://example.com/a?b?c=/&d=@:", "example.com", 443),
+        ("https://example.com//a;b=1/@c", "https://example.com//a;b=1/@c", "example.com", 443),
+        ("https://example.com/<a>\"b\"`{c}", "https://example.com/%3Ca%3E%22b%22%60%7Bc%7D", "example.com", 443),
+        ("https://127.example.com/", "https://127.example.com/", "127.example.com", 443),
+        ("https://1.1.1.1.example/", "https://1.1.1.1.example/", "1.1.1.1.example", 443),
+        ("https://0xcafe.example/", "https://0xcafe.example/", "0xcafe.example", 443),
+        ("https://example\u3002com/", "https://example.com/", "example.com", 443),
+        ("https://\uff25xample.com/", "https://example.com/", "example.com", 443),
+        ("https://例え.テスト./", "https://xn--r8jz45g.xn--zckzah/", "xn--r8jz45g.xn--zckzah", 443),
+        ("https://faß.example/", "https://xn--fa-hia.example/", "xn--fa-hia.example", 443),
     ],
 )  # fmt: skip
 def test_good_urls_are_rebuilt(text: str, url: str, host: str, port: int) -> None:
@@ -72,6 +98,20 @@ def test_good_urls_are_rebuilt(text: str, url: str, host: str, port: int) -> Non
         ("https://0x7f.0.0.1/", "four decimal numbers"),
         ("https://017700000001/", "four decimal numbers"),
         ("https://127.1/", "four decimal numbers"),
+        ("https://0x7f.1/", "four decimal numbers"),
+        ("https://0X7F.1/", "four decimal numbers"),
+        ("https://127.0.1/", "four decimal numbers"),
+        ("https://127.0.0.0x1/", "four decimal numbers"),
+        ("https://127.0.0.01/", "four decimal numbers"),
+        ("https://127.0.0.1.1/", "four decimal numbers"),
+        ("https://2130706433./", "four decimal numbers"),
+        ("https://127.1./", "four decimal numbers"),
+        ("https://00.0.0.0/", "four decimal numbers"),
+        ("https://0/", "four decimal numbers"),
+        ("https://127.0.0.1\u3002/", "four decimal numbers"),
+        ("https://127\u30020.0.1/", "four decimal numbers"),
+        ("https://999.999.999.999/", "IPv4"),
+        ("https://١٢٧.0.0.1/", "four decimal numbers|host name"),
         ("https://127.0.0.1./", "four decimal numbers"),
         ("https://0177.0.0.1/", "four decimal numbers"),
         ("https://127.0.0.256/", "IPv4"),
@@ -83,6 +123,37 @@ def test_good_urls_are_rebuilt(text: str, url: str, host: str, port: int) -> Non
         ("https://[v1.x]/", "IPv6|not a URL"),
         ("https://[127.0.0.1]/", "IPv6|not a URL"),
         ("https://::1/", "brackets|port|no host"),
+        ("https://[]/", "IPv6|not a URL"),
+        ("https://[1::2::3]/", "IPv6|not a URL"),
+        ("https://[12345::]/", "IPv6|not a URL"),
+        ("https://[fe80::1%eth0]/", "zone|IPv6"),
+        ("https://[::1]:/", "port"),
+        ("https://[::1]:0/", "port"),
+        ("https://[::1]:x/", "port"),
+        ("https://foo[::1]/", "brackets|not a URL"),
+        ("https://2001:db8::1/", "four decimal numbers"),
+        ("https://example.com:-1/", "port"),
+        ("https://example.com:+80/", "port"),
+        ("https://example.com:8_0/", "port"),
+        ("https://example.com:٨٠/", "port"),
+        ("https://example.com:443:443/", "port"),
+        ("https://user%40example.com@other.example/", "user name"),
+        ("https://example.com\uff20other.example/", "not a URL"),
+        ("https://example.com\uff0fother.example/", "not a URL"),
+        ("https:\\\\example.com/", "backslash"),
+        ("https://example.com/a\\b", "backslash"),
+        ("https:///example.com/", "no host"),
+        ("https:example.com", "no host"),
+        ("/order-created", "https://"),
+        ("file:///etc/hosts", "https://"),
+        ("gopher://example.com/", "https://"),
+        ("https://./", "host name"),
+        ("https://example-.com/", "host name"),
+        ("https://exa%2emple.com/", "host name"),
+        ("https://example.com;a/", "host name"),
+        ("https://example.com,other.example/", "host name"),
+        ("https://exa*mple.com/", "host name"),
+        ("https://\u2488example.com/", "host name|not a URL"),
         ("https://-example.com/", "host name"),
         ("https://example..com/", "host name"),
         ("https://.example.com/", "host name"),
@@ -108,7 +179,87 @@ def test_plain_http_is_for_an_operator_who_allows_it() -> None:
         parse_endpoint("http://example.com/", allow_http=False)
 
 
-@given(st.one_of(st.text(max_size=80), st.text(max_size=60).map(lambda rest: "https://" + rest)))
+@pytest.mark.parametrize("allow_http", [True, False])
+def test_https_is_always_allowed(allow_http: bool) -> None:
+    """And the scheme that was meant is told."""
+    assert parse_endpoint("https://example.com/", allow_http=allow_http) == Endpoint(
+        url="https://example.com/", scheme="https", host="example.com", port=443
+    )
+    assert parsed("http://example.com/").scheme == "http"
+
+
+def test_a_literal_has_its_address_and_a_name_has_none() -> None:
+    """So that a literal is judged without asking a resolver."""
+    texts = ("https://192.0.2.1/", "https://[2001:db8::1]/", "https://192.0.2.1.example/")
+    assert [parsed(text).address for text in texts] == [IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1"), None]
+
+
+@pytest.mark.parametrize(
+    "character",
+    [*map(chr, range(0x21)), *map(chr, range(0x7F, 0xA1)), "\u00ad", "\u1680", "\u2000", "\u200b", "\u2028", "\u2029",
+     "\u3000", "\ufeff"],
+    ids=lambda character: f"U+{ord(character):04X}",
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "url", ["{}https://example.com/", "https://exa{}mple.com/", "https://example.com/{}", "ht{}tps://a/"]
+)
+def test_no_white_space_and_no_control_character_anywhere(url: str, character: str) -> None:
+    """None is stripped, none is skipped: before, in the host, behind, in the scheme."""
+    with pytest.raises(InvalidEndpoint, match="white space"):
+        parsed(url.format(character))
+
+
+def test_2048_characters_are_the_most() -> None:
+    """To the character, as given and as rebuilt."""
+    longest = "https://example.com/" + "a" * (LONGEST - len("https://example.com/"))
+    assert LONGEST == 2048
+    assert parsed(longest).url == longest
+    with pytest.raises(InvalidEndpoint, match="at most 2048 characters, got 2049"):
+        parsed(longest + "a")
+    encoded = "https://example.com/" + "ü" * ((LONGEST - len("https://example.com/")) // 6)
+    assert len(parsed(encoded).url) == LONGEST
+    with pytest.raises(InvalidEndpoint, match="got 2049 once it is encoded"):
+        parsed(encoded + "a")
+
+
+def test_a_host_name_has_253_characters_at_most() -> None:
+    """And 63 between two dots."""
+    label = "a" * 63
+    longest = ".".join([label, label, label, "a" * 61])
+    assert parsed(f"https://{longest}/").host == longest
+    for host in (f"{longest}a", f"{label}a.example"):
+        with pytest.raises(InvalidEndpoint, match="host name"):
+            parsed(f"https://{host}/")
+
+
+@pytest.mark.parametrize("url", ["https://[::1]example.com/", "https://[::1]]/", "https://[2001:db8::1]x:8443/"])
+def test_nothing_follows_the_bracket_of_an_address(url: str) -> None:
+    """Who reads such a URL otherwise would send elsewhere."""
+    with pytest.raises(InvalidEndpoint):
+        parsed(url)
+
+
+hosts = st.one_of(
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
+    st.from_regex(r"[a-z0-9A-Z_][a-zA-Z0-9_-]{0,8}(\.[a-z][a-z0-9]{0,5}){0,3}\.?", fullmatch=True),
+    st.from_regex(r"(0x[0-9a-f]{1,8}|[0-9]{1,11})(\.[0-9]{1,3}){0,4}\.?", fullmatch=True),
+    st.text("abcxn-.019_ßüıİ\u3002\uff0e\uff61\u2460\u2167\u0660\u0b95\u05d0\u0627\ufdfa", min_size=1, max_size=14),
+    st.text(min_size=1, max_size=12),
+)
+ports = st.one_of(st.just(""), st.integers(-1, 66_000).map(lambda port: f":{port}"))
+urls = st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["https", "http", "HTTPS"]),
+    hosts,
+    ports,
+    st.one_of(st.just(""), st.text(max_size=20).map(lambda rest: f"/{rest}"), st.text(max_size=9).map("?{}".format)),
+)
+
+
+@given(st.one_of(urls, st.text(max_size=80), st.text(max_size=60).map(lambda rest: "https://" + rest)))
+@example("https://xn--\u0d37")
+@example("https://\u0660.1")
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     """Nothing else is raised; what is accepted is its own rebuilt form, plain ASCII, with the host that was judged."""
     try:
@@ -117,4 +268,29 @@ def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
         return
     assert parsed(endpoint.url) == endpoint
     assert endpoint.url.isascii()
-    assert urlsplit(endpoint.url).hostname == endpoint.host
+    rebuilt = urlsplit(endpoint.url)
+    assert (rebuilt.scheme, rebuilt.hostname) == (endpoint.scheme, endpoint.host)
+    assert (rebuilt.port or {"http": 80, "https": 443}[endpoint.scheme]) == endpoint.port
+    assert (rebuilt.username, rebuilt.password, rebuilt.fragment) == (None, None, "")
+
+
+@given(st.ip_addresses(), st.integers(1, 65_535))
+def test_any_literal_is_taken_as_it_is(address: IPv4Address | IPv6Address, port: int) -> None:
+    """Whether it may be connected to is asked at each send, of this very address."""
+    shown = f"[{address}]" if address.version == 6 else str(address)
+    endpoint = parsed(f"https://{shown}:{port}/")
+    assert (endpoint.address, endpoint.host, endpoint.port) == (address, str(address), port)
+
+
+@given(st.ip_addresses(v=4))
+def test_only_the_dotted_quad_spells_an_ipv4_address(address: IPv4Address) -> None:
+    """Every other number that an older parser takes for one is refused."""
+    number, (first, second, third, fourth) = int(address), address.packed
+    others = [
+        str(number), hex(number), f"0{number:o}", f"{first}.{number & 0xFFFFFF}", f"{first}.{second}.{number & 0xFFFF}",
+        f"0x{first:x}.{second}.{third}.{fourth}", f"0{first:o}.{second}.{third}.{fourth}", f"{address}.",
+        f"{first}.{second}.{third}.0x{fourth:x}", f"00{address}",
+    ]  # fmt: skip
+    for host in others:
+        with pytest.raises(InvalidEndpoint, match="four decimal numbers"):
+            parsed(f"https://{host}/")

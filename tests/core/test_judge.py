@@ -3,19 +3,30 @@
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.judge import judge
 from packhook.core.model import DeliveryStatus, Outcome, Policy, Trouble, Verdict
+from packhook.settings import DEFAULT_SCHEDULE
 
 NOW: Final = 1_722_589_200_000
 SCHEDULE: Final = (5 * SECOND, 5 * MINUTE)
 POLICY: Final = Policy(retry_schedule=SCHEDULE, jitter=0.2)
 
 
-def judged(outcome: Outcome, *, failures_before: int = 0, gone_since: int | None = None) -> Verdict:
+def judged(
+    outcome: Outcome,
+    *,
+    failures_before: int = 0,
+    gone_since: int | None = None,
+    policy: Policy = POLICY,
+    now: int = NOW,
+    chance: float = 0.5,
+) -> Verdict:
     """The verdict at NOW, with no luck either way."""
-    return judge(outcome, failures_before=failures_before, policy=POLICY, now=NOW, gone_since=gone_since, chance=0.5)
+    return judge(outcome, failures_before=failures_before, policy=policy, now=now, gone_since=gone_since, chance=chance)
 
 
 def answered(status: int, **headers: str) -> Outcome:
@@ -23,6 +34,26 @@ def answered(status: int, **headers: str) -> Outcome:
     return Outcome(
         status_code=status, headers=tuple((name.replace("_", "-"), value) for name, value in headers.items())
     )
+
+
+values = st.one_of(st.text(max_size=30), st.integers(0, 200_000).map(str))
+outcomes = st.one_of(
+    st.builds(
+        Outcome,
+        status_code=st.integers(0, 999),
+        headers=st.lists(st.tuples(st.sampled_from(["retry-after", "Location"]), values), max_size=3).map(tuple),
+    ),
+    st.builds(
+        Outcome,
+        trouble=st.sampled_from(
+            [
+                Trouble.BLOCKED, Trouble.DNS, Trouble.CONNECT, Trouble.TLS, Trouble.TIMEOUT, Trouble.RESET,
+                Trouble.PROTOCOL, Trouble.INTERNAL,
+            ]
+        ),
+        detail=st.sampled_from(["", "words"]),
+    ),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 226, 299])
@@ -41,7 +72,9 @@ def test_2xx_at_the_last_attempt_is_delivered() -> None:
     ("outcome", "code", "overloaded", "endpoint_down"),
     [
         (answered(301, location="https://elsewhere.example/"), "redirect_not_followed", False, False),
+        (answered(300), "redirect_not_followed", False, False),
         (answered(304), "redirect_not_followed", False, False),
+        (answered(399), "redirect_not_followed", False, False),
         (answered(400), "unsuccessful_status", False, False),
         (answered(401), "unsuccessful_status", False, False),
         (answered(404), "unsuccessful_status", False, False),
@@ -153,3 +186,115 @@ def test_what_ends_a_run_of_410(outcome: Outcome, kept: int | None) -> None:
     """Another answer does; no answer says nothing."""
     verdict = judged(outcome, gone_since=NOW - HOUR)
     assert (verdict.gone_since, verdict.disable_reason) == (kept, "")
+
+
+def test_the_default_schedule_makes_ten_attempts_in_75_hours_and_35_minutes() -> None:
+    """Each failure begins the next wait; the tenth exhausts."""
+    policy = Policy(retry_schedule=DEFAULT_SCHEDULE)
+    now, attempts = NOW, 0
+    while True:
+        verdict = judged(answered(500), failures_before=attempts, policy=policy, now=now)
+        attempts += 1
+        if verdict.next_attempt_at is None:
+            break
+        now = verdict.next_attempt_at
+    assert (attempts, now - NOW) == (10, 75 * HOUR + 35 * MINUTE + 5 * SECOND)
+    assert verdict.status is DeliveryStatus.EXHAUSTED
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0.0, 4_000), (0.5, 5_000), (0.75, 5_500)])
+def test_chance_places_the_next_attempt_within_the_jitter(chance: float, wait: int) -> None:
+    """A fifth either way of the step; what Retry-After asks for is the least, and is not spread."""
+    assert judged(answered(500), chance=chance).next_attempt_at == NOW + wait
+    assert judged(answered(503, Retry_After="60"), chance=chance).next_attempt_at == NOW + MINUTE
+
+
+def test_the_policy_bounds_what_retry_after_may_ask() -> None:
+    """Where an operator holds webhooks for less than a day."""
+    policy = Policy(retry_schedule=SCHEDULE, hold_at_most=HOUR)
+    verdict = judged(answered(429, Retry_After="86400"), policy=policy)
+    assert (verdict.hold_until, verdict.next_attempt_at) == (NOW + HOUR, NOW + HOUR)
+
+
+@pytest.mark.parametrize("name", ["retry-after", "Retry-After", "RETRY-AFTER"])
+def test_the_name_of_a_header_has_no_case(name: str) -> None:
+    """RFC 9110, 5.1."""
+    assert judged(Outcome(status_code=503, headers=(("x", "1"), (name, "60")))).hold_until == NOW + MINUTE
+
+
+def test_trouble_asks_for_nothing() -> None:
+    """A 503 that broke off before its end is no answer, whatever its headers said."""
+    broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), trouble=Trouble.RESET, detail="cut off")
+    verdict = judged(broken)
+    assert (verdict.hold_until, verdict.overloaded, verdict.error_code) == (None, False, "connection_lost")
+
+
+def run_of(*answers: tuple[int, int]) -> list[bool]:
+    """Whether each of these answers, at so many milliseconds after NOW, disables the webhook."""
+    disabled, gone_since = [], None
+    for status, at in answers:
+        verdict = judged(answered(status), now=NOW + at, gone_since=gone_since)
+        gone_since = verdict.gone_since
+        disabled.append(bool(verdict.disable_reason))
+    return disabled
+
+
+@pytest.mark.parametrize(
+    ("answers", "disabled"),
+    [
+        ([(410, 0)], [False]),
+        ([(410, 0), (410, MINUTE)], [False, True]),
+        ([(410, 0), (410, MINUTE - 1)], [False, False]),
+        ([(410, 0), (410, MINUTE // 2), (410, MINUTE)], [False, False, True]),
+        ([(410, 0), (200, SECOND), (410, MINUTE)], [False, False, False]),
+        ([(410, 0), (404, SECOND), (410, MINUTE)], [False, False, False]),
+        ([(410, 0), (200, SECOND), (410, MINUTE), (410, 2 * MINUTE)], [False, False, False, True]),
+    ],
+)
+def test_a_run_of_410_through_its_verdicts(answers: list[tuple[int, int]], disabled: list[bool]) -> None:
+    """Two of them a minute apart with no other answer between; one alone is an accident."""
+    assert run_of(*answers) == disabled
+
+
+def test_the_reason_for_disabling_is_in_words() -> None:
+    """It stands in the webhook for its owner to read."""
+    reason = judged(answered(410), gone_since=NOW - MINUTE).disable_reason
+    assert reason == "the endpoint answered 410 Gone more than once, at least a minute apart"
+
+
+def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
+    """One does not hide the other."""
+    verdict = judged(answered(410), failures_before=2, gone_since=NOW - MINUTE)
+    assert (verdict.status, bool(verdict.disable_reason)) == (DeliveryStatus.EXHAUSTED, True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (answered(302), "answered 302 Found: redirects are not followed, update the URL of the webhook"),
+        (answered(404), "answered 404 Not Found: nothing answers at this path: check the URL"),
+        (answered(429), "answered 429 Too Many Requests: the endpoint asks to slow down"),
+        (answered(418), "answered 418 I'm a Teapot"),
+        (answered(599), "answered 599"),
+        (answered(102), "answered with the status code 102, which is not a final one"),
+        (Outcome(), "answered with the status code 0, which is not a final one"),
+        (Outcome(trouble=Trouble.DNS), "dns_failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_words_for_a_receivers_owner(outcome: Outcome, words: str) -> None:
+    """What was answered, and what to look at."""
+    assert judged(outcome).error_message == words
+
+
+@given(outcomes, st.integers(0, 3), st.none() | st.integers(NOW - DAY, NOW), st.floats(0, 1, exclude_max=True))
+def test_any_outcome_has_a_verdict(outcome: Outcome, failures: int, gone_since: int | None, chance: float) -> None:
+    """2xx and only 2xx is delivered; the next attempt is no sooner than the step, no later than a day."""
+    verdict = judged(outcome, failures_before=failures, gone_since=gone_since, chance=chance)
+    delivered = outcome.trouble is None and 200 <= (outcome.status_code or 0) < 300
+    assert (verdict.status is DeliveryStatus.DELIVERED) == delivered == (not verdict.error_code)
+    assert (verdict.status is DeliveryStatus.PENDING) == (verdict.next_attempt_at is not None)
+    assert (verdict.status is DeliveryStatus.EXHAUSTED) == (not delivered and failures >= len(SCHEDULE))
+    if verdict.next_attempt_at is not None:
+        assert NOW + SCHEDULE[failures] * 0.8 <= verdict.next_attempt_at <= NOW + DAY
+    assert verdict.hold_until is None or NOW <= verdict.hold_until <= NOW + DAY

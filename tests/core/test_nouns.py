@@ -1,7 +1,9 @@
 """Ids, instants and errors: the small things that everything else relies on."""
 
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from packhook.core import errors, ids
 from packhook.core.clock import SystemClock, from_rfc3339, to_rfc3339
 
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 MAKERS = {
     ids.organization_id: "org_",
     ids.api_key_id: "key_",
@@ -24,6 +27,39 @@ def test_ids_have_their_prefix_and_no_dot() -> None:
     """A dot would blur what is signed: id.timestamp.body."""
     for make, prefix in MAKERS.items():
         assert re.fullmatch(prefix + "[0-9a-f]{32}", make())
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_ids_are_of_the_characters_and_the_length_of_the_contract(make: Callable[[], str]) -> None:
+    """1 to 64 of A-Z a-z 0-9 _ -; a UUIDv7 (RFC 9562, 5.7) behind the prefix, with the time it was made in front."""
+    before = SystemClock().now()
+    made = make()
+    after = SystemClock().now()
+    assert ids.ORGANIZATION_ID.fullmatch(made)
+    number = uuid.UUID(made.rpartition("_")[2])
+    assert (number.version, number.variant) == (7, uuid.RFC_4122)
+    assert before <= number.int >> 80 <= after
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("a", True),
+        ("Packs-R_us-1", True),
+        ("x" * 64, True),
+        ("", False),
+        ("x" * 65, False),
+        ("a.b", False),
+        ("a b", False),
+        ("a\n", False),
+        ("ü", False),
+        ("٣", False),
+        ("a/b", False),
+    ],
+)
+def test_which_ids_an_operator_may_choose(text: str, allowed: bool) -> None:
+    """Contract, 3; nothing that means something in a path or in what is signed."""
+    assert bool(ids.ORGANIZATION_ID.fullmatch(text)) == allowed
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
@@ -73,6 +109,42 @@ def test_the_systems_clock_tells_milliseconds() -> None:
     assert from_rfc3339("2024-01-01T00:00:00Z") < SystemClock().now() < from_rfc3339("2100-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1, "1970-01-01T00:00:00.001Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (1_722_589_200_125, "2024-08-02T09:00:00.125Z"),
+        (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_an_instant_as_the_contract_writes_it(instant: int, text: str) -> None:
+    """UTC, three digits of milliseconds, Z."""
+    assert (to_rfc3339(instant), from_rfc3339(text)) == (text, instant)
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9990, 1, 1), timezones=offsets))  # noqa: DTZ001 the zone is drawn apart
+def test_any_moment_in_any_zone_is_one_instant(moment: datetime) -> None:
+    """To the millisecond, cut off and not rounded."""
+    assert from_rfc3339(moment.isoformat()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@given(st.text(max_size=40))
+def test_any_other_text_is_refused(text: str) -> None:
+    """With ValueError and nothing else."""
+    try:
+        assert isinstance(from_rfc3339(text), int)
+    except ValueError:
+        return
+
+
+def test_an_instant_of_the_first_millennium() -> None:
+    """RFC 3339 has four digits of year."""
+    assert to_rfc3339(from_rfc3339("0800-12-25T00:00:00Z")) == "0800-12-25T00:00:00.000Z"
+
+
 def kinds(kind: type[errors.PackhookError]) -> Iterator[type[errors.PackhookError]]:
     """A kind of error and everything below it."""
     yield kind
@@ -85,5 +157,38 @@ def test_errors_are_one_tree_with_a_code_and_a_title_each() -> None:
     every = list(kinds(errors.PackhookError))
     assert len({kind.code for kind in every}) == len(every) > 15
     assert all(kind.title().endswith(".") for kind in every)
-    assert errors.NotFound().detail == errors.NotFound.title() == "No such thing here."
+    assert str(errors.NotFound()) == errors.NotFound().detail == errors.NotFound.title() == "No such thing here."
     assert str(errors.NotFound("no webhook 'x'")) == "no webhook 'x'"
+
+
+@pytest.mark.parametrize("kind", list(kinds(errors.PackhookError)), ids=lambda kind: kind.__name__)
+def test_an_errors_own_docstring_is_its_title(kind: type[errors.PackhookError]) -> None:
+    """Not its parent's: each says what went wrong in one sentence; its code is its own, in snake case."""
+    assert "__doc__" in vars(kind)
+    assert kind.title() == (kind.__doc__ or "").strip()
+    assert "code" in vars(kind)
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
+
+
+def test_invalid_input_tells_every_field() -> None:
+    """All of them at once, as values and in words."""
+    wrong = [
+        errors.FieldError("/endpoint", "invalid", "expected a URL that begins with https://"),
+        errors.FieldError("/secret", "missing", "required"),
+    ]
+    error = errors.InvalidInput(wrong)
+    assert error.errors == wrong
+    assert error.detail == str(error) == "/endpoint: expected a URL that begins with https://; /secret: required"
+
+
+def test_what_is_unavailable_says_when_to_come_again() -> None:
+    """In seconds; at once is no answer."""
+    assert [errors.Unavailable().retry_after_seconds, errors.RateLimited().retry_after_seconds] == [1, 1]
+    assert errors.RateLimited("too many", retry_after_seconds=7).retry_after_seconds == 7
+
+
+def test_errors_are_told_apart_by_what_they_are_about() -> None:
+    """The request, the service, or the start."""
+    families = (errors.RequestError, errors.Unavailable, errors.StartError)
+    every = [kind for kind in kinds(errors.PackhookError) if kind is not errors.PackhookError]
+    assert [sum(issubclass(kind, family) for family in families) for kind in every] == [1] * len(every)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+import hypothesis
 import msgspec
 
 from packhook.core import ids
@@ -55,6 +56,9 @@ DATA: Final = b'{"id":"ord_1"}'
 PATIENCE: Final = 15.0
 PENDING, SENDING, DELIVERED, EXHAUSTED, CANCELED = DeliveryStatus
 
+unhurried: Final = hypothesis.settings(
+    deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 _serial: Final = itertools.count(1)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target
+from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target, unhurried
 from engine_house import webhook as a_webhook
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +100,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@unhurried
 @given(st.dictionaries(st.text(), JSON_VALUES), st.booleans(), st.sampled_from([None, 2]))
 def test_any_object_makes_a_body_that_holds_it(data: dict[str, Any], escaped: bool, indent: int | None) -> None:
     """The body is one JSON object with exactly these five members."""
@@ -316,6 +317,7 @@ def test_a_webhooks_own_settings_come_before_the_instances(
         keys=(b"k" * 32,),
         headers=(("x-a", "1"),),
         shown_headers=(("x-a", "***"),),
+        hidden=("1",),
         timeout=timeout,
         schedule=schedule,
         policy=Policy(retry_schedule=schedule),

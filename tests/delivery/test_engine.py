@@ -277,7 +277,7 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
-    """Within the grace: its answer counts. What was only queued is given back, and nothing new is begun."""
+    """Within the grace: its answer counts. What was only queued is given back, nothing new is begun."""
     gate = Gate()
     async with Receiver(gate) as receiver, standing(tmp_path, webhook_in_flight=2, shutdown_grace="15s") as node:
         await node.webhook(receiver.url)

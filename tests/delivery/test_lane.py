@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from engine_house import DELIVERED, PENDING, leased, target
+from engine_house import DELIVERED, PENDING, leased, target, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -252,6 +252,7 @@ def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int
         assert launch(limited, START + next_in) == 1
 
 
+@unhurried
 @given(st.floats(0.1, 50), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
 def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
     """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
@@ -275,7 +276,19 @@ def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
     assert launch(limited, START - HOUR + SECOND) > 0
 
 
-@given(st.lists(st.sampled_from(Urgency), max_size=40))
+def test_every_tenth_is_for_the_least_urgent() -> None:
+    """So that retries, and replays behind them, come forward however many new events there are."""
+    busy = lane(waiting=0)
+    for urgency in (Urgency.FIRST, Urgency.RETRY, Urgency.REPLAY):
+        for _ in range(30):
+            busy.put(leased(urgency=urgency))
+    taken = [busy.take(START).urgency for _ in range(30)]
+    assert [place for place, urgency in enumerate(taken, 1) if urgency is not Urgency.FIRST] == [10, 20, 30]
+    assert [taken[place - 1] for place in (10, 20, 30)] == [Urgency.RETRY, Urgency.REPLAY, Urgency.RETRY]
+
+
+@unhurried
+@given(st.lists(st.sampled_from(Urgency), max_size=9))
 def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Urgency]) -> None:
     """First attempts before retries, both before replays."""
     mixed = lane(waiting=0)
@@ -311,6 +324,7 @@ STEPS = st.tuples(
 )
 
 
+@unhurried
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
 def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
     """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""

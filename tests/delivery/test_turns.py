@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from engine_house import ACME, OTHER
+from engine_house import ACME, OTHER, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +76,7 @@ def test_an_organization_that_comes_back_goes_behind_the_others() -> None:
     assert drained(turns) == ["theirs", "mine"]
 
 
+@unhurried
 @given(HOUSES, st.integers(min_value=1, max_value=200))
 def test_nobody_gets_more_than_one_turn_ahead(houses: list[int], rounds: int) -> None:
     """Where all have work without end, turns differ by one at most: over organizations, and over each one's lanes."""
@@ -92,6 +93,7 @@ def test_nobody_gets_more_than_one_turn_ahead(houses: list[int], rounds: int) ->
         assert max(own) - min(own) <= 1
 
 
+@unhurried
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.none(), max_size=60))
 def test_a_lane_is_listed_exactly_once(steps: list[tuple[str, int] | None]) -> None:
     """Whatever is queued (a lane) and taken (None) in whatever order: none is lost, none is there twice."""

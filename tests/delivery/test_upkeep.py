@@ -181,8 +181,9 @@ async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: H
 async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_after: int, words: str) -> None:
     """In days, or in seconds where it is less than one."""
     failing = await node.webhook("https://shop.example/")
-    await fail(node, 10)
+    await fail(node, 9)
     clock.advance(disable_after)
+    await fail(node, 1)
     await upkeep(node, disable_after=disable_after).once()
     reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
     assert reason == f"no delivery has succeeded for {words}"
@@ -210,6 +211,14 @@ async def test_failures_within_five_days_do_not_disable(node: House, clock: Manu
     assert await still_enabled(node, failing)
 
 
+async def test_silence_does_not_disable(node: House, clock: ManualClock) -> None:
+    """Ten failures in a bad minute, and then nothing to send for a month."""
+    failing = await node.webhook("https://shop.example/")
+    await fail(node, 10)
+    clock.advance(30 * DAY)
+    assert await still_enabled(node, failing)
+
+
 async def test_one_success_begins_the_time_anew(node: House, clock: ManualClock) -> None:
     """The five days count from the first failure after it."""
     failing = await node.webhook("https://shop.example/")
@@ -224,8 +233,9 @@ async def test_one_success_begins_the_time_anew(node: House, clock: ManualClock)
 async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: House, clock: ManualClock) -> None:
     """One call, and what was known against it is forgotten."""
     failing = await node.webhook("https://shop.example/")
-    await fail(node, 10)
+    await fail(node, 9)
     clock.advance(DISABLE_AFTER)
+    await fail(node, 1)
     assert not await still_enabled(node, failing)
     after = await node.change(failing, enabled=True)
     assert (after.enabled, after.disabled_reason) == (True, "")

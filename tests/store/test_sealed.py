@@ -153,7 +153,7 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House)
     mine = await house.stored(await add_webhook(house.store, **FULL))
     moved = {
         "another webhook": webhook(secret=mine.secret),
-        "another organization": webhook(OTHER, id=webhook().id, secret=mine.secret),
+        "another organization": webhook(OTHER, secret=mine.secret),
         "a header of another": webhook(headers={"x-a": mine.headers["x-a"]}),
         "another field": webhook(headers={"x-b": mine.headers["x-a"]}),
     }
@@ -168,6 +168,19 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House)
                 await asking
         await house.store.delete_webhook(stolen.organization_id, stolen.id, START)
         assert (await house.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
+
+
+async def test_a_row_that_is_given_to_another_organization_does_not_open(house: House, tmp_path: Path) -> None:
+    """Its id stays the same then; a copy of the database stands for the one that somebody edits."""
+    hook = await house.stored(await add_webhook(house.store, **FULL))
+    copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
+    await copy.open()
+    for name in (ACME, OTHER):
+        await copy.create_organization(organization(name))
+    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER))
+    with pytest.raises(Unavailable, match=f"other/{hook.id} does not open"):
+        await SealedStore(copy, Keyring(house.settings)).get_webhook(OTHER, hook.id)
+    await copy.close()
 
 
 async def test_a_header_does_not_open_under_another_name(house: House) -> None:

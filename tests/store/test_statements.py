@@ -116,7 +116,7 @@ def a_day(db: apsw.Connection) -> None:
     claim_now(db)
     read_back(db, leased[0], first)
     webhooks.delete_webhook(db, (OTHER, second, START))
-    sweep.sweep(db, (START, START, START, 10))
+    sweep.Broom().sweep(db, (START, START, START, 10))
     sweep.disable_failing(db, (START, START, "failed"))
     claim.rescue(db, START)
 

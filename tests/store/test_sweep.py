@@ -59,7 +59,7 @@ async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) ->
 
 
 async def test_events_with_a_live_delivery_stay(store: Store) -> None:
-    """Pending, on its way, waiting for a retry, replayed or of a disabled webhook; they go when all is finished."""
+    """Pending, on its way, waiting for a retry or replayed; they go when all is finished."""
     hook, other = await add_webhook(store), await add_webhook(store)
     await publish(store, 5)
     leased = await claim(store, START)
@@ -69,13 +69,22 @@ async def test_events_with_a_live_delivery_stay(store: Store) -> None:
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([pending], START)
     await store.replay_delivery(ACME, replayed.id, START)
-    await store.replace_webhook(disabled := next_version(hook, enabled=False))
     assert await sweep(store, events_before=LATER) == Swept(events=1)
     kept = {each.event_id for each in (pending, sending, again, replayed)}
     assert {each.id for each in (await store.list_events(ACME, ALL)).items} == kept
-    await store.replace_webhook(next_version(disabled, enabled=True))
     await store.record([delivered(each, LATER) for each in await claim(store, LATER)])
     assert await sweep(store, events_before=LATER) == Swept(events=4)
+
+
+async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(store: Store) -> None:
+    """Its events are kept as long as others, not for ever; what is younger goes on waiting."""
+    hook = await add_webhook(store)
+    await publish(store, 2)
+    (young,) = await publish(store, created_at=LATER)
+    await store.replace_webhook(next_version(hook, enabled=False))
+    assert await sweep(store, events_before=LATER) == Swept(events=2, canceled=2)
+    (left,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+    assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
 
 
 async def test_what_stays_does_not_keep_younger_events(store: Store) -> None:
@@ -84,8 +93,8 @@ async def test_what_stays_does_not_keep_younger_events(store: Store) -> None:
     (live,) = await publish(store, created_at=START - 5)
     leased = await claim_one(store, START)
     await publish(store, 3, event_code="order.shipped")
-    assert await sweep(store, events_before=LATER, limit=2) == Swept(events=2)
-    assert await sweep(store, events_before=LATER, limit=2) == Swept(events=1)
+    batches = [await sweep(store, events_before=LATER, limit=2) for _ in range(3)]
+    assert [(batch.events, batch.is_done) for batch in batches] == [(1, False), (2, False), (0, True)]
     assert (await store.list_events(ACME, ALL)).items == (live,)
     assert await store.record([delivered(leased, LATER)]) == [True]
 
@@ -101,10 +110,10 @@ async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> No
     batches = []
     for _ in count():
         batches.append(await sweep(store, events_before=LATER, keys_before=LATER, limit=2))
-        if not batches[-1].total:
+        if batches[-1].is_done:
             break
     amounts = [2, 2, 1, 0]
-    assert batches == [Swept(events=each, idempotency_keys=each, canceled=each) for each in amounts]
+    assert batches == [Swept(events=each, idempotency_keys=each, canceled=each, more=each > 0) for each in amounts]
 
 
 async def test_stale_idempotency_keys_go(store: Store) -> None:
@@ -173,58 +182,58 @@ async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
     assert (claimed.deliveries, claimed.next_due_at) == ((), None)
 
 
-async def fail(store: Store, times: int, *, first_at: int) -> str:
-    """A webhook that has failed so often, since that instant, without a success; its id."""
+async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = START) -> str:
+    """A webhook that has failed so often, over so long, without a success; its id."""
     stored = await add_webhook(store)
     await publish(store, times, created_at=first_at)
     leased = [each for each in await claim(store, first_at) if each.webhook_id == stored.id]
     for number, each in enumerate(leased):
-        await store.record([failed(each, first_at + number)])
+        await store.record([failed(each, first_at + number * over // (times - 1))])
     await store.replace_webhook(next_version(stored, event_code="order.shipped"))
     return stored.id
 
 
 async def test_webhooks_that_fail_for_long_are_disabled(store: Store) -> None:
-    """Ten times at least, since before that instant; others are not."""
-    long_and_often = await fail(store, 10, first_at=START - 1)
-    not_often = await fail(store, 9, first_at=START - 1)
-    not_long = await fail(store, 10, first_at=START)
+    """Ten times at least, from the first to the last for so long; others are not, however long they are silent."""
+    long_and_often = await fail(store, 10)
+    not_often = await fail(store, 9)
+    not_long = await fail(store, 10, over=DAY - 1)
     well = await add_webhook(store)
-    disabled = await store.disable_failing(failing_before=START, now=LATER, reason="too long")
+    disabled = await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     assert disabled == (long_and_often,)
     hooks = {name: await store.get_webhook(ACME, name) for name in (long_and_often, not_often, not_long, well.id)}
     assert [hook.enabled for hook in hooks.values()] == [False, True, True, True]
     off = hooks[long_and_often]
     assert (off.disabled_reason, off.updated_at, off.version) == ("too long", LATER, 3)
-    assert await store.disable_failing(failing_before=START, now=LATER, reason="again") == ()
+    assert await store.disable_failing(failing_for=DAY, now=LATER, reason="again") == ()
 
 
 async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) -> None:
     """Failures before it do not count any more."""
-    name = await fail(store, 10, first_at=START - 1)
-    await store.disable_failing(failing_before=START, now=LATER, reason="too long")
+    name = await fail(store, 10)
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     off = await store.get_webhook(ACME, name)
     await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""))
-    assert await store.disable_failing(failing_before=LATER, now=LATER, reason="again") == ()
-    other = await fail(store, 10, first_at=START)
+    assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
+    other = await fail(store, 10)
     await publish(store, event_code="order.shipped", created_at=START + HOUR)
     await store.record([delivered(each, START + HOUR) for each in await claim(store, START + HOUR)])
-    assert await store.disable_failing(failing_before=LATER, now=LATER, reason="again") == ()
+    assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
     assert await store.targets([other]) == {other: Target(webhook=await store.get_webhook(ACME, other))}
 
 
 async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, hands: Hands) -> None:
     """It must not go on sending what is already in its hands."""
-    name = await fail(store, 10, first_at=START - 1)
+    name = await fail(store, 10)
     hands.changes.clear()
-    await store.disable_failing(failing_before=START, now=LATER, reason="too long")
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     assert hands.changes == [name]
 
 
 async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Store) -> None:
     """Whoever edits a webhook sees that it is disabled now."""
-    name = await fail(store, 10, first_at=START - 1)
+    name = await fail(store, 10)
     before = await store.get_webhook(ACME, name)
-    await store.disable_failing(failing_before=START, now=LATER, reason="too long")
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     with pytest.raises(Conflict):
         await store.replace_webhook(next_version(before, description="new"))

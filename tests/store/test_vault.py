@@ -219,7 +219,7 @@ def test_a_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettings) as refused:
         load_settings()
     said = "expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
-    assert refused.value.detail == f"master_keys: Value error, master key 2: {said}"
+    assert refused.value.detail == f"master_keys: master key 2: {said}"
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))

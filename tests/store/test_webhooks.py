@@ -187,7 +187,7 @@ async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
     await store.record([failed(first, START, next_attempt_at=START + SECOND, hold_until=hold, gone_since=START)])
     await store.release([second], START)
     await store.replace_webhook(described := next_version(stored, description="new", updated_at=START))
-    failing = Target(webhook=described, gone_since=START, failing_since=START)
+    failing = Target(webhook=described, gone_since=START, failing_since=START, held_until=hold)
     assert await store.targets([stored.id]) == {stored.id: failing}
     assert await claim(store, LATER) == ()
     await store.replace_webhook(disabled := next_version(described, enabled=False))

@@ -68,7 +68,7 @@ def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:
 
 
 def _explain(error: ValidationError) -> MalformedBody | InvalidInput:
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False, include_context=False)
     if found and found[0]["type"] == "json_invalid":
         return MalformedBody(found[0]["msg"])
     return InvalidInput(

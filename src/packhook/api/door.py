@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from packhook.api.guard import bearer
+from packhook.api.guard import bearer, refuse_repeated
 from packhook.api.headers import ALWAYS, Headers
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.problems import fault_response, problem_response
@@ -49,16 +49,19 @@ class Door:
         self, route: Route[LeanHandler], organization_id: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         own = scope["packhook.request_id"] = request_id()
+        headers = dict(scope["headers"])
         try:
-            body = await self._handle(route, organization_id, dict(scope["headers"]), receive)
+            if len(headers) < len(scope["headers"]):
+                refuse_repeated(scope["headers"])
+            body = await self._handle(route, organization_id, headers, receive)
         except PackhookError as error:
             await Headers(problem_response(error))(scope, receive, send)
         except Exception as error:  # noqa: BLE001 whatever it was, the client gets an answer and the log the trace
             await Headers(fault_response(scope, error))(scope, receive, send)
         else:
             length = b"%d" % len(body)
-            headers = [_JSON, (b"content-length", length), (b"x-request-id", own.encode()), *ALWAYS]
-            await send({"type": "http.response.start", "status": route.status, "headers": headers})
+            told = [_JSON, (b"content-length", length), (b"x-request-id", own.encode()), *ALWAYS]
+            await send({"type": "http.response.start", "status": route.status, "headers": told})
             await send({"type": "http.response.body", "body": body})
 
     async def _handle(

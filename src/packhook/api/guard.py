@@ -1,15 +1,17 @@
 """Who may use a route, decided before its body is read: a route class for each scope."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
-from packhook.core.errors import Unauthorized
+from packhook.core.errors import FieldError, InvalidInput, Unauthorized
 from packhook.service.access import Access, Principal
+
+ONCE: Final = (b"authorization", b"content-type", b"idempotency-key")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -26,10 +28,21 @@ def bearer(header: str | None) -> str:
     return key.strip()
 
 
+def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """InvalidInput where a header stands twice that means something only once: two readers may take different ones."""
+    names = [name for name, _ in headers]
+    repeated = [name for name in ONCE if names.count(name) > 1]
+    if repeated:
+        raise InvalidInput(
+            [FieldError(name.decode(), "repeated_header", "expected this header once") for name in repeated]
+        )
+
+
 def guard(scope: str | None, handle: Handler) -> Handler:
     """A handler for principals with ``scope`` (None: for the operator alone), of the organization in the path."""
 
     async def guarded_handler(request: Request) -> Response:
+        refuse_repeated(request.scope["headers"])
         access: Access = request.app.state.service.access
         key = bearer(request.headers.get("authorization"))
         request.state.principal = await access.admit(key, scope, request.path_params.get("organizationId"))

@@ -12,35 +12,17 @@ bytes that are not UTF-8, which are looked for first, and deeper nesting than th
 import hashlib
 from typing import Final
 
-import msgspec
-from msgspec import Raw, Struct
-
-from packhook.api import shapes, views
+from packhook.api import views
 from packhook.api.answers import encode
-from packhook.api.bodies import parse_shape
+from packhook.api.explain import explain_batch, explain_event
 from packhook.api.lean import Call
-from packhook.api.order import decode_order
-from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody
-from packhook.core.model import EVENT_CODES, MAX_DATA_BYTES
+from packhook.api.quick import REFUSED, QuickBatch, QuickEvent, decode_batch, decode_event
+from packhook.core.errors import FieldError, InvalidInput, MalformedBody
+from packhook.core.model import MAX_DATA_BYTES
 from packhook.service import rules
 from packhook.store.base import Receipt
 
 ENVELOPE: Final = 4096
-_NEITHER: Final = "the body is nested too deeply, or names a member twice with a value that is wrong"
-_CODES: Final = frozenset(EVENT_CODES)
-
-
-class _Event(Struct, forbid_unknown_fields=True):
-    event_code: str
-    data: Raw
-
-
-class _Batch(Struct, forbid_unknown_fields=True):
-    events: list[_Event]
-
-
-_decode_event: Final = msgspec.json.Decoder(_Event).decode
-_decode_batch: Final = msgspec.json.Decoder(_Batch).decode
 
 
 async def publish_event(call: Call) -> bytes:
@@ -75,36 +57,20 @@ def _idempotency_key(call: Call) -> str | None:
         raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 
 
-def _decode(body: bytes) -> _Event:
+def _decode(body: bytes) -> QuickEvent:
     _require_utf8(body)
     try:
-        event = _decode_event(body)
-        _check(event)
-    except (msgspec.DecodeError, RecursionError):
-        parse_shape(body, shapes.EventPublish, {})
-        raise MalformedBody(_NEITHER) from None
-    return event
+        return decode_event(body)
+    except REFUSED:
+        raise explain_event(body) from None
 
 
-def _decode_many(body: bytes) -> _Batch:
+def _decode_many(body: bytes) -> QuickBatch:
     _require_utf8(body)
     try:
-        batch = _decode_batch(body)
-        for event in batch.events:
-            _check(event)
-    except (msgspec.DecodeError, RecursionError):
-        parse_shape(body, shapes.EventBatch, {})
-        raise MalformedBody(_NEITHER) from None
-    return batch
-
-
-def _check(event: _Event) -> None:
-    """Raises what the quick decoder raises, so that the documented shape explains it."""
-    if event.event_code not in _CODES:
-        raise msgspec.ValidationError("event_code")
-    decode_order(event.data)
-    if len(event.data) > MAX_DATA_BYTES:
-        raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(event.data)}")
+        return decode_batch(body)
+    except REFUSED:
+        raise explain_batch(body) from None
 
 
 def _require_utf8(body: bytes) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
+from packhook.settings import to_duration
 from packhook.store.base import Receipt
 
 View = dict[str, Any]
@@ -22,7 +23,7 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "headers": dict.fromkeys(webhook.headers, "***"),
         "rate_limit": webhook.rate_limit,
         "timeout_seconds": webhook.timeout / SECOND,
-        "retry_schedule": [duration(wait) for wait in webhook.retry_schedule],
+        "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
     }
     return {
@@ -35,14 +36,6 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "updated_at": to_rfc3339(webhook.updated_at),
         **{name: value for name, value in own.items() if value},
     }
-
-
-def duration(ms: int) -> str:
-    """Milliseconds as the text they are given in: ``250ms``, ``5s``, ``2h``."""
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
-        if ms and ms % size == 0:
-            return f"{ms // size}{unit}"
-    return f"{ms}ms"
 
 
 def organization(organization: Organization) -> View:

@@ -13,6 +13,7 @@ from packhook.cli.exits import exit_code, fail
 from packhook.cli.listen import listen
 from packhook.cli.migrate import migrate
 from packhook.cli.prove.command import prove
+from packhook.cli.selftest.command import app as selftest
 from packhook.cli.serve import serve
 from packhook.core.errors import InvalidSettings, PackhookError
 
@@ -42,6 +43,7 @@ app.command()(listen)
 app.command()(bench)
 app.command()(prove)
 app.command()(migrate)
+app.add_typer(selftest, name="selftest")
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")

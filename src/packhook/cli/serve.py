@@ -23,6 +23,7 @@ import uvicorn
 import uvloop
 
 from packhook.api.app import create_app
+from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
 from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
@@ -121,7 +122,7 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
         uvicorn.Config(
             create_app(service, settings),
             loop="none",
-            http="httptools",
+            http=BoundedHttp,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -51,7 +52,8 @@ class _Parent:
         """Children that got the terminal's own SIGINT too take a SIGTERM as the same wish."""
         self._stopping = True
         for pid in self._born:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def _start(self) -> None:
         """One more child; no signal may come between its birth and its name in the book."""

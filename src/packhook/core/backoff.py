@@ -32,7 +32,8 @@ def retry_after(value: str, now: int) -> int | None:
     """How long a ``Retry-After`` asks to wait (RFC 9110, 10.2.3: seconds or a date), 0 to 24 h; None: unreadable."""
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return LONGEST_RETRY_AFTER if len(text) > 9 else min(int(text) * SECOND, LONGEST_RETRY_AFTER)
+        digits = text.lstrip("0") or "0"
+        return LONGEST_RETRY_AFTER if len(digits) > 9 else min(int(digits) * SECOND, LONGEST_RETRY_AFTER)
     moment = _date(text)
     return None if moment is None else max(0, min(round(moment.timestamp() * SECOND) - now, LONGEST_RETRY_AFTER))
 

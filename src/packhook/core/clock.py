@@ -40,7 +40,7 @@ def to_rfc3339(instant: int) -> str:
 @lru_cache(64)
 def _to_the_second(seconds: int) -> str:
     """Kept, because most instants that are told lie within the last few seconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def from_rfc3339(text: str) -> int:

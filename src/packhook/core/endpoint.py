@@ -17,6 +17,7 @@ LONGEST: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _DOTTED_QUAD: Final = re.compile(r"(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}", re.ASCII)
+_BRACKETS: Final = re.compile(r"\[[^\[\]]*\](:[^\[\]:]*)?")
 _NUMERIC_END: Final = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^"
 
@@ -90,6 +91,8 @@ def _port(parts: SplitResult) -> int | None:
 def _literal(parts: SplitResult) -> Address | None:
     host = parts.hostname or ""
     if parts.netloc.startswith("["):
+        if not _BRACKETS.fullmatch(parts.netloc):
+            raise InvalidEndpoint("nothing but a port follows the brackets of an address")
         return _ipv6(host)
     if ":" in host:
         raise InvalidEndpoint("an IPv6 address stands in brackets")

@@ -34,9 +34,12 @@ def secret_problem(secret: str) -> str | None:
 
 def _encoded_problem(encoded: str) -> str | None:
     try:
-        size = len(base64.b64decode(encoded, validate=True))
+        decoded = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return f"expected base64 after {PREFIX}"
+    if base64.b64encode(decoded).decode() != encoded:  # padding or bits that other decoders refuse
+        return f"expected base64 after {PREFIX}"
+    size = len(decoded)
     if not FEWEST_BYTES <= size <= MOST_BYTES:
         return f"expected {FEWEST_BYTES} to {MOST_BYTES} bytes of base64 after {PREFIX}, got {size}"
     return None
@@ -61,7 +64,7 @@ def hmac_key(secret: str) -> bytes:
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """The ``webhook-signature`` header: a token for each key, in their order. ``timestamp`` is in Unix seconds."""
-    content = b"%b.%d.%b" % (message_id.encode(), timestamp, body)
+    content = b"%b.%d.%b" % (message_id.encode("utf-8", "surrogatepass"), timestamp, body)
     return " ".join([_token(key, content) for key in keys])
 
 
@@ -86,7 +89,11 @@ def verify(
             f"webhook-timestamp is {abs(now - timestamp)} s from now, at most {tolerance} s are allowed"
         )
     expected = sign([hmac_key(secret) for secret in secrets], message_id, timestamp, body).split(" ")
-    found = [hmac.compare_digest(mine.encode(), theirs.encode()) for mine in expected for theirs in tokens]
+    found = [
+        hmac.compare_digest(mine.encode(), theirs.encode("utf-8", "surrogatepass"))
+        for mine in expected
+        for theirs in tokens
+    ]
     if not any(found):
         raise InvalidSignature("no token in webhook-signature was made with a known secret over this id, time and body")
 

@@ -15,7 +15,7 @@ from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.judge import judge
 from packhook.core.model import Attempt, LeasedDelivery, Outcome, Request, Settlement, Trouble, Verdict
 from packhook.core.signature import sign
-from packhook.delivery.target import PreparedTarget
+from packhook.delivery.target import HIDDEN, PreparedTarget
 
 _log: Final = structlog.get_logger("packhook.attempt")
 _USER_AGENT: Final = f"packhook/{__version__}"
@@ -87,6 +87,7 @@ def _log_entry(
     request: Request, target: PreparedTarget, outcome: Outcome, verdict: Verdict, number: int, started_at: int
 ) -> Attempt:
     own = len(request.headers) - len(target.headers)
+    hidden = target.hidden
     return Attempt(
         number=number,
         started_at=started_at,
@@ -94,11 +95,26 @@ def _log_entry(
         url=request.url,
         request_headers=dict(request.headers[:own] + target.shown_headers),
         status_code=outcome.status_code,
-        response_headers=outcome.headers,
-        response_body=outcome.body,
+        response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
+        if hidden
+        else outcome.headers,
+        response_body=_hide_bytes(outcome.body, hidden) if hidden else outcome.body,
         error_code=verdict.error_code,
         error_message=verdict.error_message,
     )
+
+
+def _hide(text: str, hidden: tuple[str, ...]) -> str:
+    """A receiver may repeat what it got: what is write-only stays so."""
+    for value in hidden:
+        text = text.replace(value, HIDDEN)
+    return text
+
+
+def _hide_bytes(body: bytes, hidden: tuple[str, ...]) -> bytes:
+    for value in hidden:
+        body = body.replace(value.encode(), HIDDEN.encode())
+    return body
 
 
 def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Outcome) -> None:

@@ -79,11 +79,9 @@ class Socket:
         self._waiting = select.poll()
         self._waiting.register(descriptor, select.POLLIN)
 
-    @property
-    def local_end(self) -> tuple[str, int]:
-        """Address and port on this side."""
-        host, port = self._borrowed.getsockname()[:2]
-        return host.partition("%")[0], port
+    def is_bound_to(self, address: str, port: int) -> bool:
+        """Whether this is its end on this side."""
+        return bool(self._borrowed.getsockname()[:2] == (address, port))
 
     def is_readable(self) -> bool:
         """Whether something, be it the end, waits to be read."""
@@ -118,12 +116,19 @@ class Sockets:
         for descriptor in descriptors:
             self._drop(self._ends.get(descriptor))
             with suppress(OSError):  # closed: another address of the name was quicker
-                made = Socket(descriptor)
-                if made.local_end == (ends[1], ends[3]):
-                    self._drop(ends)
-                    self._ends[descriptor], self._sockets[ends] = ends, made
-                else:
-                    made.forget()
+                self._take(Socket(descriptor), ends)
+
+    def _take(self, made: Socket, ends: Ends) -> None:
+        """Keep it if these are its ends, forget it if they are not or cannot be told."""
+        mine = False
+        try:
+            mine = made.is_bound_to(ends[1], ends[3])
+        finally:
+            if not mine:
+                made.forget()
+        if mine:
+            self._drop(ends)
+            self._ends[made.descriptor], self._sockets[ends] = ends, made
 
     def find(self, ends: Ends) -> Socket | None:
         """The socket of an open connection, if it was noted."""
@@ -135,9 +140,10 @@ class Sockets:
             del self._ends[gone.descriptor]
             gone.forget()
 
-    def __del__(self) -> None:
-        for each in self._sockets.values():
-            each.forget()
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for ends in list(self._sockets):
+            self._drop(ends)
 
 
 class Handle:
@@ -212,6 +218,7 @@ class Handle:
         self.body.clear()
         self._room = BODY_LIMIT
         self._head_size = 0
+        self._made.clear()
         self._before: Traffic | None = None
         self._kept: Socket | None = None
         self.body_full = self.head_full = self.blocked = self.no_socket = self.opened = self.unasked = False
@@ -264,7 +271,7 @@ class Handle:
         """There is a connection for the request: a new one, or a kept one that must be as its last answer left it."""
         if self.opened:
             self._sockets.note(ends, self._made)
-            self._made.clear()
+            self._kept = self._before = None
             return int(pycurl.PREREQFUNC_OK)
         self._kept = self._sockets.find(ends)
         if self._kept is None or self._kept.is_readable():

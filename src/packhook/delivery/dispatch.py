@@ -32,9 +32,8 @@ from packhook.store.base import Offer, Store
 _log: Final = structlog.get_logger("packhook.dispatch")
 
 CLAIM_AT_ONCE: Final = 500
-LEAST_QUEUE: Final = 64
 BYTES_IN_MEMORY: Final = 256 * 1024 * 1024
-HALF_FULL: Final = BYTES_IN_MEMORY // 2
+NEARLY_FULL: Final = BYTES_IN_MEMORY * 7 // 8
 IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
@@ -65,7 +64,8 @@ class Dispatcher:
         self._queued_bytes = 0
         self._full: set[str] = set()
         self._held: set[str] = set()
-        self._squeezed: set[str] = set()
+        self._squeezed: dict[str, Lane] = {}
+        self._squeezed_at = settings.max_in_flight
         self._looks: dict[str, asyncio.TimerHandle] = {}
         self._starved = False
         self._forgot_at = clock.now()
@@ -89,7 +89,7 @@ class Dispatcher:
             lane.put(delivery)
             self._queued += 1
             self._queued_bytes += len(delivery.data)
-            if lane.queued >= self._lane_room():
+            if lane.queued >= self._room_of(lane):
                 self._full.add(lane.webhook_id)
             self._is_loaded(lane)  # begin now, not when its turn has come
             self._list(lane)
@@ -107,6 +107,8 @@ class Dispatcher:
         if lane is not None:
             lane.begin_anew()
             self._let_out(lane)
+            self._list(lane)
+            self._launch_what_may_go()
 
     # --- its life
 
@@ -161,12 +163,16 @@ class Dispatcher:
 
     def begin(self) -> tuple[Offer, int] | None:
         """What may be claimed now, and how much of it for one webhook; None where there is no room."""
+        now = self._clock.now()
         for webhook_id in list(self._held):
+            self._lanes[webhook_id].mind_the_clock(now)
             self._let_out(self._lanes[webhook_id])
+        for webhook_id in list(self._full):
+            self._drop_stale(self._lanes[webhook_id], now)
         self._forget_idle_lanes()
         offer = self._offer(self._full | self._held)
         self._starved = offer.room <= 0 or offer.room_bytes <= 0
-        return None if self._starved else (offer, max(LEAST_QUEUE, self._lane_room() // 2))
+        return None if self._starved else (offer, self._lane_room())
 
     def _offer(self, closed: Iterable[str]) -> Offer:
         room = 0 if self._stopping else min(CLAIM_AT_ONCE, self._settings.queue_limit - self._queued)
@@ -176,6 +182,7 @@ class Dispatcher:
             room=max(0, room),
             room_bytes=BYTES_IN_MEMORY - self._queued_bytes,
             closed=frozenset(closed),
+            per_lane=self._lane_room(),
         )
 
     # --- sending
@@ -192,13 +199,19 @@ class Dispatcher:
         self._drop_stale(lane, now)
         if not lane.queued or not self._is_loaded(lane):
             return False
-        if lane.in_flight >= max(1, (self._settings.max_in_flight - self._in_flight) // 8):
-            self._squeezed.add(lane.webhook_id)
+        share = self._share()
+        if lane.in_flight >= (share if lane.has_failed else max(1, share)):
+            self._squeezed[lane.webhook_id] = lane
+            self._squeezed_at = min(self._squeezed_at, share)
             return False
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
             self._look_again(lane, ready_at - now)
         return ready_at is not None and ready_at <= now
+
+    def _share(self) -> int:
+        """How many of the places one lane may have; the last eighth is for lanes that do not fail."""
+        return (self._settings.max_in_flight - self._in_flight) // 8
 
     def _drop_stale(self, lane: Lane, now: int) -> None:
         """Give back what lay here so long that its lease no longer outlives an attempt."""
@@ -250,19 +263,26 @@ class Dispatcher:
         self._in_flight -= 1
         lane.finish(self._clock.now())
         self._list(lane)
-        for webhook_id in self._squeezed:
-            squeezed = self._lanes.get(webhook_id)
-            if squeezed is not None:
-                self._list(squeezed)
-        self._squeezed.clear()
+        self._let_squeezed_try()
+
+    def _let_squeezed_try(self) -> None:
+        """One place is free, so one lane may have it; where the share of each has grown, all look again."""
+        if self._share() > self._squeezed_at:
+            for lane in self._squeezed.values():
+                self._list(lane)
+            self._squeezed.clear()
+        elif self._squeezed:
+            self._list(self._squeezed.pop(next(iter(self._squeezed))))
+        if not self._squeezed:
+            self._squeezed_at = self._settings.max_in_flight
 
     def _took(self, lane: Lane, delivery: LeasedDelivery) -> None:
         self._queued -= 1
         self._queued_bytes -= len(delivery.data)
-        if lane.webhook_id in self._full and lane.queued <= self._lane_room() // 2:
+        if lane.webhook_id in self._full and lane.queued <= self._room_of(lane) // 2:
             self._full.discard(lane.webhook_id)
             self._claimer.now()
-        if self._starved and self._queued <= self._settings.queue_limit // 2 and self._queued_bytes <= HALF_FULL:
+        if self._starved and self._queued <= self._settings.queue_limit * 7 // 8 and self._queued_bytes <= NEARLY_FULL:
             self._starved = False
             self._claimer.now()
 
@@ -276,7 +296,14 @@ class Dispatcher:
         return lane
 
     def _lane_room(self) -> int:
-        return max(LEAST_QUEUE, (self._settings.queue_limit - self._queued) // 4)
+        """How much one lane may hold: a share of what is free."""
+        return max(1, (self._settings.queue_limit - self._queued) // 4)
+
+    def _room_of(self, lane: Lane) -> int:
+        """The same for this lane, which may hold no more than it can send while half of a lease lasts."""
+        rate = lane.rate()
+        free = self._lane_room()
+        return min(free, max(1, int(rate * self._settings.lease / SECOND / 2))) if rate else free
 
     def _list(self, lane: Lane) -> None:
         if lane.queued:
@@ -304,7 +331,7 @@ class Dispatcher:
 
     def _look(self, lane: Lane) -> None:
         """A hold or a rate limit may be over."""
-        del self._looks[lane.webhook_id]
+        self._looks.pop(lane.webhook_id, None)
         if lane.is_held(self._clock.now()):
             self._look_again(lane, lane.held_until - self._clock.now())
             return
@@ -332,5 +359,8 @@ class Dispatcher:
         self._forgot_at = now
         for lane in list(self._lanes.values()):
             busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing or lane.is_loading
-            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._held:
+            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._held | self._full:
                 del self._lanes[lane.webhook_id]
+                look = self._looks.pop(lane.webhook_id, None)
+                if look is not None:
+                    look.cancel()

@@ -23,7 +23,7 @@ from packhook.core.address import Address, Network, may_connect
 from packhook.core.clock import SECOND
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
 from packhook.core.model import Trouble
-from packhook.delivery.resolve import Resolve, SystemResolver
+from packhook.delivery.resolve import NoPlace, Resolve, SystemResolver
 
 REFUSAL: Final = "the endpoint's address may not be connected to"
 LOOKUP_LIMIT: Final = 5 * SECOND
@@ -59,6 +59,7 @@ class _Answer(Struct, frozen=True):
     until: float
 
 
+_NO_PLACE: Final = Refused(Trouble.INTERNAL, "packhook could not look the host name up: too many look-ups hang")
 _BLOCKED: Final = Refused(Trouble.BLOCKED, REFUSAL)
 
 
@@ -149,6 +150,8 @@ class Egress:
     async def _ask(self, host: str, port: int) -> _Answer:
         try:
             addresses = await self._resolve(host, port)
+        except NoPlace:
+            return _Answer("", _NO_PLACE, 0.0)
         except OSError as error:
             refused = Refused(Trouble.DNS, _WORDS.get(error.errno or 0, _NO_ADDRESS))
             answer = _Answer("", refused, self._seconds() + KEPT_SECONDS)

@@ -93,16 +93,22 @@ class Engine:
 
     async def _load(self, lane: Lane) -> bool:
         """Let the lane know its webhook as it is now; whether that may be sent to."""
-        lane.target = None
+        found = None
+        generation = -1
         try:
-            found = (await self._store.targets([lane.webhook_id])).get(lane.webhook_id)
+            while generation != lane.generation:  # it was changed while we asked
+                generation = lane.generation
+                found = (await self._store.targets([lane.webhook_id])).get(lane.webhook_id)
+            lane.target = None if found is None else prepare(found, self._settings)
         except Unavailable as error:
             _log.warning("webhook_not_loaded", webhook_id=lane.webhook_id, detail=error.detail)
             self._dispatcher.stumble(lane)
+        except Exception:  # noqa: BLE001 one webhook's fault is not the node's
+            _log.exception("webhook_not_loaded", webhook_id=lane.webhook_id)
+            self._dispatcher.stumble(lane)
+        if found is None or lane.target is None:
             return False
-        if found is None:
-            return False
-        lane.target, lane.gone_since = prepare(found, self._settings), found.gone_since
+        lane.gone_since = found.gone_since
         lane.held_until = max(lane.held_until, found.held_until)
         return found.webhook.enabled
 

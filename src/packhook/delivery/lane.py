@@ -21,6 +21,9 @@ BREAKER_AFTER: Final = 10
 FIRST_HOLD: Final = 1 * SECOND
 LONGEST_HOLD: Final = 1 * MINUTE
 FIRST_CAP: Final = 8.0
+LEAST_URGENT_EACH: Final = 10
+_ORDER: Final = tuple(Urgency)
+_TURNED: Final = ((Urgency.RETRY, Urgency.REPLAY, Urgency.FIRST), (Urgency.REPLAY, Urgency.RETRY, Urgency.FIRST))
 
 
 class Lane:
@@ -34,8 +37,11 @@ class Lane:
         "_hold",
         "_limit",
         "_queues",
+        "_seen_at",
+        "_taken",
         "_tokens",
         "_tokens_at",
+        "generation",
         "gone_since",
         "held_until",
         "idle_since",
@@ -51,6 +57,7 @@ class Lane:
         self.webhook_id = webhook_id
         self.organization_id = organization_id
         self.target: PreparedTarget | None = None
+        self.generation = 0
         self.gone_since: int | None = None
         self.is_loading = False
         self.in_flight = 0
@@ -62,6 +69,8 @@ class Lane:
         self._cap = min(FIRST_CAP, limit)
         self._growing_to = float(limit)
         self._cut_at = 0
+        self._seen_at = 0
+        self._taken = 0
         self._failures = 0
         self._hold = FIRST_HOLD
         self._tokens = 1.0
@@ -76,22 +85,27 @@ class Lane:
 
     def next(self) -> LeasedDelivery:
         """The delivery that goes next; it stays. IndexError where none waits."""
-        for queue in self._queues.values():
-            if queue:
-                return queue[0]
-        raise IndexError("nothing waits in this lane")
+        return self._next_queue()[0]
 
     def drop(self) -> LeasedDelivery:
         """The delivery that would go next, taken out unsent. IndexError where none waits."""
-        for queue in self._queues.values():
-            if queue:
-                self.queued -= 1
-                return queue.popleft()
+        delivery = self._next_queue().popleft()
+        self.queued -= 1
+        return delivery
+
+    def _next_queue(self) -> deque[LeasedDelivery]:
+        """The most urgent that has something; now and then the least, so that no retry waits for ever."""
+        rounds, place = divmod(self._taken, LEAST_URGENT_EACH)
+        order = _ORDER if place < LEAST_URGENT_EACH - 1 else _TURNED[rounds % len(_TURNED)]
+        for urgency in order:
+            if self._queues[urgency]:
+                return self._queues[urgency]
         raise IndexError("nothing waits in this lane")
 
     def take(self, now: int) -> LeasedDelivery:
         """The next delivery to send, now under way. IndexError where none waits."""
         delivery = self.drop()
+        self._taken += 1
         self.in_flight += 1
         self._spend_token(now)
         return delivery
@@ -115,6 +129,19 @@ class Lane:
         """Whether nothing may be sent, however little is under way."""
         return self.held_until > now
 
+    def mind_the_clock(self, now: int) -> None:
+        """Where the clock was set back since this was last called, what was planned by it moves back too."""
+        if now < self._seen_at:
+            back = self._seen_at - now
+            self.held_until -= back
+            self._cut_at -= back
+        self._seen_at = now
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last attempts failed as if the endpoint were down."""
+        return self._failures > 0
+
     @property
     def is_probing(self) -> bool:
         """Whether the breaker waits for one attempt to tell how the endpoint is."""
@@ -123,11 +150,12 @@ class Lane:
     def _cap_now(self, now: int) -> int:
         return 1 if self.is_probing or self.held_until > now else int(self._cap)
 
-    def _rate(self) -> float:
+    def rate(self) -> float:
+        """Deliveries a second that its webhook wants at most; 0 is no limit, or not known yet."""
         return 0.0 if self.target is None else self.target.webhook.rate_limit
 
     def _token_at(self, now: int) -> int:
-        rate = self._rate()
+        rate = self.rate()
         if not rate:
             return now
         self._refill(now, rate)
@@ -140,7 +168,7 @@ class Lane:
         self._tokens_at = now
 
     def _spend_token(self, now: int) -> None:
-        rate = self._rate()
+        rate = self.rate()
         if rate:
             self._refill(now, rate)
             self._tokens -= 1
@@ -154,6 +182,7 @@ class Lane:
 
     def learn(self, verdict: Verdict, started_at: int, now: int) -> None:
         """What an attempt that started at ``started_at`` says of the endpoint."""
+        self.mind_the_clock(now)
         if verdict.hold_until is not None:
             self.held_until = max(self.held_until, verdict.hold_until)
         if verdict.status is DeliveryStatus.DELIVERED:
@@ -165,6 +194,7 @@ class Lane:
 
     def begin_anew(self) -> None:
         """The webhook was changed: what was learned of it as it was no longer holds."""
+        self.generation += 1
         self.target = None
         self.held_until = 0
         self._failures = 0
@@ -187,7 +217,8 @@ class Lane:
         self._failures += 1
         if not self.is_probing or self.held_until > now:
             return
-        longest = LONGEST_HOLD if self.target is None else min(LONGEST_HOLD, max(self.target.schedule, default=0))
+        waits = () if self.target is None else self.target.schedule
+        longest = min(LONGEST_HOLD, max(waits, default=LONGEST_HOLD))
         self.held_until = now + min(self._hold, longest)
         self._hold = min(self._hold * 2, LONGEST_HOLD)
 

@@ -17,19 +17,23 @@ from packhook.core.address import Address
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """From a name and a port to every address it has, the preferred first; OSError where it has none."""
 
-MAX_LOOKUPS: Final = 128
+MAX_LOOKUPS: Final = 1_000
+
+
+class NoPlace(OSError):
+    """So many look-ups hang that none can begin; it says nothing of the name."""
 
 
 class SystemResolver:
-    """The system's resolver (``/etc/hosts``, DNS, whatever is configured); at most 128 look-ups under way."""
+    """The system's resolver (``/etc/hosts``, DNS, whatever is configured); at most 1,000 look-ups under way."""
 
     def __init__(self) -> None:
         self._places = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """Every address of the name. ``socket.gaierror`` where it has none, or where all places are taken."""
+        """Every address of the name. ``socket.gaierror`` where it has none, NoPlace where all places are taken."""
         if not self._places.acquire(blocking=False):
-            raise socket.gaierror(socket.EAI_AGAIN, "too many look-ups are under way")
+            raise NoPlace
         answer: Future[Sequence[Address]] = Future()
         answer.set_running_or_notify_cancel()  # from here on only the thread settles it
         threading.Thread(target=self._look_up, args=(host, port, answer), daemon=True, name=f"dns {host}").start()

@@ -61,6 +61,7 @@ class Sender:
         await self._multi.aclose()
         while self._idle:
             self._idle.pop().close()
+        self._sockets.close()
         self._trust.close()
 
     async def send(self, request: Request) -> Outcome:

@@ -12,12 +12,16 @@ HIDDEN: Final = "***"
 
 
 class PreparedTarget(Struct, frozen=True, kw_only=True):
-    """A target with the instance's settings folded in; ``shown_headers`` are its headers without their values."""
+    """A target with the instance's settings folded in.
+
+    ``shown_headers`` are its headers without their values, ``hidden`` the values that no log may show.
+    """
 
     webhook: Webhook
     keys: tuple[bytes, ...]
     headers: tuple[tuple[str, str], ...]
     shown_headers: tuple[tuple[str, str], ...]
+    hidden: tuple[str, ...]
     timeout: int
     schedule: tuple[int, ...]
     policy: Policy
@@ -32,6 +36,7 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
         webhook=webhook,
         keys=(hmac_key(webhook.secret),),
         headers=headers,
+        hidden=tuple(sorted((value for value in webhook.headers.values() if value), key=len, reverse=True)),
         shown_headers=tuple((name, HIDDEN) for name, _ in headers),
         timeout=webhook.timeout or settings.attempt_timeout,
         schedule=schedule,

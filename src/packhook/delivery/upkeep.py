@@ -50,7 +50,7 @@ class Upkeep:
             swept = await self._store.sweep(
                 events_before=now - self._settings.retention, keys_before=now - DAY, now=now, limit=BATCH
             )
-            if not swept.total:
+            if swept.is_done:
                 return
             _log.info("swept", events=swept.events, idempotency_keys=swept.idempotency_keys, canceled=swept.canceled)
 
@@ -58,7 +58,7 @@ class Upkeep:
         now = self._clock.now()
         days = self._settings.disable_after / DAY
         disabled = await self._store.disable_failing(
-            failing_before=now - self._settings.disable_after,
+            failing_for=self._settings.disable_after,
             now=now,
             reason=f"no delivery has succeeded for {days:g} days"
             if days >= 1

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.core.clock import Clock
-from packhook.core.errors import Forbidden, NotFound, Unauthorized
+from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from packhook.service.limits import Limits
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
@@ -70,6 +70,7 @@ class Access:
         self._clock = clock
         self._operator_hash = hash_of(settings.operator_key) if settings.operator_key else b""
         self._limits = Limits(settings)
+        self._generation = 0
         self._known: dict[str, tuple[float, Principal]] = {}
         self._used: dict[str, int] = {}
 
@@ -105,7 +106,13 @@ class Access:
 
     async def who(self, key: str) -> Principal:
         """Who this key is. Unauthorized for one that is unknown, revoked or expired: one answer for all three."""
-        principal = self.known(key) or await self._look_up(key)
+        principal = self.known(key)
+        if principal is not None:
+            return principal
+        generation = self._generation
+        principal = await self._look_up(key)
+        if generation != self._generation:
+            return principal  # something was revoked meanwhile: true for this once
         if len(self._known) >= MOST_KEPT:
             self._known.clear()
         self._known[key] = (time.monotonic() + KEPT_SECONDS, principal)
@@ -132,10 +139,16 @@ class Access:
 
     def forget(self) -> None:
         """Ask the store anew about every key."""
+        self._generation += 1
         self._known.clear()
 
     async def flush(self) -> None:
         """Write down when keys were last used."""
-        if self._used:
-            used, self._used = self._used, {}
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
             await self._store.note_usage([Usage(api_key_id=key_id, at=at) for key_id, at in used.items()])
+        except Unavailable:
+            self._used = used | self._used
+            raise

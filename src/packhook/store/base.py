@@ -94,7 +94,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 class Offer(Struct, frozen=True, kw_only=True):
     """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
 
-    ``closed`` are webhooks whose deliveries should rather wait in the database.
+    ``closed`` are webhooks whose deliveries should rather wait in the database; ``per_lane`` is the most of any other.
     """
 
     lease: int
@@ -102,6 +102,7 @@ class Offer(Struct, frozen=True, kw_only=True):
     room: int
     room_bytes: int
     closed: Collection[str]
+    per_lane: int = 2**31
 
 
 class Handover(Protocol):
@@ -151,16 +152,17 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Swept(Struct, frozen=True, kw_only=True):
-    """What one batch of upkeep removed or ended."""
+    """What one batch of upkeep removed or ended; ``more``: there are events that were not looked at yet."""
 
     events: int = 0
     idempotency_keys: int = 0
     canceled: int = 0
+    more: bool = False
 
     @property
-    def total(self) -> int:
-        """How much there was to do; 0 means upkeep is done for now."""
-        return self.events + self.idempotency_keys + self.canceled
+    def is_done(self) -> bool:
+        """Whether nothing was left to do."""
+        return not (self.more or self.events or self.idempotency_keys or self.canceled)
 
 
 class Store(Protocol):
@@ -328,6 +330,9 @@ class Store(Protocol):
         with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks."""  # fmt: skip
         ...
 
-    async def disable_failing(self, *, failing_before: int, now: int, reason: str) -> tuple[str, ...]:
-        """Disable the webhooks that have failed since before that instant, ten times at least; their ids."""
+    async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
+        """Disable the webhooks that went on failing for so long, without a success, ten times at least; their ids.
+
+        From the first failure to the last: a webhook that nobody sends to does not fail; faults of ours are none.
+        """
         ...

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhook.core.model import ApiKey, Attempt, Delivery, DeliveryStatus, Event, Organization, Webhook
+from packhook.core.model import FINISHED, ApiKey, Attempt, Delivery, DeliveryStatus, Event, Organization, Webhook
 from packhook.store.base import Receipt
 
 Row = Sequence[Any]
@@ -18,7 +18,10 @@ _receipts: Final = msgspec.json.Decoder(tuple[Receipt, ...])
 _encode: Final = msgspec.json.Encoder().encode
 
 # Which literal condition a status filter becomes: a literal, so that a partial index can serve it.
-STATUS_CONDITIONS: Final = {status: f"status = '{status.value}'" for status in DeliveryStatus}
+STATUS_CONDITIONS: Final = {
+    status: f"status = '{status.value}'" + (" AND status IN ('pending', 'sending')" if status not in FINISHED else "")
+    for status in DeliveryStatus
+}
 
 
 def to_json(value: object) -> str:

@@ -20,11 +20,15 @@ from packhook.testing.behaviours import (
     GzipBomb,
     Hang,
     HangUp,
+    Http09,
     HugeHeaders,
     NulByte,
     Redirect,
     Reset,
+    SlowHandshake,
+    Split,
     Status,
+    Unasked,
 )
 from packhook.testing.clock import ManualClock
 from packhook.testing.receiver import Received, Receiver
@@ -40,6 +44,7 @@ __all__ = [
     "GzipBomb",
     "Hang",
     "HangUp",
+    "Http09",
     "HugeHeaders",
     "ManualClock",
     "NulByte",
@@ -47,5 +52,8 @@ __all__ = [
     "Receiver",
     "Redirect",
     "Reset",
+    "SlowHandshake",
+    "Split",
     "Status",
+    "Unasked",
 ]

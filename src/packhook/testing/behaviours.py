@@ -1,7 +1,8 @@
 """How a receiver can answer: well, badly, late, endlessly, or not at all.
 
-Each is a small value with one coroutine, ``write``, that does it to a :class:`Wire`. All but :class:`Status` end with
-the connection closed. An ``early`` one acts as soon as there is a connection, before anything is read from it.
+Each is a small value with one coroutine, ``write``, that does it to a :class:`Wire`. :class:`Status`, :class:`Unasked`
+and :class:`Split` leave the connection open, the others close it. An ``early`` one acts as soon as there is a
+connection, before anything is read from it.
 """
 
 import gzip
@@ -210,3 +211,52 @@ class Garbage:
         """Send it, then close."""
         await wire.write(self.sent)
         wire.close()
+
+
+def Http09() -> Garbage:  # noqa: N802 as above
+    """A page as HTTP/0.9 had them: no status, no headers."""
+    return Garbage(b"<html>hello</html>")
+
+
+@dataclass(frozen=True)
+class Split:
+    """An answer of which one header's value held line breaks, and behind them a whole second answer."""
+
+    forged: bytes = Status(200, {"x-forged": "1"}, b"forged").rendered
+    early: bool = field(default=False, init=False)
+
+    async def write(self, wire: Wire) -> None:
+        """Send both at once, and leave the connection open."""
+        await wire.write(b"HTTP/1.1 200 OK\r\nx-name: a\r\ncontent-length: 0\r\n\r\n" + self.forged)
+        await wire.gone()
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """A proper answer, and ``interval`` milliseconds later one that nobody asked for, on the open connection."""
+
+    unasked: bytes = Status(200, {"x-forged": "1"}, b"unasked").rendered
+    interval: float = 20
+    early: bool = field(default=False, init=False)
+
+    async def write(self, wire: Wire) -> None:
+        """Send both, and leave the connection open."""
+        await wire.write(Status(200).rendered)
+        await wire.pause(self.interval)
+        await wire.write(self.unasked)
+        await wire.gone()
+
+
+@dataclass(frozen=True)
+class SlowHandshake:
+    """A TLS handshake that begins well and comes one byte per ``interval`` milliseconds; for a receiver without TLS."""
+
+    interval: float = 20
+    early: bool = field(default=True, init=False)
+
+    async def write(self, wire: Wire) -> None:
+        """Drip a handshake record of 16 KiB until the sender has gone."""
+        await wire.write(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03")
+        while True:
+            await wire.write(b"\x00")
+            await wire.pause(self.interval)

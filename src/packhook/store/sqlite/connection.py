@@ -11,7 +11,7 @@ import apsw
 from packhook.core.errors import DatabaseInUse, Unavailable
 from packhook.store.migrate import steps_from
 
-BUSY_MS: Final = 1_000  # only a foreign process can make it wait, and the event loop waits with it
+BUSY_MS: Final = 5_000
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class Room:
     offer: Offer
     deliveries: int = field(init=False)
     data: int = field(init=False)
+    lanes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.deliveries = self.offer.room
@@ -38,8 +39,10 @@ class Room:
 
     def take(self, webhook_id: str, size: int) -> bool:
         """Whether this delivery can be leased to the node; if so its room is taken."""
-        if self.deliveries <= 0 or self.data < size or webhook_id in self.offer.closed:
+        taken = self.lanes.get(webhook_id, 0)
+        if self.deliveries <= 0 or self.data < size or taken >= self.offer.per_lane or webhook_id in self.offer.closed:
             return False
+        self.lanes[webhook_id] = taken + 1
         self.deliveries -= 1
         self.data -= size
         return True

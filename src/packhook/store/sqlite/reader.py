@@ -15,13 +15,13 @@ P = ParamSpec("P")
 
 
 class Reader:
-    """Two threads that read. Each read sees every transaction that was committed before it began."""
+    """Threads that read. Each read sees every transaction that was committed before it began."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, threads: int) -> None:
         self._path = path
         self._own = threading.local()
         self._connections: list[apsw.Connection] = []
-        self._threads = ThreadPoolExecutor(2, "packhook-read")
+        self._threads = ThreadPoolExecutor(threads, "packhook-read")
 
     async def read(self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work(connection, …)`` in a reading thread; Unavailable where the database does not answer."""

@@ -5,7 +5,7 @@ from itertools import compress
 
 import apsw
 
-from packhook.core.model import DeliveryStatus, Settlement, Urgency
+from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
 from packhook.store import rows
 from packhook.store.sqlite.asking import SQL, first
 
@@ -34,7 +34,7 @@ def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None
         if settlement.verdict.status is DeliveryStatus.DELIVERED:
             delivered.add(webhook_id)
             failing.pop(webhook_id, None)
-        else:
+        elif settlement.verdict.error_code != Trouble.INTERNAL:
             failing.setdefault(webhook_id, []).append(settlement)
     db.executemany(SQL["forget_health"], ((webhook_id,) for webhook_id in delivered))
     db.executemany(

@@ -43,6 +43,8 @@ from packhook.store.sqlite.writer import Work, Writer, one_by_one
 
 _log: Final = structlog.get_logger("packhook.store")
 
+LISTS_AT_ONCE: Final = 2
+
 _NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
 
 _create_organization: Final = one_by_one(tenants.create_organization)
@@ -57,7 +59,6 @@ _delete_webhook: Final = one_by_one(webhooks.delete_webhook)
 _claim: Final = one_by_one(claim.claim)
 _release: Final = one_by_one(claim.release)
 _replay: Final = one_by_one(history.replay_delivery)
-_sweep: Final = one_by_one(sweep.sweep)
 _disable_failing: Final = one_by_one(sweep.disable_failing)
 _record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
 
@@ -70,11 +71,15 @@ class SqliteStore:
         self._clock = clock
         self._handover: Handover | None = None
         self._publish: Work[Publication, publish.Published] = Work(
-            lambda db, items: publish.publish(db, items, self._offer), self._hand_over
+            lambda db, items: publish.publish(db, items, self._offer),
+            self._hand_over,
+            lambda publication: len(publication.events),
         )
+        self._sweep = one_by_one(sweep.Broom().sweep)
         self._lock: IO[bytes] | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
+        self._quick_reader: Reader | None = None
 
     # --- its life
 
@@ -92,21 +97,23 @@ class SqliteStore:
         for delivery_id in rescued:
             _log.warning("delivery_taken_over", delivery_id=delivery_id, detail="unknown outcome, sent again")
         self._writer = Writer(db)
-        self._reader = Reader(self._path)
+        self._reader = Reader(self._path, LISTS_AT_ONCE)
+        self._quick_reader = Reader(self._path, 1)
 
     async def close(self) -> None:
         if self._lock is None:
             return
-        writer, reader, held = self._writing, self._reading, self._lock
-        self._writer = self._reader = self._lock = None
+        writer, reader, quick_reader, held = self._writing, self._reading, self._looking_up, self._lock
+        self._writer = self._reader = self._quick_reader = self._lock = None
         await writer.close()
         reader.close()
+        quick_reader.close()
         held.close()
 
     async def ping(self) -> None:
         if not self._writing.is_alive:
             raise Unavailable("the writer has ended")
-        version = await self._reading.read(schema_version)
+        version = await self._looking_up.read(schema_version)
         if version != migrations("sqlite")[-1].version:
             raise Unavailable(f"the database has schema version {version}, this code needs another")
 
@@ -124,6 +131,13 @@ class SqliteStore:
         if self._reader is None:
             raise Unavailable("the store is not open")
         return self._reader
+
+    @property
+    def _looking_up(self) -> Reader:
+        """For what the engine and the door ask: no long list of a user's may keep them waiting."""
+        if self._quick_reader is None:
+            raise Unavailable("the store is not open")
+        return self._quick_reader
 
     def _offer(self) -> Offer:
         return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
@@ -170,7 +184,7 @@ class SqliteStore:
         await self._writing.write(_revoke_api_key, (organization_id, api_key_id, now))
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
-        return await self._reading.read(tenants.find_api_key, key_hash)
+        return await self._looking_up.read(tenants.find_api_key, key_hash)
 
     async def note_usage(self, usages: Sequence[Usage]) -> None:
         await self._writing.write(_note_usage, usages)
@@ -203,7 +217,7 @@ class SqliteStore:
         return await self._reading.read(webhooks.webhooks_after, anchor, limit)
 
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
-        return await self._reading.read(webhooks.targets, webhook_ids)
+        return await self._looking_up.read(webhooks.targets, webhook_ids)
 
     # --- the way of an event
 
@@ -245,10 +259,10 @@ class SqliteStore:
     # --- upkeep
 
     async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
-        return await self._writing.write(_sweep, (events_before, keys_before, now, limit))
+        return await self._writing.write(self._sweep, (events_before, keys_before, now, limit))
 
-    async def disable_failing(self, *, failing_before: int, now: int, reason: str) -> tuple[str, ...]:
-        disabled = await self._writing.write(_disable_failing, (failing_before, now, reason))
+    async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
+        disabled = await self._writing.write(_disable_failing, (failing_for, now, reason))
         for webhook_id in disabled:
             self._changed(webhook_id)
         return disabled

@@ -1,6 +1,6 @@
 """Upkeep in batches: what is past its time goes."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import apsw
 
@@ -8,32 +8,34 @@ from packhook.store.base import Swept
 from packhook.store.sqlite.asking import SQL
 
 
-def sweep(db: apsw.Connection, item: tuple[int, int, int, int]) -> Swept:
-    """See Store.sweep; the item is (events_before, keys_before, now, limit)."""
-    events_before, keys_before, now, limit = item
-    return Swept(
-        events=_sweep_events(db, events_before, limit),
-        idempotency_keys=_sweep_keys(db, keys_before, limit),
-        canceled=_cancel_orphans(db, now, limit),
-    )
+@dataclass(slots=True)
+class Broom:
+    """How far the events were looked through; from the oldest again once a stretch had none that is old enough."""
 
+    after: int = 0
 
-def _sweep_events(db: apsw.Connection, before: int, limit: int) -> int:
-    expired = [found for found, _ in zip(_expired(db, before), range(limit), strict=False)]
-    for seq, event_id in expired:
-        db.execute(SQL["delete_attempts"], (event_id,))
-        db.execute(SQL["delete_deliveries"], (event_id,))
-        db.execute(SQL["delete_event"], (seq,))
-    return len(expired)
+    def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int]) -> Swept:
+        """See Store.sweep; the item is (events_before, keys_before, now, limit)."""
+        events_before, keys_before, now, limit = item
+        canceled = _cancel(db, now, events_before, limit)
+        return Swept(
+            events=self._sweep_events(db, events_before, limit),
+            idempotency_keys=_sweep_keys(db, keys_before, limit),
+            canceled=canceled,
+            more=self.after > 0,
+        )
 
-
-def _expired(db: apsw.Connection, before: int) -> Iterator[tuple[int, str]]:
-    """Oldest first; reads no further than the first event that is young enough to stay."""
-    for seq, event_id, created_at, on_its_way in db.execute(SQL["expired_events"]):
-        if created_at >= before:
-            return
-        if not on_its_way:
-            yield seq, event_id
+    def _sweep_events(self, db: apsw.Connection, before: int, limit: int) -> int:
+        """Within one stretch, those past retention that are not on their way; the others are passed over."""
+        stretch = list(db.execute(SQL["expired_events"], (self.after, limit)))
+        old = [row for row in stretch if row[2] < before]
+        self.after = stretch[-1][0] if old and len(stretch) == limit else 0
+        expired = [(seq, event_id) for seq, event_id, _, on_its_way in old if not on_its_way]
+        for seq, event_id in expired:
+            db.execute(SQL["delete_attempts"], (event_id,))
+            db.execute(SQL["delete_deliveries"], (event_id,))
+            db.execute(SQL["delete_event"], (seq,))
+        return len(expired)
 
 
 def _sweep_keys(db: apsw.Connection, before: int, limit: int) -> int:
@@ -41,15 +43,17 @@ def _sweep_keys(db: apsw.Connection, before: int, limit: int) -> int:
     return db.changes()
 
 
-def _cancel_orphans(db: apsw.Connection, now: int, limit: int) -> int:
-    canceled = len(list(db.execute(SQL["cancel_orphans"], (now, limit))))
+def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int) -> int:
+    """What nobody will send any more: its webhook was deleted, or has been disabled for longer than events are kept."""
+    orphans = list(db.execute(SQL["cancel_orphans"], (now, limit)))
     db.execute(SQL["drop_orphan_lanes"])
-    return canceled
+    expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit)))
+    return len(orphans) + len(expired)
 
 
 def disable_failing(db: apsw.Connection, item: tuple[int, int, str]) -> tuple[str, ...]:
-    """See Store.disable_failing; the item is (failing_before, now, reason)."""
-    failing_before, now, reason = item
-    found = tuple(row[0] for row in list(db.execute(SQL["failing_webhooks"], (failing_before,))))
+    """See Store.disable_failing; the item is (failing_for, now, reason)."""
+    failing_for, now, reason = item
+    found = tuple(row[0] for row in list(db.execute(SQL["failing_webhooks"], (failing_for,))))
     db.executemany(SQL["disable_webhook"], ((reason, now, webhook_id) for webhook_id in found))
     return found

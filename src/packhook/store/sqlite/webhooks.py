@@ -60,6 +60,8 @@ def replace_webhook(db: apsw.Connection, webhook: Webhook) -> bool:
             before.version,
         ),
     )
+    if webhook.endpoint != before.endpoint:
+        db.execute(SQL["forget_health"], (webhook.id,))
     if webhook.enabled and not before.enabled:
         db.execute(SQL["forget_health"], (webhook.id,))
         db.execute(SQL["open_lane"], (webhook.updated_at, webhook.id))

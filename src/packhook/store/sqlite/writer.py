@@ -32,15 +32,21 @@ _log: Final = structlog.get_logger("packhook.store")
 I = TypeVar("I")  # noqa: E741 an item
 R = TypeVar("R")
 
-MOST_IN_A_BATCH: Final = 1_000
+HEAVY: Final = 2_000
+BUSY_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work(Generic[I, R]):
-    """Something to do in a transaction: ``run`` answers items one by one; ``after`` hears of them once committed."""
+    """Something to do in a transaction: ``run`` answers items one by one; ``after`` hears of them once committed.
+
+    ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy enough.
+    """
 
     run: Callable[[apsw.Connection, Sequence[I]], list[R | RequestError]]
     after: Callable[[Sequence[R]], None] | None = None
+    weigh: Callable[[I], int] = lambda _: 1
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +57,16 @@ class _Job:
     result: Any = field(default=None)
 
 
+class _AllFailed(Exception):
+    """The database did not do it, whatever it was asked: no use to try the items one by one."""
+
+
 class Writer:
     """The one connection that writes, and the task that batches. Made inside the running event loop."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
+        self._db.set_busy_timeout(0)  # nothing waits on the event loop
         self._loop = asyncio.get_running_loop()
         self._committer = ThreadPoolExecutor(1, "packhook-commit")
         self._waiting: deque[_Job] = deque()
@@ -97,14 +108,21 @@ class Writer:
                 self._arrived.clear()
 
     def _take(self) -> list[_Job]:
-        return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_A_BATCH))]
+        jobs: list[_Job] = []
+        weight = 0
+        while self._waiting and weight < HEAVY:
+            jobs.append(self._waiting.popleft())
+            weight += jobs[-1].work.weigh(jobs[-1].item)
+        return jobs
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
         try:
             await self._transact(jobs)
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
-            if len(jobs) == 1:
-                _fail(jobs[0], error)
+            if len(jobs) == 1 or isinstance(error, _AllFailed):
+                answer = Unavailable(str(error)) if isinstance(error, _AllFailed) else error
+                for job in jobs:
+                    _fail(job, answer)
                 return
             for job in jobs:
                 await self._write_batch([job])
@@ -112,17 +130,38 @@ class Writer:
         self._answer(jobs)
 
     async def _transact(self, jobs: list[_Job]) -> None:
+        await self._begin()
         with database_errors():
-            self._db.execute("BEGIN IMMEDIATE")
             try:
                 for work, group in _by_work(jobs).items():
                     results = work.run(self._db, [job.item for job in group])
                     for job, result in zip(group, results, strict=True):
                         job.result = result
-                await self._loop.run_in_executor(self._committer, self._db.execute, "COMMIT")
+                await self._commit()
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    async def _begin(self) -> None:
+        """Begin; where a foreign process has the file, wait for it, but not on the event loop."""
+        deadline = self._loop.time() + BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except apsw.BusyError as error:
+                if self._loop.time() > deadline:
+                    raise _AllFailed("another process has the database locked") from error
+                await asyncio.sleep(AGAIN_SECONDS)
+            except apsw.Error as error:
+                raise _AllFailed(f"the database did not begin: {error}") from error
+            else:
+                return
+
+    async def _commit(self) -> None:
+        try:
+            await self._loop.run_in_executor(self._committer, self._db.execute, "COMMIT")
+        except apsw.Error as error:
+            raise _AllFailed(f"the database did not commit: {error}") from error
 
     def _answer(self, jobs: list[_Job]) -> None:
         for job in jobs:

@@ -57,6 +57,7 @@ CREATE TABLE webhook_health (
   webhook_id    TEXT PRIMARY KEY,
   gone_since    INTEGER,
   failing_since INTEGER NOT NULL,
+  failed_at     INTEGER NOT NULL,
   failures      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -105,7 +106,10 @@ CREATE INDEX deliveries_of_event ON deliveries (event_id);
 CREATE INDEX deliveries_live ON deliveries (webhook_id, urgency, claimable_at)
   WHERE status IN ('pending', 'sending');
 
--- Failures are found without a walk over successes.
+-- What is under way and what failed is found without a walk over successes.
+CREATE INDEX deliveries_live_of_organization ON deliveries (organization_id, id)
+  WHERE status IN ('pending', 'sending');
+CREATE INDEX deliveries_exhausted_of_webhook ON deliveries (webhook_id, id) WHERE status = 'exhausted';
 CREATE INDEX deliveries_exhausted ON deliveries (organization_id, id) WHERE status = 'exhausted';
 CREATE INDEX deliveries_canceled ON deliveries (organization_id, id) WHERE status = 'canceled';
 

@@ -1,0 +1,13 @@
+"""The self-test: the hostile lists, run against this very build; every row with what was expected and what happened.
+
+::
+
+    command.py     the two commands, and their exit code
+    rows.py        a row, its verdict, and the table
+    spellings.py   the hosts: hostile spellings and good ones, and both ends of every denied network
+    egress.py      the rows of `egress`: each host as a literal, as an answer of a look-up, changed between two
+    wire.py        those of them that need a socket: what the guard lets through, and what a kept connection does
+    namespace.py   a process that has no network but loopback, so that a wrong guard reaches nobody
+    hostile.py     the receivers, each with the outcome that it must come to
+    receivers.py   the rows of `receivers`: deadline, memory, outcome, and the request after it
+"""

@@ -1,0 +1,117 @@
+"""What egress decides about each host: as a literal, as an answer, changed between two look-ups; no sockets."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from packhook.cli.selftest.rows import Row, row
+from packhook.cli.selftest.spellings import (
+    BAD,
+    GOOD,
+    GOOD_IPV4,
+    GOOD_IPV6,
+    HOSTILE,
+    NAMES,
+    allowed_ends,
+    denied_ends,
+    in_url,
+)
+from packhook.core.address import Address
+from packhook.delivery.egress import KEPT_SECONDS, REFUSAL, Checked, Egress, Refused
+
+ALLOWED: Final = "allowed"
+REFUSED: Final = "refused"
+DENIED: Final = f"{REFUSED}: {REFUSAL}"
+
+
+class Answers:
+    """A resolver that gives one answer after the other, the last one for ever; asks nobody."""
+
+    def __init__(self, *answers: Sequence[str | Address]) -> None:
+        self._answers = [[ip_address(str(address)) for address in answer] for answer in answers]
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
+        """The next answer."""
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class Seconds:
+    """A monotonic clock that moves when it is told."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        """The present moment."""
+        return self._now
+
+    def let_answers_expire(self) -> None:
+        """Every answer of a look-up that was given so far no longer counts."""
+        self._now += KEPT_SECONDS + 1
+
+
+async def decided() -> list[Row]:
+    """Every row, in the order of the table."""
+    return [
+        *await _spelled(),
+        *await _literals("denied literal", denied_ends(), DENIED),
+        *await _literals("allowed literal", allowed_ends(), ALLOWED),
+        *await _answered("denied answer", denied_ends(), DENIED),
+        *await _answered("allowed answer", allowed_ends(), ALLOWED),
+        *await _named(),
+        *await _rebound(),
+    ]
+
+
+async def _spelled() -> list[Row]:
+    """The resolver would give a good address: a spelling that got as far as that would be allowed."""
+    hostile = [(group, host, REFUSED) for group, hosts in HOSTILE.items() for host in hosts]
+    good = [("good", host, ALLOWED) for host in GOOD]
+    return [row(group, host, expected, await _decision(host)) for group, host, expected in (*hostile, *good)]
+
+
+async def _literals(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
+    return [row(group, f"{address}, {what}", expected, await _decision(in_url(address))) for what, address in addresses]
+
+
+async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
+    """Alone, and among good ones, before and behind them."""
+    rows = []
+    for what, address in addresses:
+        kind = "A" if address.version == 4 else "AAAA"
+        mixed = ([address], [address, GOOD_IPV4], [GOOD_IPV4, GOOD_IPV6, address], [GOOD_IPV6, address, GOOD_IPV4])
+        happened = {await _decision("shop.test", answer) for answer in mixed}
+        rows.append(row(group, f"{kind} {address}, {what}; alone and mixed", expected, " but also ".join(happened)))
+    return rows
+
+
+async def _named() -> list[Row]:
+    return [
+        row("name", f"{name} -> {address}", expected, await _decision(name, [address]))
+        for name in NAMES
+        for address, expected in ((GOOD_IPV4, ALLOWED), ("127.0.0.1", DENIED), ("::1", DENIED))
+    ]
+
+
+async def _rebound() -> list[Row]:
+    """Good, bad, good again: each look-up is judged anew."""
+    rows = []
+    for address in BAD:
+        seconds = Seconds()
+        egress = Egress(allow_http=True, resolve=Answers([GOOD_IPV4], [address], [GOOD_IPV4]), seconds=seconds)
+        happened = []
+        for _ in range(3):
+            happened.append(told(await egress.check("http://shop.test/")).partition(":")[0])
+            seconds.let_answers_expire()
+        rows.append(row("rebinding", f"good, {address}, good", "allowed, refused, allowed", ", ".join(happened)))
+    return rows
+
+
+async def _decision(host: str, answer: Sequence[str | Address] = (GOOD_IPV4,)) -> str:
+    egress = Egress(allow_http=True, resolve=Answers(answer))
+    return told(await egress.check(f"http://{host}/"))
+
+
+def told(where: Checked | Refused) -> str:
+    """A decision in words."""
+    return f"{REFUSED}: {where.detail}" if isinstance(where, Refused) else f"{ALLOWED}: pinned by {where.pin}"

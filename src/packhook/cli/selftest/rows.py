@@ -1,0 +1,66 @@
+"""What the self-test found: rows with what was expected and what happened, as a table or as JSON."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Verdict = Literal["ok", "WRONG", "skipped"]
+
+
+class Row(Struct, frozen=True):
+    """One thing that was tried."""
+
+    group: str
+    what: str
+    expected: str
+    happened: str
+    verdict: Verdict
+    measured: str = ""
+
+
+def row(group: str, what: str, expected: str, happened: str) -> Row:
+    """It is ok where what happened is what was expected; words may follow, after a colon."""
+    good = happened == expected or happened.startswith(f"{expected}: ")
+    return Row(group, what, expected, happened, "ok" if good else "WRONG")
+
+
+def show(rows: Sequence[Row], *, as_json: bool, promise: str = "") -> None:
+    """All of them, and a line that counts them; ``promise``: what holds for every row, said on top."""
+    if as_json:
+        print(msgspec.json.encode({"rows": rows, **_counted(rows)}).decode())  # noqa: T201 this is the command line
+        return
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", "what", "expected", "happened", "measured", "verdict"):
+        table.add_column(title, overflow="fold")
+    for each in rows:
+        cells = (each.group, each.what, each.expected, each.happened, each.measured, each.verdict)
+        table.add_row(*map(_printable, cells))
+    if not any(each.measured for each in rows):
+        del table.columns[4]
+    if promise:
+        console.print(Text(f"{promise}\n"))
+    console.print(table)
+    console.print(Text("\n" + ", ".join(f"{count} {name}" for name, count in _counted(rows).items())))
+
+
+def are_good(rows: Sequence[Row], *, skipping: bool) -> bool:
+    """Whether no row is wrong; where ``skipping`` is not allowed, also whether none was skipped."""
+    return bool(rows) and all(each.verdict == "ok" or (skipping and each.verdict == "skipped") for each in rows)
+
+
+def _counted(rows: Sequence[Row]) -> dict[str, int]:
+    return {name: sum(each.verdict == verdict for each in rows) for name, verdict in _COUNTED.items()}
+
+
+_COUNTED: dict[str, Verdict] = {"as_expected": "ok", "wrong": "WRONG", "skipped": "skipped"}
+
+
+def _printable(text: str) -> Text:
+    """Hostile text, shown as it is where a terminal can, escaped where it would obey."""
+    return Text("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text))

@@ -1,0 +1,134 @@
+"""The same hosts through the real sender, in a namespace where nobody can be reached: which sockets are opened."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
+from typing import Final
+
+from packhook.cli.selftest.egress import DENIED, Answers, Seconds
+from packhook.cli.selftest.rows import Row, row
+from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, denied_ends, in_url
+from packhook.core.address import Address, Network
+from packhook.core.model import Outcome, Request, Trouble
+from packhook.delivery.egress import Checked, Egress, Refused
+from packhook.delivery.resolve import Resolve
+from packhook.delivery.send import Sender
+from packhook.testing import Receiver, Status
+
+_NOTHING: Final = "refused, no socket opened"
+_LOOPBACK: Final = ip_network("127.0.0.1/32")
+_TIMEOUT: Final = 2_000
+
+
+class WatchedEgress(Egress):
+    """An egress that remembers for which addresses a socket was to be opened."""
+
+    def __init__(
+        self, *allow: Network, resolve: Resolve | None = None, seconds: Seconds | None = None, pin: str = ""
+    ) -> None:
+        """With a ``pin``, its check lets everything pass, pinned to that: only the guard of each socket is left."""
+        super().__init__(allow, allow_http=True, resolve=resolve, seconds=seconds or Seconds())
+        self.opening: list[str] = []
+        self._pin = pin
+
+    def known(self, url: str) -> Checked | Refused | None:
+        """As ever, unless it is careless."""
+        return Checked(url, self._pin) if self._pin else super().known(url)
+
+    def may_open(self, address: str) -> bool:
+        """As ever, but remembered."""
+        self.opening.append(address)
+        return super().may_open(address)
+
+
+async def sent() -> list[Row]:
+    """Every row, in the order of the table."""
+    return [
+        *await _refused("sent", ((host, host) for hosts in HOSTILE.values() for host in hosts)),
+        *await _refused("sent", ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
+        *await _opened(allowed_ends()),
+        *[await _kept_and_rebound(address) for address in BAD],
+        *[await _guarded(address) for address in BAD],
+        await _unpinned(),
+    ]
+
+
+async def _refused(group: str, hosts: Iterable[tuple[str, str]]) -> list[Row]:
+    rows = []
+    for what, host in hosts:
+        egress = WatchedEgress(resolve=Answers([GOOD_IPV4]))
+        rows.append(row(group, what, _NOTHING, await _first(egress, f"http://{host}/")))
+    return rows
+
+
+async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+    """Of a good name, a socket for its very address is asked for, and no other."""
+    rows = []
+    for what, address in addresses:
+        egress = WatchedEgress(resolve=Answers([address]))
+        await _first(egress, "http://shop.test/")
+        happened = f"a socket for {', '.join(egress.opening)}"
+        rows.append(row("sent", f"shop.test -> {address}, {what}", f"a socket for {address}", happened))
+    return rows
+
+
+async def _kept_and_rebound(address: str) -> Row:
+    """The connection to the good address is open, and stays; the name's new answer is what counts."""
+    seconds = Seconds()
+    egress = WatchedEgress(_LOOPBACK, resolve=Answers(["127.0.0.1"], _but_not_loopback(address)), seconds=seconds)
+    async with Receiver(Status(200)) as receiver:
+        sender = await _opened_sender(egress)
+        url = f"http://shop.test:{receiver.port}/"
+        first = _told(await sender.send(_request(url)), egress)
+        seconds.let_answers_expire()
+        egress.opening.clear()
+        second = _told(await sender.send(_request(url)), egress)
+        await sender.close()
+    what = f"an open connection, its name rebound to {_but_not_loopback(address)[0]}"
+    return row("kept connection", what, f"answer 200, {_NOTHING}", f"{first}, {second}")
+
+
+def _but_not_loopback(address: str) -> Sequence[str]:
+    return ["127.0.0.2"] if address == "127.0.0.1" else [address]  # the receiver's own is allowed here
+
+
+async def _guarded(address: str) -> Row:
+    """The check lets everything pass: the guard of the socket itself refuses."""
+    egress = WatchedEgress(pin=f"+shop.test:80:{address}")
+    sender = await _opened_sender(egress)
+    outcome = await sender.send(_request("http://shop.test/"))
+    await sender.close()
+    happened = f"refused: {outcome.detail}" if outcome.trouble is Trouble.BLOCKED else _told(outcome, egress)
+    return row("guard", f"a socket for {address} that the check let pass", DENIED, happened)
+
+
+async def _unpinned() -> Row:
+    """Libcurl's own resolver would ask nobody's permission."""
+    egress = WatchedEgress(_LOOPBACK, pin="+other.test:80:127.0.0.1")
+    happened = await _first(egress, "http://localhost/")
+    return row(
+        "guard", "localhost, which the check let pass without a pin", "internal_error, no socket opened", happened
+    )
+
+
+async def _first(egress: WatchedEgress, url: str) -> str:
+    sender = await _opened_sender(egress)
+    told = _told(await sender.send(_request(url)), egress)
+    await sender.close()
+    return told
+
+
+async def _opened_sender(egress: Egress) -> Sender:
+    sender = Sender(egress)
+    await sender.open()
+    return sender
+
+
+def _request(url: str) -> Request:
+    return Request(url=url, headers=(("content-type", "application/json"),), body=b"{}", timeout=_TIMEOUT)
+
+
+def _told(outcome: Outcome, egress: WatchedEgress) -> str:
+    if outcome.trouble is None:
+        return f"answer {outcome.status_code}"
+    what = "refused" if outcome.trouble is Trouble.BLOCKED else outcome.trouble.value
+    return f"{what}, {f'sockets for {egress.opening}' if egress.opening else 'no socket opened'}"

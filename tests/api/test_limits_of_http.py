@@ -1,0 +1,83 @@
+"""What a client may not do to the server before anybody looked at its key."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, bearer
+from api.organization import EVENT, Organization, taken
+
+
+async def said(url: str, head: bytes, endless: bytes, most: int) -> tuple[bytes, int]:
+    """What the server answers to a head that never ends, and after how many bytes it closes."""
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    sent = 0
+    try:
+        writer.write(head)
+        while sent < most:
+            writer.write(endless)
+            sent += len(endless)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    try:
+        async with asyncio.timeout(10):
+            answer = await reader.read(200)
+    except ConnectionError:
+        answer = b""
+    writer.close()
+    return answer, sent
+
+
+@pytest.mark.parametrize(
+    "endless", [b"x-filler: " + b"." * 1_000 + b"\r\n", b"." * 1_000], ids=["many headers", "one endless header"]
+)
+async def test_an_endless_head_is_cut(node_url: str, endless: bytes) -> None:
+    """At 64 KiB, and what the kernels had under way by then; long before it is a danger."""
+    head = b"GET /health HTTP/1.1\r\nhost: x\r\nx-first: "
+    answer, sent = await said(node_url, head, endless, 64 * 1024 * 1024)
+    assert sent < 32 * 1024 * 1024
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_large_head_within_the_limit_is_taken(api: httpx.AsyncClient) -> None:
+    """Cookies of a browser, a long path: 60 KiB are still well."""
+    answer = await api.get("/health", headers=[(f"x-{number}", "." * 1_000) for number in range(55)])
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/events", "authorization"),
+        ("POST", "/events", "idempotency-key"),
+        ("POST", "/events", "content-type"),
+        ("POST", "/webhooks", "content-type"),
+        ("GET", "/webhooks", "authorization"),
+    ],
+)
+async def test_a_header_that_means_something_only_once_is_refused_twice(
+    organization: Organization, method: str, path: str, name: str
+) -> None:
+    """By both doors alike; a proxy in front might have taken the other one."""
+    once = {**bearer(OPERATOR_KEY), "content-type": "application/json", "idempotency-key": "k"}
+    request = organization.api.build_request(
+        method,
+        organization.path + path,
+        headers=[*once.items(), (name, once[name])],
+        json=EVENT if method == "POST" else None,
+    )
+    problem = taken(await organization.api.send(request), 422)
+    assert problem["errors"] == [{"field": name, "code": "repeated_header", "message": "expected this header once"}]
+    assert (await organization.contents())["/events"] == []
+
+
+async def test_what_is_wrong_with_a_large_batch_is_told_at_a_bounded_length(organization: Organization) -> None:
+    """The first hundred errors of the events that are wrong, each at its place."""
+    events = [EVENT] * 500 + [{"event_code": "order.created", "data": {"id": "", "note": "." * 300}}] * 400
+    problem = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 422)
+    assert [error["field"] for error in problem["errors"]] == [
+        f"/events/{500 + number}/data/id" for number in range(100)
+    ]
+    assert (await organization.contents())["/events"] == []

@@ -1,0 +1,240 @@
+"""The master key: rotated by the operator alone while everything goes on, and asked for at every start."""
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, SENDING, application, bearer, running_node
+from api.organization import SECRET, Organization, taken
+from packhook.core.model import SCOPES, Webhook
+from packhook.settings import Settings
+from packhook.store.open import open_store
+from packhook.store.vault import sealed_under
+from packhook.testing import ManualClock, Receiver
+
+ROTATE: Final = "/v1/master-key/rotate"
+HEADERS: Final = {"authorization": "Bearer the-token-of-a-header", "x-a": "another-value"}
+KEYS: Final = {name: f"{name}:{base64.b64encode(name.encode() * 16).decode()}" for name in ("k1", "k2", "k3")}
+
+
+@asynccontextmanager
+async def node(folder: Path, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A node on the folder's database, and the operator's client of it."""
+    with running_node(folder, **SENDING, **settings) as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
+            yield api
+
+
+async def stored(folder: Path) -> list[Webhook]:
+    """All webhooks as the database has them, once its node has ended."""
+    store = open_store(Settings(database=f"sqlite:///{folder / 'packhook.db'}"), ManualClock())
+    await store.open()
+    found = await store.webhooks_after("", 10_000)
+    await store.close()
+    return list(found)
+
+
+def under(webhooks: list[Webhook]) -> set[str | None]:
+    """The ids of the keys that their secrets and header values are sealed under."""
+    return {sealed_under(text) for each in webhooks for text in (each.secret, *each.headers.values())}
+
+
+def keys_in(file: Path) -> list[str]:
+    """The ids in the key file, the newest first."""
+    return [line.partition(":")[0] for line in file.read_text().splitlines() if not line.startswith("#")]
+
+
+def refusal(folder: Path, **settings: str) -> tuple[int, str]:
+    """The exit code of a node that does not start, and what it says."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
+    own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
+    database = f"sqlite:///{folder / 'packhook.db'}"
+    command = [sys.executable, "-m", "packhook", "serve", "--port", "0", "--database", database]
+    ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr
+
+
+async def test_rotating(tmp_path: Path) -> None:
+    """Every webhook of every organization is sealed under a new key; nobody sees a difference."""
+    async with node(tmp_path) as api:
+        before, organizations = [], [await Organization.made(api) for _ in range(2)]
+        for organization in organizations:
+            before += [await organization.webhook(headers=HEADERS) for _ in range(60)]
+        (first,) = keys_in(tmp_path / "packhook.db.key")
+        answer = taken(await api.post(ROTATE), 200)
+        after = [each for owner in organizations for each in (await owner.contents())["/webhooks"]]
+        again = taken(await api.post(ROTATE), 200)
+    newest, second, *rest = keys_in(tmp_path / "packhook.db.key")
+    assert [answer, again] == [{"key_id": second, "resealed": 120}, {"key_id": newest, "resealed": 120}]
+    assert rest == [first]
+    assert after == before
+    found = await stored(tmp_path)
+    assert under(found) == {newest}
+    assert {each.version for each in found} == {3}
+
+
+async def test_rotating_what_is_not_there(tmp_path: Path) -> None:
+    """Without a webhook there is a new key, and nothing to seal."""
+    async with node(tmp_path) as api:
+        answer = taken(await api.post(ROTATE), 200)
+    assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "resealed": 0}
+
+
+async def test_rotating_while_serving(tmp_path: Path) -> None:
+    """Changes made meanwhile stand, events published meanwhile arrive, signed with a secret that was the webhook's."""
+    async with Receiver(secrets=("secret-0", "secret-1", "secret-2")) as receiver, node(tmp_path) as api:
+        organization = await Organization.made(api)
+        hooks = [await organization.webhook(receiver.url, secret="secret-0", headers=HEADERS) for _ in range(10)]
+
+        async def change(webhook: dict[str, Any]) -> dict[str, Any]:
+            for secret in ("secret-1", "secret-2", "secret-0", "secret-1", "secret-2"):
+                answer = await organization.ask("PUT", f"/webhooks/{webhook['id']}", json={"secret": secret})
+                assert taken(answer, 200)["secret"] == secret
+            return taken(answer, 200)
+
+        async def rotate() -> list[int]:
+            return [taken(await api.post(ROTATE), 200)["resealed"] for _ in range(5)]
+
+        async def publish() -> list[dict[str, Any]]:
+            return [await organization.publish() for _ in range(10)]
+
+        changed, resealed, receipts = await asyncio.gather(
+            asyncio.gather(*map(change, hooks)), asyncio.gather(rotate(), rotate()), publish()
+        )
+        assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == list(changed)
+        received = await receiver.wait_for(len(receipts) * len(hooks))
+        assert all(each.verified for each in received)
+        assert {each.headers["authorization"] for each in received} == {HEADERS["authorization"]}
+    assert len(keys_in(tmp_path / "packhook.db.key")) == 11
+    assert sum(map(sum, resealed)) > 0
+    assert under(await stored(tmp_path)) == {keys_in(tmp_path / "packhook.db.key")[0]}
+
+
+async def test_only_the_operator_rotates(organization: Organization) -> None:
+    """No scope is enough, and no key is told apart from a wrong one."""
+    key = await organization.key(*SCOPES)
+    refused = taken(await organization.api.post(ROTATE, headers=bearer(key)), 403)
+    assert refused["detail"] == "only the operator key may do this"
+    assert taken(await organization.api.post(ROTATE, headers=bearer("wrong")), 401)["title"]
+
+
+async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
+    """Seals what an older key had under the setting's newest; then the older one may go, and not before."""
+    async with node(tmp_path, master_keys=KEYS["k1"]) as api:
+        organization = await Organization.made(api)
+        webhook = await organization.webhook(headers=HEADERS)
+    async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
+        newer = await Organization(api, organization.id).webhook(headers=HEADERS)
+    assert [sealed_under(each.secret) for each in await stored(tmp_path)] == ["k1", "k2"]
+    code, said = refusal(tmp_path, master_keys=KEYS["k2"])
+    assert (code, "under the master key k1, and the setting master_keys does not have it" in said) == (1, True)
+    async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
+        answers = [taken(await api.post(ROTATE), 200) for _ in range(2)]
+    assert answers == [{"key_id": "k2", "resealed": 1}, {"key_id": "k2", "resealed": 0}]
+    async with node(tmp_path, master_keys=KEYS["k2"]) as api:
+        found = taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"]
+    assert found == [webhook, newer]
+    assert not (tmp_path / "packhook.db.key").exists()
+
+
+async def test_from_the_file_to_the_setting(tmp_path: Path) -> None:
+    """The lines of the file are the setting's text."""
+    async with node(tmp_path) as api:
+        organization = await Organization.made(api)
+        webhook = await organization.webhook(headers=HEADERS)
+    (line,) = (tmp_path / "packhook.db.key").read_text().splitlines()[2:]
+    (tmp_path / "packhook.db.key").unlink()
+    async with node(tmp_path, master_keys=f"{KEYS['k3']},{line}") as api:
+        assert taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"] == [webhook]
+        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "resealed": 1}
+
+
+async def test_a_start_without_the_key(tmp_path: Path) -> None:
+    """Ends with a sentence that says which key and where it was looked for; no other key is made."""
+    async with node(tmp_path) as api:
+        await (await Organization.made(api)).webhook()
+    file = tmp_path / "packhook.db.key"
+    (key_id,), kept = keys_in(file), file.read_bytes()
+    file.unlink()
+    said = (
+        f"the database holds webhook secrets that are sealed under the master key {key_id}, and the key file {file} "
+        "does not have it: put the key, or its copy, back; without it no delivery can be signed\n"
+    )
+    assert refusal(tmp_path) == (1, said)
+    assert not file.exists()
+    file.write_bytes(kept)
+    file.chmod(0o640)
+    assert refusal(tmp_path) == (1, f"the key file {file} is open to others (mode 0640): chmod 600 {file}\n")
+
+
+async def test_a_wrong_setting(tmp_path: Path) -> None:
+    """Is refused without being shown."""
+    code, said = refusal(tmp_path, master_keys=f"{KEYS['k1']},{KEYS['k2'][:-2]}")
+    assert (code, "master key 2: expected ID:BASE64 of 32 bytes" in said) == (2, True)
+    assert KEYS["k2"][3:-2] not in said
+    assert KEYS["k1"][3:] not in said
+
+
+async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
+    """All others are sealed anew; the answer names it, the log says why, and deleting it is a way out."""
+    async with node(tmp_path) as api:
+        organization = await Organization.made(api)
+        broken, sound = await organization.webhook(headers=HEADERS), await organization.webhook(headers=HEADERS)
+    db = apsw.Connection(str(tmp_path / "packhook.db"))
+    db.execute("UPDATE webhooks SET secret = (SELECT secret FROM webhooks WHERE id = ?)", (sound["id"],))
+    db.close()
+    async with node(tmp_path) as api:
+        organization = Organization(api, organization.id)
+        problem = taken(await api.post(ROTATE), 409)
+        (key_id, _) = keys_in(tmp_path / "packhook.db.key")
+        assert problem["detail"] == (
+            f"webhooks sealed anew under {key_id}: 1; left as they were: 1 ({broken['id']}). "
+            "The log says why of each; mend that and rotate again"
+        )
+        assert (await organization.ask("GET", f"/webhooks/{broken['id']}")).status_code == 503
+        assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
+        assert (await organization.ask("DELETE", f"/webhooks/{broken['id']}")).status_code == 204
+        assert taken(await api.post(ROTATE), 200)["resealed"] == 1
+        assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
+    log = (tmp_path / "node.log").read_text()
+    assert f"secret of webhook {organization.id}/{broken['id']} does not open under the master key" in log
+    assert SECRET not in log
+
+
+async def test_a_node_that_seals_nothing(tmp_path: Path) -> None:
+    """Says that it cannot, and does nothing."""
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        assert taken(await api.post(ROTATE), 503)["detail"] == (
+            "The service cannot do this right now; try again later."
+        )
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["for people", "for scripts"])
+async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Prints the new key's id and how many webhooks it seals; without the operator key it is refused."""
+    async with node(tmp_path) as api:
+        organization = await Organization.made(api)
+        await organization.webhook()
+        command = [sys.executable, "-m", "packhook", "keys", "rotate-master", "--server", str(api.base_url), *options]
+        keys = (OPERATOR_KEY, await organization.key(*SCOPES))
+        ended = [
+            await asyncio.to_thread(
+                subprocess.run, [*command, "--key", key], capture_output=True, text=True, timeout=30
+            )
+            for key in keys
+        ]
+    (newest, _) = keys_in(tmp_path / "packhook.db.key")
+    told = f'{{"key_id": "{newest}", "resealed": 1}}' if options else f"key_id    {newest}\nresealed  1"
+    assert [(each.returncode, each.stdout.rstrip()) for each in ended] == [(0, told), (4, "")]
+    assert ended[1].stderr == "only the operator key may do this\n"

@@ -1,0 +1,394 @@
+"""The settings of a node: defaults < file < environment < flags, read once, and all that is wrong told at once."""
+
+import os
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.errors import InvalidSettings, StartError
+from packhook.settings import DEFAULT_SCHEDULE, Settings, load_settings, parse_duration
+
+WriteFile = Callable[..., Path]
+MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+EVERYTHING_WRONG: Final = {
+    "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
+    "egress_allow": "10.0.0.1/8", "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
+    "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
+    "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
+    "log_level": "loud", "log_format": "xml",
+}  # fmt: skip
+TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No file in the working directory, no variable of ours in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.upper().startswith("PACKHOOK_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> WriteFile:
+    """Writes packhook.toml in the working directory."""
+
+    def write(text: str, name: str = "packhook.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def loaded(**flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
+    """The settings with flags whose names a table has."""
+    return load_settings(**flags)
+
+
+def complaints(**flags: Any) -> dict[str, str]:  # noqa: ANN401 a flag has the type of its field
+    """What is wrong, by setting."""
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(**flags)
+    return dict(line.split(": ", 1) for line in refused.value.detail.splitlines())
+
+
+def said(settings: Settings) -> dict[str, object]:
+    """The settings that somebody gave."""
+    return settings.model_dump(include=settings.model_fields_set)
+
+
+def test_without_a_word_everything_is_the_default() -> None:
+    """Absent is not the default: nothing counts as given."""
+    settings = load_settings()
+    assert said(settings) == {}
+    assert settings.model_dump() == {name: field.default for name, field in Settings.model_fields.items()}
+
+
+def test_the_defaults_that_the_contract_promises() -> None:
+    """15 s an attempt, ten attempts, 30 days; https only, nothing denied is open, only this machine is listened to."""
+    settings = load_settings()
+    assert settings.retry_schedule == DEFAULT_SCHEDULE
+    assert (settings.attempt_timeout, settings.retention) == (15 * SECOND, 30 * DAY)
+    assert (settings.allow_http, settings.egress_allow, settings.host) == (False, (), "127.0.0.1")
+
+
+def test_every_default_would_be_accepted_if_it_were_given() -> None:
+    """Defaults are not checked at start, so they are checked here."""
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    durations = ("attempt_timeout", "lease", "retention", "disable_after", "shutdown_grace")
+    given_as_text = {name: f"{defaults[name]}ms" for name in durations}
+    given_as_text["retry_schedule"] = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
+    assert loaded(**(defaults | given_as_text)).model_dump() == defaults
+
+
+@pytest.mark.parametrize(
+    ("sources", "port"),
+    [
+        ((None, None, None), 8080), ((1, None, None), 1), ((None, 2, None), 2), ((None, None, 3), 3), ((1, 2, None), 2),
+        ((1, None, 3), 3), ((None, 2, 3), 3), ((1, 2, 3), 3), ((1, 2, 0), 0),
+    ],
+)  # fmt: skip
+def test_the_last_that_says_something_wins(
+    sources: tuple[int | None, int | None, int | None], port: int, file: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """defaults < file < environment < flags; a flag that is None was not given, one that is 0 was."""
+    in_file, in_environment, as_flag = sources
+    if in_file is not None:
+        file(f"port = {in_file}")
+    if in_environment is not None:
+        monkeypatch.setenv("PACKHOOK_PORT", str(in_environment))
+    assert load_settings(port=as_flag).port == port
+
+
+def test_each_source_says_what_the_others_do_not(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are laid over each other setting by setting, not the one instead of the other."""
+    file('host = "file"\npublic_url = "file"\nlog_level = "debug"')
+    monkeypatch.setenv("PACKHOOK_HOST", "environment")
+    monkeypatch.setenv("PACKHOOK_PUBLIC_URL", "environment")
+    assert said(load_settings(host="flag")) == {"host": "flag", "public_url": "environment", "log_level": "debug"}
+
+
+@pytest.mark.parametrize(("name", "default"), [("allow_http", False), ("port", 8080), ("shutdown_grace", "20s")])
+def test_the_default_said_aloud_wins_over_what_is_below(name: str, default: object, file: WriteFile) -> None:
+    """Who gives the default's value has given it: it is no absence that a file may fill."""
+    file('allow_http = true\nport = 1\nshutdown_grace = "1s"')
+    assert getattr(loaded(**{name: default}), name) == Settings.model_fields[name].default
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start, one answer, whatever the number of mistakes; a line each."""
+    for name, value in EVERYTHING_WRONG.items():
+        monkeypatch.setenv(f"PACKHOOK_{name.upper()}", value)
+    assert {name.split(".")[0] for name in complaints()} == set(EVERYTHING_WRONG)
+
+
+def test_every_setting_that_can_be_wrong_is_in_the_table() -> None:
+    """A new setting comes here with a value that it refuses, or with the word that it refuses none."""
+    assert set(EVERYTHING_WRONG) | TAKES_ANY_TEXT == set(Settings.model_fields)
+    assert not set(EVERYTHING_WRONG) & TAKES_ANY_TEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("port", "got 70000"), ("log_level", "got 'loud'"), ("attempt_timeout", "30s"), ("lease", "35s")],
+)
+def test_a_wrong_setting_is_told_with_what_was_expected_and_got(name: str, words: str) -> None:
+    """In the words in which it is written."""
+    value = int(EVERYTHING_WRONG[name]) if name == "port" else EVERYTHING_WRONG[name]
+    assert words in complaints(**{name: value})[name]
+
+
+def test_mistakes_of_all_sources_are_one_error(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is an error at start, which the command line turns into a sentence."""
+    file('log_level = "loud"\nverbose = true')
+    monkeypatch.setenv("PACKHOOK_LEASE", "1s")
+    assert set(complaints(port="x", nothing=1)) == {"log_level", "verbose", "lease", "port", "nothing"}
+    assert issubclass(InvalidSettings, StartError)
+
+
+def test_an_overruled_mistake_is_no_mistake(file: WriteFile) -> None:
+    """Only what counts is checked."""
+    file("port = 70000")
+    assert load_settings(port=1).port == 1
+
+
+@pytest.mark.parametrize("name", ["verbose", "prot", "PACKHOOK_PORT", "retry-schedule", "listen.port"])
+def test_an_unknown_key_of_the_file_is_refused(name: str, file: WriteFile) -> None:
+    """A slip of the pen must not pass for a setting."""
+    file(f"{name} = 1")
+    assert set(complaints()) == {name.partition(".")[0]}
+
+
+def test_a_variable_that_is_no_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PACKHOOK_KEY and its like belong to the client commands."""
+    monkeypatch.setenv("PACKHOOK_KEY", "pk_1")
+    assert said(load_settings()) == {}
+
+
+@pytest.mark.parametrize("text", ["port =", "port = 1\nport = 2", "= 1", "[", 'host = "\\q"'])
+def test_a_file_that_is_no_toml_is_refused(text: str, file: WriteFile) -> None:
+    """By its name."""
+    file(text)
+    with pytest.raises(InvalidSettings, match=r"^packhook\.toml is not valid TOML: "):
+        load_settings()
+
+
+def test_packhook_config_names_the_file(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of packhook.toml, which is not read then."""
+    file('port = 1\nhost = "unread"')
+    monkeypatch.setenv("PACKHOOK_CONFIG", str(file("port = 2", "other.toml")))
+    assert said(load_settings()) == {"port": 2}
+
+
+def test_the_flag_for_the_file_wins_over_the_variable(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags over environment, here too."""
+    monkeypatch.setenv("PACKHOOK_CONFIG", str(file("port = 2", "other.toml")))
+    assert said(load_settings(file("port = 3", "third.toml"))) == {"port": 3}
+
+
+def test_an_empty_packhook_config_names_no_file(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """packhook.toml is read, as without it."""
+    file("port = 1")
+    monkeypatch.setenv("PACKHOOK_CONFIG", "")
+    assert said(load_settings()) == {"port": 1}
+
+
+@pytest.mark.parametrize("by_flag", [True, False])
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_file_that_is_named_must_be_there(name: str, by_flag: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start with defaults in place of the settings that were meant would be a silent fault."""
+    if not by_flag:
+        monkeypatch.setenv("PACKHOOK_CONFIG", name)
+    with pytest.raises(InvalidSettings, match=f"there is no settings file {name}"):
+        load_settings(Path(name) if by_flag else None)
+
+
+def test_no_other_file_is_read(tmp_path: Path) -> None:
+    """A .env belongs to whoever lies beside us."""
+    (tmp_path / ".env").write_text("PACKHOOK_PORT=1")
+    assert said(load_settings()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0s", 0), ("250ms", 250), ("0.2s", 200), ("5s", 5 * SECOND), ("30m", 30 * MINUTE), ("1.5h", 90 * MINUTE),
+        ("2h", 2 * HOUR), ("3d", 3 * DAY), (" 5s ", 5 * SECOND), ("007s", 7 * SECOND), ("0.1234s", 123),
+    ],
+)  # fmt: skip
+def test_durations(text: str, milliseconds: int) -> None:
+    """A number and a unit; milliseconds, rounded."""
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "5", "s", "5 s", "5S", "-5s", "+5s", "5s5s", "1m30s", "5sec", "1e3s", ".5s", "5.s", "5,5s", "1_0s", "inf",
+     "nan s", "\u0665s", "5s\n5s", "1.1234567s", "12345678901s", 5, 5.0, True, None, ["5s"]],
+)  # fmt: skip
+def test_what_is_no_duration(text: object) -> None:
+    """A bare number has no unit, and is refused rather than guessed; the words say what came."""
+    with pytest.raises(ValueError, match="expected a duration such as 250ms, 5s, 30m, 2h or 3d, got ") as refused:
+        parse_duration(text)
+    assert str(refused.value).endswith(repr(str(text)))
+
+
+@given(
+    st.integers(0, 9_999_999_999), st.sampled_from([("ms", 1), ("s", SECOND), ("m", MINUTE), ("h", HOUR), ("d", DAY)])
+)
+def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
+    """No fraction of a millisecond is lost on the way."""
+    assert parse_duration(f"{number}{unit[0]}") == number * unit[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "below"),
+    [
+        ("attempt_timeout", "1s", "999ms"), ("lease", "35s", "34999ms"), ("retention", "1m", "59999ms"),
+        ("disable_after", "1m", "59999ms"),
+    ],
+)  # fmt: skip
+def test_the_least_of_a_duration(name: str, least: str, below: str) -> None:
+    """To the millisecond."""
+    assert getattr(loaded(**{name: least}), name) == parse_duration(least)
+    assert set(complaints(**{name: below})) == {name}
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("5s", (5 * SECOND,)), ("5s,5m,2h", (5 * SECOND, 5 * MINUTE, 2 * HOUR)),
+        (" 5s , 5m ", (5 * SECOND, 5 * MINUTE)), ("5s,,5m,", (5 * SECOND, 5 * MINUTE)), ("0s,7d", (0, 7 * DAY)),
+        ("", ()), (" , ", ()),
+    ],
+)  # fmt: skip
+def test_schedules(text: str, schedule: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits with commas; none at all is one attempt and no other."""
+    monkeypatch.setenv("PACKHOOK_RETRY_SCHEDULE", text)
+    assert said(load_settings()) == {"retry_schedule": schedule}
+
+
+@pytest.mark.parametrize("text", ["5s,soon", "5s;5m", "5", "7d,8d", '["5s"]', "-1s"])
+def test_what_is_no_schedule(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wait is a duration of at most seven days."""
+    monkeypatch.setenv("PACKHOOK_RETRY_SCHEDULE", text)
+    assert {name.split(".")[0] for name in complaints()} == {"retry_schedule"}
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("127.0.0.0/8", ["127.0.0.0/8"]), ("127.0.0.0/8,::1/128", ["127.0.0.0/8", "::1/128"]),
+        (" 10.0.0.0/8 , fd00::/8 ", ["10.0.0.0/8", "fd00::/8"]), ("127.0.0.1,::1", ["127.0.0.1/32", "::1/128"]),
+        ("10.0.0.0/255.0.0.0", ["10.0.0.0/8"]), (",10.0.0.0/8,,", ["10.0.0.0/8"]),
+        ("0.0.0.0/0,::/0", ["0.0.0.0/0", "::/0"]), ("", []),
+    ],
+)  # fmt: skip
+def test_networks(text: str, networks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIDR with commas; a single address is a network of one."""
+    monkeypatch.setenv("PACKHOOK_EGRESS_ALLOW", text)
+    assert said(load_settings()) == {"egress_allow": tuple(ip_network(network) for network in networks)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "10", "10.0.0.0/8;::1", "[::1]", "fe80::1%eth0/64x"],
+)
+def test_what_is_no_network(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits behind the mask are a slip, and a name is no network."""
+    monkeypatch.setenv("PACKHOOK_EGRESS_ALLOW", text)
+    assert set(complaints()) == {"egress_allow"}
+
+
+def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
+    """Both mean the same."""
+    file('retry_schedule = ["5s", "2h"]\negress_allow = ["127.0.0.0/8", "::1"]')
+    as_arrays = said(load_settings())
+    file('retry_schedule = "5s,2h"\negress_allow = "127.0.0.0/8,::1"')
+    networks = (ip_network("127.0.0.0/8"), ip_network("::1"))
+    assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
+
+
+@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys"])
+@pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
+def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
+    """A number is no list."""
+    file(f"{name} = {value}")
+    assert set(complaints()) == {name}
+
+
+@pytest.mark.parametrize("value", ["[1]", "[[]]", "[true]"])
+def test_networks_of_the_file_are_text(value: str, file: WriteFile) -> None:
+    """What else stands in the array is a wrong setting, not a fault."""
+    file(f"egress_allow = {value}")
+    assert set(complaints()) == {"egress_allow"}
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    """TOML is UTF-8; an editor that saved otherwise is told so."""
+    (tmp_path / "packhook.toml").write_bytes(b'public_url = "http://b\xfccher.example"')
+    with pytest.raises(InvalidSettings, match=r"packhook\.toml"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["port", "allow_http", "attempt_timeout", "lease", "key_rate", "log_level"])
+def test_an_empty_variable_is_not_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a value that was given, and a wrong one where a number, a word or a duration is expected."""
+    monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
+    assert set(complaints()) == {name}
+
+
+@pytest.mark.parametrize("name", ["host", "ca_bundle"])
+def test_empty_text_that_means_nothing_good_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``PACKHOOK_HOST=`` must not open the API to every network."""
+    monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
+    assert set(complaints()) == {name}
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in what a log or a debugger prints of the settings, nor in what is said of a wrong one."""
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY", "pk_operator_secret")
+    monkeypatch.setenv("PACKHOOK_MASTER_KEYS", MASTER_KEY)
+    settings = load_settings()
+    assert settings.master_keys == (("k1", b"01234567890123456789012345678901"),)
+    assert settings.operator_key == "pk_operator_secret"
+    for shown in (repr(settings), str(settings)):
+        assert "pk_operator_secret" not in shown
+        assert "0123456789" not in shown
+    assert "pk_operator_secret" not in str(complaints(port="x"))
+
+
+def test_settings_do_not_change() -> None:
+    """Read once: nobody turns a screw while the node runs."""
+    settings = load_settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc] # that is the point
+    assert settings.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "in_file", "value"),
+    [
+        ("database", '"sqlite:////var/lib/packhook.db"', "sqlite:////var/lib/packhook.db"), ("port", "0", 0),
+        ("port", "65535", 65_535), ("processes", "64", 64), ("allow_http", "true", True),
+        ("ca_bundle", '"authorities.pem"', Path("authorities.pem")), ("key_rate", "0.5", 0.5),
+        ("organization_rate", "1000000", 1_000_000.0), ("attempt_timeout", '"20s"', 20 * SECOND),
+        ("shutdown_grace", '"0s"', 0), ("log_level", '"error"', "error"), ("log_format", '"json"', "json"),
+    ],
+)  # fmt: skip
+def test_file_and_environment_speak_the_same_language(
+    name: str, in_file: str, value: object, file: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What TOML writes with its types a variable writes as text."""
+    file(f"{name} = {in_file}")
+    assert said(load_settings()) == {name: value}
+    file("")
+    monkeypatch.setenv(f"PACKHOOK_{name.upper()}", in_file.strip('"'))
+    assert said(load_settings()) == {name: value}

@@ -1,0 +1,1 @@
+"""The whole service, from publish to history, against receivers that misbehave."""
