@@ -43,17 +43,28 @@ def call(
             method, f"{server.rstrip('/')}/v1{path}", content=body, json=json, params=known, headers=sent,
             trust_env=False, timeout=60,
         )  # fmt: skip
+    except UnicodeEncodeError:
+        fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         fail(f"cannot reach {server}: {error}. Is `packhook serve` running there?", Exit.UNREACHABLE)
     if answer.is_success:
-        return answer.json() if answer.content else None
+        return _read(answer, server)
     return _tell(answer)
+
+
+def _read(answer: httpx.Response, server: str) -> Any:  # noqa: ANN401 as above
+    try:
+        return answer.json() if answer.content else None
+    except ValueError:
+        fail(f"{server} does not speak JSON: is it packhook?", Exit.UNREACHABLE)
 
 
 def _tell(answer: httpx.Response) -> None:
     try:
         problem = answer.json()
     except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
         problem = {"title": f"the server answered {answer.status_code}"}
     lines = [f"  {each['field']}: {each['message']}" for each in problem.get("errors", [])]
     said = problem.get("title", "") if lines else problem.get("detail") or problem.get("title", "")

@@ -3,11 +3,9 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
-from packhook.cli.tables import show
+from packhook.cli.tables import say, show
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries of an organization.")
 _COLUMNS = ("id", "event_code", "webhook_id", "status", "attempt_count", "next_attempt_at", "created_at")
@@ -52,23 +50,21 @@ def show_(
     for attempt in attempts:
         _show_attempt(attempt)
     if schedule:
-        Console().print(Text("Still to come if every attempt fails: " + ", ".join(schedule)))
+        say("Still to come if every attempt fails: " + ", ".join(schedule))
 
 
 def _show_attempt(attempt: dict[str, Any]) -> None:
     said = attempt["error"]["message"] if attempt["error"] else "delivered"
-    console = Console()
-    console.print()
-    console.print(Text(f"Attempt {attempt['number']} at {attempt['started_at']}, {attempt['duration_ms']} ms: {said}"))
-    console.print(Text(f"  to {attempt['url']}"))
+    say(f"\nAttempt {attempt['number']} at {attempt['started_at']}, {attempt['duration_ms']} ms: {said}")
+    say(f"  to {attempt['url']}")
     for name, value in attempt["request_headers"].items():
-        console.print(Text(f"  > {name}: {value}"))
+        say(f"  > {name}: {value}")
     if attempt["status_code"] is not None:
-        console.print(Text(f"  < {attempt['status_code']}"))
+        say(f"  < {attempt['status_code']}")
     for name, value in attempt["response_headers"]:
-        console.print(Text(f"  < {name}: {value}"))
+        say(f"  < {name}: {value}")
     if attempt["response_body"]:
-        console.print(Text(f"  {attempt['response_body']!r}"))
+        say(f"  {attempt['response_body']!r}")
 
 
 @app.command()

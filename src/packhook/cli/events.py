@@ -49,7 +49,7 @@ def _encode(value: object) -> bytes:
 
 def _read(file: str) -> list[Any]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        text = sys.stdin.buffer.read().decode("utf-8") if file == "-" else Path(file).read_text("utf-8")
     except (OSError, UnicodeError) as error:
         fail(f"cannot read {file}: {error}", Exit.USAGE)
     try:

@@ -18,17 +18,26 @@ from packhook.testing.wire import Wire
 
 
 class _Later:
-    """A proper answer, after a while."""
+    """A proper answer, after a while; ``answered`` is set when none is due."""
 
     early = False
 
     def __init__(self, answer: Status, milliseconds: int) -> None:
         self._answer = answer
         self._milliseconds = milliseconds
+        self._due = 0
+        self.answered = asyncio.Event()
 
     async def write(self, wire: Wire) -> None:
-        await wire.pause(self._milliseconds)
-        await self._answer.write(wire)
+        self._due += 1
+        self.answered.clear()
+        try:
+            await wire.pause(self._milliseconds)
+            await self._answer.write(wire)
+        finally:
+            self._due -= 1
+            if not self._due:
+                self.answered.set()
 
 
 def listen(
@@ -75,6 +84,12 @@ class _Answers:
         self._then = then
         self._left = fail_first
 
+    async def finish(self) -> None:
+        """Wait for the answers that are due; not for those that never come."""
+        if isinstance(self._then, _Later):
+            await asyncio.sleep(0)  # the last one begins
+            await self._then.answered.wait()
+
     def __call__(self, _received: Received) -> Behaviour:
         if self._left:
             self._left -= 1
@@ -95,6 +110,7 @@ async def _listen(port: int, secrets: Sequence[str], answers: _Answers, count: i
                 bad += line["verified"] is False
                 _say(line if as_json else _sentence(line), as_json)
             seen = len(arrived)
+        await answers.finish()
     return bad
 
 

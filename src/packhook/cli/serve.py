@@ -133,9 +133,9 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
     async with asyncio.TaskGroup() as group:
         group.create_task(engine.run(), name="packhook-engine")
         flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
-        print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 the one line scripts wait for
-        _log.info("started", address=_address(listener), database=settings.database.split("@")[-1])
-        with _outliving_signals():
+        with _outliving_signals(server):
+            print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 scripts wait for it
+            _log.info("started", address=_address(listener), database=settings.database.split("@")[-1])
             await server.serve([listener])
         engine.stop()
         flushing.cancel()
@@ -144,12 +144,12 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
 
 
 @contextmanager
-def _outliving_signals() -> Iterator[None]:
+def _outliving_signals(server: uvicorn.Server) -> Iterator[None]:
     """uvicorn raises the signal that stopped it once more when it is done; that must not end us: the engine comes next.
 
-    Afterwards the signals are what they were, so that asking a second time ends the process at once.
+    A signal that comes before uvicorn listens for it stops it all the same. Afterwards the signals are what they were, so that asking a second time ends the process at once.
     """
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, server.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -1,12 +1,25 @@
 """Showing answers: a table for people, JSON for scripts."""
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+WIDE: Final = 10_000
+
+
+def console() -> Console:
+    """Where answers are printed: as wide as the terminal, or without a fold where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def say(text: str) -> None:
+    """A line as it is; the terminal folds it, nothing is cut apart."""
+    Console().print(Text(text), soft_wrap=True)
 
 
 def show(answer: Any, as_json: bool, columns: Sequence[str] = ()) -> None:  # noqa: ANN401 any JSON
@@ -27,7 +40,7 @@ def _table(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(*(Text(_text(item.get(column))) for column in columns))
-    Console().print(table)
+    console().print(table)
 
 
 def _one(answer: dict[str, Any]) -> None:
@@ -36,7 +49,7 @@ def _one(answer: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in answer.items():
         table.add_row(name, Text(_text(value)))
-    Console().print(table)
+    console().print(table)
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
-from packhook.cli.exits import Exit
+from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show
 from packhook.core.signature import new_secret
 
@@ -28,6 +28,9 @@ def _path(organization: str, webhook_id: str = "") -> str:
 
 def _body(headers: list[str] | None, schedule: str | None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 any JSON
     body = {name: value for name, value in fields.items() if value is not None}
+    wrong = [each for each in headers or () if ":" not in each]
+    if wrong:
+        fail(f"--header: expected NAME:VALUE, got {', '.join(map(repr, wrong))}", Exit.USAGE)
     if headers is not None:
         body["headers"] = {name.strip(): value.strip() for name, _, value in (each.partition(":") for each in headers)}
     if schedule is not None:

@@ -1,6 +1,7 @@
 """``packhook demo``: the main job, on this machine alone, while you watch."""
 
 import asyncio
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
+import httpx
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -18,7 +20,7 @@ from packhook.cli.demo.ledger import Ledger
 from packhook.cli.demo.orders import lives
 from packhook.cli.demo.show import summary, watching
 from packhook.cli.demo.stage import ORGANIZATION, Stage, set_up
-from packhook.cli.exits import Exit
+from packhook.cli.exits import Exit, fail
 from packhook.testing import Receiver
 
 PACE_SECONDS: Final = 0.25
@@ -35,10 +37,13 @@ def demo(
 
     Example: packhook demo --events 50 --exit
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C: the service goes too
     try:
         good = asyncio.run(_perform(events, exit_, seed, port))
     except KeyboardInterrupt:
-        return
+        good = not exit_
+    except httpx.HTTPError as error:
+        fail(f"the service does not answer any more: {str(error) or type(error).__name__}", Exit.FAILED)
     if not good:
         raise typer.Exit(Exit.FAILED)
 

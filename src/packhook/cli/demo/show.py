@@ -62,5 +62,8 @@ def summary(ledger: Ledger) -> str:
         p50, p99 = percentile(latencies, 0.5) * 1000, percentile(latencies, 0.99) * 1000
         lines.append(f"latency     publish to receipt p50 {p50:.1f} ms, p99 {p99:.1f} ms (first attempts)")
     lines += [f"MISSING     {entry.event_id} {entry.event_code} {entry.reference}" for entry in ledger.missing]
+    lines += [
+        f"BADLY SIGNED {entry.event_id} {entry.event_code} {entry.reference}" for entry in entries if entry.badly_signed
+    ]
     lines += [f"UNKNOWN     {event_id}" for event_id in ledger.unknown]
     return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""Each exit code is reached, by a sentence on standard error and nothing on standard output; never by a trace."""
+
+import json
+import socket
+from typing import Final
+
+import pytest
+
+from cli.terminal import Terminal
+from node import packhook
+from packhook.cli.exits import Exit
+from packhook.testing import Receiver, Status
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOWHERE: Final = "http://127.0.0.1:1"
+EVENT: Final = json.dumps({"event_code": "order.created", "data": {"id": "ord_1"}})
+
+# What is typed, after what is given for {organization}; the code, and what the sentence says.
+TROUBLE: Final = {
+    "an unknown command": (("nonsense",), Exit.USAGE, "No such command"),
+    "an unknown option": (("webhooks", "list", "--colour"), Exit.USAGE, "No such option"),
+    "invalid fields, all of them": (
+        ("webhooks", "create", "--event-code", "orders.created", "--endpoint", "ftp://x", "--timeout-seconds", "99"),
+        Exit.USAGE,
+        "did you mean `order.created`?|/endpoint: expected|/timeout_seconds: ",
+    ),
+    "a cursor of one's own": (("events", "list", "--cursor", "1"), Exit.USAGE, "cursor: "),
+    "no server": (("webhooks", "list", "--server", NOWHERE), Exit.UNREACHABLE, f"cannot reach {NOWHERE}: "),
+    "no URL": (("webhooks", "list", "--server", "nowhere"), Exit.UNREACHABLE, "cannot reach nowhere: "),
+    "a wrong key": (("webhooks", "list", "--key", "phk_wrong"), Exit.DENIED, "API key"),
+    "a key that cannot be one": (("webhooks", "list", "--key", "ключ"), Exit.DENIED, "key"),
+    "no such webhook": (("webhooks", "show", "wh_none"), Exit.MISSING, "wh_none"),
+    "no such delivery": (("deliveries", "retry", "dlv_none"), Exit.MISSING, "dlv_none"),
+    "no such organization": (("organizations", "show", "nobody"), Exit.MISSING, "nobody"),
+    "an organization that is there": (("organizations", "create", "{organization}"), Exit.MISSING, "in use"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "sentences"), TROUBLE.values(), ids=TROUBLE)
+async def test_trouble_is_a_sentence_and_a_code(
+    terminal: Terminal, words: tuple[str, ...], code: Exit, sentences: str
+) -> None:
+    """What a script can tell apart, and a person can mend."""
+    ran = await terminal.type(*(word.format(organization=terminal.organization) for word in words))
+    assert (ran.code, ran.out) == (code, ""), ran
+    assert [each for each in sentences.split("|") if each not in ran.err] == []
+    assert "Traceback" not in ran.err
+
+
+async def test_success_and_failure(terminal: Terminal) -> None:
+    """0 for what was done, 1 for what was tried in vain; then it is the answer that says why."""
+    async with Receiver() as receiver:
+        receiver.answers(Status(200), Status(404))
+        words = ("--event-code", "order.created", "--endpoint", receiver.url)
+        webhook = await terminal.asked("webhooks", "create", *words)
+        ran = [await terminal.type("webhooks", "test", webhook["id"], "--json") for _ in range(2)]
+    assert [(each.code, json.loads(each.out)["delivered"], each.err) for each in ran] == [
+        (Exit.DONE, True, ""),
+        (Exit.FAILED, False, ""),
+    ]
+
+
+async def test_a_key_that_lacks_the_scope_is_denied(terminal: Terminal) -> None:
+    """And the sentence names the scope."""
+    key = await terminal.asked("keys", "create", "--scope", "events:read")
+    reader = Terminal(terminal.node, terminal.organization, key["key"])
+    code, out, err = await reader.type("events", "publish", given=EVENT)
+    assert (code, out) == (Exit.DENIED, "")
+    assert "events:publish" in err
+
+
+async def test_without_a_key_or_an_organization() -> None:
+    """What is missing is named, and how to give it; nothing is asked of any server."""
+    assert await packhook("webhooks", "list", settings={"organization": "acme", "server": NOWHERE}) == (
+        Exit.DENIED,
+        "",
+        "no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY\n",
+    )
+    assert await packhook("webhooks", "list", settings={"key": "phk_1", "server": NOWHERE}) == (
+        Exit.USAGE,
+        "",
+        "which organization? give --organization or set PACKHOOK_ORGANIZATION\n",
+    )
+
+
+async def test_the_operator_key_will_do(terminal: Terminal) -> None:
+    """Where it is in the environment, as for ``serve``."""
+    settings = {"server": terminal.node.url, "operator_key": terminal.key, "organization": terminal.organization}
+    ran = await packhook("webhooks", "list", "--json", settings=settings)
+    assert (ran.code, json.loads(ran.out)["data"], ran.err) == (Exit.DONE, [], "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Status(503, {"retry-after": "1"}), Exit.UNREACHABLE),
+        (Status(429, {"retry-after": "1"}), Exit.UNREACHABLE),
+        (Status(502, {"content-type": "text/html"}, b"<h1>Bad Gateway</h1>"), Exit.UNREACHABLE),
+        (Status(500, {"content-type": "application/json"}, b'"no"'), Exit.UNREACHABLE),
+        (Status(200, {"content-type": "text/html"}, b"<h1>Welcome</h1>"), Exit.UNREACHABLE),
+    ],
+    ids=["busy", "throttled", "a proxy", "not a problem", "another server"],
+)
+async def test_a_server_that_cannot_do_it_now(answer: Status, code: Exit) -> None:
+    """Whatever stands there and whatever it says: a sentence, not a trace."""
+    async with Receiver(answer) as receiver:
+        settings = {"server": receiver.url, "key": "phk_1", "organization": "acme"}
+        ran = await packhook("webhooks", "list", settings=settings)
+    assert (ran.code, ran.out) == (code, ""), ran
+    assert "Traceback" not in ran.err
+    assert ran.err.strip()
+
+
+async def test_a_proxy_of_the_environment_is_not_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key goes to the server that was named and to nobody else."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        assert (await terminal.asked("webhooks", "list"))["data"] == []

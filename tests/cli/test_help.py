@@ -1,0 +1,74 @@
+"""``--help`` explains every command and shows how it is typed."""
+
+import shlex
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+from typer.testing import CliRunner
+
+from docs.commands import commands
+from node import environment
+from packhook import __version__
+from packhook.cli.main import app
+
+_COMMANDS: Final = commands()
+_LEAVES: Final = sorted(set(_COMMANDS) - {"packhook"})
+_GROUPS: Final = sorted({name.split()[1] for name in _LEAVES if len(name.split()) == 3})
+_WIDE: Final = {"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}
+
+
+def _help(*words: str) -> str:
+    ran = CliRunner().invoke(app, [*words, "--help"], env=_WIDE)
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def test_there_is_something_to_look_at() -> None:
+    """The tables below hold for all of nothing, too."""
+    assert len(_LEAVES) > 25
+    assert set(_GROUPS) >= {"deliveries", "events", "keys", "organizations", "webhooks"}
+
+
+@pytest.mark.parametrize("name", _LEAVES)
+def test_help_of_a_command_shows_an_example_that_can_be_typed(name: str) -> None:
+    """It names this command, and options that it has."""
+    said = _help(*name.split()[1:])
+    assert "Example: " in said
+    example = said.partition("Example: ")[2].splitlines()[0].strip(" │")
+    words = shlex.split(example[example.index("packhook") :])
+    assert " ".join(words).startswith(name)
+    assert {word for word in words if word.startswith("-")} <= _COMMANDS[name].options
+
+
+@pytest.mark.parametrize("name", _LEAVES)
+def test_help_of_a_command_explains_every_option(name: str) -> None:
+    """Each with some words beside it."""
+    said = _help(*name.split()[1:])
+    lines = {option: line for option in _COMMANDS[name].options for line in said.splitlines() if f" {option} " in line}
+    assert lines.keys() == _COMMANDS[name].options
+    assert [line for line in lines.values() if len(line.strip(" │").split()) < 3] == []
+
+
+@pytest.mark.parametrize("group", _GROUPS)
+def test_a_group_alone_lists_its_commands(group: str) -> None:
+    """``packhook webhooks`` is a question, too."""
+    said = _help(group)
+    below = [name.split()[2] for name in _LEAVES if name.split()[1] == group]
+    assert [name for name in below if f" {name} " not in said] == []
+    assert CliRunner().invoke(app, [group], env=_WIDE).output.strip() == said.strip()
+
+
+def test_packhook_alone_lists_all() -> None:
+    """As a process, on a terminal of any width."""
+    command = [sys.executable, "-m", "packhook", "--help"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment({}))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [name for name in {name.split()[1] for name in _LEAVES} if f" {name} " not in ran.stdout] == []
+
+
+def test_version() -> None:
+    """Its name and number."""
+    ran = CliRunner().invoke(app, ["--version"])
+    assert (ran.exit_code, ran.output) == (0, f"packhook {__version__}\n")

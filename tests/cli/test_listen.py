@@ -1,0 +1,122 @@
+"""``packhook listen``: verifies what comes, prints it, fails when told to, and says at the end how it went."""
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from api.organization import Organization
+from node import SENDING, Program, packhook, running, started
+
+SECRET: Final = "q9NhjkjV9o"
+WRONG: Final = {
+    "a secret that is too short": (("--secret", "short"), "--secret: "),
+    "a delay that is none": (("--delay", "soon"), "--delay: expected a duration"),
+    "both": (("--secret", "short", "--delay", "soon"), "--secret: |--delay: "),
+    "a status that is none": (("--status", "99"), "--status"),
+}
+
+
+@asynccontextmanager
+async def _listening(*words: str) -> AsyncIterator[tuple[Program, str]]:
+    """A ``packhook listen`` that listens, and its URL."""
+    async with started("listen", "--port", "0", *words) as listener:
+        line = await listener.says(lambda line: "listening" in line)
+        yield listener, json.loads(line)["listening"] if "--json" in words else line.removeprefix("listening on ")
+
+
+async def test_it_verifies_prints_and_fails_first(tmp_path: Path) -> None:
+    """500 to the first two, then 200, as a real node finds it; one JSON object a line; exit 0 after the count."""
+    words = ("--secret", "another-secret", "--secret", SECRET, "--fail-first", "2", "--count", "3", "--json")
+    async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
+        async with node.client() as operator:
+            organization = await Organization.made(operator)
+            await organization.webhook(url + "/orders", secret=SECRET)
+            event = await organization.publish(reference="A-1")
+            story = await organization.delivered(event["id"])
+        assert await listener.ended() == 0
+    assert [attempt["status_code"] for attempt in story["attempts"]] == [500, 500, 200]
+    lines = [json.loads(line) for line in listener.said[1:]]
+    times = [datetime.fromisoformat(line.pop("time")) for line in lines]
+    assert times == sorted(times)
+    same = {"event": "order.created", "id": event["id"], "verified": True, "path": "/orders", "order": "A-1"}
+    assert lines == [same | {"attempt": str(number)} for number in (1, 2, 3)]
+
+
+async def test_a_wrong_secret_is_told_and_ends_with_1(tmp_path: Path) -> None:
+    """In words, too; the answer is what it was told to be."""
+    words = ("--secret", "not-the-secret", "--status", "204", "--count", "1")
+    async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
+        async with node.client() as operator:
+            organization = await Organization.made(operator)
+            await organization.webhook(url, secret=SECRET)
+            event = await organization.publish(reference="A-1")
+            story = await organization.delivered(event["id"])
+        assert await listener.ended() == 1
+    assert [attempt["status_code"] for attempt in story["attempts"]] == [204]
+    assert listener.said[1].endswith(f"  order.created  {event['id']}  attempt 1  NOT VERIFIED  order A-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "code"),
+    [((), "not checked", 0), (("--secret", SECRET), "NOT VERIFIED", 1)],
+    ids=["without a secret", "with one"],
+)
+async def test_something_else_than_a_webhook(words: tuple[str, ...], told: str, code: int) -> None:
+    """Is printed, not stumbled over."""
+    async with _listening("--count", "3", *words) as (listener, url), httpx.AsyncClient(trust_env=False) as client:
+        for body in (b"\x00\xff", b"[]", b'{"data": 1}'):
+            assert (await client.post(url, content=body)).status_code == 200
+        assert await listener.ended() == code
+    assert [line.split("  ", 1)[1] for line in listener.said[1:]] == [
+        f"None  None  attempt None  {told}  order None"
+    ] * 3
+
+
+async def test_the_last_request_is_answered_too() -> None:
+    """However late its answer is to come: the count is of requests that were answered."""
+    async with _listening("--count", "1", "--delay", "200ms", "--status", "202") as (listener, url):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.post(url, content=b"{}")).status_code == 202
+        assert await listener.ended() == 0
+
+
+async def test_hanging() -> None:
+    """It never answers, and still ends when asked to, with 0."""
+    async with _listening("--hang") as (listener, url), httpx.AsyncClient(trust_env=False) as client:
+        asking = asyncio.create_task(client.post(url, content=b"{}", timeout=60))
+        await listener.says(lambda line: "not checked" in line)
+        assert not asking.done()
+        listener.send(signal.SIGINT)
+        assert await listener.ended() == 0
+        with pytest.raises(httpx.TransportError):
+            await asking
+    assert "Traceback" not in "".join(listener.said)
+
+
+@pytest.mark.parametrize(("words", "sentences"), WRONG.values(), ids=WRONG)
+async def test_wrong_options(words: tuple[str, ...], sentences: str) -> None:
+    """All of them are named. Exit 2."""
+    code, out, err = await packhook("listen", "--port", "0", *words)
+    assert (code, out) == (2, "")
+    assert [each for each in sentences.split("|") if each not in err] == []
+
+
+async def test_a_port_in_use() -> None:
+    """A sentence and exit 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, out, err = await packhook("listen", "--port", str(port))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert "Traceback" not in err

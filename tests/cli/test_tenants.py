@@ -1,0 +1,114 @@
+"""``packhook organizations``, ``keys`` and ``webhooks``: every command, against a node that runs."""
+
+from typing import Final
+
+import pytest
+
+from cli.terminal import Terminal
+from packhook.core.model import SCOPES
+from packhook.testing import Receiver, Status
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENDPOINT: Final = "https://myapp.packcloud.local/order-created"
+SECRET: Final = "q9NhjkjV9o"
+
+
+async def test_organizations(terminal: Terminal) -> None:
+    """Made under a chosen id or a new one, listed, shown, deleted."""
+    chosen = f"{terminal.organization}_b"
+    made = await terminal.asked("organizations", "create", chosen, "--name", "Acme Outfitters")
+    assert made == {"id": chosen, "name": "Acme Outfitters", "created_at": made["created_at"]}
+    assert await terminal.asked("organizations", "show", chosen) == made
+    other = await terminal.asked("organizations", "create")
+    assert other["name"] == other["id"]
+    listed = await terminal.asked("organizations", "list")
+    assert {chosen, other["id"]} <= {each["id"] for each in listed["data"]}
+    assert await terminal.done("organizations", "delete", chosen) == ""
+    assert (await terminal.type("organizations", "show", chosen))[0] == 5
+
+
+async def test_keys(terminal: Terminal) -> None:
+    """Shown once, listed without its text, good for its scopes only, and for nothing once it is revoked."""
+    words = ("--scope", "events:read", "--scope", "webhooks:read", "--expires-at", "2099-01-01T00:00:00Z")
+    made = await terminal.asked("keys", "create", "shop", *words)
+    assert (made["name"], made["scopes"]) == ("shop", ["webhooks:read", "events:read"])
+    assert (made["expires_at"], made["key"].startswith(made["prefix"])) == ("2099-01-01T00:00:00.000Z", True)
+    shop = Terminal(terminal.node, terminal.organization, made["key"])
+    assert (await shop.asked("webhooks", "list"))["data"] == []
+    assert (await shop.type("keys", "list"))[0] == 4
+    (listed,) = (await terminal.asked("keys", "list"))["data"]
+    assert listed | {"last_used_at": None} == {name: value for name, value in made.items() if name != "key"}
+    assert await terminal.done("keys", "revoke", made["id"]) == ""
+    assert (await shop.type("webhooks", "list"))[0] == 4
+    assert (await terminal.get("/api-keys"))["data"] == []
+
+
+async def test_a_key_without_scopes_named_has_all_of_them(terminal: Terminal) -> None:
+    """So that the first key is a useful one."""
+    made = await terminal.asked("keys", "create")
+    assert (made["name"], sorted(made["scopes"])) == ("", sorted(SCOPES))
+
+
+async def test_rotating_the_master_key(terminal: Terminal) -> None:
+    """While it serves; the secrets are still readable."""
+    made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
+    assert isinstance(await terminal.asked("keys", "rotate-master"), dict)
+    assert await terminal.get(f"/webhooks/{made['id']}") == made
+
+
+async def test_webhooks(terminal: Terminal) -> None:
+    """Created with every option, shown, listed, changed in part, disabled, enabled, deleted."""
+    own = ("--description", "For people", "--header", "x-one: a:b", "--header", "x-two:c", "--rate-limit", "2.5")
+    limits = ("--timeout-seconds", "7", "--retry-schedule", "5s, 2h")
+    words = ("--event-code", "order.created", "--endpoint", ENDPOINT, "--secret", SECRET, "--disabled")
+    made = await terminal.asked("webhooks", "create", *words, *own, *limits)
+    expected = {
+        "event_code": "order.created", "endpoint": ENDPOINT, "secret": SECRET, "enabled": False,
+        "description": "For people", "headers": {"x-one": "***", "x-two": "***"}, "rate_limit": 2.5,
+        "timeout_seconds": 7.0, "retry_schedule": ["5s", "2h"],
+    }  # fmt: skip
+    assert {name: made[name] for name in made if name not in ("id", "created_at", "updated_at")} == expected
+    assert await terminal.asked("webhooks", "show", made["id"]) == made
+    assert (await terminal.asked("webhooks", "list", "--event-code", "order.created"))["data"] == [made]
+    assert (await terminal.asked("webhooks", "list", "--event-code", "order.shipped"))["data"] == []
+    changed = await terminal.asked("webhooks", "update", made["id"], "--rate-limit", "0", "--retry-schedule", "")
+    gone = ("rate_limit", "retry_schedule", "updated_at")
+    assert {name: value for name, value in made.items() if name not in gone} == {
+        name: value for name, value in changed.items() if name != "updated_at"
+    }
+    assert (await terminal.asked("webhooks", "enable", made["id"]))["enabled"] is True
+    assert (await terminal.asked("webhooks", "disable", made["id"]))["enabled"] is False
+    assert await terminal.done("webhooks", "delete", made["id"]) == ""
+    assert (await terminal.get("/webhooks"))["data"] == []
+
+
+async def test_a_webhook_without_a_secret_gets_one(terminal: Terminal) -> None:
+    """A new one each time, and it is printed."""
+    words = ("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
+    one, two = await terminal.asked(*words), await terminal.asked(*words)
+    assert one["secret"].startswith("whsec_")
+    assert one["secret"] != two["secret"]
+
+
+async def test_a_header_without_a_colon_is_refused(terminal: Terminal) -> None:
+    """It would be sent with an empty value, and nobody would know why."""
+    words = ("--event-code", "order.created", "--endpoint", ENDPOINT, "--header", "x-token")
+    code, out, err = await terminal.type("webhooks", "create", *words)
+    assert (code, out) == (2, "")
+    assert "NAME:VALUE" in err
+
+
+async def test_testing_a_webhook(terminal: Terminal) -> None:
+    """An example event goes out, signed; the exchange is shown; exit 1 where it failed."""
+    async with Receiver(secrets=[SECRET]) as receiver:
+        receiver.answers(Status(200, body=b"thanks"), Status(500))
+        words = ("--event-code", "order.shipped", "--endpoint", receiver.url, "--secret", SECRET)
+        webhook = await terminal.asked("webhooks", "create", *words)
+        exchange = await terminal.asked("webhooks", "test", webhook["id"])
+        failed = await terminal.type("webhooks", "test", webhook["id"])
+    assert (exchange["delivered"], exchange["event"]["event_code"]) == (True, "order.shipped")
+    assert (exchange["attempt"]["status_code"], exchange["attempt"]["response_body"]) == (200, "thanks")
+    assert (failed.code, failed.err) == (1, "")
+    assert "answered 500 Internal Server Error" in failed.out
+    assert [each.verified for each in receiver.received] == [True, True]

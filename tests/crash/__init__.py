@@ -1,0 +1,1 @@
+"""What a node leaves behind when it is killed or stopped."""

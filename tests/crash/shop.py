@@ -1,0 +1,160 @@
+"""What the tests of crashes share: a shop that publishes and keeps account, and an inbox that counts what arrives."""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from api.organization import Organization
+from node import SENDING, Node, running
+from packhook.testing import Behaviour, Received, Receiver, Status
+from packhook.testing.wire import Wire
+
+SECRET: Final = "whsec_b25lIHNlY3JldCBvZiB0aGUgdGVzdHMgb2YgY3Jhc2hlcw=="
+WORKERS: Final = 8
+
+
+class Gate:
+    """A proper answer, once the gate is open; the connection closes after it, as with all but a plain answer."""
+
+    early = False
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def write(self, wire: Wire) -> None:
+        """Wait, then answer."""
+        await self.open.wait()
+        await wire.write(Status(200, close=True).rendered)
+
+
+class Inbox:
+    """Answers a receiver's requests with ``answer``, or with what ``answer`` says to the how-manieth it is."""
+
+    def __init__(self, answer: Behaviour | Callable[[int], Behaviour]) -> None:
+        self.answer = answer
+        self.received: list[Received] = []
+        self.times: Counter[str] = Counter()
+        self._news = asyncio.Event()
+
+    def __call__(self, received: Received) -> Behaviour:
+        """How to answer this one; it is counted by its ``webhook-id``."""
+        self.received.append(received)
+        self.times[received.headers["webhook-id"]] += 1
+        self._news.set()
+        return self.answer(len(self.received)) if callable(self.answer) else self.answer
+
+    async def until(self, pleased: Callable[[], bool], limit_seconds: float = 60) -> None:
+        """Wait until the function is pleased; it is asked at each arrival."""
+        try:
+            async with asyncio.timeout(limit_seconds):
+                while not pleased():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise TimeoutError(f"{len(self.times)} events arrived, in {len(self.received)} requests") from None
+
+    async def holds(self, event_ids: set[str]) -> None:
+        """Wait until each of these events has arrived."""
+        await self.until(lambda: self.times.keys() >= event_ids)
+
+    @property
+    def orders(self) -> dict[str, set[str]]:
+        """Which events arrived for each order."""
+        found: dict[str, set[str]] = {}
+        for each in self.received:
+            found.setdefault(json.loads(each.body)["data"]["id"], set()).add(each.headers["webhook-id"])
+        return found
+
+    def assert_all_well_signed(self) -> None:
+        """Every request, first or again, bears a good signature; the same event always has the same body."""
+        assert [each for each in self.received if each.verified is not True] == []
+        bodies: dict[str, set[bytes]] = {}
+        for each in self.received:
+            bodies.setdefault(each.headers["webhook-id"], set()).add(each.body)
+        assert {event_id for event_id, seen in bodies.items() if len(seen) > 1} == set()
+
+
+class Shop:
+    """Publishes orders by their numbers. ``owed``: the event of each order whose publish was answered 202."""
+
+    def __init__(self, organization: Organization) -> None:
+        self.organization = organization
+        self.owed: dict[str, str] = {}
+        self.unanswered: list[list[str]] = []
+
+    async def publish(self, numbers: Sequence[int], idempotency_key: str = "") -> bool:
+        """Publish one order, or several as a batch; False where no answer came."""
+        orders = [f"ord_{number}" for number in numbers]
+        events = [{"event_code": "order.created", "data": {"id": order}} for order in orders]
+        path, body = ("/events", events[0]) if len(events) == 1 else ("/events/batch", {"events": events})
+        headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
+        try:
+            answer = await self.organization.ask("POST", path, json=body, headers=headers)
+        except httpx.TransportError:
+            self.unanswered.append(orders)
+            return False
+        assert answer.status_code == 202, answer.text
+        receipts = answer.json()["data"] if len(events) > 1 else [answer.json()]
+        for order, receipt in zip(orders, receipts, strict=True):
+            assert self.owed.setdefault(order, receipt["id"]) == receipt["id"], "the same publish made another event"
+        return True
+
+    async def publish_until_unanswered(self, pieces: Sequence[Sequence[int]]) -> None:
+        """Publish these, several at a time; each publisher ends when it gets no answer."""
+        left = iter(pieces)
+
+        async def publisher() -> None:
+            for piece in left:
+                if not await self.publish(piece):
+                    return
+
+        await _side_by_side(publisher)
+
+    async def publish_all(self, pieces: Sequence[Sequence[int]], node: Node) -> None:
+        """Publish these, several at a time, as the documentation asks: again, with the same key, until answered."""
+        left = iter(enumerate(pieces))
+
+        async def publisher() -> None:
+            for number, piece in left:
+                while not await self.publish(piece, f"piece-{number}"):
+                    await node.listening.wait()
+
+        await _side_by_side(publisher)
+
+
+@asynccontextmanager
+async def opened(folder: Path, inbox: Inbox, **settings: str) -> AsyncIterator[tuple[Shop, Node]]:
+    """A node, and a shop of its own organization, whose one webhook leads to this inbox.
+
+    A lease outlives every test: what a dead node had in hand comes only if it is taken over.
+    """
+    async with (
+        Receiver(inbox, secrets=[SECRET]) as receiver,
+        running(folder, **SENDING | {"lease": "1h"} | settings) as node,
+        node.client() as operator,
+    ):
+        organization = await Organization.made(operator)
+        await organization.webhook(receiver.url, secret=SECRET)
+        yield Shop(organization), node
+
+
+async def _side_by_side(publisher: Callable[[], Coroutine[None, None, None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WORKERS):
+            group.create_task(publisher())
+
+
+def pieces(orders: int, batch: int = 50) -> list[list[int]]:
+    """The numbers of so many orders: half of them in batches, half alone, in turns."""
+    numbers = iter(range(orders))
+    found: list[list[int]] = []
+    while piece := list(itertools.islice(numbers, batch)):
+        found += [piece, *([number] for number in itertools.islice(numbers, batch))]
+    return found

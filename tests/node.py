@@ -1,0 +1,242 @@
+"""packhook as its users run it, as processes: a node that can be killed and started again, and any other command.
+
+    async with running(tmp_path, **SENDING) as node, node.client() as operator:
+        ...
+        await node.kill()   # -9
+        await node.start()  # the same database, the same port
+
+Whatever is started here ends with the ``async with`` that started it. Nothing inherits a ``PACKHOOK_`` variable.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import httpx
+
+OPERATOR_KEY: Final = "pho_the-operator-key-of-these-tests"
+SENDING: Final = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule": "0.1s,0.1s"}
+READY: Final = "packhook listens on "
+START_SECONDS: Final = 30.0
+RUN_SECONDS: Final = 120.0
+END_SECONDS: Final = 45.0
+_LONGEST_LINE: Final = 2**20
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these settings, and no other, in it; and no terminal, however wide."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_") and name != "COLUMNS"}
+    return own | {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
+
+
+class Ran(NamedTuple):
+    """What became of one run of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def packhook(
+    *arguments: str,
+    folder: Path | None = None,
+    given: str | bytes = "",
+    settings: Mapping[str, str] = NOTHING,
+) -> Ran:
+    """Run ``packhook ARGUMENTS`` to its end, with ``given`` on its standard input and settings in its environment."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "packhook", *arguments),
+        cwd=folder, env=environment(settings), stdin=PIPE, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(RUN_SECONDS):
+            out, err = await process.communicate(given.encode() if isinstance(given, str) else given)
+    finally:
+        await _end(process)
+    return Ran(process.returncode or 0, out.decode(), err.decode())
+
+
+class Program:
+    """A command that goes on: what it has said, line by line (standard output and error together), and its end."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._news = asyncio.Event()
+        self._reading = asyncio.create_task(self._read(), name=f"reading-{process.pid}")
+        self.said: list[str] = []
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, once it has ended; a negative one is the signal that ended it."""
+        return self._process.returncode
+
+    def send(self, what: signal.Signals) -> None:
+        """A signal to this process alone; nothing where it has ended already."""
+        if self.code is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(what)
+
+    async def says(self, wanted: str | Callable[[str], bool], limit_seconds: float = START_SECONDS) -> str:
+        """The first line that begins so, or pleases the function; fails when it ends, or takes too long, without."""
+        seen = 0
+        async with asyncio.timeout(limit_seconds):
+            while True:
+                for line in self.said[seen:]:
+                    if line.startswith(wanted) if isinstance(wanted, str) else wanted(line):
+                        return line
+                seen = len(self.said)
+                assert not self._reading.done(), f"it ended without saying {wanted}: {self.said}"
+                self._news.clear()
+                await self._news.wait()
+
+    async def ended(self, limit_seconds: float = END_SECONDS) -> int:
+        """Its exit code, once it has ended and all it said is read."""
+        async with asyncio.timeout(limit_seconds):
+            code = await self._process.wait()
+            await self._reading
+        return code
+
+    async def close(self) -> None:
+        """End it, whatever it does."""
+        await _end(self._process)
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            async for line in self._process.stdout:
+                self.said.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.set()
+        finally:
+            self._news.set()
+
+
+async def _end(process: Process) -> None:
+    """Kill it, where it still runs, and what it has started."""
+    if process.returncode is None:
+        for pid in (*children(process.pid), process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+
+
+async def start(*arguments: str, folder: Path | None = None, settings: Mapping[str, str] = NOTHING) -> Program:
+    """Start ``packhook ARGUMENTS`` and let it go on; who starts it closes it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "packhook", *arguments),
+        cwd=folder, env=environment(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE,
+    )  # fmt: skip
+    return Program(process)
+
+
+@asynccontextmanager
+async def started(
+    *arguments: str, folder: Path | None = None, settings: Mapping[str, str] = NOTHING
+) -> AsyncIterator[Program]:
+    """A command that goes on until the end of this block."""
+    program = await start(*arguments, folder=folder, settings=settings)
+    try:
+        yield program
+    finally:
+        await program.close()
+
+
+class Node:
+    """``packhook serve`` on a database of its own, again and again on the same port."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.database = folder / "packhook.db"
+        self.port = 0
+        self.runs: list[Program] = []
+        self.listening = asyncio.Event()
+        self._settings = {"operator_key": OPERATOR_KEY, "database": f"sqlite:///{self.database}", **settings}
+
+    @property
+    def url(self) -> str:
+        """Where it listens, or will again."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def now(self) -> Program:
+        """Its latest run."""
+        return self.runs[-1]
+
+    @property
+    def said(self) -> str:
+        """All that it has said, in all its runs."""
+        return "\n".join(line for run in self.runs for line in run.said)
+
+    async def start(self, **changed: str) -> None:
+        """Start it, and return when it listens; ``changed`` are other settings from now on."""
+        self._settings |= changed
+        program = await start("serve", "--port", str(self.port), folder=self.folder, settings=self._settings)
+        self.runs.append(program)
+        line = await program.says(READY)
+        self.port = int(line.rpartition(":")[2])
+        self.listening.set()
+
+    async def kill(self) -> None:
+        """``kill -9``: it gets to do nothing more."""
+        self.listening.clear()
+        self.now.send(signal.SIGKILL)
+        assert await self.now.ended() == -signal.SIGKILL
+
+    async def stop(self, what: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit code, once it has."""
+        self.listening.clear()
+        self.now.send(what)
+        return await self.now.ended()
+
+    def client(self, key: str = OPERATOR_KEY) -> httpx.AsyncClient:
+        """A client of its API, with a key."""
+        return httpx.AsyncClient(
+            base_url=self.url, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=30
+        )
+
+
+@asynccontextmanager
+async def running(folder: Path, **settings: str) -> AsyncIterator[Node]:
+    """A node that runs; if it still does at the end, it is asked to stop, and has to stop well."""
+    node = Node(folder, settings)
+    try:
+        await node.start()
+        yield node
+        if node.now.code is None:
+            assert await node.stop() == 0, node.said
+    finally:
+        for run in node.runs:
+            await run.close()
+
+
+def files(folder: Path, pattern: str = "*") -> list[Path]:
+    """What lies in a folder, in order."""
+    return sorted(folder.glob(pattern))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this process has started and that still run; none where the system does not tell."""
+    return [child for child, parent in _living() if parent == pid]
+
+
+def _living() -> Iterator[tuple[int, int]]:
+    """Every process with its parent."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                yield int(status.parent.name), int(parent)
