@@ -124,7 +124,10 @@ class Settings(BaseSettings):
         env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True
     )
 
-    database: str = Field("sqlite:///packhook.db", description="Where everything is kept: `sqlite:///PATH`.")
+    database: str = Field(
+        "sqlite:///packhook.db",
+        description="Where everything is kept: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
     processes: int = Field(

@@ -8,11 +8,13 @@ import typer
 
 from packhook.core.clock import SystemClock
 from packhook.settings import Settings, load_settings
-from packhook.store.open import open_store
+from packhook.store.open import open_store, shown
 
 
 def migrate(
-    database: Annotated[str | None, typer.Option(help="Where everything is kept: sqlite:///PATH.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="Where everything is kept: sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
 ) -> None:
     """Bring the database up to this version's schema; `serve` does the same at its start.
@@ -21,7 +23,7 @@ def migrate(
     """
     settings = load_settings(config, database=database)
     asyncio.run(_migrate(settings))
-    print(f"{settings.database.split('@')[-1]} is up to date")  # noqa: T201 this is the command line
+    print(f"{shown(settings.database)} is up to date")  # noqa: T201 this is the command line
 
 
 async def _migrate(settings: Settings) -> None:

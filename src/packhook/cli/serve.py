@@ -36,7 +36,7 @@ from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
 from packhook.store.keyring import Keyring
-from packhook.store.open import open_store, require_many_nodes
+from packhook.store.open import open_store, require_many_nodes, shown
 from packhook.store.sealed import SealedStore
 from packhook.telemetry import configure_logs
 
@@ -48,7 +48,9 @@ FLUSH_SECONDS: Final = 5.0
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one and prints it.")] = None,
-    database: Annotated[str | None, typer.Option(help="Where everything is kept: sqlite:///PATH.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="Where everything is kept: sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    ] = None,
     processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
 ) -> None:
@@ -135,7 +137,7 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
         flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
         with _outliving_signals(server):
             print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 scripts wait for it
-            _log.info("started", address=_address(listener), database=settings.database.split("@")[-1])
+            _log.info("started", address=_address(listener), database=shown(settings.database))
             await server.serve([listener])
         engine.stop()
         flushing.cancel()
@@ -147,7 +149,8 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
 def _outliving_signals(server: uvicorn.Server) -> Iterator[None]:
     """uvicorn raises the signal that stopped it once more when it is done; that must not end us: the engine comes next.
 
-    A signal that comes before uvicorn listens for it stops it all the same. Afterwards the signals are what they were, so that asking a second time ends the process at once.
+    A signal that comes before uvicorn listens for it stops it all the same. Afterwards the signals are what they were,
+    so that asking a second time ends the process at once.
     """
     before = {each: signal.signal(each, server.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,18 +1,41 @@
 """A database URL to its store. The only module that names a dialect."""
 
+from typing import Final
+from urllib.parse import urlsplit
+
 from packhook.core.clock import Clock
 from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.store.postgres.store import PostgresStore
 from packhook.store.sqlite.store import SqliteStore
+
+_SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     """The store that ``settings.database`` names, not yet opened. InvalidSettings for a URL it cannot be."""
     url = settings.database
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return SqliteStore(url.removeprefix("sqlite:///"), clock)
-    raise InvalidSettings(f"database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH), got {url.split('@')[-1]!r}")
+    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+        return SqliteStore(url.removeprefix(_SQLITE), clock)
+    if url.startswith(_POSTGRES):
+        return PostgresStore(url, clock)
+    raise InvalidSettings(
+        "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
+        f"got {shown(url)!r}"
+    )
+
+
+def shown(url: str) -> str:
+    """A database URL as it may be told: without user, password and parameters."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a URL that cannot be read"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 def require_many_nodes(settings: Settings) -> None:

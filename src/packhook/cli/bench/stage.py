@@ -1,6 +1,7 @@
 """The processes of one scenario: nodes on a fresh database, a sink; started, told what to do, ended."""
 
 import asyncio
+import base64
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,7 @@ _SETTINGS: Final = {
     "PACKHOOK_ALLOW_HTTP": "true",
     "PACKHOOK_LOG_LEVEL": "error",
     "PACKHOOK_PORT": "0",
+    "PACKHOOK_MASTER_KEYS": "bench:" + base64.b64encode(os.urandom(32)).decode(),
 }
 
 

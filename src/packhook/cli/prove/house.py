@@ -1,6 +1,7 @@
 """The nodes: processes on one database, restarted when they die, each on a port of its own that it keeps."""
 
 import asyncio
+import base64
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ SETTINGS: Final = {
     "PACKHOOK_LEASE": "35s",
     "PACKHOOK_SHUTDOWN_GRACE": "3s",
     "PACKHOOK_LOG_LEVEL": "error",
+    "PACKHOOK_MASTER_KEYS": "prove:" + base64.b64encode(os.urandom(32)).decode(),
 }
 RESTART_SECONDS: Final = 0.3
 

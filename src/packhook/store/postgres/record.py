@@ -1,0 +1,104 @@
+"""Outcomes into the database: attempts, new states, and what they mean for the webhook. A few statements a batch."""
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any
+
+from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
+from packhook.store import rows
+from packhook.store.postgres.asking import SQL, Db, columns
+
+
+async def record(db: Db, settlements: Sequence[Settlement]) -> tuple[list[bool], frozenset[str]]:
+    """See Store.record; which settled, and the ids of the webhooks that are to be disabled.
+
+    What is locked is locked in one order, by kind and then by id: deliveries, webhooks, their health, lanes.
+    """
+    kept = await _settle(db, settlements)
+    valid = list(compress(settlements, kept))
+    disabled = await _disable(db, valid)
+    await _note_health(db, valid)
+    await _put_off(db, valid)
+    return kept, disabled
+
+
+async def _settle(db: Db, settlements: Sequence[Settlement]) -> list[bool]:
+    """Which leases were still their row's. The same settlement twice settles once."""
+    given = {(each.delivery.id, each.delivery.lease): each for each in reversed(settlements)}
+    if not given:
+        return []
+    values = [_values(given[key]) for key in sorted(given)]
+    settled = {(row[0], row[1]) for row in await db.all(SQL["settle_delivery"], *columns(values, 16))}
+    kept = []
+    for each in settlements:
+        key = each.delivery.id, each.delivery.lease
+        kept.append(key in settled)
+        settled.discard(key)
+    return kept
+
+
+def _values(settlement: Settlement) -> tuple[Any, ...]:
+    delivery, verdict = settlement.delivery, settlement.verdict
+    return (
+        delivery.organization_id,
+        delivery.id,
+        delivery.lease,
+        verdict.status.value,
+        verdict.next_attempt_at,
+        max(delivery.urgency, Urgency.RETRY),
+        *rows.attempt_values(delivery.id, settlement.attempt)[1:],
+    )
+
+
+async def _disable(db: Db, settlements: Sequence[Settlement]) -> frozenset[str]:
+    """The first reason counts."""
+    wanted: dict[str, tuple[str, int]] = {}
+    for each in settlements:
+        if each.verdict.disable_reason:
+            ended_at = each.attempt.started_at + each.attempt.duration
+            wanted.setdefault(each.delivery.webhook_id, (each.verdict.disable_reason, ended_at))
+    if wanted:
+        disabling = [(webhook_id, *wanted[webhook_id]) for webhook_id in sorted(wanted)]
+        await db.all(SQL["disable_webhook"], *columns(disabling, 3))
+    return frozenset(wanted)
+
+
+async def _note_health(db: Db, settlements: Sequence[Settlement]) -> None:
+    """A success forgets the failures before it, those that follow it in this batch begin anew."""
+    failing: dict[str, list[Settlement]] = {}
+    delivered: set[str] = set()
+    for each in settlements:
+        webhook_id = each.delivery.webhook_id
+        if each.verdict.status is DeliveryStatus.DELIVERED:
+            delivered.add(webhook_id)
+            failing.pop(webhook_id, None)
+        elif each.verdict.error_code != Trouble.INTERNAL:
+            failing.setdefault(webhook_id, []).append(each)
+    if delivered:
+        await db.all(SQL["forget_health"], sorted(delivered))
+    if failing:
+        noted = [_failures(webhook_id, each) for webhook_id, each in sorted(failing.items())]
+        await db.all(SQL["note_failure"], *columns(noted, 5))
+
+
+def _failures(webhook_id: str, settlements: Sequence[Settlement]) -> tuple[Any, ...]:
+    """Gone is what the last says; since the first, and the latest."""
+    begun = [each.attempt.started_at for each in settlements]
+    return webhook_id, settlements[-1].verdict.gone_since, begun[0], max(begun), len(begun)
+
+
+async def _put_off(db: Db, settlements: Sequence[Settlement]) -> None:
+    """What failures mean for the lanes: when something is due again, and until when nothing may go."""
+    due: dict[tuple[str, str], int] = {}
+    held: dict[tuple[str, str], int] = {}
+    for each in settlements:
+        lane = each.delivery.webhook_id, each.delivery.organization_id
+        due_at, hold_until = each.verdict.next_attempt_at, each.verdict.hold_until
+        if due_at is not None:
+            due[lane] = min(due_at, due.get(lane, due_at))
+        if hold_until is not None:
+            held[lane] = max(hold_until, held.get(lane, hold_until))
+    if due:
+        await db.all(SQL["lower_lane"], *columns([(*lane, at) for lane, at in due.items()], 3))
+    if held:
+        await db.all(SQL["hold_lane"], *columns([(*lane, at) for lane, at in sorted(held.items())], 3))

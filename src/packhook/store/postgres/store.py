@@ -1,0 +1,260 @@
+"""The Store on PostgreSQL: each method says which work it is, and whether it is read or written."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from packhook.core.clock import MINUTE, SECOND, Clock
+from packhook.core.errors import Unavailable
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    Event,
+    LeasedDelivery,
+    Organization,
+    Settlement,
+    Target,
+    Webhook,
+)
+from packhook.store.base import (
+    Claim,
+    Claimed,
+    DeliveryFilter,
+    Handover,
+    Offer,
+    Page,
+    PageRequest,
+    Publication,
+    Receipt,
+    Swept,
+    Usage,
+    WebhookFilter,
+)
+from packhook.store.postgres import claim as claiming
+from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
+from packhook.store.postgres.asking import Db
+from packhook.store.postgres.session import Session
+from packhook.store.postgres.wake import Hearing, tell_changed
+from packhook.store.postgres.writer import Batches
+
+_NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class PostgresStore:
+    """See :class:`packhook.store.base.Store` for every promise."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+        self._node = secrets.token_hex(6)
+        self._handover: Handover | None = None
+        self._session: Session | None = None
+        self._swept_to = sweep.BEGINNING
+        self._publishing: Batches[Publication, publish.Published] | None = None
+
+    # --- its life
+
+    async def open(self) -> None:
+        await schema.migrate(self._url)
+        hearing = Hearing(lambda due_at: self._wake((), due_at), self._changed, self._catch_up)
+        self._session = await Session.open(self._url, self._node, hearing)
+        self._publishing = Batches(
+            self._session.writer,
+            lambda db, items: publish.publish(db, items, self._offer),
+            self._hand_over,
+            publish.weigh,
+        )
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def ping(self) -> None:
+        await self._look_up(schema.check)
+
+    def hand_over_to(self, handover: Handover) -> None:
+        self._handover = handover
+
+    @property
+    def _open(self) -> Session:
+        if self._session is None:
+            raise Unavailable("the store is not open")
+        return self._session
+
+    async def _read(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._open.reading.lend() as db:
+            return await work(db, *args, **kwargs)
+
+    async def _look_up(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what the engine and the door ask: no long list of a user's may keep them waiting."""
+        async with self._open.writing.lend() as db:
+            return await work(db, *args, **kwargs)
+
+    async def _write(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._open.writer.write(lambda db: work(db, *args, **kwargs))
+
+    async def _change(
+        self,
+        work: Callable[Concatenate[Db, P], Awaitable[tuple[T, Collection[str]]]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """A write that also answers with the webhooks that it changed: every node hears of them."""
+
+        async def work_and_tell(db: Db) -> tuple[T, Collection[str]]:
+            result, changed = await work(db, *args, **kwargs)
+            await tell_changed(db, self._node, changed)
+            return result, changed
+
+        result, changed = await self._open.writer.write(work_and_tell)
+        for webhook_id in changed:
+            self._changed(webhook_id)
+        return result
+
+    # --- the engine of this node, and the other nodes
+
+    def _offer(self) -> Offer:
+        return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
+
+    def _hand_over(self, published: Sequence[publish.Published]) -> None:
+        for each in published:
+            if each.leased and self._handover is not None:
+                self._handover.accept(each.leased)
+            if each.waiting:
+                self._leave(each.waiting, each.receipts[0].created_at)
+
+    def _leave(self, webhook_ids: Collection[str], due_at: int) -> None:
+        """Deliveries are left in the database, for any node."""
+        self._wake(webhook_ids, due_at)
+        if self._session is not None:
+            self._session.wakes.tell_due(due_at)
+
+    def _wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+        if self._handover is not None:
+            self._handover.wake(webhook_ids, due_at)
+
+    def _changed(self, webhook_id: str) -> None:
+        if self._handover is not None:
+            self._handover.changed(webhook_id)
+
+    async def _catch_up(self, seconds: float) -> None:
+        """Nothing was heard for so long: look for what was changed, and claim. Clocks of nodes may differ a little."""
+        now = self._clock.now()
+        for webhook_id in await self._look_up(webhooks.changed_webhooks, now - int(seconds * SECOND) - MINUTE):
+            self._changed(webhook_id)
+        self._wake((), now)
+
+    # --- organizations and keys
+
+    async def create_organization(self, organization: Organization) -> None:
+        await self._write(tenants.create_organization, organization)
+
+    async def get_organization(self, organization_id: str) -> Organization:
+        return await self._read(tenants.get_organization, organization_id)
+
+    async def list_organizations(self, page: PageRequest) -> Page[Organization]:
+        return await self._read(tenants.list_organizations, page)
+
+    async def delete_organization(self, organization_id: str, now: int) -> None:
+        await self._change(tenants.delete_organization, organization_id, now)
+
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
+        await self._write(tenants.create_api_key, api_key, key_hash)
+
+    async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
+        return await self._read(tenants.list_api_keys, organization_id, page)
+
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
+        await self._write(tenants.revoke_api_key, organization_id, api_key_id, now)
+
+    async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
+        return await self._look_up(tenants.find_api_key, key_hash)
+
+    async def note_usage(self, usages: Sequence[Usage]) -> None:
+        await self._write(tenants.note_usage, usages)
+
+    async def claim_operator_key(self, key_hash: bytes) -> bytes:
+        return await self._write(tenants.claim_operator_key, key_hash)
+
+    # --- webhooks
+
+    async def create_webhook(self, webhook: Webhook) -> None:
+        await self._write(webhooks.create_webhook, webhook)
+
+    async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
+        return await self._read(webhooks.get_webhook, organization_id, webhook_id)
+
+    async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
+        return await self._read(webhooks.list_webhooks, organization_id, page, where)
+
+    async def replace_webhook(self, webhook: Webhook) -> None:
+        if await self._change(webhooks.replace_webhook, webhook):
+            self._leave((webhook.id,), webhook.updated_at)
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
+        await self._change(webhooks.delete_webhook, organization_id, webhook_id, now)
+
+    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+        return await self._read(webhooks.webhooks_after, anchor, limit)
+
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+        return await self._look_up(webhooks.targets, webhook_ids)
+
+    # --- the way of an event
+
+    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+        if self._session is None or self._publishing is None:
+            raise Unavailable("the store is not open")
+        return (await self._publishing.write(publication)).receipts
+
+    async def claim(self, claim: Claim) -> Claimed:
+        async with self._open.claiming:
+            return await self._write(claiming.claim, claim)
+
+    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+        return await self._change(record.record, settlements)
+
+    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+        released = await self._write(claiming.release, deliveries, now)
+        if released and self._session is not None:
+            self._session.wakes.tell_due(now)
+
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
+        delivery = await self._write(history.replay_delivery, organization_id, delivery_id, now)
+        self._leave((delivery.webhook_id,), now)
+        return delivery
+
+    # --- reading back
+
+    async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
+        return await self._read(history.get_event, organization_id, event_id)
+
+    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
+        return await self._read(history.list_events, organization_id, page)
+
+    async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
+        return await self._read(history.get_delivery, organization_id, delivery_id)
+
+    async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+        return await self._read(history.list_deliveries, organization_id, page, where)
+
+    # --- upkeep
+
+    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+        swept, self._swept_to = await self._write(
+            sweep.sweep,
+            self._swept_to,
+            events_before=events_before,
+            keys_before=keys_before,
+            now=now,
+            limit=limit,
+        )
+        return swept
+
+    async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
+        return await self._change(sweep.disable_failing, failing_for, now, reason)

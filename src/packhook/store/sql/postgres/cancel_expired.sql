@@ -1,0 +1,11 @@
+-- What has waited past retention for a webhook that is disabled will not be sent; found by way of the lanes.
+-- Differs because a delivery that another node has in hand at this moment is passed over.
+WITH expired AS (
+  SELECT d.organization_id, d.id FROM lanes l
+  JOIN webhooks w ON w.id = l.webhook_id AND NOT w.enabled
+  JOIN deliveries d ON d.webhook_id = l.webhook_id AND d.status IN ('pending', 'sending')
+  WHERE d.status = 'pending' AND d.created_at < $2
+  LIMIT $3 FOR UPDATE OF d SKIP LOCKED)
+UPDATE deliveries d SET status = 'canceled', claimable_at = NULL, lease = 0, updated_at = $1
+FROM expired e WHERE d.organization_id = e.organization_id AND d.id = e.id
+RETURNING d.id

@@ -1,0 +1,2 @@
+-- The operator key's hash.
+SELECT value FROM instance WHERE name = 'operator_key'

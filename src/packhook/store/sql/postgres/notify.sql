@@ -1,0 +1,2 @@
+-- A hint for the other nodes.
+SELECT pg_notify('packhook', $1)

@@ -1,0 +1,2 @@
+-- The version the schema is at.
+SELECT version FROM packhook.schema_version

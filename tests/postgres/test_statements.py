@@ -1,0 +1,214 @@
+"""How the statements go about it: by their indexes, at the same cost whatever waits for others, few for many."""
+
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from packhook.core.clock import HOUR
+from packhook.store.base import Claim
+from packhook.store.postgres import claim as claiming
+from packhook.store.postgres.asking import SQL, Db
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START
+from postgres.conftest import OpenNode
+from postgres.server import Server, direct
+from store.building import (
+    ACME,
+    LEASE,
+    OTHER,
+    Hands,
+    add_webhook,
+    ask,
+    claim,
+    delivered,
+    event,
+    failed,
+    next_version,
+    offer,
+    publication,
+    publish,
+)
+
+LATER = START + 1_000
+PLANNED: dict[str, tuple[Any, ...]] = {
+    "claim_deliveries": (["w"], [5], START, 1, START + LEASE),
+    "lane_next": (["w"],),
+    "due_lanes": (START, 500, []),
+    "next_lanes": ([],),
+    "wanting_webhooks": ([ACME], ["order.created"]),
+    "release_delivery": (START, [ACME], ["d"], [1]),
+    "expired_events": (0, "", 100),
+    "lock_deliveries": (["e"],),
+    "sweep_idempotency_keys": (START, 100),
+    "cancel_orphans": (START, 100),
+    "cancel_expired": (START, START, 100),
+    "find_idempotency_key": ([ACME], ["k"]),
+    "get_targets": (["w"],),
+    "event_deliveries": ("e", ACME),
+    "delivery_attempts": ("d",),
+}
+
+
+async def plan_of(connection: "asyncpg.Connection[Any]", name: str, *values: object) -> dict[str, Any]:
+    """What PostgreSQL did, and how many pages it looked at; undone afterwards."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {SQL[name]}", *values)
+    finally:
+        await transaction.rollback()
+    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All steps of a plan."""
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from steps(inner)
+
+
+@pytest.mark.parametrize("name", PLANNED)
+async def test_nothing_is_walked_through(node: PostgresStore, url: str, name: str) -> None:
+    """Events, deliveries, attempts, keys and lanes are found by an index, also where the planner knows nothing yet."""
+    await add_webhook(node)
+    await publish(node, 20)
+    await claim(node, START)
+    async with direct(url) as connection:
+        plan = await plan_of(connection, name, *PLANNED[name])
+    walked = {step.get("Relation Name") for step in steps(plan) if step["Node Type"] == "Seq Scan"}
+    assert walked == set()
+
+
+def pages(plan: dict[str, Any]) -> int:
+    """How many pages a statement looked at."""
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+async def _cost_of_a_claim(url: str, mine: str) -> int:
+    """Pages that a claim of five deliveries for one webhook looks at, statement by statement."""
+    async with direct(url) as connection:
+        return sum(
+            [
+                pages(await plan_of(connection, "due_lanes", LATER, 500, [])),
+                pages(await plan_of(connection, "claim_deliveries", [mine], [5], LATER, 1, LATER + LEASE)),
+                pages(await plan_of(connection, "lane_next", [mine])),
+            ]
+        )
+
+
+async def _disabled(node: PostgresStore, dead: str) -> None:
+    stored = await node.get_webhook(OTHER, dead)
+    await node.replace_webhook(next_version(stored, enabled=False))
+    await claim(node, START)
+
+
+async def _waiting_for_retries(node: PostgresStore, dead: str) -> None:  # noqa: ARG001 one of several
+    while leased := (await ask(node, START, per_lane=500)).deliveries:
+        await node.record([failed(each, START, next_attempt_at=START + HOUR) for each in leased])
+
+
+async def _pages_with(url: str, node: PostgresStore, backlog: int, state: "State") -> int:
+    dead = await add_webhook(node, OTHER)
+    for start in range(0, backlog, 500):
+        await node.publish(publication(*(event(OTHER) for _ in range(min(500, backlog - start)))))
+    await state(node, dead.id)
+    mine = await add_webhook(node)
+    await publish(node, 5, created_at=START)
+    async with direct(url) as connection:
+        await connection.execute(SQL["fold_calls"])
+        await connection.execute("VACUUM ANALYZE")
+    return await _cost_of_a_claim(url, mine.id)
+
+
+State = Callable[[PostgresStore, str], Awaitable[None]]
+
+
+@pytest.mark.parametrize("state", [_disabled, _waiting_for_retries], ids=["disabled", "retries"])
+async def test_a_claim_costs_the_same_whatever_waits_for_others(url: str, node: PostgresStore, state: State) -> None:
+    """A thousand deliveries wait for a dead webhook, or five thousand more: its trees may be a page higher, no more."""
+    few = await _pages_with(url, node, 1_000, state)
+    many = await _pages_with(url, node, 5_000, state)
+    assert 10 < few < 200
+    assert many <= few + 30
+
+
+async def test_a_claim_goes_by_index_to_the_deliveries_of_its_lane(node: PostgresStore, url: str) -> None:
+    """By webhook, urgency and time, three times over, and none of them reads what is not due."""
+    hook = await add_webhook(node)
+    await publish(node, 3)
+    async with direct(url) as connection:
+        plan = await plan_of(connection, "claim_deliveries", [hook.id], [2], START, 1, START + LEASE)
+    found = [step for step in steps(plan) if step.get("Index Name") == "deliveries_live"]
+    assert len(found) == 3
+    for step in found:
+        assert "claimable_at <=" in step["Index Cond"]
+        assert "urgency =" in step["Index Cond"]
+        assert step["Actual Rows"] <= 2
+
+
+class Log:
+    """What a server was asked for one database."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self._path = path
+        self._mark = f"{urlsplit(url).path[1:]}|LOG:"
+
+    def count(self) -> int:
+        """How many statements so far; each is a round trip."""
+        lines = self._path.read_text("utf-8", "replace").splitlines()
+        return sum(line.startswith(self._mark) and ("statement:" in line or "execute " in line) for line in lines)
+
+
+async def test_many_deliveries_take_few_round_trips(
+    server: Server, url: str, node: PostgresStore, open_node: OpenNode
+) -> None:
+    """From publish to settlement, for 500 events with two deliveries each: far less than one a row."""
+    async with direct(url) as owner:
+        await owner.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET log_statement = 'all'")
+    log = Log(server.log, url)
+    for _ in range(2):
+        await add_webhook(node)
+    node = await open_node()
+    await _round_trips(log, node, 4)  # what is asked once for each connection
+    published, claimed, recorded = await _round_trips(log, node, 500)
+    assert published == 5
+    assert 0 < claimed <= 10  # with the hint to others
+    assert recorded == 5
+
+
+async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, int, int]:
+    """Of a publish of so many events, a claim of what was not handed over, and the record of both."""
+    node.hand_over_to(hands := Hands(room=count))
+    marks = [log.count()]
+    await node.publish(publication(*(event() for _ in range(count))))
+    marks.append(log.count())
+    claimed = await claim(node, START)
+    marks.append(log.count())
+    settled = await node.record([delivered(each, START) for each in (*hands.accepted, *claimed)])
+    marks.append(log.count())
+    assert settled == [True] * 2 * count
+    publishing, claiming_it, recording = (after - before for before, after in itertools.pairwise(marks))
+    return publishing, claiming_it, recording
+
+
+async def test_a_claim_in_doubt_holds_nothing(node: PostgresStore, url: str) -> None:
+    """A claim that another one interrupts is undone as a whole: what it leased is due as before."""
+    await add_webhook(node)
+    await publish(node, 3)
+    await ask(node, START, room=0)
+    async with direct(url) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        asked = Claim(now=START, offer=offer(START + LEASE), per_lane=10)
+        assert len((await claiming.claim(Db(connection), asked)).deliveries) == 3
+        passed_over = await ask(node, START)
+        assert (passed_over.deliveries, passed_over.next_due_at) == ((), START + claiming.SOON)
+        await transaction.rollback()
+    assert len(await claim(node, START)) == 3

@@ -1,0 +1,67 @@
+"""Texts that PostgreSQL cannot hold: kept without the character, or not found, but never trouble."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from packhook.core.errors import NotFound
+from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START
+from store.building import ACME, ALL, add_webhook, event, next_version, organization, publication, publish, webhook
+
+NUL = "a\0b"
+
+
+async def test_words_with_a_nul_are_kept_without_it(node: PostgresStore) -> None:
+    """Names and descriptions; the other words stay."""
+    await node.create_organization(organization("c", name=NUL))
+    hook = await add_webhook(node, description=NUL)
+    assert (await node.get_organization("c")).name == "a\N{REPLACEMENT CHARACTER}b"
+    assert (await node.get_webhook(ACME, hook.id)).description == "a\N{REPLACEMENT CHARACTER}b"
+    await node.replace_webhook(next_version(hook, description="c\0"))
+    assert (await node.get_webhook(ACME, hook.id)).description == "c\N{REPLACEMENT CHARACTER}"
+
+
+async def test_a_header_value_with_a_nul_is_kept(node: PostgresStore) -> None:
+    """It is escaped where it is stored."""
+    hook = await add_webhook(node, headers={"x-odd": NUL})
+    assert (await node.get_webhook(ACME, hook.id)).headers == {"x-odd": NUL}
+
+
+ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "organization": lambda node: node.get_organization(NUL),
+    "delete organization": lambda node: node.delete_organization(NUL, START),
+    "webhook": lambda node: node.get_webhook(ACME, NUL),
+    "replace webhook": lambda node: node.replace_webhook(webhook(id=NUL)),
+    "delete webhook": lambda node: node.delete_webhook(ACME, NUL, START),
+    "create webhook": lambda node: node.create_webhook(webhook(NUL)),
+    "event": lambda node: node.get_event(ACME, NUL),
+    "delivery": lambda node: node.get_delivery(ACME, NUL),
+    "replay": lambda node: node.replay_delivery(ACME, NUL, START),
+    "key": lambda node: node.revoke_api_key(ACME, NUL, START),
+    "publish": lambda node: node.publish(publication(event(NUL))),
+}
+
+
+@pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
+async def test_nothing_has_a_name_with_a_nul(node: PostgresStore, asking: Callable[[Store], Awaitable[object]]) -> None:
+    """So it is not found."""
+    with pytest.raises(NotFound):
+        await asking(node)
+
+
+async def test_a_list_by_a_name_with_a_nul_is_empty(node: PostgresStore) -> None:
+    """Also from there on."""
+    await publish(node)
+    assert (await node.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=NUL))).items == ()
+    assert (await node.list_events(ACME, PageRequest(limit=5, anchor=NUL))).items == ()
+
+
+async def test_what_one_cannot_store_does_not_keep_out_the_others(node: PostgresStore) -> None:
+    """An event whose code no column can hold is refused alone."""
+    good = event()
+    with pytest.raises(Exception, match="invalid byte sequence"):
+        await node.publish(publication(event(event_code=NUL)))
+    await node.publish(publication(good))
+    assert (await node.list_events(ACME, ALL)).items == (good,)

@@ -1,0 +1,260 @@
+"""The database away, slow, or cut off in the middle: Unavailable to whoever asks, and all well once it is back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from packhook.core.errors import Unavailable
+from packhook.store.base import PageRequest, Store
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START, ManualClock
+from postgres.server import TEMPLATE, Server, direct, eventually, running
+from postgres.wire import Relay, relay
+from store.building import (
+    ACME,
+    ALL,
+    Hands,
+    add_webhook,
+    ask,
+    claim,
+    claim_one,
+    delivered,
+    event,
+    organization,
+    publication,
+    publish,
+    webhook,
+)
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A server that may be stopped."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+async def own_node(own_server: Server) -> AsyncIterator[PostgresStore]:
+    """A node on it."""
+    database = own_server.database()
+    node = PostgresStore(await asyncio.to_thread(database.__enter__), ManualClock())
+    await node.open()
+    await node.create_organization(organization())
+    yield node
+    await node.close()
+    await asyncio.to_thread(database.__exit__, None, None, None)
+
+
+async def _is_there(node: Store) -> bool:
+    try:
+        await node.ping()
+    except Unavailable:
+        return False
+    return True
+
+
+ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "ping": lambda node: node.ping(),
+    "read": lambda node: node.get_organization(ACME),
+    "page": lambda node: node.list_events(ACME, ALL),
+    "write": lambda node: node.create_webhook(webhook()),
+    "publish": lambda node: node.publish(publication(event())),
+    "claim": lambda node: ask(node, START),
+}
+
+
+async def test_a_server_that_is_away_is_unavailable_and_all_is_well_when_it_is_back(
+    own_server: Server, own_node: PostgresStore
+) -> None:
+    """Whatever is asked meanwhile; what was committed is there, what was refused is not, and hints are heard again."""
+    await add_webhook(own_node)
+    (kept,) = await publish(own_node)
+    leased = await claim_one(own_node, START)
+    await asyncio.to_thread(own_server.stop)
+    for asking in ASKING.values():
+        with pytest.raises(Unavailable):
+            await asking(own_node)
+    with pytest.raises(Unavailable):
+        await own_node.record([delivered(leased, START)])
+    await asyncio.to_thread(own_server.start)
+    await eventually(lambda: _is_there(own_node))
+    assert (await own_node.list_events(ACME, ALL)).items == (kept,)
+    assert await own_node.record([delivered(leased, START)]) == [True]
+    (new,) = await publish(own_node)
+    assert (await claim_one(own_node, START)).event_id == new.id
+
+
+async def test_a_node_opens_only_while_the_server_is_there(own_server: Server) -> None:
+    """Unavailable, and it may be opened later."""
+    node = PostgresStore(own_server.url(TEMPLATE), ManualClock())
+    await asyncio.to_thread(own_server.stop)
+    with pytest.raises(Unavailable):
+        await node.open()
+    with pytest.raises(Unavailable):
+        await node.ping()
+    await asyncio.to_thread(own_server.start)
+    await node.open()
+    await node.ping()
+    await node.close()
+
+
+async def test_what_was_refused_in_a_crash_is_not_there_and_what_was_answered_is(
+    own_server: Server, own_node: PostgresStore
+) -> None:
+    """The server dies in the middle of many publishes, and comes back while some still wait for their answer."""
+    await add_webhook(own_node)
+    own_node.hand_over_to(hands := Hands(room=1_000_000))
+    answered: list[str] = []
+    refused: list[str] = []
+
+    async def publisher() -> None:
+        while not refused:
+            stored = event()
+            try:
+                await own_node.publish(publication(stored))
+                answered.append(stored.id)
+            except Unavailable:
+                refused.append(stored.id)
+
+    publishers = [asyncio.ensure_future(publisher()) for _ in range(40)]
+    await eventually(lambda: _are_many(answered))
+    own_server.crash()
+    await asyncio.to_thread(own_server.start)
+    await asyncio.gather(*publishers)
+    await eventually(lambda: _is_there(own_node))
+    stored = (await own_node.list_events(ACME, PageRequest(limit=1_000_000))).items
+    assert {each.id for each in stored} == set(answered)
+    assert {each.event_id for each in hands.accepted} == set(answered)
+    assert len(refused) >= 1
+
+
+async def _are_many(answered: list[str]) -> bool:
+    return len(answered) > 200
+
+
+async def test_connections_that_were_cut_are_replaced(node: PostgresStore, url: str) -> None:
+    """All of them at once, idle as they were: the next question is answered."""
+    await asyncio.gather(*(node.get_organization(ACME) for _ in range(10)), *(publish(node) for _ in range(10)))
+    async with direct(url) as killer:
+        await killer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    await eventually(lambda: _is_there(node))
+    await eventually(lambda: _publishes(node))
+
+
+async def _publishes(node: PostgresStore) -> bool:
+    try:
+        await publish(node)
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url: str) -> None:
+    """And nothing is half written."""
+    async with direct(url) as holder, holder.transaction():
+        await holder.execute("LOCK TABLE deliveries, lane_calls")
+        with pytest.raises(Unavailable):
+            await publish(node)
+    assert (await node.list_events(ACME, ALL)).items == ()
+    await publish(node)
+
+
+async def test_one_that_freezes_in_a_transaction_is_cut_off(node: PostgresStore, url: str) -> None:
+    """So that a node which was stopped in the middle of a claim does not keep the lanes for ever."""
+    async with direct(url) as asked:
+        limit = await asked.fetchval("SHOW idle_in_transaction_session_timeout")
+        used = await asked.fetch("SELECT 1 FROM pg_stat_activity WHERE application_name = 'packhook'")
+    assert limit == "10s"
+    assert len(used) >= 3
+    await node.ping()
+
+
+@pytest.fixture
+async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
+    """A node whose network is in the test's hands."""
+    database = server.database()
+    url = await asyncio.to_thread(database.__enter__)
+    with TemporaryDirectory(prefix="packhook-") as folder:
+        async with relay(url, Path(folder)) as (through, wire):
+            node = PostgresStore(through, ManualClock())
+            await node.open()
+            await node.create_organization(organization())
+            yield node, wire
+            await node.close()
+    await asyncio.to_thread(database.__exit__, None, None, None)
+
+
+async def test_a_commit_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
+    """The publisher gets its receipt and the engine its deliveries, as if nothing had happened; nothing is twice."""
+    node, wire = relayed
+    await add_webhook(node)
+    node.hand_over_to(hands := Hands(room=10))
+    wire.losing = True
+    asking = asyncio.ensure_future(publish(node))
+    await eventually(lambda: _lost(wire))
+    wire.losing = False
+    (kept,) = await asking
+    assert wire.lost >= 1
+    assert (await node.list_events(ACME, ALL)).items == (kept,)
+    assert [each.event_id for each in hands.accepted] == [kept.id]
+    assert await node.record([delivered(hands.accepted[0], START)]) == [True]
+
+
+async def _lost(wire: Relay) -> bool:
+    return wire.lost > 0
+
+
+async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, url: str) -> None:
+    """Cut off at its COMMIT: nothing is stored, and nothing is handed over."""
+    await add_webhook(node)
+    node.hand_over_to(hands := Hands(room=10))
+    async with direct(url) as owner:
+        await owner.execute(CUT_OFF_AT_COMMIT)
+        with pytest.raises(Unavailable):
+            await publish(node)
+        await owner.execute("DROP TRIGGER cut_off ON packhook.events")
+    assert (await node.list_events(ACME, ALL)).items == ()
+    assert hands.accepted == []
+    node.hand_over_to(Hands())
+    await publish(node)
+    assert len(await claim(node, START)) == 1
+
+
+CUT_OFF_AT_COMMIT = """
+CREATE FUNCTION packhook.cut_off() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER cut_off AFTER INSERT ON packhook.events DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION packhook.cut_off()
+"""
+
+
+async def test_a_write_goes_on_when_its_caller_is_cancelled(node: PostgresStore) -> None:
+    """What was begun is finished; closing waits for it."""
+    await add_webhook(node)
+    await publish(node)
+    leased = await claim_one(node, START)
+    recording = asyncio.ensure_future(node.record([delivered(leased, START)]))
+    publishing = asyncio.ensure_future(publish(node))
+    started = asyncio.Event()
+    asyncio.get_running_loop().call_soon(started.set)
+    await started.wait()
+    recording.cancel()
+    publishing.cancel()
+    await asyncio.gather(recording, publishing, return_exceptions=True)
+    await eventually(lambda: _is_settled(node, leased.id))
+    await eventually(lambda: _has_events(node, 2))
+
+
+async def _is_settled(node: PostgresStore, delivery_id: str) -> bool:
+    return (await node.get_delivery(ACME, delivery_id))[0].attempt_count == 1
+
+
+async def _has_events(node: PostgresStore, count: int) -> bool:
+    return len((await node.list_events(ACME, ALL)).items) == count
