@@ -49,16 +49,22 @@ def prove(
     rate: Annotated[float, typer.Option(help="Orders a second.", min=1)] = 100.0,
     nodes: Annotated[int, typer.Option(help="Nodes; more than one needs PostgreSQL.", min=1, max=16)] = 1,
     database: Annotated[str, typer.Option(help="An empty database; absent: a new SQLite file.")] = "",
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="Start a PostgreSQL of its own, and kill it too.")
+    ] = False,
+    freeze: Annotated[float, typer.Option(help="Seconds for which a node is frozen; leases last 35.", min=0)] = 37.0,
     seed: Annotated[int, typer.Option(help="Other victims for another number.")] = 1,
     json: Annotated[Path | None, typer.Option(help="Write the proof to this file.")] = None,
 ) -> None:
     """Prove that nothing is lost: publish, kill -9 at every step, restart, count every id.
 
-    Example: packhook prove --events 2000
+    Example: packhook prove --postgres --nodes 3
     """
-    if nodes > 1 and not database.startswith("postgresql"):
-        fail("--nodes needs --database postgresql://…: one SQLite file serves one node", Exit.USAGE)
-    proof = asyncio.run(_prove(database, nodes, events, rate, seed))
+    if postgres and database:
+        fail("--postgres starts a database of its own: leave --database out", Exit.USAGE)
+    if nodes > 1 and not postgres and not database.startswith("postgres"):
+        fail("--nodes needs --postgres or --database postgresql://…: one SQLite file serves one node", Exit.USAGE)
+    proof = asyncio.run(_prove(database, postgres, nodes, events, rate, seed, freeze))
     _show(proof)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
@@ -66,13 +72,13 @@ def prove(
         raise typer.Exit(Exit.FAILED)
 
 
-async def _prove(url: str, nodes: int, events: int, rate: float, seed: int) -> Proof:
+async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float) -> Proof:
     ledger, began = Ledger(PATHS), time.monotonic()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-prove-")))
         inbox = _Inbox(ledger)
         receiver = await stack.enter_async_context(Receiver(inbox, secrets=(SECRET,)))
-        under = find_database(url, folder)
+        under = find_database(url, folder, postgres=postgres)
         await under.start()
         stack.push_async_callback(under.stop)
         house = House(under.url, nodes, _log(stack, folder))
@@ -80,11 +86,11 @@ async def _prove(url: str, nodes: int, events: int, rate: float, seed: int) -> P
         await house.open()
         await subscribe(house.urls[0], [receiver.url + path for path in PATHS])
         publisher = Publisher(house.urls, ledger, events, rate, seed)
-        done = await _publish_under(faults(house, under, seed), publisher, ledger)
+        done = await _publish_under(faults(house, under, seed, freeze), publisher, ledger)
         await _wait_for_the_rest(inbox, ledger)
         attempts = len(receiver.received)
     return Proof(
-        database=url.rpartition("@")[2] or "sqlite",
+        database="postgresql" if postgres or url.startswith("postgres") else "sqlite",
         nodes=nodes,
         seconds=time.monotonic() - began,
         faults=done,

@@ -10,11 +10,10 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.cli.prove.database import Database
-from packhook.cli.prove.house import House
+from packhook.cli.prove.house import SETTINGS, House
 from packhook.cli.prove.node import STEPS
 
 RANDOM_KILLS: Final = 4
-FREEZE_SECONDS: Final = 7.0  # past a lease of five
 AWAY_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 30.0
 
@@ -26,14 +25,17 @@ class Fault(Struct, frozen=True):
     do: Callable[[], Awaitable[bool]]
 
 
-def faults(house: House, database: Database, seed: int) -> Iterator[Fault]:
+def faults(house: House, database: Database, seed: int, freeze: float) -> Iterator[Fault]:
     """All of them, in their order."""
     chance = random.Random(seed)  # noqa: S311 whose turn it is
     for _ in range(RANDOM_KILLS):
         yield Fault("a node killed at random", partial(_kill, house, chance.randrange(len(house))))
     for step in STEPS:
         yield Fault(f"a node killed {step.replace('-', ' ')}", partial(_die_at, house, step, chance.randint(1, 5)))
-    yield Fault("a node frozen past its leases, and let go", partial(_freeze, house, chance.randrange(len(house))))
+    yield Fault(
+        f"a node frozen for {freeze:g} s and let go, leases last {SETTINGS['PACKHOOK_LEASE']}",
+        partial(_freeze, house, chance.randrange(len(house)), freeze),
+    )
     yield Fault("every node killed at once", partial(_kill_all, house))
     if database.is_ours:
         yield Fault("the database killed and restarted", partial(_take_away, database))
@@ -59,9 +61,9 @@ async def _die_at(house: House, step: str, times: int) -> bool:
     return True
 
 
-async def _freeze(house: House, number: int) -> bool:
+async def _freeze(house: House, number: int, seconds: float) -> bool:
     house.send(number, signal.SIGSTOP)
-    await asyncio.sleep(FREEZE_SECONDS)
+    await asyncio.sleep(seconds)
     house.send(number, signal.SIGCONT)
     return True
 

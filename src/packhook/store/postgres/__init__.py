@@ -7,6 +7,7 @@
     writer.py     transactions: one for each write, or one for what waits together (group commit)
     connection.py the pools, what a connection is set to, what its errors mean
     schema.py     the schema, brought up to date by one node at a time
+    presence.py   who is there: what a dead node had in hand is free within seconds
     wake.py       hints between nodes: something is due, a webhook was changed
     tenants.py  webhooks.py  publish.py  claim.py  record.py  history.py  sweep.py     the work, as plain functions
 

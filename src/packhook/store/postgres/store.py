@@ -34,6 +34,7 @@ from packhook.store.base import (
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres.asking import Db
+from packhook.store.postgres.presence import Presence
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.wake import Hearing, tell_changed
 from packhook.store.postgres.writer import Batches
@@ -53,6 +54,7 @@ class PostgresStore:
         self._node = secrets.token_hex(6)
         self._handover: Handover | None = None
         self._session: Session | None = None
+        self._presence: Presence | None = None
         self._swept_to = sweep.BEGINNING
         self._publishing: Batches[Publication, publish.Published] | None = None
 
@@ -71,6 +73,9 @@ class PostgresStore:
 
     async def close(self) -> None:
         session, self._session = self._session, None
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            await presence.close()
         if session is not None:
             await session.close()
 
@@ -79,6 +84,8 @@ class PostgresStore:
 
     def hand_over_to(self, handover: Handover) -> None:
         self._handover = handover
+        if self._presence is None:
+            self._presence = Presence(self._url, self._clock, handover.offer().lease, self._leave)
 
     @property
     def _open(self) -> Session:

@@ -1,0 +1,2 @@
+-- A node is gone.
+DELETE FROM nodes WHERE id = $1

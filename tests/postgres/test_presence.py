@@ -1,0 +1,113 @@
+"""A node that dies loses what it had in hand within seconds; one that stops in good order is not missed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import DeliveryFilter, Offer
+from packhook.store.postgres import presence
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing import ManualClock
+from packhook.testing.clock import START
+from postgres.server import direct, eventually
+from store.building import ACME, ALL, Hands, add_webhook, organization, publish
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look ten times a second."""
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.1)
+
+
+class Leasing(Hands):
+    """Hands whose leases begin at this number."""
+
+    first = 1
+
+    def offer(self) -> Offer:
+        """As ever, under that lease."""
+        return msgspec.structs.replace(super().offer(), lease=self.first)
+
+
+@asynccontextmanager
+async def node(url: str, room: int = 0, lease: int = 0) -> AsyncIterator[tuple[PostgresStore, Hands]]:
+    """A node with an engine that has so much room."""
+    store = PostgresStore(url, ManualClock())
+    await store.open()
+    hands = Leasing(room=room)
+    hands.first = lease
+    store.hand_over_to(hands)
+    try:
+        yield store, hands
+    finally:
+        await store.close()
+
+
+async def known(url: str) -> int:
+    """How many nodes have said that they are there."""
+    async with direct(url) as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM nodes"))
+
+
+async def cut_off(url: str) -> None:
+    """The connections that hold a node's lock end, as they do when its process dies."""
+    async with direct(url) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN nodes n ON l.locktype = 'advisory' "
+            "AND (l.classid::bigint << 32 | l.objid::bigint) = n.id WHERE n.first_lease < 1000"
+        )
+
+
+async def vanish(store: PostgresStore) -> None:
+    """Its process is gone, without a word: so is its connection."""
+    gone, store._presence = store._presence, None
+    assert gone is not None
+    gone._task.cancel()
+    await asyncio.gather(gone._task, return_exceptions=True)
+
+
+async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> None:
+    """Long before its lease runs out, and the others hear of it."""
+    async with node(url, room=10, lease=7) as (dying, _):
+        await dying.create_organization(organization(ACME))
+        hook = await add_webhook(dying)
+        await publish(dying)
+        async with node(url, lease=10_000_000) as (other, hands):
+            await eventually(lambda: _is(known(url), 2))
+            await vanish(dying)
+
+            async def freed() -> bool:
+                listed = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
+                return [each.status for each in listed] == [DeliveryStatus.PENDING]
+
+            await eventually(freed)
+            assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in hands.woken]
+            await eventually(lambda: _is(known(url), 1))
+
+
+async def _is(asked: Awaitable[int], wanted: int) -> bool:
+    return await asked == wanted
+
+
+async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(url: str) -> None:
+    """It takes its lock again; what it has in hand stays its own while it was missing only once."""
+    async with node(url, room=10, lease=7) as (store, _):
+        await eventually(lambda: _is(known(url), 1))
+        await cut_off(url)
+        await store.create_organization(organization(ACME))
+        await add_webhook(store)
+        await publish(store)
+        await eventually(lambda: _is(known(url), 1))
+        listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+        assert [each.status for each in listed] == [DeliveryStatus.SENDING]
+
+
+async def test_a_node_that_stops_says_so(url: str) -> None:
+    """Nobody has to find out."""
+    async with node(url):
+        await eventually(lambda: _is(known(url), 1))
+    assert await known(url) == 0
