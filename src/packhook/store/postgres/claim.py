@@ -4,15 +4,15 @@ The lanes that a claim looks through are its own until its transaction ends; the
 each delivery that somebody is about to settle. How calls keep a lane from being missed is told in ``__init__.py``.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.base import Claim, Claimed
+from packhook.store.leasing import DueLane, fair
 from packhook.store.postgres.asking import SQL, Db, columns
 from packhook.store.rows import Row
 
@@ -23,23 +23,12 @@ NEVER: Final = 2**62
 SOON: Final = 100  # when another node has what is due in hand just now
 
 
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane with something due: whose it is, and whether and how its webhook may be sent to."""
-
-    webhook_id: str
-    organization_id: str
-    held_until: int
-    enabled: bool
-    version: int
-
-
 async def claim(db: Db, asked: Claim) -> Claimed:
     """See Store.claim."""
     await db.all(SQL["fold_calls"])
     found = await _due_lanes(db, asked)
     open_lanes = [lane for lane in found if lane.enabled and lane.held_until <= asked.now]
-    deliveries, visited = await _claim_lanes(db, list(_fair(open_lanes)), asked)
+    deliveries, visited = await _claim_lanes(db, list(fair(open_lanes)), asked)
     backlog = {lane.webhook_id for lane in open_lanes} - visited
     backlog |= await _move_on(db, found, visited, asked.now)
     return Claimed(
@@ -52,19 +41,6 @@ async def claim(db: Db, asked: Claim) -> Claimed:
 async def _due_lanes(db: Db, asked: Claim) -> list[DueLane]:
     found = await db.all(SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.offer.closed))
     return [DueLane(*row) for row in found]
-
-
-def _fair(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
-    """Round over the organizations, one lane of each, so that one with many lanes is not served before the others."""
-    by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)
-    for lane in lanes:
-        by_organization[lane.organization_id].append(lane)
-    turns = deque(by_organization.values())
-    while turns:
-        own = turns.popleft()
-        yield own.popleft()
-        if own:
-            turns.append(own)
 
 
 async def _claim_lanes(db: Db, lanes: list[DueLane], asked: Claim) -> tuple[list[LeasedDelivery], set[str]]:

@@ -34,22 +34,31 @@ LEASES: Final = 2**40
 class Presence:
     """One node's, made inside the running event loop; ``freed`` hears whose deliveries were a dead node's."""
 
-    def __init__(self, url: str, clock: Clock, first_lease: int, freed: Callable[[Collection[str], int], None]) -> None:
+    def __init__(self, url: str, clock: Clock, freed: Callable[[Collection[str], int], None]) -> None:
         self._url = url
         self._clock = clock
-        self._first_lease = first_lease
+        self._first_lease = 0
+        self._leasing = asyncio.Event()
         self._freed = freed
         self._id = secrets.randbits(62)
         self._missing: set[int] = set()
         self._closing = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="packhook-presence")
 
+    def leases_from(self, first_lease: int) -> None:
+        """From now on this node leases, from this number on; before, nobody has to know of it."""
+        if not self._leasing.is_set():
+            self._first_lease = first_lease
+            self._leasing.set()
+
     async def close(self) -> None:
         """Be there no more."""
         self._closing.set()
+        self._leasing.set()
         await self._task
 
     async def _run(self) -> None:
+        await self._leasing.wait()
         while not self._closing.is_set():
             try:
                 connection = await connect(self._url, SETTINGS)

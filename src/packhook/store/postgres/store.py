@@ -31,6 +31,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.leasing import Published
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres.asking import Db
@@ -56,7 +57,7 @@ class PostgresStore:
         self._session: Session | None = None
         self._presence: Presence | None = None
         self._swept_to = sweep.BEGINNING
-        self._publishing: Batches[Publication, publish.Published] | None = None
+        self._publishing: Batches[Publication, Published] | None = None
 
     # --- its life
 
@@ -64,6 +65,7 @@ class PostgresStore:
         await schema.migrate(self._url)
         hearing = Hearing(lambda due_at: self._wake((), due_at), self._changed, self._catch_up)
         self._session = await Session.open(self._url, self._node, hearing)
+        self._presence = Presence(self._url, self._clock, self._leave)
         self._publishing = Batches(
             self._session.writer,
             lambda db, items: publish.publish(db, items, self._offer),
@@ -84,8 +86,8 @@ class PostgresStore:
 
     def hand_over_to(self, handover: Handover) -> None:
         self._handover = handover
-        if self._presence is None:
-            self._presence = Presence(self._url, self._clock, handover.offer().lease, self._leave)
+        if self._presence is not None:
+            self._presence.leases_from(handover.offer().lease)
 
     @property
     def _open(self) -> Session:
@@ -128,7 +130,7 @@ class PostgresStore:
     def _offer(self) -> Offer:
         return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
 
-    def _hand_over(self, published: Sequence[publish.Published]) -> None:
+    def _hand_over(self, published: Sequence[Published]) -> None:
         for each in published:
             if each.leased and self._handover is not None:
                 self._handover.accept(each.leased)

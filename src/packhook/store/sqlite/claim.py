@@ -1,29 +1,17 @@
 """Leasing what is due, lane by lane, and giving back what was not sent."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
 
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.base import Claim, Claimed
+from packhook.store.leasing import DueLane, fair
 from packhook.store.sqlite.asking import SQL, first
 
 LANES_AT_ONCE: Final = 500
 NEVER: Final = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane with something due: whose it is, and whether and how its webhook may be sent to."""
-
-    webhook_id: str
-    organization_id: str
-    held_until: int
-    enabled: int
-    version: int
 
 
 def claim(db: apsw.Connection, asked: Claim) -> Claimed:
@@ -33,7 +21,7 @@ def claim(db: apsw.Connection, asked: Claim) -> Claimed:
     backlog: set[str] = set()
     room = asked.offer.room if asked.offer.room_bytes > 0 else 0
     share = max(1, min(asked.per_lane, room // max(1, len(open_lanes))))
-    for lane in _fair(open_lanes):
+    for lane in fair(open_lanes):
         if room <= 0:
             backlog.add(lane.webhook_id)
             continue
@@ -64,19 +52,6 @@ def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
         db.execute(SQL["move_lane"], (lane.held_until, lane.webhook_id))
         return False
     return True
-
-
-def _fair(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
-    """Round over the organizations, one lane of each, so that one with many lanes is not served before the others."""
-    by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)
-    for lane in lanes:
-        by_organization[lane.organization_id].append(lane)
-    turns = deque(by_organization.values())
-    while turns:
-        own = turns.popleft()
-        yield own.popleft()
-        if own:
-            turns.append(own)
 
 
 def _claim_lane(db: apsw.Connection, lane: DueLane, asked: Claim, limit: int) -> list[LeasedDelivery]:

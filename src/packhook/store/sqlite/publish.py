@@ -1,51 +1,17 @@
 """An event and its deliveries, in one transaction; what this node has room for is leased to it on the way in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
 
-from packhook.core import ids
 from packhook.core.errors import Conflict, RequestError
-from packhook.core.model import Event, LeasedDelivery, Urgency
+from packhook.core.model import LeasedDelivery
 from packhook.store import rows
 from packhook.store.base import Offer, Publication, Receipt
+from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.tenants import require_organization
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What one publish call came to: the answer, what is leased to this node, and which lanes have the others."""
-
-    receipts: tuple[Receipt, ...]
-    leased: tuple[LeasedDelivery, ...] = ()
-    waiting: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
-class Room:
-    """What is left of an offer while a transaction hands it out."""
-
-    offer: Offer
-    deliveries: int = field(init=False)
-    data: int = field(init=False)
-    lanes: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.deliveries = self.offer.room
-        self.data = self.offer.room_bytes
-
-    def take(self, webhook_id: str, size: int) -> bool:
-        """Whether this delivery can be leased to the node; if so its room is taken."""
-        taken = self.lanes.get(webhook_id, 0)
-        if self.deliveries <= 0 or self.data < size or taken >= self.offer.per_lane or webhook_id in self.offer.closed:
-            return False
-        self.lanes[webhook_id] = taken + 1
-        self.deliveries -= 1
-        self.data -= size
-        return True
 
 
 def publish(
@@ -132,7 +98,7 @@ class _FanOut:
                 Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanting))
             )
             for webhook_id, version in wanting:
-                delivery = _delivery(event, webhook_id, version, self._room)
+                delivery = first_delivery(event, webhook_id, version, self._room)
                 self._note(delivery)
                 if delivery.lease:
                     leased.append(delivery)
@@ -165,23 +131,3 @@ class _FanOut:
         lane = self._lanes.get(delivery.webhook_id)
         if lane is None or delivery.lease_until < lane[1]:
             self._lanes[delivery.webhook_id] = (delivery.organization_id, delivery.lease_until)
-
-
-def _delivery(event: Event, webhook_id: str, version: int, room: Room) -> LeasedDelivery:
-    """The delivery, leased where there is room for it; a lease of 0 is none, and then it is claimable at once."""
-    leased = room.take(webhook_id, len(event.data))
-    return LeasedDelivery(
-        id=ids.delivery_id(),
-        event_id=event.id,
-        webhook_id=webhook_id,
-        webhook_version=version,
-        organization_id=event.organization_id,
-        event_code=event.event_code,
-        event_created_at=event.created_at,
-        data=event.data,
-        attempt_count=0,
-        attempts_before=0,
-        urgency=Urgency.FIRST,
-        lease=room.offer.lease if leased else 0,
-        lease_until=room.offer.lease_until if leased else event.created_at,
-    )

@@ -35,6 +35,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.leasing import Published
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
@@ -70,7 +71,7 @@ class SqliteStore:
         self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
         self._handover: Handover | None = None
-        self._publish: Work[Publication, publish.Published] = Work(
+        self._publish: Work[Publication, Published] = Work(
             lambda db, items: publish.publish(db, items, self._offer),
             self._hand_over,
             lambda publication: len(publication.events),
@@ -142,7 +143,7 @@ class SqliteStore:
     def _offer(self) -> Offer:
         return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
 
-    def _hand_over(self, published: Sequence[publish.Published]) -> None:
+    def _hand_over(self, published: Sequence[Published]) -> None:
         if self._handover is None:
             return
         for each in published:
