@@ -4,13 +4,14 @@ The way of one event, with the module at each step::
 
     POST …/events                                              a platform publishes
       │
-      ├─ api/guard.py       who asks, and may they             service/access.py
-      ├─ api/publish.py     decode, check; data stays bytes    api/order.py
+      ├─ api/door.py        who asks, and may they             service/access.py  service/limits.py
+      ├─ api/publish.py     decode, check; data stays bytes    api/quick.py
       ├─ service/publish.py an id, a time, a place in the queue
       ▼
     store/base.py           the promise: on disk when it returns
       ├─ store/sqlite/writer.py    what waits together shares one transaction
       └─ store/sqlite/publish.py   the event and its deliveries, some leased to this node
+         (store/postgres/ has the same files for many nodes; store/sealed.py seals secrets on the way in)
       │
       ├──▶ 202                                                 the publisher goes on
       ▼
