@@ -172,5 +172,5 @@ async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
             assert (await organization.ask("GET", "/events", key)).status_code == 200
     with running_node(tmp_path) as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            (kept,) = (await Organization(api, organization.id).contents())["/api-keys"]
+            (kept,) = taken(await Organization(api, organization.id).ask("GET", "/api-keys"), 200)["data"]
     assert kept["last_used_at"] >= kept["created_at"]
