@@ -1,0 +1,59 @@
+"""``serve --processes``: several nodes on one port, of which one that dies is started again and nothing is lost."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+
+from api.node import eventually
+from node import children, files, packhook, running
+from packhook.testing import Receiver
+
+SECRET = "q9NhjkjV9o"
+MASTER_KEY = "test:" + "QUFB" * 10 + "QUE="
+SETTINGS = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule": "0.1s,0.1s", "log_level": "error"}
+
+
+async def test_a_node_that_dies_is_replaced_and_its_deliveries_go(tmp_path: Path, url: str) -> None:
+    """Two nodes, one killed in the middle of 200 events; all arrive, the port goes on answering, a stop is a stop."""
+    settings = {**SETTINGS, "database": url, "processes": "2", "master_keys": MASTER_KEY}
+    async with Receiver(secrets=(SECRET,)) as receiver, running(tmp_path, **settings) as node, node.client() as api:
+        await eventually(lambda: _count(children(node.now.pid)), lambda count: count == 2)
+        first = set(children(node.now.pid))
+        await api.post("/v1/organizations", json={"id": "acme"})
+        webhook = {"event_code": "order.created", "endpoint": receiver.url, "secret": SECRET}
+        assert (await api.post("/v1/organizations/acme/webhooks", json=webhook)).status_code == 201
+        owed = {await _published(api, number) for number in range(100)}
+        os.kill(min(first), signal.SIGKILL)
+        await eventually(lambda: _count(set(children(node.now.pid)) - first), lambda count: count == 1, 30)
+        async with node.client() as again:
+            owed |= {await _published(again, number) for number in range(100, 200)}
+        received = await receiver.wait_for(lambda got: {each.headers["webhook-id"] for each in got} >= owed, 60)
+        assert all(each.verified for each in received)
+    assert files(tmp_path, "*.key") == []
+
+
+async def _count(found: list[int] | set[int]) -> int:
+    return len(found)
+
+
+async def _published(api: httpx.AsyncClient, number: int) -> str:
+    body = {"event_code": "order.created", "data": {"id": f"ord_{number}"}}
+    answer = await api.post("/v1/organizations/acme/events", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_what_cannot_start_is_not_tried_for_ever(tmp_path: Path) -> None:
+    """Nobody answers at this database: a sentence, and the exit code for it."""
+    ran = await asyncio.wait_for(
+        packhook(
+            "serve", "--port", "0", "--processes", "2", "--database", "postgresql://127.0.0.1:1/none",
+            folder=tmp_path, settings={"master_keys": MASTER_KEY, "operator_key": "k"},
+        ),
+        60,
+    )  # fmt: skip
+    assert ran.code == 3
+    assert "Traceback" not in ran.err
