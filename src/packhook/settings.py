@@ -142,8 +142,8 @@ class Settings(BaseSettings):
     master_keys: MasterKeys = Field(
         (),
         repr=False,
-        description="What seals webhook secrets and header values in the database: `ID:BASE64` of 32 bytes, "
-        "comma-separated, newest first. Empty: a key file, made at first start.",
+        description="What seals webhook secrets, header values and client keys in the database: `ID:BASE64` of 32 "
+        "bytes, comma-separated, newest first. Empty: a key file, made at first start.",
     )
     allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
     egress_allow: Networks = Field(

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from certificates import pair
 from cli.terminal import Terminal
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver, Status
@@ -55,6 +56,25 @@ async def test_rotating_the_master_key(terminal: Terminal) -> None:
     made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
     assert isinstance(await terminal.asked("keys", "rotate-master"), dict)
     assert await terminal.get(f"/webhooks/{made['id']}") == made
+
+
+async def test_a_client_certificate(terminal: Terminal) -> None:
+    """Read from two files; shown without its key; replaced and removed together; a file that is not there is told."""
+    given = pair()
+    for name, text in given.items():
+        (terminal.node.folder / f"{name}.pem").write_text(text)
+    files = ("--client-certificate", "certificate.pem", "--client-key", "key.pem")
+    made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT, *files)
+    assert made["client_certificate"]["subject"] == "CN=client.invalid"
+    removing = ("--client-certificate", "", "--client-key", "")
+    for words, has_one in ((("--rate-limit", "5"), True), (removing, False), (files, True)):
+        changed = await terminal.asked("webhooks", "update", made["id"], *words)
+        assert ("client_certificate" in changed) == has_one
+    code, out, err = await terminal.type("webhooks", "update", made["id"], "--client-key", "nowhere.pem")
+    assert (code, out, "--client-key: cannot read nowhere.pem" in err) == (2, "", True)
+    code, out, err = await terminal.type("webhooks", "update", made["id"], "--client-key", "key.pem")
+    assert (out, "/client_certificate/certificate" in err) == ("", True)
+    assert not any(line in err for line in given["key"].splitlines()[1:-1])
 
 
 async def test_webhooks(terminal: Terminal) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import pytest
 import trustme
+from cryptography import x509
 
 from packhook.core.errors import InvalidSettings
 from packhook.core.model import Outcome, Request, Trouble
@@ -24,6 +25,7 @@ from sending import BODY, HEADERS, LOOPBACK, FakeDns, request_to, sending
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
+SEVEN_NAMES: Final = "other.invalid, *.b.invalid, 127.0.0.9, c.invalid, d.invalid and 2 more"
 EXPIRED: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -67,6 +69,11 @@ class Authority:
         self._ca = trustme.CA()
         self._bundle = bundle
         self._ca.cert_pem.write_to_path(str(bundle))
+
+    @property
+    def name(self) -> str:
+        """Its name as a certificate has it, as text (RFC 4514)."""
+        return x509.load_pem_x509_certificate(self._ca.cert_pem.bytes()).subject.rfc4514_string()
 
     def receiver(
         self,
@@ -332,11 +339,11 @@ class TestTls:
     @pytest.mark.parametrize(
         ("names", "expires", "words"),
         [
-            (("localhost",), EXPIRED, "the certificate has expired: renew it"),
+            (("localhost",), EXPIRED, "the certificate expired at 2020-01-01T00:00:00.000Z: renew it"),
             (
-                ("other.invalid",),
+                ("other.invalid", "*.b.invalid", "127.0.0.9", "c.invalid", "d.invalid", "e.invalid", "f.invalid"),
                 None,
-                "the certificate is not for this host: install one that names it",
+                f"the certificate is not for this host but for {SEVEN_NAMES}: install one that names it",
             ),
         ],
         ids=["expired", "wrong name"],
@@ -355,7 +362,10 @@ class TestTls:
         """Without the operator's bundle, an authority of one's own is nobody's."""
         async with authority.receiver("localhost") as receiver, localhost_sender() as sender:
             outcome = await sender.send(request_to(receiver.url))
-        words = "the certificate's issuer is unknown: install the full chain, or one from a public authority"
+        words = (
+            f"the certificate's issuer ({authority.name}) is unknown: install the full chain, or one from a public "
+            "authority"
+        )
         assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
@@ -364,7 +374,10 @@ class TestTls:
         receiver = authority.receiver("localhost", newest=ssl.TLSVersion.TLSv1_1)
         async with receiver, authority.sender() as sender:
             outcome = await sender.send(request_to(receiver.url))
-        words = "no TLS connection came about: the endpoint must speak TLS 1.2 or newer"
+        words = (
+            "no TLS connection came about: the endpoint must speak TLS 1.2 or newer; if it wants a client certificate, "
+            "set client_certificate on the webhook"
+        )
         assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
 
     async def test_to_a_plain_receiver_fails_in_the_handshake(self, authority: Authority) -> None:

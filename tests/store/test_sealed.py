@@ -19,11 +19,18 @@ from packhook.store.vault import MARK, sealed_under
 from packhook.testing.clock import START, ManualClock
 from store.building import ACME, ALL, OTHER, add_webhook, next_version, organization, webhook
 
-SECRETS: Final = ("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "Bearer the-token-of-a-header", "another-value")
+SECRETS: Final = (
+    "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "Bearer the-token-of-a-header",
+    "another-value",
+    "the key of a client certificate",
+)
 FULL: Final[dict[str, Any]] = {
     "secret": SECRETS[0],
     "headers": {"authorization": SECRETS[1], "x-empty": "", "x-a": SECRETS[2]},
     "description": "kept as it is",
+    "client_certificate": "shown to everybody",
+    "client_key": SECRETS[3],
 }
 HOT: Final = ("publish", "claim", "record", "release", "hand_over_to")
 OWN: Final = {"open", "create_webhook", "replace_webhook", "get_webhook", "list_webhooks", "targets"}
@@ -77,7 +84,7 @@ async def house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def texts(of: Webhook) -> list[str]:
     """Everything that is to be sealed."""
-    return [of.secret, *of.headers.values()]
+    return [of.secret, *of.headers.values(), *filter(None, [of.client_key])]
 
 
 def under(of: Webhook) -> set[str | None]:
@@ -92,7 +99,7 @@ def newest(house: House) -> str:
 
 def without_secrets(of: Webhook) -> Webhook:
     """What may be stored in clear."""
-    return msgspec.structs.replace(of, secret="", headers=dict.fromkeys(of.headers, ""))
+    return msgspec.structs.replace(of, secret="", client_key="", headers=dict.fromkeys(of.headers, ""))
 
 
 async def replaced(store: Store) -> Webhook:
@@ -115,7 +122,7 @@ async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
     assert without_secrets(stored) == without_secrets(hook)
     assert list(stored.headers) == list(hook.headers)
     assert under(stored) == {newest(house)}
-    assert len(set(texts(stored))) == 4
+    assert len(set(texts(stored))) == 5
 
 
 async def test_no_file_holds_a_secret(house: House) -> None:
@@ -186,7 +193,11 @@ async def test_a_row_that_is_given_to_another_organization_does_not_open(house: 
 async def test_a_header_does_not_open_under_another_name(house: House) -> None:
     """Nor the secret as a header, within one row."""
     mine = await house.stored(await add_webhook(house.store, **FULL))
-    for headers in ({"x-shown": mine.headers["authorization"]}, {"authorization": mine.secret}):
+    for headers in (
+        {"x-shown": mine.headers["authorization"]},
+        {"authorization": mine.secret},
+        {"authorization": mine.client_key},
+    ):
         stored = await house.stored(mine)
         await house.inner.replace_webhook(next_version(stored, headers=headers))
         with pytest.raises(Unavailable, match=r"header .* does not open"):

@@ -17,6 +17,7 @@ from typing import Any, Final
 import apsw
 import pytest
 
+from certificates import pair
 from packhook.core.model import SCOPES
 from packhook.core.signature import new_secret
 from packhook.testing import Receiver, Status
@@ -33,7 +34,11 @@ SETTINGS: Final = {
 ORDER: Final = "ord_that_is_found_in_the_database"
 ORGANIZATION: Final = "/v1/organizations/acme"
 HOOKS: Final = f"{ORGANIZATION}/webhooks"
+CLIENTS: Final = {
+    name: pair() for name in ("client", "second client", "later client", "refused client", "client of a fault")
+}
 SECRETS: Final = {
+    **{f"key of the {name}": given["key"].splitlines()[2] for name, given in CLIENTS.items()},
     "secret of the good one": new_secret(),
     "secret of the failing one": "plain-secret-of-the-failing-one",
     "secret of the hanging one": new_secret(),
@@ -123,6 +128,7 @@ async def morning(day: Day) -> None:
         "deleted": day.receiver.url.replace("http:", "https:"),
     }.items():
         hook = {"endpoint": endpoint, "secret": SECRETS[f"secret of the {name} one"], "headers": HEADERS}
+        hook["client_certificate"] = CLIENTS["client" if name == "good" else "second client"]
         code = "order.canceled" if name == "hanging" else "order.created"
         made = await day.ask_as("owner").ask("POST", HOOKS, 201, shows=("secret",), json={"event_code": code, **hook})
         day.hooks[name] = made["id"]
@@ -153,6 +159,7 @@ async def read_everything(day: Day) -> None:
         who, shows = day.ask_as(name), () if name == "reader" else ("secret",)
         page = await who.ask("GET", HOOKS, 200, shows=shows)
         assert {each["headers"]["x-shop"] for each in page["data"]} == {"***"}
+        assert {each["client_certificate"]["subject"] for each in page["data"]} == {"CN=client.invalid"}
         await who.ask("GET", f"{HOOKS}/{page['data'][0]['id']}", 200, shows=shows)
         for path in ("/events", "/deliveries?per_page=100"):
             await who.ask("GET", ORGANIZATION + path, 200)
@@ -167,11 +174,16 @@ async def changes_and_refusals(day: Day) -> None:
     """New secrets and header values; and some that are refused, in as many ways as there are."""
     owner, good = day.ask_as("owner"), f"{HOOKS}/{day.hooks['good']}"
     await owner.ask("PUT", good, 200, shows=("secret",), json={"secret": SECRETS["changed secret"]})
+    later = {"client_certificate": CLIENTS["later client"]}
+    await owner.ask("PUT", good, 200, shows=("secret",), json=later)
     changed = {"x-shop": SECRETS["changed header value"]}
     await owner.ask("PUT", good, 200, shows=("secret",), json={"headers": changed})
     await owner.ask("DELETE", f"{HOOKS}/{day.hooks.pop('deleted')}", 204)
     for wrong in (
         {"secret": SECRETS["refused secret"]},
+        {"client_certificate": {**CLIENTS["client"], "key": CLIENTS["refused client"]["key"]}},
+        {"client_certificate": {"certificate": CLIENTS["refused client"]["key"], "key": "none"}},
+        {"client_certificate": {"key": [CLIENTS["refused client"]["key"]]}},
         {"headers": {"x-shop": SECRETS["refused header value"]}},
         {"headers": {"host": SECRETS["header value"]}},
         {"headers": [SECRETS["header value"]], "secret": {"is": SECRETS["changed secret"]}},
@@ -221,6 +233,8 @@ async def afternoon(day: Day, event_id: str, log_format: str) -> None:
     break_a_row(day)
     fault = {"secret": SECRETS["secret of a fault"], "headers": {"x-shop": SECRETS["header value of a fault"]}}
     await day.ask_as("owner").ask("PUT", f"{HOOKS}/{day.hooks['unreachable']}", 500, json=fault)
+    fault = {"client_certificate": CLIENTS["client of a fault"]}
+    await day.ask_as("owner").ask("PUT", f"{HOOKS}/{day.hooks['unreachable']}", 500, json=fault)
     await day.ask_as("owner").ask("POST", f"{HOOKS}/{day.hooks['unreachable']}/test", 500)
     await day.ask_as("owner").ask("GET", f"{HOOKS}/{day.hooks['good']}", 200, shows=("secret",))
 
@@ -240,8 +254,8 @@ def places(day: Day) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_a_day(day: Day, log_format: str) -> None:
-    """No webhook secret, header value, API key, operator key or master key: not in what the node printed or logged,
-    not in the database or beside it, not in an answer, save the one that is there to show it."""  # fmt: skip
+    """No webhook secret, header value, client key, API key, operator key or master key: not in what the node printed or
+    logged, not in the database or beside it, not in an answer, save the one that is there to show it."""  # fmt: skip
     await morning(day)
     await work(day)
     await changes_and_refusals(day)

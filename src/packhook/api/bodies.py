@@ -56,7 +56,8 @@ async def read_shape(request: Request, shape: type[S]) -> S:
     """The body as a shape. MalformedBody, or InvalidInput with every wrong field."""
     headers = request.headers
     body = await read_body(headers.get("content-type"), headers.get("content-length"), request.receive, SMALL_BODY)
-    return parse_shape(body, shape, context={"settings": request.app.state.settings})
+    state = request.app.state
+    return parse_shape(body, shape, context={"settings": state.settings, "now": state.service.clock.now()})
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:

@@ -142,6 +142,8 @@ def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:
         said["timeout"] = rules.timeout_seconds(said.pop("timeout_seconds"))
     if "retry_schedule" in said:
         said["retry_schedule"] = rules.retry_schedule(said["retry_schedule"])
+    if "client_certificate" in said:
+        said["client_certificate"], said["client_key"] = body.client_certificate.identity
     return WebhookFields(**said)
 
 

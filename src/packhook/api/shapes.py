@@ -1,10 +1,22 @@
 """Requests and answers: the documented shape of everything that goes over the wire."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from packhook.api.order import Order
+from packhook.core.certificate import InvalidIdentity, read_identity
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, SCOPES
@@ -57,6 +69,7 @@ Waits = Annotated[list[str], AfterValidator(_waits)]
 Scopes = Annotated[list[str], AfterValidator(_scopes), Field(json_schema_extra=SCOPE)]
 Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
 
+_MTLS: Final = "Shown to an endpoint that asks for one (mTLS); empty is none."
 _URL: Final = "https://myapp.packcloud.local/order-created"
 
 
@@ -70,6 +83,36 @@ class Request(BaseModel):
     """What a client sends: nothing unknown, nothing converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_absent)
+
+
+class ClientCertificate(Request):
+    """With what packhook shows the endpoint who it is (mTLS): both members, or none to unset it."""
+
+    certificate: str = Field(default="", description="PEM: the webhook's own certificate, then those that issued it.")
+    key: str = Field(default="", description="PEM, unencrypted: the certificate's private key. Write-only.")
+    _identity: tuple[str, str] = PrivateAttr(default=("", ""))
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The certificate and its key, rebuilt; two empty texts unset them."""
+        return self._identity
+
+    @model_validator(mode="after")
+    def _belong_together(self, info: ValidationInfo) -> Self:
+        if self.model_fields_set:
+            try:
+                self._identity = read_identity(self.certificate, self.key, (info.context or {}).get("now"))
+            except InvalidIdentity as error:
+                raise ValidationError.from_exception_data("ClientCertificate", _each(error.problems)) from None
+        return self
+
+
+def _each(problems: list[tuple[str, str]]) -> list[InitErrorDetails]:
+    """Every problem at its own member, without what was given."""
+    return [
+        InitErrorDetails(type=PydanticCustomError("invalid", "{words}", {"words": words}), loc=(member,), input=None)
+        for member, words in problems
+    ]
 
 
 class WebhookCreate(Request):
@@ -90,6 +133,7 @@ class WebhookCreate(Request):
     retry_schedule: Waits = Field(
         default=[], description="Waits between attempts; empty is the instance's.", examples=[["5s", "5m", "2h"]]
     )
+    client_certificate: ClientCertificate = Field(default=ClientCertificate(), description=_MTLS, examples=[{}])
 
 
 class WebhookUpdate(Request):
@@ -104,6 +148,7 @@ class WebhookUpdate(Request):
     rate_limit: Rate = Field(default=0.0, examples=[10.0])
     timeout_seconds: Seconds = Field(default=0.0, examples=[10.0])
     retry_schedule: Waits = Field(default=[], examples=[["5s", "5m", "2h"]])
+    client_certificate: ClientCertificate = Field(default=ClientCertificate(), description=_MTLS, examples=[{}])
 
 
 class OrganizationCreate(Request):
@@ -142,6 +187,18 @@ class Answer(BaseModel):
     model_config = ConfigDict(json_schema_extra=_absent)
 
 
+class CertificateOut(Answer):
+    """What is shown of a client certificate; the key never is."""
+
+    subject: str
+    issuer: str
+    expires_at: str
+    sha256: str = Field(description="Of the certificate itself, in hex.")
+
+
+_NO_CERTIFICATE: Final = CertificateOut(subject="", issuer="", expires_at="", sha256="")
+
+
 class WebhookOut(Answer):
     """A webhook. The fields after ``updated_at`` are there only when they are set."""
 
@@ -158,6 +215,7 @@ class WebhookOut(Answer):
     timeout_seconds: float = 0.0
     retry_schedule: list[str] = []
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
+    client_certificate: CertificateOut = Field(default=_NO_CERTIFICATE, description="Its names, end and fingerprint.")
 
 
 class OrganizationOut(Answer):

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from packhook.core import certificate
 from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
 from packhook.core.signature import mask
@@ -25,6 +26,7 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "timeout_seconds": webhook.timeout / SECOND,
         "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
+        "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
     }
     return {
         "id": webhook.id,
@@ -35,6 +37,16 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "created_at": to_rfc3339(webhook.created_at),
         "updated_at": to_rfc3339(webhook.updated_at),
         **{name: value for name, value in own.items() if value},
+    }
+
+
+def _certificate(chain: str) -> View:
+    known = certificate.facts(chain)
+    return {
+        "subject": known.subject,
+        "issuer": known.issuer,
+        "expires_at": to_rfc3339(known.expires_at),
+        "sha256": known.sha256,
     }
 
 

@@ -1,5 +1,6 @@
 """``packhook webhooks``: who is told of what."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,8 @@ _Header = Annotated[list[str] | None, typer.Option(help="NAME:VALUE, sent with e
 _Rate = Annotated[float | None, typer.Option(help="Deliveries a second; 0 is no limit.")]
 _Timeout = Annotated[float | None, typer.Option(help="For one attempt, 1 to 30; 0 is the instance's.")]
 _Schedule = Annotated[str | None, typer.Option(help="Waits between attempts: 5s,5m,2h.")]
+_Certificate = Annotated[str | None, typer.Option(help="PEM file, shown to an endpoint that asks for one; '': none.")]
+_ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certificate's private key.")]
 
 
 def _path(organization: str, webhook_id: str = "") -> str:
@@ -38,6 +41,22 @@ def _body(headers: list[str] | None, schedule: str | None, **fields: Any) -> dic
     return body
 
 
+def _certificate(certificate: str | None, key: str | None) -> dict[str, str] | None:
+    """The two files as one member; None where neither is said, nothing in it where both are empty."""
+    if certificate is None and key is None:
+        return None
+    said = {"certificate": certificate, "key": key}
+    return {name: _read(f"--client-{name}", file) for name, file in said.items() if file}
+
+
+def _read(option: str, file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is not text"
+        fail(f"{option}: cannot read {file}: {said}", Exit.USAGE)
+
+
 @app.command()
 def create(
     event_code: _EventCode = None,
@@ -49,6 +68,8 @@ def create(
     rate_limit: _Rate = None,
     timeout_seconds: _Timeout = None,
     retry_schedule: _Schedule = None,
+    client_certificate: _Certificate = None,
+    client_key: _ClientKey = None,
     organization: Organization = "",
     server: Server = DEFAULT_SERVER,
     key: Key = "",
@@ -58,7 +79,7 @@ def create(
     body = _body(
         header, retry_schedule, event_code=event_code, endpoint=endpoint, secret=secret or new_secret(),
         enabled=False if disabled else None, description=description, rate_limit=rate_limit,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=timeout_seconds, client_certificate=_certificate(client_certificate, client_key),
     )  # fmt: skip
     show(call(server, key, "POST", _path(organization), json=body), as_json)
 
@@ -97,6 +118,8 @@ def update(
     rate_limit: _Rate = None,
     timeout_seconds: _Timeout = None,
     retry_schedule: _Schedule = None,
+    client_certificate: _Certificate = None,
+    client_key: _ClientKey = None,
     organization: Organization = "",
     server: Server = DEFAULT_SERVER,
     key: Key = "",
@@ -106,6 +129,7 @@ def update(
     body = _body(
         header, retry_schedule, event_code=event_code, endpoint=endpoint, secret=secret, description=description,
         rate_limit=rate_limit, timeout_seconds=timeout_seconds,
+        client_certificate=_certificate(client_certificate, client_key),
     )  # fmt: skip
     show(call(server, key, "PUT", _path(organization, webhook_id), json=body), as_json)
 

@@ -56,6 +56,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
     timeout: int = 0  # for one attempt; 0 is the instance's
     retry_schedule: tuple[int, ...] = ()  # waits between attempts; () is the instance's
     disabled_reason: str = ""  # why packhook itself disabled it
+    client_certificate: str = ""  # PEM, shown to endpoints that ask for one; "" is none
+    client_key: str = ""  # PEM
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -135,13 +137,28 @@ class Target(Struct, frozen=True, kw_only=True):
     held_until: int = 0
 
 
+class Identity(Struct, frozen=True, kw_only=True):
+    """With what a sender shows who it is: a PEM chain, its key, and the instant at which the certificate ends."""
+
+    certificate: bytes
+    key: bytes
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"Identity(expires_at={self.expires_at})"
+
+
 class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """One POST to make: a checked URL, headers in order, the exact body bytes, and the total time allowed."""
+    """One POST to make: a checked URL, headers in order, the exact body bytes, and the total time allowed.
+
+    ``identity``: the client certificate to show where the endpoint asks for one.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     timeout: int
+    identity: Identity | None = None
 
 
 class Trouble(StrEnum):

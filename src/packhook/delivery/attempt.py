@@ -59,6 +59,7 @@ def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: 
         ),
         body=body,
         timeout=target.timeout,
+        identity=target.identity,
     )
 
 

@@ -11,8 +11,7 @@ import pycurl
 from packhook.core.model import Trouble
 from packhook.delivery.curl import Handle
 from packhook.delivery.egress import REFUSAL
-
-Cause = tuple[Trouble, str]
+from packhook.delivery.tlscauses import NO_TLS, Cause, tls_cause
 
 _CONNECT: Final = {
     errno.ECONNREFUSED: "connection refused: nothing listens at the endpoint's port",
@@ -21,18 +20,8 @@ _CONNECT: Final = {
     errno.ETIMEDOUT: "the endpoint's host did not answer: check that it is up and no firewall drops the connection",
     errno.ECONNRESET: "the endpoint's host reset the connection while it was made",
 }
-# Results of verifying a certificate, from OpenSSL's x509_vfy.h.
-_NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _NO_LEAF_ISSUER = 9, 10, 18, 19, 20, 21
-_CERTIFICATE: Final = {
-    _NOT_YET_VALID: "the certificate is not valid yet: check its dates and the server's clock",
-    _EXPIRED: "the certificate has expired: renew it",
-    _SELF_SIGNED: "the certificate is self-signed: install one from a certificate authority that is trusted here",
-    _SELF_SIGNED_IN_CHAIN: "the certificate's issuer is not trusted here: install one from a public authority",
-    _NO_ISSUER: "the certificate's issuer is unknown: install the full chain, or one from a public authority",
-    _NO_LEAF_ISSUER: "the certificate's issuer is unknown: install the full chain, or one from a public authority",
-}
 _PLAIN: Final[dict[int, Cause]] = {
-    pycurl.E_SSL_CONNECT_ERROR: (Trouble.TLS, "no TLS connection came about: the endpoint must speak TLS 1.2 or newer"),
+    pycurl.E_SSL_CONNECT_ERROR: (Trouble.TLS, NO_TLS),
     pycurl.E_SSL_CACERT_BADFILE: (Trouble.INTERNAL, "packhook could not read its certificate authorities"),
     pycurl.E_GOT_NOTHING: (Trouble.RESET, "the connection was closed without an answer"),
     pycurl.E_PARTIAL_FILE: (Trouble.RESET, "the connection was closed before the whole answer had come"),
@@ -47,13 +36,14 @@ _PLAIN: Final[dict[int, Cause]] = {
 
 def cause(code: int, handle: Handle) -> Cause:
     """Why the transfer that just ended on this handle failed with this error code (``pycurl.E_*``)."""
+    told = tls_cause(code, handle)
+    if told is not None:
+        return told
     match code:
         case pycurl.E_COULDNT_CONNECT:
             return _connect(handle)
         case pycurl.E_OPERATION_TIMEDOUT:
             return _timeout(handle)
-        case pycurl.E_PEER_FAILED_VERIFICATION:
-            return Trouble.TLS, _certificate(handle)
         case pycurl.E_RECV_ERROR if "chunk" in handle.easy.errstr():
             return Trouble.PROTOCOL, "the answer is not valid HTTP"
         case pycurl.E_WRITE_ERROR if handle.head_full:
@@ -68,13 +58,6 @@ def _connect(handle: Handle) -> Cause:
         return Trouble.INTERNAL, "packhook has no free socket: raise its limit of open files"
     number = handle.easy.getinfo(pycurl.OS_ERRNO)
     return Trouble.CONNECT, _CONNECT.get(number, "no connection to the endpoint came about")
-
-
-def _certificate(handle: Handle) -> str:
-    if "subject name" in handle.easy.errstr():  # libcurl compares the name itself, after OpenSSL has verified the chain
-        return "the certificate is not for this host: install one that names it"
-    result = handle.easy.getinfo(pycurl.SSL_VERIFYRESULT)
-    return _CERTIFICATE.get(result, "the certificate could not be verified: check its chain")
 
 
 def _timeout(handle: Handle) -> Cause:

@@ -17,8 +17,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
+from cryptography import x509
 from msgspec import Struct
 
+from packhook.core.certificate import facts_of
+from packhook.core.model import Identity
 from packhook.delivery.egress import Checked
 
 BODY_LIMIT: Final = 64 * 1024
@@ -155,8 +158,9 @@ class Handle:
     """
 
     __slots__ = (
-        "_before", "_fresh", "_head_size", "_kept", "_loop", "_made", "_may_open", "_room", "_sockets", "_timeout",
-        "_url", "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket", "opened", "unasked",
+        "_before", "_fresh", "_head_size", "_identity", "_kept", "_looking", "_loop", "_made", "_may_open", "_room",
+        "_sockets", "_timeout", "_url", "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket",
+        "opened", "unasked",
     )  # fmt: skip
 
     def __init__(
@@ -169,6 +173,8 @@ class Handle:
         self._url = ""
         self._timeout = 0
         self._fresh = False
+        self._identity: Identity | None = None
+        self._looking = False
         self._made: list[int] = []
         self.lines: list[bytes] = []
         self.body: list[bytes] = []
@@ -185,11 +191,27 @@ class Handle:
         self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
-    def load(self, checked: Checked, lines: list[bytes], body: bytes, timeout: int, *, fresh: bool = False) -> None:
+    def load(
+        self,
+        checked: Checked,
+        lines: list[bytes],
+        body: bytes,
+        timeout: int,
+        *,
+        identity: Identity | None = None,
+        fresh: bool = False,
+        looking: bool = False,
+    ) -> None:
         """Make the next request ready: at the checked place, within ``timeout`` milliseconds (at least 1).
 
-        ``fresh``: over a new connection, whatever is kept.
+        ``identity``: the client certificate to show where it is asked for; until the next :meth:`clear` only.
+        ``fresh``: over a new connection, whatever is kept. ``looking``: keep what certificates the endpoint shows.
         """
+        if looking:
+            self.easy.setopt(pycurl.OPT_CERTINFO, 1)
+            self._looking = True
+        if identity is not None:
+            self._show(identity)
         setopt = self.easy.setopt
         if fresh != self._fresh:
             setopt(pycurl.FRESH_CONNECT, int(fresh))
@@ -204,6 +226,38 @@ class Handle:
             setopt(pycurl.TIMEOUT_MS, timeout)
             self._timeout = timeout
 
+    @property
+    def identity(self) -> Identity | None:
+        """The client certificate that this request may show."""
+        return self._identity
+
+    def certificates(self) -> list[x509.Certificate]:
+        """What the endpoint showed, its own first; nothing where it was not looked at, or cannot be read."""
+        shown = self.easy.getinfo_raw(pycurl.INFO_CERTINFO) if self._looking else []
+        try:
+            chain = [x509.load_pem_x509_certificate(pem) for each in shown for name, pem in each if name == b"Cert"]
+            for each in chain:
+                facts_of(each)
+        except Exception:  # noqa: BLE001 a stranger's certificate: what reads it need not like it
+            return []
+        return chain
+
+    def _show(self, identity: Identity) -> None:
+        """The certificate for one request.
+
+        libcurl keeps connections apart by it. A TLS session is not kept at all: one that is resumed counts as shown.
+        """
+        self._identity = identity
+        self.easy.setopt(pycurl.SSLCERT_BLOB, identity.certificate)
+        self.easy.setopt(pycurl.SSLKEY_BLOB, identity.key)
+        self.easy.setopt(pycurl.SSL_SESSIONID_CACHE, 0)
+
+    def _hide(self) -> None:
+        self.easy.unsetopt(pycurl.SSLCERT_BLOB)
+        self.easy.unsetopt(pycurl.SSLKEY_BLOB)
+        self.easy.setopt(pycurl.SSL_SESSIONID_CACHE, 1)
+        self._identity = None
+
     def status_code(self) -> int:
         """The status code of the last answer, 1xx included; 0 where there was none."""
         return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
@@ -213,7 +267,12 @@ class Handle:
         return self.status_code() >= _FINAL and any(line in _EMPTY_LINES for line in self.lines)
 
     def clear(self) -> None:
-        """Forget the last answer."""
+        """Forget the last answer, and the certificate that its request showed."""
+        if self._identity is not None:
+            self._hide()
+        if self._looking:
+            self.easy.setopt(pycurl.OPT_CERTINFO, 0)
+            self._looking = False
         self.lines.clear()
         self.body.clear()
         self._room = BODY_LIMIT

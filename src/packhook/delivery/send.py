@@ -6,10 +6,11 @@
                                                                           ▲                             │
                                                                           └──────── cleared, free ◀─────┘
 
-Connections are kept and shared between requests to one scheme, host and port, and each was judged when it was opened. A
-name that now points elsewhere is looked up and judged for each request, and connected to anew at the latest when its
-connection is five minutes old. An answer that a kept connection held before the request had arrived is nobody's: the
-connection is closed, and the request goes out over a new one, once, within the same time.
+Connections are kept and shared between requests to one scheme, host and port that show the same client certificate, or
+none, and each was judged when it was opened. A name that now points elsewhere is looked up and judged for each request,
+and connected to anew at the latest when its connection is five minutes old. An answer that a kept connection held
+before the request had arrived is nobody's: the connection is closed, and the request goes out over a new one, once,
+within the same time.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from packhook.core.model import Outcome, Request, Trouble
 from packhook.delivery.causes import cause
 from packhook.delivery.curl import HEADERS_KEPT, Handle, Sockets
 from packhook.delivery.egress import Checked, Egress, Refused
+from packhook.delivery.tlscauses import is_not_accepted
 from packhook.delivery.trust import Trust
 
 _log: Final = structlog.get_logger("packhook.send")
@@ -104,12 +106,21 @@ class Sender:
     async def _exchange(
         self, handle: Handle, where: Checked, lines: list[bytes], request: Request, started: float
     ) -> int:
-        """Request out, answer in; a second time, over a new connection, where a kept one held an unasked answer."""
-        handle.load(where, lines, request.body, max(1, request.timeout - _since(started)))
+        """Request out, answer in; a second time, over a new connection, where a kept one held an unasked answer.
+
+        And where the certificate was not accepted: to see what it says, so that the cause can be told.
+        """
+        handle.load(where, lines, request.body, max(1, request.timeout - _since(started)), identity=request.identity)
         code = await self._transfer(handle)
         if handle.unasked:
             handle.clear()
-            handle.load(where, lines, request.body, max(1, request.timeout - _since(started)), fresh=True)
+            left = max(1, request.timeout - _since(started))
+            handle.load(where, lines, request.body, left, identity=request.identity, fresh=True)
+            code = await self._transfer(handle)
+        elif code == pycurl.E_PEER_FAILED_VERIFICATION and is_not_accepted(handle):
+            handle.clear()
+            left = max(1, request.timeout - _since(started))
+            handle.load(where, lines, request.body, left, identity=request.identity, looking=True)
             code = await self._transfer(handle)
         return code
 

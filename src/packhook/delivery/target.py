@@ -4,7 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.model import Policy, Target, Webhook
+from packhook.core.certificate import identity
+from packhook.core.model import Identity, Policy, Target, Webhook
 from packhook.core.signature import hmac_key
 from packhook.settings import Settings
 
@@ -25,6 +26,7 @@ class PreparedTarget(Struct, frozen=True, kw_only=True):
     timeout: int
     schedule: tuple[int, ...]
     policy: Policy
+    identity: Identity | None = None
 
 
 def prepare(target: Target, settings: Settings) -> PreparedTarget:
@@ -41,4 +43,5 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
         timeout=webhook.timeout or settings.attempt_timeout,
         schedule=schedule,
         policy=Policy(retry_schedule=schedule),
+        identity=identity(webhook.client_certificate, webhook.client_key),
     )

@@ -23,6 +23,7 @@ class Service:
         self, store: Store, engine: Engine, settings: Settings, clock: Clock, sealed: SealedStore | None = None
     ) -> None:
         """``sealed`` is the store that seals, within ``store``; without it there are no master keys to rotate."""
+        self.clock = clock
         self._store = store
         self._engine = engine
         self.access = Access(store, settings, clock)

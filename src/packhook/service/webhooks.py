@@ -27,6 +27,8 @@ class WebhookFields(Struct, frozen=True, kw_only=True):
     rate_limit: float | UnsetType = UNSET
     timeout: int | UnsetType = UNSET
     retry_schedule: tuple[int, ...] | UnsetType = UNSET
+    client_certificate: str | UnsetType = UNSET
+    client_key: str | UnsetType = UNSET
 
     def said(self) -> dict[str, Any]:
         """The fields that were said."""

@@ -76,6 +76,8 @@ def webhook(row: Row) -> Webhook:
         timeout=row[12],
         retry_schedule=_waits.decode(row[13]),
         disabled_reason=row[14],
+        client_certificate=row[15],
+        client_key=row[16],
     )
 
 
@@ -97,6 +99,8 @@ def webhook_values(webhook: Webhook) -> tuple[Any, ...]:
         webhook.timeout,
         to_json(webhook.retry_schedule),
         webhook.disabled_reason,
+        webhook.client_certificate,
+        webhook.client_key,
     )
 
 

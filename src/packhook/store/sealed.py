@@ -1,4 +1,4 @@
-"""A store whose secrets are sealed: webhook secrets and header values are texts for the vault in the store inside.
+"""A store whose secrets are sealed: webhook secrets, header values and client keys are texts for the vault inside.
 
 ::
 
@@ -177,11 +177,13 @@ def _changed(webhook: Webhook, change: Callable[[str, str, str], str]) -> Webhoo
         webhook,
         secret=change(webhook.secret, record, "secret"),
         headers={name: change(value, record, f"header {name}") for name, value in webhook.headers.items()},
+        client_key=webhook.client_key and change(webhook.client_key, record, "client key"),
     )
 
 
 def _texts(webhook: Webhook) -> tuple[str, ...]:
-    return webhook.secret, *webhook.headers.values()
+    """All that is sealed; a webhook without a client certificate has no client key."""
+    return webhook.secret, *webhook.headers.values(), *filter(None, (webhook.client_key,))
 
 
 def _key_ids(webhook: Webhook) -> set[str]:

@@ -21,15 +21,26 @@ Wanted = Callable[[Sequence["Received"]], bool]
 
 
 class Received:
-    """One request as it came. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds."""
+    """One request as it came. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds.
 
-    __slots__ = ("_headers", "at", "body", "method", "path", "verified")
+    ``certificate`` is the client certificate (DER) of its connection, where one was asked for and shown.
+    """
 
-    def __init__(self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    __slots__ = ("_headers", "at", "body", "certificate", "method", "path", "verified")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        certificate: bytes | None = None,
+    ) -> None:
         self.method = method
         self.path = path
         self._headers = headers
         self.body = body
+        self.certificate = certificate
         self.at = time.monotonic()
         self.verified: bool | None = None  # None where the receiver knows no secrets
 
@@ -46,7 +57,8 @@ class Receiver:
     """A webhook receiver to send to, from ``async with`` to its end; whatever it started ends with it.
 
     ``answer`` is how it answers when nothing else is queued: a behaviour, or a function from the request to one.
-    With ``secrets``, each request's ``verified`` says whether its signature is right. With ``tls``, it speaks TLS.
+    With ``secrets``, each request's ``verified`` says whether its signature is right. With ``tls``, it speaks TLS, and
+    asks for a client certificate where the context does.
     ``port`` 0 takes a free one. ``hostname`` is the name in ``url`` and changes nothing else.
     """
 
@@ -164,6 +176,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's have the methods, not the class
         self._wire = Wire(self._transport)
+        tls = self._transport.get_extra_info("ssl_object")
+        self._certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
         early = self._receiver.opened(self)
         if early:
             self._deaf = True
@@ -195,7 +209,9 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The parser has the whole request: take it, answer it."""
         method = self._parser.get_method().decode()
-        received = Received(method, self._path.decode("latin-1"), self._headers, b"".join(self._body))
+        received = Received(
+            method, self._path.decode("latin-1"), self._headers, b"".join(self._body), self._certificate
+        )
         self._path, self._headers, self._body = b"", [], []
         behaviour = self._receiver.take(received)
         if type(behaviour) is Status and self._task is None:

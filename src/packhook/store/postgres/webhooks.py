@@ -97,6 +97,6 @@ async def targets(db: Db, webhook_ids: Collection[str]) -> dict[str, Target]:
     """See Store.targets."""
     found = await db.all(SQL["get_targets"], list(webhook_ids))
     return {
-        row[0]: Target(webhook=rows.webhook(row), gone_since=row[15], failing_since=row[16], held_until=row[17])
+        row[0]: Target(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
         for row in found
     }

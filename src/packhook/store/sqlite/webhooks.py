@@ -86,6 +86,6 @@ def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Targ
     """See Store.targets."""
     found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))
     return {
-        row[0]: Target(webhook=rows.webhook(row), gone_since=row[15], failing_since=row[16], held_until=row[17])
+        row[0]: Target(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
         for row in found
     }

@@ -1,0 +1,189 @@
+"""Client certificates: each webhook shows its own and no other's, and an endpoint's refusal is told in words."""
+
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from packhook.core.certificate import identity
+from packhook.core.model import Identity, Outcome, Request, Trouble
+from packhook.delivery.egress import Egress
+from packhook.delivery.send import Sender
+from packhook.testing import HangUp, Receiver, Unasked
+from sending import LOOPBACK, FakeDns, request_to, sending
+
+BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+VERSIONS: Final = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
+SECONDS: Final = 10
+
+
+class House:
+    """An authority that signs both sides, and one that the receiver does not know."""
+
+    def __init__(self, folder: Path, version: ssl.TLSVersion) -> None:
+        self._ca, self._stranger = trustme.CA(), trustme.CA()
+        self._version = version
+        self.bundle = folder / "authority.pem"
+        self._ca.cert_pem.write_to_path(str(self.bundle))
+        self.a, self.b = shown(self._ca.issue_cert("a.invalid")), shown(self._ca.issue_cert("b.invalid"))
+        self.unknown = shown(self._stranger.issue_cert("a.invalid"))
+        began, ended = datetime(2019, 1, 1), datetime(2020, 1, 1)  # noqa: DTZ001 trustme takes UTC without saying so
+        self.expired = shown(self._ca.issue_cert("a.invalid", not_before=began, not_after=ended))
+
+    def context(self, asks: ssl.VerifyMode) -> ssl.SSLContext:
+        """For a server that asks for a client certificate, or demands one."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = context.maximum_version = self._version
+        self._ca.issue_cert("localhost").configure_cert(context)
+        self._ca.configure_trust(context)
+        context.verify_mode = asks
+        return context
+
+
+def shown(leaf: trustme.LeafCert) -> Identity:
+    """A certificate as a webhook has it."""
+    chain = b"".join(each.bytes() for each in leaf.cert_chain_pems).decode()
+    made = identity(chain, leaf.private_key_pem.bytes().decode())
+    assert made is not None
+    return made
+
+
+def der(of: Identity) -> bytes:
+    """The certificate as a receiver sees it."""
+    return x509.load_pem_x509_certificate(of.certificate).public_bytes(Encoding.DER)
+
+
+@pytest.fixture(params=list(VERSIONS.values()), ids=list(VERSIONS))
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+    """Authorities and certificates, for each version of TLS."""
+    return House(tmp_path, request.param)
+
+
+@pytest.fixture
+async def sender(house: House) -> AsyncIterator[Sender]:
+    """A sender to which ``localhost`` is 127.0.0.1, and which trusts the house's authority."""
+    egress = Egress(LOOPBACK, resolve=FakeDns(("127.0.0.1",)))
+    async with sending(egress, ca_bundle=house.bundle) as opened:
+        yield opened
+
+
+def asked(url: str, who: Identity | None) -> Request:
+    """A request that shows this certificate, or none."""
+    return msgspec.structs.replace(request_to(url), identity=who)
+
+
+@BOTH_LOOPS
+async def test_each_request_shows_its_own_certificate_and_no_other(house: House, sender: Sender) -> None:
+    """One sender, one host, webhooks with A, with B and with none, in every order: over kept connections too."""
+    turns = (house.a, None, house.b, house.a, house.a, None, house.b, None, house.b, house.a)
+    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        for who in turns:
+            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+        assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns]
+        assert receiver.connections_made == 3
+
+
+@BOTH_LOOPS
+async def test_a_new_connection_is_not_a_session_of_anothers(house: House, sender: Sender) -> None:
+    """A TLS session that is resumed counts as shown: so each new connection shows its own certificate anew."""
+    turns = (house.a, None, house.b, None, house.a)
+    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        for who in turns:
+            receiver.answers(Unasked(interval=0))  # so that the connection is not used again
+            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+        for who in turns:
+            receiver.answers(Unasked(interval=0))
+            await sender.send(asked(receiver.url, who))
+        assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns * 2]
+
+
+@BOTH_LOOPS
+async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, sender: Sender) -> None:
+    """However it ends, the next one over the same handle shows nothing that is not its own."""
+    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        receiver.answers(HangUp())
+        assert (await sender.send(asked(receiver.url, house.a))).trouble is Trouble.RESET
+        assert (await sender.send(asked("https://localhost:9", house.a))).trouble is Trouble.CONNECT
+        assert (await sender.send(asked(receiver.url, None))).status_code == 200
+        assert receiver.received[-1].certificate is None
+
+
+@contextmanager
+def refusing(context: ssl.SSLContext) -> Iterator[str]:
+    """The URL of a server that ends its handshakes as OpenSSL does: with an alert that says why."""
+
+    def serve() -> None:
+        with suppress(OSError):  # ssl.SSLError too: what the alert is about
+            connection, _ = listening.accept()
+            connection.settimeout(SECONDS)
+            with (
+                connection,
+                context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as wrapped,
+            ):
+                try:
+                    wrapped.do_handshake()
+                    wrapped.recv(1)
+                except ssl.SSLError:
+                    plain = wrapped.detach()
+                    with socket.socket(fileno=plain) as rest:
+                        rest.shutdown(socket.SHUT_WR)
+                        while rest.recv(65_536):
+                            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        yield f"https://localhost:{listening.getsockname()[1]}"
+        serving.join(SECONDS)
+
+
+WANTED: Final = "a client certificate (set client_certificate on the webhook)"
+OURS: Final = "the endpoint refused the webhook's client certificate (valid until {}-01-01T00:00:00.000Z): "
+REFUSED: Final = {
+    "none": (
+        "the endpoint wants a client certificate: set client_certificate on the webhook",
+        f"the endpoint broke off the TLS handshake: it has no cipher that is spoken here, or wants {WANTED}",
+    ),
+    "unknown": (
+        f"{OURS.format(3000)}the endpoint does not trust who issued it: have it trusted there, or give the whole chain",
+    ),
+    "expired": (f"{OURS.format(2020)}the endpoint says that it has expired: give a new one",),
+}
+
+
+@pytest.mark.parametrize("who", list(REFUSED))
+async def test_a_refusal_is_told_in_words(house: House, sender: Sender, who: str) -> None:
+    """That a certificate is wanted, and why ours was not accepted, with what to do."""
+    ours = None if who == "none" else getattr(house, who)
+    with refusing(house.context(ssl.CERT_REQUIRED)) as url:
+        outcome = await sender.send(asked(url, ours))
+    assert outcome.trouble is Trouble.TLS
+    assert outcome.detail in REFUSED[who]
+
+
+async def test_a_server_that_only_hangs_up_leaves_both_ways_open(house: House, sender: Sender) -> None:
+    """Without an alert nobody knows: the words say what it may be."""
+    async with Receiver(tls=house.context(ssl.CERT_REQUIRED), hostname="localhost") as receiver:
+        without = await sender.send(asked(receiver.url, None))
+        strange = await sender.send(asked(receiver.url, house.unknown))
+        good = await sender.send(asked(receiver.url, house.b))
+    assert good == Outcome(status_code=200, headers=good.headers, duration=good.duration)
+    assert without.detail.endswith("; if it wants a client certificate, set client_certificate on the webhook")
+    assert strange.detail.endswith("; it may refuse the webhook's client certificate")
+    assert [got.certificate for got in receiver.received] == [der(house.b)]
+
+
+def test_an_identity_shows_no_key(tmp_path: Path) -> None:
+    """Not in a log, not in a traceback."""
+    house = House(tmp_path, ssl.TLSVersion.TLSv1_3)
+    assert repr(house.a) == f"Identity(expires_at={house.a.expires_at})"
