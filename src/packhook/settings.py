@@ -12,6 +12,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -152,6 +153,16 @@ class Settings(BaseSettings):
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
         None, description="A PEM file of certificate authorities to trust besides the system's."
     )
+    require_ownership: bool = Field(
+        default=False,
+        description="Whether a new endpoint gets test events only, until it has proven that it wants more.",
+    )
+    request_origin: str = Field(
+        "",
+        max_length=253,
+        pattern=r"^[A-Za-z0-9.-]*$",
+        description="By which DNS name endpoints are asked for consent; empty: the host of `public_url`, or packhook.",
+    )
     retry_schedule: Schedule = Field(
         DEFAULT_SCHEDULE, description="The waits between attempts, comma-separated; each varies by 20 % at random."
     )
@@ -195,6 +206,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: console where a person watches, json otherwise."
     )
+
+    @property
+    def origin(self) -> str:
+        """By which name endpoints are asked for consent: that of the whole instance, not of one machine."""
+        return self.request_origin or urlsplit(self.public_url).hostname or "packhook"
 
 
 _SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}

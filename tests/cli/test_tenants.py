@@ -77,6 +77,17 @@ async def test_a_client_certificate(terminal: Terminal) -> None:
     assert not any(line in err for line in given["key"].splitlines()[1:-1])
 
 
+async def test_asking_an_endpoint_for_its_consent(terminal: Terminal) -> None:
+    """Exit 1 and why not, exit 0 and when it does."""
+    async with Receiver() as receiver:
+        made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", receiver.url)
+        code, out, err = await terminal.type("webhooks", "verify", made["id"])
+        assert (code, err, "without webhook-allowed-origin" in out) == (1, "", True)
+        receiver.answer = Status(200, {"webhook-allowed-origin": "*"})
+        assert (await terminal.asked("webhooks", "verify", made["id"]))["verified"] is True
+    assert "verified_at" in await terminal.get(f"/webhooks/{made['id']}")
+
+
 async def test_webhooks(terminal: Terminal) -> None:
     """Created with every option, shown, listed, changed in part, disabled, enabled, deleted."""
     own = ("--description", "For people", "--header", "x-one: a:b", "--header", "x-two:c", "--rate-limit", "2.5")

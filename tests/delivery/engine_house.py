@@ -311,6 +311,9 @@ async def standing(
             node = House(WatchedStore(store), wire_seam(sender), known, clock)
             for organization_id in (ACME, OTHER):
                 await node.organization(organization_id)
-            yield node
+            try:
+                yield node
+            finally:
+                await node.service.close()
     finally:
         await store.close()

@@ -319,6 +319,7 @@ def test_a_webhooks_own_settings_come_before_the_instances(
         shown_headers=(("x-a", "***"),),
         hidden=("1",),
         timeout=timeout,
+        rate=0.0,
         schedule=schedule,
         policy=Policy(retry_schedule=schedule),
     )

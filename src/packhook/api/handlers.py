@@ -12,7 +12,7 @@ from packhook.api.bodies import read_shape
 from packhook.api.guard import principal_of
 from packhook.api.query import Query
 from packhook.core.clock import from_rfc3339
-from packhook.core.model import DeliveryStatus
+from packhook.core.model import DeliveryStatus, Webhook
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
@@ -92,7 +92,7 @@ async def create_webhook(request: Request) -> Response:
     """Create webhook."""
     body = await read_shape(request, shapes.WebhookCreate)
     webhook = await _service(request).webhooks.create(_organization(request), _fields(body))
-    return answer(views.webhook(webhook, principal_of(request)), 201)
+    return answer(_webhook(request, webhook), 201)
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -103,13 +103,13 @@ async def list_webhooks(request: Request) -> Response:
     )
     asked = query.page()
     found = await _service(request).webhooks.list(_organization(request), asked, where)
-    return page(request, asked, found, lambda webhook: views.webhook(webhook, principal_of(request)))
+    return page(request, asked, found, lambda webhook: _webhook(request, webhook))
 
 
 async def get_webhook(request: Request) -> Response:
     """Get webhook."""
     webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
-    return answer(views.webhook(webhook, principal_of(request)))
+    return answer(_webhook(request, webhook))
 
 
 async def update_webhook(request: Request) -> Response:
@@ -118,7 +118,7 @@ async def update_webhook(request: Request) -> Response:
     webhook = await _service(request).webhooks.update(
         _organization(request), request.path_params["webhookId"], _fields(body)
     )
-    return answer(views.webhook(webhook, principal_of(request)))
+    return answer(_webhook(request, webhook))
 
 
 async def delete_webhook(request: Request) -> Response:
@@ -133,6 +133,17 @@ async def test_webhook(request: Request) -> Response:
         _organization(request), request.path_params["webhookId"]
     )
     return answer({"event": views.event(event), "attempt": views.attempt(attempt), "delivered": not verdict.error_code})
+
+
+async def verify_webhook(request: Request) -> Response:
+    """Ask the endpoint now whether it wants to be sent to, and show the whole exchange."""
+    attempt, consent = await _service(request).ownership.ask(_organization(request), request.path_params["webhookId"])
+    return answer({"verified": consent.given, "attempt": views.attempt(attempt)})
+
+
+def _webhook(request: Request, webhook: Webhook) -> dict[str, Any]:
+    """A webhook as whoever asks may see it."""
+    return views.webhook(webhook, principal_of(request), is_held=_service(request).ownership.is_held(webhook))
 
 
 def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:

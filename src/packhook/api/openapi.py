@@ -121,7 +121,7 @@ def _errors(route: Route[Any]) -> list[type[errors.PackhookError]]:
     if (
         route in LEAN
         or (route.method, route.path) == ("POST", "/organizations")
-        or route.path.endswith(("/retry", "/rotate"))
+        or route.path.endswith(("/retry", "/rotate", "/verify"))
         or route.method == "PUT"
     ):
         kinds.append(errors.Conflict)

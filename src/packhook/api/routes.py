@@ -58,6 +58,7 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
     Route("PUT", _W + "/{webhookId}", "webhooks:write", do.update_webhook, 200, s.WebhookOut, s.WebhookUpdate),
     Route("DELETE", _W + "/{webhookId}", "webhooks:write", do.delete_webhook, 204, None),
     Route("POST", _W + "/{webhookId}/test", "webhooks:write", do.test_webhook, 200, s.ExchangeOut),
+    Route("POST", _W + "/{webhookId}/verify", "webhooks:write", do.verify_webhook, 200, s.VerificationOut),
     Route("GET", _E, "events:read", do.list_events, 200, s.EventPage, query=_PAGING),
     Route("GET", _E + "/{eventId}", "events:read", do.get_event, 200, s.EventStoryOut),
     Route("GET", _D, "events:read", do.list_deliveries, 200, s.DeliveryPage, query=(*_PAGING, *_FILTERS)),

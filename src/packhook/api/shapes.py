@@ -1,22 +1,12 @@
 """Requests and answers: the documented shape of everything that goes over the wire."""
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    StrictBool,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
 
+from packhook.api.certificate import CertificateOut, ClientCertificate
 from packhook.api.order import Order
-from packhook.core.certificate import InvalidIdentity, read_identity
+from packhook.api.shape import Answer, Request
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, SCOPES
@@ -71,48 +61,6 @@ Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"for
 
 _MTLS: Final = "Shown to an endpoint that asks for one (mTLS); empty is none."
 _URL: Final = "https://myapp.packcloud.local/order-created"
-
-
-def _absent(schema: dict[str, Any]) -> None:
-    """A field that may be absent has no default on the wire, and is never null."""
-    for member in schema.get("properties", {}).values():
-        member.pop("default", None)
-
-
-class Request(BaseModel):
-    """What a client sends: nothing unknown, nothing converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_absent)
-
-
-class ClientCertificate(Request):
-    """With what packhook shows the endpoint who it is (mTLS): both members, or none to unset it."""
-
-    certificate: str = Field(default="", description="PEM: the webhook's own certificate, then those that issued it.")
-    key: str = Field(default="", description="PEM, unencrypted: the certificate's private key. Write-only.")
-    _identity: tuple[str, str] = PrivateAttr(default=("", ""))
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """The certificate and its key, rebuilt; two empty texts unset them."""
-        return self._identity
-
-    @model_validator(mode="after")
-    def _belong_together(self, info: ValidationInfo) -> Self:
-        if self.model_fields_set:
-            try:
-                self._identity = read_identity(self.certificate, self.key, (info.context or {}).get("now"))
-            except InvalidIdentity as error:
-                raise ValidationError.from_exception_data("ClientCertificate", _each(error.problems)) from None
-        return self
-
-
-def _each(problems: list[tuple[str, str]]) -> list[InitErrorDetails]:
-    """Every problem at its own member, without what was given."""
-    return [
-        InitErrorDetails(type=PydanticCustomError("invalid", "{words}", {"words": words}), loc=(member,), input=None)
-        for member, words in problems
-    ]
 
 
 class WebhookCreate(Request):
@@ -181,21 +129,6 @@ class EventBatch(Request):
     events: list[EventPublish] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
 
 
-class Answer(BaseModel):
-    """What the server sends. ``model_fields_set`` is what is shown, where a field may be absent."""
-
-    model_config = ConfigDict(json_schema_extra=_absent)
-
-
-class CertificateOut(Answer):
-    """What is shown of a client certificate; the key never is."""
-
-    subject: str
-    issuer: str
-    expires_at: str
-    sha256: str = Field(description="Of the certificate itself, in hex.")
-
-
 _NO_CERTIFICATE: Final = CertificateOut(subject="", issuer="", expires_at="", sha256="")
 
 
@@ -213,9 +146,12 @@ class WebhookOut(Answer):
     headers: dict[str, str] = Field(default={}, description="Names; the values are never shown.")
     rate_limit: float = 0.0
     timeout_seconds: float = 0.0
-    retry_schedule: list[str] = []
+    retry_schedule: list[str] = Field(default=[])
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
     client_certificate: CertificateOut = Field(default=_NO_CERTIFICATE, description="Its names, end and fingerprint.")
+    verified_at: str = Field(default="", description="When its endpoint proved that it wants what it gets.")
+    allowed_rate: float = Field(default=0.0, description="Deliveries a second that the endpoint allows.")
+    held_reason: str = Field(default="", description="Why nothing is sent to it yet.")
 
 
 class OrganizationOut(Answer):
@@ -306,6 +242,7 @@ class DeliveryStoryOut(DeliveryOut):
 
     schedule: list[str]
     attempts: list[AttemptOut]
+    held_reason: str = Field(default="", description="Why it waits although it is due; absent where it does not.")
 
 
 class EventOut(Answer):
@@ -330,6 +267,13 @@ class ExchangeOut(Answer):
     event: EventOut
     attempt: AttemptOut
     delivered: bool
+
+
+class VerificationOut(Answer):
+    """Whether the endpoint consents to being sent to, and how it was asked."""
+
+    verified: bool
+    attempt: AttemptOut
 
 
 class _Page(Answer):
@@ -383,7 +327,7 @@ class Problem(Answer):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblem] = []
+    errors: list[FieldProblem] = Field(default=[])
 
 
 class Health(Answer):

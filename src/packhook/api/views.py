@@ -8,6 +8,7 @@ import msgspec
 from packhook.core import certificate
 from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.ownership import HELD
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
@@ -17,7 +18,7 @@ from packhook.store.base import Receipt
 View = dict[str, Any]
 
 
-def webhook(webhook: Webhook, who: Principal) -> View:
+def webhook(webhook: Webhook, who: Principal, *, is_held: bool) -> View:
     """The seven documented fields, then our own where they are set."""
     own = {
         "description": webhook.description,
@@ -27,6 +28,9 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
+        "verified_at": _instant(webhook.verified_at),
+        "allowed_rate": webhook.allowed_rate,
+        "held_reason": HELD if is_held else "",
     }
     return {
         "id": webhook.id,
@@ -113,6 +117,7 @@ def delivery_story(story: DeliveryStory) -> View:
     """A delivery with its attempts and the times still to come."""
     return {
         **delivery(story.delivery),
+        **({"held_reason": story.held_reason} if story.held_reason else {}),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
     }

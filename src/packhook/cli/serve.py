@@ -139,6 +139,7 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
             print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 scripts wait for it
             _log.info("started", address=_address(listener), database=shown(settings.database))
             await server.serve([listener])
+        await service.close()
         engine.stop()
         flushing.cancel()
     await _flush(service)

@@ -168,3 +168,15 @@ def send_test(
     show(exchange if as_json else {"delivered": exchange["delivered"], **exchange["attempt"]}, as_json)
     if not exchange["delivered"]:
         raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def verify(
+    webhook_id: _Id, organization: Organization = "", server: Server = DEFAULT_SERVER, key: Key = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Ask the endpoint whether it wants to be sent to; exit 1 if not. Example: packhook webhooks verify wh_…"""
+    answer = call(server, key, "POST", _path(organization, webhook_id) + "/verify")
+    show(answer if as_json else {"verified": answer["verified"], **answer["attempt"]}, as_json)
+    if not answer["verified"]:
+        raise typer.Exit(Exit.FAILED)

@@ -58,6 +58,9 @@ class Webhook(Struct, frozen=True, kw_only=True):
     disabled_reason: str = ""  # why packhook itself disabled it
     client_certificate: str = ""  # PEM, shown to endpoints that ask for one; "" is none
     client_key: str = ""  # PEM
+    unproven: bool = False  # its endpoint has yet to prove that it wants what it gets
+    verified_at: int | None = None  # when it did
+    allowed_rate: float = 0.0  # deliveries a second that the endpoint allows; 0 is no limit
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -149,7 +152,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """One POST to make: a checked URL, headers in order, the exact body bytes, and the total time allowed.
+    """One request to make: a checked URL, headers in order, the exact body bytes, and the total time allowed.
 
     ``identity``: the client certificate to show where the endpoint asks for one.
     """
@@ -159,6 +162,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     body: bytes
     timeout: int
     identity: Identity | None = None
+    method: str = "POST"
 
 
 class Trouble(StrEnum):
@@ -176,6 +180,7 @@ class Trouble(StrEnum):
     REDIRECT = "redirect_not_followed"
     GONE = "gone"
     THROTTLED = "throttled"
+    NO_CONSENT = "no_consent"  # to being sent to; of the handshake only
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -79,14 +79,21 @@ async def attempt(
         gone_since=gone_since,
         chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
     )
-    made = _log_entry(request, target, outcome, verdict, number, started_at)
+    made = made_of(request, target, outcome, number, started_at, verdict.error_code, verdict.error_message)
     _tell(delivery, made, verdict, outcome)
     return Settlement(delivery=delivery, attempt=made, verdict=verdict)
 
 
-def _log_entry(
-    request: Request, target: PreparedTarget, outcome: Outcome, verdict: Verdict, number: int, started_at: int
+def made_of(
+    request: Request,
+    target: PreparedTarget,
+    outcome: Outcome,
+    number: int,
+    started_at: int,
+    error_code: str,
+    error_message: str,
 ) -> Attempt:
+    """The exchange as the log shows it: the target's headers stand last in the request, and their values are hidden."""
     own = len(request.headers) - len(target.headers)
     hidden = target.hidden
     return Attempt(
@@ -100,8 +107,8 @@ def _log_entry(
         if hidden
         else outcome.headers,
         response_body=_hide_bytes(outcome.body, hidden) if hidden else outcome.body,
-        error_code=verdict.error_code,
-        error_message=verdict.error_message,
+        error_code=error_code,
+        error_message=error_message,
     )
 
 

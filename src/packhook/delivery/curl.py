@@ -29,6 +29,7 @@ HEAD_LIMIT: Final = 64 * 1024
 HEADERS_KEPT: Final = 100
 IDLE_SECONDS: Final = 60
 LIFETIME_SECONDS: Final = 300
+POST: Final = "POST"
 _ABORT: Final = -1
 _FINAL: Final = 200
 _EMPTY_LINES: Final = (b"\r\n", b"\n")
@@ -158,9 +159,9 @@ class Handle:
     """
 
     __slots__ = (
-        "_before", "_fresh", "_head_size", "_identity", "_kept", "_looking", "_loop", "_made", "_may_open", "_room",
-        "_sockets", "_timeout", "_url", "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket",
-        "opened", "unasked",
+        "_before", "_fresh", "_head_size", "_identity", "_kept", "_looking", "_loop", "_made", "_may_open", "_method",
+        "_room", "_sockets", "_timeout", "_url", "blocked", "body", "body_full", "easy", "head_full", "lines",
+        "no_socket", "opened", "unasked",
     )  # fmt: skip
 
     def __init__(
@@ -175,6 +176,7 @@ class Handle:
         self._fresh = False
         self._identity: Identity | None = None
         self._looking = False
+        self._method = POST
         self._made: list[int] = []
         self.lines: list[bytes] = []
         self.body: list[bytes] = []
@@ -199,12 +201,14 @@ class Handle:
         timeout: int,
         *,
         identity: Identity | None = None,
+        method: str = POST,
         fresh: bool = False,
         looking: bool = False,
     ) -> None:
         """Make the next request ready: at the checked place, within ``timeout`` milliseconds (at least 1).
 
-        ``identity``: the client certificate to show where it is asked for; until the next :meth:`clear` only.
+        ``identity``: the client certificate to show where it is asked for; it and ``method`` until the next
+        :meth:`clear` only.
         ``fresh``: over a new connection, whatever is kept. ``looking``: keep what certificates the endpoint shows.
         """
         if looking:
@@ -212,6 +216,9 @@ class Handle:
             self._looking = True
         if identity is not None:
             self._show(identity)
+        if method != POST:
+            self.easy.setopt(pycurl.CUSTOMREQUEST, method)
+            self._method = method
         setopt = self.easy.setopt
         if fresh != self._fresh:
             setopt(pycurl.FRESH_CONNECT, int(fresh))
@@ -270,6 +277,9 @@ class Handle:
         """Forget the last answer, and the certificate that its request showed."""
         if self._identity is not None:
             self._hide()
+        if self._method != POST:
+            self.easy.unsetopt(pycurl.CUSTOMREQUEST)
+            self._method = POST
         if self._looking:
             self.easy.setopt(pycurl.OPT_CERTINFO, 0)
             self._looking = False

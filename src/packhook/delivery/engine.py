@@ -9,8 +9,10 @@ import structlog
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, Event, LeasedDelivery, Settlement, Target, Urgency, Verdict
+from packhook.core.ownership import Consent
 from packhook.delivery.attempt import Wire, attempt
 from packhook.delivery.dispatch import Dispatcher
+from packhook.delivery.handshake import handshake
 from packhook.delivery.lane import Lane
 from packhook.delivery.record import Recorder
 from packhook.delivery.target import PreparedTarget, prepare
@@ -75,6 +77,10 @@ class Engine:
         settlement = await attempt(delivery, prepared, target.gone_since, self._wire, self._clock)
         return settlement.attempt, settlement.verdict
 
+    async def ask_consent(self, target: Target) -> tuple[Attempt, Consent]:
+        """Ask the endpoint once, now, whether it wants to be sent to; nothing is stored."""
+        return await handshake(prepare(target, self._settings), self._settings.origin, self._wire, self._clock)
+
     async def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedTarget) -> None:
         """One delivery, from its lane to the recorder; an exception in it ends here."""
         settled = False
@@ -110,6 +116,9 @@ class Engine:
             return False
         lane.gone_since = found.gone_since
         lane.held_until = max(lane.held_until, found.held_until)
+        if self._settings.require_ownership and found.webhook.unproven:
+            lane.target = None  # held: not even what was leased before it became so may go
+            return False
         return found.webhook.enabled
 
     def _recorded(self, settlements: Sequence[Settlement]) -> None:

@@ -151,8 +151,8 @@ class Lane:
         return 1 if self.is_probing or self.held_until > now else int(self._cap)
 
     def rate(self) -> float:
-        """Deliveries a second that its webhook wants at most; 0 is no limit, or not known yet."""
-        return 0.0 if self.target is None else self.target.webhook.rate_limit
+        """Deliveries a second that its webhook, or its endpoint, wants at most; 0 is no limit, or not known yet."""
+        return 0.0 if self.target is None else self.target.rate
 
     def _token_at(self, now: int) -> int:
         rate = self.rate()

@@ -1,4 +1,4 @@
-"""One POST out, one outcome back, over libcurl on the event loop. Trouble on the wire is a value.
+"""One request out, one outcome back, over libcurl on the event loop. Trouble on the wire is a value.
 
 ::
 
@@ -110,22 +110,38 @@ class Sender:
 
         And where the certificate was not accepted: to see what it says, so that the cause can be told.
         """
-        handle.load(where, lines, request.body, max(1, request.timeout - _since(started)), identity=request.identity)
-        code = await self._transfer(handle)
+        code = await self._transfer(handle, where, lines, request, started)
         if handle.unasked:
             handle.clear()
-            left = max(1, request.timeout - _since(started))
-            handle.load(where, lines, request.body, left, identity=request.identity, fresh=True)
-            code = await self._transfer(handle)
+            code = await self._transfer(handle, where, lines, request, started, fresh=True)
         elif code == pycurl.E_PEER_FAILED_VERIFICATION and is_not_accepted(handle):
             handle.clear()
-            left = max(1, request.timeout - _since(started))
-            handle.load(where, lines, request.body, left, identity=request.identity, looking=True)
-            code = await self._transfer(handle)
+            code = await self._transfer(handle, where, lines, request, started, looking=True)
         return code
 
-    async def _transfer(self, handle: Handle) -> int:
-        """Let the transfer run to its end; answers libcurl's error code."""
+    async def _transfer(
+        self,
+        handle: Handle,
+        where: Checked,
+        lines: list[bytes],
+        request: Request,
+        started: float,
+        *,
+        fresh: bool = False,
+        looking: bool = False,
+    ) -> int:
+        """Load the handle and let the transfer run to its end; answers libcurl's error code."""
+        left = max(1, request.timeout - _since(started))
+        handle.load(
+            where,
+            lines,
+            request.body,
+            left,
+            identity=request.identity,
+            method=request.method,
+            fresh=fresh,
+            looking=looking,
+        )
         try:
             await self._multi.add_handle(handle.easy)
         except pycurl.error as error:

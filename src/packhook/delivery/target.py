@@ -6,16 +6,19 @@ from msgspec import Struct
 
 from packhook.core.certificate import identity
 from packhook.core.model import Identity, Policy, Target, Webhook
+from packhook.core.ownership import slower
 from packhook.core.signature import hmac_key
 from packhook.settings import Settings
 
 HIDDEN: Final = "***"
+ORIGIN: Final = "webhook-request-origin"
 
 
 class PreparedTarget(Struct, frozen=True, kw_only=True):
     """A target with the instance's settings folded in.
 
-    ``shown_headers`` are its headers without their values, ``hidden`` the values that no log may show.
+    ``shown_headers`` are its headers without their values, ``hidden`` the values that no log may show. ``rate`` is in
+    deliveries a second, 0 is no limit.
     """
 
     webhook: Webhook
@@ -24,6 +27,7 @@ class PreparedTarget(Struct, frozen=True, kw_only=True):
     shown_headers: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...]
     timeout: int
+    rate: float
     schedule: tuple[int, ...]
     policy: Policy
     identity: Identity | None = None
@@ -34,13 +38,15 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
     webhook = target.webhook
     schedule = webhook.retry_schedule or settings.retry_schedule
     headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
+    asked_as = ((ORIGIN, settings.origin),) if settings.require_ownership else ()
     return PreparedTarget(
         webhook=webhook,
         keys=(hmac_key(webhook.secret),),
-        headers=headers,
+        headers=asked_as + headers,
         hidden=tuple(sorted((value for value in webhook.headers.values() if value), key=len, reverse=True)),
-        shown_headers=tuple((name, HIDDEN) for name, _ in headers),
+        shown_headers=asked_as + tuple((name, HIDDEN) for name, _ in headers),
         timeout=webhook.timeout or settings.attempt_timeout,
+        rate=slower(webhook.rate_limit, webhook.allowed_rate),
         schedule=schedule,
         policy=Policy(retry_schedule=schedule),
         identity=identity(webhook.client_certificate, webhook.client_key),

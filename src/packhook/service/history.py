@@ -4,25 +4,32 @@ from msgspec import Struct
 
 from packhook.core.backoff import times_to_come
 from packhook.core.errors import NotFound
-from packhook.core.model import Attempt, Delivery, Event
+from packhook.core.model import Attempt, Delivery, Event, Webhook
+from packhook.core.ownership import HELD
 from packhook.service.cursor import Listing, listing
+from packhook.service.ownership import Ownership
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, PageRequest, Store
 
 
 class DeliveryStory(Struct, frozen=True, kw_only=True):
-    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails."""
+    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails.
+
+    ``held_reason``: why it waits although it is due; nothing is planned then.
+    """
 
     delivery: Delivery
     attempts: tuple[Attempt, ...]
     schedule: tuple[int, ...]
+    held_reason: str = ""
 
 
 class History:
     """Every read of what happened."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, ownership: Ownership) -> None:
         self._store = store
+        self._ownership = ownership
         self._settings = settings
 
     async def event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
@@ -42,18 +49,20 @@ class History:
     async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryStory:
         """One delivery, whole."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
-        return DeliveryStory(delivery=delivery, attempts=attempts, schedule=await self._to_come(delivery))
+        webhook = None if delivery.next_attempt_at is None else await self._webhook_of(delivery)
+        if webhook is not None and self._ownership.is_held(webhook):
+            return DeliveryStory(delivery=delivery, attempts=attempts, schedule=(), held_reason=HELD)
+        return DeliveryStory(delivery=delivery, attempts=attempts, schedule=self._to_come(delivery, webhook))
 
-    async def _to_come(self, delivery: Delivery) -> tuple[int, ...]:
+    def _to_come(self, delivery: Delivery, webhook: Webhook | None) -> tuple[int, ...]:
         if delivery.next_attempt_at is None:
             return ()
         failures = delivery.attempt_count - delivery.attempts_before
-        waits = await self._waits(delivery)
+        waits = () if webhook is None else webhook.retry_schedule or self._settings.retry_schedule
         return times_to_come(waits, failures, delivery.next_attempt_at)
 
-    async def _waits(self, delivery: Delivery) -> tuple[int, ...]:
+    async def _webhook_of(self, delivery: Delivery) -> Webhook | None:
         try:
-            webhook = await self._store.get_webhook(delivery.organization_id, delivery.webhook_id)
+            return await self._store.get_webhook(delivery.organization_id, delivery.webhook_id)
         except NotFound:
-            return ()
-        return webhook.retry_schedule or self._settings.retry_schedule
+            return None

@@ -7,6 +7,7 @@ from packhook.service.access import Access
 from packhook.service.history import History
 from packhook.service.masterkeys import MasterKeys
 from packhook.service.organizations import Organizations
+from packhook.service.ownership import Ownership
 from packhook.service.publish import Publisher
 from packhook.service.replay import Replay
 from packhook.service.testevent import TestEvents
@@ -29,11 +30,12 @@ class Service:
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(sealed)
-        self.webhooks = Webhooks(store, clock)
+        self.ownership = Ownership(store, engine, settings, clock)
+        self.webhooks = Webhooks(store, clock, self.ownership)
         self.publisher = Publisher(store, settings, clock)
-        self.history = History(store, settings)
+        self.history = History(store, settings, self.ownership)
         self.replay = Replay(store, clock)
-        self.test_events = TestEvents(store, engine, clock)
+        self.test_events = TestEvents(store, engine, clock, self.ownership)
 
     async def ready(self) -> None:
         """Unavailable unless the database has the right schema and deliveries are being sent."""
@@ -44,3 +46,7 @@ class Service:
     async def flush(self) -> None:
         """Write what is written only now and then."""
         await self.access.flush()
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self.ownership.close()

@@ -10,6 +10,7 @@ from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.model import Webhook
 from packhook.service.cursor import Listing, listing
+from packhook.service.ownership import Ownership
 from packhook.store.base import PageRequest, Store, WebhookFilter
 
 TRIES: Final = 5
@@ -38,18 +39,20 @@ class WebhookFields(Struct, frozen=True, kw_only=True):
 class Webhooks:
     """The webhooks of all organizations; every call names whose."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, ownership: Ownership) -> None:
         self._store = store
         self._clock = clock
+        self._ownership = ownership
 
     async def create(self, organization_id: str, fields: WebhookFields) -> Webhook:
         """Subscribe. NotFound where the organization is not there."""
         now = self._clock.now()
-        known = {"enabled": True, **fields.said()}
+        known = {"enabled": True, "unproven": self._ownership.is_required, **fields.said()}
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
         )
         await self._store.create_webhook(webhook)
+        self._ownership.ask_soon(webhook)
         return webhook
 
     async def get(self, organization_id: str, webhook_id: str) -> Webhook:
@@ -72,6 +75,8 @@ class Webhooks:
                 if last:
                     raise
             else:
+                if after.endpoint != before.endpoint:
+                    self._ownership.ask_soon(after)
                 return after
         raise AssertionError("the last try returns or raises")
 
@@ -79,6 +84,8 @@ class Webhooks:
         said = fields.said()
         if said.get("enabled", False):
             said["disabled_reason"] = ""
+        if said.get("endpoint", before.endpoint) != before.endpoint:  # what the other one has proven says nothing
+            said |= {"unproven": self._ownership.is_required, "verified_at": None, "allowed_rate": 0.0}
         now = max(self._clock.now(), before.updated_at)
         return msgspec.structs.replace(before, **said, updated_at=now, version=before.version + 1)
 

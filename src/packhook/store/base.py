@@ -249,7 +249,8 @@ class Store(Protocol):
         """Write this as the next version of the stored one.
 
         Conflict where ``webhook.version`` is not the stored version plus one: somebody else was faster.
-        Enabling it ends what is known of its failures, and makes what waited due now.
+        Enabling it ends what is known of its failures, and makes what waited due now; so does proving it (``unproven``
+        ends), which says nothing of failures.
         """
         ...
 
@@ -282,8 +283,9 @@ class Store(Protocol):
     async def claim(self, claim: Claim) -> Claimed:
         """Lease due deliveries: fair over organizations, then webhooks; in a lane by urgency, then by age.
 
-        A delivery whose lease has run out is due. Deliveries of disabled, deleted or held webhooks are not. The cost
-        does not depend on how many deliveries wait for other webhooks.
+        A delivery whose lease has run out is due. Deliveries of disabled, deleted or held webhooks are not, nor
+        those of unproven ones where ownership is required. The cost does not depend on how many deliveries wait for
+        other webhooks.
         """
         ...
 

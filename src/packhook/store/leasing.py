@@ -1,7 +1,7 @@
 """The same in both dialects: what a publish hands to this node, and in which order lanes are served."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from packhook.core import ids
@@ -26,15 +26,21 @@ class Room:
     deliveries: int = field(init=False)
     data: int = field(init=False)
     lanes: dict[str, int] = field(default_factory=dict)
+    closed: Collection[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.deliveries = self.offer.room
         self.data = self.offer.room_bytes
+        self.closed = self.offer.closed
+
+    def close(self, webhook_ids: Iterable[str]) -> None:
+        """Lease nothing of these: what they are sent waits in the database."""
+        self.closed = {*self.closed, *webhook_ids}
 
     def take(self, webhook_id: str, size: int) -> bool:
         """Whether this delivery can be leased to the node; if so its room is taken."""
         taken = self.lanes.get(webhook_id, 0)
-        if self.deliveries <= 0 or self.data < size or taken >= self.offer.per_lane or webhook_id in self.offer.closed:
+        if self.deliveries <= 0 or self.data < size or taken >= self.offer.per_lane or webhook_id in self.closed:
             return False
         self.lanes[webhook_id] = taken + 1
         self.deliveries -= 1

@@ -18,9 +18,9 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     """The store that ``settings.database`` names, not yet opened. InvalidSettings for a URL it cannot be."""
     url = settings.database
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteStore(url.removeprefix(_SQLITE), clock)
+        return SqliteStore(url.removeprefix(_SQLITE), clock, hold_unproven=settings.require_ownership)
     if url.startswith(_POSTGRES):
-        return PostgresStore(url, clock)
+        return PostgresStore(url, clock, hold_unproven=settings.require_ownership)
     raise InvalidSettings(
         "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
         f"got {shown(url)!r}"

@@ -78,6 +78,9 @@ def webhook(row: Row) -> Webhook:
         disabled_reason=row[14],
         client_certificate=row[15],
         client_key=row[16],
+        unproven=bool(row[17]),
+        verified_at=row[18],
+        allowed_rate=row[19],
     )
 
 
@@ -101,6 +104,9 @@ def webhook_values(webhook: Webhook) -> tuple[Any, ...]:
         webhook.disabled_reason,
         webhook.client_certificate,
         webhook.client_key,
+        int(webhook.unproven),
+        webhook.verified_at,
+        webhook.allowed_rate,
     )
 
 

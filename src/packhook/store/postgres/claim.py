@@ -23,10 +23,10 @@ NEVER: Final = 2**62
 SOON: Final = 100  # when another node has what is due in hand just now
 
 
-async def claim(db: Db, asked: Claim) -> Claimed:
+async def claim(db: Db, asked: Claim, *, hold_unproven: bool = False) -> Claimed:
     """See Store.claim."""
     await db.all(SQL["fold_calls"])
-    found = await _due_lanes(db, asked)
+    found = await _due_lanes(db, asked, hold_unproven)
     open_lanes = [lane for lane in found if lane.enabled and lane.held_until <= asked.now]
     deliveries, visited = await _claim_lanes(db, list(fair(open_lanes)), asked)
     backlog = {lane.webhook_id for lane in open_lanes} - visited
@@ -38,8 +38,8 @@ async def claim(db: Db, asked: Claim) -> Claimed:
     )
 
 
-async def _due_lanes(db: Db, asked: Claim) -> list[DueLane]:
-    found = await db.all(SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.offer.closed))
+async def _due_lanes(db: Db, asked: Claim, hold_unproven: bool) -> list[DueLane]:
+    found = await db.all(SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.offer.closed), hold_unproven)
     return [DueLane(*row) for row in found]
 
 
@@ -97,7 +97,7 @@ def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDeli
 async def _move_on(db: Db, found: list[DueLane], visited: set[str], now: int) -> set[str]:
     """Set when the lanes are due next; those that are now. A lane with more due goes behind the others.
 
-    A lane that is held or disabled is put aside until that ends, so that the next claim does not meet it again.
+    A lane that is held, disabled or unproven is put aside until that ends: the next claim does not meet it again.
     """
     aside = [
         (lane.webhook_id, lane.held_until if lane.enabled else NEVER)

@@ -49,7 +49,8 @@ P = ParamSpec("P")
 class PostgresStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, hold_unproven: bool = False) -> None:
+        self._hold_unproven = hold_unproven
         self._url = url
         self._clock = clock
         self._node = secrets.token_hex(6)
@@ -68,10 +69,12 @@ class PostgresStore:
         self._presence = Presence(self._url, self._clock, self._leave)
         self._publishing = Batches(
             self._session.writer,
-            lambda db, items: publish.publish(db, items, self._offer),
+            lambda db, items: publish.publish(db, items, self._offer, hold_unproven=self._hold_unproven),
             self._hand_over,
             publish.weigh,
         )
+        if not self._hold_unproven:
+            await self._write(webhooks.open_unproven, self._clock.now())
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -223,7 +226,7 @@ class PostgresStore:
 
     async def claim(self, claim: Claim) -> Claimed:
         async with self._open.claiming:
-            return await self._write(claiming.claim, claim)
+            return await self._write(claiming.claim, claim, hold_unproven=self._hold_unproven)
 
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         return await self._change(record.record, settlements)
@@ -262,6 +265,7 @@ class PostgresStore:
             keys_before=keys_before,
             now=now,
             limit=limit,
+            hold_unproven=self._hold_unproven,
         )
         return swept
 

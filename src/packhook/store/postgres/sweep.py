@@ -14,13 +14,13 @@ BEGINNING: Final[Place] = (-(2**62), "")
 
 
 async def sweep(
-    db: Db, after: Place, *, events_before: int, keys_before: int, now: int, limit: int
+    db: Db, after: Place, *, events_before: int, keys_before: int, now: int, limit: int, hold_unproven: bool = False
 ) -> tuple[Swept, Place]:
     """See Store.sweep; and how far it came. Nothing where another node is at it."""
     row = await db.first(SQL["lock_upkeep"])
     if row is None or not row[0]:
         return Swept(), after
-    canceled = await _cancel(db, now, events_before, limit)
+    canceled = await _cancel(db, now, events_before, limit, hold_unproven)
     events, reached = await _sweep_events(db, after, events_before, limit)
     keys = len(await db.all(SQL["sweep_idempotency_keys"], keys_before, limit))
     return Swept(events=events, idempotency_keys=keys, canceled=canceled, more=reached != BEGINNING), reached
@@ -50,15 +50,15 @@ async def _still_finished(db: Db, events: list[tuple[str, str]]) -> list[tuple[s
     return [each for each in events if each[1] not in replayed]
 
 
-async def _cancel(db: Db, now: int, events_before: int, limit: int) -> int:
-    """What nobody will send any more: its webhook was deleted, or has been disabled for longer than events are kept.
+async def _cancel(db: Db, now: int, events_before: int, limit: int, hold_unproven: bool) -> int:
+    """What nobody will send any more: its webhook was deleted, or disabled or held for longer than events are kept.
 
     Found by way of the lanes, so what called them is folded first.
     """
     await db.all(SQL["fold_calls"])
     orphans = await db.all(SQL["cancel_orphans"], now, limit)
     await db.all(SQL["drop_orphan_lanes"])
-    expired = await db.all(SQL["cancel_expired"], now, events_before, limit)
+    expired = await db.all(SQL["cancel_expired"], now, events_before, limit, hold_unproven)
     return len(orphans) + len(expired)
 
 

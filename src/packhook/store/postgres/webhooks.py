@@ -13,12 +13,14 @@ from packhook.store.postgres.tenants import get_organization, hold_organization
 _ENABLED: Final = 5
 _DESCRIPTION: Final = 9
 _REASON: Final = 14
+_UNPROVEN: Final = 17
 
 
 def _values(webhook: Webhook) -> list[Any]:
     """For the columns of insert_webhook."""
     values = list(rows.webhook_values(webhook))
     values[_ENABLED] = webhook.enabled
+    values[_UNPROVEN] = webhook.unproven
     values[_DESCRIPTION] = storable(webhook.description)
     values[_REASON] = storable(webhook.disabled_reason)
     return values
@@ -56,7 +58,7 @@ async def list_webhooks(db: Db, organization_id: str, page: PageRequest, where: 
 
 
 async def replace_webhook(db: Db, webhook: Webhook) -> tuple[bool, Collection[str]]:
-    """See Store.replace_webhook; whether it was enabled by this, and that it was changed."""
+    """See Store.replace_webhook; whether what waited for it is due by this, and that it was changed."""
     before = await get_webhook(db, webhook.organization_id, webhook.id)
     values = _values(webhook)
     replaced = before.version == webhook.version - 1 and await db.first(
@@ -66,12 +68,20 @@ async def replace_webhook(db: Db, webhook: Webhook) -> tuple[bool, Collection[st
         raise Conflict("the webhook was changed by somebody else at the same time")
     if webhook.endpoint != before.endpoint:
         await db.all(SQL["forget_health"], [webhook.id])
+    is_proven = before.unproven and not webhook.unproven
+    if is_proven:
+        await db.all(SQL["lower_lane"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
     if not webhook.enabled or before.enabled:
-        return False, (webhook.id,)
+        return is_proven, (webhook.id,)
     await db.all(SQL["forget_health"], [webhook.id])
     await db.all(SQL["open_lane"], webhook.id)
     await db.all(SQL["lower_lane"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
     return True, (webhook.id,)
+
+
+async def open_unproven(db: Db, now: int) -> None:
+    """Nobody asks for proofs of ownership any more: what waited for one is due."""
+    await db.all(SQL["open_unproven_lanes"], now)
 
 
 async def delete_webhook(db: Db, organization_id: str, webhook_id: str, now: int) -> tuple[None, Collection[str]]:

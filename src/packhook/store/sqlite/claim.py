@@ -14,9 +14,9 @@ LANES_AT_ONCE: Final = 500
 NEVER: Final = 2**62
 
 
-def claim(db: apsw.Connection, asked: Claim) -> Claimed:
+def claim(db: apsw.Connection, asked: Claim, *, hold_unproven: bool = False) -> Claimed:
     """See Store.claim."""
-    open_lanes = [lane for lane in _due_lanes(db, asked) if _may_go(db, lane, asked.now)]
+    open_lanes = [lane for lane in _due_lanes(db, asked, hold_unproven) if _may_go(db, lane, asked.now)]
     deliveries: list[LeasedDelivery] = []
     backlog: set[str] = set()
     room = asked.offer.room if asked.offer.room_bytes > 0 else 0
@@ -37,14 +37,14 @@ def claim(db: apsw.Connection, asked: Claim) -> Claimed:
     )
 
 
-def _due_lanes(db: apsw.Connection, asked: Claim) -> list[DueLane]:
+def _due_lanes(db: apsw.Connection, asked: Claim, hold_unproven: bool) -> list[DueLane]:
     closed = asked.offer.closed
-    found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed)))
+    found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed), hold_unproven))
     return [lane for lane in (DueLane(*row) for row in list(found)) if lane.webhook_id not in closed]
 
 
 def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
-    """A lane that is held or disabled is put aside until that ends, so that the next claim does not meet it again."""
+    """A lane that is held, disabled or unproven is put aside until that ends: no claim meets it before."""
     if not lane.enabled:
         db.execute(SQL["move_lane"], (NEVER, lane.webhook_id))
         return False

@@ -15,13 +15,13 @@ from packhook.store.sqlite.tenants import require_organization
 
 
 def publish(
-    db: apsw.Connection, publications: Sequence[Publication], offer: Callable[[], Offer]
+    db: apsw.Connection, publications: Sequence[Publication], offer: Callable[[], Offer], *, hold_unproven: bool = False
 ) -> list[Published | RequestError]:
     """Many publish calls in one transaction, a few statements for all; see Store.publish.
 
     Nothing is written before every call was looked at, so a call that is refused has written nothing.
     """
-    fanout = _FanOut(db, Room(offer()))
+    fanout = _FanOut(db, Room(offer()), hold_unproven)
     answers = [fanout.take(publication) for publication in publications]
     fanout.write()
     return answers
@@ -30,8 +30,9 @@ def publish(
 class _FanOut:
     """One transaction's publications: who wants them is asked once for each organization and event code."""
 
-    def __init__(self, db: apsw.Connection, room: Room) -> None:
+    def __init__(self, db: apsw.Connection, room: Room, hold_unproven: bool) -> None:
         self._db = db
+        self._hold_unproven = hold_unproven
         self._room = room
         self._known: set[str] = set()
         self._wanting: dict[tuple[str, str], list[tuple[str, int]]] = {}
@@ -111,6 +112,9 @@ class _FanOut:
         if wanting is None:
             found: list[Any] = list(self._db.execute(SQL["wanting_webhooks"], (organization_id, event_code)))
             wanting = self._wanting[organization_id, event_code] = found
+            if self._hold_unproven:
+                held = list(self._db.execute(SQL["unproven_webhooks"], (organization_id, event_code)))
+                self._room.close(row[0] for row in held)
         return wanting
 
     def _note(self, delivery: LeasedDelivery) -> None:

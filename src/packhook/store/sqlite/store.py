@@ -57,7 +57,6 @@ _claim_operator_key: Final = one_by_one(tenants.claim_operator_key)
 _create_webhook: Final = one_by_one(webhooks.create_webhook)
 _replace_webhook: Final = one_by_one(webhooks.replace_webhook)
 _delete_webhook: Final = one_by_one(webhooks.delete_webhook)
-_claim: Final = one_by_one(claim.claim)
 _release: Final = one_by_one(claim.release)
 _replay: Final = one_by_one(history.replay_delivery)
 _disable_failing: Final = one_by_one(sweep.disable_failing)
@@ -67,16 +66,18 @@ _record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.rec
 class SqliteStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, path: str, clock: Clock) -> None:
+    def __init__(self, path: str, clock: Clock, *, hold_unproven: bool = False) -> None:
+        self._hold_unproven = hold_unproven
         self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
         self._handover: Handover | None = None
         self._publish: Work[Publication, Published] = Work(
-            lambda db, items: publish.publish(db, items, self._offer),
+            lambda db, items: publish.publish(db, items, self._offer, hold_unproven=hold_unproven),
             self._hand_over,
             lambda publication: len(publication.events),
         )
-        self._sweep = one_by_one(sweep.Broom().sweep)
+        self._claim = one_by_one(partial(claim.claim, hold_unproven=hold_unproven))
+        self._sweep = one_by_one(sweep.Broom(hold_unproven=hold_unproven).sweep)
         self._lock: IO[bytes] | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
@@ -91,6 +92,8 @@ class SqliteStore:
             migrate(db)
             with database_errors():
                 rescued = claim.rescue(db, self._clock.now())
+                if not self._hold_unproven:
+                    webhooks.open_unproven(db, self._clock.now())
         except BaseException:
             self._lock.close()
             self._lock = None
@@ -205,9 +208,9 @@ class SqliteStore:
         return await self._reading.read(webhooks.list_webhooks, organization_id, page, where)
 
     async def replace_webhook(self, webhook: Webhook) -> None:
-        enabled = await self._writing.write(_replace_webhook, webhook)
+        is_due = await self._writing.write(_replace_webhook, webhook)
         self._changed(webhook.id)
-        if enabled:
+        if is_due:
             self._wake((webhook.id,), webhook.updated_at)
 
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
@@ -226,7 +229,7 @@ class SqliteStore:
         return (await self._writing.write(self._publish, publication)).receipts
 
     async def claim(self, claim: Claim) -> Claimed:
-        return await self._writing.write(_claim, claim)
+        return await self._writing.write(self._claim, claim)
 
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         settled = await self._writing.write(_record, settlements)

@@ -13,11 +13,12 @@ class Broom:
     """How far the events were looked through; from the oldest again once a stretch had none that is old enough."""
 
     after: int = 0
+    hold_unproven: bool = False
 
     def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int]) -> Swept:
         """See Store.sweep; the item is (events_before, keys_before, now, limit)."""
         events_before, keys_before, now, limit = item
-        canceled = _cancel(db, now, events_before, limit)
+        canceled = _cancel(db, now, events_before, limit, self.hold_unproven)
         return Swept(
             events=self._sweep_events(db, events_before, limit),
             idempotency_keys=_sweep_keys(db, keys_before, limit),
@@ -43,11 +44,11 @@ def _sweep_keys(db: apsw.Connection, before: int, limit: int) -> int:
     return db.changes()
 
 
-def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int) -> int:
-    """What nobody will send any more: its webhook was deleted, or has been disabled for longer than events are kept."""
+def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int, hold_unproven: bool) -> int:
+    """What nobody will send any more: its webhook was deleted, or disabled or held for longer than events are kept."""
     orphans = list(db.execute(SQL["cancel_orphans"], (now, limit)))
     db.execute(SQL["drop_orphan_lanes"])
-    expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit)))
+    expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit, hold_unproven)))
     return len(orphans) + len(expired)
 
 

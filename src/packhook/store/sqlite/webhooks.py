@@ -46,7 +46,7 @@ def list_webhooks(db: apsw.Connection, organization_id: str, page: PageRequest, 
 
 
 def replace_webhook(db: apsw.Connection, webhook: Webhook) -> bool:
-    """See Store.replace_webhook; whether it was enabled by this."""
+    """See Store.replace_webhook; whether what waited for it is due by this."""
     before = get_webhook(db, webhook.organization_id, webhook.id)
     if before.version != webhook.version - 1:
         raise Conflict("the webhook was changed by somebody else at the same time")
@@ -62,11 +62,18 @@ def replace_webhook(db: apsw.Connection, webhook: Webhook) -> bool:
     )
     if webhook.endpoint != before.endpoint:
         db.execute(SQL["forget_health"], (webhook.id,))
+    if before.unproven and not webhook.unproven:
+        db.execute(SQL["lower_lane"], (webhook.id, webhook.organization_id, webhook.updated_at))
     if webhook.enabled and not before.enabled:
         db.execute(SQL["forget_health"], (webhook.id,))
         db.execute(SQL["open_lane"], (webhook.updated_at, webhook.id))
         return True
-    return False
+    return before.unproven and not webhook.unproven
+
+
+def open_unproven(db: apsw.Connection, now: int) -> None:
+    """Nobody asks for proofs of ownership any more: what waited for one is due."""
+    db.execute(SQL["open_unproven_lanes"], (now,))
 
 
 def delete_webhook(db: apsw.Connection, item: tuple[str, str, int]) -> None:

@@ -1,0 +1,43 @@
+"""Asking an endpoint whether it wants to be sent to: one OPTIONS request, over the same wire as every attempt.
+
+So the egress guard, the deadline, the limits of an answer and the client certificate are those of an attempt.
+"""
+
+from typing import Final
+
+from packhook import __version__
+from packhook.core.clock import Clock
+from packhook.core.model import Attempt, Request
+from packhook.core.ownership import Consent, consent, wanted_rate
+from packhook.delivery.attempt import Wire, made_of
+from packhook.delivery.target import ORIGIN, PreparedTarget
+
+RATE: Final = "webhook-request-rate"
+
+
+def compose(target: PreparedTarget, origin: str) -> Request:
+    """The request of a handshake, with the webhook's own headers: a gateway may want them."""
+    rate = wanted_rate(target.webhook.rate_limit)
+    return Request(
+        method="OPTIONS",
+        url=target.webhook.endpoint,
+        headers=(
+            ("user-agent", f"packhook/{__version__}"),
+            *(((RATE, rate),) if rate else ()),
+            *(() if (ORIGIN, origin) in target.headers else ((ORIGIN, origin),)),
+            *target.headers,
+        ),
+        body=b"",
+        timeout=target.timeout,
+        identity=target.identity,
+    )
+
+
+async def handshake(target: PreparedTarget, origin: str, wire: Wire, clock: Clock) -> tuple[Attempt, Consent]:
+    """Ask once; the exchange as a log shows it, and what it means."""
+    started_at = clock.now()
+    request = compose(target, origin)
+    outcome = await wire.send(request)
+    answered = consent(outcome, origin)
+    shown = made_of(request, target, outcome, 1, started_at, answered.error_code, answered.error_message)
+    return shown, answered

@@ -1,0 +1,98 @@
+"""Ownership over the API: what a held webhook and its deliveries show, and the route that asks an endpoint."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
+from api.organization import Organization, taken
+from packhook.core.ownership import HELD
+from packhook.testing import Receiver, Status
+
+CONSENT: Final = Status(200, {"webhook-allowed-origin": "packhook", "webhook-allowed-rate": "120"})
+DOCUMENTED: Final = {"id", "event_code", "endpoint", "secret", "enabled", "created_at", "updated_at"}
+
+
+@pytest.fixture(scope="module")
+def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a node that requires ownership."""
+    with running_node(tmp_path_factory.mktemp("careful"), **SENDING, require_ownership="true") as url:
+        yield url
+
+
+@pytest.fixture
+async def careful(careful_url: str) -> AsyncIterator[Organization]:
+    """An organization there."""
+    async with httpx.AsyncClient(base_url=careful_url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
+        yield await Organization.made(api)
+
+
+async def show(organization: Organization, webhook: dict[str, Any]) -> dict[str, Any]:
+    """The webhook as it is now."""
+    return taken(await organization.ask("GET", f"/webhooks/{webhook['id']}"), 200)
+
+
+async def test_what_a_held_webhook_shows(careful: Organization, receiver: Receiver) -> None:
+    """Why nothing goes there, on it and on what waits; after the proof since when, and how fast."""
+    made = await careful.webhook(receiver.url)
+    assert made["held_reason"] == HELD
+    assert set(made) == DOCUMENTED | {"held_reason"}
+    receipt = await careful.publish()
+    assert receipt["deliveries"] == 1
+    (delivery,) = await careful.deliveries(receipt["id"])
+    story = await careful.story(delivery["id"])
+    assert (story["status"], story["attempts"], story["schedule"], story["held_reason"]) == ("pending", [], [], HELD)
+    receiver.answer = CONSENT
+    answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
+    assert (answer["verified"], answer["attempt"]["error"], answer["attempt"]["status_code"]) == (True, None, 200)
+    story = await careful.finished(delivery["id"])
+    assert (story["status"], story["attempt_count"], "held_reason" in story) == ("delivered", 1, False)
+    shown = await show(careful, made)
+    assert set(shown) == DOCUMENTED | {"verified_at", "allowed_rate"}
+    assert (shown["allowed_rate"], shown["updated_at"]) == (2.0, made["updated_at"])
+    assert shown["verified_at"] >= made["created_at"]
+
+
+async def test_asking_an_endpoint_that_does_not_consent(careful: Organization, receiver: Receiver) -> None:
+    """200 with why not; the webhook stays held."""
+    made = await careful.webhook(receiver.url)
+    answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
+    assert answer["verified"] is False
+    assert answer["attempt"]["error"] == {
+        "code": "no_consent",
+        "message": "the endpoint did not consent: it answered 200 without webhook-allowed-origin: answer it with "
+        "packhook or *",
+    }
+    assert (await show(careful, made))["held_reason"] == HELD
+
+
+async def test_a_test_event_that_is_answered_well_is_a_proof(careful: Organization, receiver: Receiver) -> None:
+    """At once; a new endpoint is held again."""
+    made = await careful.webhook(receiver.url)
+    exchange = taken(await careful.ask("POST", f"/webhooks/{made['id']}/test"), 200)
+    assert exchange["delivered"] is True
+    assert set(await show(careful, made)) == DOCUMENTED | {"verified_at"}
+    path = f"/webhooks/{made['id']}"
+    changed = taken(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new"}), 200)
+    assert set(changed) == DOCUMENTED | {"held_reason"}
+    same = taken(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new", "description": "a"}), 200)
+    assert "held_reason" in same
+
+
+async def test_a_node_that_does_not_require_it(organization: Organization, receiver: Receiver) -> None:
+    """Shows the documented fields and no other, also after a test event."""
+    made = await organization.webhook(receiver.url)
+    taken(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
+    assert await show(organization, made) == made
+    assert set(made) == DOCUMENTED
+
+
+async def test_the_node_asks_by_itself(careful: Organization, receiver: Receiver) -> None:
+    """Soon after the webhook is made."""
+    receiver.answer = CONSENT
+    made = await careful.webhook(receiver.url)
+    shown = await eventually(lambda: show(careful, made), lambda webhook: "verified_at" in webhook)
+    assert "held_reason" not in shown
+    assert [got.method for got in receiver.received] == ["OPTIONS"]

@@ -1,0 +1,241 @@
+"""Ownership before full speed: what an endpoint gets before it has proven itself, and each way to prove."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from engine_house import ACME, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
+
+from packhook.core.ownership import HELD
+from packhook.service import ownership
+from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
+from sending import LOOPBACK
+
+ORIGIN: Final = "hooks.example.com"
+CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed-rate": "*", "allow": "POST"})
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[House]:
+    """A node that requires ownership."""
+    async with house(tmp_path, require_ownership=True, public_url=f"https://{ORIGIN}") as running:
+        yield running
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """One that answers everything with 200, OPTIONS too, and so consents to nothing."""
+    async with Receiver(secrets=[SECRET]) as listening:
+        yield listening
+
+
+def consenting(received: Received) -> Behaviour:
+    """The answer of an endpoint that wants what it gets."""
+    return CONSENT if received.method == "OPTIONS" else Status(200)
+
+
+async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
+    """What was received, once so many OPTIONS are among it."""
+    return await receiver.wait_for(lambda got: sum(each.method == "OPTIONS" for each in got) >= count, PATIENCE)
+
+
+async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: House, receiver: Receiver) -> None:
+    """OPTIONS to the very endpoint, unsigned, with our name; from then on every request says it."""
+    gate = Gate(CONSENT)
+    receiver.answers(gate)
+    made = await node.webhook(f"{receiver.url}/hook?a=b", headers={"X-Key": "k"}, rate_limit=0.5)
+    assert (made.unproven, made.verified_at) == (True, None)
+    (event_id,) = await node.publish()
+    await asked(receiver)
+    story = await node.story(event_id)
+    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (PENDING, (), (), HELD)
+    gate.open()
+    story = await node.becomes(event_id, DELIVERED)
+    options, post = receiver.received
+    assert (options.method, options.path, options.body, options.verified) == ("OPTIONS", "/hook?a=b", b"", False)
+    ours = {name: value for name, value in options.headers.items() if name not in {"host", "user-agent"}}
+    assert ours == {
+        "webhook-request-origin": ORIGIN,
+        "webhook-request-rate": "30",
+        "x-key": "k",
+        "content-length": "0",
+    }
+    assert (post.method, post.verified, post.headers["webhook-request-origin"]) == ("POST", True, ORIGIN)
+    assert story.attempts[0].request_headers["webhook-request-origin"] == ORIGIN
+    assert story.attempts[0].request_headers["x-key"] == "***"
+    known = await node.service.webhooks.get(ACME, made.id)
+    assert (known.unproven, known.verified_at is not None, known.updated_at) == (False, True, made.updated_at)
+
+
+async def test_without_consent_nothing_but_test_events_goes_out(node: House, receiver: Receiver) -> None:
+    """Until one of them is answered 2xx: that is a proof, one that fails is none."""
+    made = await node.webhook(receiver.url)
+    (event_id,) = await node.publish()
+    await asked(receiver)
+    receiver.answer = Status(500)
+    await node.service.test_events.send(ACME, made.id)
+    assert (await node.story(event_id)).held_reason == HELD
+    receiver.answer = Status(200)
+    await node.service.test_events.send(ACME, made.id)
+    story = await node.becomes(event_id, DELIVERED)
+    assert (story.delivery.attempt_count, story.held_reason) == (1, "")
+    posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
+    assert (len(posts), posts[-1]) == (3, event_id)
+
+
+async def test_it_is_asked_again_in_the_background(
+    node: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few times, because an endpoint may be started after its webhook is made; then no more."""
+    monkeypatch.setattr(ownership, "WAITS", (0, 10, 10))
+    receiver.answers(Status(503), Status(200))
+    receiver.answer = consenting
+    made = await node.webhook(receiver.url)
+    (event_id,) = await node.publish()
+    await node.becomes(event_id, DELIVERED)
+    assert [got.method for got in receiver.received] == ["OPTIONS"] * 3 + ["POST"]
+    receiver.answer = Status(200)
+    await node.change(made, endpoint=f"{receiver.url}/other")
+    got = await asked(receiver, 6)
+    assert [each.path for each in got[4:]] == ["/other"] * 3
+
+
+async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receiver) -> None:
+    """The answer says what came of it, with the whole exchange; consent lets what waited go."""
+    made = await node.webhook(receiver.url)
+    (event_id,) = await node.publish()
+    await asked(receiver)
+    attempt, refused = await node.service.ownership.ask(ACME, made.id)
+    assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
+    assert (await node.story(event_id)).held_reason == HELD
+    receiver.answer = consenting
+    attempt, given = await node.service.ownership.ask(ACME, made.id)
+    assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
+    await node.becomes(event_id, DELIVERED)
+
+
+async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver: Receiver) -> None:
+    """What waits for the webhook waits for it too; a change of anything else asks for nothing."""
+    receiver.answer = consenting
+    made = await node.webhook(receiver.url)
+    (first,) = await node.publish()
+    await node.becomes(first, DELIVERED)
+    changed = await node.change(made, description="new", endpoint=made.endpoint)
+    assert (changed.unproven, changed.verified_at is not None) == (False, True)
+    async with Receiver() as other:
+        changed = await node.change(made, endpoint=other.url)
+        assert (changed.unproven, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
+        (second,) = await node.publish()
+        await asked(other)
+        assert (await node.story(second)).held_reason == HELD
+        assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id)).status is PENDING
+        assert {got.method for got in other.received} == {"OPTIONS"}
+        await node.service.test_events.send(ACME, made.id)
+        await node.becomes(second, DELIVERED)
+        await node.becomes(first, DELIVERED, 2)
+
+
+async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
+    node: House, receiver: Receiver
+) -> None:
+    """It is the other endpoint that was asked."""
+    gate = Gate(CONSENT)
+    receiver.answers(gate)
+    made = await node.webhook(receiver.url)
+    await asked(receiver)
+    asking = asyncio.create_task(node.service.ownership.ask(ACME, made.id))
+    receiver.answers(gate)
+    await asked(receiver, 2)
+    await node.change(made, endpoint=f"{receiver.url}/other")
+    gate.open()
+    await asking
+    known = await node.service.webhooks.get(ACME, made.id)
+    assert (known.unproven, known.verified_at) == (True, None)
+
+
+async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None:
+    """300 a minute are five a second, though the webhook itself has no limit, or a higher one."""
+    receiver.answer = lambda got: (
+        Status(200, {"webhook-allowed-origin": "*", "webhook-allowed-rate": "300"})
+        if got.method == "OPTIONS"
+        else Status(200)
+    )
+    made = await node.webhook(receiver.url, rate_limit=100.0)
+    (event_id,) = await node.publish()
+    await node.becomes(event_id, DELIVERED)
+    assert (await node.service.webhooks.get(ACME, made.id)).allowed_rate == 5.0
+    await node.publish(10)
+    posts = [got.at for got in await receiver.wait_for(12, PATIENCE) if got.method == "POST"]
+    assert posts[-1] - posts[0] >= (len(posts) - 1 - 5) / 5 - 0.05  # a second's worth may come at once
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(Redirect("/elsewhere"), "no_consent"), (Hang(), "timeout"), (Status(200), "no_consent")],
+    ids=["redirect", "hang", "200"],
+)
+async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behaviour, code: str) -> None:
+    """Redirects are not followed, and the time is that of an attempt."""
+    made = await node.webhook(receiver.url, timeout=1_000)
+    await asked(receiver)
+    receiver.answer = answer
+    attempt, refused = await node.service.ownership.ask(ACME, made.id)
+    assert (refused.given, attempt.error_code) == (False, code)
+    assert {got.path for got in receiver.received} == {"/"}
+
+
+async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
+    """An address that may not be connected to is not: no socket, one text."""
+    assert all("::1" not in str(network) for network in LOOPBACK)
+    async with Receiver(address="::1", hostname="[::1]") as inside:
+        made = await node.webhook(inside.url)
+        attempt, refused = await node.service.ownership.ask(ACME, made.id)
+        assert (refused.given, attempt.error_code, attempt.error_message) == (
+            False,
+            "endpoint_not_allowed",
+            "the endpoint's address may not be connected to",
+        )
+        assert inside.connections_made == 0
+
+
+async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: Path, receiver: Receiver) -> None:
+    """A test event proves nothing then, and no request has our name; who wants to can still ask."""
+    async with house(tmp_path) as node:
+        made = await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        await node.becomes(event_id, DELIVERED)
+        await node.service.test_events.send(ACME, made.id)
+        assert (await node.service.webhooks.get(ACME, made.id)) == made
+        assert [(got.method, "webhook-request-origin" in got.headers) for got in receiver.received] == [
+            ("POST", False)
+        ] * 2
+        receiver.answer = Status(200, {"webhook-allowed-origin": "*"})
+        assert (await node.service.ownership.ask(ACME, made.id))[1].given
+        assert (await node.service.webhooks.get(ACME, made.id)).verified_at is not None
+
+
+async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: Receiver) -> None:
+    """Turning it on stops nobody; turning it off lets go who was held."""
+    async with standing(tmp_path) as node:
+        await node.webhook(f"{receiver.url}/before")
+    async with house(tmp_path, require_ownership=True) as node:
+        await node.webhook(f"{receiver.url}/after")
+        (event_id,) = await node.publish()
+        await receiver.wait_for(lambda got: ("POST", "/before") in [(each.method, each.path) for each in got])
+        await asked(receiver)
+    async with house(tmp_path):
+        await receiver.wait_for(lambda got: ("POST", "/after") in [(each.method, each.path) for each in got], PATIENCE)
+    posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
+    assert posts == [event_id] * 2
+
+
+async def test_a_stop_ends_what_is_being_asked(tmp_path: Path) -> None:
+    """However long the endpoint takes."""
+    async with Receiver(Hang()) as receiver, house(tmp_path, require_ownership=True) as node:
+        await node.webhook(receiver.url)
+        await asked(receiver)
+        async with asyncio.timeout(5):
+            await node.service.close()
+            await receiver.wait_until_quiet()

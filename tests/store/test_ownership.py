@@ -1,0 +1,181 @@
+"""Deliveries of a webhook whose endpoint is unproven: stored, held without an attempt, and let go at the proof."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from packhook.core.clock import DAY, HOUR
+from packhook.core.model import DeliveryStatus, Webhook
+from packhook.settings import Settings
+from packhook.store.base import DeliveryFilter, Store
+from packhook.store.open import open_store
+from packhook.testing.clock import START, ManualClock
+from store.building import (
+    ACME,
+    ALL,
+    LEASE,
+    Hands,
+    add_webhook,
+    ask,
+    claim,
+    claim_one,
+    delivered,
+    event,
+    failed,
+    next_version,
+    organization,
+    publication,
+    publish,
+    webhook,
+)
+
+
+@pytest.fixture
+async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
+    """A store that requires ownership, with an organization."""
+    opened = open_store(Settings(database=database, require_ownership=True), clock)
+    await opened.open()
+    await opened.create_organization(organization(ACME))
+    yield opened
+    await opened.close()
+
+
+def proven(of: Webhook) -> Webhook:
+    """The webhook once its endpoint has proven itself."""
+    return next_version(of, unproven=False, verified_at=START + 5, allowed_rate=2.5)
+
+
+async def statuses(store: Store) -> list[str]:
+    """Of all deliveries."""
+    return [each.status for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
+
+
+async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> None:
+    """Created, read, changed, read; for the engine too."""
+    made = await add_webhook(holding, unproven=True)
+    assert await holding.get_webhook(ACME, made.id) == made
+    await holding.replace_webhook(after := proven(made))
+    assert await holding.get_webhook(ACME, made.id) == after
+    assert (await holding.targets([made.id]))[made.id].webhook == after
+    assert await holding.webhooks_after("", 10) == (after,)
+
+
+async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
+    """However much room there is; those of the others are. The receipt counts both."""
+    held, other = await add_webhook(holding, unproven=True), await add_webhook(holding)
+    engine = Hands(room=100)
+    holding.hand_over_to(engine)
+    receipts = await holding.publish(publication(event(), event()))
+    assert [receipt.deliveries for receipt in receipts] == [2, 2]
+    assert {leased.webhook_id for leased in engine.accepted} == {other.id}
+    assert (await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=held.id))).items[0].status == "pending"
+
+
+async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: Store) -> None:
+    """No attempt is spent; a claim asks for no other meanwhile; the proof wakes the engine."""
+    held = await add_webhook(holding, unproven=True)
+    await publish(holding, 3)
+    for _ in range(2):
+        claimed = await ask(holding, START)
+        assert (claimed.deliveries, claimed.backlog, claimed.next_due_at) == ((), frozenset(), None)
+    engine = Hands()
+    holding.hand_over_to(engine)
+    await holding.replace_webhook(proven(held))
+    assert [ids for ids, _ in engine.woken] == [{held.id}]
+    assert engine.changes == [held.id]
+    let_go = await claim(holding, START)
+    assert [(each.webhook_id, each.attempt_count) for each in let_go] == [(held.id, 0)] * 3
+
+
+async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> None:
+    """Nor does enabling."""
+    held = await add_webhook(holding, unproven=True)
+    await publish(holding)
+    for changes in ({"description": "new"}, {"enabled": False}, {"enabled": True}):
+        await holding.replace_webhook(held := next_version(held, **changes))
+        assert await claim(holding, START) == ()
+
+
+async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> None:
+    """A retry or a replay for an endpoint that was changed meanwhile."""
+    known = await add_webhook(holding)
+    await publish(holding)
+    leased = await claim_one(holding, START)
+    await holding.record([delivered(leased, START)])
+    await holding.replace_webhook(held := next_version(known, unproven=True, endpoint="https://new.invalid/"))
+    await holding.replay_delivery(ACME, leased.id, START)
+    assert await claim(holding, START) == ()
+    await holding.replace_webhook(proven(held))
+    assert (await claim_one(holding, START)).id == leased.id
+
+
+async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_waits(holding: Store) -> None:
+    """Released by the engine, or by the end of the lease."""
+    known = await add_webhook(holding)
+    await publish(holding, 2)
+    first, _ = await claim(holding, START)
+    await holding.replace_webhook(next_version(known, unproven=True))
+    await holding.release([first], START)
+    assert await claim(holding, START + LEASE) == ()
+    assert sorted(await statuses(holding)) == ["pending", "sending"]
+
+
+async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> None:
+    """And then its event goes; what waits for others stays."""
+    await add_webhook(holding, unproven=True)
+    await publish(holding)
+    at = START + 2 * DAY
+    assert await claim(holding, START) == ()
+    for before, wanted in ((START, ["pending"]), (START + 1, ["canceled"])):
+        await holding.sweep(events_before=before, keys_before=START, now=at, limit=100)
+        assert (await statuses(holding) or ["canceled"]) == wanted
+
+
+async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) -> None:
+    """Only what waited for the proof goes: Retry-After still holds."""
+    known = await add_webhook(holding)
+    await publish(holding)
+    later = START + HOUR
+    leased = await claim_one(holding, START)
+    await holding.record([failed(leased, START, next_attempt_at=START + 1, hold_until=later)])
+    await holding.replace_webhook(held := next_version(known, unproven=True))
+    assert await claim(holding, START + 2) == ()
+    await holding.replace_webhook(proven(held))
+    assert await claim(holding, later - 1) == ()
+    assert (await claim_one(holding, later)).id == leased.id
+
+
+async def test_without_the_setting_nothing_is_held(store: Store) -> None:
+    """Whatever the row says."""
+    held = await add_webhook(store, unproven=True)
+    engine = Hands(room=1)
+    store.hand_over_to(engine)
+    await publish(store, 2)
+    assert [leased.webhook_id for leased in engine.accepted] == [held.id]
+    assert [leased.webhook_id for leased in await claim(store, START)] == [held.id]
+
+
+async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_holds_again(
+    database: str, clock: ManualClock
+) -> None:
+    """From the next start on: also what claims had put aside."""
+    on, off = (Settings(database=database, require_ownership=required) for required in (True, False))
+    first = open_store(on, clock)
+    await first.open()
+    await first.create_organization(organization(ACME))
+    held = webhook(unproven=True)
+    await first.create_webhook(held)
+    await publish(first)
+    assert await claim(first, START) == ()
+    await first.close()
+    second = open_store(off, clock)
+    await second.open()
+    leased = await claim_one(second, START)
+    assert leased.webhook_id == held.id
+    await second.release([leased], START)
+    await second.close()
+    third = open_store(on, clock)
+    await third.open()
+    assert await claim(third, START) == ()
+    assert (await third.get_delivery(ACME, leased.id))[0].status is DeliveryStatus.PENDING
+    await third.close()
