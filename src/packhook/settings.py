@@ -32,6 +32,7 @@ MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 
 _UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION: Final = re.compile(r"(\d{1,10}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
 
@@ -210,7 +211,16 @@ class Settings(BaseSettings):
     @property
     def origin(self) -> str:
         """By which name endpoints are asked for consent: that of the whole instance, not of one machine."""
-        return self.request_origin or urlsplit(self.public_url).hostname or "packhook"
+        return self.request_origin or _host_of(self.public_url) or "packhook"
+
+
+def _host_of(url: str) -> str:
+    """The name in it; "" where there is none that could stand in a header."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+    return host if _NAME.fullmatch(host) else ""
 
 
 _SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}

@@ -35,6 +35,7 @@ SCOPE_OF: Final = {
     "PUT /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
     "DELETE /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",

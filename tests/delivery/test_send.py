@@ -65,8 +65,8 @@ async def turns_of_the_loop(count: int) -> None:
 class Authority:
     """A certificate authority of the test's own, and who uses it."""
 
-    def __init__(self, bundle: Path) -> None:
-        self._ca = trustme.CA()
+    def __init__(self, bundle: Path, name: str | None = None) -> None:
+        self._ca = trustme.CA(organization_name=name)
         self._bundle = bundle
         self._ca.cert_pem.write_to_path(str(bundle))
 
@@ -366,6 +366,23 @@ class TestTls:
             f"the certificate's issuer ({authority.name}) is unknown: install the full chain, or one from a public "
             "authority"
         )
+        assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
+
+    async def test_tells_nothing_unprintable_of_a_strangers_certificate(self, tmp_path: Path) -> None:
+        """Its names are what somebody wrote; they come into logs and answers."""
+        strange = Authority(tmp_path / "authority.pem", "Strange\x07\n\u202eName")
+        async with strange.receiver("localhost") as receiver, localhost_sender() as sender:
+            outcome = await sender.send(request_to(receiver.url))
+        assert outcome.detail.startswith("the certificate's issuer (")
+        assert "Strange???Name" in outcome.detail
+        assert outcome.detail.isprintable()
+
+    async def test_refuses_a_certificate_that_is_not_valid_yet(self, authority: Authority) -> None:
+        """A clock may be wrong on either side."""
+        receiver = authority.receiver("localhost", expires=datetime(2990, 1, 1, tzinfo=UTC))
+        async with receiver, authority.sender() as sender:
+            outcome = await sender.send(request_to(receiver.url))
+        words = "the certificate is not valid yet: check its dates and the server's clock"
         assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")

@@ -78,6 +78,12 @@ class Ownership:
         await asyncio.gather(*self._asking, return_exceptions=True)
 
     async def _keep_asking(self, webhook: Webhook) -> None:
+        try:
+            await self._ask_a_few_times(webhook)
+        except Exception:  # noqa: BLE001 nobody waits for this: its fault is told here
+            _log.exception("webhook_not_verified", webhook_id=webhook.id)
+
+    async def _ask_a_few_times(self, webhook: Webhook) -> None:
         """Until it consents, or is another's or nobody's to ask, or has been asked often enough."""
         detail = ""
         for wait in WAITS:
