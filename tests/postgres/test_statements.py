@@ -39,15 +39,16 @@ LATER = START + 1_000
 PLANNED: dict[str, tuple[Any, ...]] = {
     "claim_deliveries": (["w"], [5], START, 1, START + LEASE),
     "lane_next": (["w"],),
-    "due_lanes": (START, 500, []),
+    "due_lanes": (START, 500, [], True),
     "next_lanes": ([],),
     "wanting_webhooks": ([ACME], ["order.created"]),
+    "unproven_webhooks": ([ACME],),
     "release_delivery": (START, [ACME], ["d"], [1]),
     "expired_events": (0, "", 100),
     "lock_deliveries": (["e"],),
     "sweep_idempotency_keys": (START, 100),
     "cancel_orphans": (START, 100),
-    "cancel_expired": (START, START, 100),
+    "cancel_expired": (START, START, 100, True),
     "find_idempotency_key": ([ACME], ["k"]),
     "get_targets": (["w"],),
     "event_deliveries": ("e", ACME),
@@ -96,7 +97,7 @@ async def _cost_of_a_claim(url: str, mine: str) -> int:
     async with direct(url) as connection:
         return sum(
             [
-                pages(await plan_of(connection, "due_lanes", LATER, 500, [])),
+                pages(await plan_of(connection, "due_lanes", LATER, 500, [], True)),
                 pages(await plan_of(connection, "claim_deliveries", [mine], [5], LATER, 1, LATER + LEASE)),
                 pages(await plan_of(connection, "lane_next", [mine])),
             ]

@@ -105,7 +105,7 @@ def a_day(db: apsw.Connection) -> None:
     first, second = add_webhook(db), add_webhook(db, OTHER)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
-        publish.publish(db, [again], lambda: offer(START + LEASE, room=1))
+        publish.publish(db, [again], lambda: offer(START + LEASE, room=1), hold_unproven=True)
     add_events(db, 4)
     leased = claim_now(db).deliveries
     record.record(db, [[delivered(leased[0], START)]])
@@ -116,7 +116,8 @@ def a_day(db: apsw.Connection) -> None:
     claim_now(db)
     read_back(db, leased[0], first)
     webhooks.delete_webhook(db, (OTHER, second, START))
-    sweep.Broom().sweep(db, (START, START, START, 10))
+    webhooks.open_unproven(db, START)
+    sweep.Broom(hold_unproven=True).sweep(db, (START, START, START, 10))
     sweep.disable_failing(db, (START, START, "failed"))
     claim.rescue(db, START)
 
@@ -181,6 +182,7 @@ HOT = {
     "due_lanes": "lanes_due (due_at<?)",
     "next_lanes": "lanes_due",
     "wanting_webhooks": "webhooks_wanting (organization_id=? AND event_code=?)",
+    "unproven_webhooks": "webhooks_unproven (organization_id=? AND event_code=?)",
     "settle_delivery": "PRIMARY KEY (id=?)",
     "release_delivery": "PRIMARY KEY (id=?)",
     "get_event_data": "events_of_organization (organization_id=? AND id=?)",
