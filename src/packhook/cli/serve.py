@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -43,6 +44,7 @@ from packhook.telemetry import configure_logs
 _log: Final = structlog.get_logger("packhook.serve")
 
 FLUSH_SECONDS: Final = 5.0
+COLLECT_AFTER: Final = 50_000
 
 
 def serve(
@@ -115,6 +117,7 @@ async def run_node(
         engine = Engine(store, wire_seam(sender), settings, clock)
         service = Service(store, engine, settings, clock, sealed)
         await _show_operator_key(service)
+        _collect_seldom()
         await _serve_until_stopped(service, engine, settings, listener)
 
 
@@ -205,6 +208,17 @@ def _listen(settings: Settings) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _collect_seldom() -> None:
+    """What was loaded at start stays out of the collector's rounds, and a round comes after so many new objects.
+
+    What an event leaves behind is freed by its reference counts; looking for cycles in it at every 700th object cost
+    8 % of a node's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 def _raise_open_files() -> None:
