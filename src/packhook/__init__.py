@@ -4,7 +4,8 @@ The way of one event, with the module at each step::
 
     POST …/events                                              a platform publishes
       │
-      ├─ api/door.py        who asks, and may they             service/access.py  service/limits.py
+      ├─ api/protocol.py    bytes to requests
+      ├─ api/exchange.py    who asks, and may they             service/access.py  service/limits.py
       ├─ api/publish.py     decode, check; data stays bytes    api/quick.py
       ├─ service/publish.py an id, a time, a place in the queue
       ▼

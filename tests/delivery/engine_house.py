@@ -39,7 +39,8 @@ from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Claim, Claimed, Handover, Store
+from packhook.store.base import Claim, Claimed, Handover, Receipt, Store
+from packhook.store.ending import ended
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
@@ -239,7 +240,10 @@ class House:
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events at once; their ids."""
-        receipts = await self.service.publisher.publish(organization_id, [(code, DATA)] * count)
+        publisher = self.service.publisher
+        receipts: tuple[Receipt, ...] = await ended(
+            lambda told: publisher.publish(organization_id, [(code, DATA)] * count, told)
+        )
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:

@@ -23,7 +23,8 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
 from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import Claim, Offer, PageRequest, Store
+from packhook.store.base import Claim, Offer, PageRequest, Receipt, Store
+from packhook.store.ending import ended
 from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY
@@ -129,8 +130,11 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
     """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
 
     async def publish(fingerprint: bytes) -> str:
-        (receipt,) = await node.service.publisher.publish(ACME, [(CODE_OF_NOBODY, DATA)], "key-1", fingerprint)
-        return receipt.id
+        publisher, events = node.service.publisher, [(CODE_OF_NOBODY, DATA)]
+        receipts: tuple[Receipt, ...] = await ended(
+            lambda told: publisher.publish(ACME, events, told, "key-1", fingerprint)
+        )
+        return receipts[0].id
 
     first = await publish(b"one")
     clock.advance(DAY)

@@ -8,9 +8,10 @@ from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
 from packhook.api import shapes
+from packhook.api.lean import LeanHandler
 from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
-from packhook.api.routes import BASE, LEAN, ROUTES, Route
+from packhook.api.routes import BASE, LEAN, ROUTES, Handler, Route
 from packhook.core import errors
 from packhook.core.model import EVENT_CODES, DeliveryStatus
 from packhook.service.example import example_order
@@ -72,9 +73,9 @@ def _paths() -> dict[str, Any]:
 
 def _operation(route: Route[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": getattr(route.handler, "__name__"),  # noqa: B009 a callable need not have one
+        "operationId": _named(route.handler),
         "tags": [_tag(route)],
-        "summary": (route.handler.__doc__ or "").strip(),
+        "summary": _summarized(route.handler),
         "description": f"Scope: {route.scope}." if route.scope else "Only with the operator key.",
         "security": [{"apiKey": []}],
         "parameters": _parameters(route),
@@ -83,6 +84,14 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": _content(route.body)}}
     return operation
+
+
+def _named(handler: Handler | LeanHandler[Any]) -> str:
+    return handler.name if isinstance(handler, LeanHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
+
+
+def _summarized(handler: Handler | LeanHandler[Any]) -> str:
+    return handler.summary if isinstance(handler, LeanHandler) else (handler.__doc__ or "").strip()
 
 
 def _tag(route: Route[Any]) -> str:

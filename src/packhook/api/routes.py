@@ -26,7 +26,7 @@ _PAGING: Final = ("per_page", "cursor")
 _FILTERS: Final = ("webhook_id", "event_id", "event_code", "status", "since", "until")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-H = TypeVar("H", Handler, LeanHandler)
+H = TypeVar("H", Handler, LeanHandler[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
 )
 
 # Publishing, the hot path: door.py answers these itself.
-LEAN: Final[tuple[Route[LeanHandler], ...]] = (
+LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
     Route("POST", _E, "events:publish", publish.publish_event, 202, s.ReceiptOut, s.EventPublish),
     Route("POST", _E + "/batch", "events:publish", publish.publish_batch, 202, s.ReceiptsOut, s.EventBatch),
 )

@@ -123,11 +123,12 @@ async def run_node(
 
 async def _serve_until_stopped(service: Service, engine: Engine, settings: Settings, listener: socket.socket) -> None:
     """uvicorn takes the signals; when it has answered what it was asked, the engine stops too."""
+    door = create_app(service, settings)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(service, settings),
+            door,
             loop="none",
-            http=BoundedHttp,
+            http=partial(BoundedHttp, door=door),  # type: ignore[arg-type] # it is called, not subclassed
             lifespan="off",
             log_config=None,
             access_log=False,

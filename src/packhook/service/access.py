@@ -88,9 +88,13 @@ class Access:
         Raises Unauthorized, NotFound, Forbidden, RateLimited.
         """
         principal = self.known(key) or await self.who(key)
+        self.allow(principal, scope, organization_id)
+        return principal
+
+    def allow(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
+        """The second half of :meth:`admit`: whether they may. Raises NotFound, Forbidden, RateLimited."""
         principal.require(scope, organization_id)
         self._limits.take(principal.api_key_id, principal.organization_id)
-        return principal
 
     def known(self, key: str) -> Principal | None:
         """Who this key is, if that was asked a moment ago: no look-up, no waiting."""

@@ -11,7 +11,7 @@ The invariant that makes claiming cheap: for every live delivery there is a row 
 row's ``due_at`` is not later than the delivery's ``claimable_at`` (or than the last claim, if that is later).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -30,6 +30,9 @@ from packhook.core.model import (
 )
 
 T = TypeVar("T")
+
+Told = Callable[[T | Exception], None]
+"""Hears once, on the event loop, how something ended: what came of it, or the exception. It must not raise."""
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
@@ -269,6 +272,13 @@ class Store(Protocol):
         ...
 
     # --- the way of an event
+
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        """Begin :meth:`publish`; ``told`` hears of its end, never before this returns.
+
+        Unavailable where the store is closed.
+        """
+        ...
 
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
         """Store the events and, in the same transaction, one delivery for every enabled webhook that wants them.

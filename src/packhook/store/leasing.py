@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from packhook.core import ids
 from packhook.core.model import Event, LeasedDelivery, Urgency
-from packhook.store.base import Offer, Receipt
+from packhook.store.base import Offer, Receipt, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class Published:
     receipts: tuple[Receipt, ...]
     leased: tuple[LeasedDelivery, ...] = ()
     waiting: frozenset[str] = frozenset()
+
+
+def tell_receipts(told: Told[tuple[Receipt, ...]], published: Published | Exception) -> None:
+    """Of what one publish call came to, the publisher hears the receipts."""
+    told(published.receipts if isinstance(published, Published) else published)
 
 
 @dataclass(slots=True)

@@ -48,6 +48,7 @@ class SealedStore:
         self.delete_webhook = inner.delete_webhook
         self.webhooks_after = inner.webhooks_after
         self.publish = inner.publish
+        self.publish_soon = inner.publish_soon
         self.claim = inner.claim
         self.record = inner.record
         self.release = inner.release

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from packhook.core.clock import MINUTE, SECOND, Clock
@@ -28,10 +29,11 @@ from packhook.store.base import (
     Publication,
     Receipt,
     Swept,
+    Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.leasing import Published
+from packhook.store.leasing import Published, tell_receipts
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres.asking import Db
@@ -216,10 +218,17 @@ class PostgresStore:
 
     # --- the way of an event
 
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        self._batches.begin(publication, partial(tell_receipts, told))
+
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+        return (await self._batches.write(publication)).receipts
+
+    @property
+    def _batches(self) -> Batches[Publication, Published]:
         if self._session is None or self._publishing is None:
             raise Unavailable("the store is not open")
-        return (await self._publishing.write(publication)).receipts
+        return self._publishing
 
     async def claim(self, claim: Claim) -> Claimed:
         async with self._open.claiming:

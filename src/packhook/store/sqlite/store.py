@@ -32,10 +32,11 @@ from packhook.store.base import (
     Publication,
     Receipt,
     Swept,
+    Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.leasing import Published
+from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
@@ -221,6 +222,9 @@ class SqliteStore:
         return await self._looking_up.read(webhooks.targets, webhook_ids)
 
     # --- the way of an event
+
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        self._writing.begin(self._publish, publication, partial(tell_receipts, told))
 
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
         return (await self._writing.write(self._publish, publication)).receipts
