@@ -32,8 +32,8 @@ from packhook.core.model import (
     Urgency,
     Webhook,
 )
-from packhook.delivery.attempt import Wire
 from packhook.delivery.engine import Engine
+from packhook.delivery.send import Wire
 from packhook.delivery.target import PreparedTarget, prepare
 from packhook.service.history import DeliveryStory
 from packhook.service.service import Service

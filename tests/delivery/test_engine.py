@@ -25,8 +25,8 @@ from engine_house import (
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import Outcome, Request
-from packhook.delivery.attempt import Wire
+from packhook.core.model import Request
+from packhook.delivery.send import Sending, Told, Wire
 from packhook.delivery.upkeep import Upkeep
 from packhook.store.base import Claim, Offer, Store
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -204,12 +204,12 @@ class Stumbling:
         self._wire = wire
         self._left = times
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Told) -> Sending:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1
             raise ZeroDivisionError("a fault that nobody foresaw")
-        return await self._wire.send(request)
+        return self._wire.post(request, told)
 
 
 async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from packhook.delivery.send import Sender
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
 from sending import BODY, HEADERS, LOOPBACK, FakeDns, request_to, sending
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
 
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
 EXPIRED: Final = datetime(2020, 1, 1, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """``packhook selftest receivers``: every row as expected, and a weakness is told."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from packhook.cli.selftest import receivers
 from packhook.cli.selftest.hostile import HOSTILE, Hostile
 from packhook.cli.selftest.receivers import rows_of_receivers
 from packhook.cli.selftest.rows import Row, are_good
-from packhook.delivery import curl
+from packhook.delivery import answer, connection
 from packhook.testing import EndlessBody, Hang, HangUp, Status, Unasked
 
 
@@ -47,16 +48,33 @@ async def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_memory_that_grows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the body of an answer has no limit but the time."""
-    monkeypatch.setattr(curl, "BODY_LIMIT", 2**40)
+    monkeypatch.setattr(answer, "BODY_LIMIT", 2**40)
     only(monkeypatch, Hostile("", "a body without end", EndlessBody(), ()))
     first, _ = await rows_of_receivers()
     assert "memory grew by" in first.happened
 
 
 async def test_an_answer_that_is_taken_for_another_requests_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here no kept connection is looked at."""
-    monkeypatch.setattr(curl.Socket, "is_readable", lambda _: False)
-    monkeypatch.setattr(curl.Socket, "traffic", lambda _: None)
+    """Here no kept connection is looked at, and what nobody asked for is kept for the next request."""
+    hear, begin = connection.Connection.data_received, connection.Connection.begin
+    unasked: dict[connection.Connection, bytes] = {}
+
+    def keep(own: connection.Connection, data: bytes) -> None:
+        if own._asking is None:
+            unasked[own] = data
+        else:
+            hear(own, data)
+
+    def begin_with_it(own: connection.Connection, asking: connection.Asking) -> bool:
+        begun = begin(own, asking)
+        if own in unasked:
+            asyncio.get_running_loop().call_soon(hear, own, unasked.pop(own))
+        return begun
+
+    monkeypatch.setattr(connection, "is_readable", lambda _: False)
+    monkeypatch.setattr(connection, "traffic_of", lambda _: None)
+    monkeypatch.setattr(connection.Connection, "data_received", keep)
+    monkeypatch.setattr(connection.Connection, "begin", begin_with_it)
     only(monkeypatch, Hostile("", "unasked", Unasked(), ("answer 200, 0 bytes",), until_done=0.2))
     first, _ = await rows_of_receivers()
     assert "10 of 10 afterwards came to answer 200, 7 bytes" in first.happened

@@ -29,10 +29,9 @@ from packhook.cli.exits import exit_code
 from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
-from packhook.delivery.attempt import Wire
 from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
-from packhook.delivery.send import Sender
+from packhook.delivery.send import Sender, Wire
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store

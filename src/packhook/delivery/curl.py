@@ -8,28 +8,20 @@ answer can be the request's: libcurl itself looks at a kept connection only wher
 """
 
 import asyncio
-import select
 import socket
-import struct
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
-from msgspec import Struct
 
 from packhook.delivery.egress import Checked
+from packhook.delivery.limits import BODY_LIMIT, HEAD_LIMIT, IDLE_SECONDS, LIFETIME_SECONDS
+from packhook.delivery.traffic import Socket, Traffic
 
-BODY_LIMIT: Final = 64 * 1024
-HEAD_LIMIT: Final = 64 * 1024
-HEADERS_KEPT: Final = 100
-IDLE_SECONDS: Final = 60
-LIFETIME_SECONDS: Final = 300
 _ABORT: Final = -1
 _FINAL: Final = 200
 _EMPTY_LINES: Final = (b"\r\n", b"\n")
-_TCP_INFO: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of its counters
 
 Ends = tuple[str, str, int, int]
 """A connection by its remote and local address, and its remote and local port."""
@@ -54,54 +46,6 @@ _ALWAYS: Final = (
     (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
     (pycurl.DNS_CACHE_TIMEOUT, 60),  # longer than any request: a pin stays while its request lasts
 )
-
-
-class Traffic(Struct, frozen=True, gc=False):
-    """One connection so far: bytes that the other side acknowledged, bytes received; whether all that was sent is."""
-
-    acknowledged: int
-    received: int
-    is_settled: bool
-
-    def has_answered(self, before: "Traffic") -> bool:
-        """Whether what came since can answer what was sent since: TCP acknowledges a request with its answer."""
-        return self.received > before.received and self.acknowledged > before.acknowledged
-
-
-class Socket:
-    """An open connection's socket. It is libcurl's: looked at, never closed."""
-
-    __slots__ = ("_borrowed", "_waiting", "descriptor")
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # whatever its family is
-        self._waiting = select.poll()
-        self._waiting.register(descriptor, select.POLLIN)
-
-    def is_bound_to(self, address: str, port: int) -> bool:
-        """Whether this is its end on this side."""
-        return bool(self._borrowed.getsockname()[:2] == (address, port))
-
-    def is_readable(self) -> bool:
-        """Whether something, be it the end, waits to be read."""
-        return bool(self._waiting.poll(0))
-
-    def traffic(self) -> Traffic | None:
-        """None where the system does not count."""
-        if sys.platform != "linux":
-            return None
-        counted = self._borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        if len(counted) < _TCP_INFO.size:
-            return None
-        unacknowledged, acknowledged, received, unsent = _TCP_INFO.unpack(counted)
-        if not (acknowledged and received):
-            return None
-        return Traffic(acknowledged, received, not (unacknowledged or unsent))
-
-    def forget(self) -> None:
-        """Give the descriptor back to libcurl, which may have closed it long ago."""
-        self._borrowed.detach()
 
 
 class Sockets:

@@ -3,7 +3,7 @@
 ::
 
     accept (handed over) ─────────┐
-                                  ├─▶ lanes ─▶ turns ─▶ launch (one task an attempt) ─▶ finished ─▶ turns again
+                                  ├─▶ lanes ─▶ turns ─▶ launch (an attempt begins) ─▶ finished ─▶ turns again
     claim.py (due) ─▶ accept ─────┘             │
                                                 └─▶ load (a webhook that is new here, or was changed)
 
@@ -24,6 +24,7 @@ from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.model import LeasedDelivery, Verdict
 from packhook.delivery.claim import Claimer
 from packhook.delivery.lane import Lane
+from packhook.delivery.send import Sending
 from packhook.delivery.target import PreparedTarget
 from packhook.delivery.turns import Turns
 from packhook.settings import Settings
@@ -38,14 +39,15 @@ IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
 
-Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Coroutine[None, None, None]]
+Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Sending]
 Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
 class Dispatcher:
     """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`.
 
-    ``attempting`` makes one attempt; ``loading`` sets a lane's target, and answers whether it may be sent to at all.
+    ``attempting`` begins one attempt, which calls :meth:`finished` at its end; ``loading`` sets a lane's target, and
+    answers whether it may be sent to at all.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._turns = Turns()
         self._leases = itertools.count(secrets.randbits(61) + 1)
-        self._in_flight = 0
+        self._under_way: dict[int, tuple[LeasedDelivery, Lane, Sending]] = {}
         self._queued = 0
         self._queued_bytes = 0
         self._full: set[str] = set()
@@ -124,17 +126,25 @@ class Dispatcher:
             self._let_go(lane)
         try:
             async with asyncio.timeout(grace_seconds):
-                while self._tasks:
+                while self._under_way or self._tasks:
                     self._drained.clear()
                     await self._drained.wait()
         except TimeoutError:
-            _log.warning("attempts_cut_off", count=len(self._tasks))
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._cut_off()
         for look in self._looks.values():
             look.cancel()
         await self._claimer.give_back()
+
+    async def _cut_off(self) -> None:
+        """End what is under way; what that was goes back unsent, and costs its receiver no attempt."""
+        _log.warning("attempts_cut_off", count=len(self._under_way))
+        for delivery, lane, sending in list(self._under_way.values()):
+            sending.cancel()
+            self.release(delivery)
+            self.finished(lane, delivery)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def moving(self) -> bool:
         """Whether what is due is being claimed."""
@@ -188,7 +198,7 @@ class Dispatcher:
     # --- sending
 
     def _launch_what_may_go(self) -> None:
-        while self._turns and self._in_flight < self._settings.max_in_flight:
+        while self._turns and len(self._under_way) < self._settings.max_in_flight:
             lane = self._turns.next()
             if self._may_go(lane) and lane.target is not None:
                 self._launch(lane, lane.target)
@@ -211,7 +221,7 @@ class Dispatcher:
 
     def _share(self) -> int:
         """How many of the places one lane may have; the last eighth is for lanes that do not fail."""
-        return (self._settings.max_in_flight - self._in_flight) // 8
+        return (self._settings.max_in_flight - len(self._under_way)) // 8
 
     def _drop_stale(self, lane: Lane, now: int) -> None:
         """Give back what lay here so long that its lease no longer outlives an attempt."""
@@ -244,26 +254,36 @@ class Dispatcher:
     def _launch(self, lane: Lane, target: PreparedTarget) -> None:
         delivery = lane.take(self._clock.now())
         self._took(lane, delivery)
-        self._in_flight += 1
-        self._start(self._attempting(delivery, lane, target), lambda _: self._finished(lane))
+        try:
+            self._under_way[id(delivery)] = delivery, lane, self._attempting(delivery, lane, target)
+        except Exception:  # noqa: BLE001 one attempt's fault is not the node's
+            _log.exception("attempt_broke", delivery_id=delivery.id)
+            self.release(delivery)
+            lane.finish(self._clock.now())
+            self.stumble(lane)
 
-    def _start(self, work: Coroutine[None, None, None], *ends: Callable[["asyncio.Task[None]"], None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        for end in (*ends, self._ended):
-            task.add_done_callback(end)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not self._tasks:
-            self._drained.set()
-        self._launch_what_may_go()
-
-    def _finished(self, lane: Lane) -> None:
-        self._in_flight -= 1
+    def finished(self, lane: Lane, delivery: LeasedDelivery) -> None:
+        """The attempt of this delivery has ended, whatever came of it."""
+        del self._under_way[id(delivery)]
         lane.finish(self._clock.now())
         self._list(lane)
         self._let_squeezed_try()
+        self._see_whether_drained()
+        self._launch_what_may_go()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._see_whether_drained()
+        self._launch_what_may_go()
+
+    def _see_whether_drained(self) -> None:
+        if self._stopping and not self._under_way and not self._tasks:
+            self._drained.set()
 
     def _let_squeezed_try(self) -> None:
         """One place is free, so one lane may have it; where the share of each has grown, all look again."""

@@ -13,7 +13,7 @@ import uvloop
 
 from packhook.cli.serve import run_node
 from packhook.core.model import Outcome, Request, Settlement
-from packhook.delivery.attempt import Wire
+from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
 from packhook.store.base import Claim, Claimed, Publication, Receipt, Store, Told
 from packhook.telemetry import configure_logs
@@ -80,11 +80,13 @@ class _DyingWire:
         self._wire = wire
         self._death = death
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Callable[[Outcome], None]) -> Sending:
+        def answered(outcome: Outcome) -> None:
+            self._death.at("after-send")
+            told(outcome)
+
         self._death.at("before-send")
-        outcome = await self._wire.send(request)
-        self._death.at("after-send")
-        return outcome
+        return self._wire.post(request, answered)
 
 
 def seams(death: Death) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:

@@ -37,6 +37,8 @@ _RESET: Final = "connection_lost: the connection was reset before the whole answ
 _CUT: Final = "connection_lost: the connection was closed before the whole answer had come"
 _NO_ANSWER: Final = "connection_lost: the connection was closed without an answer"
 _EMPTY: Final = "answer 200, 0 bytes"
+_SWITCHED: Final = "answer 101, 0 bytes"
+_BROKEN_OFF: Final = f"answer 200, {_CUT}"
 _CUT_OFF: Final = "65536 bytes and then cut off"
 _BOMB: Final = GzipBomb(64 * 1024 * 1024)
 _LONG_LINE: Final = b"HTTP/1.1 200 OK\r\nx: " + b"." * 300_000
@@ -68,7 +70,7 @@ HOSTILE: Final = (
     Hostile("slow", "1xx answers, now and then", EndlessInformational(interval=20), (_READING,)),
     Hostile("slow", "no TLS handshake", Hang(early=True), (_HANDSHAKE,), tls=True),
     Hostile("slow", "a TLS handshake, a byte at a time", SlowHandshake(), (_HANDSHAKE,), tls=True),
-    Hostile("slow", "another protocol than was agreed", Cut(b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n"), (_NO_ANSWER,)),
+    Hostile("slow", "another protocol than was agreed", Cut(b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n"), (_SWITCHED,)),
     Hostile("large", "1xx answers without end", EndlessInformational(), (_TOO_LARGE, _READING)),
     Hostile("large", "300 KB of headers", HugeHeaders(300_000), (_TOO_LARGE,)),
     Hostile("large", "a header line of 300 KB", Cut(_LONG_LINE), (_TOO_LARGE, _LINE_TOO_LARGE)),
@@ -76,7 +78,7 @@ HOSTILE: Final = (
     Hostile("large", "a body without end", EndlessBody(), (f"answer 200, {_CUT_OFF}",)),
     Hostile("large", "an error with a body without end", EndlessBody(503), (f"answer 503, {_CUT_OFF}",)),
     Hostile("large", "a gzip bomb of 64 MiB", _BOMB, (f"answer 200, {len(_BOMB.body)} bytes",)),
-    Hostile("large", "a chunk of 16 EiB", Cut(_CHUNKED + b"\r\nfffffffffffffff0\r\n."), (f"answer 200, {_NOT_VALID}",)),
+    Hostile("large", "a chunk of 16 EiB", Cut(_CHUNKED + b"\r\nfffffffffffffff0\r\n."), (_BROKEN_OFF,)),
     Hostile("broken", "reset in the middle", Reset(), (f"answer 200, {_RESET}",)),
     Hostile("broken", "reset instead of an answer", Reset(after=b""), (_RESET,)),
     Hostile("broken", "closed in the middle", Cut(), (f"answer 200, {_CUT}",)),
