@@ -8,6 +8,7 @@ from typing import Final, cast
 import pytest
 from engine_house import (
     ACME,
+    BY,
     CANCELED,
     DATA,
     DELIVERED,
@@ -23,7 +24,7 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
 from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import Claim, Offer, PageRequest, Store
+from packhook.store.base import AuditFilter, Claim, Offer, PageRequest, Store
 from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY
@@ -145,13 +146,33 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
     assert await publish(b"two") != first
 
 
+async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: House, clock: ManualClock) -> None:
+    """Longer than events, and then it goes; what was done later stays."""
+    clock.advance(10 * RETENTION)
+    failing = await node.webhook("https://shop.example/")
+    caring = upkeep(node, audit_retention=10 * RETENTION)
+    await caring.once()
+    assert len(await actions(node)) == 3, "to the last moment of its time it stays"
+    clock.advance(1)
+    with capture_logs() as lines:
+        await caring.once()
+    assert [(line["event"], line["audit_entries"]) for line in lines] == [("swept", 2)]
+    assert await actions(node) == [("webhook.created", failing.id)]
+
+
+async def actions(node: House) -> list[tuple[str, str]]:
+    """What the audit trail tells of, newest first."""
+    found = await node.store.list_audit(PageRequest(limit=100), AuditFilter())
+    return [(entry.action.value, entry.object_id) for entry in found.items]
+
+
 async def test_what_waits_for_a_deleted_webhook_is_canceled(node: House) -> None:
     """It is listed as canceled, not lost; another webhook's deliveries stay."""
     deleted = await node.webhook("https://shop.example/deleted")
     (event_id,) = await node.publish()
     await node.webhook("https://shop.example/kept")
     (later,) = await node.publish()
-    await node.service.webhooks.delete(ACME, deleted.id)
+    await node.service.webhooks.delete(ACME, deleted.id, BY)
     await upkeep(node).once()
     assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
     assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {

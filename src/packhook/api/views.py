@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
 from packhook.core.signature import mask
@@ -103,6 +104,26 @@ def delivery_story(story: DeliveryStory) -> View:
         **delivery(story.delivery),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
+    }
+
+
+def audit_entry(entry: AuditEntry, who: Principal) -> View:
+    """An entry of the audit trail; where the operator sits is no tenant's business."""
+    hidden = entry.by.name == OPERATOR and not who.is_operator
+    return {
+        "id": entry.id,
+        "created_at": to_rfc3339(entry.created_at),
+        "organization_id": entry.organization_id or None,
+        "action": entry.action.value,
+        "object_kind": entry.action.kind,
+        "object_id": entry.object_id,
+        "changes": entry.changes,
+        "reason": entry.reason or None,
+        "actor": entry.by.name,
+        "key_prefix": entry.by.key_prefix or None,
+        "source": None if hidden else entry.by.source,
+        "request_id": entry.by.request_id or None,
+        "user_agent": None if hidden else entry.by.user_agent or None,
     }
 
 

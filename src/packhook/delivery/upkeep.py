@@ -48,11 +48,21 @@ class Upkeep:
         while not self._stop.is_set():
             now = self._clock.now()
             swept = await self._store.sweep(
-                events_before=now - self._settings.retention, keys_before=now - DAY, now=now, limit=BATCH
+                events_before=now - self._settings.retention,
+                keys_before=now - DAY,
+                audit_before=now - self._settings.audit_retention,
+                now=now,
+                limit=BATCH,
             )
             if swept.is_done:
                 return
-            _log.info("swept", events=swept.events, idempotency_keys=swept.idempotency_keys, canceled=swept.canceled)
+            _log.info(
+                "swept",
+                events=swept.events,
+                idempotency_keys=swept.idempotency_keys,
+                canceled=swept.canceled,
+                audit_entries=swept.audit_entries,
+            )
 
     async def _disable_failing(self) -> None:
         now = self._clock.now()

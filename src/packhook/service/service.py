@@ -27,7 +27,7 @@ class Service:
         self._engine = engine
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
-        self.master_keys = MasterKeys(sealed)
+        self.master_keys = MasterKeys(sealed, clock)
         self.webhooks = Webhooks(store, clock)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings)
