@@ -20,7 +20,7 @@ from engine_house import (
 )
 from structlog.testing import capture_logs
 
-from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
 from packhook.delivery.upkeep import BATCH, Upkeep
@@ -208,6 +208,43 @@ async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_
     await upkeep(node, disable_after=disable_after).once()
     reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
     assert reason == f"no delivery has succeeded for {words}"
+
+
+async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: House, clock: ManualClock) -> None:
+    """Halfway there: since when it fails and when it ends; not each round, not by a node that starts anew."""
+    failing = await node.webhook("https://shop.example/")
+    since = clock.now()
+    with capture_logs() as early:
+        await fail(node, 4)
+        clock.advance(DISABLE_AFTER // 2 - 4 * SECOND)
+        await upkeep(node).once()
+    await fail(node, 1)
+    with capture_logs() as lines:
+        for _ in range(3):
+            await upkeep(node).once()
+            await fail(node, 1)
+    assert [line["event"] for line in early] == []
+    assert lines == [
+        {
+            "event": "webhook_failing",
+            "log_level": "warning",
+            "webhook_id": failing.id,
+            "failing_since": to_rfc3339(since),
+            "disables_at": to_rfc3339(since + DISABLE_AFTER),
+            "detail": "unless a delivery succeeds it will be disabled",
+        }
+    ]
+
+
+async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: House, clock: ManualClock) -> None:
+    """Its last failures came together after a long silence: what it came to is enough."""
+    await node.webhook("https://shop.example/")
+    await fail(node, 4)
+    clock.advance(DISABLE_AFTER)
+    await fail(node, 6)
+    with capture_logs() as lines:
+        await upkeep(node).once()
+    assert [line["event"] for line in lines if line["event"] != "swept"] == ["webhook_disabled"]
 
 
 async def still_enabled(node: House, webhook: Webhook) -> bool:

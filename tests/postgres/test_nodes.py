@@ -263,3 +263,12 @@ def _settlement(leased: LeasedDelivery, fate: str, now: int) -> Settlement:
     if fate == "delivered":
         return delivered(leased, now)
     return failed(leased, now, next_attempt_at=now + 15, hold_until=now + 12 if fate == "held" else None)
+
+
+async def test_a_webhook_that_fails_is_told_of_by_one_node(node: PostgresStore, other: PostgresStore) -> None:
+    """Whoever is first; a line for each node would be three of a kind."""
+    hook = await add_webhook(node)
+    await publish(node, 5)
+    await node.record([failed(each, START + number) for number, each in enumerate(await claim(node, START))])
+    told = await asyncio.gather(*(each.warn_failing(failing_for=4, now=START) for each in (node, other, node, other)))
+    assert sorted(told, key=len) == [{}, {}, {}, {hook.id: START}]

@@ -13,7 +13,7 @@ from packhook.api.guard import actor_of, principal_of
 from packhook.api.query import Query
 from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
-from packhook.core.model import DeliveryStatus
+from packhook.core.model import DeliveryStatus, Webhook
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
@@ -107,13 +107,15 @@ async def list_webhooks(request: Request) -> Response:
     )
     asked = query.page()
     found = await _service(request).webhooks.list(_organization(request), asked, where)
-    return page(request, asked, found, lambda webhook: views.webhook(webhook, principal_of(request)))
+    health = await _service(request).webhooks.health(found.items)
+    who = principal_of(request)
+    return page(request, asked, found, lambda webhook: views.webhook(webhook, who, health.get(webhook.id)))
 
 
 async def get_webhook(request: Request) -> Response:
     """Get webhook."""
     webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
-    return answer(views.webhook(webhook, principal_of(request)))
+    return await _with_health(request, webhook)
 
 
 async def update_webhook(request: Request) -> Response:
@@ -122,7 +124,7 @@ async def update_webhook(request: Request) -> Response:
     webhook = await _service(request).webhooks.update(
         _organization(request), request.path_params["webhookId"], _fields(body), actor_of(request)
     )
-    return answer(views.webhook(webhook, principal_of(request)))
+    return await _with_health(request, webhook)
 
 
 async def delete_webhook(request: Request) -> Response:
@@ -137,6 +139,11 @@ async def test_webhook(request: Request) -> Response:
         _organization(request), request.path_params["webhookId"], actor_of(request)
     )
     return answer({"event": views.event(event), "attempt": views.attempt(attempt), "delivered": not verdict.error_code})
+
+
+async def _with_health(request: Request, webhook: Webhook) -> Response:
+    health = await _service(request).webhooks.health([webhook])
+    return answer(views.webhook(webhook, principal_of(request), health.get(webhook.id)))
 
 
 def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:

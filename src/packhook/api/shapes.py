@@ -159,6 +159,8 @@ class WebhookOut(Answer):
     timeout_seconds: float = 0.0
     retry_schedule: list[str] = []
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
+    failing_since: str = Field(default="", description="The first failure since the last success; absent: it is well.")
+    disables_at: str = Field(default="", description="When packhook would disable it for that, at the earliest.")
 
 
 class OrganizationOut(Answer):

@@ -7,7 +7,7 @@ import msgspec
 
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Organization, Webhook
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
@@ -17,8 +17,8 @@ from packhook.store.base import Receipt
 View = dict[str, Any]
 
 
-def webhook(webhook: Webhook, who: Principal) -> View:
-    """The seven documented fields, then our own where they are set."""
+def webhook(webhook: Webhook, who: Principal, health: Health | None = None) -> View:
+    """The seven documented fields, then our own where they are set; ``health`` of one that fails."""
     own = {
         "description": webhook.description,
         "headers": dict.fromkeys(webhook.headers, "***"),
@@ -26,6 +26,8 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "timeout_seconds": webhook.timeout / SECOND,
         "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
+        "failing_since": None if health is None else _instant(health.failing_since),
+        "disables_at": None if health is None else _instant(health.disables_at),
     }
     return {
         "id": webhook.id,

@@ -28,7 +28,7 @@ class Service:
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(sealed, clock)
-        self.webhooks = Webhooks(store, clock)
+        self.webhooks = Webhooks(store, settings, clock)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings)
         self.replay = Replay(store, clock)

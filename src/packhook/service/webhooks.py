@@ -1,5 +1,6 @@
 """Webhooks: create, read, change in part, delete."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -9,8 +10,9 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry, of_webhook
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
-from packhook.core.model import Webhook
+from packhook.core.model import Health, Webhook
 from packhook.service.cursor import Listing, listing
+from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
 
 TRIES: Final = 5
@@ -37,8 +39,9 @@ class WebhookFields(Struct, frozen=True, kw_only=True):
 class Webhooks:
     """The webhooks of all organizations; every call names whose."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
+        self._disable_after = settings.disable_after
         self._clock = clock
 
     async def create(self, organization_id: str, fields: WebhookFields, by: Actor) -> Webhook:
@@ -59,6 +62,18 @@ class Webhooks:
         """A page, oldest first."""
         found = await self._store.list_webhooks(organization_id, page, where)
         return listing(found, tuple(webhook.id for webhook in found.items))
+
+    async def health(self, webhooks: Collection[Webhook]) -> dict[str, Health]:
+        """Of those that fail, by their ids; the others are well, or were sent nothing yet."""
+        failing = await self._store.failing_since([webhook.id for webhook in webhooks])
+        return {
+            webhook.id: Health(
+                failing_since=failing[webhook.id],
+                disables_at=failing[webhook.id] + self._disable_after if webhook.enabled else None,
+            )
+            for webhook in webhooks
+            if webhook.id in failing
+        }
 
     async def update(self, organization_id: str, webhook_id: str, fields: WebhookFields, by: Actor) -> Webhook:
         """Change what was said, keep the rest. Enabling forgets why packhook disabled it."""

@@ -286,6 +286,10 @@ class Store(Protocol):
         """
         ...
 
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        """Which of these fail, and since when: the first failure after the last success. Takes no organization."""
+        ...
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         """The current version of these webhooks; deleted ones are missing. For the engine: takes no organization."""
         ...
@@ -361,6 +365,13 @@ class Store(Protocol):
         """One batch of upkeep: at most ``limit`` of each: events past retention whose deliveries are all finished,
         with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks; audit entries
         past their retention."""  # fmt: skip
+        ...
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        """Which enabled webhooks went on failing for so long, five times at least, and since when; each is told once.
+
+        Once until a success, another endpoint or its being enabled begins the count anew; to one node of many.
+        """
         ...
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:

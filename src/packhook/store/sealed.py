@@ -48,6 +48,7 @@ class SealedStore:
         self.claim_operator_key = inner.claim_operator_key
         self.delete_webhook = inner.delete_webhook
         self.webhooks_after = inner.webhooks_after
+        self.failing_since = inner.failing_since
         self.publish = inner.publish
         self.claim = inner.claim
         self.record = inner.record
@@ -60,6 +61,7 @@ class SealedStore:
         self.write_audit = inner.write_audit
         self.list_audit = inner.list_audit
         self.sweep = inner.sweep
+        self.warn_failing = inner.warn_failing
         self.disable_failing = inner.disable_failing
 
     # --- its life

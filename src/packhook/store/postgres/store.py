@@ -216,6 +216,9 @@ class PostgresStore:
     async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._read(webhooks.webhooks_after, anchor, limit)
 
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        return await self._read(webhooks.failing_since, webhook_ids)
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         return await self._look_up(webhooks.targets, webhook_ids)
 
@@ -278,6 +281,9 @@ class PostgresStore:
             limit=limit,
         )
         return swept
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        return await self._write(sweep.warn_failing, failing_for, now)
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         return await self._change(sweep.disable_failing, failing_for, now, reason)

@@ -67,6 +67,11 @@ async def _cancel(db: Db, now: int, events_before: int, limit: int) -> int:
     return len(orphans) + len(expired)
 
 
+async def warn_failing(db: Db, failing_for: int, now: int) -> dict[str, int]:
+    """See Store.warn_failing."""
+    return {row[0]: row[1] for row in await db.all(SQL["warn_failing"], now, failing_for)}
+
+
 async def disable_failing(db: Db, failing_for: int, now: int, reason: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """See Store.disable_failing; twice, for they are the answer and what was changed."""
     found = await db.all(SQL["disable_failing"], failing_for, storable(reason), now)

@@ -119,6 +119,11 @@ async def changed_webhooks(db: Db, since: int) -> tuple[str, ...]:
     return tuple(row[0] for row in await db.all(SQL["changed_webhooks"], since))
 
 
+async def failing_since(db: Db, webhook_ids: Collection[str]) -> dict[str, int]:
+    """See Store.failing_since."""
+    return {row[0]: row[1] for row in await db.all(SQL["failing_since"], list(webhook_ids))}
+
+
 async def targets(db: Db, webhook_ids: Collection[str]) -> dict[str, Target]:
     """See Store.targets."""
     found = await db.all(SQL["get_targets"], list(webhook_ids))

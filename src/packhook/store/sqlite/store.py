@@ -64,6 +64,7 @@ _claim: Final = one_by_one(claim.claim)
 _release: Final = one_by_one(claim.release)
 _replay: Final = one_by_one(history.replay_delivery)
 _write_audit: Final = one_by_one(audit.write_audit)
+_warn_failing: Final = one_by_one(sweep.warn_failing)
 _disable_failing: Final = one_by_one(sweep.disable_failing)
 _record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
 
@@ -225,6 +226,9 @@ class SqliteStore:
     async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._reading.read(webhooks.webhooks_after, anchor, limit)
 
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        return await self._reading.read(webhooks.failing_since, webhook_ids)
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         return await self._looking_up.read(webhooks.targets, webhook_ids)
 
@@ -277,6 +281,9 @@ class SqliteStore:
 
     async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
         return await self._writing.write(self._sweep, (events_before, keys_before, audit_before, now, limit))
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        return await self._writing.write(_warn_failing, (failing_for, now))
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         disabled = await self._writing.write(_disable_failing, (failing_for, now, reason))

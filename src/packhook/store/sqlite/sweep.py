@@ -53,6 +53,12 @@ def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int) -> in
     return len(orphans) + len(expired)
 
 
+def warn_failing(db: apsw.Connection, item: tuple[int, int]) -> dict[str, int]:
+    """See Store.warn_failing; the item is (failing_for, now)."""
+    failing_for, now = item
+    return dict(list(db.execute(SQL["warn_failing"], (now, failing_for))))
+
+
 def disable_failing(db: apsw.Connection, item: tuple[int, int, str]) -> tuple[str, ...]:
     """See Store.disable_failing; the item is (failing_for, now, reason)."""
     failing_for, now, reason = item

@@ -107,6 +107,11 @@ def webhooks_after(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhoo
     return tuple(rows.webhook(row) for row in list(db.execute(SQL["webhooks_after"], (anchor, limit))))
 
 
+def failing_since(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, int]:
+    """See Store.failing_since."""
+    return dict(list(db.execute(SQL["failing_since"], (rows.to_json(list(webhook_ids)),))))
+
+
 def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Target]:
     """See Store.targets."""
     found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))
