@@ -21,6 +21,7 @@ async def test_the_trail_of_an_organization(terminal: Terminal) -> None:
     assert (told["object_id"], told["user_agent"].partition("/")[0]) == (made["id"], "python-httpx")
     shown = await terminal.done("audit", "list", "--object-id", made["id"])
     assert f"endpoint: {ENDPOINT} → {ENDPOINT}/2, secret" in shown
+    assert "enabled: yes" in shown
     assert "another-secret" not in shown
     for word in ("webhook.created", "webhook.updated", "operator", "127.0.0.1"):
         assert word in shown
@@ -36,5 +37,9 @@ async def test_the_trail_of_the_whole_instance(terminal: Terminal) -> None:
     (newest, *_) = (await terminal.asked("audit", "list", "--all"))["data"]
     assert (newest["action"], newest["organization_id"]) == ("organization.deleted", terminal.organization)
     assert (await terminal.type("audit", "list"))[0] == 5
-    everywhere = Terminal(terminal.node)
-    assert "organization.deleted" in await everywhere.done("audit", "list", "--all", "--action", "organization.deleted")
+    words = ("audit", "list", "--all", "--action", "organization.deleted")
+    (told,) = (await terminal.asked(*words, "--of", terminal.organization))["data"]
+    assert (told, (await terminal.asked(*words, "--of", "nobody"))["data"]) == (newest, [])
+    created = ("audit", "list", "--all", "--action", "organization.created")
+    assert len((await terminal.asked(*created))["data"]) > 1, "whatever organization the environment names"
+    assert (await terminal.type("audit", "list", "--of", "acme"))[0] == 2

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
+from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: of an organization, or with the operator key of all.")
@@ -20,7 +21,8 @@ def list_(
     until: Annotated[str | None, typer.Option(help="Done before this time, RFC 3339.")] = None,
     per_page: Annotated[int | None, typer.Option(help="How many, 1 to 100.")] = None,
     cursor: Annotated[str | None, typer.Option(help="From the page before.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Of the whole instance, with the operator key.")] = False,
+    of: Annotated[str | None, typer.Option(help="With --all: only of this organization, deleted or not.")] = None,
     organization: Organization = "",
     server: Server = DEFAULT_SERVER,
     key: Key = "",
@@ -29,8 +31,10 @@ def list_(
     """List audit entries, newest first. Example: packhook audit list -o acme --action webhook.updated"""
     query = {
         "action": action, "actor": actor, "object_id": object_id, "since": since, "until": until,
-        "per_page": per_page, "cursor": cursor, "organization_id": organization or None if everything else None,
+        "per_page": per_page, "cursor": cursor, "organization_id": of,
     }  # fmt: skip
+    if of is not None and not everything:
+        fail("--of goes with --all; for one organization's trail: --organization", Exit.USAGE)
     path = "/audit" if everything else f"{organization_path(organization)}/audit"
     found = call(server, key, "GET", path, query=query)
     if not as_json:
@@ -40,5 +44,9 @@ def list_(
 
 
 def _told(change: dict[str, str | bool | None]) -> str:
-    values = [value for value in (change["before"], change["after"]) if value is not None]
-    return f"{change['field']}: {' → '.join(map(str, values))}" if values else str(change["field"])
+    values = [_text(value) for value in (change["before"], change["after"]) if value is not None]
+    return f"{change['field']}: {' → '.join(values)}" if values else str(change["field"])
+
+
+def _text(value: str | bool) -> str:
+    return value if isinstance(value, str) else "yes" if value else "no"
