@@ -22,6 +22,7 @@ EVERYTHING_WRONG: Final = {
     "egress_allow": "10.0.0.1/8", "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
+    "audit_retention": "59s",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
 TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}
@@ -84,6 +85,7 @@ def test_every_default_would_be_accepted_if_it_were_given() -> None:
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     durations = ("attempt_timeout", "lease", "retention", "disable_after", "shutdown_grace")
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
+    given_as_text["audit_retention"] = "365d"
     given_as_text["retry_schedule"] = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
     assert loaded(**(defaults | given_as_text)).model_dump() == defaults
 
@@ -252,7 +254,7 @@ def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
     ("name", "least", "below"),
     [
         ("attempt_timeout", "1s", "999ms"), ("lease", "35s", "34999ms"), ("retention", "1m", "59999ms"),
-        ("disable_after", "1m", "59999ms"),
+        ("disable_after", "1m", "59999ms"), ("audit_retention", "1m", "59999ms"),
     ],
 )  # fmt: skip
 def test_the_least_of_a_duration(name: str, least: str, below: str) -> None:

@@ -28,6 +28,7 @@ The way of one event, with the module at each step::
       └─ store/sqlite/record.py    a retry is the same row, claimable later (core/backoff.py)
 
 Who starts it: ``cli/serve.py``. Who reads it back: ``service/history.py``. Who cleans up: ``delivery/upkeep.py``.
+Who changed what, when and from where: ``core/audit.py``, written by the store with the change itself.
 Imports point one way: cli, api, service, delivery, store, core; settings and telemetry stand beside core.
 """
 

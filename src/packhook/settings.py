@@ -183,6 +183,7 @@ class Settings(BaseSettings):
     retention: Duration = Field(
         30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."
     )
+    audit_retention: Duration = Field(365 * DAY, ge=MINUTE, description="How long entries of the audit trail are kept.")
     disable_after: Duration = Field(
         5 * DAY, ge=MINUTE, description="A webhook without one success for so long, and ten failures, is disabled."
     )

@@ -21,6 +21,7 @@ import hypothesis
 import msgspec
 
 from packhook.core import ids
+from packhook.core.audit import Actor
 from packhook.core.clock import MINUTE, Clock, SystemClock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import (
@@ -50,6 +51,7 @@ from sending import LOOPBACK, sending
 T = TypeVar("T")
 
 ACME: Final = "acme"
+BY: Final = Actor(name="operator", source="192.0.2.7")
 OTHER: Final = "other"
 CODE: Final = "order.created"
 SECRET: Final = "q9NhjkjV9o"
@@ -227,16 +229,16 @@ class House:
     async def organization(self, organization_id: str) -> None:
         """An organization, if it is not there yet."""
         with suppress(Conflict):
-            await self.service.organizations.create(organization_id, organization_id)
+            await self.service.organizations.create(organization_id, organization_id, BY)
 
     async def webhook(self, endpoint: str, organization_id: str = ACME, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Subscribe an endpoint."""
         said = WebhookFields(**{"event_code": CODE, "endpoint": endpoint, "secret": SECRET, **fields})
-        return await self.service.webhooks.create(organization_id, said)
+        return await self.service.webhooks.create(organization_id, said, BY)
 
     async def change(self, changed: Webhook, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Change a webhook in part."""
-        return await self.service.webhooks.update(changed.organization_id, changed.id, WebhookFields(**fields))
+        return await self.service.webhooks.update(changed.organization_id, changed.id, WebhookFields(**fields), BY)
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events at once; their ids."""

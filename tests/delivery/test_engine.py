@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import pytest
 from engine_house import (
     ACME,
+    BY,
     CANCELED,
     CODE,
     DELIVERED,
@@ -79,7 +80,7 @@ async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_
             story = await node.becomes(event_id, EXHAUSTED)
         assert len(story.attempts) == len(receiver.received) == 3
         receiver.answers(Status(500), Status(200))
-        await node.service.replay.retry(ACME, story.delivery.id)
+        await node.service.replay.retry(ACME, story.delivery.id, BY)
         story = await node.becomes(event_id, DELIVERED)
         assert [(each.number, each.status_code) for each in story.attempts] == [
             (1, 500),
@@ -181,9 +182,9 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what
         await node.publish(3)
         await receiver.wait_for(1, LATE)
         if what == "webhook":
-            await node.service.webhooks.delete(ACME, deleted.id)
+            await node.service.webhooks.delete(ACME, deleted.id, BY)
         else:
-            await node.service.organizations.delete(ACME)
+            await node.service.organizations.delete(ACME, BY)
         gate.open()
         await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 2)
         await Upkeep(cast("Store", node.store), node.settings, node.clock).once()
@@ -368,7 +369,7 @@ async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, f
     """Signed like any other, also to a disabled webhook; nothing is stored, nothing is tried again."""
     async with Receiver(Status(500), secrets=(SECRET,)) as receiver, house(tmp_path) as node:
         tried = await node.webhook(receiver.url, **fields)
-        event, made, verdict = await node.service.test_events.send(ACME, tried.id)
+        event, made, verdict = await node.service.test_events.send(ACME, tried.id, BY)
         (received,) = receiver.received
         assert (received.verified, received.headers["webhook-id"]) == (True, event.id)
         assert (received.headers["webhook-event"], received.headers["webhook-attempt"]) == (CODE, "1")

@@ -30,6 +30,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     offer,
     publication,
     publish,
@@ -46,6 +47,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "expired_events": (0, "", 100),
     "lock_deliveries": (["e"],),
     "sweep_idempotency_keys": (START, 100),
+    "sweep_audit_entries": (START, 100),
     "cancel_orphans": (START, 100),
     "cancel_expired": (START, START, 100),
     "find_idempotency_key": ([ACME], ["k"]),
@@ -105,7 +107,7 @@ async def _cost_of_a_claim(url: str, mine: str) -> int:
 
 async def _disabled(node: PostgresStore, dead: str) -> None:
     stored = await node.get_webhook(OTHER, dead)
-    await node.replace_webhook(next_version(stored, enabled=False))
+    await node.replace_webhook(next_version(stored, enabled=False), noted())
     await claim(node, START)
 
 

@@ -25,6 +25,7 @@ from store.building import (
     event,
     failed,
     hash_of,
+    noted,
     organization,
     publication,
     publish,
@@ -42,15 +43,15 @@ async def organizations(store: Store) -> Ask:
     names = [f"org-{number:02}" for number in range(MANY - 2)]
     random.Random(7).shuffle(names)
     for name in names:
-        await store.create_organization(organization(name))
+        await store.create_organization(organization(name), noted())
     return lambda store, page: store.list_organizations(page)
 
 
 async def keys(store: Store) -> Ask:
     """Many keys."""
     for number in range(MANY):
-        await store.create_api_key(api_key(), hash_of(str(number)))
-    await store.create_api_key(api_key(OTHER), hash_of("other"))
+        await store.create_api_key(api_key(), hash_of(str(number)), noted())
+    await store.create_api_key(api_key(OTHER), hash_of("other"), noted())
     return lambda store, page: store.list_api_keys(ACME, page)
 
 
@@ -137,7 +138,7 @@ async def test_pages_stay_whole_while_events_come_and_go(store: Store) -> None:
     first, *others = (each.id for each in await publish(store, 6))
     page = await store.list_events(ACME, PageRequest(limit=3))
     await publish(store, 2, created_at=START + DAY)
-    await store.sweep(events_before=START + 1, keys_before=0, now=START, limit=3)
+    await store.sweep(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=3)
     rest = await store.list_events(ACME, PageRequest(limit=3, anchor=page.items[-1].id))
     assert [each.id for each in page.items] == others[:1:-1]
     assert rest.items == ()
@@ -190,8 +191,8 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
     await store.record([delivered(done, START), failed(exhausted, START)])
     await store.record([failed(again, START, next_attempt_at=START + 1)])
     await store.release([canceled], START)
-    await store.delete_webhook(ACME, gone.id, START)
-    await store.sweep(events_before=0, keys_before=0, now=START, limit=10)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.sweep(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
     found = {
         status: [each.id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
         for status in DeliveryStatus

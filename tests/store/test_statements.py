@@ -12,8 +12,8 @@ import pytest
 from packhook.core.clock import HOUR
 from packhook.core.errors import RequestError
 from packhook.core.model import DeliveryStatus, LeasedDelivery
-from packhook.store.base import Claim, Claimed, DeliveryFilter, Idempotency, PageRequest, WebhookFilter
-from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, Idempotency, PageRequest, WebhookFilter
+from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.statements import load
 from packhook.testing.clock import START
@@ -26,6 +26,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     offer,
     organization,
     publication,
@@ -69,7 +70,7 @@ def new_database(path: Path) -> apsw.Connection:
     db.execute("PRAGMA synchronous = OFF")
     migrate(db)
     for name in (ACME, OTHER):
-        tenants.create_organization(db, organization(name))
+        tenants.create_organization(db, (organization(name), noted()))
     return db
 
 
@@ -84,7 +85,7 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
 def add_webhook(db: apsw.Connection, name: str = ACME, **changes: Any) -> str:  # noqa: ANN401 a field has its own type
     """A stored webhook's id."""
     stored = webhook(name, **changes)
-    webhooks.create_webhook(db, stored)
+    webhooks.create_webhook(db, (stored, noted()))
     return stored.id
 
 
@@ -112,11 +113,11 @@ def a_day(db: apsw.Connection) -> None:
     record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]])
     record.record(db, [[failed(leased[2], START, disable_reason="gone")]])
     claim.release(db, (leased[3:], START))
-    history.replay_delivery(db, (ACME, leased[0].id, START))
+    history.replay_delivery(db, (ACME, leased[0].id, START, noted()))
     claim_now(db)
     read_back(db, leased[0], first)
-    webhooks.delete_webhook(db, (OTHER, second, START))
-    sweep.Broom().sweep(db, (START, START, START, 10))
+    webhooks.delete_webhook(db, (OTHER, second, START, noted()))
+    sweep.Broom().sweep(db, (START, START, START, START, 10))
     sweep.disable_failing(db, (START, START, "failed"))
     claim.rescue(db, START)
 
@@ -161,7 +162,7 @@ def plan(db: apsw.Connection, statement: str, values: Any) -> list[str]:  # noqa
 
 # The sweep reads the oldest events (e) and stops at the first that is young enough; at start what is live is read.
 WALKED_ON_PURPOSE = {"SCAN e", "SCAN deliveries USING INDEX deliveries_live"}
-A_WALK = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|e|d|a)\b.*")
+A_WALK = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|e|d|a)\b.*")
 
 
 def test_nothing_walks_through_all_events_or_deliveries(db: apsw.Connection) -> None:
@@ -216,6 +217,31 @@ def test_a_page_of_deliveries_is_read_in_the_order_of_an_index(
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
+AUDITED = {
+    "all": (AuditFilter(), "PRIMARY KEY (id<?)"),
+    "by organization": (
+        AuditFilter(organization_id=ACME),
+        "audit_entries_of_organization (organization_id=? AND id<?)",
+    ),
+    "by object": (
+        AuditFilter(organization_id=ACME, object_id="w", shown_to_keys=True),
+        "audit_entries_of_object (object_id=? AND id<?)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "index"), AUDITED.values(), ids=AUDITED)
+def test_a_page_of_the_audit_trail_is_read_in_the_order_of_an_index(
+    db: apsw.Connection, where: AuditFilter, index: str
+) -> None:
+    """From the cursor on, and nothing is sorted."""
+    page = PageRequest(limit=5, anchor="aud_9")
+    asked = statements_of(db, lambda db: audit.list_audit(db, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items())
+    assert index in "\n".join(steps)
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
 def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:
     """How many steps SQLite's machine takes for this work."""
     taken = 0
@@ -234,7 +260,7 @@ def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:
 
 def _disabled(db: apsw.Connection, dead: str) -> None:
     stored = webhooks.get_webhook(db, OTHER, dead)
-    webhooks.replace_webhook(db, next_version(stored, enabled=False))
+    webhooks.replace_webhook(db, (next_version(stored, enabled=False), noted()))
     claim_now(db)
 
 

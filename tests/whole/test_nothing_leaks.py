@@ -17,6 +17,7 @@ from typing import Any, Final
 import apsw
 import pytest
 
+from packhook.core.audit import Action
 from packhook.core.model import SCOPES
 from packhook.core.signature import new_secret
 from packhook.testing import Receiver, Status
@@ -154,10 +155,12 @@ async def read_everything(day: Day) -> None:
         page = await who.ask("GET", HOOKS, 200, shows=shows)
         assert {each["headers"]["x-shop"] for each in page["data"]} == {"***"}
         await who.ask("GET", f"{HOOKS}/{page['data'][0]['id']}", 200, shows=shows)
+        await who.ask("GET", f"{ORGANIZATION}/audit?per_page=100", 403 if name == "reader" else 200)
         for path in ("/events", "/deliveries?per_page=100"):
             await who.ask("GET", ORGANIZATION + path, 200)
     for path in ("/v1/organizations", ORGANIZATION, f"{ORGANIZATION}/api-keys", "/openapi.json", "/docs", "/health"):
         await day.ask_as("operator").ask("GET", path, 200)
+    await day.ask_as("operator").ask("GET", "/v1/audit?per_page=100", 200)
     await day.ask_as("shop").ask("GET", HOOKS, 403)
     await day.ask_as("revoked").ask("GET", HOOKS, 401)
     await day.ask_as("owner").ask("GET", "/v1/organizations/other/webhooks", 404)
@@ -223,6 +226,17 @@ async def afternoon(day: Day, event_id: str, log_format: str) -> None:
     await day.ask_as("owner").ask("PUT", f"{HOOKS}/{day.hooks['unreachable']}", 500, json=fault)
     await day.ask_as("owner").ask("POST", f"{HOOKS}/{day.hooks['unreachable']}/test", 500)
     await day.ask_as("owner").ask("GET", f"{HOOKS}/{day.hooks['good']}", 200, shows=("secret",))
+    await the_trail(day)
+
+
+async def the_trail(day: Day) -> None:
+    """Everything that was done is in it, changed secrets by their field's name alone."""
+    found = (await day.ask_as("operator").ask("GET", "/v1/audit?per_page=100", 200))["data"]
+    assert {each["action"] for each in found} == set(Action) - {Action.ORGANIZATION_DELETED}
+    assert (found[-1]["action"], found[-1]["actor"], found[-1]["source"]) == ("operator_key.created", "operator", "cli")
+    changed = [change for each in found for change in each["changes"] if change["field"] in ("secret", "headers")]
+    assert len(changed) == 2 * 5 + 3
+    assert {(change["before"], change["after"]) for change in changed} == {(None, None)}
 
 
 def master_keys(folder: Path) -> dict[str, str]:

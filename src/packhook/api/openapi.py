@@ -13,6 +13,7 @@ from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
 from packhook.api.routes import BASE, LEAN, ROUTES, Handler, Route
 from packhook.core import errors
+from packhook.core.audit import Action
 from packhook.core.model import EVENT_CODES, DeliveryStatus
 from packhook.service.example import example_order
 
@@ -29,6 +30,14 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "enabled": {"type": "boolean"},
     "webhook_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
     "event_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
+    "organization_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
+    "action": {"type": "string", "enum": list(Action)},
+    "actor": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{1,100}$",
+        "description": "`operator`, `packhook` or an API key's id.",
+    },
+    "object_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
     "status": {"type": "string", "enum": list(DeliveryStatus)},
     "since": {"type": "string", "format": "date-time"},
     "until": {"type": "string", "format": "date-time"},
@@ -97,7 +106,7 @@ def _summarized(handler: Handler | LeanHandler[Any]) -> str:
 def _tag(route: Route[Any]) -> str:
     return next(
         part
-        for part in ("api-keys", "webhooks", "events", "deliveries", "organizations", "master-key")
+        for part in ("audit", "api-keys", "webhooks", "events", "deliveries", "organizations", "master-key")
         if part in route.path
     )
 

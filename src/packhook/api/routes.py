@@ -23,6 +23,7 @@ _E: Final = f"{_O}/events"
 _D: Final = f"{_O}/deliveries"
 _K: Final = f"{_O}/api-keys"
 _PAGING: Final = ("per_page", "cursor")
+_AUDIT: Final = ("action", "actor", "object_id", "since", "until")
 _FILTERS: Final = ("webhook_id", "event_id", "event_code", "status", "since", "until")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -63,6 +64,8 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
     Route("GET", _D, "events:read", do.list_deliveries, 200, s.DeliveryPage, query=(*_PAGING, *_FILTERS)),
     Route("GET", _D + "/{deliveryId}", "events:read", do.get_delivery, 200, s.DeliveryStoryOut),
     Route("POST", _D + "/{deliveryId}/retry", "events:publish", do.retry_delivery, 202, s.DeliveryOut),
+    Route("GET", _O + "/audit", "webhooks:write", do.list_audit, 200, s.AuditPage, query=(*_PAGING, *_AUDIT)),
+    Route("GET", "/audit", OPERATOR, do.list_all_audit, 200, s.AuditPage, query=(*_PAGING, "organization_id", *_AUDIT)),
 )
 
 # Publishing, the hot path: door.py answers these itself.

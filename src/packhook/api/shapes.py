@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationInfo
 
 from packhook.api.order import Order
+from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, SCOPES
@@ -158,6 +159,8 @@ class WebhookOut(Answer):
     timeout_seconds: float = 0.0
     retry_schedule: list[str] = []
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
+    failing_since: str = Field(default="", description="The first failure since the last success; absent: it is well.")
+    disables_at: str = Field(default="", description="When packhook would disable it for that, at the earliest.")
 
 
 class OrganizationOut(Answer):
@@ -274,6 +277,34 @@ class ExchangeOut(Answer):
     delivered: bool
 
 
+class AuditChange(Answer):
+    """A field that was changed; the values are null where they are not told, or there was none."""
+
+    field: str
+    before: str | bool | None
+    after: str | bool | None
+
+
+class AuditEntryOut(Answer):
+    """Who did what to which thing, when, and from where."""
+
+    id: str
+    created_at: str
+    organization_id: str | None = Field(description="Null for what concerns the whole instance.")
+    action: str = Field(json_schema_extra={"enum": list(Action)})
+    object_kind: str
+    object_id: str
+    changes: list[AuditChange]
+    reason: str | None = Field(description="Why packhook itself did it.")
+    actor: str = Field(description="`operator`, `packhook` or an API key's id.", examples=["operator"])
+    key_prefix: str | None
+    source: str | None = Field(
+        description="The address the request came from; `cli`, or `node` for packhook itself.", examples=["192.0.2.7"]
+    )
+    request_id: str | None
+    user_agent: str | None
+
+
 class _Page(Answer):
     prev: str | None
     next: str | None
@@ -308,6 +339,12 @@ class DeliveryPage(_Page):
     """Deliveries, newest first."""
 
     data: list[DeliveryOut]
+
+
+class AuditPage(_Page):
+    """Audit entries, newest first."""
+
+    data: list[AuditEntryOut]
 
 
 class FieldProblem(Answer):

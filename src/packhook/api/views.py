@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
+from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Organization, Webhook
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
@@ -16,8 +17,8 @@ from packhook.store.base import Receipt
 View = dict[str, Any]
 
 
-def webhook(webhook: Webhook, who: Principal) -> View:
-    """The seven documented fields, then our own where they are set."""
+def webhook(webhook: Webhook, who: Principal, health: Health | None = None) -> View:
+    """The seven documented fields, then our own where they are set; ``health`` of one that fails."""
     own = {
         "description": webhook.description,
         "headers": dict.fromkeys(webhook.headers, "***"),
@@ -25,6 +26,8 @@ def webhook(webhook: Webhook, who: Principal) -> View:
         "timeout_seconds": webhook.timeout / SECOND,
         "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
+        "failing_since": None if health is None else _instant(health.failing_since),
+        "disables_at": None if health is None else _instant(health.disables_at),
     }
     return {
         "id": webhook.id,
@@ -103,6 +106,26 @@ def delivery_story(story: DeliveryStory) -> View:
         **delivery(story.delivery),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
+    }
+
+
+def audit_entry(entry: AuditEntry, who: Principal) -> View:
+    """An entry of the audit trail; where the operator sits is no tenant's business."""
+    hidden = entry.by.name == OPERATOR and not who.is_operator
+    return {
+        "id": entry.id,
+        "created_at": to_rfc3339(entry.created_at),
+        "organization_id": entry.organization_id or None,
+        "action": entry.action.value,
+        "object_kind": entry.action.kind,
+        "object_id": entry.object_id,
+        "changes": entry.changes,
+        "reason": entry.reason or None,
+        "actor": entry.by.name,
+        "key_prefix": entry.by.key_prefix or None,
+        "source": None if hidden else entry.by.source,
+        "request_id": entry.by.request_id or None,
+        "user_agent": None if hidden else entry.by.user_agent or None,
     }
 
 

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from packhook import __version__
-from packhook.cli import deliveries, events, keys, organizations, webhooks
+from packhook.cli import audit, deliveries, events, keys, organizations, webhooks
 from packhook.cli.bench.command import bench
 from packhook.cli.demo.command import demo
 from packhook.cli.exits import exit_code, fail
@@ -49,6 +49,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -132,6 +132,7 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the audit trail tells the address of the connection, not one that a client writes
             timeout_graceful_shutdown=10,
         )
     )

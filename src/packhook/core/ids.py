@@ -43,3 +43,8 @@ def delivery_id() -> str:
 def request_id() -> str:
     """A new id for one HTTP request to our API, returned as ``x-request-id``."""
     return _new("req_")
+
+
+def audit_id() -> str:
+    """A new id for one entry of the audit trail."""
+    return _new("aud_")

@@ -58,6 +58,13 @@ class Webhook(Struct, frozen=True, kw_only=True):
     disabled_reason: str = ""  # why packhook itself disabled it
 
 
+class Health(Struct, frozen=True, kw_only=True):
+    """Of a webhook whose endpoint fails: since when, without a success, and when packhook would disable it for that."""
+
+    failing_since: int
+    disables_at: int | None = None  # None: it is disabled
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """What was published. ``data`` is a JSON object, byte for byte as it came."""
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from packhook.service.limits import Limits
@@ -26,6 +27,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     organization_id: str | None = None
     scopes: frozenset[str] = frozenset()
     api_key_id: str | None = None
+    prefix: str = ""
     expires_at: int | None = None
 
     @property
@@ -79,7 +81,8 @@ class Access:
         if self._operator_hash:
             return None
         made = new_key(OPERATOR_PREFIX)
-        self._operator_hash = await self._store.claim_operator_key(hash_of(made))
+        first = entry(Action.OPERATOR_KEY_CREATED, CLI, self._clock.now(), object_id="operator")
+        self._operator_hash = await self._store.claim_operator_key(hash_of(made), first)
         return made if hmac.compare_digest(self._operator_hash, hash_of(made)) else None
 
     async def admit(self, key: str, scope: str | None, organization_id: str | None) -> Principal:
@@ -138,6 +141,7 @@ class Access:
             organization_id=known.organization_id,
             scopes=frozenset(known.scopes),
             api_key_id=known.id,
+            prefix=known.prefix,
             expires_at=known.expires_at,
         )
 

@@ -2,12 +2,13 @@
 
 from msgspec import Struct
 
+from packhook.core.audit import AuditEntry
 from packhook.core.backoff import times_to_come
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Delivery, Event
 from packhook.service.cursor import Listing, listing
 from packhook.settings import Settings
-from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 
 
 class DeliveryStory(Struct, frozen=True, kw_only=True):
@@ -43,6 +44,11 @@ class History:
         """One delivery, whole."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
         return DeliveryStory(delivery=delivery, attempts=attempts, schedule=await self._to_come(delivery))
+
+    async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
+        """A page of the audit trail, newest first."""
+        found = await self._store.list_audit(page, where)
+        return listing(found, tuple(entry.id for entry in found.items))
 
     async def _to_come(self, delivery: Delivery) -> tuple[int, ...]:
         if delivery.next_attempt_at is None:

@@ -27,8 +27,8 @@ class Service:
         self._engine = engine
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
-        self.master_keys = MasterKeys(sealed)
-        self.webhooks = Webhooks(store, clock)
+        self.master_keys = MasterKeys(sealed, clock)
+        self.webhooks = Webhooks(store, settings, clock)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings)
         self.replay = Replay(store, clock)

@@ -5,6 +5,7 @@ Promises that hold for every method:
 * A write that returned is durable: it survives ``kill -9`` and a power cut. A write that raised changed nothing.
 * Writes that wait together may share one transaction; each is still all or nothing.
 * A database that is away, full or busy raises :class:`~packhook.core.errors.Unavailable`, never anything else.
+* A change takes the audit entry that tells of it: both are written in one transaction, or neither is.
 * Every look-up by a tenant takes the organization, and answers NotFound for another organization's id.
 
 The invariant that makes claiming cheap: for every live delivery there is a row in ``lanes`` for its webhook, and that
@@ -16,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from packhook.core.audit import Action, AuditEntry
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -67,6 +69,21 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
     status: DeliveryStatus | None = None
     since: int | None = None
     until: int | None = None
+
+
+class AuditFilter(Struct, frozen=True, kw_only=True):
+    """Which audit entries to list; None is any. ``since`` is inclusive, ``until`` is not.
+
+    ``shown_to_keys``: only those about webhooks and deliveries, which are what an organization's keys may manage.
+    """
+
+    organization_id: str | None = None
+    action: Action | None = None
+    actor: str | None = None
+    object_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+    shown_to_keys: bool = False
 
 
 class Idempotency(Struct, frozen=True, kw_only=True):
@@ -160,12 +177,13 @@ class Swept(Struct, frozen=True, kw_only=True):
     events: int = 0
     idempotency_keys: int = 0
     canceled: int = 0
+    audit_entries: int = 0
     more: bool = False
 
     @property
     def is_done(self) -> bool:
         """Whether nothing was left to do."""
-        return not (self.more or self.events or self.idempotency_keys or self.canceled)
+        return not (self.more or self.events or self.idempotency_keys or self.canceled or self.audit_entries)
 
 
 class Store(Protocol):
@@ -194,7 +212,7 @@ class Store(Protocol):
 
     # --- organizations and keys
 
-    async def create_organization(self, organization: Organization) -> None:
+    async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
         """Conflict where the id is, or was, in use."""
         ...
 
@@ -206,11 +224,11 @@ class Store(Protocol):
         """In order of their ids."""
         ...
 
-    async def delete_organization(self, organization_id: str, now: int) -> None:
+    async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
         """Its keys stop working and its webhooks are deleted at once; events and deliveries go with retention."""
         ...
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
         """``key_hash`` is the SHA-256 of the key. NotFound where the organization is not there."""
         ...
 
@@ -218,7 +236,7 @@ class Store(Protocol):
         """Oldest first, without the revoked."""
         ...
 
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
         """NotFound where there is no such key, or it was revoked before."""
         ...
 
@@ -230,13 +248,13 @@ class Store(Protocol):
         """Write down when keys were last used."""
         ...
 
-    async def claim_operator_key(self, key_hash: bytes) -> bytes:
-        """Store this hash as the operator key's if there is none yet; the hash that is stored now."""
+    async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
+        """Store this hash as the operator key's, with the entry, if there is none yet; the hash that is stored now."""
         ...
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """NotFound where the organization is not there."""
         ...
 
@@ -248,7 +266,7 @@ class Store(Protocol):
         """Oldest first. NotFound where the organization is not there."""
         ...
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Write this as the next version of the stored one.
 
         Conflict where ``webhook.version`` is not the stored version plus one: somebody else was faster.
@@ -256,7 +274,11 @@ class Store(Protocol):
         """
         ...
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        """As :meth:`replace_webhook`, where only how its secrets are sealed is another: no change to tell of."""
+        ...
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
         """No event goes there any more; its live deliveries are canceled by the next upkeep."""
         ...
 
@@ -265,6 +287,10 @@ class Store(Protocol):
 
         For re-sealing: a store that seals answers secrets as they are stored, not opened.
         """
+        ...
+
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        """Which of these fail, and since when: the first failure after the last success. Takes no organization."""
         ...
 
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
@@ -300,7 +326,7 @@ class Store(Protocol):
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Write attempts, new states and what they mean for the webhook; False where the lease was no longer the row's.
 
-        Keeps any text and any bytes a receiver may send.
+        Where that disables a webhook, an audit entry says so. Keeps any text and any bytes a receiver may send.
         """
         ...
 
@@ -308,7 +334,7 @@ class Store(Protocol):
         """Give back deliveries that were not sent: pending again, due now, no attempt counted. Stale: nothing."""
         ...
 
-    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         """Make a finished delivery pending again, due now, its schedule begun anew, its attempts kept.
 
         Conflict where it is not finished, or its webhook was deleted.
@@ -333,16 +359,35 @@ class Store(Protocol):
         """Newest first."""
         ...
 
+    # --- the audit trail
+
+    async def write_audit(self, entry: AuditEntry) -> None:
+        """An entry about what changes nothing in the database: a test event, a new master key."""
+        ...
+
+    async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
+        """Newest first, of deleted organizations too."""
+        ...
+
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
         """One batch of upkeep: at most ``limit`` of each: events past retention whose deliveries are all finished,
-        with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks."""  # fmt: skip
+        with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks; audit entries
+        past their retention."""  # fmt: skip
+        ...
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        """Which enabled webhooks went on failing for so long, five times at least, and since when; each is told once.
+
+        Once until a success, another endpoint or its being enabled begins the count anew; to one node of many.
+        """
         ...
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         """Disable the webhooks that went on failing for so long, without a success, ten times at least; their ids.
 
+        An audit entry says so of each.
         From the first failure to the last: a webhook that nobody sends to does not fail; faults of ours are none.
         """
         ...

@@ -72,17 +72,18 @@ class Keyring:
         with _alone_with(self.file):
             if self.file.exists():
                 return False
-            _write(self.file, [_new_key()])
+            _write(self.file, [new_key()])
             return True
 
-    def add(self) -> None:
-        """Put a new newest key into the file; the keys of the setting are the operator's to change."""
+    def add(self, key: MasterKey) -> None:
+        """Put this key into the file, as the newest; the keys of the setting are the operator's to change."""
         if self.file is not None:
             with _alone_with(self.file):
-                _write(self.file, [_new_key(), *_read(self.file)])
+                _write(self.file, [key, *_read(self.file)])
 
 
-def _new_key() -> MasterKey:
+def new_key() -> MasterKey:
+    """A fresh key, in no file yet."""
     return secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
 
 

@@ -15,10 +15,11 @@ from typing import Final
 
 import msgspec
 
+from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.errors import Conflict, NotFound, StartError, Unavailable
 from packhook.core.model import Target, Webhook
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
-from packhook.store.keyring import Keyring
+from packhook.store.keyring import Keyring, new_key
 from packhook.store.vault import Vault, sealed_under
 
 BATCH: Final = 500
@@ -47,6 +48,7 @@ class SealedStore:
         self.claim_operator_key = inner.claim_operator_key
         self.delete_webhook = inner.delete_webhook
         self.webhooks_after = inner.webhooks_after
+        self.failing_since = inner.failing_since
         self.publish = inner.publish
         self.publish_soon = inner.publish_soon
         self.claim = inner.claim
@@ -57,7 +59,10 @@ class SealedStore:
         self.list_events = inner.list_events
         self.get_delivery = inner.get_delivery
         self.list_deliveries = inner.list_deliveries
+        self.write_audit = inner.write_audit
+        self.list_audit = inner.list_audit
         self.sweep = inner.sweep
+        self.warn_failing = inner.warn_failing
         self.disable_failing = inner.disable_failing
 
     # --- its life
@@ -96,13 +101,17 @@ class SealedStore:
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Seal it, then as the store inside."""
-        await self._inner.create_webhook(_seal(webhook, self._to_seal()))
+        await self._inner.create_webhook(_seal(webhook, self._to_seal()), entry)
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Seal it, then as the store inside."""
-        await self._inner.replace_webhook(_seal(webhook, self._to_seal()))
+        await self._inner.replace_webhook(_seal(webhook, self._to_seal()), entry)
+
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        """Seal it, then as the store inside."""
+        await self._inner.reseal_webhook(_seal(webhook, self._to_seal()))
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         """As the store inside, opened."""
@@ -124,10 +133,16 @@ class SealedStore:
 
     # --- master keys
 
-    async def renew(self) -> str:
-        """Take a new newest key into the key file; with keys from the setting nothing is new. The newest key's id."""
+    async def renew(self, by: Actor, now: int) -> str:
+        """Take a new newest key into the key file; with keys from the setting nothing is new. The newest key's id.
+
+        A file has no part in a transaction: the audit entry is written before, so that no new key is without one.
+        """
+        newest, key = self._to_seal().newest, new_key()
+        key_id = newest if self._keyring.file is None else key[0]
+        await self._inner.write_audit(entry(Action.MASTER_KEY_ROTATED, by, now, object_id=key_id))
         with _unavailable():
-            await asyncio.to_thread(self._keyring.add)
+            await asyncio.to_thread(self._keyring.add, key)
             return self._newest().newest
 
     async def reseal(self, stored: Webhook) -> bool:
@@ -140,7 +155,7 @@ class SealedStore:
             while not self._is_current(stored):
                 after = msgspec.structs.replace(self._opened(stored), version=stored.version + 1)
                 try:
-                    await self.replace_webhook(after)
+                    await self.reseal_webhook(after)
                 except Conflict:
                     stored = await self._inner.get_webhook(stored.organization_id, stored.id)
                 else:

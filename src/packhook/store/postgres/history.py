@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import FINISHED, Attempt, Delivery, Event
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.postgres.asking import SQL, Db, page_of, sayable
+from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.tenants import get_organization
 
 
@@ -69,7 +71,7 @@ def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str],
     return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}
 
 
-async def replay_delivery(db: Db, organization_id: str, delivery_id: str, now: int) -> Delivery:
+async def replay_delivery(db: Db, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
     """See Store.replay_delivery."""
     delivery, _ = await get_delivery(db, organization_id, delivery_id)
     if delivery.status not in FINISHED:
@@ -79,6 +81,7 @@ async def replay_delivery(db: Db, organization_id: str, delivery_id: str, now: i
     row = await db.first(SQL["replay_delivery"], now, organization_id, delivery_id)
     if row is None:  # somebody was faster
         raise _still_live((await get_delivery(db, organization_id, delivery_id))[0])
+    await write_audit(db, entry)
     await db.all(SQL["lower_lane"], [delivery.webhook_id], [organization_id], [now])
     return rows.delivery(row)
 

@@ -4,12 +4,14 @@ from typing import Any
 
 import apsw
 
+from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import FINISHED, Attempt, Delivery, Event
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.listing import list_page
 from packhook.store.sqlite.asking import SQL, fetcher, first
+from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.tenants import require_organization
 
 
@@ -76,14 +78,15 @@ def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str],
     return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}
 
 
-def replay_delivery(db: apsw.Connection, item: tuple[str, str, int]) -> Delivery:
+def replay_delivery(db: apsw.Connection, item: tuple[str, str, int, AuditEntry]) -> Delivery:
     """See Store.replay_delivery."""
-    organization_id, delivery_id, now = item
+    organization_id, delivery_id, now, entry = item
     delivery, _ = get_delivery(db, organization_id, delivery_id)
     if delivery.status not in FINISHED:
         raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
     if first(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
     db.execute(SQL["replay_delivery"], (now, delivery_id))
+    write_audit(db, entry)
     db.execute(SQL["lower_lane"], (delivery.webhook_id, organization_id, now))
     return get_delivery(db, organization_id, delivery_id)[0]

@@ -8,6 +8,7 @@ import apsw
 from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
 from packhook.store import rows
 from packhook.store.sqlite.asking import SQL, first
+from packhook.store.sqlite.webhooks import disable_webhook
 
 
 def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
@@ -71,4 +72,4 @@ def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
         db.execute(SQL["hold_lane"], (verdict.hold_until, delivery.webhook_id))
     if verdict.disable_reason:
         ended_at = attempt.started_at + attempt.duration
-        db.execute(SQL["disable_webhook"], (verdict.disable_reason, ended_at, delivery.webhook_id))
+        disable_webhook(db, delivery.webhook_id, verdict.disable_reason, ended_at)
