@@ -8,6 +8,7 @@
 """
 
 import asyncio
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -25,6 +26,9 @@ from packhook.settings import Settings
 
 _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
 
+_SPELLED_OTHERWISE: Final = (b"?", b"%", b"#")
+PATHS_KEPT: Final = 4_096
+
 LeanRoute = Route[LeanHandler[Any]]
 
 
@@ -36,6 +40,7 @@ class Door:
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self.service = service
         self.settings = settings
+        self.find_plain = lru_cache(PATHS_KEPT)(self._find_plain)
 
     def find(self, path: str) -> tuple[LeanRoute, str] | None:
         """The lean route at this path, and the organization in it; None where the path is another's."""
@@ -44,6 +49,10 @@ class Door:
         organization_id, _, rest = path[len(_PREFIX) :].partition("/")
         route = self._routes.get(rest)
         return (route, organization_id) if route is not None and organization_id else None
+
+    def _find_plain(self, url: bytes) -> tuple[LeanRoute, str] | None:
+        """As :meth:`find`, of a request's target as it came; None also where it is more than a plain path."""
+        return None if any(mark in url for mark in _SPELLED_OTHERWISE) else self.find(url.decode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lean or not?"""

@@ -21,8 +21,6 @@ SLOWEST_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 5.0
 
-_SPELLED_OTHERWISE: Final = (b"?", b"%", b"#")
-
 
 class BoundedHttp(HttpToolsProtocol):
     """Closes the connection of whoever sends an endless head, a request that does not come to its end, or nothing.
@@ -94,11 +92,9 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_message_complete()
 
     def _lean(self) -> Exchange | None:
-        parser, url = self.parser, self.url
-        if parser.get_method() != b"POST" or parser.should_upgrade() or any(mark in url for mark in _SPELLED_OTHERWISE):
-            return None
-        found = self._door.find(url.decode("latin-1"))
-        if found is None:
+        parser = self.parser
+        found = self._door.find_plain(self.url)
+        if found is None or parser.get_method() != b"POST" or parser.should_upgrade():
             return None
         exchange = Exchange(self._door, *found, self.headers, self.transport, self.flow, self.on_response_complete)
         exchange.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()

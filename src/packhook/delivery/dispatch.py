@@ -86,11 +86,13 @@ class Dispatcher:
         if self._stopping:
             self._claimer.release(leased)
             return
+        lanes: dict[str, Lane] = {}
         for delivery in leased:
-            lane = self._lane(delivery.webhook_id, delivery.organization_id)
+            lane = lanes[delivery.webhook_id] = self._lane(delivery.webhook_id, delivery.organization_id)
             lane.put(delivery)
             self._queued += 1
             self._queued_bytes += len(delivery.data)
+        for lane in lanes.values():
             if lane.queued >= self._room_of(lane):
                 self._full.add(lane.webhook_id)
             self._is_loaded(lane)  # begin now, not when its turn has come
@@ -198,14 +200,16 @@ class Dispatcher:
     # --- sending
 
     def _launch_what_may_go(self) -> None:
+        if not self._turns:
+            return
+        now = self._clock.now()
         while self._turns and len(self._under_way) < self._settings.max_in_flight:
             lane = self._turns.next()
-            if self._may_go(lane) and lane.target is not None:
-                self._launch(lane, lane.target)
+            if self._may_go(lane, now) and lane.target is not None:
+                self._launch(lane, lane.target, now)
                 self._list(lane)
 
-    def _may_go(self, lane: Lane) -> bool:
-        now = self._clock.now()
+    def _may_go(self, lane: Lane, now: int) -> bool:
         self._drop_stale(lane, now)
         if not lane.queued or not self._is_loaded(lane):
             return False
@@ -251,15 +255,15 @@ class Dispatcher:
             self._hold_if_held(lane, self._clock.now())
             self._list(lane)
 
-    def _launch(self, lane: Lane, target: PreparedTarget) -> None:
-        delivery = lane.take(self._clock.now())
+    def _launch(self, lane: Lane, target: PreparedTarget, now: int) -> None:
+        delivery = lane.take(now)
         self._took(lane, delivery)
         try:
             self._under_way[id(delivery)] = delivery, lane, self._attempting(delivery, lane, target)
         except Exception:  # noqa: BLE001 one attempt's fault is not the node's
             _log.exception("attempt_broke", delivery_id=delivery.id)
             self.release(delivery)
-            lane.finish(self._clock.now())
+            lane.finish(now)
             self.stumble(lane)
 
     def finished(self, lane: Lane, delivery: LeasedDelivery) -> None:
@@ -287,6 +291,8 @@ class Dispatcher:
 
     def _let_squeezed_try(self) -> None:
         """One place is free, so one lane may have it; where the share of each has grown, all look again."""
+        if not self._squeezed:
+            return
         if self._share() > self._squeezed_at:
             for lane in self._squeezed.values():
                 self._list(lane)

@@ -95,6 +95,9 @@ class Lane:
 
     def _next_queue(self) -> deque[LeasedDelivery]:
         """The most urgent that has something; now and then the least, so that no retry waits for ever."""
+        first = self._queues[Urgency.FIRST]
+        if first and len(first) == self.queued:
+            return first
         rounds, place = divmod(self._taken, LEAST_URGENT_EACH)
         order = _ORDER if place < LEAST_URGENT_EACH - 1 else _TURNED[rounds % len(_TURNED)]
         for urgency in order:

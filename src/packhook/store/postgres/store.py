@@ -135,9 +135,9 @@ class PostgresStore:
         return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
 
     def _hand_over(self, published: Sequence[Published]) -> None:
+        if self._handover is not None:
+            self._handover.accept([delivery for each in published for delivery in each.leased])
         for each in published:
-            if each.leased and self._handover is not None:
-                self._handover.accept(each.leased)
             if each.waiting:
                 self._leave(each.waiting, each.receipts[0].created_at)
 

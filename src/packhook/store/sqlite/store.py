@@ -152,9 +152,8 @@ class SqliteStore:
     def _hand_over(self, published: Sequence[Published]) -> None:
         if self._handover is None:
             return
+        self._handover.accept([delivery for each in published for delivery in each.leased])
         for each in published:
-            if each.leased:
-                self._handover.accept(each.leased)
             if each.waiting:
                 self._handover.wake(each.waiting, each.receipts[0].created_at)
 
