@@ -44,7 +44,7 @@ FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
     "answers 500": (Status(500), 500, "unsuccessful_status", FAILED),
     "hangs": (Hang(), None, "timeout", WAITING),
     "hangs before it reads": (Hang(early=True), None, "timeout", WAITING),
-    "drips a head of a byte a second": (Drip("head", SECOND), None, "timeout", WAITING),
+    "drips a head of a byte a second": (Drip("head", SECOND), None, "timeout", READING),
     "drips a body of a byte a second": (Drip("body", SECOND), 200, "timeout", READING),
     "fails with an endless body": (
         EndlessBody(503), 503, "unsuccessful_status",
