@@ -138,6 +138,7 @@ async def test_story_of_a_success(organization: Organization) -> None:
     assert received.verified
     assert received.headers["x-api-key"] == "hidden-value"
     assert (story["status"], story["schedule"], story["next_attempt_at"]) == ("delivered", [], None)
+    assert story["interruptions"] == []
     assert attempt == {
         "number": 1,
         "started_at": attempt["started_at"],

@@ -11,7 +11,7 @@ remembers what the engine asked, wakes who waits for that, and can play a databa
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,10 +170,12 @@ class WatchedStore:
             (self.settled if was_kept else self.lost).append(settlement)
         return self._tell(kept)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
         """As ever, and remembered."""
         self._ask("release")
-        await self._store.release(deliveries, now)
+        await self._store.release(deliveries, now, cut_off)
         self.released += deliveries
         self._tell(None)
 

@@ -39,7 +39,8 @@ class Desk:
 
     def __init__(self, store: Store) -> None:
         self.told: list[Sequence[Settlement]] = []
-        self.recorder = Recorder(store, self.told.append)
+        self.crowded: list[bool] = []
+        self.recorder = Recorder(store, self.told.append, self.crowded.append)
         self.running = asyncio.create_task(self.recorder.run())
 
     @property

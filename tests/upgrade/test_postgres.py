@@ -12,11 +12,10 @@ from packhook.core.model import DeliveryStatus
 from packhook.store.base import DeliveryFilter
 from packhook.store.migrate import migrations
 from packhook.store.postgres.store import PostgresStore
-from packhook.testing.clock import ManualClock
+from packhook.testing.clock import START, ManualClock
 from postgres.server import direct
 from store.building import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
 from store.dialects import DIALECTS
-from upgrade.day import START
 from upgrade.freeze import FOLDER, made_by
 
 FROZEN: Final = sorted(FOLDER.glob("postgres_*.json"))

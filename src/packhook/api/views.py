@@ -1,12 +1,12 @@
 """Nouns as the wire shows them: times as text, secrets masked, bytes made readable. Plain dicts, ready to encode."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Interruption, Organization, Webhook
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
@@ -14,6 +14,11 @@ from packhook.settings import to_duration
 from packhook.store.base import Receipt
 
 View = dict[str, Any]
+
+UNKNOWN_OUTCOME: Final = (
+    "packhook had this attempt in hand when it was interrupted: the request may have been made, and its outcome is "
+    "unknown; it is sent again, under the same number"
+)
 
 
 def webhook(webhook: Webhook, who: Principal) -> View:
@@ -103,6 +108,16 @@ def delivery_story(story: DeliveryStory) -> View:
         **delivery(story.delivery),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
+        "interruptions": [interruption(each) for each in story.interruptions],
+    }
+
+
+def interruption(interruption: Interruption) -> View:
+    """An attempt of which nobody knows the outcome, in words."""
+    return {
+        "attempt": interruption.number,
+        "noticed_at": to_rfc3339(interruption.noticed_at),
+        "message": UNKNOWN_OUTCOME,
     }
 
 

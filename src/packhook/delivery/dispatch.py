@@ -68,6 +68,7 @@ class Dispatcher:
         self._squeezed_at = settings.max_in_flight
         self._looks: dict[str, asyncio.TimerHandle] = {}
         self._starved = False
+        self._crowded = False
         self._forgot_at = clock.now()
         self._stopping = False
         self._drained = asyncio.Event()
@@ -144,6 +145,16 @@ class Dispatcher:
         """Give a delivery back to the store, unsent: any node may take it, no attempt is counted."""
         self._claimer.release((delivery,))
 
+    def cut_off(self, delivery: LeasedDelivery) -> None:
+        """Give one back that may have been sent, but what became of it nobody knows."""
+        self._claimer.cut_off(delivery)
+
+    def crowd(self, is_crowded: bool) -> None:
+        """Launch nothing while results that cannot be recorded fill the memory."""
+        self._crowded = is_crowded
+        if not is_crowded:
+            self._launch_what_may_go()
+
     def learn(self, lane: Lane, verdict: Verdict, started_at: int) -> None:
         """Let an attempt's verdict steer its lane."""
         now = self._clock.now()
@@ -188,7 +199,7 @@ class Dispatcher:
     # --- sending
 
     def _launch_what_may_go(self) -> None:
-        while self._turns and self._in_flight < self._settings.max_in_flight:
+        while self._turns and self._in_flight < self._settings.max_in_flight and not self._crowded:
             lane = self._turns.next()
             if self._may_go(lane) and lane.target is not None:
                 self._launch(lane, lane.target)

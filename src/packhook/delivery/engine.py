@@ -30,7 +30,7 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._dispatcher = Dispatcher(store, settings, clock, self._attempt, self._load)
-        self._recorder = Recorder(store, self._recorded)
+        self._recorder = Recorder(store, self._recorded, self._dispatcher.crowd)
         self._upkeep = Upkeep(store, settings, clock)
         self._stop = asyncio.Event()
 
@@ -89,7 +89,7 @@ class Engine:
             self._dispatcher.stumble(lane)
         finally:
             if not settled:
-                self._dispatcher.release(delivery)
+                self._dispatcher.cut_off(delivery)
 
     async def _load(self, lane: Lane) -> bool:
         """Let the lane know its webhook as it is now; whether that may be sent to."""

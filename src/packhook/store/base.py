@@ -22,6 +22,7 @@ from packhook.core.model import (
     Delivery,
     DeliveryStatus,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -231,6 +232,14 @@ class Store(Protocol):
         """Store this hash as the operator key's if there is none yet; the hash that is stored now."""
         ...
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        """Store this as what only the instance's master keys open, if there is nothing yet; what is stored now."""
+        ...
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        """Store this in its place, unless it is no longer what it was before."""
+        ...
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook) -> None:
@@ -294,8 +303,13 @@ class Store(Protocol):
         """
         ...
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        """Give back deliveries that were not sent: pending again, due now, no attempt counted. Stale: nothing."""
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        """Give back deliveries that were not settled: pending again, due now, no attempt counted. Stale: nothing.
+
+        ``cut_off`` are the ids of those that may have been sent: of each an interruption is kept.
+        """
         ...
 
     async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
@@ -317,6 +331,13 @@ class Store(Protocol):
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         """The delivery with its attempts, oldest first."""
+        ...
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        """The attempts of a delivery whose outcome nobody knows, oldest first; none where there is no such delivery.
+
+        Kept where a lease is taken over: by a claim after it ran out, from a node that died, from a process before.
+        """
         ...
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:

@@ -46,7 +46,7 @@ def first_delivery(event: Event, webhook_id: str, version: int, room: Room) -> L
     """The delivery, leased where there is room for it; a lease of 0 is none, and then it is claimable at once."""
     leased = room.take(webhook_id, len(event.data))
     return LeasedDelivery(
-        id=ids.delivery_id(),
+        id=ids.delivery_id(event.created_at),
         event_id=event.id,
         webhook_id=webhook_id,
         webhook_version=version,

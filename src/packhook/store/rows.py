@@ -5,7 +5,17 @@ from typing import Any, Final
 
 import msgspec
 
-from packhook.core.model import FINISHED, ApiKey, Attempt, Delivery, DeliveryStatus, Event, Organization, Webhook
+from packhook.core.model import (
+    FINISHED,
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    Interruption,
+    Organization,
+    Webhook,
+)
 from packhook.store.base import Receipt
 
 Row = Sequence[Any]
@@ -137,6 +147,11 @@ def attempt(row: Row) -> Attempt:
         error_code=row[8],
         error_message=row[9],
     )
+
+
+def interruption(row: Row) -> Interruption:
+    """From the columns of delivery_interruptions."""
+    return Interruption(number=row[0], noticed_at=row[1])
 
 
 def attempt_values(delivery_id: str, attempt: Attempt) -> tuple[Any, ...]:

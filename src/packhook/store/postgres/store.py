@@ -11,6 +11,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -190,6 +191,12 @@ class PostgresStore:
     async def claim_operator_key(self, key_hash: bytes) -> bytes:
         return await self._write(tenants.claim_operator_key, key_hash)
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._write(tenants.claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._write(tenants.replace_key_check, check, before)
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook) -> None:
@@ -228,8 +235,10 @@ class PostgresStore:
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         return await self._change(record.record, settlements)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        released = await self._write(claiming.release, deliveries, now)
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        released = await self._write(claiming.release, deliveries, now, cut_off)
         if released and self._session is not None:
             self._session.wakes.tell_due(now)
 
@@ -248,6 +257,9 @@ class PostgresStore:
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._read(history.get_delivery, organization_id, delivery_id)
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._read(history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read(history.list_deliveries, organization_id, page, where)

@@ -15,6 +15,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -54,6 +55,8 @@ _create_api_key: Final = one_by_one(tenants.create_api_key)
 _revoke_api_key: Final = one_by_one(tenants.revoke_api_key)
 _note_usage: Final = one_by_one(tenants.note_usage)
 _claim_operator_key: Final = one_by_one(tenants.claim_operator_key)
+_claim_key_check: Final = one_by_one(tenants.claim_key_check)
+_replace_key_check: Final = one_by_one(tenants.replace_key_check)
 _create_webhook: Final = one_by_one(webhooks.create_webhook)
 _replace_webhook: Final = one_by_one(webhooks.replace_webhook)
 _delete_webhook: Final = one_by_one(webhooks.delete_webhook)
@@ -193,6 +196,12 @@ class SqliteStore:
     async def claim_operator_key(self, key_hash: bytes) -> bytes:
         return await self._writing.write(_claim_operator_key, key_hash)
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._writing.write(_claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._writing.write(_replace_key_check, (check, before))
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook) -> None:
@@ -235,8 +244,10 @@ class SqliteStore:
                 self._changed(settlement.delivery.webhook_id)
         return settled
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        await self._writing.write(_release, (deliveries, now))
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        await self._writing.write(_release, (deliveries, now, cut_off))
 
     async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
         delivery = await self._writing.write(_replay, (organization_id, delivery_id, now))
@@ -253,6 +264,9 @@ class SqliteStore:
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._reading.read(history.get_delivery, organization_id, delivery_id)
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._reading.read(history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reading.read(history.list_deliveries, organization_id, page, where)
