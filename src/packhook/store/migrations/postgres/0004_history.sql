@@ -25,4 +25,4 @@ CREATE TRIGGER webhooks_recoded BEFORE UPDATE OF event_code ON webhooks FOR EACH
   WHEN (old.event_code <> new.event_code) EXECUTE FUNCTION note_recoding();
 
 -- Deliveries of webhooks that were deleted are listed, too.
-CREATE INDEX webhooks_ever_of_organization ON webhooks (organization_id, id);
+CREATE INDEX webhooks_ever_of_organization ON webhooks (organization_id);

@@ -18,4 +18,4 @@ BEGIN
 END;
 
 -- Deliveries of webhooks that were deleted are listed, too.
-CREATE INDEX webhooks_ever_of_organization ON webhooks (organization_id, id);
+CREATE INDEX webhooks_ever_of_organization ON webhooks (organization_id);
