@@ -10,7 +10,7 @@ from packhook.core.model import Settlement
 from packhook.store.base import Claim, DeliveryFilter, Idempotency, PageRequest, Usage, WebhookFilter
 from packhook.store.leasing import Published
 from packhook.store.postgres import claim as claiming
-from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
+from packhook.store.postgres import history, publish, record, sweep, tenants, webhooks
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.wake import tell_changed
 from packhook.store.rows import Row
@@ -67,7 +67,6 @@ async def live_a_day(db: Db) -> None:
 
 
 async def _arrive(db: Db) -> None:
-    await schema.check(db)
     await db.all(SQL["hold_node"], NODE)
     await db.all(SQL["insert_node"], NODE, 1, 1000, START)
     await db.all(SQL["missing_nodes"], NODE)
@@ -87,6 +86,8 @@ async def _keep_tenants(db: Db) -> None:
     await tenants.find_api_key(db, hash_of(used.id))
     await tenants.list_api_keys(db, ACME, PAGE)
     await tenants.claim_operator_key(db, hash_of("operator"))
+    check = await tenants.claim_key_check(db, b"check")
+    await tenants.replace_key_check(db, b"another check", check)
 
 
 async def _keep_webhooks(db: Db) -> None:
@@ -121,7 +122,7 @@ async def _send(db: Db) -> None:
     claimed = (await claiming.claim(db, _claim(START, 6))).deliveries
     leased = [*hands.accepted, *claimed]
     assert len(leased) == 7, len(leased)
-    await claiming.release(db, leased[6:], START)
+    await claiming.release(db, leased[6:], START, {leased[6].id})
     later = {"next_attempt_at": START + HOUR, "hold_until": START + 2 * HOUR, "gone_since": START}
     settlements: Sequence[Settlement] = [
         *(delivered(each, START) for each in leased[:3]),
@@ -143,9 +144,11 @@ def _claim(now: int, room: int) -> Claim:
 async def _read(db: Db) -> None:
     page = await history.list_events(db, ACME, PAGE)
     await history.get_event(db, ACME, page.items[0].id)
-    listed = await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(since=START, event_code="order.created"))
+    await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(event_code="order.created"))
+    listed = await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(since=START))
     for each in listed.items:
         await history.get_delivery(db, ACME, each.id)
+        await history.interruptions(db, ACME, each.id)
         await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=each.webhook_id, status=each.status))
 
 

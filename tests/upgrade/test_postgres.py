@@ -16,7 +16,8 @@ from packhook.testing.clock import START, ManualClock
 from postgres.server import direct
 from store.building import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
 from store.dialects import DIALECTS
-from upgrade.freeze import FOLDER, made_by
+from upgrade.day import Listener, live_a_day
+from upgrade.freeze import FOLDER, made_by, not_said
 
 FROZEN: Final = sorted(FOLDER.glob("postgres_*.json"))
 
@@ -90,3 +91,12 @@ def test_there_is_a_version_before() -> None:
     """The two tests above hold for none, too."""
     assert FROZEN
     assert max(map(_version, FROZEN)) <= migrations("postgres")[-1].version
+
+
+async def test_the_day_has_every_statement_of_this_version(url: str) -> None:
+    """So that the version can be frozen when it is released; a new statement goes into ``upgrade/day.py``."""
+    async with direct(url) as connection:
+        listener = Listener(connection)
+        listener.heard = []
+        await live_a_day(listener)
+    assert not_said(listener) == set()
