@@ -299,5 +299,5 @@ async def test_what_waits_for_a_deleted_webhook(tmp_path: Path) -> None:
         story = await organization.story(waiting["id"])
         retried = await organization.ask("POST", f"/deliveries/{waiting['id']}/retry")
     canceled = {"status": "canceled", "next_attempt_at": None, "updated_at": story["updated_at"]}
-    assert story == {**waiting, **canceled, "schedule": [], "attempts": []}
+    assert story == {**waiting, **canceled, "schedule": [], "attempts": [], "interruptions": []}
     assert retried.status_code == 409
