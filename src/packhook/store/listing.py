@@ -1,7 +1,7 @@
 """Lists by key, not by offset: which conditions and which order make a page, the same for both dialects."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from packhook.core import ids
 from packhook.core.clock import MINUTE
@@ -11,7 +11,7 @@ from packhook.store.rows import Row
 
 T = TypeVar("T")
 
-WAITED_AT_MOST = MINUTE
+WAITED_AT_MOST: Final = MINUTE
 """How far, at most, the time in an id is from ``created_at`` where one was not made of the other: ``publish()`` in
 PostgreSQL takes the time twice, and so did an older packhook."""
 
