@@ -11,7 +11,7 @@ remembers what the engine asked, wakes who waits for that, and can play a databa
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +40,9 @@ from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Claim, Claimed, Handover, Receipt, Store
+from packhook.store.base import Claim, Claimed, Receipt, Store
 from packhook.store.ending import ended
+from packhook.store.handover import Handover
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
@@ -173,10 +174,12 @@ class WatchedStore:
             (self.settled if was_kept else self.lost).append(settlement)
         return self._tell(kept)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
         """As ever, and remembered."""
         self._ask("release")
-        await self._store.release(deliveries, now)
+        await self._store.release(deliveries, now, cut_off)
         self.released += deliveries
         self._tell(None)
 

@@ -27,9 +27,11 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Request
+from packhook.delivery import record
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.delivery.upkeep import Upkeep
-from packhook.store.base import Claim, Offer, Store
+from packhook.store.base import Claim, Store
+from packhook.store.handover import Offer
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -250,6 +252,26 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
         assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
 
 
+async def test_results_that_cannot_be_recorded_take_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is sent once they fill what they may; when the database is back all goes on, each event once."""
+    monkeypatch.setattr(record, "UNRECORDED_BYTES", 4 * 64 * 1024)
+    answer = Status(200, body=b"x" * 64 * 1024)
+    with capture_logs() as lines:
+        async with Receiver(answer) as receiver, house(tmp_path, webhook_in_flight=4, max_in_flight=8) as node:
+            await node.webhook(receiver.url)
+            node.store.away = {"record"}
+            published = await node.publish(40)
+            await receiver.wait_for(4, LATE)
+            await node.store.until(lambda: node.store.refused.count("record") >= 4)
+            assert len(receiver.received) <= 4 + 8
+            node.store.away.clear()
+            await node.store.until(lambda: len(node.store.settled) == 40)
+            assert Counter(ids(receiver.received)) == Counter(published)
+    assert "unrecorded_held_back" in {line["event"] for line in lines}
+
+
 def spared(away: set[str]) -> set[str]:
     """What is not asked any more once something else was refused."""
     return {"record"} if "targets" in away else set()
@@ -310,6 +332,8 @@ async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
             await running
             await expect(node, published, {(PENDING, 0): 5})
             assert sorted(each.event_id for each in node.store.released) == sorted(published)
+            interrupted = [(await node.story(each)).interruptions for each in published]
+            assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
     assert [line["count"] for line in lines if line["event"] == "attempts_cut_off"] == [2]
 
 
@@ -358,6 +382,9 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
             async with house(tmp_path) as node:
                 await node.store.until(lambda: len(node.store.settled) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
+                for each in published:
+                    (interruption,) = (await node.story(each)).interruptions
+                    assert interruption.number == 1
     assert len([line for line in lines if line["event"] == "delivery_taken_over"]) == 3
 
 

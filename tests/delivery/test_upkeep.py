@@ -24,8 +24,9 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
 from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import AuditFilter, Claim, Offer, PageRequest, Receipt, Store
+from packhook.store.base import AuditFilter, Claim, PageRequest, Receipt, Store
 from packhook.store.ending import ended
+from packhook.store.handover import Offer
 from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY

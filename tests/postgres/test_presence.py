@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from packhook.core.model import DeliveryStatus
-from packhook.store.base import DeliveryFilter, Offer
+from packhook.core.model import DeliveryStatus, Interruption
+from packhook.store.base import DeliveryFilter
+from packhook.store.handover import Offer
 from packhook.store.postgres import presence
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
@@ -85,6 +86,8 @@ async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> 
                 return [each.status for each in listed] == [DeliveryStatus.PENDING]
 
             await eventually(freed)
+            (left,) = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
+            assert await other.interruptions(ACME, left.id) == (Interruption(number=1, noticed_at=START),)
             assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in hands.woken]
             await eventually(lambda: _is(known(url), 1))
 

@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
+from postgres.log import Log
 from postgres.server import Server, direct
 from store.building import (
     ACME,
@@ -155,17 +155,19 @@ async def test_a_claim_goes_by_index_to_the_deliveries_of_its_lane(node: Postgre
         assert step["Actual Rows"] <= 2
 
 
-class Log:
-    """What a server was asked for one database."""
-
-    def __init__(self, path: Path, url: str) -> None:
-        self._path = path
-        self._mark = f"{urlsplit(url).path[1:]}|LOG:"
-
-    def count(self) -> int:
-        """How many statements so far; each is a round trip."""
-        lines = self._path.read_text("utf-8", "replace").splitlines()
-        return sum(line.startswith(self._mark) and ("statement:" in line or "execute " in line) for line in lines)
+async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_tables_are(
+    url: str, node: PostgresStore
+) -> None:
+    """Of one organization with thousands of deliveries that no statistics tell of yet: not at all of them for each."""
+    async with direct(url) as connection:
+        await connection.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        hooks = [(await add_webhook(node)).id for _ in range(50)]
+        for _ in range(4):
+            await publish(node, 40)
+        shares = [10] * len(hooks)
+        plan = await plan_of(connection, "claim_deliveries", hooks, shares, LATER, 1, LATER + LEASE)
+    assert plan["Actual Rows"] == sum(shares)
+    assert sum(shares) < pages(plan) < 40 * sum(shares)
 
 
 async def test_many_deliveries_take_few_round_trips(

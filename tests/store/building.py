@@ -21,7 +21,8 @@ from packhook.core.model import (
     Verdict,
     Webhook,
 )
-from packhook.store.base import Claim, Claimed, Idempotency, Offer, PageRequest, Publication, Store
+from packhook.store.base import Claim, Claimed, Idempotency, PageRequest, Publication, Store
+from packhook.store.handover import Offer
 from packhook.testing.clock import START
 
 ACME: Final = "acme"

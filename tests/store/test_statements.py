@@ -112,7 +112,7 @@ def a_day(db: apsw.Connection) -> None:
     record.record(db, [[delivered(leased[0], START)]])
     record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]])
     record.record(db, [[failed(leased[2], START, disable_reason="gone")]])
-    claim.release(db, (leased[3:], START))
+    claim.release(db, (leased[3:], START, frozenset()))
     history.replay_delivery(db, (ACME, leased[0].id, START, noted()))
     claim_now(db)
     read_back(db, leased[0], first)
@@ -184,7 +184,7 @@ HOT = {
     "wanting_webhooks": "webhooks_wanting (organization_id=? AND event_code=?)",
     "settle_delivery": "PRIMARY KEY (id=?)",
     "release_delivery": "PRIMARY KEY (id=?)",
-    "get_event_data": "events_of_organization (organization_id=? AND id=?)",
+    "lease_delivery": "PRIMARY KEY (id=?)",
     "find_idempotency_key": "PRIMARY KEY (organization_id=? AND key=?)",
 }
 
@@ -201,6 +201,7 @@ LISTED = {
     "by webhook": (DeliveryFilter(webhook_id="w"), "deliveries_of_webhook (webhook_id=? AND id<?)"),
     "by event": (DeliveryFilter(event_id="e"), "deliveries_of_event (event_id=? AND id<?)"),
     "exhausted": (DeliveryFilter(status=DeliveryStatus.EXHAUSTED), "deliveries_exhausted (organization_id=? AND id<?)"),
+    "since": (DeliveryFilter(since=START), "deliveries_of_organization (organization_id=? AND id>? AND id<?)"),
     "canceled": (DeliveryFilter(status=DeliveryStatus.CANCELED), "deliveries_canceled (organization_id=? AND id<?)"),
 }
 
@@ -240,6 +241,17 @@ def test_a_page_of_the_audit_trail_is_read_in_the_order_of_an_index(
     (steps,) = (plan(db, text, values) for text, values in asked.items())
     assert index in "\n".join(steps)
     assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some(db: apsw.Connection) -> None:
+    """Each by its own index from the cursor on; nothing but what they found is sorted."""
+    page, where = PageRequest(limit=5, anchor="dlv_9"), DeliveryFilter(event_code="order.created", since=START)
+    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
+    found = "\n".join(steps)
+    for index in ("webhooks_ever_of_organization", "deliveries_of_webhook (webhook_id=? AND id>? AND id<?)", "(id=?)"):
+        assert index in found
+    assert sum("TEMP B-TREE" in step for step in steps) == 1
 
 
 def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:

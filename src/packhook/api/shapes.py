@@ -246,11 +246,20 @@ class AttemptOut(Answer):
     error: AttemptError | None
 
 
+class InterruptionOut(Answer):
+    """An attempt that may have been made, and of which nobody knows the outcome."""
+
+    attempt: int
+    noticed_at: str
+    message: str
+
+
 class DeliveryStoryOut(DeliveryOut):
     """A delivery with its attempts and the times still to come."""
 
     schedule: list[str]
     attempts: list[AttemptOut]
+    interruptions: list[InterruptionOut]
 
 
 class EventOut(Answer):

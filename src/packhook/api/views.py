@@ -1,13 +1,13 @@
 """Nouns as the wire shows them: times as text, secrets masked, bytes made readable. Plain dicts, ready to encode."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Organization, Webhook
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
 from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
@@ -15,6 +15,11 @@ from packhook.settings import to_duration
 from packhook.store.base import Receipt
 
 View = dict[str, Any]
+
+UNKNOWN_OUTCOME: Final = (
+    "packhook had this attempt in hand when it was interrupted: the request may have been made, and its outcome is "
+    "unknown; it is sent again, under the same number"
+)
 
 
 def webhook(webhook: Webhook, who: Principal, health: Health | None = None) -> View:
@@ -106,6 +111,16 @@ def delivery_story(story: DeliveryStory) -> View:
         **delivery(story.delivery),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
+        "interruptions": [interruption(each) for each in story.interruptions],
+    }
+
+
+def interruption(interruption: Interruption) -> View:
+    """An attempt of which nobody knows the outcome, in words."""
+    return {
+        "attempt": interruption.number,
+        "noticed_at": to_rfc3339(interruption.noticed_at),
+        "message": UNKNOWN_OUTCOME,
     }
 
 

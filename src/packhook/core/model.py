@@ -227,6 +227,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
     error_message: str = ""
 
 
+class Interruption(Struct, frozen=True, kw_only=True):
+    """An attempt that may have been made, and of which nobody knows the outcome: what had it in hand died or stopped.
+
+    ``number`` is the attempt's, and that of the next one: it was not counted.
+    """
+
+    number: int
+    noticed_at: int
+
+
 class Settlement(Struct, frozen=True, kw_only=True):
     """An attempt and its verdict, to be recorded; it settles nothing where the lease is no longer the row's."""
 

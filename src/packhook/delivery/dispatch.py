@@ -23,12 +23,14 @@ import structlog
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.model import LeasedDelivery, Verdict
 from packhook.delivery.claim import Claimer
+from packhook.delivery.holds import Holds
 from packhook.delivery.lane import Lane
 from packhook.delivery.send import Sending
 from packhook.delivery.target import PreparedTarget
 from packhook.delivery.turns import Turns
 from packhook.settings import Settings
-from packhook.store.base import Offer, Store
+from packhook.store.base import Store
+from packhook.store.handover import Offer
 
 _log: Final = structlog.get_logger("packhook.dispatch")
 
@@ -65,11 +67,11 @@ class Dispatcher:
         self._queued = 0
         self._queued_bytes = 0
         self._full: set[str] = set()
-        self._held: set[str] = set()
+        self._holds = Holds(self._look)
         self._squeezed: dict[str, Lane] = {}
         self._squeezed_at = settings.max_in_flight
-        self._looks: dict[str, asyncio.TimerHandle] = {}
         self._starved = False
+        self._crowded = False
         self._forgot_at = clock.now()
         self._stopping = False
         self._drained = asyncio.Event()
@@ -79,7 +81,7 @@ class Dispatcher:
 
     def offer(self) -> Offer:
         """What may be leased to this node now, for what is published."""
-        return self._offer(self._full | self._held | self._claimer.backlog)
+        return self._offer(self._full | self._holds.held | self._claimer.backlog)
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries whose lease is committed."""
@@ -132,17 +134,16 @@ class Dispatcher:
                     self._drained.clear()
                     await self._drained.wait()
         except TimeoutError:
-            await self._cut_off()
-        for look in self._looks.values():
-            look.cancel()
+            await self._cut_all_off()
+        self._holds.stop()
         await self._claimer.give_back()
 
-    async def _cut_off(self) -> None:
-        """End what is under way; what that was goes back unsent, and costs its receiver no attempt."""
+    async def _cut_all_off(self) -> None:
+        """End what is under way; it goes back, and costs its receiver no attempt."""
         _log.warning("attempts_cut_off", count=len(self._under_way))
         for delivery, lane, sending in list(self._under_way.values()):
             sending.cancel()
-            self.release(delivery)
+            self.cut_off(delivery)
             self.finished(lane, delivery)
         for task in list(self._tasks):
             task.cancel()
@@ -155,6 +156,16 @@ class Dispatcher:
     def release(self, delivery: LeasedDelivery) -> None:
         """Give a delivery back to the store, unsent: any node may take it, no attempt is counted."""
         self._claimer.release((delivery,))
+
+    def cut_off(self, delivery: LeasedDelivery) -> None:
+        """Give one back that may have been sent, but what became of it nobody knows."""
+        self._claimer.cut_off(delivery)
+
+    def crowd(self, is_crowded: bool) -> None:
+        """Launch nothing while results that cannot be recorded fill the memory."""
+        self._crowded = is_crowded
+        if not is_crowded:
+            self._launch_what_may_go()
 
     def learn(self, lane: Lane, verdict: Verdict, started_at: int) -> None:
         """Let an attempt's verdict steer its lane."""
@@ -176,13 +187,13 @@ class Dispatcher:
     def begin(self) -> tuple[Offer, int] | None:
         """What may be claimed now, and how much of it for one webhook; None where there is no room."""
         now = self._clock.now()
-        for webhook_id in list(self._held):
+        for webhook_id in list(self._holds.held):
             self._lanes[webhook_id].mind_the_clock(now)
             self._let_out(self._lanes[webhook_id])
         for webhook_id in list(self._full):
             self._drop_stale(self._lanes[webhook_id], now)
         self._forget_idle_lanes()
-        offer = self._offer(self._full | self._held)
+        offer = self._offer(self._full | self._holds.held)
         self._starved = offer.room <= 0 or offer.room_bytes <= 0
         return None if self._starved else (offer, self._lane_room())
 
@@ -200,7 +211,7 @@ class Dispatcher:
     # --- sending
 
     def _launch_what_may_go(self) -> None:
-        if not self._turns:
+        if not self._turns or self._crowded:
             return
         now = self._clock.now()
         while self._turns and len(self._under_way) < self._settings.max_in_flight:
@@ -220,7 +231,7 @@ class Dispatcher:
             return False
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
-            self._look_again(lane, ready_at - now)
+            self._holds.look_again(lane, ready_at - now)
         return ready_at is not None and ready_at <= now
 
     def _share(self) -> int:
@@ -339,27 +350,14 @@ class Dispatcher:
         """A lane that is held is closed to the handover; what waits in it goes back if it would wait for long."""
         if not lane.is_held(now):
             return
-        self._held.add(lane.webhook_id)
-        self._look_again(lane, lane.held_until - now)
+        self._holds.hold(lane, now)
         if lane.held_until - now > RELEASE_WHEN_HELD_FOR:
             self._let_go(lane)
 
-    def _look_again(self, lane: Lane, in_ms: int) -> None:
-        """Look at this lane again then; one timer for each lane, the earliest."""
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(1, in_ms) / SECOND
-        planned = self._looks.get(lane.webhook_id)
-        if planned is not None:
-            if planned.when() <= at:
-                return
-            planned.cancel()
-        self._looks[lane.webhook_id] = loop.call_at(at, self._look, lane)
-
     def _look(self, lane: Lane) -> None:
         """A hold or a rate limit may be over."""
-        self._looks.pop(lane.webhook_id, None)
         if lane.is_held(self._clock.now()):
-            self._look_again(lane, lane.held_until - self._clock.now())
+            self._holds.look_again(lane, lane.held_until - self._clock.now())
             return
         self._let_out(lane)
         self._list(lane)
@@ -367,8 +365,7 @@ class Dispatcher:
 
     def _let_out(self, lane: Lane) -> None:
         """Open it to the handover again, and come for what waits in the database, if its hold is over."""
-        if lane.webhook_id in self._held and not lane.is_held(self._clock.now()):
-            self._held.discard(lane.webhook_id)
+        if self._holds.let_out(lane, self._clock.now()):
             self._list(lane)
             self._claimer.now()
 
@@ -385,8 +382,6 @@ class Dispatcher:
         self._forgot_at = now
         for lane in list(self._lanes.values()):
             busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing or lane.is_loading
-            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._held | self._full:
+            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._holds.held | self._full:
                 del self._lanes[lane.webhook_id]
-                look = self._looks.pop(lane.webhook_id, None)
-                if look is not None:
-                    look.cancel()
+                self._holds.forget(lane)

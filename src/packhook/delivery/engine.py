@@ -33,7 +33,7 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._dispatcher = Dispatcher(store, settings, clock, self._attempt, self._load)
-        self._recorder = Recorder(store, self._recorded)
+        self._recorder = Recorder(store, self._recorded, self._dispatcher.crowd)
         self._upkeep = Upkeep(store, settings, clock)
         self._stop = asyncio.Event()
 
@@ -106,7 +106,7 @@ class Engine:
 
     def _broke(self, delivery: LeasedDelivery, lane: Lane, error: Exception) -> None:
         _log.error("attempt_broke", delivery_id=delivery.id, exc_info=error)
-        self._dispatcher.release(delivery)
+        self._dispatcher.cut_off(delivery)
         self._dispatcher.stumble(lane)
 
     async def _load(self, lane: Lane) -> bool:

@@ -5,18 +5,22 @@ from msgspec import Struct
 from packhook.core.audit import AuditEntry
 from packhook.core.backoff import times_to_come
 from packhook.core.errors import NotFound
-from packhook.core.model import Attempt, Delivery, Event
+from packhook.core.model import Attempt, Delivery, Event, Interruption
 from packhook.service.cursor import Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 
 
 class DeliveryStory(Struct, frozen=True, kw_only=True):
-    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails."""
+    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails.
+
+    ``interruptions`` are attempts that may have been made, and of which nobody knows the outcome.
+    """
 
     delivery: Delivery
     attempts: tuple[Attempt, ...]
     schedule: tuple[int, ...]
+    interruptions: tuple[Interruption, ...] = ()
 
 
 class History:
@@ -43,7 +47,12 @@ class History:
     async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryStory:
         """One delivery, whole."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
-        return DeliveryStory(delivery=delivery, attempts=attempts, schedule=await self._to_come(delivery))
+        return DeliveryStory(
+            delivery=delivery,
+            attempts=attempts,
+            schedule=await self._to_come(delivery),
+            interruptions=await self._store.interruptions(organization_id, delivery_id),
+        )
 
     async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
         """A page of the audit trail, newest first."""

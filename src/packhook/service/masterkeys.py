@@ -43,6 +43,8 @@ class MasterKeys:
         async with self._alone:
             key_id = await self._store.renew(by, self._clock.now())
             resealed, left = await self._reseal_all(self._store)
+            if not left:
+                await self._store.move_check()
         _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(left))
         if left:
             shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")

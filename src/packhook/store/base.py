@@ -24,12 +24,14 @@ from packhook.core.model import (
     Delivery,
     DeliveryStatus,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
     Target,
     Webhook,
 )
+from packhook.store.handover import Handover, Offer
 
 T = TypeVar("T")
 
@@ -109,40 +111,6 @@ class Receipt(Struct, frozen=True, kw_only=True):
     event_code: str
     created_at: int
     deliveries: int
-
-
-class Offer(Struct, frozen=True, kw_only=True):
-    """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
-
-    ``closed`` are webhooks whose deliveries should rather wait in the database; ``per_lane`` is the most of any other.
-    """
-
-    lease: int
-    lease_until: int
-    room: int
-    room_bytes: int
-    closed: Collection[str]
-    per_lane: int = 2**31
-
-
-class Handover(Protocol):
-    """The engine as the store sees it: the short way from a commit to the lanes, without a query."""
-
-    def offer(self) -> Offer:
-        """What may be leased to this node in the transaction that begins now."""
-        ...
-
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Take these in hand: their lease is committed. Called on the event loop, must not raise."""
-        ...
-
-    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
-        ...
-
-    def changed(self, webhook_id: str) -> None:
-        """A hint: this webhook was changed or deleted, so what is cached of it is old."""
-        ...
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -252,6 +220,14 @@ class Store(Protocol):
         """Store this hash as the operator key's, with the entry, if there is none yet; the hash that is stored now."""
         ...
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        """Store this as what only the instance's master keys open, if there is nothing yet; what is stored now."""
+        ...
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        """Store this in its place, unless it is no longer what it was before."""
+        ...
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
@@ -330,8 +306,13 @@ class Store(Protocol):
         """
         ...
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        """Give back deliveries that were not sent: pending again, due now, no attempt counted. Stale: nothing."""
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        """Give back deliveries that were not settled: pending again, due now, no attempt counted. Stale: nothing.
+
+        ``cut_off`` are the ids of those that may have been sent: of each an interruption is kept.
+        """
         ...
 
     async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
@@ -353,6 +334,13 @@ class Store(Protocol):
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         """The delivery with its attempts, oldest first."""
+        ...
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        """The attempts of a delivery whose outcome nobody knows, oldest first; none where there is no such delivery.
+
+        Kept where a lease is taken over: by a claim after it ran out, from a node that died, from a process before.
+        """
         ...
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:

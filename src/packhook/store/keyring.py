@@ -46,6 +46,7 @@ class Keyring:
 
     def __init__(self, settings: Settings) -> None:
         self.file = None if settings.master_keys else key_file(settings.database)
+        self.is_alone = settings.database.startswith(_SQLITE)  # one SQLite file serves one process
         self._vault = Vault(settings.master_keys) if settings.master_keys else None
         self._seen: tuple[int, ...] = ()
 
@@ -74,6 +75,13 @@ class Keyring:
                 return False
             _write(self.file, [new_key()])
             return True
+
+    def unmake(self) -> None:
+        """Take away the file that :meth:`make` has just made: nothing is sealed under its key."""
+        assert self.file is not None  # noqa: S101 it was made
+        with _alone_with(self.file), _telling(self.file):
+            if len(_read(self.file)) == 1:
+                self.file.unlink()
 
     def add(self, key: MasterKey) -> None:
         """Put this key into the file, as the newest; the keys of the setting are the operator's to change."""

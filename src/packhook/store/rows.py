@@ -6,7 +6,17 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.audit import Action, Actor, AuditEntry, Change
-from packhook.core.model import FINISHED, ApiKey, Attempt, Delivery, DeliveryStatus, Event, Organization, Webhook
+from packhook.core.model import (
+    FINISHED,
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    Interruption,
+    Organization,
+    Webhook,
+)
 from packhook.store.base import AuditFilter, Receipt
 
 Row = Sequence[Any]
@@ -139,6 +149,11 @@ def attempt(row: Row) -> Attempt:
         error_code=row[8],
         error_message=row[9],
     )
+
+
+def interruption(row: Row) -> Interruption:
+    """From the columns of delivery_interruptions."""
+    return Interruption(number=row[0], noticed_at=row[1])
 
 
 def attempt_values(delivery_id: str, attempt: Attempt) -> tuple[Any, ...]:

@@ -23,6 +23,8 @@ from packhook.store.keyring import Keyring, new_key
 from packhook.store.vault import Vault, sealed_under
 
 BATCH: Final = 500
+_CHECKED: Final = "packhook"
+_CHECK_PLACE: Final = ("instance", "key_check")
 
 
 class SealedStore:
@@ -46,6 +48,8 @@ class SealedStore:
         self.find_api_key = inner.find_api_key
         self.note_usage = inner.note_usage
         self.claim_operator_key = inner.claim_operator_key
+        self.claim_key_check = inner.claim_key_check
+        self.replace_key_check = inner.replace_key_check
         self.delete_webhook = inner.delete_webhook
         self.webhooks_after = inner.webhooks_after
         self.failing_since = inner.failing_since
@@ -58,6 +62,7 @@ class SealedStore:
         self.get_event = inner.get_event
         self.list_events = inner.list_events
         self.get_delivery = inner.get_delivery
+        self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries
         self.write_audit = inner.write_audit
         self.list_audit = inner.list_audit
@@ -71,10 +76,13 @@ class SealedStore:
         """Open the store inside, and have the keys for all that is sealed in it; at first start, make the key file.
 
         StartError where a key is missing: going on would put off every delivery and seal under a key of its own.
+        Of nodes that start at once, each with a key of its own, one is the first; the others are refused.
         """
         await self._inner.open()
         try:
-            await self._have_keys(await self._key_ids_in_use())
+            in_use = await self._key_ids_in_use()
+            await self._have_keys(in_use)
+            await self._agree(is_new=not in_use)
         except BaseException:
             await self._inner.close()
             raise
@@ -89,6 +97,27 @@ class SealedStore:
                 f"{self._keyring.place} does not have it: put the key, or its copy, back; without it no delivery can "
                 "be signed"
             )
+
+    async def _agree(self, *, is_new: bool) -> None:
+        """Have the key that the database was first opened with: its check is stored once, and opens under no other.
+
+        Where nothing is sealed yet, and nobody else can have the key, a lost key is replaced.
+        """
+        vault = self._newest()
+        check = vault.seal(_CHECKED, *_CHECK_PLACE)
+        stored = (await self._inner.claim_key_check(check.encode())).decode()
+        if _opens(vault, stored):
+            return
+        if is_new and self._keyring.is_alone:
+            await self._inner.replace_key_check(check.encode(), stored.encode())
+            return
+        if self.made_key_file:
+            await asyncio.to_thread(self._keyring.unmake)
+        raise StartError(
+            f"this database belongs to the master key {sealed_under(stored)}, and {self._keyring.place} does not have "
+            "it: every node needs the same. Set master_keys alike on all of them, or copy the key file of the node "
+            "that was here first"
+        )
 
     async def _key_ids_in_use(self) -> frozenset[str]:
         found: set[str] = set()
@@ -145,6 +174,14 @@ class SealedStore:
             await asyncio.to_thread(self._keyring.add, key)
             return self._newest().newest
 
+    async def move_check(self) -> None:
+        """The database belongs to the newest key from now on: for when everything is sealed under it."""
+        vault = self._to_seal()
+        check = vault.seal(_CHECKED, *_CHECK_PLACE)
+        stored = await self._inner.claim_key_check(check.encode())
+        if sealed_under(stored.decode()) != vault.newest:
+            await self._inner.replace_key_check(check.encode(), stored)
+
     async def reseal(self, stored: Webhook) -> bool:
         """Seal a webhook, as :meth:`webhooks_after` has it, under the newest key; False where there is nothing to do.
 
@@ -180,6 +217,13 @@ class SealedStore:
         if vault is None or vault.missing(_key_ids(webhook)):
             vault = self._to_seal()
         return _changed(webhook, vault.open)
+
+
+def _opens(vault: Vault, stored: str) -> bool:
+    try:
+        return vault.open(stored, *_CHECK_PLACE) == _CHECKED
+    except Unavailable:
+        return False
 
 
 def _seal(webhook: Webhook, vault: Vault) -> Webhook:

@@ -13,6 +13,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -24,8 +25,6 @@ from packhook.store.base import (
     Claim,
     Claimed,
     DeliveryFilter,
-    Handover,
-    Offer,
     Page,
     PageRequest,
     Publication,
@@ -35,6 +34,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.handover import Handover, Offer
 from packhook.store.leasing import Published, tell_receipts
 from packhook.store.postgres import audit, history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming
@@ -194,6 +194,12 @@ class PostgresStore:
     async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
         return await self._write(tenants.claim_operator_key, key_hash, entry)
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._write(tenants.claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._write(tenants.replace_key_check, check, before)
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
@@ -245,8 +251,10 @@ class PostgresStore:
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         return await self._change(record.record, settlements)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        released = await self._write(claiming.release, deliveries, now)
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        released = await self._write(claiming.release, deliveries, now, cut_off)
         if released and self._session is not None:
             self._session.wakes.tell_due(now)
 
@@ -265,6 +273,9 @@ class PostgresStore:
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._read(history.get_delivery, organization_id, delivery_id)
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._read(history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read(history.list_deliveries, organization_id, page, where)

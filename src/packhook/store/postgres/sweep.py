@@ -43,6 +43,7 @@ async def _sweep_events(db: Db, after: Place, before: int, limit: int) -> tuple[
     if expired:
         event_ids = [event_id for _, event_id in expired]
         await db.all(SQL["delete_attempts"], event_ids)
+        await db.all(SQL["delete_interruptions"], event_ids)
         await db.all(SQL["delete_deliveries"], event_ids)
         await db.all(SQL["delete_event"], *columns(expired, 2))
     return len(expired), reached

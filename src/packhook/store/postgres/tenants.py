@@ -110,3 +110,16 @@ async def claim_operator_key(db: Db, key_hash: bytes, entry: AuditEntry) -> byte
     row = await db.first(SQL["get_operator_key"])
     assert row is not None  # noqa: S101 the statement before has just made sure
     return bytes(row[0])
+
+
+async def claim_key_check(db: Db, check: bytes) -> bytes:
+    """See Store.claim_key_check."""
+    await db.all(SQL["claim_key_check"], check)
+    row = await db.first(SQL["get_key_check"])
+    assert row is not None  # noqa: S101 it was just put there
+    return bytes(row[0])
+
+
+async def replace_key_check(db: Db, check: bytes, before: bytes) -> None:
+    """See Store.replace_key_check."""
+    await db.all(SQL["replace_key_check"], check, before)

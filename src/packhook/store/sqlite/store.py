@@ -16,6 +16,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -27,8 +28,6 @@ from packhook.store.base import (
     Claim,
     Claimed,
     DeliveryFilter,
-    Handover,
-    Offer,
     Page,
     PageRequest,
     Publication,
@@ -38,6 +37,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.handover import Handover, Offer
 from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
@@ -57,6 +57,8 @@ _create_api_key: Final = one_by_one(tenants.create_api_key)
 _revoke_api_key: Final = one_by_one(tenants.revoke_api_key)
 _note_usage: Final = one_by_one(tenants.note_usage)
 _claim_operator_key: Final = one_by_one(tenants.claim_operator_key)
+_claim_key_check: Final = one_by_one(tenants.claim_key_check)
+_replace_key_check: Final = one_by_one(tenants.replace_key_check)
 _create_webhook: Final = one_by_one(webhooks.create_webhook)
 _replace_webhook: Final = one_by_one(webhooks.replace_webhook)
 _reseal_webhook: Final = one_by_one(webhooks.reseal_webhook)
@@ -198,6 +200,12 @@ class SqliteStore:
     async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
         return await self._writing.write(_claim_operator_key, (key_hash, entry))
 
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._writing.write(_claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._writing.write(_replace_key_check, (check, before))
+
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
@@ -250,8 +258,10 @@ class SqliteStore:
                 self._changed(settlement.delivery.webhook_id)
         return settled
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        await self._writing.write(_release, (deliveries, now))
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        await self._writing.write(_release, (deliveries, now, cut_off))
 
     async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         delivery = await self._writing.write(_replay, (organization_id, delivery_id, now, entry))
@@ -268,6 +278,9 @@ class SqliteStore:
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._reading.read(history.get_delivery, organization_id, delivery_id)
+
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._reading.read(history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reading.read(history.list_deliveries, organization_id, page, where)

@@ -35,6 +35,7 @@ class Broom:
         expired = [(seq, event_id) for seq, event_id, _, on_its_way in old if not on_its_way]
         for seq, event_id in expired:
             db.execute(SQL["delete_attempts"], (event_id,))
+            db.execute(SQL["delete_interruptions"], (event_id,))
             db.execute(SQL["delete_deliveries"], (event_id,))
             db.execute(SQL["delete_event"], (seq,))
         return len(expired)

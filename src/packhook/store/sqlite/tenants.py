@@ -121,3 +121,16 @@ def claim_operator_key(db: apsw.Connection, item: tuple[bytes, AuditEntry]) -> b
     row = first(db, SQL["get_operator_key"], ())
     assert row is not None  # noqa: S101 the statement before has just made sure
     return bytes(row[0])
+
+
+def claim_key_check(db: apsw.Connection, check: bytes) -> bytes:
+    """See Store.claim_key_check."""
+    db.execute(SQL["claim_key_check"], (check,))
+    row = first(db, SQL["get_key_check"], ())
+    assert row is not None  # noqa: S101 it was just put there
+    return bytes(row[0])
+
+
+def replace_key_check(db: apsw.Connection, item: tuple[bytes, bytes]) -> None:
+    """See Store.replace_key_check; the item is (check, before)."""
+    db.execute(SQL["replace_key_check"], item)
