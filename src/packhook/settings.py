@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import InvalidSettings
+from packhook.core.proxy import Proxy, parse_proxy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
@@ -148,6 +149,11 @@ class Settings(BaseSettings):
     allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
     egress_allow: Networks = Field(
         (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
+    )
+    egress_proxy: Annotated[Proxy | None, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
+        None,
+        repr=False,
+        description="An HTTP proxy that every attempt goes through, by CONNECT: `http://USER:PASSWORD@HOST:PORT`.",
     )
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
         None, description="A PEM file of certificate authorities to trust besides the system's."

@@ -29,8 +29,8 @@ from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
 from packhook.delivery.attempt import Wire
-from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
+from packhook.delivery.proxy import open_egress
 from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
@@ -106,7 +106,7 @@ async def run_node(
         if sealed.made_key_file:
             _show_key_file(keyring)
         sender = Sender(
-            Egress(allow=settings.egress_allow, allow_http=settings.allow_http),
+            open_egress(settings),
             ca_bundle=settings.ca_bundle,
             max_connections=settings.max_in_flight,
         )

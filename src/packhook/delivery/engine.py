@@ -80,6 +80,9 @@ class Engine:
         settled = False
         try:
             settlement = await attempt(delivery, target, lane.gone_since, self._wire, self._clock)
+            if settlement.verdict.unspent:
+                self._dispatcher.stumble(lane)
+                return
             self._recorder.add(settlement)
             settled = True
             lane.gone_since = settlement.verdict.gone_since

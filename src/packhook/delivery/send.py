@@ -89,7 +89,7 @@ class Sender:
             return _internal("nothing was sent: a header holds a line break or NUL", started)
         handle = self._idle.pop() if self._idle else self._new_handle()
         try:
-            code = await self._exchange(handle, where, lines, request, started)
+            code = await (self._tunnel if where.to else self._exchange)(handle, where, lines, request, started)
             outcome = _outcome(handle, code, _since(started))
         except BaseException:
             self._discard(handle)
@@ -99,7 +99,19 @@ class Sender:
         return outcome
 
     def _new_handle(self) -> Handle:
-        return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets)
+        return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets, self._egress.proxy)
+
+    async def _tunnel(
+        self, handle: Handle, where: Checked, lines: list[bytes], request: Request, started: float
+    ) -> int:
+        """The same through the proxy, to one address after the other while it cannot connect to them in time."""
+        code = _OK
+        for to in where.to:
+            handle.clear()
+            code = await self._exchange(handle, Checked(where.url, where.pin, to=(to,)), lines, request, started)
+            if not handle.is_unreached() or _since(started) >= request.timeout:
+                break
+        return code
 
     async def _exchange(
         self, handle: Handle, where: Checked, lines: list[bytes], request: Request, started: float

@@ -34,10 +34,10 @@ class WatchedEgress(Egress):
         """As ever, unless it is careless."""
         return Checked(url, self._pin) if self._pin else super().known(url)
 
-    def may_open(self, address: str) -> bool:
+    def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
         self.opening.append(address)
-        return super().may_open(address)
+        return super().may_open(address, port)
 
 
 async def sent() -> list[Row]:
