@@ -103,7 +103,7 @@ async def test_a_decision_on_the_first_address_only_is_found(monkeypatch: pytest
 
     monkeypatch.setattr(judging.Egress, "_objection", first_only)
     wrong = [row for row in await rows_of_decisions.decided() if row.verdict == "WRONG"]
-    assert {row.group for row in wrong} == {"denied answer"}
+    assert {row.group for row in wrong} == {"denied answer", "hostile answer"}
 
 
 async def test_a_name_that_is_looked_up_only_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

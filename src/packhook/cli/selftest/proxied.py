@@ -1,11 +1,12 @@
 """The same hosts with the operator's proxy between: what the proxy is told, and which sockets are opened."""
 
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
-from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, denied_ends, in_url
+from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
 from packhook.core.address import Address
 from packhook.core.model import Outcome, Request, Trouble
 from packhook.core.proxy import parse_proxy
@@ -58,7 +59,7 @@ async def proxied() -> list[Row]:
         return [
             *await _refused(to, ((host, host) for hosts in HOSTILE.values() for host in hosts)),
             *await _refused(to, ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
-            *await _answered(to, denied_ends()),
+            *await _answered(to, (*denied_ends(), *as_answers())),
             *await _told_addresses(to, allowed_ends()),
             *[await _rebound(to, address) for address in BAD],
             *[await _guarded(to, address) for address in BAD],
@@ -109,7 +110,8 @@ async def _guarded(proxy: ConnectProxy, address: str) -> Row:
     sender = await _opened(egress)
     outcome = await sender.send(_request("http://shop.test/"))
     await sender.close()
-    blocked = outcome.trouble is Trouble.BLOCKED and egress.opening == [(there, proxy.port)]
+    opening = [(ip_address(host), port) for host, port in egress.opening]
+    blocked = outcome.trouble is Trouble.BLOCKED and opening == [(ip_address(there), proxy.port)]
     happened = f"refused: {outcome.detail}" if blocked else _told(outcome)
     return row("proxy", f"a socket for {there} that the check let pass as the proxy's", DENIED, happened)
 
