@@ -20,7 +20,7 @@ WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERYTHING_WRONG: Final = {
     "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
-    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128",
+    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
@@ -318,7 +318,7 @@ def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
     assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
 
 
-@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys"])
+@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "accepted_risks"])
 @pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
 def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
     """A number is no list."""

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from packhook.api.guard import bearer, refuse_repeated
-from packhook.api.headers import ALWAYS, Headers
+from packhook.api.headers import ALWAYS, NO_PAGE, Headers
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.routes import BASE, ORGANIZATION, Route
@@ -60,7 +60,7 @@ class Door:
             await Headers(fault_response(scope, error))(scope, receive, send)
         else:
             length = b"%d" % len(body)
-            told = [_JSON, (b"content-length", length), (b"x-request-id", own.encode()), *ALWAYS]
+            told = [_JSON, (b"content-length", length), (b"x-request-id", own.encode()), *ALWAYS, NO_PAGE]
             await send({"type": "http.response.start", "status": route.status, "headers": told})
             await send({"type": "http.response.body", "body": body})
 

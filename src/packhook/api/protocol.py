@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from packhook.api.headers import ALWAYS, NO_PAGE
+
 HEAD_LIMIT: Final = 64 * 1024
 SLOWEST_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 10.0
@@ -45,6 +47,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._head = 0
         self._began = None
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what is no request, which no application sees: with the headers of every answer."""
+        usual = self.server_state.default_headers
+        self.server_state.default_headers = [*usual, *ALWAYS, NO_PAGE]
+        try:
+            super().send_400_response(msg)
+        finally:
+            self.server_state.default_headers = usual
 
     def _look(self) -> None:
         if self.transport.is_closing():

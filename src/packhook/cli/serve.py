@@ -25,6 +25,7 @@ import uvloop
 from packhook.api.app import create_app
 from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
+from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
@@ -61,6 +62,7 @@ def serve(
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
     settings = load_settings(config, host=host, port=port, database=database, processes=processes)
+    refuse_unfit(settings)
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
         uvloop.run(run_node(settings))
