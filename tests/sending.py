@@ -38,10 +38,10 @@ class WatchedEgress(Egress):
 
     opening: tuple[str, ...] = ()
 
-    def may_open(self, address: str) -> bool:
+    def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
         self.opening += (address,)
-        return super().may_open(address)
+        return super().may_open(address, port)
 
 
 @asynccontextmanager

@@ -13,13 +13,15 @@ from pydantic import ValidationError
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import InvalidSettings, StartError
+from packhook.core.proxy import Proxy
 from packhook.settings import DEFAULT_SCHEDULE, Settings, load_settings, parse_duration
 
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERYTHING_WRONG: Final = {
     "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
-    "egress_allow": "10.0.0.1/8", "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
+    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
+    "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
@@ -318,7 +320,7 @@ def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
     assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
 
 
-@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys"])
+@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "accepted_risks"])
 @pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
 def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
     """A number is no list."""
@@ -347,7 +349,7 @@ def test_an_empty_variable_is_not_the_default(name: str, monkeypatch: pytest.Mon
     assert set(complaints()) == {name}
 
 
-@pytest.mark.parametrize("name", ["host", "ca_bundle"])
+@pytest.mark.parametrize("name", ["host", "ca_bundle", "egress_proxy"])
 def test_empty_text_that_means_nothing_good_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PACKHOOK_HOST=`` must not open the API to every network."""
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
@@ -358,12 +360,15 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in what a log or a debugger prints of the settings, nor in what is said of a wrong one."""
     monkeypatch.setenv("PACKHOOK_OPERATOR_KEY", "pk_operator_secret")
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS", MASTER_KEY)
+    monkeypatch.setenv("PACKHOOK_EGRESS_PROXY", "http://user:pk_proxy_secret@proxy:3128")
     settings = load_settings()
+    assert settings.egress_proxy == Proxy("http://proxy:3128", 3128, "user", "pk_proxy_secret")
     assert settings.master_keys == (("k1", b"01234567890123456789012345678901"),)
     assert settings.operator_key == "pk_operator_secret"
     for shown in (repr(settings), str(settings)):
         assert "pk_operator_secret" not in shown
         assert "0123456789" not in shown
+        assert "pk_proxy_secret" not in shown
     assert "pk_operator_secret" not in str(complaints(port="x"))
 
 

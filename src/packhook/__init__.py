@@ -22,6 +22,7 @@ The way of one event, with the module at each step::
       ▼
     delivery/attempt.py     compose, sign (core/signature.py), send, judge (core/judge.py)
       ├─ delivery/egress.py    may we connect there            core/address.py  core/endpoint.py
+      │  delivery/proxy.py     the same through a proxy        core/proxy.py
       └─ delivery/send.py      one POST, one outcome           delivery/plain.py (http)  delivery/libcurl.py (https)
       ▼
     delivery/record.py      outcomes into the store, many to a transaction

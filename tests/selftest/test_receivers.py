@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from packhook.cli.selftest import receivers
-from packhook.cli.selftest.hostile import HOSTILE, Hostile
+from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.receivers import rows_of_receivers
 from packhook.cli.selftest.rows import Row, are_good
 from packhook.delivery import answer, connection
@@ -18,7 +18,7 @@ from packhook.testing import EndlessBody, Hang, HangUp, Status, Unasked
 
 def only(monkeypatch: pytest.MonkeyPatch, *hostile: Hostile) -> None:
     """Run these instead of all."""
-    monkeypatch.setattr(receivers, "HOSTILE", hostile)
+    monkeypatch.setattr(receivers, "hostile_receivers", lambda: hostile)
 
 
 def test_every_row_is_as_expected() -> None:
@@ -27,7 +27,7 @@ def test_every_row_is_as_expected() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     told: dict[str, Any] = json.loads(ran.stdout)
     assert [row for row in told["rows"] if row["verdict"] != "ok"] == []
-    assert (ran.returncode, told["as_expected"], told["wrong"]) == (0, len(HOSTILE) + 1, 0)
+    assert (ran.returncode, told["as_expected"], told["wrong"]) == (0, len(hostile_receivers()) + 1, 0)
     assert all(" ms, " in row["measured"] for row in told["rows"][:-1])
 
 
@@ -41,7 +41,7 @@ async def test_another_outcome_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the time allowed is negative."""
     monkeypatch.setattr(receivers, "LATE", -receivers.TIMEOUT - 1)
-    only(monkeypatch, Hostile("", "closed", HangUp(), HOSTILE[0].expected))
+    only(monkeypatch, Hostile("", "closed", HangUp(), hostile_receivers()[0].expected))
     first, _ = await rows_of_receivers()
     assert "took" in first.happened
 
@@ -82,7 +82,7 @@ async def test_an_answer_that_is_taken_for_another_requests_is_told(monkeypatch:
 
 async def test_a_slow_one_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """And says how long it took."""
-    slow = next(hostile for hostile in HOSTILE if hostile.behaviour == Hang())
+    slow = next(hostile for hostile in hostile_receivers() if hostile.behaviour == Hang())
     only(monkeypatch, slow)
     first, last = await rows_of_receivers()
     assert (first.verdict, last.verdict, first.happened) == ("ok", "ok", first.expected)

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from packhook.api.bodies import check_head, check_size
 from packhook.api.door import Door, LeanRoute
 from packhook.api.guard import bearer, refuse_repeated
-from packhook.api.headers import ALWAYS
+from packhook.api.headers import ALWAYS, NO_PAGE
 from packhook.api.lean import Call
 from packhook.api.problems import fault_response, problem_response
 from packhook.core.errors import PackhookError
@@ -30,7 +30,7 @@ from packhook.service.access import Principal
 MOST_BEFORE_ADMITTED: Final = 64 * 1024
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_ALWAYS: Final = b"".join(b"%b: %b\r\n" % header for header in ALWAYS)
+_ALWAYS: Final = b"".join(b"%b: %b\r\n" % header for header in (*ALWAYS, NO_PAGE))
 _STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _JSON: Final = b"content-type: application/json\r\n"
 

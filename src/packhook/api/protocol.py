@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packhook.api.door import Door
 from packhook.api.exchange import Exchange
+from packhook.api.headers import ALWAYS, NO_PAGE
 
 HEAD_LIMIT: Final = 64 * 1024
 SLOWEST_SECONDS: Final = 60.0
@@ -132,6 +133,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what is no request, which no application sees: with the headers of every answer."""
+        usual = self.server_state.default_headers
+        self.server_state.default_headers = [*usual, *ALWAYS, NO_PAGE]
+        try:
+            super().send_400_response(msg)
+        finally:
+            self.server_state.default_headers = usual
 
     def _look(self) -> None:
         if self.transport.is_closing():

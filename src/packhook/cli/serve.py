@@ -26,11 +26,12 @@ import uvloop
 from packhook.api.app import create_app
 from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
+from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
-from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
+from packhook.delivery.proxy import open_egress
 from packhook.delivery.send import Sender, Wire
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
@@ -62,6 +63,7 @@ def serve(
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
     settings = load_settings(config, host=host, port=port, database=database, processes=processes)
+    refuse_unfit(settings)
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
         uvloop.run(run_node(settings))
@@ -107,7 +109,7 @@ async def run_node(
         if sealed.made_key_file:
             _show_key_file(keyring)
         sender = Sender(
-            Egress(allow=settings.egress_allow, allow_http=settings.allow_http),
+            open_egress(settings),
             ca_bundle=settings.ca_bundle,
             max_connections=settings.max_in_flight,
         )

@@ -162,6 +162,8 @@ class Trouble(StrEnum):
     RESET = "connection_lost"
     PROTOCOL = "invalid_response"
     INTERNAL = "internal_error"  # our own fault, not the receiver's
+    PROXY = "proxy_failed"  # the operator's proxy let us in nowhere: nothing was sent, no attempt is counted
+    TUNNEL = "tunnel_failed"  # the operator's proxy opened no way to this endpoint
     STATUS = "unsuccessful_status"  # there was an answer, and it is not 2xx
     REDIRECT = "redirect_not_followed"
     GONE = "gone"
@@ -199,6 +201,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
     webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
     ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
+    ``unspent``: it was no attempt, through a fault of ours; nothing is recorded and the delivery goes back.
     """
 
     status: DeliveryStatus
@@ -210,6 +213,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     disable_reason: str = ""
     error_code: str = ""
     error_message: str = ""
+    unspent: bool = False
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import HIDDEN, PreparedTarget
 
 _log: Final = structlog.get_logger("packhook.attempt")
+_OURS: Final = (Trouble.INTERNAL, Trouble.PROXY)
 _USER_AGENT: Final = f"packhook/{__version__}"
 
 
@@ -140,7 +141,7 @@ def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Ou
     """One wide line for an attempt that failed; those that succeed are in the database."""
     if not verdict.error_code:
         return
-    write = _log.error if outcome.trouble is Trouble.INTERNAL else _log.warning
+    write = _log.error if outcome.trouble in _OURS else _log.warning
     write(
         "attempt_failed",
         organization_id=delivery.organization_id,

@@ -5,13 +5,15 @@
 
 import errno
 import time
+from http import HTTPStatus
 from typing import Final
 
 import pycurl
 
 from packhook.core.clock import SECOND
+from packhook.core.judge import named
 from packhook.core.model import Outcome, Trouble
-from packhook.delivery.curl import Handle
+from packhook.delivery.curl import PROXY_FAILED, Handle
 from packhook.delivery.egress import REFUSAL
 
 Cause = tuple[Trouble, str]
@@ -71,6 +73,10 @@ _PLAIN: Final[dict[int, Cause]] = {
     pycurl.E_BAD_CONTENT_ENCODING: OTHER_CODING,
     pycurl.E_ABORTED_BY_CALLBACK: LOST_PIN,
 }
+_NOT_THE_PROXY: Final = (
+    pycurl.E_ABORTED_BY_CALLBACK, pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION,
+    pycurl.E_SSL_CACERT_BADFILE,
+)  # fmt: skip
 
 
 def failed(why: Cause, began: float) -> Outcome:
@@ -85,6 +91,8 @@ def since(began: float) -> int:
 
 def cause(code: int, handle: Handle) -> Cause:
     """Why the transfer that just ended on this handle failed with this error code (``pycurl.E_*``)."""
+    if handle.is_proxied and not handle.tunneled and code not in _NOT_THE_PROXY and not handle.blocked:
+        return _proxy(code, handle)
     match code:
         case pycurl.E_COULDNT_CONNECT:
             return _connect(handle)
@@ -102,6 +110,49 @@ def cause(code: int, handle: Handle) -> Cause:
 def cause_of_connect(number: int | None) -> Cause:
     """Why no connection came about, by the system's error number."""
     return Trouble.CONNECT, _CONNECT.get(number or 0, "no connection to the endpoint came about")
+
+
+def _proxy(code: int, handle: Handle) -> Cause:
+    """No tunnel came about. Until the proxy was told where to, that says nothing of the endpoint."""
+    match code, handle.proxy_code():
+        case pycurl.E_COULDNT_CONNECT, 0 if not handle.no_socket:
+            return Trouble.PROXY, f"packhook could not connect to its proxy: {_proxy_words(handle)}"
+        case pycurl.E_COULDNT_CONNECT, 0:
+            return _connect(handle)
+        case pycurl.E_OPERATION_TIMEDOUT, _:
+            return _proxy_timeout(handle)
+        case _, 407:
+            return Trouble.PROXY, "the proxy did not accept packhook's user name and password"
+        case pycurl.E_COULDNT_CONNECT, status:
+            return Trouble.TUNNEL, _refused(status)
+        case pycurl.E_WRITE_ERROR, _ if handle.head_full:
+            return Trouble.TUNNEL, "the proxy's answer has headers that are too large"
+        case ((pycurl.E_RECV_ERROR | pycurl.E_SEND_ERROR | pycurl.E_GOT_NOTHING), _):
+            return Trouble.TUNNEL, "the exchange with the proxy broke off, and no way to the endpoint was opened"
+    return Trouble.TUNNEL, "the proxy's answer is not valid HTTP"
+
+
+def _proxy_words(handle: Handle) -> str:
+    number = handle.easy.getinfo(pycurl.OS_ERRNO)
+    return "the connection was refused" if number == errno.ECONNREFUSED else "it cannot be reached"
+
+
+def _proxy_timeout(handle: Handle) -> Cause:
+    if not handle.opened:
+        return _timeout(handle)
+    if not handle.easy.getinfo(pycurl.CONNECT_TIME):
+        return Trouble.PROXY, "packhook could not connect to its proxy: it did not answer in time"
+    words = "the time ran out while the proxy connected to the endpoint: check that it is up and no firewall drops it"
+    return Trouble.TIMEOUT, words
+
+
+def _refused(status: int) -> str:
+    answered = f"it answered {named(status)}"
+    if status in PROXY_FAILED:
+        return f"the proxy could not connect to the endpoint, {answered}: check that the endpoint is up"
+    if status == HTTPStatus.FORBIDDEN:
+        return f"the proxy does not let packhook connect to the endpoint, {answered}: the operator can allow it there"
+    return f"the proxy opened no way to the endpoint, {answered}"
 
 
 def _connect(handle: Handle) -> Cause:

@@ -15,10 +15,12 @@ from typing import Any, Final
 
 import pycurl
 
+from packhook.core.proxy import Proxy
 from packhook.delivery.egress import Checked
 from packhook.delivery.limits import BODY_LIMIT, HEAD_LIMIT, IDLE_SECONDS, LIFETIME_SECONDS
 from packhook.delivery.traffic import Socket, Traffic
 
+PROXY_FAILED: Final = (502, 503, 504)
 _ABORT: Final = -1
 _FINAL: Final = 200
 _EMPTY_LINES: Final = (b"\r\n", b"\n")
@@ -95,18 +97,29 @@ class Handle:
 
     ``lines`` and ``body`` are the answer so far; ``body_full`` and ``head_full`` say that a limit cut it off.
     Of the sockets it asked for: one was ``blocked``, there was ``no_socket`` to be had, one was ``opened``.
+    ``tunneled``: where it ``is_proxied``, the proxy has opened the way to the endpoint.
     ``unasked``: it was broken off because its kept connection held an answer that no request had asked for.
     """
 
     __slots__ = (
-        "_before", "_fresh", "_head_size", "_kept", "_loop", "_made", "_may_open", "_room", "_sockets", "_timeout",
-        "_url", "blocked", "body", "body_full", "easy", "head_full", "lines", "no_socket", "opened", "unasked",
+        "_before", "_fresh", "_head_size", "_kept", "_loop", "_made", "_may_open", "_opens", "_room", "_sockets",
+        "_timeout",
+        "_url", "blocked", "body", "body_full", "easy", "head_full", "is_proxied", "lines", "no_socket", "opened",
+        "tunneled", "unasked",
     )  # fmt: skip
 
     def __init__(
-        self, trust: str, may_open: Callable[[str], bool], loop: asyncio.AbstractEventLoop, sockets: Sockets
+        self,
+        trust: str,
+        may_open: Callable[[str, int], bool],
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sockets,
+        proxy: Proxy | None = None,
     ) -> None:
-        """``trust``: the file of certificate authorities. ``may_open``: whether to open a socket to an address."""
+        """``trust``: the file of certificate authorities. ``may_open``: whether to open a socket to address and port.
+
+        With a ``proxy``, every request goes through a tunnel that it opens.
+        """
         self._may_open = may_open
         self._loop = loop
         self._sockets = sockets
@@ -118,7 +131,8 @@ class Handle:
         self.body: list[bytes] = []
         self.clear()
         self.easy: Any = pycurl.Curl()
-        for option, value in _ALWAYS:
+        self.is_proxied = proxy is not None
+        for option, value in (*_ALWAYS, *(() if proxy is None else _through(proxy))):
             self.easy.setopt(option, value)
         self.easy.setopt(pycurl.CAINFO, trust)
         self.easy.unsetopt(pycurl.CAPATH)
@@ -126,7 +140,7 @@ class Handle:
         self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._on_connected)
         self.easy.setopt(pycurl.RESOLVER_START_FUNCTION, _refuse_look_up)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header if proxy is None else self._on_header_of_either)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
     def load(self, checked: Checked, lines: list[bytes], body: bytes, timeout: int, *, fresh: bool = False) -> None:
@@ -142,6 +156,8 @@ class Handle:
             setopt(pycurl.URL, checked.url)
             self._url = checked.url
         setopt(pycurl.RESOLVE, [checked.pin])
+        if self.is_proxied:
+            setopt(pycurl.CONNECT_TO, [checked.to[0]])  # an IndexError is better than a name for the proxy to resolve
         setopt(pycurl.HTTPHEADER, lines)
         setopt(pycurl.POSTFIELDS, body)
         if timeout != self._timeout:
@@ -151,6 +167,14 @@ class Handle:
     def status_code(self) -> int:
         """The status code of the last answer, 1xx included; 0 where there was none."""
         return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
+
+    def proxy_code(self) -> int:
+        """The status code of the proxy's answer to CONNECT; 0 where there was none."""
+        return int(self.easy.getinfo(pycurl.HTTP_CONNECTCODE))
+
+    def is_unreached(self) -> bool:
+        """Whether the proxy says that it could not connect to the address it was told."""
+        return not self.tunneled and self.proxy_code() in PROXY_FAILED
 
     def has_whole_head(self) -> bool:
         """Whether a final answer's head has come, to its empty line."""
@@ -166,6 +190,7 @@ class Handle:
         self._before: Traffic | None = None
         self._kept: Socket | None = None
         self.body_full = self.head_full = self.blocked = self.no_socket = self.opened = self.unasked = False
+        self.tunneled = self._opens = False
 
     def close(self) -> None:
         """Free it; it must not be under way."""
@@ -184,6 +209,21 @@ class Handle:
         self.lines.append(line)
         return None
 
+    def _on_header_of_either(self, line: bytes) -> int | None:
+        """A header of the proxy's answer to CONNECT, which is nobody's, until that ends; then of the endpoint's."""
+        if self.tunneled:
+            return self._on_header(line)
+        self._head_size += len(line)
+        if self._head_size > HEAD_LIMIT:
+            self.head_full = True
+            return _ABORT
+        if line.startswith(b"HTTP/"):
+            self._opens = line.partition(b" ")[2].startswith(b"2")
+        elif line in _EMPTY_LINES and self._opens:
+            self.tunneled = True
+            self._head_size = 0
+        return None
+
     def _on_body(self, chunk: bytes) -> int | None:
         if len(chunk) > self._room:
             self.body.append(chunk[: self._room])
@@ -195,7 +235,7 @@ class Handle:
 
     def _open_socket(self, _purpose: int, address: Any) -> socket.socket | int:  # noqa: ANN401 pycurl has no types
         family, kind, protocol, place = address
-        if family not in {socket.AF_INET, socket.AF_INET6} or not self._may_open(place[0]):
+        if family not in {socket.AF_INET, socket.AF_INET6} or not self._may_open(place[0], place[1]):
             self.blocked = True
             return int(pycurl.SOCKET_BAD)
         try:
@@ -213,6 +253,7 @@ class Handle:
 
     def _on_connected(self, *ends: Any) -> int:  # noqa: ANN401 as above
         """There is a connection for the request: a new one, or a kept one that must be as its last answer left it."""
+        self.tunneled = True
         if self.opened:
             self._sockets.note(ends, self._made)
             self._kept = self._before = None
@@ -234,6 +275,22 @@ class Handle:
             return False
         now = kept.traffic()
         return now is not None and not now.has_answered(before)
+
+
+def _through(proxy: Proxy) -> tuple[tuple[int, Any], ...]:
+    """Tunnels for http and https alike, always; our headers are for the endpoint, never for the proxy."""
+    credentials = (
+        (pycurl.PROXYUSERNAME, proxy.user.encode()),
+        (pycurl.PROXYPASSWORD, proxy.password.encode()),
+    )
+    return (
+        (pycurl.PROXY, proxy.url),
+        (pycurl.NOPROXY, ""),  # not even from the environment
+        (pycurl.HTTPPROXYTUNNEL, 1),
+        (pycurl.HEADEROPT, pycurl.HEADER_SEPARATE),
+        (pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC),
+        *(credentials if proxy.user or proxy.password else ()),
+    )
 
 
 def _refuse_look_up() -> int:

@@ -100,6 +100,10 @@ class Engine:
             self._dispatcher.finished(lane, delivery)
 
     def _settled(self, lane: Lane, settlement: Settlement) -> None:
+        if settlement.verdict.unspent:
+            self._dispatcher.release(settlement.delivery)
+            self._dispatcher.stumble(lane)
+            return
         self._recorder.add(settlement)
         lane.gone_since = settlement.verdict.gone_since
         self._dispatcher.learn(lane, settlement.verdict, settlement.attempt.started_at)

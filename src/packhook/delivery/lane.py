@@ -204,8 +204,13 @@ class Lane:
         self._hold = FIRST_HOLD
 
     def stumble(self, now: int) -> None:
-        """A fault of ours, which says nothing of the endpoint: wait a moment, and longer each time."""
-        self.held_until = max(self.held_until, now + self._hold)
+        """A fault of ours, which says nothing of the endpoint: wait a moment, and longer each time.
+
+        Those that were under way together are one time.
+        """
+        if self.held_until > now:
+            return
+        self.held_until = now + self._hold
         self._hold = min(self._hold * 2, LONGEST_HOLD)
 
     def _succeeded(self) -> None:

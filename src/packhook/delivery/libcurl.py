@@ -13,7 +13,6 @@ out over a new one, once, within the same time.
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ import pycurl
 from packhook.core.model import Outcome, Request
 from packhook.delivery.causes import BAD_HEADER, cause, failed, since
 from packhook.delivery.curl import Handle, Sockets
-from packhook.delivery.egress import Checked
+from packhook.delivery.egress import Checked, Egress
 from packhook.delivery.limits import HEADERS_KEPT
 from packhook.delivery.trust import Trust
 
@@ -38,8 +37,8 @@ class Curl:
     ``max_connections``: open at once, idle ones included; requests beyond wait, and their time runs.
     """
 
-    def __init__(self, may_open: Callable[[str], bool], ca_bundle: Path | None, max_connections: int) -> None:
-        self._may_open = may_open
+    def __init__(self, egress: Egress, ca_bundle: Path | None, max_connections: int) -> None:
+        self._egress = egress
         self._loop = asyncio.get_running_loop()
         self._idle: list[Handle] = []
         self._sockets = Sockets()
@@ -63,7 +62,7 @@ class Curl:
             return failed(BAD_HEADER, began)
         handle = self._idle.pop() if self._idle else self._new_handle()
         try:
-            code = await self._exchange(handle, where, lines, request, began)
+            code = await (self._tunnel if where.to else self._exchange)(handle, where, lines, request, began)
             outcome = _outcome(handle, code, since(began))
         except BaseException:
             self._discard(handle)
@@ -73,7 +72,17 @@ class Curl:
         return outcome
 
     def _new_handle(self) -> Handle:
-        return Handle(self._trust.path, self._may_open, self._loop, self._sockets)
+        return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets, self._egress.proxy)
+
+    async def _tunnel(self, handle: Handle, where: Checked, lines: list[bytes], request: Request, began: float) -> int:
+        """The same through the proxy, to one address after the other while it cannot connect to them in time."""
+        code = _OK
+        for to in where.to:
+            handle.clear()
+            code = await self._exchange(handle, Checked(where.url, where.pin, to=(to,)), lines, request, began)
+            if not handle.is_unreached() or since(began) >= request.timeout:
+                break
+        return code
 
     async def _exchange(
         self, handle: Handle, where: Checked, lines: list[bytes], request: Request, began: float

@@ -81,7 +81,7 @@ class Posting:
 class PlainPool:
     """Posts over plain connections, ``max_connections`` at a time. ``may_open`` judges each address again."""
 
-    def __init__(self, may_open: Callable[[str], bool], max_connections: int) -> None:
+    def __init__(self, may_open: Callable[[str, int], bool], max_connections: int) -> None:
         self._may_open = may_open
         self._max = max_connections
         self._loop = asyncio.get_running_loop()
@@ -213,7 +213,7 @@ class PlainPool:
 
     async def _try(self, posting: Posting, address: str, seconds: float) -> Cause | None:
         """Connect to this address and begin; why not, if not."""
-        if not self._may_open(address):
+        if not self._may_open(address, posting.place.port):
             return causes.BLOCKED
         try:
             opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)

@@ -64,7 +64,7 @@ class Sender:
     async def open(self) -> None:
         """Make what belongs to this event loop. InvalidSettings where the operator's bundle is none."""
         self._loop = asyncio.get_running_loop()
-        self._curl = Curl(self._egress.may_open, self._ca_bundle, self._max_connections)
+        self._curl = Curl(self._egress, self._ca_bundle, self._max_connections)
         self._plain = PlainPool(self._egress.may_open, self._max_connections)
         self._is_open = True
 
@@ -92,7 +92,7 @@ class Sender:
         return await self._wait(lambda told: self.post(request, told))
 
     def _is_plain(self, where: Checked) -> bool:
-        return where.url.startswith("http:") and not self._only_libcurl
+        return where.url.startswith("http:") and self._egress.proxy is None and not self._only_libcurl
 
     async def _tell(self, where: Checked | Refused | None, request: Request, told: Told, began: float) -> None:
         told(await self._send(where, request, began))
