@@ -66,7 +66,8 @@ class Figures(Struct, frozen=True, kw_only=True):
 
     ``cost`` is the CPU for one delivered event: ``node``, of it the ``kernel``'s part, ``database`` (PostgreSQL's
     processes), ``receiver``, ``publisher`` and ``bench`` (the command itself). ``cores`` is how many cores each had at
-    work: a receiver or publisher near 1 was the limit. ``backlog_growth``: deliveries a second, while publishing.
+    work: a receiver or publisher near 1 was the limit; ``others`` is everything else on this machine, ``stolen`` what a
+    hypervisor gave away: with these, figures are worse than the truth. ``backlog_growth``: deliveries a second.
     """
 
     name: str

@@ -133,6 +133,8 @@ def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:
     spent = {each: last.cpu[each] - first.cpu[each] for each in last.cpu} | {"publisher": published.cpu}
     if not spent["database"]:
         del spent["database"]
+    stolen = last.stolen - first.stolen
+    others = max(0.0, last.machine - first.machine - sum(spent.values()) - published.cpu_before)
     kernel = last.kernel["node"] - first.kernel["node"]
     memory = [(reading.at - began, reading.memory["node"]) for reading in ran.readings]
     return Figures(
@@ -144,7 +146,10 @@ def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:
         latency=latency([each.took for each in arrivals]),
         answered=latency(published.answered_in),
         cost=per_delivery(spent | {"kernel": kernel}, len(arrivals)),
-        cores={each: used / max(seconds, 1e-9) for each, used in spent.items()},
+        cores={
+            each: used / max(last.at - first.at, 1e-9)
+            for each, used in (spent | {"others": others, "stolen": stolen}).items()
+        },
         memory=Memory(
             peak=ran.peak,
             course=memory,

@@ -21,9 +21,14 @@ Processes = Callable[[], list[int]]
 
 
 class Reading(Struct, frozen=True):
-    """At a moment (monotonic seconds), by name: CPU seconds used so far, of them the kernel's, and memory (bytes)."""
+    """At a moment (monotonic seconds), by name: CPU seconds used so far, of them the kernel's, and memory (bytes).
+
+    ``machine``: CPU seconds of everything that runs here; ``stolen``: what a hypervisor gave to others meanwhile.
+    """
 
     at: float
+    machine: float
+    stolen: float
     cpu: dict[str, float]
     kernel: dict[str, float]
     memory: dict[str, int]
@@ -45,6 +50,14 @@ def kernel_seconds(pid: int) -> float:
 def buried_seconds(pid: int) -> float:
     """What its children that have ended used, to 10 ms."""
     return (_ticks(pid, 13) + _ticks(pid, 14)) / _TICKS
+
+
+def machine_seconds() -> tuple[float, float]:
+    """What all processes of this machine have used, and what was stolen from it."""
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(
+        int, Path("/proc/stat").read_text("utf-8").split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq) / _TICKS, stolen / _TICKS
 
 
 def parent_of(pid: int) -> int:
@@ -89,8 +102,11 @@ class Meter:
     def read(self) -> Reading:
         """One reading, now."""
         pids = {name: processes() for name, processes in self._processes.items()}
+        machine, stolen = machine_seconds()
         reading = Reading(
             at=time.monotonic(),
+            machine=machine,
+            stolen=stolen,
             cpu={name: sum(cpu_seconds(each) + buried_seconds(each) for each in ids) for name, ids in pids.items()},
             kernel={name: sum(map(kernel_seconds, ids)) for name, ids in pids.items()},
             memory={name: sum(map(memory_bytes, ids)) for name, ids in pids.items()},

@@ -38,7 +38,7 @@ class Order(Struct, frozen=True):
 class Published(Struct):
     """Event ids, the moments they were due and those they were accepted at (monotonic seconds), and what was refused.
 
-    ``cpu``: seconds of this process, without its start.
+    ``cpu``: seconds of this process since the first was due; ``cpu_before``: what it took to start.
     """
 
     ids: list[str] = []
@@ -47,6 +47,7 @@ class Published(Struct):
     answered_in: list[float] = []
     refused: dict[str, int] = {}
     cpu: float = 0.0
+    cpu_before: float = 0.0
 
 
 class _Receipt(Struct):
@@ -105,7 +106,7 @@ class _Publishers:
                 self._hear(self._publishers[number])
         return Published(
             ids=self._ids, due=list(self._due), accepted=list(self._accepted), answered_in=list(self._answered_in),
-            refused=self._refused, cpu=time.process_time() - cpu,
+            refused=self._refused, cpu=time.process_time() - cpu, cpu_before=cpu,
         )  # fmt: skip
 
     def _connect(self, place: tuple[str, int]) -> None:
@@ -144,18 +145,14 @@ class _Publishers:
 
     def _ready(self) -> list[tuple[int, int]]:
         """Who has something to hear; waits at most until the next is due, to the microsecond, which epoll cannot."""
-        ready = self._poll.poll(0)
-        if ready:
+        if not (self._idle and self._left):
+            ready = self._poll.poll(PATIENCE_SECONDS)
+            if not ready:
+                raise TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} seconds")
             return ready
-        wait = PATIENCE_SECONDS
-        if self._idle and self._left:
-            due = self._next_due() - time.monotonic()
-            wait = LOOK_SECONDS if due > PATIENCE_SECONDS else max(0.0, due)
-        select.select([self._poll], [], [], min(wait, PATIENCE_SECONDS))
-        ready = self._poll.poll(0)
-        if not ready and not self._idle and wait == PATIENCE_SECONDS:
-            raise TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} seconds")
-        return ready
+        due = self._next_due() - time.monotonic()
+        select.select([self._poll], [], [], LOOK_SECONDS if due > PATIENCE_SECONDS else max(0.0, due))
+        return self._poll.poll(0)
 
     def _hear(self, publisher: _Publisher) -> None:
         try:

@@ -9,10 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from packhook.cli.bench.figures import Figures, Report
+from packhook.cli.bench.figures import OURS, Figures, Report
 from packhook.cli.bench.picture import course_panels, draw
 
 NEAR_ITS_LIMIT: Final = 0.85
+A_DISTURBANCE: Final = 0.15  # of a core
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _HEIGHT: Final = 6
 _LAYERS: Final = ("api", "store", "sending", "event loop")
@@ -56,6 +57,9 @@ def remarks(report: Report) -> list[str]:
             for name in ("receiver", "publisher")
             if each.cores[name] > NEAR_ITS_LIMIT
         ]
+        disturbed = each.cores["others"] + each.cores["stolen"]
+        if disturbed > A_DISTURBANCE:
+            said.append(f"{each.name}: others on this machine had {disturbed:.2f} cores: do not trust these figures")
         if not each.is_flat:
             said.append(f"{each.name}: the backlog grew by {each.backlog_growth:,.0f} deliveries a second")
         if each.refused:
@@ -136,6 +140,9 @@ _ROWS: Final[Sequence[tuple[str, Value]]] = (
     ("not ours: receiver", _cost("receiver")),
     ("          publisher", _cost("publisher")),
     ("          this command", _cost("bench")),
+    ("cores: ours", lambda each: f"{sum(each.cores.get(name, 0) for name in OURS):.2f}"),
+    ("       receiver, publisher", lambda each: f"{each.cores['receiver']:.2f}, {each.cores['publisher']:.2f}"),
+    ("       others, stolen", lambda each: f"{each.cores['others']:.2f}, {each.cores['stolen']:.2f}"),
     ("peak memory MiB", lambda each: f"{each.memory.peak / 2**20:.0f}"),
     ("memory's growth, bytes for one", lambda each: f"{each.memory.slope:+.0f}"),
     ("lost", lambda each: f"{each.loss.lost} of {each.loss.expected:,}"),

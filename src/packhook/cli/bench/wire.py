@@ -16,6 +16,7 @@ from typing import Final
 READ_BYTES: Final = 64 * 1024
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length: "
+_LENGTH_OF_LIBCURL: Final = b"\r\nContent-Length: "
 _NOT_YET: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Message = tuple[bytes, bytes]
@@ -32,6 +33,8 @@ def cut(data: bytes) -> tuple[int, int] | None:
     if head < 0:
         return None
     at = data.find(_LENGTH, 0, head)
+    if at < 0:
+        at = data.find(_LENGTH_OF_LIBCURL, 0, head)
     if at < 0:
         at = data[:head].lower().find(_LENGTH)
     if at < 0:
