@@ -83,3 +83,44 @@ def test_a_fault_is_found(tmp_path: Path, fault: str, field: str, count: int) ->
     assert scenario["loss"] == {"expected": 200, **_GOOD, field: count}
     assert not report["is_good"]
     assert "NOT GOOD" in said
+
+
+@pytest.mark.parametrize("arguments", [pytest.param((), id="sqlite"), pytest.param(("--postgres",), id="postgresql")])
+def test_beside_history_and_backlog(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Rows that were there before are neither sent nor in the way; memory has a slope that can be held to a limit."""
+    before = ("--history", "3000", "--backlog", "2000", "--webhooks", "3")
+    report, _ = _bench(tmp_path, "--events", "300", *_LOAD_ONLY, *before, *arguments)
+    (scenario,) = report["scenarios"]
+    assert scenario["loss"] == {"expected": 300, **_GOOD}
+
+
+def test_memory_is_held_to_a_limit(tmp_path: Path) -> None:
+    """One that no run can keep is not kept: exit 1, and the slope is said."""
+    report, _ = _bench(tmp_path, "--events", "300", *_LOAD_ONLY, "--memory-growth", "-1e9", code=1)
+    assert report["is_good"]
+
+
+def test_growth_is_a_table_and_a_picture(tmp_path: Path) -> None:
+    """Each axis begins with its least; what is larger than was asked for is left out."""
+    picture = tmp_path / "growth.svg"
+    arguments = ("--events", "200", "--grow", "--grow-to", "10", "--svg", str(picture))
+    report, said = _bench(tmp_path, *arguments)
+    steps = [(step["axis"], step["amount"]) for step in report["steps"]]
+    assert steps == [("webhooks", 1), ("webhooks", 10), ("backlog", 0), ("history", 0)]
+    assert all(step["figures"]["loss"] == {"expected": 200, **_GOOD} for step in report["steps"])
+    assert "as it grows" in said
+    assert "webhooks: CPU" in picture.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--processes", "2"),
+        ("--postgres", "--database", "postgresql://postgres@127.0.0.1/postgres"),
+        ("--database", "sqlite:///other.db"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
+    """Before anything is started, with the exit code of a wrong option."""
+    command = [sys.executable, "-m", "packhook", "bench", *arguments]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from packhook.cli.bench.authority import make_authority
 from packhook.cli.bench.database import databases
-from packhook.cli.bench.figures import Report
+from packhook.cli.bench.figures import Growth, Report
+from packhook.cli.bench.grow import measure_growth
 from packhook.cli.bench.measure import Ground
 from packhook.cli.bench.parts import FLOOR, HALF, IDLE, PROFILE, measure_all
 from packhook.cli.bench.plan import Plan
@@ -38,6 +40,14 @@ def bench(
     half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
     profile: Annotated[bool, typer.Option(help="Whether to measure where the node's CPU goes too.")] = True,
+    history: Annotated[int, typer.Option(help="Events delivered before it begins.", min=0)] = 0,
+    backlog: Annotated[int, typer.Option(help="Deliveries that wait for dead webhooks meanwhile.", min=0)] = 0,
+    grow: Annotated[bool, typer.Option("--grow", help="Instead: the cost as webhooks, backlog, history grow.")] = False,
+    grow_to: Annotated[int, typer.Option(help="With --grow: no step larger than this; 0: all.", min=0)] = 0,
+    far: Annotated[bool, typer.Option("--far", help="With --grow: ten million rows of history too.")] = False,
+    memory_growth: Annotated[
+        float | None, typer.Option(help="Fail where memory grows by more bytes for each delivery than this.")
+    ] = None,
     sabotage: Annotated[Sabotage, typer.Option(help="Have the receiver find a fault, to see that it would.")] = "",
     json: Annotated[Path | None, typer.Option(help="Write everything to this file.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw throughput and latency over time to this file.")] = None,
@@ -46,6 +56,28 @@ def bench(
 
     Example: packhook bench --events 20000 --connections 64
     """
+    _require_sense(database, processes, postgres=postgres)
+    plan = Plan(
+        rate=rate, connections=connections, batch=batch, payload=payload, fan_out=fan_out,
+        webhooks=max(webhooks, fan_out), window=window, processes=processes, tls=tls, history=history, backlog=backlog,
+    ).of(events)  # fmt: skip
+    wanted = {FLOOR: floor, HALF: half and not rate, IDLE: idle and not rate, PROFILE: profile}
+    parts = {name for name, is_wanted in wanted.items() if is_wanted}
+
+    async def work(ground: Ground) -> Report | Growth:
+        return await (measure_growth(ground, plan, grow_to, far=far) if grow else measure_all(ground, plan, parts))
+
+    report = asyncio.run(_on_its_ground(work, database, postgres=postgres, tls=tls, sabotage=sabotage))
+    show(report, Console())
+    if json is not None:
+        write_json(report, json)
+    if svg is not None:
+        write_svg(report, svg)
+    if not (report.is_good and _is_memory_flat(report, memory_growth)):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _require_sense(database: str, processes: int, *, postgres: bool) -> None:
     if sys.platform != "linux":
         fail("bench counts CPU as Linux does, and runs there only", Exit.USAGE)
     if postgres and database:
@@ -54,25 +86,20 @@ def bench(
         fail("--database is a PostgreSQL's; without it, SQLite is measured", Exit.USAGE)
     if processes > 1 and not (database or postgres):
         fail("--processes needs --postgres or --database: one SQLite file serves one process", Exit.USAGE)
-    plan = Plan(
-        rate=rate, connections=connections, batch=batch, payload=payload, fan_out=fan_out,
-        webhooks=max(webhooks, fan_out), window=window, processes=processes, tls=tls,
-    ).of(events)  # fmt: skip
-    wanted = {FLOOR: floor, HALF: half and not rate, IDLE: idle and not rate, PROFILE: profile}
-    parts = {name for name, is_wanted in wanted.items() if is_wanted}
-    report = asyncio.run(_measure(plan, database, parts, postgres=postgres, sabotage=sabotage))
-    show(report, Console())
-    if json is not None:
-        write_json(report, json)
-    if svg is not None:
-        write_svg(report, svg)
-    if not report.is_good:
-        raise typer.Exit(Exit.FAILED)
 
 
-async def _measure(plan: Plan, database: str, parts: set[str], *, postgres: bool, sabotage: str) -> Report:
+async def _on_its_ground(
+    work: Callable[[Ground], Awaitable[Report | Growth]], database: str, *, postgres: bool, tls: bool, sabotage: str
+) -> Report | Growth:
     with tempfile.TemporaryDirectory(prefix="packhook-bench-") as name:
         folder = Path(name)
         async with databases(database, folder, postgres=postgres) as found:
-            authority = make_authority(folder) if plan.tls else None
-            return await measure_all(Ground(found, authority, sabotage), plan, parts)
+            return await work(Ground(found, make_authority(folder) if tls else None, sabotage))
+
+
+def _is_memory_flat(report: Report | Growth, most: float | None) -> bool:
+    """Whether no scenario's memory grew by more bytes for each delivery."""
+    steep = [each for each in report.scenarios if most is not None and each.memory.slope > most]
+    for each in steep:
+        print(f"{each.name}: memory grew by {each.memory.slope:.0f} bytes for each delivery", file=sys.stderr)  # noqa: T201 this is the command line
+    return not steep

@@ -118,6 +118,36 @@ class Split(Struct, frozen=True, kw_only=True):
     statements: float | None
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """One point of the growth: so much of ``axis`` (webhooks, backlog, history), and what it came to."""
+
+    axis: str
+    amount: int
+    figures: Figures
+
+
+class Growth(Struct, frozen=True, kw_only=True):
+    """What one delivered event costs as work grows."""
+
+    machine: dict[str, str]
+    steps: list[Step]
+
+    @property
+    def scenarios(self) -> list[Figures]:
+        """What was measured at each step."""
+        return [step.figures for step in self.steps]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost in any of it."""
+        return all(each.loss.is_none for each in self.scenarios)
+
+    def over(self, step: Step) -> float:
+        """How many times what the first step of its axis cost."""
+        first = next(each for each in self.steps if each.axis == step.axis)
+        return step.figures.cost_of_ours / (first.figures.cost_of_ours or 1.0)
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Everything of one run, as it is written as JSON. ``without`` says what could not be measured, and why."""
 

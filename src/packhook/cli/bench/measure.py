@@ -18,13 +18,14 @@ import msgspec
 from packhook.cli.bench.authority import Authority
 from packhook.cli.bench.database import Databases
 from packhook.cli.bench.figures import Figures, Memory, latency
+from packhook.cli.bench.fill import fill
 from packhook.cli.bench.ledger import backlog_growth, course, memory_slope, per_delivery, settle
 from packhook.cli.bench.meter import Meter, Reading, peak_bytes
 from packhook.cli.bench.node import Spent
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.publish import Order, Published
 from packhook.cli.bench.sink import Noted
-from packhook.cli.bench.stage import Node, Sink, nodes, sink, start_module, subscribe
+from packhook.cli.bench.stage import Node, Sink, nodes, sink, start_module, subscribe, subscribe_dead
 from packhook.core.errors import StartError
 
 PATIENCE_SECONDS: Final = 30.0
@@ -59,10 +60,10 @@ async def measure(
         async with (
             _database(ground, folder) as url,
             sink(plan, folder, ground.authority, ground.sabotage) as receiver,
-            nodes(url, plan.processes, ground.authority, sampled=sampled) as started,
         ):
-            await subscribe(started[0], receiver.url, plan)
-            ran = await _run(ground, plan, started, receiver, folder, progress)
+            await _prepare(ground, url, plan, receiver, progress)
+            async with nodes(url, plan.processes, ground.authority, sampled=sampled) as started:
+                ran = await _run(ground, plan, started, receiver, folder, progress)
     return _figures(name, plan, ran), ran.spent
 
 
@@ -73,6 +74,16 @@ async def _database(ground: Ground, folder: Path) -> AsyncIterator[str]:
         yield url
     finally:
         await ground.databases.drop(url)
+
+
+async def _prepare(ground: Ground, url: str, plan: Plan, receiver: Sink, progress: Progress) -> None:
+    """Organizations and webhooks through a node's API; what was there before straight into the database."""
+    async with nodes(url, 1, ground.authority) as started:
+        live = await subscribe(started[0], receiver.url, plan)
+        dead = await subscribe_dead(started[0]) if plan.backlog else []
+        await started[0].stop()
+    if plan.history or plan.backlog:
+        await fill(url, plan, live, dead, lambda done: progress(done % plan.deliveries))
 
 
 async def _run(

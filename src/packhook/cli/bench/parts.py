@@ -36,7 +36,7 @@ Step = Callable[[int], None]
 
 async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
     """Run them; progress goes to standard error."""
-    with Progress(*_COLUMNS, console=Console(stderr=True), refresh_per_second=2) as progress:
+    with progress_bars(Console(stderr=True)) as progress:
         floors, without = await _bare(ground, plan, progress) if FLOOR in parts else ([], [])
         load = await _scenario(ground, "load", plan, progress)
         scenarios = [load]
@@ -51,27 +51,32 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
     return Report(machine=machine(), floors=floors, scenarios=scenarios, split=split, without=without)
 
 
+def progress_bars(console: Console) -> Progress:
+    """What shows how far it is; twice a second, because showing costs CPU too."""
+    return Progress(*_COLUMNS, console=console, refresh_per_second=2)
+
+
 async def _bare(ground: Ground, plan: Plan, progress: Progress) -> tuple[list[Bare], list[str]]:
     floors, without = [], []
     if has_wrk():
-        with _step(progress, WRK, 1):
+        with step_of(progress, WRK, 1):
             floors.append(await measure_wrk(ground, plan))
     else:
         without.append(f"{WRK}: not installed, so the machine's limit with compiled code is not known")
-    with _step(progress, "libcurl", plan.events):
+    with step_of(progress, "libcurl", plan.events):
         floors.append(await measure_floor(ground, plan))
     return floors, without
 
 
 async def _scenario(ground: Ground, name: str, plan: Plan, progress: Progress) -> Figures:
-    with _step(progress, name, plan.deliveries) as step:
+    with step_of(progress, name, plan.deliveries) as step:
         figures, _ = await measure(ground, name, plan, step)
     return figures
 
 
 async def _profile(ground: Ground, plan: Plan, load: Figures, progress: Progress) -> Split:
     shorter = plan.of(min(plan.events, max(PROFILE_EVENTS, plan.events // PROFILE_PART)))
-    with _step(progress, PROFILE, shorter.deliveries) as step:
+    with step_of(progress, PROFILE, shorter.deliveries) as step:
         figures, spent = await measure(ground, PROFILE, shorter, step, sampled=True)
     return split(load, figures, spent)
 
@@ -91,7 +96,8 @@ def split(load: Figures, profile: Figures, spent: list[Spent]) -> Split:
 
 
 @contextmanager
-def _step(progress: Progress, name: str, total: int) -> Iterator[Step]:
+def step_of(progress: Progress, name: str, total: int) -> Iterator[Step]:
+    """One part's bar: what is yielded hears how much is done."""
     task = progress.add_task(name, total=total)
     yield lambda done: progress.update(task, completed=done)
     progress.update(task, completed=total)

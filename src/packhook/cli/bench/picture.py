@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from packhook.cli.bench.figures import Report
+from packhook.cli.bench.figures import Growth, Report
 
 WIDTH: Final = 760
 _LEFT: Final = 70
@@ -24,11 +24,15 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Lines that share their axes. ``across`` names what goes from left to right, with its unit."""
+    """Lines that share their axes. ``across`` names what goes from left to right, with its unit.
+
+    ``marks``: what to write below certain places instead.
+    """
 
     title: str
     across: str
     lines: Sequence[Line]
+    marks: Sequence[tuple[float, str]] = ()
 
 
 def draw(panels: Sequence[Panel]) -> str:
@@ -62,6 +66,24 @@ def course_panels(report: Report) -> list[Panel]:
     return panels
 
 
+def growth_panels(growth: Growth) -> list[Panel]:
+    """CPU and latency by how much there is, a pair for each axis."""
+    panels = []
+    for axis in dict.fromkeys(step.axis for step in growth.steps):
+        steps = [(float(place), each) for place, each in enumerate(each for each in growth.steps if each.axis == axis)]
+        marks = [(place, f"{each.amount:,}") for place, each in steps]
+        costs = [(place, each.figures.cost_of_ours) for place, each in steps]
+        waits = [
+            Line("p50", "#b50", [(place, each.figures.latency.p50) for place, each in steps]),
+            Line("p99", "#e93", [(place, each.figures.latency.p99) for place, each in steps]),
+        ]
+        panels += [
+            Panel(f"{axis}: CPU µs for one delivery", axis, [Line("node and database", "#0a6", costs)], marks),
+            Panel(f"{axis}: publish to receipt, ms", axis, waits, marks),
+        ]
+    return panels
+
+
 def _panel(panel: Panel, top: int) -> str:
     points = [point for line in panel.lines for point in line.points]
     widest = max((x for x, _ in points), default=0) or 1.0
@@ -75,9 +97,10 @@ def _panel(panel: Panel, top: int) -> str:
         parts.append(
             f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(highest * step / _STEPS)}</text>'
         )
-    parts.append(
-        f'<text x="{right}" y="{bottom + 16}" text-anchor="end">{_short(widest)} {escape(panel.across)}</text>'
-    )
+    for x, text in panel.marks or [(widest, f"{_short(widest)} {panel.across}")]:
+        place = _LEFT + x / widest * (right - _LEFT)
+        anchor = "end" if x == widest else "middle" if x else "start"
+        parts.append(f'<text x="{place:.1f}" y="{bottom + 16}" text-anchor="{anchor}">{escape(text)}</text>')
     at = _LEFT + 300
     for line in panel.lines:
         coordinates = " ".join(

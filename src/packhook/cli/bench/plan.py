@@ -18,7 +18,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     ``window`` is how many events may be on their way before publishing pauses, so that the backlog stays flat.
     ``alone``: each event waits until the one before has arrived, and counts from when it is sent. ``tls``: whether the
-    receiver is asked over https.
+    receiver is asked over https. ``history`` and ``backlog``: events that were delivered before, and deliveries that
+    wait for dead webhooks, before it begins.
     """
 
     events: int = 20_000
@@ -32,6 +33,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     window: int = 2_000
     alone: bool = False
     tls: bool = False
+    history: int = 0
+    backlog: int = 0
 
     @property
     def deliveries(self) -> int:

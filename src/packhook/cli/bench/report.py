@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from packhook.cli.bench.figures import OURS, Figures, Report
-from packhook.cli.bench.picture import course_panels, draw
+from packhook.cli.bench.figures import OURS, Figures, Growth, Report
+from packhook.cli.bench.picture import course_panels, draw, growth_panels
 
 NEAR_ITS_LIMIT: Final = 0.85
 A_DISTURBANCE: Final = 0.15  # of a core
@@ -21,12 +21,16 @@ _LAYERS: Final = ("api", "store", "sending", "event loop")
 Value = Callable[[Figures], str]
 
 
-def show(report: Report, console: Console) -> None:
-    """Everything, as tables and a picture."""
-    parts: list[RenderableType] = [_machine(report), _costs(report)]
-    if report.floors:
-        parts.append(_beside(report))
-    parts += [_picture(each) for each in report.scenarios if len(each.course) > 1 and not each.plan.rate]
+def show(report: Report | Growth, console: Console) -> None:
+    """Everything, as tables and a picture; then what a reader must know before believing a figure."""
+    parts: list[RenderableType] = [_machine(report)]
+    if isinstance(report, Growth):
+        parts.append(_growth(report))
+    else:
+        parts.append(_costs(report))
+        if report.floors:
+            parts.append(_beside(report))
+        parts += [_picture(each) for each in report.scenarios if len(each.course) > 1 and not each.plan.rate]
     for part in parts:
         console.print(part)
         console.print()
@@ -34,23 +38,26 @@ def show(report: Report, console: Console) -> None:
         console.print(remark)
 
 
-def write_json(report: Report, file: Path) -> None:
-    """The same for machines."""
+def write_json(report: Report | Growth, file: Path) -> None:
+    """The same for machines; what follows from the figures stands with them."""
     told = msgspec.to_builtins(report)
-    for figures, each in zip(told["scenarios"], report.scenarios, strict=True):
-        figures |= {"cost_of_ours": each.cost_of_ours, "is_flat": each.is_flat}
+    scenarios = [step["figures"] for step in told["steps"]] if isinstance(report, Growth) else told["scenarios"]
+    for written, each in zip(scenarios, report.scenarios, strict=True):
+        written |= {"cost_of_ours": each.cost_of_ours, "is_flat": each.is_flat}
     told["is_good"] = report.is_good
     file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
 
 
-def write_svg(report: Report, file: Path) -> None:
-    """Throughput, latency and memory over time."""
-    file.write_text(draw(course_panels(report)), "utf-8")
+def write_svg(report: Report | Growth, file: Path) -> None:
+    """Throughput, latency and memory over time; or cost and latency as work grows."""
+    panels = growth_panels(report) if isinstance(report, Growth) else course_panels(report)
+    file.write_text(draw(panels), "utf-8")
 
 
-def remarks(report: Report) -> list[str]:
+def remarks(report: Report | Growth) -> list[str]:
     """What a reader must know before believing a figure."""
-    said = list(report.without)
+    bare = [] if isinstance(report, Growth) else report.floors
+    said = [] if isinstance(report, Growth) else list(report.without)
     for each in report.scenarios:
         said += [
             f"{each.name}: the {name} was busy for {each.cores[name]:.0%} of a core: it may have been the limit"
@@ -66,7 +73,7 @@ def remarks(report: Report) -> list[str]:
             said.append(f"{each.name}: publishes that were not accepted: {each.refused}")
         if not each.loss.is_none:
             said.append(f"{each.name}: NOT GOOD: {each.loss}")
-    return said + [f"{each.name}: NOT GOOD: {each.loss}" for each in report.floors if not each.loss.is_none]
+    return said + [f"{each.name}: NOT GOOD: {each.loss}" for each in bare if not each.loss.is_none]
 
 
 def _table(*heads: str) -> Table:
@@ -76,7 +83,7 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _machine(report: Report) -> Table:
+def _machine(report: Report | Growth) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in report.machine.items():
         table.add_row(name, value)
@@ -94,6 +101,18 @@ def _costs(report: Report) -> Table:
         table.add_row("sampling cost, in the profile", f"{report.split.sampler:.1f}")
     if report.split is not None and report.split.statements is not None:
         table.add_row("statements for 100 deliveries", f"{report.split.statements:.1f}")
+    return table
+
+
+def _growth(growth: Growth) -> Table:
+    """What each step cost, and how many times the first of its kind."""
+    table = _table("as it grows", "", "a second", "p50 ms", "p99 ms", "CPU µs", "times")
+    for step in growth.steps:
+        each = step.figures
+        table.add_row(
+            step.axis, f"{step.amount:,}", f"{each.delivered:,.0f}", f"{each.latency.p50:.1f}",
+            f"{each.latency.p99:.1f}", f"{each.cost_of_ours:.1f}", f"{growth.over(step):.2f}",
+        )  # fmt: skip
     return table
 
 

@@ -5,6 +5,7 @@ import base64
 import http.client
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,6 +17,7 @@ import msgspec
 
 from packhook.cli.bench.authority import Authority
 from packhook.cli.bench.counter import Counter
+from packhook.cli.bench.fill import DEAD_WEBHOOKS, Target
 from packhook.cli.bench.node import MARK, Spent
 from packhook.cli.bench.plan import EVENT_CODE, OPERATOR_KEY, SECRET, Plan, organization_id
 from packhook.cli.bench.sink import Noted, Post
@@ -25,6 +27,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.02
 SUBSCRIBERS: Final = 8
+DEAD_NUMBER: Final = 1_000_000  # beyond those of any plan
 _READY: Final = "packhook listens on http://"
 _SETTINGS: Final = {
     "PACKHOOK_OPERATOR_KEY": OPERATOR_KEY,
@@ -153,9 +156,10 @@ async def _line(process: asyncio.subprocess.Process, seconds: float = START_SECO
         return (await process.stdout.readline()).decode().strip()
 
 
-async def subscribe(node: Node, sink_url: str, plan: Plan) -> None:
+async def subscribe(node: Node, sink_url: str, plan: Plan) -> list[Target]:
     """The plan's organizations and webhooks, through the API."""
     numbers = iter(range(plan.organizations))
+    made: list[Target] = []
     lock = threading.Lock()
 
     def take() -> Iterator[int]:
@@ -166,23 +170,38 @@ async def subscribe(node: Node, sink_url: str, plan: Plan) -> None:
                 return
             yield number
 
-    await asyncio.gather(*(asyncio.to_thread(_subscribe, node, sink_url, plan, take()) for _ in range(SUBSCRIBERS)))
+    async def work() -> None:
+        made.extend(await asyncio.to_thread(_subscribe, node, sink_url, plan.fan_out, take()))
+
+    await asyncio.gather(*(work() for _ in range(SUBSCRIBERS)))
+    return made
 
 
-def _subscribe(node: Node, sink_url: str, plan: Plan, numbers: Iterable[int]) -> None:
+async def subscribe_dead(node: Node) -> list[Target]:
+    """Webhooks of an organization of their own, whose endpoint nobody answers at."""
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        url = f"http://127.0.0.1:{closed_soon.getsockname()[1]}"
+    return await asyncio.to_thread(_subscribe, node, url, DEAD_WEBHOOKS, [DEAD_NUMBER])
+
+
+def _subscribe(node: Node, sink_url: str, fan_out: int, numbers: Iterable[int]) -> list[Target]:
+    made = []
     with closing(http.client.HTTPConnection(node.host, node.port, timeout=60)) as connection:
         for number in numbers:
             name = organization_id(number)
             _post(connection, "/organizations", {"id": name})
-            for each in range(plan.fan_out):
+            for each in range(fan_out):
                 webhook = {"event_code": EVENT_CODE, "endpoint": f"{sink_url}/{number}/{each}", "secret": SECRET}
-                _post(connection, f"/organizations/{name}/webhooks", webhook)
+                made.append((name, _post(connection, f"/organizations/{name}/webhooks", webhook)))
+    return made
 
 
-def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]) -> None:
+def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]) -> str:
+    """The id of what was made."""
     headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
     connection.request("POST", f"/v1{path}", msgspec.json.encode(body), headers)
     answer = connection.getresponse()
     said = answer.read()
     if answer.status != http.client.CREATED:
         raise StartError(f"POST {path} was answered {answer.status}: {said.decode(errors='replace')}")
+    return str(msgspec.json.decode(said)["id"])
