@@ -20,7 +20,7 @@ from packhook.cli.bench.measure import Ground
 from packhook.cli.bench.meter import cpu_seconds
 from packhook.cli.bench.plan import SECRET, Plan
 from packhook.cli.bench.sink import Noted
-from packhook.cli.bench.stage import sink, start_module
+from packhook.cli.bench.stage import run_module, sink
 from packhook.core.errors import StartError
 from packhook.core.signature import hmac_key
 
@@ -53,10 +53,7 @@ async def measure_floor(ground: Ground, plan: Plan) -> Bare:
 
 
 async def _floor(order: Order) -> Floor:
-    process = await start_module("packhook.cli.bench.floor", msgspec.json.encode(order).decode())
-    told, _ = await process.communicate()
-    if process.returncode:
-        raise StartError("the floor could not be measured; what it said is above")
+    told = await run_module("packhook.cli.bench.floor", msgspec.json.encode(order).decode(), "libcurl gave up")
     return msgspec.json.decode(told, type=Floor)
 
 

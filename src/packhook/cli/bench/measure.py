@@ -25,7 +25,7 @@ from packhook.cli.bench.node import Spent
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.publish import Order, Published
 from packhook.cli.bench.sink import Noted
-from packhook.cli.bench.stage import Node, Sink, nodes, sink, start_module, subscribe, subscribe_dead
+from packhook.cli.bench.stage import Node, Sink, nodes, run_module, sink, subscribe, subscribe_dead
 from packhook.core.errors import StartError
 
 PATIENCE_SECONDS: Final = 30.0
@@ -126,9 +126,7 @@ async def _publish(plan: Plan, started: list[Node], receiver: Sink, folder: Path
     file = folder / "published"
     places = [(node.host, node.port) for node in started]
     order = Order(plan=plan, nodes=places, counter=str(receiver.counter), file=str(file))
-    process = await start_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode())
-    if await process.wait():
-        raise StartError("the publishers gave up; what they said is above")
+    await run_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode(), "the publishers gave up")
     return msgspec.msgpack.decode(file.read_bytes(), type=Published)
 
 

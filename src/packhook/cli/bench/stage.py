@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
@@ -97,12 +98,26 @@ class Sink:
 
 
 async def start_module(module: str, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    """``python -m MODULE`` with pipes, and none of our own settings inherited."""
+    """``python -m MODULE`` with pipes, and none of our own settings: no variable, no file of the working directory."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, env=own | environment,
+        sys.executable, "-m", module, *arguments, env=own | environment, cwd=tempfile.gettempdir(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
+
+
+async def run_module(module: str, argument: str, failure: str) -> bytes:
+    """Run it to its end and take what it printed; StartError with ``failure`` where it did not succeed."""
+    process = await start_module(module, argument)
+    try:
+        told, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise StartError(f"{failure}; what it said is above")
+    return told
 
 
 @asynccontextmanager
