@@ -10,6 +10,7 @@ The node must not run meanwhile. The statements are in ``sql/``, the same names 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -150,6 +151,7 @@ class _Sqlite:
     async def close(self) -> None:
         await asyncio.to_thread(self._run, "PRAGMA wal_checkpoint(TRUNCATE)", ())
         self._db.close()
+        await asyncio.to_thread(os.sync)  # or the node's first checkpoint would have to
 
 
 class _Postgres:
