@@ -1,6 +1,6 @@
-"""What the machine does without packhook: the same requests from the bare library, and from a compiled load generator.
+"""What the machine does without packhook: the same requests from bare senders, and from a compiled load generator.
 
-Both post to the same receiver, which checks them as it checks packhook's.
+All post to the same receiver, which checks them as it checks packhook's.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -30,13 +30,13 @@ WARM_UP_REQUESTS: Final = 500
 _MICRO: Final = 1e6
 
 
-async def measure_floor(ground: Ground, plan: Plan) -> Bare:
-    """The plan's number of bodies, signed and posted by libcurl in as many processes as there are nodes."""
+async def measure_floor(ground: Ground, plan: Plan, by: Literal["libcurl", "sender"]) -> Bare:
+    """The plan's number of bodies, signed and posted by that in as many processes as there are nodes."""
     each = plan.of(plan.events // plan.processes, batch=1)
     with tempfile.TemporaryDirectory(prefix="packhook-bench-") as folder:
         async with sink(plan, Path(folder), ground.authority, ground.sabotage) as receiver:
             bundle = "" if ground.authority is None else str(ground.authority.bundle)
-            order = Order(each, f"{receiver.url}/0/floor", bundle, WARM_UP_REQUESTS)
+            order = Order(each, f"{receiver.url}/0/floor", by, bundle, WARM_UP_REQUESTS)
             before = cpu_seconds(receiver.process.pid)
             floors = await asyncio.gather(*(_floor(order) for _ in range(plan.processes)))
             used = cpu_seconds(receiver.process.pid) - before
@@ -44,7 +44,7 @@ async def measure_floor(ground: Ground, plan: Plan) -> Bare:
     requests = sum(floor.requests for floor in floors)
     sent = requests + WARM_UP_REQUESTS * plan.processes
     return Bare(
-        name="libcurl",
+        name=by,
         delivered=sum(floor.requests / floor.seconds for floor in floors),
         cost=sum(floor.cpu for floor in floors) / requests * _MICRO,
         receiver=used / sent * _MICRO,
@@ -53,7 +53,7 @@ async def measure_floor(ground: Ground, plan: Plan) -> Bare:
 
 
 async def _floor(order: Order) -> Floor:
-    told = await run_module("packhook.cli.bench.floor", msgspec.json.encode(order).decode(), "libcurl gave up")
+    told = await run_module("packhook.cli.bench.floor", msgspec.json.encode(order).decode(), f"{order.by} gave up")
     return msgspec.json.decode(told, type=Floor)
 
 

@@ -2,7 +2,8 @@
 
 ::
 
-    wrk, libcurl   what the machine does without packhook
+    wrk            what the machine does without packhook
+    libcurl        the same from the bare library, and from packhook's own sender alone
     load           as fast as it goes, or at the rate that was asked for
     half           open-loop at half of that: latency where nothing queues
     idle           one event at a time
@@ -11,7 +12,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -27,6 +28,7 @@ FLOOR, HALF, IDLE, PROFILE = "floor", "half", "idle", "profile"
 IDLE_RATE: Final = 50.0
 IDLE_EVENTS: Final = 300
 HALF_SECONDS: Final = 8
+BARE_SENDERS: Final[tuple[Literal["libcurl", "sender"], ...]] = ("libcurl", "sender")
 PROFILE_PART: Final = 4
 PROFILE_EVENTS: Final = 2_000
 _COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -63,8 +65,9 @@ async def _bare(ground: Ground, plan: Plan, progress: Progress) -> tuple[list[Ba
             floors.append(await measure_wrk(ground, plan))
     else:
         without.append(f"{WRK}: not installed, so the machine's limit with compiled code is not known")
-    with step_of(progress, "libcurl", plan.events):
-        floors.append(await measure_floor(ground, plan))
+    for by in BARE_SENDERS:
+        with step_of(progress, f"bare {by}", plan.events):
+            floors.append(await measure_floor(ground, plan, by))
     return floors, without
 
 
