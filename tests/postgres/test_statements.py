@@ -170,6 +170,37 @@ async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_
     assert sum(shares) < pages(plan) < 40 * sum(shares)
 
 
+async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node: PostgresStore) -> None:
+    """Each is found by its own key, with a thousand of the same lease beside it, known to the planner or not."""
+    node.hand_over_to(hands := Hands(room=1_000))
+    await add_webhook(node)
+    await publish(node, 1_000)
+    mine = [(each.organization_id, each.id, each.lease) for each in hands.accepted[:5]]
+    settled = [[*each, "delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", ""] for each in mine]
+    async with direct(url) as connection:
+        for statement in ("SELECT 1", "ANALYZE"):
+            await connection.execute(statement)
+            plan = await plan_of(connection, "settle_delivery", *map(list, zip(*settled, strict=True)))
+            found = [step for step in steps(plan) if step.get("Index Name", "").startswith("deliveries")]
+            assert plan["Actual Rows"] == len(mine)
+            assert [(step["Index Name"], step["Actual Loops"], step["Actual Rows"]) for step in found] == [
+                ("deliveries_pkey", len(mine), 1)
+            ]
+
+
+async def test_the_fan_out_reads_nobody_elses_webhooks(url: str, node: PostgresStore) -> None:
+    """Also before the planner knows that there are many organizations."""
+    async with direct(url) as connection:
+        await connection.execute("ALTER TABLE webhooks SET (autovacuum_enabled = off)")
+        for _ in range(50):
+            await add_webhook(node, OTHER)
+        mine = await add_webhook(node)
+        plan = await plan_of(connection, "wanting_webhooks", [ACME], ["order.created"])
+    read = [step for step in steps(plan) if step.get("Relation Name") == "webhooks"]
+    assert mine.id
+    assert [(step["Actual Rows"], step.get("Rows Removed by Filter", 0)) for step in read] == [(1, 0)]
+
+
 async def test_many_deliveries_take_few_round_trips(
     server: Server, url: str, node: PostgresStore, open_node: OpenNode
 ) -> None:
