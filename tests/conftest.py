@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+import sending
+
 
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
@@ -15,3 +17,10 @@ def pytest_asyncio_loop_factories(
     if marker and "loop_factories" in marker.kwargs:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(params=["plain", "libcurl"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of sending plain HTTP, one after the other: what one promises the other promises too."""
+    monkeypatch.setattr(sending, "only_libcurl", request.param == "libcurl")
+    return str(request.param)

@@ -13,6 +13,7 @@ from packhook.delivery.send import Sender
 
 LOOPBACK: Final = (ip_network("127.0.0.0/8"),)
 BODY: Final = b'{"id":"evt_1","data":{"note":"\xc3\xa9"}}'
+only_libcurl = False  # which way the senders of a test go; the fixture ``way`` sets it
 HEADERS: Final = (("content-type", "application/json"), ("user-agent", "packhook/test"), ("webhook-id", "evt_1"))
 
 
@@ -37,10 +38,10 @@ class WatchedEgress(Egress):
 
     opening: tuple[str, ...] = ()
 
-    def may_open(self, address: str) -> bool:
+    def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
         self.opening += (address,)
-        return super().may_open(address)
+        return super().may_open(address, port)
 
 
 @asynccontextmanager
@@ -48,7 +49,12 @@ async def sending(
     egress: Egress | None = None, *, ca_bundle: Path | None = None, max_connections: int = 1024
 ) -> AsyncIterator[Sender]:
     """An open sender; without an egress of its own it may connect to 127.0.0.0/8, also by plain http."""
-    sender = Sender(egress or Egress(LOOPBACK, allow_http=True), ca_bundle=ca_bundle, max_connections=max_connections)
+    sender = Sender(
+        egress or Egress(LOOPBACK, allow_http=True),
+        ca_bundle=ca_bundle,
+        max_connections=max_connections,
+        only_libcurl=only_libcurl,
+    )
     await sender.open()
     try:
         yield sender

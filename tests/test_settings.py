@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import InvalidSettings, StartError
+from packhook.core.proxy import Proxy
 from packhook.settings import DEFAULT_SCHEDULE, Settings, load_settings, parse_duration
 
 WriteFile = Callable[..., Path]
@@ -20,9 +21,11 @@ MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERYTHING_WRONG: Final = {
     "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
     "require_ownership": "perhaps", "request_origin": "a b",
-    "egress_allow": "10.0.0.1/8", "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
+    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
+    "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
+    "audit_retention": "59s",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
 TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}
@@ -85,6 +88,7 @@ def test_every_default_would_be_accepted_if_it_were_given() -> None:
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     durations = ("attempt_timeout", "lease", "retention", "disable_after", "shutdown_grace")
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
+    given_as_text["audit_retention"] = "365d"
     given_as_text["retry_schedule"] = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
     assert loaded(**(defaults | given_as_text)).model_dump() == defaults
 
@@ -253,7 +257,7 @@ def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
     ("name", "least", "below"),
     [
         ("attempt_timeout", "1s", "999ms"), ("lease", "35s", "34999ms"), ("retention", "1m", "59999ms"),
-        ("disable_after", "1m", "59999ms"),
+        ("disable_after", "1m", "59999ms"), ("audit_retention", "1m", "59999ms"),
     ],
 )  # fmt: skip
 def test_the_least_of_a_duration(name: str, least: str, below: str) -> None:
@@ -317,7 +321,7 @@ def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
     assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
 
 
-@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys"])
+@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "accepted_risks"])
 @pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
 def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
     """A number is no list."""
@@ -346,7 +350,7 @@ def test_an_empty_variable_is_not_the_default(name: str, monkeypatch: pytest.Mon
     assert set(complaints()) == {name}
 
 
-@pytest.mark.parametrize("name", ["host", "ca_bundle"])
+@pytest.mark.parametrize("name", ["host", "ca_bundle", "egress_proxy"])
 def test_empty_text_that_means_nothing_good_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PACKHOOK_HOST=`` must not open the API to every network."""
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
@@ -357,12 +361,15 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in what a log or a debugger prints of the settings, nor in what is said of a wrong one."""
     monkeypatch.setenv("PACKHOOK_OPERATOR_KEY", "pk_operator_secret")
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS", MASTER_KEY)
+    monkeypatch.setenv("PACKHOOK_EGRESS_PROXY", "http://user:pk_proxy_secret@proxy:3128")
     settings = load_settings()
+    assert settings.egress_proxy == Proxy("http://proxy:3128", 3128, "user", "pk_proxy_secret")
     assert settings.master_keys == (("k1", b"01234567890123456789012345678901"),)
     assert settings.operator_key == "pk_operator_secret"
     for shown in (repr(settings), str(settings)):
         assert "pk_operator_secret" not in shown
         assert "0123456789" not in shown
+        assert "pk_proxy_secret" not in shown
     assert "pk_operator_secret" not in str(complaints(port="x"))
 
 

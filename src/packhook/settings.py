@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import InvalidSettings
+from packhook.core.proxy import Proxy, parse_proxy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
@@ -49,6 +50,14 @@ def _parse_schedule(value: object) -> object:
     if not isinstance(parts, (list, tuple)):
         raise ValueError(f"expected waits such as 5s,5m,2h, got {value!r}")  # noqa: TRY004 pydantic reports ValueError
     return tuple(parse_duration(part) for part in parts if not (isinstance(part, str) and not part.strip()))
+
+
+def _parse_names(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(f"expected names such as public_url,master_keys, got {value!r}")  # noqa: TRY004 as above
+    stripped = (part.strip() if isinstance(part, str) else part for part in parts)
+    return tuple(part for part in stripped if part != "")
 
 
 def _parse_networks(value: object) -> object:
@@ -104,6 +113,8 @@ def to_duration(milliseconds: int) -> str:
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
+Risk = Literal["allow_http", "egress_allow", "master_keys", "operator_key", "public_url"]
+Risks = Annotated[tuple[Risk, ...], NoDecode, BeforeValidator(_parse_names)]
 MasterKeys = Annotated[tuple[MasterKey, ...], NoDecode, BeforeValidator(parse_master_keys)]
 
 DEFAULT_SCHEDULE: Final = (
@@ -131,6 +142,10 @@ class Settings(BaseSettings):
         description="Where everything is kept: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
+    accepted_risks: Risks = Field(
+        (),
+        description="Settings, comma-separated, whose values are fit for loopback alone and that you accept beyond it.",
+    )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
     processes: int = Field(
         1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
@@ -150,6 +165,11 @@ class Settings(BaseSettings):
     allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
     egress_allow: Networks = Field(
         (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
+    )
+    egress_proxy: Annotated[Proxy | None, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
+        None,
+        repr=False,
+        description="An HTTP proxy that every attempt goes through, by CONNECT: `http://USER:PASSWORD@HOST:PORT`.",
     )
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
         None, description="A PEM file of certificate authorities to trust besides the system's."
@@ -195,6 +215,7 @@ class Settings(BaseSettings):
     retention: Duration = Field(
         30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."
     )
+    audit_retention: Duration = Field(365 * DAY, ge=MINUTE, description="How long entries of the audit trail are kept.")
     disable_after: Duration = Field(
         5 * DAY, ge=MINUTE, description="A webhook without one success for so long, and ten failures, is disabled."
     )

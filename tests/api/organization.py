@@ -80,7 +80,7 @@ class Organization:
 
     async def contents(self) -> Json:
         """All that is kept of it, to be compared."""
-        lists = ("/webhooks", "/events", "/deliveries", "/api-keys")
+        lists = ("/webhooks", "/events", "/deliveries", "/api-keys", "/audit")
         found = {path: taken(await self.ask("GET", path, params={"per_page": 100}), 200)["data"] for path in lists}
         for key in found["/api-keys"]:
             del key["last_used_at"]  # written down by the node now and then

@@ -43,6 +43,8 @@ SCOPE_OF: Final = {
     "GET /organizations/{organizationId}/deliveries": "events:read",
     "GET /organizations/{organizationId}/deliveries/{deliveryId}": "events:read",
     "POST /organizations/{organizationId}/deliveries/{deliveryId}/retry": "events:publish",
+    "GET /organizations/{organizationId}/audit": "webhooks:write",
+    "GET /audit": None,
 }
 OF_AN_ORGANIZATION: Final = [route for route in ROUTES if "{organizationId}" in route.path]
 OF_A_THING: Final = [route for route in ROUTES if route.path.count("{") == 2]

@@ -8,8 +8,11 @@ import pytest
 
 from api.node import application, eventually
 from api.organization import EVENT, SECRET, Json, Organization, taken
+from packhook.core.clock import MINUTE
 from packhook.delivery.upkeep import Upkeep
 from packhook.settings import Settings
+from packhook.store.base import Claim
+from packhook.store.handover import Offer
 from packhook.testing import Hang, ManualClock, NulByte, Receiver, Status
 
 SCHEDULE: Final = ["1h", "2h"]
@@ -138,6 +141,7 @@ async def test_story_of_a_success(organization: Organization) -> None:
     assert received.verified
     assert received.headers["x-api-key"] == "hidden-value"
     assert (story["status"], story["schedule"], story["next_attempt_at"]) == ("delivered", [], None)
+    assert story["interruptions"] == []
     assert attempt == {
         "number": 1,
         "started_at": attempt["started_at"],
@@ -226,7 +230,7 @@ async def test_retry_of_the_exhausted(organization: Organization) -> None:
         story = await organization.finished(failed["id"])
         received = await receiver.wait_for(5)
     assert again == {
-        **{name: value for name, value in failed.items() if name not in ("schedule", "attempts")},
+        **{name: value for name, value in failed.items() if name not in ("schedule", "attempts", "interruptions")},
         "status": "pending",
         "next_attempt_at": again["next_attempt_at"],
         "updated_at": again["updated_at"],
@@ -298,5 +302,23 @@ async def test_what_waits_for_a_deleted_webhook(tmp_path: Path) -> None:
         story = await organization.story(waiting["id"])
         retried = await organization.ask("POST", f"/deliveries/{waiting['id']}/retry")
     canceled = {"status": "canceled", "next_attempt_at": None, "updated_at": story["updated_at"]}
-    assert story == {**waiting, **canceled, "schedule": [], "attempts": []}
+    assert story == {**waiting, **canceled, "schedule": [], "attempts": [], "interruptions": []}
     assert retried.status_code == 409
+
+
+async def test_story_of_an_attempt_that_was_interrupted(tmp_path: Path) -> None:
+    """Its lease ran out in hands that fell silent: that it may have been made is told, and it is not counted."""
+    clock = ManualClock()
+    async with application(tmp_path, clock) as (api, _, store):
+        organization = await Organization.made(api)
+        await organization.webhook()
+        (waiting,) = await organization.deliveries((await organization.publish())["id"])
+        for _ in range(2):
+            offer = Offer(lease=7, lease_until=clock.now() + MINUTE, room=1, room_bytes=1 << 20, closed=())
+            await store.claim(Claim(now=clock.now(), offer=offer, per_lane=1))
+            clock.advance(2 * MINUTE)
+        story = await organization.story(waiting["id"])
+    (interruption,) = story["interruptions"]
+    assert (interruption["attempt"], story["attempts"], story["attempt_count"]) == (1, [], 0)
+    assert interruption["noticed_at"] == story["updated_at"]
+    assert "its outcome is unknown" in interruption["message"]

@@ -1,6 +1,7 @@
 """API keys: shown once, good for their scopes, until they are revoked or expire; and when they were last used."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,8 +9,8 @@ import httpx
 import pytest
 
 from api.node import OPERATOR_KEY, application, bearer, eventually, running_node
-from api.organization import Organization, taken
-from packhook.core.clock import HOUR, to_rfc3339
+from api.organization import EVENT, Organization, taken
+from packhook.core.clock import HOUR, SECOND, to_rfc3339
 from packhook.testing import ManualClock
 
 SCOPES: Final = ["webhooks:read", "webhooks:write", "events:publish", "events:read"]
@@ -106,6 +107,25 @@ async def test_expired_key(tmp_path: Path) -> None:
         looked_up = await organization.ask("GET", "/events", made["key"])
     assert made["expires_at"] == expires_at
     assert [before.status_code, after.status_code, looked_up.status_code] == [200, 401, 401]
+
+
+async def test_a_key_that_expires_while_it_is_in_use(organization: Organization) -> None:
+    """Whatever the node remembers of it, no request that begins after that instant is let in; neither to publish."""
+    expires_at = time.time_ns() // 1_000_000 + 2 * SECOND
+    asked = {"scopes": ["events:read", "events:publish"], "expires_at": to_rfc3339(expires_at)}
+    key = taken(await organization.ask("POST", "/api-keys", json=asked), 201)["key"]
+    let_in: dict[str, list[int]] = {"GET": [], "POST": []}
+    waiting = set(let_in)
+    while waiting:
+        for method in sorted(waiting):
+            begun = time.time_ns() // 1_000_000
+            body = EVENT if method == "POST" else None
+            if (await organization.ask(method, "/events", key, json=body)).status_code != 401:
+                let_in[method].append(begun)
+            else:
+                assert time.time_ns() // 1_000_000 >= expires_at
+                waiting.remove(method)
+    assert all(begins and max(begins) < expires_at for begins in let_in.values())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The API's own description: valid OpenAPI 3.1, true to the routes, with examples that are what they say."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -165,7 +167,12 @@ async def test_page_to_read(node_url: str) -> None:
     links = re.findall(r"(?:href|src|action|srcset|data)\s*=\s*['\"]?([^'\" >]+)", page)
     anchors = {f"#{name}" for name in re.findall(r"id='(\w+)'", page)}
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline';")
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    known = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert answer.headers.get_list("content-security-policy") == [
+        f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ]
+    assert not re.search(r"\sstyle\s*=|\son\w+\s*=|javascript:", re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL))
     assert set(links) <= anchors | {"/openapi.json"}
     assert not re.search(r"<script|<iframe|<link|<img|@import|url\(", page)
     assert anchors == {f"#{name}" for name in SCHEMAS}

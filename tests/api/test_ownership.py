@@ -89,10 +89,31 @@ async def test_a_node_that_does_not_require_it(organization: Organization, recei
     assert set(made) == DOCUMENTED
 
 
+async def test_a_proof_is_in_the_audit_trail(careful: Organization, receiver: Receiver) -> None:
+    """By what, and who asked for it; asking without consent proves nothing and leaves no entry."""
+    made = await careful.webhook(receiver.url)
+    path = f"/webhooks/{made['id']}"
+    assert taken(await careful.ask("POST", path + "/verify"), 200)["verified"] is False
+    taken(await careful.ask("POST", path + "/test"), 200)
+    receiver.answer = CONSENT
+    key = taken(await careful.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
+    assert taken(await careful.ask("POST", path + "/verify", key["key"]), 200)["verified"] is True
+    page = taken(await careful.ask("GET", "/audit", params={"object_id": made["id"]}), 200)
+    assert [(each["action"], each["actor"], each["source"], each["reason"]) for each in page["data"][::-1]] == [
+        ("webhook.created", "operator", "127.0.0.1", None),
+        ("webhook.tested", "operator", "127.0.0.1", None),
+        ("webhook.verified", "operator", "127.0.0.1", "a test event"),
+        ("webhook.verified", key["id"], "127.0.0.1", "the handshake"),
+    ]
+
+
 async def test_the_node_asks_by_itself(careful: Organization, receiver: Receiver) -> None:
-    """Soon after the webhook is made."""
+    """Soon after the webhook is made; the trail has it as what packhook did."""
     receiver.answer = CONSENT
     made = await careful.webhook(receiver.url)
     shown = await eventually(lambda: show(careful, made), lambda webhook: "verified_at" in webhook)
     assert "held_reason" not in shown
     assert [got.method for got in receiver.received] == ["OPTIONS"]
+    page = taken(await careful.ask("GET", "/audit", params={"action": "webhook.verified"}), 200)
+    told = [(each["object_id"], each["actor"], each["source"], each["reason"]) for each in page["data"]]
+    assert told == [(made["id"], "packhook", "node", "the handshake")]

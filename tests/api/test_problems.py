@@ -1,5 +1,6 @@
 """Every error is an RFC 9457 problem with all that is wrong in it, and leaves nothing behind."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +26,14 @@ UNKNOWN: Final = "there is no such field"
 NO_SUCH: Final = "there is no such parameter"
 PER_PAGE: Final = "expected a number from 1 to 100"
 CURSOR: Final = "expected a cursor from the prev or next link"
+NO_PAGE: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SAFE: Final = {
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+}
 TEXT: Final = {"content-type": "text/plain"}
 FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 UTF_16: Final = {"content-type": "application/json; charset=utf-16"}
@@ -268,8 +277,8 @@ async def test_headers_of_a_problem(scene: Scene, case: Case) -> None:
     """A request id, what keeps browsers and caches off, and on 401 alone how to show a key."""
     answer = await answer_to(case, scene)
     assert answer.headers["x-request-id"].startswith("req_")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["cache-control"] == "no-store"
+    assert SAFE.items() <= dict(answer.headers).items()
+    assert answer.headers.get_list("content-security-policy") == [NO_PAGE]
     asked = answer.headers.get("www-authenticate")
     assert asked == ('Bearer realm="packhook"' if answer.status_code == 401 else None)
     assert "server" not in answer.headers
@@ -290,7 +299,22 @@ async def test_every_answer_has_an_id_of_its_own(organization: Organization) -> 
     ids = {answer.headers["x-request-id"] for answer in answers}
     assert [answer.status_code for answer in answers] == [200, 202, 202, 204, 200, 200, 404]
     assert len(ids) == len(answers)
-    assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in answers)
+    assert all(SAFE.items() <= dict(answer.headers).items() for answer in answers)
+    policies = [answer.headers.get_list("content-security-policy") for answer in answers]
+    assert [policy == [NO_PAGE] for policy in policies] == [True] * 5 + [False, True]
+    assert policies[5][0].startswith("default-src 'none'; style-src 'sha256-")
+
+
+async def test_what_is_no_request_is_answered_with_the_same_headers(node_url: str) -> None:
+    """No application sees it; uvicorn answers itself."""
+    reader, writer = await asyncio.open_connection(*node_url.removeprefix("http://").split(":"))
+    writer.write(b"nonsense\r\n\r\n")
+    status, *lines = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")[0].split("\r\n")
+    writer.close()
+    told = dict(line.split(": ", 1) for line in lines)
+    assert status.startswith("HTTP/1.1 400 ")
+    assert SAFE.items() <= told.items()
+    assert told["content-security-policy"] == NO_PAGE
 
 
 @pytest.mark.parametrize(

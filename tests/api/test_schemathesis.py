@@ -36,7 +36,7 @@ CHECKS: Final = [
     response_schema_conformance,
 ]
 LEFT_OUT: Final = ["test_webhook"]
-TAGS: Final = ("organizations", "master-key", "api-keys", "webhooks", "events", "deliveries", "process")
+TAGS: Final = ("audit", "organizations", "master-key", "api-keys", "webhooks", "events", "deliveries", "process")
 UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
 
 

@@ -58,12 +58,15 @@ async def test_exchange(organization: Organization, code: str, *, enabled: bool)
 
 
 async def test_nothing_is_kept(organization: Organization, receiver: Receiver) -> None:
-    """No event and no delivery comes of it, and nothing is tried again."""
+    """No event and no delivery comes of it, and nothing is tried again; that it was sent is in the audit trail."""
     webhook = await organization.webhook(receiver.url)
     before = await organization.contents()
     receiver.answers(Status(500))
     exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
-    assert await organization.contents() == before
+    after = await organization.contents()
+    told, *trail = after.pop("/audit")
+    assert (told["action"], told["object_id"], trail) == ("webhook.tested", webhook["id"], before.pop("/audit"))
+    assert after == before
     assert (await organization.ask("GET", f"/events/{exchange['event']['id']}")).status_code == 404
 
 

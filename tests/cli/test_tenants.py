@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from api.node import eventually
 from certificates import pair
 from cli.terminal import Terminal
 from packhook.core.model import SCOPES
@@ -143,3 +144,18 @@ async def test_testing_a_webhook(terminal: Terminal) -> None:
     assert (failed.code, failed.err) == (1, "")
     assert "answered 500 Internal Server Error" in failed.out
     assert [each.verified for each in receiver.received] == [True, True]
+
+
+async def test_a_webhook_that_fails(terminal: Terminal) -> None:
+    """The list and the webhook say since when, and when it will be disabled."""
+    async with Receiver(secrets=[SECRET]) as receiver:
+        receiver.answer = Status(500)
+        words = ("--event-code", "order.created", "--endpoint", receiver.url, "--secret", SECRET)
+        webhook = await terminal.asked("webhooks", "create", *words)
+        await terminal.asked("events", "publish", "--code", "order.created", given='{"id": "ord_1"}')
+        failing = await eventually(
+            lambda: terminal.get(f"/webhooks/{webhook['id']}"), lambda shown: "failing_since" in shown
+        )
+    for shown in (await terminal.done("webhooks", "list"), await terminal.done("webhooks", "show", webhook["id"])):
+        for text in ("failing_since", "disables_at", failing["failing_since"], failing["disables_at"]):
+            assert text in shown

@@ -48,7 +48,7 @@ outcomes = st.one_of(
         trouble=st.sampled_from(
             [
                 Trouble.BLOCKED, Trouble.DNS, Trouble.CONNECT, Trouble.TLS, Trouble.TIMEOUT, Trouble.RESET,
-                Trouble.PROTOCOL, Trouble.INTERNAL,
+                Trouble.PROTOCOL, Trouble.INTERNAL, Trouble.TUNNEL,
             ]
         ),
         detail=st.sampled_from(["", "words"]),
@@ -95,6 +95,7 @@ def test_2xx_at_the_last_attempt_is_delivered() -> None:
         (Outcome(trouble=Trouble.PROTOCOL, detail="not HTTP"), "invalid_response", False, True),
         (Outcome(trouble=Trouble.BLOCKED, detail="no"), "endpoint_not_allowed", False, True),
         (Outcome(trouble=Trouble.INTERNAL, detail="ours"), "internal_error", False, False),
+        (Outcome(trouble=Trouble.TUNNEL, detail="403"), "tunnel_failed", False, True),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -106,6 +107,19 @@ def test_everything_else_is_tried_again_by_the_schedule(
     assert (verdict.status, verdict.next_attempt_at) == (DeliveryStatus.PENDING, NOW + 5 * SECOND)
     assert (verdict.error_code, verdict.overloaded, verdict.endpoint_down) == (code, overloaded, endpoint_down)
     assert verdict.error_message
+
+
+@pytest.mark.parametrize("failures_before", [0, 2, 99])
+def test_a_proxy_that_fails_spends_nothing(failures_before: int) -> None:
+    """It says nothing of the endpoint: no schedule, no breaker, no word on a run of 410s, no end."""
+    outcome = Outcome(trouble=Trouble.PROXY, detail="refused")
+    assert judged(outcome, failures_before=failures_before, gone_since=NOW - DAY) == Verdict(
+        status=DeliveryStatus.PENDING,
+        gone_since=NOW - DAY,
+        error_code="proxy_failed",
+        error_message="refused",
+        unspent=True,
+    )
 
 
 def test_the_last_failure_exhausts() -> None:

@@ -69,10 +69,13 @@ def test_the_codes_of_trouble() -> None:
         "RESET": "connection_lost",
         "PROTOCOL": "invalid_response",
         "INTERNAL": "internal_error",
+        "PROXY": "proxy_failed",
+        "TUNNEL": "tunnel_failed",
         "STATUS": "unsuccessful_status",
         "REDIRECT": "redirect_not_followed",
         "GONE": "gone",
         "THROTTLED": "throttled",
+        "NO_CONSENT": "no_consent",
     }
 
 
@@ -130,6 +133,7 @@ def test_a_bare_verdict_and_a_bare_attempt_say_nothing_more() -> None:
         "disable_reason": "",
         "error_code": "",
         "error_message": "",
+        "unspent": False,
     }
     attempt = Attempt(number=1, started_at=0, duration=0, url="https://example.com/", request_headers={})
     assert (attempt.status_code, attempt.response_headers, attempt.response_body) == (None, (), b"")

@@ -13,12 +13,18 @@ from packhook.core import errors, ids
 from packhook.core.clock import SystemClock, from_rfc3339, to_rfc3339
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+def _delivery_id() -> str:
+    return ids.delivery_id(SystemClock().now())
+
+
 MAKERS = {
     ids.organization_id: "org_",
     ids.api_key_id: "key_",
     ids.webhook_id: "wh_",
     ids.event_id: "evt_",
-    ids.delivery_id: "dlv_",
+    _delivery_id: "dlv_",
     ids.request_id: "req_",
 }
 
@@ -27,6 +33,26 @@ def test_ids_have_their_prefix_and_no_dot() -> None:
     """A dot would blur what is signed: id.timestamp.body."""
     for make, prefix in MAKERS.items():
         assert re.fullmatch(prefix + "[0-9a-f]{32}", make())
+
+
+@given(st.lists(st.sampled_from([0, 1, 1_722_589_200_000, 2**48 - 1]), max_size=50))
+def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: list[int]) -> None:
+    """However the clocks went; each is at or after the place of its instant, and before that of the next."""
+    made = [(at, ids.delivery_id(at)) for at in sorted(instants)]
+    assert [delivery_id for _, delivery_id in made] == sorted(delivery_id for _, delivery_id in made)
+    assert len({delivery_id for _, delivery_id in made}) == len(made)
+    for at, delivery_id in made:
+        assert ids.delivery_place(at) < delivery_id
+        assert at == 2**48 - 1 or delivery_id < ids.delivery_place(at + 1)
+        assert delivery_id[16] == "7"
+        assert delivery_id[20] in "89ab"
+
+
+@pytest.mark.parametrize("at", [-(2**70), -1, 2**48, 2**70])
+def test_an_instant_that_no_id_has_is_before_or_after_all(at: int) -> None:
+    """So that any time may be asked for."""
+    assert (ids.delivery_place(at) <= ids.delivery_place(0)) == (at < 0)
+    assert len(ids.delivery_place(at)) == len(ids.delivery_place(0))
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)

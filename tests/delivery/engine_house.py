@@ -11,7 +11,7 @@ remembers what the engine asked, wakes who waits for that, and can play a databa
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import hypothesis
 import msgspec
 
 from packhook.core import ids
+from packhook.core.audit import Actor
 from packhook.core.clock import MINUTE, Clock, SystemClock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import (
@@ -32,14 +33,16 @@ from packhook.core.model import (
     Urgency,
     Webhook,
 )
-from packhook.delivery.attempt import Wire
 from packhook.delivery.engine import Engine
+from packhook.delivery.send import Wire
 from packhook.delivery.target import PreparedTarget, prepare
 from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Claim, Claimed, Handover, Store
+from packhook.store.base import Claim, Claimed, Receipt, Store
+from packhook.store.ending import ended
+from packhook.store.handover import Handover
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
@@ -49,6 +52,7 @@ from sending import LOOPBACK, sending
 T = TypeVar("T")
 
 ACME: Final = "acme"
+BY: Final = Actor(name="operator", source="192.0.2.7")
 OTHER: Final = "other"
 CODE: Final = "order.created"
 SECRET: Final = "q9NhjkjV9o"
@@ -170,10 +174,12 @@ class WatchedStore:
             (self.settled if was_kept else self.lost).append(settlement)
         return self._tell(kept)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
         """As ever, and remembered."""
         self._ask("release")
-        await self._store.release(deliveries, now)
+        await self._store.release(deliveries, now, cut_off)
         self.released += deliveries
         self._tell(None)
 
@@ -226,20 +232,23 @@ class House:
     async def organization(self, organization_id: str) -> None:
         """An organization, if it is not there yet."""
         with suppress(Conflict):
-            await self.service.organizations.create(organization_id, organization_id)
+            await self.service.organizations.create(organization_id, organization_id, BY)
 
     async def webhook(self, endpoint: str, organization_id: str = ACME, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Subscribe an endpoint."""
         said = WebhookFields(**{"event_code": CODE, "endpoint": endpoint, "secret": SECRET, **fields})
-        return await self.service.webhooks.create(organization_id, said)
+        return await self.service.webhooks.create(organization_id, said, BY)
 
     async def change(self, changed: Webhook, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Change a webhook in part."""
-        return await self.service.webhooks.update(changed.organization_id, changed.id, WebhookFields(**fields))
+        return await self.service.webhooks.update(changed.organization_id, changed.id, WebhookFields(**fields), BY)
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events at once; their ids."""
-        receipts = await self.service.publisher.publish(organization_id, [(code, DATA)] * count)
+        publisher = self.service.publisher
+        receipts: tuple[Receipt, ...] = await ended(
+            lambda told: publisher.publish(organization_id, [(code, DATA)] * count, told)
+        )
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:

@@ -1,9 +1,11 @@
 """One attempt: the very bytes that go out, what the log keeps of them, and what it came to."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +31,9 @@ from packhook.core.model import (
     Verdict,
 )
 from packhook.delivery.attempt import attempt, body_of, compose
+from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
+from packhook.store.ending import ended
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
@@ -57,8 +61,16 @@ async def made(
 ) -> tuple[Settlement, Received]:
     """One attempt over a real wire: what it came to, and what arrived."""
     async with sending() as sender:
-        settlement = await attempt(sent or delivery(), to, None, sender, clock)
+        settlement = await attempted(sent or delivery(), to, None, sender, clock)
     return settlement, receiver.received[-1]
+
+
+async def attempted(
+    sent: LeasedDelivery, to: PreparedTarget, gone_since: int | None, wire: Wire, clock: ManualClock
+) -> Settlement:
+    """One attempt, waited for."""
+    settlement: Settlement = await ended(lambda told: attempt(sent, to, gone_since, wire, clock, told))
+    return settlement
 
 
 class Told:
@@ -68,10 +80,10 @@ class Told:
         self._outcome = outcome
         self.requests: list[Request] = []
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Callable[[Outcome], None]) -> Sending:
         """The outcome."""
         self.requests.append(request)
-        return self._outcome
+        return asyncio.get_running_loop().call_soon(told, self._outcome)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +243,7 @@ async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, befor
     """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
     wire = Told(Outcome(status_code=500))
     sent = delivery(attempt_count=attempts, attempts_before=before)
-    settlement = await attempt(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
+    settlement = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
     assert (settlement.verdict.status, settlement.attempt.number) == (status, attempts + 1)
     assert (settlement.verdict.next_attempt_at is None) is (status == EXHAUSTED)
 
@@ -241,7 +253,7 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
     async with Receiver() as receiver:
         endpoint = receiver.url
     async with sending() as sender:
-        settlement = await attempt(delivery(), target(endpoint=endpoint), None, sender, ManualClock(AT))
+        settlement = await attempted(delivery(), target(endpoint=endpoint), None, sender, ManualClock(AT))
     words = "connection refused: nothing listens at the endpoint's port"
     assert (settlement.attempt.status_code, settlement.attempt.error_code) == (None, "connect_failed")
     assert settlement.attempt.error_message == words
@@ -252,7 +264,7 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
 async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
     """The second 410 a minute later disables; the first only begins to count."""
     wire = Told(Outcome(status_code=410))
-    settlement = await attempt(delivery(), target(), gone_since, wire, ManualClock(AT))
+    settlement = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
     assert settlement.verdict.gone_since == (AT if gone_since is None else gone_since)
     assert bool(settlement.verdict.disable_reason) is disabled
 
@@ -262,7 +274,7 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
     wire = Told(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
     to = target(headers={"authorization": TOKEN})
     with capture_logs() as lines:
-        await attempt(delivery(webhook_id="wh_1"), to, None, wire, ManualClock(AT))
+        await attempted(delivery(webhook_id="wh_1"), to, None, wire, ManualClock(AT))
     (line,) = lines
     assert line == {
         "event": "attempt_failed",
@@ -294,7 +306,7 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
 async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
     """A success is in the database; that is enough."""
     with capture_logs() as lines:
-        await attempt(delivery(urgency=Urgency.RETRY), target(), None, Told(outcome), ManualClock(AT))
+        await attempted(delivery(urgency=Urgency.RETRY), target(), None, Told(outcome), ManualClock(AT))
     assert [line["log_level"] for line in lines] == levels
 
 

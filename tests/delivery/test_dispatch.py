@@ -10,8 +10,8 @@ import pytest
 from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
-from packhook.core.model import Outcome, Request
-from packhook.delivery.attempt import Wire
+from packhook.core.model import Request
+from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -311,12 +311,12 @@ class Broken:
         self._path = path
         self.raised = 0
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Told) -> Sending:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1
             raise ZeroDivisionError("a fault that nobody foresaw")
-        return await self._wire.send(request)
+        return self._wire.post(request, told)
 
 
 async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import pytest
 from engine_house import (
     ACME,
+    BY,
     CANCELED,
     CODE,
     DELIVERED,
@@ -25,10 +26,12 @@ from engine_house import (
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import Outcome, Request
-from packhook.delivery.attempt import Wire
+from packhook.core.model import Request
+from packhook.delivery import record
+from packhook.delivery.send import Sending, Told, Wire
 from packhook.delivery.upkeep import Upkeep
-from packhook.store.base import Claim, Offer, Store
+from packhook.store.base import Claim, Store
+from packhook.store.handover import Offer
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -79,7 +82,7 @@ async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_
             story = await node.becomes(event_id, EXHAUSTED)
         assert len(story.attempts) == len(receiver.received) == 3
         receiver.answers(Status(500), Status(200))
-        await node.service.replay.retry(ACME, story.delivery.id)
+        await node.service.replay.retry(ACME, story.delivery.id, BY)
         story = await node.becomes(event_id, DELIVERED)
         assert [(each.number, each.status_code) for each in story.attempts] == [
             (1, 500),
@@ -181,9 +184,9 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what
         await node.publish(3)
         await receiver.wait_for(1, LATE)
         if what == "webhook":
-            await node.service.webhooks.delete(ACME, deleted.id)
+            await node.service.webhooks.delete(ACME, deleted.id, BY)
         else:
-            await node.service.organizations.delete(ACME)
+            await node.service.organizations.delete(ACME, BY)
         gate.open()
         await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 2)
         await Upkeep(cast("Store", node.store), node.settings, node.clock).once()
@@ -204,12 +207,12 @@ class Stumbling:
         self._wire = wire
         self._left = times
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Told) -> Sending:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1
             raise ZeroDivisionError("a fault that nobody foresaw")
-        return await self._wire.send(request)
+        return self._wire.post(request, told)
 
 
 async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None:
@@ -247,6 +250,26 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
         assert Counter(ids(receiver.received)) == Counter(published)
         stories = [await node.story(each) for each in published]
         assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
+
+
+async def test_results_that_cannot_be_recorded_take_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is sent once they fill what they may; when the database is back all goes on, each event once."""
+    monkeypatch.setattr(record, "UNRECORDED_BYTES", 4 * 64 * 1024)
+    answer = Status(200, body=b"x" * 64 * 1024)
+    with capture_logs() as lines:
+        async with Receiver(answer) as receiver, house(tmp_path, webhook_in_flight=4, max_in_flight=8) as node:
+            await node.webhook(receiver.url)
+            node.store.away = {"record"}
+            published = await node.publish(40)
+            await receiver.wait_for(4, LATE)
+            await node.store.until(lambda: node.store.refused.count("record") >= 4)
+            assert len(receiver.received) <= 4 + 8
+            node.store.away.clear()
+            await node.store.until(lambda: len(node.store.settled) == 40)
+            assert Counter(ids(receiver.received)) == Counter(published)
+    assert "unrecorded_held_back" in {line["event"] for line in lines}
 
 
 def spared(away: set[str]) -> set[str]:
@@ -309,6 +332,8 @@ async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
             await running
             await expect(node, published, {(PENDING, 0): 5})
             assert sorted(each.event_id for each in node.store.released) == sorted(published)
+            interrupted = [(await node.story(each)).interruptions for each in published]
+            assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
     assert [line["count"] for line in lines if line["event"] == "attempts_cut_off"] == [2]
 
 
@@ -357,6 +382,9 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
             async with house(tmp_path) as node:
                 await node.store.until(lambda: len(node.store.settled) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
+                for each in published:
+                    (interruption,) = (await node.story(each)).interruptions
+                    assert interruption.number == 1
     assert len([line for line in lines if line["event"] == "delivery_taken_over"]) == 3
 
 
@@ -368,7 +396,7 @@ async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, f
     """Signed like any other, also to a disabled webhook; nothing is stored, nothing is tried again."""
     async with Receiver(Status(500), secrets=(SECRET,)) as receiver, house(tmp_path) as node:
         tried = await node.webhook(receiver.url, **fields)
-        event, made, verdict = await node.service.test_events.send(ACME, tried.id)
+        event, made, verdict = await node.service.test_events.send(ACME, tried.id, BY)
         (received,) = receiver.received
         assert (received.verified, received.headers["webhook-id"]) == (True, event.id)
         assert (received.headers["webhook-event"], received.headers["webhook-attempt"]) == (CODE, "1")

@@ -29,7 +29,7 @@ from packhook.testing import (
 )
 from sending import request_to, sending
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
 
 TIMEOUT: Final = 400
 LATE: Final = 500
@@ -94,7 +94,7 @@ ANSWERS: Final = {
 }
 TROUBLES: Final = {
     "hang": (Hang(), Outcome(trouble=Trouble.TIMEOUT, detail=WAITING)),
-    "dripping head": (Drip("head"), Outcome(trouble=Trouble.TIMEOUT, detail=READING)),
+    "dripping head": (Drip("head", interval=10), Outcome(trouble=Trouble.TIMEOUT, detail=READING)),
     "dripping body": (
         Drip("body"),
         Outcome(

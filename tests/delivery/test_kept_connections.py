@@ -13,14 +13,16 @@ import pytest
 import trustme
 
 from packhook.core.model import Outcome
-from packhook.delivery.curl import Socket, Sockets
+from packhook.delivery.curl import Sockets
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
+from packhook.delivery.traffic import Socket
 from packhook.testing import Behaviour, Receiver, Split, Status
 from packhook.testing.wire import Wire
 from sending import LOOPBACK, FakeDns, request_to, sending
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = pytest.mark.usefixtures("way")
 
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
 FORGED: Final = Status(200, {"x-forged": "1"}, b"forged").rendered

@@ -217,6 +217,21 @@ def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -
     assert dead.held_until == START + 3 * SECOND
 
 
+def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
+    """A proxy that is away fails all attempts under way together: that is one time; it says nothing of the endpoint."""
+    stumbling, now, holds = lane(), START, []
+    for _ in range(8):
+        for _ in range(LIMIT):
+            stumbling.stumble(now)
+        holds.append((stumbling.held_until - now) // SECOND)
+        now = stumbling.held_until
+    assert holds == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert (stumbling.has_failed, stumbling.is_probing) == (False, False)
+    round_of(stumbling, OK, now)
+    stumbling.stumble(now)
+    assert stumbling.held_until == now + SECOND
+
+
 @pytest.mark.parametrize(
     ("asked", "held"),
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],

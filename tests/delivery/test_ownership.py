@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from engine_house import ACME, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
+from engine_house import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
 
 from packhook.core.ownership import HELD
 from packhook.service import ownership
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
 from sending import LOOPBACK
+
+pytestmark = pytest.mark.usefixtures("way")
 
 ORIGIN: Final = "hooks.example.com"
 CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed-rate": "*", "allow": "POST"})
@@ -75,10 +77,10 @@ async def test_without_consent_nothing_but_test_events_goes_out(node: House, rec
     (event_id,) = await node.publish()
     await asked(receiver)
     receiver.answer = Status(500)
-    await node.service.test_events.send(ACME, made.id)
+    await node.service.test_events.send(ACME, made.id, BY)
     assert (await node.story(event_id)).held_reason == HELD
     receiver.answer = Status(200)
-    await node.service.test_events.send(ACME, made.id)
+    await node.service.test_events.send(ACME, made.id, BY)
     story = await node.becomes(event_id, DELIVERED)
     assert (story.delivery.attempt_count, story.held_reason) == (1, "")
     posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
@@ -107,11 +109,11 @@ async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receive
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
-    attempt, refused = await node.service.ownership.ask(ACME, made.id)
+    attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
     assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
     assert (await node.story(event_id)).held_reason == HELD
     receiver.answer = consenting
-    attempt, given = await node.service.ownership.ask(ACME, made.id)
+    attempt, given = await node.service.ownership.ask(ACME, made.id, BY)
     assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
     await node.becomes(event_id, DELIVERED)
 
@@ -130,9 +132,9 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
         (second,) = await node.publish()
         await asked(other)
         assert (await node.story(second)).held_reason == HELD
-        assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id)).status is PENDING
+        assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id, BY)).status is PENDING
         assert {got.method for got in other.received} == {"OPTIONS"}
-        await node.service.test_events.send(ACME, made.id)
+        await node.service.test_events.send(ACME, made.id, BY)
         await node.becomes(second, DELIVERED)
         await node.becomes(first, DELIVERED, 2)
 
@@ -145,7 +147,7 @@ async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
     receiver.answers(gate)
     made = await node.webhook(receiver.url)
     await asked(receiver)
-    asking = asyncio.create_task(node.service.ownership.ask(ACME, made.id))
+    asking = asyncio.create_task(node.service.ownership.ask(ACME, made.id, BY))
     receiver.answers(gate)
     await asked(receiver, 2)
     await node.change(made, endpoint=f"{receiver.url}/other")
@@ -181,7 +183,7 @@ async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behav
     made = await node.webhook(receiver.url, timeout=1_000)
     await asked(receiver)
     receiver.answer = answer
-    attempt, refused = await node.service.ownership.ask(ACME, made.id)
+    attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
     assert (refused.given, attempt.error_code) == (False, code)
     assert {got.path for got in receiver.received} == {"/"}
 
@@ -191,7 +193,7 @@ async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
     assert all("::1" not in str(network) for network in LOOPBACK)
     async with Receiver(address="::1", hostname="[::1]") as inside:
         made = await node.webhook(inside.url)
-        attempt, refused = await node.service.ownership.ask(ACME, made.id)
+        attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
         assert (refused.given, attempt.error_code, attempt.error_message) == (
             False,
             "endpoint_not_allowed",
@@ -206,13 +208,13 @@ async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: P
         made = await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         await node.becomes(event_id, DELIVERED)
-        await node.service.test_events.send(ACME, made.id)
+        await node.service.test_events.send(ACME, made.id, BY)
         assert (await node.service.webhooks.get(ACME, made.id)) == made
         assert [(got.method, "webhook-request-origin" in got.headers) for got in receiver.received] == [
             ("POST", False)
         ] * 2
         receiver.answer = Status(200, {"webhook-allowed-origin": "*"})
-        assert (await node.service.ownership.ask(ACME, made.id))[1].given
+        assert (await node.service.ownership.ask(ACME, made.id, BY))[1].given
         assert (await node.service.webhooks.get(ACME, made.id)).verified_at is not None
 
 

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict
 from packhook.delivery.record import MOST_IN_A_BATCH, Recorder
-from packhook.store.base import Claim, Offer, Store
+from packhook.store.base import Claim, Store
+from packhook.store.handover import Offer
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 
@@ -39,7 +40,8 @@ class Desk:
 
     def __init__(self, store: Store) -> None:
         self.told: list[Sequence[Settlement]] = []
-        self.recorder = Recorder(store, self.told.append)
+        self.crowded: list[bool] = []
+        self.recorder = Recorder(store, self.told.append, self.crowded.append)
         self.running = asyncio.create_task(self.recorder.run())
 
     @property

@@ -22,7 +22,7 @@ from packhook.delivery.send import Sender
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
 from sending import BODY, HEADERS, LOOPBACK, FakeDns, request_to, sending
 
-pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
 
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
 SEVEN_NAMES: Final = "other.invalid, *.b.invalid, 127.0.0.9, c.invalid, d.invalid and 2 more"
@@ -112,6 +112,15 @@ class TestTheRequest:
         assert (got.method, got.path, got.body) == ("POST", "/hook?a=b%20c", BODY)
         needed = {"host": receiver.url.removeprefix("http://"), "content-length": str(len(BODY))}
         assert got.headers == dict(HEADERS) | needed
+
+    async def test_goes_out_by_its_method(self, sender: Sender, receiver: Receiver) -> None:
+        """OPTIONS is asked over the connection that is kept for all; what comes after it is a POST again."""
+        asking = Request(method="OPTIONS", url=f"{receiver.url}/hook?a=b", headers=HEADERS, body=b"", timeout=3_000)
+        for request in (asking, request_to(receiver.url), asking):
+            assert timeless(await sender.send(request)) == OK
+        seen = [(got.method, got.path, got.headers["content-length"]) for got in receiver.received]
+        asked, posted = ("OPTIONS", "/hook?a=b", "0"), ("POST", "/", str(len(BODY)))
+        assert (seen, receiver.connections_made) == ([asked, posted, asked], 1)
 
     async def test_adds_no_header_of_libcurls_own(self, sender: Sender, receiver: Receiver) -> None:
         """Not even where the request has none at all."""

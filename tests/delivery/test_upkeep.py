@@ -8,6 +8,7 @@ from typing import Final, cast
 import pytest
 from engine_house import (
     ACME,
+    BY,
     CANCELED,
     DATA,
     DELIVERED,
@@ -19,11 +20,13 @@ from engine_house import (
 )
 from structlog.testing import capture_logs
 
-from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
 from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import Claim, Offer, PageRequest, Store
+from packhook.store.base import AuditFilter, Claim, PageRequest, Receipt, Store
+from packhook.store.ending import ended
+from packhook.store.handover import Offer
 from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY
@@ -129,8 +132,11 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
     """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
 
     async def publish(fingerprint: bytes) -> str:
-        (receipt,) = await node.service.publisher.publish(ACME, [(CODE_OF_NOBODY, DATA)], "key-1", fingerprint)
-        return receipt.id
+        publisher, events = node.service.publisher, [(CODE_OF_NOBODY, DATA)]
+        receipts: tuple[Receipt, ...] = await ended(
+            lambda told: publisher.publish(ACME, events, told, "key-1", fingerprint)
+        )
+        return receipts[0].id
 
     first = await publish(b"one")
     clock.advance(DAY)
@@ -145,13 +151,33 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
     assert await publish(b"two") != first
 
 
+async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: House, clock: ManualClock) -> None:
+    """Longer than events, and then it goes; what was done later stays."""
+    clock.advance(10 * RETENTION)
+    failing = await node.webhook("https://shop.example/")
+    caring = upkeep(node, audit_retention=10 * RETENTION)
+    await caring.once()
+    assert len(await actions(node)) == 3, "to the last moment of its time it stays"
+    clock.advance(1)
+    with capture_logs() as lines:
+        await caring.once()
+    assert [(line["event"], line["audit_entries"]) for line in lines] == [("swept", 2)]
+    assert await actions(node) == [("webhook.created", failing.id)]
+
+
+async def actions(node: House) -> list[tuple[str, str]]:
+    """What the audit trail tells of, newest first."""
+    found = await node.store.list_audit(PageRequest(limit=100), AuditFilter())
+    return [(entry.action.value, entry.object_id) for entry in found.items]
+
+
 async def test_what_waits_for_a_deleted_webhook_is_canceled(node: House) -> None:
     """It is listed as canceled, not lost; another webhook's deliveries stay."""
     deleted = await node.webhook("https://shop.example/deleted")
     (event_id,) = await node.publish()
     await node.webhook("https://shop.example/kept")
     (later,) = await node.publish()
-    await node.service.webhooks.delete(ACME, deleted.id)
+    await node.service.webhooks.delete(ACME, deleted.id, BY)
     await upkeep(node).once()
     assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
     assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {
@@ -187,6 +213,43 @@ async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_
     await upkeep(node, disable_after=disable_after).once()
     reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
     assert reason == f"no delivery has succeeded for {words}"
+
+
+async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: House, clock: ManualClock) -> None:
+    """Halfway there: since when it fails and when it ends; not each round, not by a node that starts anew."""
+    failing = await node.webhook("https://shop.example/")
+    since = clock.now()
+    with capture_logs() as early:
+        await fail(node, 4)
+        clock.advance(DISABLE_AFTER // 2 - 4 * SECOND)
+        await upkeep(node).once()
+    await fail(node, 1)
+    with capture_logs() as lines:
+        for _ in range(3):
+            await upkeep(node).once()
+            await fail(node, 1)
+    assert [line["event"] for line in early] == []
+    assert lines == [
+        {
+            "event": "webhook_failing",
+            "log_level": "warning",
+            "webhook_id": failing.id,
+            "failing_since": to_rfc3339(since),
+            "disables_at": to_rfc3339(since + DISABLE_AFTER),
+            "detail": "unless a delivery succeeds it will be disabled",
+        }
+    ]
+
+
+async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: House, clock: ManualClock) -> None:
+    """Its last failures came together after a long silence: what it came to is enough."""
+    await node.webhook("https://shop.example/")
+    await fail(node, 4)
+    clock.advance(DISABLE_AFTER)
+    await fail(node, 6)
+    with capture_logs() as lines:
+        await upkeep(node).once()
+    assert [line["event"] for line in lines if line["event"] != "swept"] == ["webhook_disabled"]
 
 
 async def still_enabled(node: House, webhook: Webhook) -> bool:

@@ -73,7 +73,7 @@ async def test_allowed_literal_needs_no_look_up() -> None:
     """A public address is its own pin."""
     dns = FakeDns((PUBLIC,))
     checked = await Egress(resolve=dns).check(f"https://{PUBLIC}/hook")
-    assert checked == Checked(f"https://{PUBLIC}/hook", f"+{PUBLIC}:443:{PUBLIC}")
+    assert checked == Checked(f"https://{PUBLIC}/hook", f"+{PUBLIC}:443:{PUBLIC}", PUBLIC)
     assert dns.asked == []
 
 
@@ -96,7 +96,8 @@ async def test_name_with_any_denied_address_is_refused(addresses: tuple[str, ...
 async def test_name_is_pinned_to_its_addresses() -> None:
     """All of them, in the resolver's order."""
     checked = await Egress(resolve=FakeDns((PUBLIC_IPV6, PUBLIC))).check("https://shop.test:8443/hook")
-    assert checked == Checked("https://shop.test:8443/hook", f"+shop.test:8443:{PUBLIC_IPV6},{PUBLIC}")
+    pinned = f"{PUBLIC_IPV6},{PUBLIC}"
+    assert checked == Checked("https://shop.test:8443/hook", f"+shop.test:8443:{pinned}", pinned)
 
 
 async def test_allowed_network_opens_what_it_names_and_nothing_else() -> None:
@@ -224,4 +225,4 @@ async def test_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_each_socket_is_judged_by_its_own_address(address: str, *, may: bool) -> None:
     """What is no address at all may not be opened either."""
-    assert Egress().may_open(address) is may
+    assert Egress().may_open(address, 443) is may

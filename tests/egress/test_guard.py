@@ -13,6 +13,8 @@ from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.testing import Receiver, Status
 from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
 
+pytestmark = pytest.mark.usefixtures("way")
+
 BLOCKED: Final = Outcome(trouble=Trouble.BLOCKED, detail=REFUSAL)
 FOREIGN: Final = "93.184.216.34"
 ONE_ADDRESS: Final = (ip_network("127.0.0.1/32"),)

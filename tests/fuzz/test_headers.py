@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import fuzzed
-from packhook.delivery.send import _header_lines
+from packhook.delivery.libcurl import _header_lines
 from packhook.service import rules
 
 OURS: Final = (

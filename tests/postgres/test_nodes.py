@@ -30,6 +30,7 @@ from store.building import (
     failed,
     ids_of,
     next_version,
+    noted,
     offer,
     publication,
     publish,
@@ -97,12 +98,12 @@ async def test_a_webhook_created_on_one_node_gets_what_is_published_on_another(
 ) -> None:
     """At once, in its current version; a disabled one gets nothing."""
     hook = await add_webhook(node)
-    await other.replace_webhook(changed := next_version(hook, endpoint="https://new.packcloud.local/"))
+    await other.replace_webhook(changed := next_version(hook, endpoint="https://new.packcloud.local/"), noted())
     await publish(node)
     leased = await claim_one(other, START)
     assert leased.webhook_version == changed.version
     assert (await node.targets([hook.id]))[hook.id].webhook == changed
-    await node.replace_webhook(next_version(changed, enabled=False))
+    await node.replace_webhook(next_version(changed, enabled=False), noted())
     (unwanted,) = await publish(other)
     assert (await node.get_event(ACME, unwanted.id))[1] == ()
 
@@ -112,7 +113,7 @@ async def test_of_two_nodes_that_change_a_webhook_one_does(node: PostgresStore, 
     hook = await add_webhook(node)
     changes = [next_version(hook, description=text) for text in ("a", "b")]
     answers = await asyncio.gather(
-        node.replace_webhook(changes[0]), other.replace_webhook(changes[1]), return_exceptions=True
+        node.replace_webhook(changes[0], noted()), other.replace_webhook(changes[1], noted()), return_exceptions=True
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "NoneType"]
 
@@ -189,18 +190,18 @@ async def test_a_webhook_enabled_while_others_look_is_not_passed_over(
     """What waited for it is due, although a claim that saw it disabled put its lane aside."""
     hook = await add_webhook(node)
     await publish(node, 3)
-    await node.replace_webhook(disabled := next_version(hook, enabled=False))
+    await node.replace_webhook(disabled := next_version(hook, enabled=False), noted())
     for turn in range(20):
         enabled = next_version(disabled, enabled=True, updated_at=START + turn)
         answers = await asyncio.gather(
-            other.replace_webhook(enabled), *(ask(each, START + turn) for each in (node, other, node))
+            other.replace_webhook(enabled, noted()), *(ask(each, START + turn) for each in (node, other, node))
         )
         assert await stranded(url, START + turn) == []
         leased = [each for answer in answers[1:] if answer is not None for each in answer.deliveries]
         leased += await claim(node, START + turn)
         assert len(leased) == 3
         await node.release(leased, START + turn)
-        await node.replace_webhook(disabled := next_version(enabled, enabled=False))
+        await node.replace_webhook(disabled := next_version(enabled, enabled=False), noted())
 
 
 async def test_nothing_is_stranded_whatever_many_nodes_do_at_once(
@@ -262,3 +263,12 @@ def _settlement(leased: LeasedDelivery, fate: str, now: int) -> Settlement:
     if fate == "delivered":
         return delivered(leased, now)
     return failed(leased, now, next_attempt_at=now + 15, hold_until=now + 12 if fate == "held" else None)
+
+
+async def test_a_webhook_that_fails_is_told_of_by_one_node(node: PostgresStore, other: PostgresStore) -> None:
+    """Whoever is first; a line for each node would be three of a kind."""
+    hook = await add_webhook(node)
+    await publish(node, 5)
+    await node.record([failed(each, START + number) for number, each in enumerate(await claim(node, START))])
+    told = await asyncio.gather(*(each.warn_failing(failing_for=4, now=START) for each in (node, other, node, other)))
+    assert sorted(told, key=len) == [{}, {}, {}, {hook.id: START}]

@@ -9,7 +9,7 @@ from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct
 from postgres.test_wake import Ears
-from store.building import ACME, add_webhook, claim, next_version, organization, publish
+from store.building import ACME, add_webhook, claim, next_version, noted, organization, publish
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
     nodes = PostgresStore(url, ManualClock(), hold_unproven=True), PostgresStore(url, ManualClock(), hold_unproven=True)
     for node in nodes:
         await node.open()
-    await nodes[0].create_organization(organization(ACME))
+    await nodes[0].create_organization(organization(ACME), noted())
     yield nodes
     for node in nodes:
         await node.close()
@@ -34,7 +34,7 @@ async def test_a_proof_on_one_node_lets_another_send(pair: tuple[PostgresStore, 
         now = await connection.fetchval("SELECT max(created_at) FROM packhook.events")
     assert [await claim(node, now) for node in (one, other)] == [(), ()]
     other.hand_over_to(ears := Ears())
-    await one.replace_webhook(next_version(held, unproven=False, verified_at=START))
+    await one.replace_webhook(next_version(held, unproven=False, verified_at=START), noted())
     while held.id not in ears.changes or not ears.woken:
         await ears.wait()
     assert len(await claim(other, now)) == 3

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from packhook.core.model import DeliveryStatus
-from packhook.store.base import DeliveryFilter, Offer
+from packhook.core.model import DeliveryStatus, Interruption
+from packhook.store.base import DeliveryFilter
+from packhook.store.handover import Offer
 from packhook.store.postgres import presence
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct, eventually
-from store.building import ACME, ALL, Hands, add_webhook, organization, publish
+from store.building import ACME, ALL, Hands, add_webhook, noted, organization, publish
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ async def vanish(store: PostgresStore) -> None:
 async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> None:
     """Long before its lease runs out, and the others hear of it."""
     async with node(url, room=10, lease=7) as (dying, _):
-        await dying.create_organization(organization(ACME))
+        await dying.create_organization(organization(ACME), noted())
         hook = await add_webhook(dying)
         await publish(dying)
         async with node(url, lease=10_000_000) as (other, hands):
@@ -85,6 +86,8 @@ async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> 
                 return [each.status for each in listed] == [DeliveryStatus.PENDING]
 
             await eventually(freed)
+            (left,) = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
+            assert await other.interruptions(ACME, left.id) == (Interruption(number=1, noticed_at=START),)
             assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in hands.woken]
             await eventually(lambda: _is(known(url), 1))
 
@@ -98,7 +101,7 @@ async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(ur
     async with node(url, room=10, lease=7) as (store, _):
         await eventually(lambda: _is(known(url), 1))
         await cut_off(url)
-        await store.create_organization(organization(ACME))
+        await store.create_organization(organization(ACME), noted())
         await add_webhook(store)
         await publish(store)
         await eventually(lambda: _is(known(url), 1))

@@ -14,7 +14,7 @@ from packhook.store.base import DeliveryFilter
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from postgres.server import direct, eventually
-from store.building import ACME, ALL, Hands, add_webhook, organization
+from store.building import ACME, ALL, Hands, add_webhook, noted, organization
 
 ORDER = '{"id": "ord_1",  "note": "Zürich \\u00fc", "total": 9.950}'
 PUBLISH = "SELECT packhook.publish($1, $2, $3::json, $4)"
@@ -25,7 +25,7 @@ async def node(url: str) -> AsyncIterator[PostgresStore]:
     """A node with an organization and two webhooks for created orders."""
     store = PostgresStore(url, ManualClock())
     await store.open()
-    await store.create_organization(organization(ACME))
+    await store.create_organization(organization(ACME), noted())
     for code in ("order.created", "order.created", "order.shipped"):
         await add_webhook(store, event_code=code)
     yield store

@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
+from postgres.log import Log
 from postgres.server import Server, direct
 from store.building import (
     ACME,
@@ -30,6 +30,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     offer,
     publication,
     publish,
@@ -47,6 +48,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "expired_events": (0, "", 100),
     "lock_deliveries": (["e"],),
     "sweep_idempotency_keys": (START, 100),
+    "sweep_audit_entries": (START, 100),
     "cancel_orphans": (START, 100),
     "cancel_expired": (START, START, 100, True),
     "find_idempotency_key": ([ACME], ["k"]),
@@ -106,7 +108,7 @@ async def _cost_of_a_claim(url: str, mine: str) -> int:
 
 async def _disabled(node: PostgresStore, dead: str) -> None:
     stored = await node.get_webhook(OTHER, dead)
-    await node.replace_webhook(next_version(stored, enabled=False))
+    await node.replace_webhook(next_version(stored, enabled=False), noted())
     await claim(node, START)
 
 
@@ -154,17 +156,50 @@ async def test_a_claim_goes_by_index_to_the_deliveries_of_its_lane(node: Postgre
         assert step["Actual Rows"] <= 2
 
 
-class Log:
-    """What a server was asked for one database."""
+async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_tables_are(
+    url: str, node: PostgresStore
+) -> None:
+    """Of one organization with thousands of deliveries that no statistics tell of yet: not at all of them for each."""
+    async with direct(url) as connection:
+        await connection.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        hooks = [(await add_webhook(node)).id for _ in range(50)]
+        for _ in range(4):
+            await publish(node, 40)
+        shares = [10] * len(hooks)
+        plan = await plan_of(connection, "claim_deliveries", hooks, shares, LATER, 1, LATER + LEASE)
+    assert plan["Actual Rows"] == sum(shares)
+    assert sum(shares) < pages(plan) < 40 * sum(shares)
 
-    def __init__(self, path: Path, url: str) -> None:
-        self._path = path
-        self._mark = f"{urlsplit(url).path[1:]}|LOG:"
 
-    def count(self) -> int:
-        """How many statements so far; each is a round trip."""
-        lines = self._path.read_text("utf-8", "replace").splitlines()
-        return sum(line.startswith(self._mark) and ("statement:" in line or "execute " in line) for line in lines)
+async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node: PostgresStore) -> None:
+    """Each is found by its own key, with a thousand of the same lease beside it, known to the planner or not."""
+    node.hand_over_to(hands := Hands(room=1_000))
+    await add_webhook(node)
+    await publish(node, 1_000)
+    mine = [(each.organization_id, each.id, each.lease) for each in hands.accepted[:5]]
+    settled = [[*each, "delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", ""] for each in mine]
+    async with direct(url) as connection:
+        for statement in ("SELECT 1", "ANALYZE"):
+            await connection.execute(statement)
+            plan = await plan_of(connection, "settle_delivery", *map(list, zip(*settled, strict=True)))
+            found = [step for step in steps(plan) if step.get("Index Name", "").startswith("deliveries")]
+            assert plan["Actual Rows"] == len(mine)
+            assert [(step["Index Name"], step["Actual Loops"], step["Actual Rows"]) for step in found] == [
+                ("deliveries_pkey", len(mine), 1)
+            ]
+
+
+async def test_the_fan_out_reads_nobody_elses_webhooks(url: str, node: PostgresStore) -> None:
+    """Also before the planner knows that there are many organizations."""
+    async with direct(url) as connection:
+        await connection.execute("ALTER TABLE webhooks SET (autovacuum_enabled = off)")
+        for _ in range(50):
+            await add_webhook(node, OTHER)
+        mine = await add_webhook(node)
+        plan = await plan_of(connection, "wanting_webhooks", [ACME], ["order.created"])
+    read = [step for step in steps(plan) if step.get("Relation Name") == "webhooks"]
+    assert mine.id
+    assert [(step["Actual Rows"], step.get("Rows Removed by Filter", 0)) for step in read] == [(1, 0)]
 
 
 async def test_many_deliveries_take_few_round_trips(

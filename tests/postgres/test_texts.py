@@ -8,18 +8,29 @@ from packhook.core.errors import NotFound
 from packhook.store.base import DeliveryFilter, PageRequest, Store
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
-from store.building import ACME, ALL, add_webhook, event, next_version, organization, publication, publish, webhook
+from store.building import (
+    ACME,
+    ALL,
+    add_webhook,
+    event,
+    next_version,
+    noted,
+    organization,
+    publication,
+    publish,
+    webhook,
+)
 
 NUL = "a\0b"
 
 
 async def test_words_with_a_nul_are_kept_without_it(node: PostgresStore) -> None:
     """Names and descriptions; the other words stay."""
-    await node.create_organization(organization("c", name=NUL))
+    await node.create_organization(organization("c", name=NUL), noted())
     hook = await add_webhook(node, description=NUL)
     assert (await node.get_organization("c")).name == "a\N{REPLACEMENT CHARACTER}b"
     assert (await node.get_webhook(ACME, hook.id)).description == "a\N{REPLACEMENT CHARACTER}b"
-    await node.replace_webhook(next_version(hook, description="c\0"))
+    await node.replace_webhook(next_version(hook, description="c\0"), noted())
     assert (await node.get_webhook(ACME, hook.id)).description == "c\N{REPLACEMENT CHARACTER}"
 
 
@@ -31,15 +42,15 @@ async def test_a_header_value_with_a_nul_is_kept(node: PostgresStore) -> None:
 
 ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
     "organization": lambda node: node.get_organization(NUL),
-    "delete organization": lambda node: node.delete_organization(NUL, START),
+    "delete organization": lambda node: node.delete_organization(NUL, START, noted()),
     "webhook": lambda node: node.get_webhook(ACME, NUL),
-    "replace webhook": lambda node: node.replace_webhook(webhook(id=NUL)),
-    "delete webhook": lambda node: node.delete_webhook(ACME, NUL, START),
-    "create webhook": lambda node: node.create_webhook(webhook(NUL)),
+    "replace webhook": lambda node: node.replace_webhook(webhook(id=NUL), noted()),
+    "delete webhook": lambda node: node.delete_webhook(ACME, NUL, START, noted()),
+    "create webhook": lambda node: node.create_webhook(webhook(NUL), noted()),
     "event": lambda node: node.get_event(ACME, NUL),
     "delivery": lambda node: node.get_delivery(ACME, NUL),
-    "replay": lambda node: node.replay_delivery(ACME, NUL, START),
-    "key": lambda node: node.revoke_api_key(ACME, NUL, START),
+    "replay": lambda node: node.replay_delivery(ACME, NUL, START, noted()),
+    "key": lambda node: node.revoke_api_key(ACME, NUL, START, noted()),
     "publish": lambda node: node.publish(publication(event(NUL))),
 }
 

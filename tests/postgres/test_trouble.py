@@ -23,6 +23,7 @@ from store.building import (
     claim_one,
     delivered,
     event,
+    noted,
     organization,
     publication,
     publish,
@@ -43,7 +44,7 @@ async def own_node(own_server: Server) -> AsyncIterator[PostgresStore]:
     database = own_server.database()
     node = PostgresStore(await asyncio.to_thread(database.__enter__), ManualClock())
     await node.open()
-    await node.create_organization(organization())
+    await node.create_organization(organization(), noted())
     yield node
     await node.close()
     await asyncio.to_thread(database.__exit__, None, None, None)
@@ -61,7 +62,7 @@ ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
     "ping": lambda node: node.ping(),
     "read": lambda node: node.get_organization(ACME),
     "page": lambda node: node.list_events(ACME, ALL),
-    "write": lambda node: node.create_webhook(webhook()),
+    "write": lambda node: node.create_webhook(webhook(), noted()),
     "publish": lambda node: node.publish(publication(event())),
     "claim": lambda node: ask(node, START),
 }
@@ -185,7 +186,7 @@ async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
         async with relay(url, Path(folder)) as (through, wire):
             node = PostgresStore(through, ManualClock())
             await node.open()
-            await node.create_organization(organization())
+            await node.create_organization(organization(), noted())
             yield node, wire
             await node.close()
     await asyncio.to_thread(database.__exit__, None, None, None)

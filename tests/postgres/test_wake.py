@@ -6,7 +6,7 @@ from packhook.core.model import Webhook
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
 from postgres.server import PATIENCE, direct, eventually
-from store.building import ACME, Hands, add_webhook, claim, failed, next_version, publish
+from store.building import ACME, Hands, add_webhook, claim, failed, next_version, noted, publish
 
 LATER = START + 1_000
 KILL_LISTENERS = """
@@ -83,17 +83,17 @@ async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, 
             await ears.wait()
         ears.changes.clear()
 
-    await node.replace_webhook(next_version(hooks[0]))
+    await node.replace_webhook(next_version(hooks[0]), noted())
     await hears(hooks[0])
     of_second = next(each for each in leased if each.webhook_id == hooks[1].id)
     await node.record([failed(of_second, START, disable_reason="gone")])
     await hears(hooks[1])
-    await node.delete_webhook(ACME, hooks[2].id, LATER)
+    await node.delete_webhook(ACME, hooks[2].id, LATER, noted())
     await hears(hooks[2])
     await node.record([failed(each, START) for each in leased if each.webhook_id == hooks[3].id])
     assert await node.disable_failing(failing_for=0, now=LATER, reason="too long") == (hooks[3].id,)
     await hears(hooks[3])
-    await node.delete_organization(ACME, LATER)
+    await node.delete_organization(ACME, LATER, noted())
     await hears(hooks[0], hooks[1], hooks[3])
 
 
@@ -101,7 +101,7 @@ async def test_many_changes_at_once_are_all_heard(node: PostgresStore, other: Po
     """More than fit into one hint."""
     hooks = [await add_webhook(node) for _ in range(250)]
     other.hand_over_to(ears := Ears())
-    await node.delete_organization(ACME, LATER)
+    await node.delete_organization(ACME, LATER, noted())
     while len(ears.changes) < len(hooks):
         await ears.wait()
     assert sorted(ears.changes) == [each.id for each in hooks]
@@ -111,8 +111,8 @@ async def test_a_change_that_was_refused_is_not_told(node: PostgresStore, other:
     """The next that was not is the first they hear of."""
     refused, done = await add_webhook(node), await add_webhook(node)
     other.hand_over_to(ears := Ears())
-    await asyncio.gather(node.replace_webhook(next_version(refused, version=9)), return_exceptions=True)
-    await node.replace_webhook(next_version(done))
+    await asyncio.gather(node.replace_webhook(next_version(refused, version=9), noted()), return_exceptions=True)
+    await node.replace_webhook(next_version(done), noted())
     await ears.wait()
     assert ears.changes == [done.id]
 
@@ -125,7 +125,7 @@ async def test_a_listener_that_was_lost_comes_back_and_catches_up(
     other.hand_over_to(ears := Ears())
     async with direct(url) as killer:
         await killer.execute(KILL_LISTENERS)
-    await node.replace_webhook(next_version(hook, updated_at=START))
+    await node.replace_webhook(next_version(hook, updated_at=START), noted())
     while hook.id not in ears.changes or not ears.woken:
         await ears.wait()
     ears.woken.clear()
@@ -151,6 +151,6 @@ async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, ot
             '{"node": "x", "more": 1}',
         ):
             await stranger.execute("SELECT pg_notify('packhook', $1)", payload)
-    await node.replace_webhook(next_version(hook))
+    await node.replace_webhook(next_version(hook), noted())
     await ears.wait()
     assert (ears.changes, ears.woken) == ([hook.id], [])

@@ -8,12 +8,15 @@ from typing import Any, Final
 
 import pytest
 
+from netns import only_loopback
 from packhook.cli.selftest import egress as rows_of_decisions
 from packhook.cli.selftest.namespace import rows_of_egress
+from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import row
-from packhook.cli.selftest.spellings import HOSTILE, allowed_ends, denied_ends
+from packhook.cli.selftest.spellings import BAD, HOSTILE, allowed_ends, denied_ends
 from packhook.core.address import DENIED_IPV4, DENIED_IPV6, Address, may_connect
 from packhook.delivery import egress as judging
+from packhook.delivery import proxy as tunneling
 
 COMMAND: Final = [sys.executable, "-m", "packhook", "selftest", "egress"]
 
@@ -69,7 +72,7 @@ async def test_without_a_namespace_it_decides_only_and_says_so() -> None:
     """No row that opens a socket; one that says what was skipped."""
     *decided, last = await rows_of_egress(isolated=False)
     assert {row.verdict for row in decided} == {"ok"}
-    assert not {"sent", "kept connection", "guard"} & {row.group for row in decided}
+    assert not {"sent", "kept connection", "guard", "proxy"} & {row.group for row in decided}
     assert (last.group, last.verdict) == ("sockets", "skipped")
 
 
@@ -100,7 +103,7 @@ async def test_a_decision_on_the_first_address_only_is_found(monkeypatch: pytest
 
     monkeypatch.setattr(judging.Egress, "_objection", first_only)
     wrong = [row for row in await rows_of_decisions.decided() if row.verdict == "WRONG"]
-    assert {row.group for row in wrong} == {"denied answer"}
+    assert {row.group for row in wrong} == {"denied answer", "hostile answer"}
 
 
 async def test_a_name_that_is_looked_up_only_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +111,20 @@ async def test_a_name_that_is_looked_up_only_once_is_found(monkeypatch: pytest.M
     monkeypatch.setattr(judging, "KEPT_SECONDS", 1e9)
     wrong = [row for row in await rows_of_decisions.decided() if row.verdict == "WRONG"]
     assert {row.group for row in wrong} == {"rebinding"}
+
+
+@only_loopback
+async def test_a_proxy_that_is_told_a_name_is_found() -> None:
+    """And one whose guard lets sockets to elsewhere pass. Patched in a process of its own, which nothing leaves."""
+    told, may_open = tunneling._told, tunneling.ProxiedEgress.may_open
+    tunneling._told = lambda _: ("::shop.test:",)  # type: ignore[assignment] # a hole
+    named = {row.what for row in await proxied() if row.verdict == "WRONG"}
+    tunneling._told = told
+    tunneling.ProxiedEgress.may_open = lambda *_: True  # type: ignore[method-assign] # a hole
+    opened = {row.what for row in await proxied() if row.verdict == "WRONG"}
+    tunneling.ProxiedEgress.may_open = may_open  # type: ignore[method-assign] # as it was
+    assert all(f"shop.test -> {address}, {what}" in named for what, address in allowed_ends())
+    assert len(opened) >= len(BAD)
 
 
 def test_rows_are_compared_whole() -> None:

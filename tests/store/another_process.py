@@ -9,7 +9,8 @@ import sys
 
 from packhook.core.errors import PackhookError
 from packhook.settings import Settings
-from packhook.store.base import Claim, Offer
+from packhook.store.base import Claim
+from packhook.store.handover import Offer
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core import ids
+from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
 from packhook.core.model import (
     ApiKey,
@@ -20,7 +21,8 @@ from packhook.core.model import (
     Verdict,
     Webhook,
 )
-from packhook.store.base import Claim, Claimed, Idempotency, Offer, PageRequest, Publication, Store
+from packhook.store.base import Claim, Claimed, Idempotency, PageRequest, Publication, Store
+from packhook.store.handover import Offer
 from packhook.testing.clock import START
 
 ACME: Final = "acme"
@@ -137,10 +139,16 @@ def publication(*events: Event, idempotency: Idempotency | None = None) -> Publi
     return Publication(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
 
 
+def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
+    """An audit entry, for a change whose entry the test does not look at."""
+    plain = entry(action, Actor(name="operator", source="192.0.2.7"), START, organization_id=ACME, object_id="thing")
+    return msgspec.structs.replace(plain, **changes)
+
+
 async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
     """A webhook that is stored."""
     stored = webhook(organization_id, **changes)
-    await store.create_webhook(stored)
+    await store.create_webhook(stored, noted())
     return stored
 
 

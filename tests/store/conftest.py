@@ -9,7 +9,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
-from store.building import ACME, OTHER, Hands, organization
+from store.building import ACME, OTHER, Hands, noted, organization
 from store.dialects import DIALECTS
 
 
@@ -40,8 +40,8 @@ async def empty_store(database: str, clock: ManualClock) -> AsyncIterator[Store]
 @pytest.fixture
 async def store(empty_store: Store) -> Store:
     """An open store with two organizations."""
-    await empty_store.create_organization(organization(ACME))
-    await empty_store.create_organization(organization(OTHER))
+    await empty_store.create_organization(organization(ACME), noted())
+    await empty_store.create_organization(organization(OTHER), noted())
     return empty_store
 
 

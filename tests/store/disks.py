@@ -42,11 +42,11 @@ class SmallDisk:
 
 
 @contextmanager
-def tiny_disk(folder: Path) -> Iterator[SmallDisk]:
-    """A file system of 4 MiB, most of it taken by a file that can go. Only root may mount one."""
-    with _mounted(folder, "size=4m"):
+def tiny_disk(folder: Path, size: int = 4, taken: int = 3) -> Iterator[SmallDisk]:
+    """A file system of so many MiB, most of it taken by a file that can go. Only root may mount one."""
+    with _mounted(folder, f"size={size}m"):
         ballast = folder / "ballast"
-        ballast.write_bytes(b"\0" * 3 * 1024 * 1024)
+        ballast.write_bytes(b"\0" * taken * 1024 * 1024)
         yield SmallDisk(folder, ballast)
 
 

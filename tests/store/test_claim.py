@@ -24,6 +24,7 @@ from store.building import (
     failed,
     ids_of,
     next_version,
+    noted,
     organization,
     publication,
     publish,
@@ -98,7 +99,7 @@ async def _hold(store: Store, to: Webhook, leased: LeasedDelivery) -> None:  # n
 
 async def _disable(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.replace_webhook(next_version(to, enabled=False))
+    await store.replace_webhook(next_version(to, enabled=False), noted())
 
 
 async def _disable_by_verdict(store: Store, to: Webhook, leased: LeasedDelivery) -> None:  # noqa: ARG001 one of several
@@ -107,12 +108,12 @@ async def _disable_by_verdict(store: Store, to: Webhook, leased: LeasedDelivery)
 
 async def _delete(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.delete_webhook(to.organization_id, to.id, START)
+    await store.delete_webhook(to.organization_id, to.id, START, noted())
 
 
 async def _delete_organization(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.delete_organization(to.organization_id, START)
+    await store.delete_organization(to.organization_id, START, noted())
 
 
 @pytest.mark.parametrize(
@@ -154,10 +155,10 @@ async def test_what_waited_for_a_disabled_webhook_is_due_when_it_is_enabled(
     """At once, whether or not somebody looked for it meanwhile."""
     to = await add_webhook(store)
     await publish(store, 3)
-    await store.replace_webhook(disabled := next_version(to, enabled=False))
+    await store.replace_webhook(disabled := next_version(to, enabled=False), noted())
     if claimed_meanwhile:
         assert await claim(store, LATER) == ()
-    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER))
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER), noted())
     assert len(await claim(store, LATER)) == 3
 
 
@@ -166,10 +167,10 @@ async def test_a_retry_that_was_settled_while_disabled_is_not_forgotten(store: S
     to = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
-    await store.replace_webhook(disabled := next_version(to, enabled=False))
+    await store.replace_webhook(disabled := next_version(to, enabled=False), noted())
     await store.record([failed(leased, START, next_attempt_at=LATER)])
     assert await claim(store, LATER) == ()
-    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER + 1))
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER + 1), noted())
     assert ids_of(await claim(store, LATER + 1)) == [leased.id]
 
 
@@ -221,7 +222,7 @@ async def test_one_organizations_many_webhooks_do_not_keep_others_waiting(store:
         await add_webhook(store)
     await publish(store, 20, created_at=START - HOUR)
     for name in ("b", "c"):
-        await store.create_organization(organization(name))
+        await store.create_organization(organization(name), noted())
         await add_webhook(store, name)
         await publish(store, 5, name, created_at=START - 1)
     claimed = await ask(store, START, room=3)
@@ -253,7 +254,7 @@ async def test_a_lane_goes_by_urgency_and_then_by_age(store: Store) -> None:
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 5)])
     await store.record([failed(retried_later, START, next_attempt_at=START + 6)])
     await store.release([kept], START + 7)
-    await store.replay_delivery(ACME, replayed.id, START + 1)
+    await store.replay_delivery(ACME, replayed.id, START + 1, noted())
     new = await publish(store, 2, created_at=LATER)
     claimed = await claim(store, LATER)
     wanted = [old[3], *new, old[1], old[2], old[0]]
@@ -268,7 +269,7 @@ async def test_the_most_urgent_are_claimed_first_where_there_is_little_room(stor
     replayed, retried, kept = await claim(store, START)
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 1)])
     await store.release([kept], START + 2)
-    await store.replay_delivery(ACME, replayed.id, START)
+    await store.replay_delivery(ACME, replayed.id, START, noted())
     claimed = [(await ask(store, LATER + turn, room=1, lease_for=DAY)).deliveries[0].id for turn in range(3)]
     assert claimed == [kept.id, retried.id, replayed.id]
 

@@ -1,5 +1,6 @@
 """Reading back: lists in pages, each filter, one event and one delivery, and nobody else's."""
 
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from packhook.core.clock import DAY
+from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import NotFound
-from packhook.core.model import DeliveryStatus, Settlement
+from packhook.core.model import Delivery, DeliveryStatus, Settlement
 from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
 from packhook.testing.clock import START
 from store.building import (
@@ -25,6 +26,8 @@ from store.building import (
     event,
     failed,
     hash_of,
+    next_version,
+    noted,
     organization,
     publication,
     publish,
@@ -42,15 +45,15 @@ async def organizations(store: Store) -> Ask:
     names = [f"org-{number:02}" for number in range(MANY - 2)]
     random.Random(7).shuffle(names)
     for name in names:
-        await store.create_organization(organization(name))
+        await store.create_organization(organization(name), noted())
     return lambda store, page: store.list_organizations(page)
 
 
 async def keys(store: Store) -> Ask:
     """Many keys."""
     for number in range(MANY):
-        await store.create_api_key(api_key(), hash_of(str(number)))
-    await store.create_api_key(api_key(OTHER), hash_of("other"))
+        await store.create_api_key(api_key(), hash_of(str(number)), noted())
+    await store.create_api_key(api_key(OTHER), hash_of("other"), noted())
     return lambda store, page: store.list_api_keys(ACME, page)
 
 
@@ -137,7 +140,7 @@ async def test_pages_stay_whole_while_events_come_and_go(store: Store) -> None:
     first, *others = (each.id for each in await publish(store, 6))
     page = await store.list_events(ACME, PageRequest(limit=3))
     await publish(store, 2, created_at=START + DAY)
-    await store.sweep(events_before=START + 1, keys_before=0, now=START, limit=3)
+    await store.sweep(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=3)
     rest = await store.list_events(ACME, PageRequest(limit=3, anchor=page.items[-1].id))
     assert [each.id for each in page.items] == others[:1:-1]
     assert rest.items == ()
@@ -181,6 +184,53 @@ async def test_deliveries_are_listed_by_what_is_asked(store: Store) -> None:
         assert [(each.event_id, each.webhook_id) for each in found] == [(e.id, w.id) for e, w in pairs], where
 
 
+async def test_deliveries_of_an_event_code_are_found_whatever_became_of_their_webhook(store: Store) -> None:
+    """It was given another event code, twice, or deleted; page by page, in both directions, as without a filter."""
+    changed, deleted, plain = [await add_webhook(store) for _ in range(3)]
+    for number in range(3):
+        await publish(store, 2, created_at=START + number)
+    await store.replace_webhook(shipped := next_version(changed, event_code="order.shipped"), noted())
+    await publish(store, 2, created_at=START + 4, event_code="order.shipped")
+    await store.replace_webhook(next_version(shipped, event_code="order.canceled"), noted())
+    await store.delete_webhook(ACME, deleted.id, START, noted())
+    everything = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+    for code, count in {"order.created": 18, "order.shipped": 2, "order.canceled": 0}.items():
+        where = DeliveryFilter(event_code=code)
+        wanted = [each for each in everything if each.event_code == code]
+        assert len(wanted) == count
+        assert list((await store.list_deliveries(ACME, ALL, where)).items) == wanted
+        assert await _page_by_page(store, where) == wanted
+    assert plain.id in {each.webhook_id for each in everything}
+
+
+async def _page_by_page(store: Store, where: DeliveryFilter) -> list[Delivery]:
+    """Forwards to the end; each page is found again backwards."""
+    found: list[Delivery] = []
+    page = await store.list_deliveries(ACME, PageRequest(limit=4), where)
+    while page.items:
+        found += page.items
+        if not page.has_next:
+            break
+        page = await store.list_deliveries(ACME, PageRequest(limit=4, anchor=page.items[-1].id), where)
+        back = PageRequest(limit=4, anchor=page.items[0].id, backwards=True)
+        assert list((await store.list_deliveries(ACME, back, where)).items) == found[-4:]
+    return found
+
+
+@pytest.mark.parametrize("code", [None, "order.created"])
+async def test_since_and_until_hold_however_the_clocks_were_set(store: Store, code: str | None) -> None:
+    """Events whose times are hours apart, published in any order: neither end of a stretch loses one."""
+    await add_webhook(store)
+    instants = [START + hours * HOUR + ms for hours in (5, -7, 0, 48) for ms in (-1, 0, 1)]
+    for at in instants:
+        await publish(store, created_at=at)
+    for since, until in itertools.product([None, *instants, -1, 2**60], repeat=2):
+        where = DeliveryFilter(since=since, until=until, event_code=code)
+        wanted = [at for at in instants if (since is None or at >= since) and (until is None or at < until)]
+        found = (await store.list_deliveries(ACME, ALL, where)).items
+        assert [each.created_at for each in found] == sorted(wanted, reverse=True)
+
+
 async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
     """Every one is found under its own status alone."""
     gone, _ = await add_webhook(store, event_code="order.canceled"), await add_webhook(store)
@@ -190,8 +240,8 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
     await store.record([delivered(done, START), failed(exhausted, START)])
     await store.record([failed(again, START, next_attempt_at=START + 1)])
     await store.release([canceled], START)
-    await store.delete_webhook(ACME, gone.id, START)
-    await store.sweep(events_before=0, keys_before=0, now=START, limit=10)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.sweep(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
     found = {
         status: [each.id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
         for status in DeliveryStatus

@@ -10,7 +10,7 @@ import pytest
 
 from packhook.core.errors import StartError
 from packhook.settings import Settings
-from packhook.store.keyring import Keyring, key_file
+from packhook.store.keyring import Keyring, key_file, new_key
 from packhook.store.vault import Vault
 
 KEY: Final = f"k1:{'A' * 43}="
@@ -56,7 +56,7 @@ def test_where_the_keys_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_setting_needs_no_file(settings: Settings, tmp_path: Path) -> None:
     """None is looked at, none is made."""
     keyring = Keyring(settings.model_copy(update={"master_keys": (("k1", bytes(32)),)}))
-    keyring.add()
+    keyring.add(new_key())
     assert (keyring.exists(), keyring.file, keyring.vault().newest) == (True, None, "k1")
     assert keyring.place == "the setting master_keys"
     assert list(tmp_path.iterdir()) == []
@@ -79,7 +79,7 @@ def test_a_new_key_goes_before_the_others(settings: Settings, file: Path) -> Non
     keyring.make()
     sealed = keyring.vault().seal("secret", "record", "field")
     before = key_ids(file)
-    keyring.add()
+    keyring.add(new_key())
     after = key_ids(file)
     assert (after[1:], keyring.vault().newest) == (before, after[0])
     assert keyring.vault().open(sealed, "record", "field") == "secret"
@@ -105,7 +105,7 @@ def test_of_many_who_add_a_key_none_loses_anothers(settings: Settings, file: Pat
         keyring = Keyring(settings)
         made = keyring.make()
         for _ in range(5):
-            keyring.add()
+            keyring.add(new_key())
         return made
 
     with ThreadPoolExecutor(8) as together:
@@ -119,7 +119,7 @@ def test_another_process_adds_a_key(settings: Settings) -> None:
     mine.make()
     before = mine.vault()
     assert mine.vault() is before
-    theirs.add()
+    theirs.add(new_key())
     assert mine.vault() is not before
     assert mine.vault().newest == theirs.vault().newest != before.newest
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_one(settings: Settings, file: Path, content: bytes, 
     file.chmod(0o600)
     keyring = Keyring(settings)
     assert keyring.make() is False
-    attempts: list[Callable[[], object]] = [keyring.vault, keyring.add]
+    attempts: list[Callable[[], object]] = [keyring.vault, lambda: keyring.add(new_key())]
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()
@@ -170,7 +170,7 @@ def test_a_file_that_is_gone(settings: Settings, file: Path) -> None:
     keyring.make()
     keyring.vault()
     file.unlink()
-    attempts: list[Callable[[], object]] = [keyring.vault, keyring.add]
+    attempts: list[Callable[[], object]] = [keyring.vault, lambda: keyring.add(new_key())]
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()

@@ -18,6 +18,7 @@ from store.building import (
     ask,
     claim,
     event,
+    noted,
     organization,
     publication,
     publish,
@@ -34,7 +35,7 @@ async def test_what_was_written_is_there_when_it_is_opened_again(database: str, 
     """All of it."""
     first = open_store(Settings(database=database), clock)
     await first.open()
-    await first.create_organization(organization())
+    await first.create_organization(organization(), noted())
     to = await add_webhook(first)
     (stored,) = await publish(first)
     before = await first.get_event(ACME, stored.id)
@@ -52,7 +53,7 @@ async def test_closing_finishes_the_writes_that_wait(database: str, clock: Manua
     """Each gets its answer, and it holds."""
     first = open_store(Settings(database=database), clock)
     await first.open()
-    await first.create_organization(organization())
+    await first.create_organization(organization(), noted())
     events = [event() for _ in range(50)]
     async with asyncio.timeout(30):
         await asyncio.gather(*(first.publish(publication(each)) for each in events), first.close())
@@ -77,7 +78,7 @@ async def test_closing_twice_is_safe(database: str, clock: ManualClock) -> None:
     [
         lambda store: store.ping(),
         lambda store: store.get_organization(ACME),
-        lambda store: store.create_webhook(webhook()),
+        lambda store: store.create_webhook(webhook(), noted()),
         lambda store: store.publish(publication(event())),
         lambda store: store.record([]),
         lambda store: ask(store, START),

@@ -23,6 +23,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     organization,
     publication,
     publish,
@@ -35,7 +36,7 @@ async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
     """A store that requires ownership, with an organization."""
     opened = open_store(Settings(database=database, require_ownership=True), clock)
     await opened.open()
-    await opened.create_organization(organization(ACME))
+    await opened.create_organization(organization(ACME), noted())
     yield opened
     await opened.close()
 
@@ -54,7 +55,7 @@ async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> 
     """Created, read, changed, read; for the engine too."""
     made = await add_webhook(holding, unproven=True)
     assert await holding.get_webhook(ACME, made.id) == made
-    await holding.replace_webhook(after := proven(made))
+    await holding.replace_webhook(after := proven(made), noted())
     assert await holding.get_webhook(ACME, made.id) == after
     assert (await holding.targets([made.id]))[made.id].webhook == after
     assert await holding.webhooks_after("", 10) == (after,)
@@ -80,7 +81,7 @@ async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: St
         assert (claimed.deliveries, claimed.backlog, claimed.next_due_at) == ((), frozenset(), None)
     engine = Hands()
     holding.hand_over_to(engine)
-    await holding.replace_webhook(proven(held))
+    await holding.replace_webhook(proven(held), noted())
     assert [ids for ids, _ in engine.woken] == [{held.id}]
     assert engine.changes == [held.id]
     let_go = await claim(holding, START)
@@ -92,7 +93,7 @@ async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> N
     held = await add_webhook(holding, unproven=True)
     await publish(holding)
     for changes in ({"description": "new"}, {"enabled": False}, {"enabled": True}):
-        await holding.replace_webhook(held := next_version(held, **changes))
+        await holding.replace_webhook(held := next_version(held, **changes), noted())
         assert await claim(holding, START) == ()
 
 
@@ -102,10 +103,10 @@ async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> Non
     await publish(holding)
     leased = await claim_one(holding, START)
     await holding.record([delivered(leased, START)])
-    await holding.replace_webhook(held := next_version(known, unproven=True, endpoint="https://new.invalid/"))
-    await holding.replay_delivery(ACME, leased.id, START)
+    await holding.replace_webhook(held := next_version(known, unproven=True, endpoint="https://new.invalid/"), noted())
+    await holding.replay_delivery(ACME, leased.id, START, noted())
     assert await claim(holding, START) == ()
-    await holding.replace_webhook(proven(held))
+    await holding.replace_webhook(proven(held), noted())
     assert (await claim_one(holding, START)).id == leased.id
 
 
@@ -114,7 +115,7 @@ async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_wa
     known = await add_webhook(holding)
     await publish(holding, 2)
     first, _ = await claim(holding, START)
-    await holding.replace_webhook(next_version(known, unproven=True))
+    await holding.replace_webhook(next_version(known, unproven=True), noted())
     await holding.release([first], START)
     assert await claim(holding, START + LEASE) == ()
     assert sorted(await statuses(holding)) == ["pending", "sending"]
@@ -127,7 +128,7 @@ async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> N
     at = START + 2 * DAY
     assert await claim(holding, START) == ()
     for before, wanted in ((START, ["pending"]), (START + 1, ["canceled"])):
-        await holding.sweep(events_before=before, keys_before=START, now=at, limit=100)
+        await holding.sweep(events_before=before, keys_before=START, audit_before=START, now=at, limit=100)
         assert (await statuses(holding) or ["canceled"]) == wanted
 
 
@@ -138,9 +139,9 @@ async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) 
     later = START + HOUR
     leased = await claim_one(holding, START)
     await holding.record([failed(leased, START, next_attempt_at=START + 1, hold_until=later)])
-    await holding.replace_webhook(held := next_version(known, unproven=True))
+    await holding.replace_webhook(held := next_version(known, unproven=True), noted())
     assert await claim(holding, START + 2) == ()
-    await holding.replace_webhook(proven(held))
+    await holding.replace_webhook(proven(held), noted())
     assert await claim(holding, later - 1) == ()
     assert (await claim_one(holding, later)).id == leased.id
 
@@ -162,9 +163,9 @@ async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_ho
     on, off = (Settings(database=database, require_ownership=required) for required in (True, False))
     first = open_store(on, clock)
     await first.open()
-    await first.create_organization(organization(ACME))
+    await first.create_organization(organization(ACME), noted())
     held = webhook(unproven=True)
-    await first.create_webhook(held)
+    await first.create_webhook(held, noted())
     await publish(first)
     assert await claim(first, START) == ()
     await first.close()

@@ -21,6 +21,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     publication,
     publish,
 )
@@ -78,7 +79,7 @@ async def test_an_event_goes_to_every_webhook_that_wants_it(store: Store) -> Non
     await add_webhook(store, enabled=False)
     await add_webhook(store, OTHER)
     gone = await add_webhook(store)
-    await store.delete_webhook(ACME, gone.id, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
     stored = event()
     assert await store.publish(publication(stored)) == (receipt(stored, 2),)
     _, deliveries = await store.get_event(ACME, stored.id)
@@ -89,9 +90,9 @@ async def test_a_webhook_counts_from_the_moment_it_was_changed(store: Store) -> 
     """Its code, whether it is enabled, and the version that its deliveries carry."""
     stored = await add_webhook(store, enabled=False)
     (before,) = await publish(store)
-    await store.replace_webhook(enabled := next_version(stored, enabled=True))
+    await store.replace_webhook(enabled := next_version(stored, enabled=True), noted())
     (created,) = await publish(store)
-    await store.replace_webhook(moved := next_version(enabled, event_code="order.shipped"))
+    await store.replace_webhook(moved := next_version(enabled, event_code="order.shipped"), noted())
     await publish(store)
     (shipped,) = await publish(store, event_code="order.shipped")
     leased = await claim(store, START)

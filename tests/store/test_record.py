@@ -21,6 +21,7 @@ from store.building import (
     delivered,
     failed,
     next_version,
+    noted,
     publish,
     status_of,
 )
@@ -114,7 +115,7 @@ async def test_what_was_let_go_settles_nothing(store: Store, leased: LeasedDeliv
     else:
         await store.record([delivered(leased, START)])
     if fate == "replayed":
-        await store.replay_delivery(ACME, leased.id, START)
+        await store.replay_delivery(ACME, leased.id, START, noted())
     before = await store.get_delivery(ACME, leased.id)
     assert await store.record([failed(leased, LATER)]) == [False]
     assert await store.get_delivery(ACME, leased.id) == before

@@ -8,16 +8,17 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from packhook.core.audit import CLI
 from packhook.core.errors import DatabaseInUse, StartError, Unavailable
 from packhook.core.model import Target, Webhook
-from packhook.settings import Settings
+from packhook.settings import Settings, parse_master_keys
 from packhook.store.base import Store, WebhookFilter
 from packhook.store.keyring import Keyring
 from packhook.store.open import open_store
 from packhook.store.sealed import SealedStore
 from packhook.store.vault import MARK, sealed_under
 from packhook.testing.clock import START, ManualClock
-from store.building import ACME, ALL, OTHER, add_webhook, next_version, organization, webhook
+from store.building import ACME, ALL, OTHER, add_webhook, next_version, noted, organization, webhook
 
 SECRETS: Final = (
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
@@ -33,7 +34,7 @@ FULL: Final[dict[str, Any]] = {
     "client_key": SECRETS[3],
 }
 HOT: Final = ("publish", "claim", "record", "release", "hand_over_to")
-OWN: Final = {"open", "create_webhook", "replace_webhook", "get_webhook", "list_webhooks", "targets"}
+OWN: Final = {"open", "create_webhook", "replace_webhook", "reseal_webhook", "get_webhook", "list_webhooks", "targets"}
 
 
 class House:
@@ -76,8 +77,8 @@ async def house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A database with two organizations, and its sealed store, open."""
     made = House(database, tmp_path, monkeypatch)
     await made.store.open()
-    await made.store.create_organization(organization(ACME))
-    await made.store.create_organization(organization(OTHER))
+    await made.store.create_organization(organization(ACME), noted())
+    await made.store.create_organization(organization(OTHER), noted())
     yield made
     await made.store.close()
 
@@ -105,7 +106,7 @@ def without_secrets(of: Webhook) -> Webhook:
 async def replaced(store: Store) -> Webhook:
     """A webhook that got its secrets by a change."""
     before = await add_webhook(store)
-    await store.replace_webhook(after := next_version(before, **FULL))
+    await store.replace_webhook(after := next_version(before, **FULL), noted())
     return after
 
 
@@ -128,7 +129,7 @@ async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
 async def test_no_file_holds_a_secret(house: House) -> None:
     """Of the database, its log and what else lies beside it."""
     hook = await add_webhook(house.store, **FULL)
-    await house.store.replace_webhook(next_version(hook, secret="another-secret-of-it"))
+    await house.store.replace_webhook(next_version(hook, secret="another-secret-of-it"), noted())
     files = [file for file in house.key_file.parent.rglob("*") if file.is_file()]
     content = b"".join(file.read_bytes() for file in files)
     assert hook.id.encode() in content or not house.settings.database.startswith("sqlite")
@@ -165,7 +166,7 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House)
         "another field": webhook(headers={"x-b": mine.headers["x-a"]}),
     }
     for case, stolen in moved.items():
-        await house.inner.create_webhook(stolen)
+        await house.inner.create_webhook(stolen, noted())
         for asking in (
             house.store.get_webhook(stolen.organization_id, stolen.id),
             house.store.list_webhooks(stolen.organization_id, ALL, WebhookFilter()),
@@ -173,7 +174,7 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House)
         ):
             with pytest.raises(Unavailable, match=f"{stolen.id} does not open under the master key"):
                 await asking
-        await house.store.delete_webhook(stolen.organization_id, stolen.id, START)
+        await house.store.delete_webhook(stolen.organization_id, stolen.id, START, noted())
         assert (await house.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
 
 
@@ -183,8 +184,8 @@ async def test_a_row_that_is_given_to_another_organization_does_not_open(house: 
     copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
     await copy.open()
     for name in (ACME, OTHER):
-        await copy.create_organization(organization(name))
-    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER))
+        await copy.create_organization(organization(name), noted())
+    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER), noted())
     with pytest.raises(Unavailable, match=f"other/{hook.id} does not open"):
         await SealedStore(copy, Keyring(house.settings)).get_webhook(OTHER, hook.id)
     await copy.close()
@@ -199,7 +200,7 @@ async def test_a_header_does_not_open_under_another_name(house: House) -> None:
         {"authorization": mine.client_key},
     ):
         stored = await house.stored(mine)
-        await house.inner.replace_webhook(next_version(stored, headers=headers))
+        await house.inner.replace_webhook(next_version(stored, headers=headers), noted())
         with pytest.raises(Unavailable, match=r"header .* does not open"):
             await house.store.get_webhook(ACME, mine.id)
 
@@ -207,12 +208,12 @@ async def test_a_header_does_not_open_under_another_name(house: House) -> None:
 async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(house: House) -> None:
     """A database of an older packhook; also a secret that imitates a sealed one."""
     old = webhook(**{**FULL, "secret": f"{MARK.removeprefix('§')}k1.AAAA"})
-    await house.inner.create_webhook(old)
+    await house.inner.create_webhook(old, noted())
     store = await house.reopen()
     assert await store.get_webhook(ACME, old.id) == old
     assert await store.targets([old.id]) == {old.id: Target(webhook=old)}
     assert under(await house.stored(old)) == {None}
-    await store.replace_webhook(changed := next_version(old, description="new"))
+    await store.replace_webhook(changed := next_version(old, description="new"), noted())
     assert under(await house.stored(old)) == {newest(house)}
     assert await store.get_webhook(ACME, old.id) == changed
 
@@ -259,14 +260,15 @@ async def test_a_lost_key_file_stops_the_start(house: House) -> None:
 async def test_a_setting_without_the_old_key_stops_the_start(house: House) -> None:
     """All that are missing are named, wherever in the table what they sealed is; with them it starts."""
     keys = {name: (name, name.encode() * 16) for name in ("k1", "k2", "k3")}
+    first = parse_master_keys(house.key_file.read_text().splitlines()[-1:])
     hooks = []
     for name in ("k1", "k2"):
-        store = await house.reopen(master_keys=(keys[name], *keys.values()))
+        store = await house.reopen(master_keys=(keys[name], *keys.values(), *first))
         hooks.append(await add_webhook(store, **FULL))
     for has, missing in {("k3",): "k1, k2", ("k3", "k1"): "k2", ("k2",): "k1"}.items():
         with pytest.raises(StartError, match=f"under the master key {missing}, and the setting master_keys does not"):
             await house.reopen(master_keys=tuple(keys[name] for name in has))
-    store = house.new(master_keys=(keys["k3"], keys["k2"], keys["k1"]))
+    store = house.new(master_keys=(keys["k3"], keys["k2"], keys["k1"], *first))
     await store.open()
     assert (await store.list_webhooks(ACME, ALL, WebhookFilter())).items == tuple(hooks)
 
@@ -274,8 +276,8 @@ async def test_a_setting_without_the_old_key_stops_the_start(house: House) -> No
 async def test_resealing_changes_nothing_but_the_key_and_the_version(house: House) -> None:
     """Of one that is under an old key, or under none; one under the newest stays as it is."""
     sealed, clear = await add_webhook(house.store, **FULL), webhook(OTHER, enabled=False, **FULL)
-    await house.inner.create_webhook(clear)
-    key_id = await house.store.renew()
+    await house.inner.create_webhook(clear, noted())
+    key_id = await house.store.renew(CLI, START)
     assert key_id == newest(house)
     for before in (sealed, clear):
         assert await house.store.reseal(await house.stored(before))
@@ -291,13 +293,15 @@ async def test_resealing_undoes_no_change(house: House) -> None:
     """Of somebody who was faster, whatever that was sealed under; of many at once neither."""
     before = await add_webhook(house.store, **FULL)
     stale = await house.stored(before)
-    await house.store.replace_webhook(changed := next_version(before, secret="the-new-secret", updated_at=START + 1))
-    await house.store.renew()
+    await house.store.replace_webhook(
+        changed := next_version(before, secret="the-new-secret", updated_at=START + 1), noted()
+    )
+    await house.store.renew(CLI, START)
     assert await house.store.reseal(stale)
     assert await house.store.get_webhook(ACME, before.id) == next_version(changed)
     done = await asyncio.gather(*(house.store.reseal(stale) for _ in range(5)))
     assert done == [False] * 5
-    await house.store.renew()
+    await house.store.renew(CLI, START)
     done = await asyncio.gather(*(house.store.reseal(stale) for _ in range(5)))
     assert done.count(True) == 1
     assert await house.store.get_webhook(ACME, before.id) == next_version(next_version(changed))
@@ -306,18 +310,18 @@ async def test_resealing_undoes_no_change(house: House) -> None:
 async def test_resealing_what_is_deleted_meanwhile(house: House) -> None:
     """Does nothing."""
     before = await house.stored(await add_webhook(house.store))
-    await house.store.renew()
-    await house.store.delete_webhook(ACME, before.id, START)
+    await house.store.renew(CLI, START)
+    await house.store.delete_webhook(ACME, before.id, START, noted())
     assert not await house.store.reseal(before)
 
 
 async def test_another_process_on_this_machine_takes_a_new_key(house: House) -> None:
     """It is opened here, and seals here, without a restart."""
     theirs = SealedStore(house.inner, Keyring(house.settings))
-    key_id = await theirs.renew()
+    key_id = await theirs.renew(CLI, START)
     hook = await add_webhook(theirs, **FULL)
     assert await house.store.get_webhook(ACME, hook.id) == hook
-    await theirs.renew()
+    await theirs.renew(CLI, START)
     assert under(await house.stored(await add_webhook(house.store, **FULL))) == {newest(house)} != {key_id}
 
 
@@ -332,9 +336,9 @@ async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(h
     for said, harm in harms.items():
         harm()
         for asking in (
-            house.store.create_webhook(webhook()),
-            house.store.replace_webhook(next_version(hook)),
-            house.store.renew(),
+            house.store.create_webhook(webhook(), noted()),
+            house.store.replace_webhook(next_version(hook), noted()),
+            house.store.renew(CLI, START),
         ):
             with pytest.raises(Unavailable, match=said):
                 await asking
@@ -342,13 +346,13 @@ async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(h
     house.key_file.write_bytes(kept)
     house.key_file.chmod(0o600)
     assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
-    await house.store.replace_webhook(next_version(hook))
+    await house.store.replace_webhook(next_version(hook), noted())
 
 
 async def test_all_webhooks_one_after_the_other(store: Store) -> None:
     """Of every organization, in the order of their ids, as they are stored; without the deleted."""
     hooks = [await add_webhook(store, name, **FULL) for name in (ACME, OTHER, ACME, ACME, OTHER)]
-    await store.delete_webhook(ACME, hooks[2].id, START)
+    await store.delete_webhook(ACME, hooks[2].id, START, noted())
     left = [hooks[0], hooks[1], hooks[3], hooks[4]]
     assert await store.webhooks_after("", 10) == tuple(left)
     assert await store.webhooks_after("", 2) == (left[0], left[1])

@@ -20,7 +20,7 @@ from packhook.store.open import open_store
 from packhook.store.sqlite import connection
 from packhook.testing.clock import START, ManualClock
 from store import another_process
-from store.building import ACME, ALL, add_webhook, claim, delivered, event, organization, publication, publish
+from store.building import ACME, ALL, add_webhook, claim, delivered, event, noted, organization, publication, publish
 from store.disks import SmallDisk, read_only, small_files, tiny_disk
 
 
@@ -59,7 +59,7 @@ async def test_a_file_is_open_once(path: Path) -> None:
     async with opened(path) as first:
         with pytest.raises(DatabaseInUse, match="another packhook process"):
             await at(path).open()
-        await first.create_organization(organization())
+        await first.create_organization(organization(), noted())
     async with opened(path) as second:
         assert await second.get_organization(ACME) == organization()
 
@@ -120,7 +120,7 @@ async def test_a_second_process_is_refused(path: Path) -> None:
 async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> None:
     """However long its lease would have lasted; no attempt is counted."""
     async with opened(path) as store:
-        await store.create_organization(organization())
+        await store.create_organization(organization(), noted())
         await add_webhook(store)
         await publish(store, 3)
     async with in_another_process(path) as (process, said):
@@ -137,7 +137,7 @@ async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> No
 async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Path) -> None:
     """Also without a crash, and an old lease settles nothing any more."""
     async with opened(path) as store:
-        await store.create_organization(organization())
+        await store.create_organization(organization(), noted())
         await add_webhook(store)
         await publish(store)
         (before,) = await claim(store, START)
@@ -150,7 +150,7 @@ async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Pa
 async def test_a_database_of_a_newer_packhook_is_refused(path: Path) -> None:
     """With the command that mends it; it is left as it was, and free."""
     async with opened(path) as store:
-        await store.create_organization(organization())
+        await store.create_organization(organization(), noted())
     known = migrations("sqlite")[-1].version
     db = apsw.Connection(str(path))
     db.execute(f"PRAGMA user_version = {known + 1}")
@@ -233,7 +233,7 @@ async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monke
     """Somebody else's transaction keeps ours out; nothing of ours is half written."""
     monkeypatch.setattr(connection, "BUSY_MS", 10)
     async with opened(path) as store:
-        await store.create_organization(organization())
+        await store.create_organization(organization(), noted())
         db = apsw.Connection(str(path))
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
@@ -248,15 +248,15 @@ async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monke
 async def test_upkeep_leaves_nothing_behind(path: Path) -> None:
     """No events, deliveries, attempts or lanes, of which the last two can only be counted in the file."""
     async with opened(path) as store:
-        await store.create_organization(organization())
+        await store.create_organization(organization(), noted())
         await add_webhook(store)
         await publish(store, 3)
         await store.record([delivered(each, START) for each in await claim(store, START)])
         gone = await add_webhook(store, event_code="order.shipped")
         await publish(store, event_code="order.shipped")
-        await store.delete_webhook(ACME, gone.id, START)
+        await store.delete_webhook(ACME, gone.id, START, noted())
         for _ in range(2):
-            await store.sweep(events_before=START + 1, keys_before=0, now=START, limit=10)
+            await store.sweep(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=10)
         assert await claim(store, START + DAY) == ()
     db = apsw.Connection(str(path))
     left = {table for table in TABLES if list(db.execute(f"SELECT 1 FROM {table}"))}  # noqa: S608 our own names
@@ -285,7 +285,7 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(
     """What was answered is there with its delivery, what failed is not; with room again all goes on."""
     with disk(folder) as small:
         async with opened(folder / "packhook.db") as store:
-            await store.create_organization(organization())
+            await store.create_organization(organization(), noted())
             await add_webhook(store)
             kept, failed = await publish_until_full(store)
             assert kept

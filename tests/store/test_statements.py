@@ -12,8 +12,8 @@ import pytest
 from packhook.core.clock import HOUR
 from packhook.core.errors import RequestError
 from packhook.core.model import DeliveryStatus, LeasedDelivery
-from packhook.store.base import Claim, Claimed, DeliveryFilter, Idempotency, PageRequest, WebhookFilter
-from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, Idempotency, PageRequest, WebhookFilter
+from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.statements import load
 from packhook.testing.clock import START
@@ -26,6 +26,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     offer,
     organization,
     publication,
@@ -69,7 +70,7 @@ def new_database(path: Path) -> apsw.Connection:
     db.execute("PRAGMA synchronous = OFF")
     migrate(db)
     for name in (ACME, OTHER):
-        tenants.create_organization(db, organization(name))
+        tenants.create_organization(db, (organization(name), noted()))
     return db
 
 
@@ -84,7 +85,7 @@ def db(tmp_path: Path) -> Iterator[apsw.Connection]:
 def add_webhook(db: apsw.Connection, name: str = ACME, **changes: Any) -> str:  # noqa: ANN401 a field has its own type
     """A stored webhook's id."""
     stored = webhook(name, **changes)
-    webhooks.create_webhook(db, stored)
+    webhooks.create_webhook(db, (stored, noted()))
     return stored.id
 
 
@@ -111,13 +112,13 @@ def a_day(db: apsw.Connection) -> None:
     record.record(db, [[delivered(leased[0], START)]])
     record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]])
     record.record(db, [[failed(leased[2], START, disable_reason="gone")]])
-    claim.release(db, (leased[3:], START))
-    history.replay_delivery(db, (ACME, leased[0].id, START))
+    claim.release(db, (leased[3:], START, frozenset()))
+    history.replay_delivery(db, (ACME, leased[0].id, START, noted()))
     claim_now(db)
     read_back(db, leased[0], first)
-    webhooks.delete_webhook(db, (OTHER, second, START))
+    webhooks.delete_webhook(db, (OTHER, second, START, noted()))
     webhooks.open_unproven(db, START)
-    sweep.Broom(hold_unproven=True).sweep(db, (START, START, START, 10))
+    sweep.Broom(hold_unproven=True).sweep(db, (START, START, START, START, 10))
     sweep.disable_failing(db, (START, START, "failed"))
     claim.rescue(db, START)
 
@@ -162,7 +163,7 @@ def plan(db: apsw.Connection, statement: str, values: Any) -> list[str]:  # noqa
 
 # The sweep reads the oldest events (e) and stops at the first that is young enough; at start what is live is read.
 WALKED_ON_PURPOSE = {"SCAN e", "SCAN deliveries USING INDEX deliveries_live"}
-A_WALK = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|e|d|a)\b.*")
+A_WALK = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|e|d|a)\b.*")
 
 
 def test_nothing_walks_through_all_events_or_deliveries(db: apsw.Connection) -> None:
@@ -185,7 +186,7 @@ HOT = {
     "unproven_webhooks": "webhooks_unproven (organization_id=? AND event_code=?)",
     "settle_delivery": "PRIMARY KEY (id=?)",
     "release_delivery": "PRIMARY KEY (id=?)",
-    "get_event_data": "events_of_organization (organization_id=? AND id=?)",
+    "lease_delivery": "PRIMARY KEY (id=?)",
     "find_idempotency_key": "PRIMARY KEY (organization_id=? AND key=?)",
 }
 
@@ -202,6 +203,7 @@ LISTED = {
     "by webhook": (DeliveryFilter(webhook_id="w"), "deliveries_of_webhook (webhook_id=? AND id<?)"),
     "by event": (DeliveryFilter(event_id="e"), "deliveries_of_event (event_id=? AND id<?)"),
     "exhausted": (DeliveryFilter(status=DeliveryStatus.EXHAUSTED), "deliveries_exhausted (organization_id=? AND id<?)"),
+    "since": (DeliveryFilter(since=START), "deliveries_of_organization (organization_id=? AND id>? AND id<?)"),
     "canceled": (DeliveryFilter(status=DeliveryStatus.CANCELED), "deliveries_canceled (organization_id=? AND id<?)"),
 }
 
@@ -216,6 +218,42 @@ def test_a_page_of_deliveries_is_read_in_the_order_of_an_index(
     (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
     assert index in "\n".join(steps)
     assert not any("TEMP B-TREE" in step for step in steps)
+
+
+AUDITED = {
+    "all": (AuditFilter(), "PRIMARY KEY (id<?)"),
+    "by organization": (
+        AuditFilter(organization_id=ACME),
+        "audit_entries_of_organization (organization_id=? AND id<?)",
+    ),
+    "by object": (
+        AuditFilter(organization_id=ACME, object_id="w", shown_to_keys=True),
+        "audit_entries_of_object (object_id=? AND id<?)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "index"), AUDITED.values(), ids=AUDITED)
+def test_a_page_of_the_audit_trail_is_read_in_the_order_of_an_index(
+    db: apsw.Connection, where: AuditFilter, index: str
+) -> None:
+    """From the cursor on, and nothing is sorted."""
+    page = PageRequest(limit=5, anchor="aud_9")
+    asked = statements_of(db, lambda db: audit.list_audit(db, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items())
+    assert index in "\n".join(steps)
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some(db: apsw.Connection) -> None:
+    """Each by its own index from the cursor on; nothing but what they found is sorted."""
+    page, where = PageRequest(limit=5, anchor="dlv_9"), DeliveryFilter(event_code="order.created", since=START)
+    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
+    found = "\n".join(steps)
+    for index in ("webhooks_ever_of_organization", "deliveries_of_webhook (webhook_id=? AND id>? AND id<?)", "(id=?)"):
+        assert index in found
+    assert sum("TEMP B-TREE" in step for step in steps) == 1
 
 
 def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:
@@ -236,7 +274,7 @@ def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:
 
 def _disabled(db: apsw.Connection, dead: str) -> None:
     stored = webhooks.get_webhook(db, OTHER, dead)
-    webhooks.replace_webhook(db, next_version(stored, enabled=False))
+    webhooks.replace_webhook(db, (next_version(stored, enabled=False), noted()))
     claim_now(db)
 
 

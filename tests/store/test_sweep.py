@@ -24,6 +24,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     publication,
     publish,
     status_of,
@@ -33,10 +34,18 @@ LATER = START + DAY
 
 
 async def sweep(
-    store: Store, *, events_before: int = 0, keys_before: int = 0, now: int = LATER, limit: int = 100
+    store: Store,
+    *,
+    events_before: int = 0,
+    keys_before: int = 0,
+    audit_before: int = 0,
+    now: int = LATER,
+    limit: int = 100,
 ) -> Swept:
     """One batch of upkeep; without an instant nothing is past its time."""
-    return await store.sweep(events_before=events_before, keys_before=keys_before, now=now, limit=limit)
+    return await store.sweep(
+        events_before=events_before, keys_before=keys_before, audit_before=audit_before, now=now, limit=limit
+    )
 
 
 async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) -> None:
@@ -68,7 +77,7 @@ async def test_events_with_a_live_delivery_stay(store: Store) -> None:
     await store.record([delivered(replayed, START), failed(done, START)])
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([pending], START)
-    await store.replay_delivery(ACME, replayed.id, START)
+    await store.replay_delivery(ACME, replayed.id, START, noted())
     assert await sweep(store, events_before=LATER) == Swept(events=1)
     kept = {each.event_id for each in (pending, sending, again, replayed)}
     assert {each.id for each in (await store.list_events(ACME, ALL)).items} == kept
@@ -81,7 +90,7 @@ async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(sto
     hook = await add_webhook(store)
     await publish(store, 2)
     (young,) = await publish(store, created_at=LATER)
-    await store.replace_webhook(next_version(hook, enabled=False))
+    await store.replace_webhook(next_version(hook, enabled=False), noted())
     assert await sweep(store, events_before=LATER) == Swept(events=2, canceled=2)
     (left,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
     assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
@@ -106,7 +115,7 @@ async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> No
         await store.publish(publication(event(), idempotency=key))
     gone = await add_webhook(store, event_code="order.shipped")
     await publish(store, 5, event_code="order.shipped", created_at=LATER)
-    await store.delete_webhook(ACME, gone.id, LATER)
+    await store.delete_webhook(ACME, gone.id, LATER, noted())
     batches = []
     for _ in count():
         batches.append(await sweep(store, events_before=LATER, keys_before=LATER, limit=2))
@@ -138,7 +147,7 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> Non
     new, again = (each for each in leased if each.webhook_id == gone.id)
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([each for each in leased if each.id != again.id], START)
-    await store.delete_webhook(ACME, gone.id, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
     assert await sweep(store) == Swept(canceled=2)
     for each, attempts in ((new, 0), (again, 1)):
         delivery, _ = await store.get_delivery(ACME, each.id)
@@ -152,7 +161,7 @@ async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) 
     gone = await add_webhook(store)
     await publish(store, 3)
     done, again, unsent = await claim(store, START)
-    await store.delete_webhook(ACME, gone.id, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
     assert await sweep(store, now=START) == Swept()
     assert await store.record([delivered(done, START), failed(again, START, next_attempt_at=LATER)]) == [True, True]
     await store.release([unsent], START)
@@ -165,7 +174,7 @@ async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lea
     gone = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
-    await store.delete_webhook(ACME, gone.id, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
     assert await sweep(store, now=START + LEASE - 1) == Swept()
     assert await sweep(store, now=START + LEASE) == Swept(canceled=1)
     assert await status_of(store, leased) is DeliveryStatus.CANCELED
@@ -176,7 +185,7 @@ async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
     """Nor a reason to come again."""
     gone = await add_webhook(store)
     await publish(store)
-    await store.delete_webhook(ACME, gone.id, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
     await sweep(store)
     claimed = await ask(store, LATER)
     assert (claimed.deliveries, claimed.next_due_at) == ((), None)
@@ -189,7 +198,7 @@ async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = STA
     leased = [each for each in await claim(store, first_at) if each.webhook_id == stored.id]
     for number, each in enumerate(leased):
         await store.record([failed(each, first_at + number * over // (times - 1))])
-    await store.replace_webhook(next_version(stored, event_code="order.shipped"))
+    await store.replace_webhook(next_version(stored, event_code="order.shipped"), noted())
     return stored.id
 
 
@@ -213,7 +222,7 @@ async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) ->
     name = await fail(store, 10)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     off = await store.get_webhook(ACME, name)
-    await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""))
+    await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""), noted())
     assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
     other = await fail(store, 10)
     await publish(store, event_code="order.shipped", created_at=START + HOUR)
@@ -236,4 +245,4 @@ async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Stor
     before = await store.get_webhook(ACME, name)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     with pytest.raises(Conflict):
-        await store.replace_webhook(next_version(before, description="new"))
+        await store.replace_webhook(next_version(before, description="new"), noted())

@@ -34,6 +34,7 @@ from store.building import (
     event,
     failed,
     next_version,
+    noted,
     organization,
     publication,
     webhook,
@@ -138,10 +139,10 @@ class Walk(RuleBasedStateMachine):
     def begin(self) -> None:
         """Two organizations, of which one has more webhooks."""
         for name, amount in ((ACME, 3), (OTHER, 1)):
-            self.run(self.store.create_organization(organization(name)))
+            self.run(self.store.create_organization(organization(name), noted()))
             for _ in range(amount):
                 stored = webhook(name)
-                self.run(self.store.create_webhook(stored))
+                self.run(self.store.create_webhook(stored, noted()))
                 self.hooks[stored.id] = Hook(name)
 
     @rule(name=st.sampled_from([ACME, OTHER]), count=st.integers(1, 3), room=st.integers(0, 4), number=NUMBER)
@@ -232,7 +233,7 @@ class Walk(RuleBasedStateMachine):
         done = [name for name, sent in self.sent.items() if sent.finished and not self.hooks[sent.webhook_id].deleted]
         if done:
             sent = self.sent[name := done[number % len(done)]]
-            self.run(self.store.replay_delivery(sent.organization_id, name, self.clock.now()))
+            self.run(self.store.replay_delivery(sent.organization_id, name, self.clock.now(), noted()))
             sent.finished, sent.due_at, sent.lease = False, self.clock.now(), 0
 
     @rule(number=NUMBER)
@@ -244,7 +245,7 @@ class Walk(RuleBasedStateMachine):
         stored = self.run(self.store.get_webhook(hook.organization_id, name))
         assert stored.enabled == hook.enabled
         switched = next_version(stored, enabled=not stored.enabled, updated_at=self.clock.now())
-        self.run(self.store.replace_webhook(switched))
+        self.run(self.store.replace_webhook(switched, noted()))
         hook.enabled = switched.enabled
         hook.held_until = 0 if hook.enabled else hook.held_until
 
@@ -254,13 +255,13 @@ class Walk(RuleBasedStateMachine):
         if number < len(self.hooks) - 1:
             name, hook = list(self.hooks.items())[number]
             if not hook.deleted:
-                self.run(self.store.delete_webhook(hook.organization_id, name, self.clock.now()))
+                self.run(self.store.delete_webhook(hook.organization_id, name, self.clock.now(), noted()))
                 hook.deleted = True
 
     @rule()
     def sweep(self) -> None:
         """What waits for deleted webhooks is canceled, and nothing else."""
-        self.run(self.store.sweep(events_before=0, keys_before=0, now=self.clock.now(), limit=PLENTY))
+        self.run(self.store.sweep(events_before=0, keys_before=0, audit_before=0, now=self.clock.now(), limit=PLENTY))
         for name, sent in self.sent.items():
             found, _ = self.run(self.store.get_delivery(sent.organization_id, name))
             if self.hooks[sent.webhook_id].deleted and not sent.lease:

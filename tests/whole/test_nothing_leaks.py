@@ -18,6 +18,7 @@ import apsw
 import pytest
 
 from certificates import pair
+from packhook.core.audit import Action
 from packhook.core.model import SCOPES
 from packhook.core.signature import new_secret
 from packhook.testing import Receiver, Status
@@ -57,6 +58,7 @@ SECRETS: Final = {
     "refused header value": "a-value-with-\x07-in-it",
     "wrong key": "phk_a-key-that-was-never-made-by-anybody",
 }
+SEALED: Final = ("secret", "headers", "client_certificate")
 HEADERS: Final = {"authorization": SECRETS["header value"], "x-shop": SECRETS["second header value"]}
 
 
@@ -161,10 +163,12 @@ async def read_everything(day: Day) -> None:
         assert {each["headers"]["x-shop"] for each in page["data"]} == {"***"}
         assert {each["client_certificate"]["subject"] for each in page["data"]} == {"CN=client.invalid"}
         await who.ask("GET", f"{HOOKS}/{page['data'][0]['id']}", 200, shows=shows)
+        await who.ask("GET", f"{ORGANIZATION}/audit?per_page=100", 403 if name == "reader" else 200)
         for path in ("/events", "/deliveries?per_page=100"):
             await who.ask("GET", ORGANIZATION + path, 200)
     for path in ("/v1/organizations", ORGANIZATION, f"{ORGANIZATION}/api-keys", "/openapi.json", "/docs", "/health"):
         await day.ask_as("operator").ask("GET", path, 200)
+    await day.ask_as("operator").ask("GET", "/v1/audit?per_page=100", 200)
     await day.ask_as("shop").ask("GET", HOOKS, 403)
     await day.ask_as("revoked").ask("GET", HOOKS, 401)
     await day.ask_as("owner").ask("GET", "/v1/organizations/other/webhooks", 404)
@@ -174,6 +178,8 @@ async def changes_and_refusals(day: Day) -> None:
     """New secrets and header values; and some that are refused, in as many ways as there are."""
     owner, good = day.ask_as("owner"), f"{HOOKS}/{day.hooks['good']}"
     await owner.ask("PUT", good, 200, shows=("secret",), json={"secret": SECRETS["changed secret"]})
+    day.receiver.answers(Status(200, {"webhook-allowed-origin": "*"}))
+    assert (await owner.ask("POST", f"{good}/verify", 200))["verified"] is True
     later = {"client_certificate": CLIENTS["later client"]}
     await owner.ask("PUT", good, 200, shows=("secret",), json=later)
     changed = {"x-shop": SECRETS["changed header value"]}
@@ -237,6 +243,17 @@ async def afternoon(day: Day, event_id: str, log_format: str) -> None:
     await day.ask_as("owner").ask("PUT", f"{HOOKS}/{day.hooks['unreachable']}", 500, json=fault)
     await day.ask_as("owner").ask("POST", f"{HOOKS}/{day.hooks['unreachable']}/test", 500)
     await day.ask_as("owner").ask("GET", f"{HOOKS}/{day.hooks['good']}", 200, shows=("secret",))
+    await the_trail(day)
+
+
+async def the_trail(day: Day) -> None:
+    """Everything that was done is in it, changed secrets by their field's name alone."""
+    found = (await day.ask_as("operator").ask("GET", "/v1/audit?per_page=100", 200))["data"]
+    assert {each["action"] for each in found} == set(Action) - {Action.ORGANIZATION_DELETED}
+    assert (found[-1]["action"], found[-1]["actor"], found[-1]["source"]) == ("operator_key.created", "operator", "cli")
+    changed = [change for each in found for change in each["changes"] if change["field"] in SEALED]
+    assert len(changed) == 3 * 5 + 4
+    assert {(change["before"], change["after"]) for change in changed} == {(None, None)}
 
 
 def master_keys(folder: Path) -> dict[str, str]:
@@ -280,7 +297,7 @@ def assert_that_it_was_a_day(day: Day, killed: dict[str, bytes]) -> None:
         assert found({"it": text}, {"database": database}) == {("it", "itself", "database")}
     for line in ("attempt_failed", "delivery_taken_over", "master_key_rotated", "fault", "Traceback"):
         assert line in log
-    assert {(each.method, each.verified) for each in day.receiver.received} == {("POST", True)}
+    assert {(each.method, each.verified) for each in day.receiver.received} == {("POST", True), ("OPTIONS", False)}
     sent = {value for each in day.receiver.received for value in each.headers.values()}
     assert set(HEADERS.values()) <= sent
     whole = base64.b64decode(master_keys(day.node.folder)["master key 0"])

@@ -1,7 +1,9 @@
 """Whatever a receiver does, the whole service ends the delivery as documented, and its history says why, in words."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import pytest_asyncio
 
 from api.organization import SECRET, Json, Organization
 from node import SENDING, Node, running
+from packhook.cli.selftest.hostile import hostile_receivers
 from packhook.core.clock import SECOND, from_rfc3339
 from packhook.testing import (
     Behaviour,
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUICK: Final = SENDING | {"attempt_timeout": "1s"}
 SLACK_MS: Final = 2_000
+LATE_MS: Final = 500
 ATTEMPTS: Final = 3
 FULL: Final = "." * 65_536
 FAILED: Final = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
@@ -44,7 +48,7 @@ FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
     "answers 500": (Status(500), 500, "unsuccessful_status", FAILED),
     "hangs": (Hang(), None, "timeout", WAITING),
     "hangs before it reads": (Hang(early=True), None, "timeout", WAITING),
-    "drips a head of a byte a second": (Drip("head", SECOND), None, "timeout", WAITING),
+    "drips a head of a byte a second": (Drip("head", SECOND), None, "timeout", READING),
     "drips a body of a byte a second": (Drip("body", SECOND), 200, "timeout", READING),
     "fails with an endless body": (
         EndlessBody(503), 503, "unsuccessful_status",
@@ -148,6 +152,42 @@ async def test_a_strange_answer_is_delivered_when_it_is_2xx(
     assert _summary(story) == _ended("delivered", 1)
     assert [attempt["response_body"] for attempt in story["attempts"]] == [body]
     assert _summary(again) == _ended("delivered", 1)
+
+
+async def test_every_hostile_receiver_of_the_self_test_is_recorded(tmp_path: Path) -> None:
+    """One attempt at each, all at once: within the deadline, and with the same words in the delivery's history."""
+    once = QUICK | {"retry_schedule": ""}
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(running(tmp_path, **once))
+        organization = await Organization.made(await stack.enter_async_context(node.client()))
+        webhooks = {}
+        for hostile in hostile_receivers():
+            receiver = await stack.enter_async_context(Receiver())
+            receiver.answers(hostile.behaviour)
+            url = receiver.url.replace("http:", "https:") if hostile.tls else receiver.url
+            webhooks[(await organization.webhook(url))["id"]] = hostile
+        deliveries = await organization.deliveries((await organization.publish())["id"])
+        stories = {each["webhook_id"]: await organization.finished(each["id"]) for each in deliveries}
+    assert stories.keys() == webhooks.keys()
+    for webhook_id, story in stories.items():
+        hostile, (attempt,) = webhooks[webhook_id], story["attempts"]
+        expected = {_comparable(words) for words in hostile.expected}
+        assert _comparable(_in_words(attempt)) in expected, (hostile.what, attempt)
+        assert attempt["duration_ms"] <= SECOND + LATE_MS, hostile.what
+
+
+def _in_words(attempt: Json) -> str:
+    """An attempt as the self-test tells it."""
+    answer = "" if attempt["status_code"] is None else f"answer {attempt['status_code']}, "
+    error = attempt["error"]
+    return f"{answer}{error['code']}: {error['message']}" if error else answer
+
+
+def _comparable(words: str) -> str:
+    """Of an answer that came whole, its status: the history says what it means, the self-test how long it was."""
+    status = re.match(r"answer \d+", words)
+    whole = status is not None and not re.match(r"answer \d+, (?!unsuccessful|redirect)\w+: ", words)
+    return status[0] if status is not None and whole else words
 
 
 async def test_nobody_listens(organization: Organization) -> None:

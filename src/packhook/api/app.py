@@ -5,7 +5,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as PlainRoute
-from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import handlers, problems, reading
@@ -19,7 +18,7 @@ from packhook.service.service import Service
 from packhook.settings import Settings
 
 
-def create_app(service: Service, settings: Settings) -> ASGIApp:
+def create_app(service: Service, settings: Settings) -> Door:
     """The ASGI application over a service that is open."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False

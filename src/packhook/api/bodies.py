@@ -17,11 +17,8 @@ _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "the
 
 
 async def read_body(content_type: str | None, declared: str | None, receive: Receive, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes of it; refuses by Content-Length before reading, and while reading."""
-    if content_type != "application/json":
-        _require_json(content_type)
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge(f"the body may have {limit} bytes, this has {declared}")
+    """The body, at most ``limit`` bytes of it; refuses by its head before reading, and while reading."""
+    check_head(content_type, declared, limit)
     chunks: list[bytes] = []
     more, size = True, 0
     while more:
@@ -30,9 +27,22 @@ async def read_body(content_type: str | None, declared: str | None, receive: Rec
             raise MalformedBody("the client left before the whole body had come")
         chunks.append(message.get("body", b""))
         more, size = message.get("more_body", False), size + len(chunks[-1])
-        if size > limit:
-            raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
+        check_size(size, limit)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def check_head(content_type: str | None, declared: str | None, limit: int) -> None:
+    """What the head says of the body: UnsupportedMediaType, or BodyTooLarge by its ``Content-Length``."""
+    if content_type != "application/json":
+        _require_json(content_type)
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise BodyTooLarge(f"the body may have {limit} bytes, this has {declared}")
+
+
+def check_size(size: int, limit: int) -> None:
+    """BodyTooLarge as soon as more has come than may."""
+    if size > limit:
+        raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
 
 
 def _require_json(content_type: str | None) -> None:

@@ -2,80 +2,90 @@
 
 ::
 
-    uvicorn ─▶ Door ─┬─ POST …/events, POST …/events/batch ─▶ access ─▶ api/publish.py ─▶ 202
-                     └─ everything else ─▶ FastAPI (app.py)
+    bytes ─▶ protocol.py ─┬─ lean (find) ─▶ exchange.py ─ access ─▶ api/publish.py ─▶ 202
+                          └─ ASGI ─▶ Door ─┬─ lean, spelled otherwise ─▶ the same handler
+                                           └─ everything else ─▶ FastAPI (app.py)
 """
 
-from typing import Final
+import asyncio
+from functools import lru_cache
+from typing import Any, Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from packhook.api.bodies import read_body
 from packhook.api.guard import bearer, refuse_repeated
-from packhook.api.headers import ALWAYS, Headers
+from packhook.api.headers import Headers
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.routes import BASE, ORGANIZATION, Route
 from packhook.core.errors import PackhookError
-from packhook.core.ids import request_id
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
-_JSON: Final = (b"content-type", b"application/json")
+
+_SPELLED_OTHERWISE: Final = (b"?", b"%", b"#")
+PATHS_KEPT: Final = 4_096
+
+LeanRoute = Route[LeanHandler[Any]]
 
 
 class Door:
-    """An ASGI application: lean routes (POST, of an organization) here, ``app`` for all others."""
+    """Knows the lean routes (POST, of an organization). As an ASGI application it answers them; ``app`` all others."""
 
-    def __init__(
-        self, app: ASGIApp, routes: tuple[Route[LeanHandler], ...], service: Service, settings: Settings
-    ) -> None:
+    def __init__(self, app: ASGIApp, routes: tuple[LeanRoute, ...], service: Service, settings: Settings) -> None:
         self._app = app
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
-        self._service = service
-        self._settings = settings
+        self.service = service
+        self.settings = settings
+        self.find_plain = lru_cache(PATHS_KEPT)(self._find_plain)
+
+    def find(self, path: str) -> tuple[LeanRoute, str] | None:
+        """The lean route at this path, and the organization in it; None where the path is another's."""
+        if not path.startswith(_PREFIX):
+            return None
+        organization_id, _, rest = path[len(_PREFIX) :].partition("/")
+        route = self._routes.get(rest)
+        return (route, organization_id) if route is not None and organization_id else None
+
+    def _find_plain(self, url: bytes) -> tuple[LeanRoute, str] | None:
+        """As :meth:`find`, of a request's target as it came; None also where it is more than a plain path."""
+        return None if any(mark in url for mark in _SPELLED_OTHERWISE) else self.find(url.decode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lean or not?"""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_PREFIX):
-            organization_id, _, rest = scope["path"][len(_PREFIX) :].partition("/")
-            route = self._routes.get(rest)
-            if route is not None and organization_id:
-                await self._answer(route, organization_id, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    async def _answer(
-        self, route: Route[LeanHandler], organization_id: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        own = scope["packhook.request_id"] = request_id()
-        headers = dict(scope["headers"])
-        try:
-            if len(headers) < len(scope["headers"]):
-                refuse_repeated(scope["headers"])
-            body = await self._handle(route, organization_id, headers, receive)
-        except PackhookError as error:
-            await Headers(problem_response(error))(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 whatever it was, the client gets an answer and the log the trace
-            await Headers(fault_response(scope, error))(scope, receive, send)
+        found = self.find(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
+            await self._app(scope, receive, send)
         else:
-            length = b"%d" % len(body)
-            told = [_JSON, (b"content-length", length), (b"x-request-id", own.encode()), *ALWAYS]
-            await send({"type": "http.response.start", "status": route.status, "headers": told})
-            await send({"type": "http.response.body", "body": body})
+            await Headers(self._lean(*found))(scope, receive, send)
 
-    async def _handle(
-        self, route: Route[LeanHandler], organization_id: str, headers: dict[bytes, bytes], receive: Receive
-    ) -> bytes:
+    def _lean(self, route: LeanRoute, organization_id: str) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                body = await self._handle(route, organization_id, scope, receive)
+                response = Response(body, route.status, media_type="application/json")
+            except PackhookError as error:
+                response = problem_response(error)
+            except Exception as error:  # noqa: BLE001 whatever it was, the client gets an answer and the log the trace
+                response = fault_response(scope, error)
+            await response(scope, receive, send)
+
+        return answer
+
+    async def _handle(self, route: LeanRoute, organization_id: str, scope: Scope, receive: Receive) -> bytes:
         """The body of a good answer. Who asks is decided before theirs is read."""
-        key = bearer(headers.get(b"authorization", b"").decode("latin-1"))
-        await self._service.access.admit(key, route.scope, organization_id)
-        return await route.handler(
-            Call(
-                organization_id=organization_id,
-                headers=headers,
-                receive=receive,
-                service=self._service,
-                settings=self._settings,
-            )
-        )
+        refuse_repeated(scope["headers"])
+        headers = dict(scope["headers"])
+        call = Call(organization_id, headers, self.service)
+        await self.service.access.admit(bearer(call.header(b"authorization")), route.scope, organization_id)
+        limit = route.handler.limit(self.settings)
+        body = await read_body(call.header(b"content-type"), call.header(b"content-length"), receive, limit)
+        end: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        route.handler.begin(call, body, end.set_result)
+        came = await end
+        if isinstance(came, Exception):
+            raise came
+        return route.handler.answer(came)

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
+from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
 from packhook.core.errors import FieldError, InvalidInput, Unauthorized
 from packhook.service.access import Access, Principal
 
@@ -64,6 +65,22 @@ class GuardedRoute(APIRoute):
 def guarded(scope: str | None) -> type[GuardedRoute]:
     """The route class of a scope."""
     return type(f"Guarded_{scope}", (GuardedRoute,), {"scope": scope})
+
+
+def actor_of(request: Request) -> Actor:
+    """Who changes something with this request, and from where, for the audit trail.
+
+    The address is the connection's own: what a header says of it, anybody can write.
+    """
+    principal = principal_of(request)
+    said = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
+    return Actor(
+        name=principal.api_key_id or OPERATOR,
+        key_prefix=principal.prefix,
+        source="unknown" if request.client is None else request.client.host,
+        request_id=request.scope["packhook.request_id"],
+        user_agent="".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said),
+    )
 
 
 def principal_of(request: Request) -> Principal:

@@ -9,16 +9,18 @@ from starlette.responses import Response
 from packhook.api import shapes, views
 from packhook.api.answers import answer, no_content, page
 from packhook.api.bodies import read_shape
-from packhook.api.guard import principal_of
+from packhook.api.guard import actor_of, principal_of
 from packhook.api.query import Query
+from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
-from packhook.core.model import DeliveryStatus, Webhook
+from packhook.core.model import DeliveryStatus, Health, Webhook
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
-from packhook.store.base import DeliveryFilter, WebhookFilter
+from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
 
 PAGING: Final = ("per_page", "cursor")
+AUDIT: Final = ("action", "actor", "object_id", "since", "until")
 
 
 def _service(request: Request) -> Service:
@@ -36,7 +38,7 @@ def _organization(request: Request) -> str:
 async def create_organization(request: Request) -> Response:
     """Create an organization."""
     body = await read_shape(request, shapes.OrganizationCreate)
-    made = await _service(request).organizations.create(body.id or None, body.name)
+    made = await _service(request).organizations.create(body.id or None, body.name, actor_of(request))
     return answer(views.organization(made), 201)
 
 
@@ -53,7 +55,7 @@ async def get_organization(request: Request) -> Response:
 
 async def delete_organization(request: Request) -> Response:
     """Delete an organization: its keys and webhooks stop at once."""
-    await _service(request).organizations.delete(_organization(request))
+    await _service(request).organizations.delete(_organization(request), actor_of(request))
     return no_content()
 
 
@@ -62,7 +64,7 @@ async def create_api_key(request: Request) -> Response:
     body = await read_shape(request, shapes.ApiKeyCreate)
     expires_at = from_rfc3339(body.expires_at) if body.expires_at else None
     key, text = await _service(request).organizations.create_key(
-        _organization(request), body.name, tuple(body.scopes), expires_at
+        _organization(request), body.name, tuple(body.scopes), expires_at, actor_of(request)
     )
     return answer({**views.api_key(key), "key": text}, 201)
 
@@ -76,13 +78,15 @@ async def list_api_keys(request: Request) -> Response:
 
 async def revoke_api_key(request: Request) -> Response:
     """Revoke an API key."""
-    await _service(request).organizations.revoke_key(_organization(request), request.path_params["keyId"])
+    await _service(request).organizations.revoke_key(
+        _organization(request), request.path_params["keyId"], actor_of(request)
+    )
     return no_content()
 
 
 async def rotate_master_key(request: Request) -> Response:
     """Seal all webhooks' secrets under a new master key; of keys from the setting, under the newest."""
-    return answer(await _service(request).master_keys.rotate())
+    return answer(await _service(request).master_keys.rotate(actor_of(request)))
 
 
 # --- webhooks
@@ -91,8 +95,8 @@ async def rotate_master_key(request: Request) -> Response:
 async def create_webhook(request: Request) -> Response:
     """Create webhook."""
     body = await read_shape(request, shapes.WebhookCreate)
-    webhook = await _service(request).webhooks.create(_organization(request), _fields(body))
-    return answer(_webhook(request, webhook), 201)
+    webhook = await _service(request).webhooks.create(_organization(request), _fields(body), actor_of(request))
+    return answer(_webhook(request, webhook, None), 201)
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -103,47 +107,56 @@ async def list_webhooks(request: Request) -> Response:
     )
     asked = query.page()
     found = await _service(request).webhooks.list(_organization(request), asked, where)
-    return page(request, asked, found, lambda webhook: _webhook(request, webhook))
+    health = await _service(request).webhooks.health(found.items)
+    return page(request, asked, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
 
 
 async def get_webhook(request: Request) -> Response:
     """Get webhook."""
     webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
-    return answer(_webhook(request, webhook))
+    return await _with_health(request, webhook)
 
 
 async def update_webhook(request: Request) -> Response:
     """Update webhook: an absent field stays as it is."""
     body = await read_shape(request, shapes.WebhookUpdate)
     webhook = await _service(request).webhooks.update(
-        _organization(request), request.path_params["webhookId"], _fields(body)
+        _organization(request), request.path_params["webhookId"], _fields(body), actor_of(request)
     )
-    return answer(_webhook(request, webhook))
+    return await _with_health(request, webhook)
 
 
 async def delete_webhook(request: Request) -> Response:
     """Delete webhook; what it was sent stays readable."""
-    await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"])
+    await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"], actor_of(request))
     return no_content()
 
 
 async def test_webhook(request: Request) -> Response:
     """Send a signed example event now, and show the whole exchange."""
     event, attempt, verdict = await _service(request).test_events.send(
-        _organization(request), request.path_params["webhookId"]
+        _organization(request), request.path_params["webhookId"], actor_of(request)
     )
     return answer({"event": views.event(event), "attempt": views.attempt(attempt), "delivered": not verdict.error_code})
 
 
 async def verify_webhook(request: Request) -> Response:
     """Ask the endpoint now whether it wants to be sent to, and show the whole exchange."""
-    attempt, consent = await _service(request).ownership.ask(_organization(request), request.path_params["webhookId"])
+    attempt, consent = await _service(request).ownership.ask(
+        _organization(request), request.path_params["webhookId"], actor_of(request)
+    )
     return answer({"verified": consent.given, "attempt": views.attempt(attempt)})
 
 
-def _webhook(request: Request, webhook: Webhook) -> dict[str, Any]:
+async def _with_health(request: Request, webhook: Webhook) -> Response:
+    health = await _service(request).webhooks.health([webhook])
+    return answer(_webhook(request, webhook, health.get(webhook.id)))
+
+
+def _webhook(request: Request, webhook: Webhook, health: Health | None) -> dict[str, Any]:
     """A webhook as whoever asks may see it."""
-    return views.webhook(webhook, principal_of(request), is_held=_service(request).ownership.is_held(webhook))
+    is_held = _service(request).ownership.is_held(webhook)
+    return views.webhook(webhook, principal_of(request), health, is_held=is_held)
 
 
 def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:
@@ -197,8 +210,39 @@ async def get_delivery(request: Request) -> Response:
 
 async def retry_delivery(request: Request) -> Response:
     """Send a finished delivery again, its schedule begun anew."""
-    delivery = await _service(request).replay.retry(_organization(request), request.path_params["deliveryId"])
+    delivery = await _service(request).replay.retry(
+        _organization(request), request.path_params["deliveryId"], actor_of(request)
+    )
     return answer(views.delivery(delivery), 202)
+
+
+async def list_audit(request: Request) -> Response:
+    """List audit entries of an organization, newest first; to a key those about webhooks and deliveries."""
+    await _service(request).organizations.get(_organization(request))
+    query = Query(request, *PAGING, *AUDIT)
+    return await _audit_page(request, query, _organization(request))
+
+
+async def list_all_audit(request: Request) -> Response:
+    """List audit entries of the whole instance, newest first, of deleted organizations too."""
+    query = Query(request, *PAGING, "organization_id", *AUDIT)
+    return await _audit_page(request, query, query.read("organization_id", _id))
+
+
+async def _audit_page(request: Request, query: Query, organization_id: str | None) -> Response:
+    who = principal_of(request)
+    where = AuditFilter(
+        organization_id=organization_id,
+        action=query.read("action", _action),
+        actor=query.read("actor", _id),
+        object_id=query.read("object_id", _id),
+        since=query.read("since", _instant),
+        until=query.read("until", _instant),
+        shown_to_keys=not who.is_operator,
+    )
+    asked = query.page()
+    found = await _service(request).history.audit(asked, where)
+    return page(request, asked, found, lambda entry: views.audit_entry(entry, who))
 
 
 # --- the process
@@ -228,6 +272,12 @@ def _status(text: str) -> DeliveryStatus:
     if text not in tuple(DeliveryStatus):
         raise ValueError(f"expected one of {', '.join(DeliveryStatus)}")
     return DeliveryStatus(text)
+
+
+def _action(text: str) -> Action:
+    if text not in tuple(Action):
+        raise ValueError(f"expected one of {', '.join(Action)}")
+    return Action(text)
 
 
 def _instant(text: str) -> int:

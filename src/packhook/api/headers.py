@@ -6,11 +6,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from packhook.core.ids import request_id
 
+POLICY: Final = b"content-security-policy"
 ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
+NO_PAGE: Final = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+"""What an answer that is no page may load and be: nothing. A page says for itself what it needs beside that."""
 
 
 class Headers:
@@ -27,7 +32,9 @@ class Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", own.encode()), *ALWAYS]
+                said = message.get("headers", [])
+                policy = () if any(name == POLICY for name, _ in said) else (NO_PAGE,)
+                message["headers"] = [*said, (b"x-request-id", own.encode()), *ALWAYS, *policy]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

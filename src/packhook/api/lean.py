@@ -1,14 +1,19 @@
-"""What a lean route's handler gets and gives: a call in, the answer's bytes out; no framework between."""
+"""What a lean route is: how much body it takes, how it begins, and the answer's bytes once that is done.
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+No coroutine between: a handler begins the work and is told how it ended, so that a request costs no task.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from msgspec import Struct
-from starlette.types import Receive
 
-from packhook.api.bodies import read_body
 from packhook.service.service import Service
 from packhook.settings import Settings
+from packhook.store.base import Told
+
+R = TypeVar("R")
 
 
 class Call(Struct, frozen=True, gc=False):
@@ -16,18 +21,24 @@ class Call(Struct, frozen=True, gc=False):
 
     organization_id: str
     headers: dict[bytes, bytes]
-    receive: Receive
     service: Service
-    settings: Settings
 
     def header(self, name: bytes) -> str | None:
         """A header's text; None where there is none."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
-    async def body(self, limit: int) -> bytes:
-        """The whole body; see :func:`packhook.api.bodies.read_body`."""
-        return await read_body(self.header(b"content-type"), self.header(b"content-length"), self.receive, limit)
 
+@dataclass(frozen=True, slots=True)
+class LeanHandler(Generic[R]):
+    """Handles one lean route; ``name`` and ``summary`` describe it.
 
-LeanHandler = Callable[[Call], Coroutine[Any, Any, bytes]]
+    ``limit``: the most bytes of body. ``begin`` takes the call and the whole body; a PackhookError that it raises is
+    the answer, otherwise ``told`` hears of the end, once. ``answer`` makes the body of a good answer.
+    """
+
+    name: str
+    summary: str
+    limit: Callable[[Settings], int]
+    begin: Callable[[Call, bytes, Told[R]], None]
+    answer: Callable[[R], bytes]

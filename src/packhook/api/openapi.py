@@ -8,10 +8,12 @@ from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
 from packhook.api import shapes
+from packhook.api.lean import LeanHandler
 from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
-from packhook.api.routes import BASE, LEAN, ROUTES, Route
+from packhook.api.routes import BASE, LEAN, ROUTES, Handler, Route
 from packhook.core import errors
+from packhook.core.audit import Action
 from packhook.core.model import EVENT_CODES, DeliveryStatus
 from packhook.service.example import example_order
 
@@ -28,6 +30,14 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "enabled": {"type": "boolean"},
     "webhook_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
     "event_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
+    "organization_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
+    "action": {"type": "string", "enum": list(Action)},
+    "actor": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{1,100}$",
+        "description": "`operator`, `packhook` or an API key's id.",
+    },
+    "object_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$"},
     "status": {"type": "string", "enum": list(DeliveryStatus)},
     "since": {"type": "string", "format": "date-time"},
     "until": {"type": "string", "format": "date-time"},
@@ -72,9 +82,9 @@ def _paths() -> dict[str, Any]:
 
 def _operation(route: Route[Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": getattr(route.handler, "__name__"),  # noqa: B009 a callable need not have one
+        "operationId": _named(route.handler),
         "tags": [_tag(route)],
-        "summary": (route.handler.__doc__ or "").strip(),
+        "summary": _summarized(route.handler),
         "description": f"Scope: {route.scope}." if route.scope else "Only with the operator key.",
         "security": [{"apiKey": []}],
         "parameters": _parameters(route),
@@ -85,10 +95,18 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     return operation
 
 
+def _named(handler: Handler | LeanHandler[Any]) -> str:
+    return handler.name if isinstance(handler, LeanHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
+
+
+def _summarized(handler: Handler | LeanHandler[Any]) -> str:
+    return handler.summary if isinstance(handler, LeanHandler) else (handler.__doc__ or "").strip()
+
+
 def _tag(route: Route[Any]) -> str:
     return next(
         part
-        for part in ("api-keys", "webhooks", "events", "deliveries", "organizations", "master-key")
+        for part in ("audit", "api-keys", "webhooks", "events", "deliveries", "organizations", "master-key")
         if part in route.path
     )
 

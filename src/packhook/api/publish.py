@@ -10,41 +10,38 @@ bytes that are not UTF-8, which are looked for first, and deeper nesting than th
 """
 
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 from packhook.api import views
 from packhook.api.answers import encode
 from packhook.api.explain import explain_batch, explain_event
-from packhook.api.lean import Call
+from packhook.api.lean import Call, LeanHandler
 from packhook.api.quick import REFUSED, QuickBatch, QuickEvent, decode_batch, decode_event
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES
 from packhook.service import rules
-from packhook.store.base import Receipt
+from packhook.store.base import Receipt, Told
 
 ENVELOPE: Final = 4096
 
 
-async def publish_event(call: Call) -> bytes:
-    """Publish an event: 202 once it is durable."""
-    body = await call.body(MAX_DATA_BYTES + ENVELOPE)
+Receipts = tuple[Receipt, ...]
+
+
+def _begin_event(call: Call, body: bytes, told: Told[Receipts]) -> None:
     event = _decode(body)
-    receipts = await _publish(call, b"event", body, [(event.event_code, bytes(event.data))])
-    return encode(views.receipt(receipts[0]))
+    _publish(call, b"event", body, [(event.event_code, bytes(event.data))], told)
 
 
-async def publish_batch(call: Call) -> bytes:
-    """Publish up to 1000 events, all or nothing."""
-    body = await call.body(call.settings.max_request_bytes)
+def _begin_batch(call: Call, body: bytes, told: Told[Receipts]) -> None:
     batch = _decode_many(body)
-    receipts = await _publish(call, b"batch", body, [(each.event_code, bytes(each.data)) for each in batch.events])
-    return encode({"data": [views.receipt(receipt) for receipt in receipts]})
+    _publish(call, b"batch", body, [(each.event_code, bytes(each.data)) for each in batch.events], told)
 
 
-async def _publish(call: Call, kind: bytes, body: bytes, events: list[tuple[str, bytes]]) -> tuple[Receipt, ...]:
+def _publish(call: Call, kind: bytes, body: bytes, events: list[tuple[str, bytes]], told: Told[Receipts]) -> None:
     key = _idempotency_key(call)
     fingerprint = b"" if key is None else hashlib.sha256(kind + b"\0" + body).digest()
-    return await call.service.publisher.publish(call.organization_id, events, key, fingerprint)
+    call.service.publisher.publish(call.organization_id, events, told, key, fingerprint)
 
 
 def _idempotency_key(call: Call) -> str | None:
@@ -80,3 +77,19 @@ def _require_utf8(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8: byte {error.start}") from None
+
+
+publish_event: Final[LeanHandler[Any]] = LeanHandler(
+    name="publish_event",
+    summary="Publish an event: 202 once it is durable.",
+    limit=lambda _: MAX_DATA_BYTES + ENVELOPE,
+    begin=_begin_event,
+    answer=lambda receipts: encode(views.receipt(receipts[0])),
+)
+publish_batch: Final[LeanHandler[Any]] = LeanHandler(
+    name="publish_batch",
+    summary="Publish up to 1000 events, all or nothing.",
+    limit=lambda settings: settings.max_request_bytes,
+    begin=_begin_batch,
+    answer=lambda receipts: encode({"data": [views.receipt(receipt) for receipt in receipts]}),
+)

@@ -23,10 +23,11 @@ _E: Final = f"{_O}/events"
 _D: Final = f"{_O}/deliveries"
 _K: Final = f"{_O}/api-keys"
 _PAGING: Final = ("per_page", "cursor")
+_AUDIT: Final = ("action", "actor", "object_id", "since", "until")
 _FILTERS: Final = ("webhook_id", "event_id", "event_code", "status", "since", "until")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-H = TypeVar("H", Handler, LeanHandler)
+H = TypeVar("H", Handler, LeanHandler[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,12 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
     Route("GET", _D, "events:read", do.list_deliveries, 200, s.DeliveryPage, query=(*_PAGING, *_FILTERS)),
     Route("GET", _D + "/{deliveryId}", "events:read", do.get_delivery, 200, s.DeliveryStoryOut),
     Route("POST", _D + "/{deliveryId}/retry", "events:publish", do.retry_delivery, 202, s.DeliveryOut),
+    Route("GET", _O + "/audit", "webhooks:write", do.list_audit, 200, s.AuditPage, query=(*_PAGING, *_AUDIT)),
+    Route("GET", "/audit", OPERATOR, do.list_all_audit, 200, s.AuditPage, query=(*_PAGING, "organization_id", *_AUDIT)),
 )
 
 # Publishing, the hot path: door.py answers these itself.
-LEAN: Final[tuple[Route[LeanHandler], ...]] = (
+LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
     Route("POST", _E, "events:publish", publish.publish_event, 202, s.ReceiptOut, s.EventPublish),
     Route("POST", _E + "/batch", "events:publish", publish.publish_batch, 202, s.ReceiptsOut, s.EventBatch),
 )

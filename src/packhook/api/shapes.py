@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
 from packhook.api.certificate import CertificateOut, ClientCertificate
 from packhook.api.order import Order
 from packhook.api.shape import Answer, Request
+from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, SCOPES
@@ -148,6 +149,8 @@ class WebhookOut(Answer):
     timeout_seconds: float = 0.0
     retry_schedule: list[str] = Field(default=[])
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
+    failing_since: str = Field(default="", description="The first failure since the last success; absent: it is well.")
+    disables_at: str = Field(default="", description="When packhook would disable it for that, at the earliest.")
     client_certificate: CertificateOut = Field(default=_NO_CERTIFICATE, description="Its names, end and fingerprint.")
     verified_at: str = Field(default="", description="When its endpoint proved that it wants what it gets.")
     allowed_rate: float = Field(default=0.0, description="Deliveries a second that the endpoint allows.")
@@ -237,11 +240,20 @@ class AttemptOut(Answer):
     error: AttemptError | None
 
 
+class InterruptionOut(Answer):
+    """An attempt that may have been made, and of which nobody knows the outcome."""
+
+    attempt: int
+    noticed_at: str
+    message: str
+
+
 class DeliveryStoryOut(DeliveryOut):
     """A delivery with its attempts and the times still to come."""
 
     schedule: list[str]
     attempts: list[AttemptOut]
+    interruptions: list[InterruptionOut]
     held_reason: str = Field(default="", description="Why it waits although it is due; absent where it does not.")
 
 
@@ -274,6 +286,34 @@ class VerificationOut(Answer):
 
     verified: bool
     attempt: AttemptOut
+
+
+class AuditChange(Answer):
+    """A field that was changed; the values are null where they are not told, or there was none."""
+
+    field: str
+    before: str | bool | None
+    after: str | bool | None
+
+
+class AuditEntryOut(Answer):
+    """Who did what to which thing, when, and from where."""
+
+    id: str
+    created_at: str
+    organization_id: str | None = Field(description="Null for what concerns the whole instance.")
+    action: str = Field(json_schema_extra={"enum": list(Action)})
+    object_kind: str
+    object_id: str
+    changes: list[AuditChange]
+    reason: str | None = Field(description="Why packhook itself did it, or by what it was verified.")
+    actor: str = Field(description="`operator`, `packhook` or an API key's id.", examples=["operator"])
+    key_prefix: str | None
+    source: str | None = Field(
+        description="The address the request came from; `cli`, or `node` for packhook itself.", examples=["192.0.2.7"]
+    )
+    request_id: str | None
+    user_agent: str | None
 
 
 class _Page(Answer):
@@ -310,6 +350,12 @@ class DeliveryPage(_Page):
     """Deliveries, newest first."""
 
     data: list[DeliveryOut]
+
+
+class AuditPage(_Page):
+    """Audit entries, newest first."""
+
+    data: list[AuditEntryOut]
 
 
 class FieldProblem(Answer):

@@ -1,13 +1,14 @@
 """Nouns as the wire shows them: times as text, secrets masked, bytes made readable. Plain dicts, ready to encode."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from packhook.core import certificate
+from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Organization, Webhook
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
 from packhook.core.ownership import HELD
 from packhook.core.signature import mask
 from packhook.service.access import Principal
@@ -17,9 +18,14 @@ from packhook.store.base import Receipt
 
 View = dict[str, Any]
 
+UNKNOWN_OUTCOME: Final = (
+    "packhook had this attempt in hand when it was interrupted: the request may have been made, and its outcome is "
+    "unknown; it is sent again, under the same number"
+)
 
-def webhook(webhook: Webhook, who: Principal, *, is_held: bool) -> View:
-    """The seven documented fields, then our own where they are set."""
+
+def webhook(webhook: Webhook, who: Principal, health: Health | None, *, is_held: bool) -> View:
+    """The seven documented fields, then our own where they are set; ``health`` of one that fails."""
     own = {
         "description": webhook.description,
         "headers": dict.fromkeys(webhook.headers, "***"),
@@ -27,6 +33,8 @@ def webhook(webhook: Webhook, who: Principal, *, is_held: bool) -> View:
         "timeout_seconds": webhook.timeout / SECOND,
         "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
         "disabled_reason": webhook.disabled_reason,
+        "failing_since": None if health is None else _instant(health.failing_since),
+        "disables_at": None if health is None else _instant(health.disables_at),
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
         "verified_at": _instant(webhook.verified_at),
         "allowed_rate": webhook.allowed_rate,
@@ -120,6 +128,36 @@ def delivery_story(story: DeliveryStory) -> View:
         **({"held_reason": story.held_reason} if story.held_reason else {}),
         "schedule": [to_rfc3339(instant) for instant in story.schedule],
         "attempts": [attempt(each) for each in story.attempts],
+        "interruptions": [interruption(each) for each in story.interruptions],
+    }
+
+
+def interruption(interruption: Interruption) -> View:
+    """An attempt of which nobody knows the outcome, in words."""
+    return {
+        "attempt": interruption.number,
+        "noticed_at": to_rfc3339(interruption.noticed_at),
+        "message": UNKNOWN_OUTCOME,
+    }
+
+
+def audit_entry(entry: AuditEntry, who: Principal) -> View:
+    """An entry of the audit trail; where the operator sits is no tenant's business."""
+    hidden = entry.by.name == OPERATOR and not who.is_operator
+    return {
+        "id": entry.id,
+        "created_at": to_rfc3339(entry.created_at),
+        "organization_id": entry.organization_id or None,
+        "action": entry.action.value,
+        "object_kind": entry.action.kind,
+        "object_id": entry.object_id,
+        "changes": entry.changes,
+        "reason": entry.reason or None,
+        "actor": entry.by.name,
+        "key_prefix": entry.by.key_prefix or None,
+        "source": None if hidden else entry.by.source,
+        "request_id": entry.by.request_id or None,
+        "user_agent": None if hidden else entry.by.user_agent or None,
     }
 
 

@@ -45,10 +45,12 @@ def show_(
     if as_json:
         show(story, as_json)
         return
-    attempts, schedule = story.pop("attempts"), story.pop("schedule")
+    attempts, schedule, interruptions = story.pop("attempts"), story.pop("schedule"), story.pop("interruptions")
     show(story, as_json=False)
     for attempt in attempts:
         _show_attempt(attempt)
+    for interruption in interruptions:
+        say(f"\nAttempt {interruption['attempt']}, noticed at {interruption['noticed_at']}: unknown, sent again")
     if schedule:
         say("Still to come if every attempt fails: " + ", ".join(schedule))
 

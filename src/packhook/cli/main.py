@@ -6,8 +6,9 @@ import typer
 from typer.core import TyperGroup
 
 from packhook import __version__
-from packhook.cli import deliveries, events, keys, organizations, webhooks
+from packhook.cli import audit, deliveries, events, keys, organizations, webhooks
 from packhook.cli.bench.command import bench
+from packhook.cli.churn.command import churn
 from packhook.cli.demo.command import demo
 from packhook.cli.exits import exit_code, fail
 from packhook.cli.listen import listen
@@ -41,6 +42,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(listen)
 app.command()(bench)
+app.command()(churn)
 app.command()(prove)
 app.command()(migrate)
 app.add_typer(selftest, name="selftest")
@@ -49,6 +51,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -25,13 +26,13 @@ import uvloop
 from packhook.api.app import create_app
 from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
+from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
-from packhook.delivery.attempt import Wire
-from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
-from packhook.delivery.send import Sender
+from packhook.delivery.proxy import open_egress
+from packhook.delivery.send import Sender, Wire
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
@@ -43,6 +44,7 @@ from packhook.telemetry import configure_logs
 _log: Final = structlog.get_logger("packhook.serve")
 
 FLUSH_SECONDS: Final = 5.0
+COLLECT_AFTER: Final = 50_000
 
 
 def serve(
@@ -61,6 +63,7 @@ def serve(
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
     settings = load_settings(config, host=host, port=port, database=database, processes=processes)
+    refuse_unfit(settings)
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
         uvloop.run(run_node(settings))
@@ -106,7 +109,7 @@ async def run_node(
         if sealed.made_key_file:
             _show_key_file(keyring)
         sender = Sender(
-            Egress(allow=settings.egress_allow, allow_http=settings.allow_http),
+            open_egress(settings),
             ca_bundle=settings.ca_bundle,
             max_connections=settings.max_in_flight,
         )
@@ -115,20 +118,23 @@ async def run_node(
         engine = Engine(store, wire_seam(sender), settings, clock)
         service = Service(store, engine, settings, clock, sealed)
         await _show_operator_key(service)
+        _collect_seldom()
         await _serve_until_stopped(service, engine, settings, listener)
 
 
 async def _serve_until_stopped(service: Service, engine: Engine, settings: Settings, listener: socket.socket) -> None:
     """uvicorn takes the signals; when it has answered what it was asked, the engine stops too."""
+    door = create_app(service, settings)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(service, settings),
+            door,
             loop="none",
-            http=BoundedHttp,
+            http=partial(BoundedHttp, door=door),  # type: ignore[arg-type] # it is called, not subclassed
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the audit trail tells the address of the connection, not one that a client writes
             timeout_graceful_shutdown=10,
         )
     )
@@ -206,6 +212,17 @@ def _listen(settings: Settings) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _collect_seldom() -> None:
+    """What was loaded at start stays out of the collector's rounds, and a round comes after so many new objects.
+
+    What an event leaves behind is freed by its reference counts; looking for cycles in it at every 700th object cost
+    8 % of a node's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 def _raise_open_files() -> None:

@@ -11,7 +11,7 @@ from packhook.cli.tables import show
 from packhook.core.signature import new_secret
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks of an organization.")
-_COLUMNS = ("id", "event_code", "endpoint", "enabled", "created_at")
+_COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disables_at", "created_at")
 _Id = Annotated[str, typer.Argument(help="The webhook's id.")]
 _EventCode = Annotated[str | None, typer.Option(help="order.created, order.shipped or order.canceled.")]
 _Endpoint = Annotated[str | None, typer.Option(help="The URL the event data is sent to.")]

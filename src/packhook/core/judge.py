@@ -41,6 +41,8 @@ def judge(
     ``failures_before``: failed attempts since the schedule began. ``gone_since``: when this webhook's run of 410s
     began. ``chance`` in [0, 1) places the next attempt within the jitter.
     """
+    if _is_before_the_endpoint(outcome):
+        return _unspent(outcome, gone_since)
     if outcome.trouble is not None:
         code, message = outcome.trouble, outcome.detail or outcome.trouble.value
         gone = gone_since  # no answer says nothing about a 410 before it
@@ -60,6 +62,21 @@ def judge(
         error_message=message,
     )
     return _schedule(failed, outcome, failures_before + 1, policy, now, chance)
+
+
+def _is_before_the_endpoint(outcome: Outcome) -> bool:
+    return outcome.trouble is Trouble.PROXY
+
+
+def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
+    """Before the proxy was told where to, nothing of it was the endpoint's doing."""
+    return Verdict(
+        status=DeliveryStatus.PENDING,
+        gone_since=gone_since,
+        error_code=Trouble.PROXY.value,
+        error_message=outcome.detail or Trouble.PROXY.value,
+        unspent=True,
+    )
 
 
 def _schedule(failed: Verdict, outcome: Outcome, failures: int, policy: Policy, now: int, chance: float) -> Verdict:
@@ -116,7 +133,7 @@ def _cause(outcome: Outcome, status: int) -> tuple[Trouble, str]:
         return Trouble.REDIRECT, _redirect_words(outcome, status)
     if not 400 <= status < 600:
         return Trouble.PROTOCOL, f"answered with the status code {status}, which is not a final one"
-    words = f"answered {_named(status)}"
+    words = f"answered {named(status)}"
     hint = _HINTS.get(status)
     code = Trouble.GONE if status == GONE else Trouble.THROTTLED if status == 429 else Trouble.STATUS
     return code, f"{words}: {hint}" if hint else words
@@ -125,7 +142,7 @@ def _cause(outcome: Outcome, status: int) -> tuple[Trouble, str]:
 def _redirect_words(outcome: Outcome, status: int) -> str:
     location = _printable(_header(outcome, "location") or "")
     where = f" to {location}" if location else ""
-    return f"answered {_named(status)}{where}: redirects are not followed, update the URL of the webhook"
+    return f"answered {named(status)}{where}: redirects are not followed, update the URL of the webhook"
 
 
 def _printable(text: str) -> str:
@@ -133,7 +150,8 @@ def _printable(text: str) -> str:
     return clean if len(clean) <= 200 else clean[:199] + "…"
 
 
-def _named(status: int) -> str:
+def named(status: int) -> str:
+    """A status code with its phrase, where it has one."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -63,6 +63,13 @@ class Webhook(Struct, frozen=True, kw_only=True):
     allowed_rate: float = 0.0  # deliveries a second that the endpoint allows; 0 is no limit
 
 
+class Health(Struct, frozen=True, kw_only=True):
+    """Of a webhook whose endpoint fails: since when, without a success, and when packhook would disable it for that."""
+
+    failing_since: int
+    disables_at: int | None = None  # None: it is disabled
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """What was published. ``data`` is a JSON object, byte for byte as it came."""
 
@@ -176,6 +183,8 @@ class Trouble(StrEnum):
     RESET = "connection_lost"
     PROTOCOL = "invalid_response"
     INTERNAL = "internal_error"  # our own fault, not the receiver's
+    PROXY = "proxy_failed"  # the operator's proxy let us in nowhere: nothing was sent, no attempt is counted
+    TUNNEL = "tunnel_failed"  # the operator's proxy opened no way to this endpoint
     STATUS = "unsuccessful_status"  # there was an answer, and it is not 2xx
     REDIRECT = "redirect_not_followed"
     GONE = "gone"
@@ -214,6 +223,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
     webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
     ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
+    ``unspent``: it was no attempt, through a fault of ours; nothing is recorded and the delivery goes back.
     """
 
     status: DeliveryStatus
@@ -225,6 +235,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     disable_reason: str = ""
     error_code: str = ""
     error_message: str = ""
+    unspent: bool = False
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -240,6 +251,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
     response_body: bytes = b""
     error_code: str = ""
     error_message: str = ""
+
+
+class Interruption(Struct, frozen=True, kw_only=True):
+    """An attempt that may have been made, and of which nobody knows the outcome: what had it in hand died or stopped.
+
+    ``number`` is the attempt's, and that of the next one: it was not counted.
+    """
+
+    number: int
+    noticed_at: int
 
 
 class Settlement(Struct, frozen=True, kw_only=True):

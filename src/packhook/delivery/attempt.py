@@ -2,11 +2,12 @@
 
 ::
 
-    LeasedDelivery ─ compose ─▶ Request ─ Sender.send ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement
+    LeasedDelivery ─ compose ─▶ Request ─ Wire.post ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement ─▶ told
 """
 
 import random
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -15,18 +16,12 @@ from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.judge import judge
 from packhook.core.model import Attempt, LeasedDelivery, Outcome, Request, Settlement, Trouble, Verdict
 from packhook.core.signature import sign
+from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import HIDDEN, PreparedTarget
 
 _log: Final = structlog.get_logger("packhook.attempt")
+_OURS: Final = (Trouble.INTERNAL, Trouble.PROXY)
 _USER_AGENT: Final = f"packhook/{__version__}"
-
-
-class Wire(Protocol):
-    """What sends: one POST out, one outcome back. Trouble on the wire is an outcome, never an exception."""
-
-    async def send(self, request: Request) -> Outcome:
-        """Send, and answer within ``request.timeout`` milliseconds."""
-        ...
 
 
 def body_of(delivery: LeasedDelivery) -> bytes:
@@ -63,14 +58,39 @@ def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: 
     )
 
 
-async def attempt(
-    delivery: LeasedDelivery, target: PreparedTarget, gone_since: int | None, wire: Wire, clock: Clock
-) -> Settlement:
-    """Send this delivery once and say what it came to."""
+def attempt(
+    delivery: LeasedDelivery,
+    target: PreparedTarget,
+    gone_since: int | None,
+    wire: Wire,
+    clock: Clock,
+    told: Callable[[Settlement | Exception], None],
+) -> Sending:
+    """Send this delivery once; ``told`` hears what it came to, once, or which fault of ours kept it from that."""
     number = delivery.attempt_count + 1
     started_at = clock.now()
     request = compose(delivery, target, number, started_at)
-    outcome = await wire.send(request)
+
+    def ended(outcome: Outcome) -> None:
+        try:
+            settlement = _settle(delivery, target, gone_since, request, outcome, started_at)
+        except Exception as error:  # noqa: BLE001 a fault of ours is told, or the attempt would never end
+            told(error)
+        else:
+            told(settlement)
+
+    return wire.post(request, ended)
+
+
+def _settle(
+    delivery: LeasedDelivery,
+    target: PreparedTarget,
+    gone_since: int | None,
+    request: Request,
+    outcome: Outcome,
+    started_at: int,
+) -> Settlement:
+    """What the outcome means, and the attempt as the log is to show it."""
     verdict = judge(
         outcome,
         failures_before=delivery.attempt_count - delivery.attempts_before,
@@ -79,6 +99,7 @@ async def attempt(
         gone_since=gone_since,
         chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
     )
+    number = delivery.attempt_count + 1
     made = made_of(request, target, outcome, number, started_at, verdict.error_code, verdict.error_message)
     _tell(delivery, made, verdict, outcome)
     return Settlement(delivery=delivery, attempt=made, verdict=verdict)
@@ -129,7 +150,7 @@ def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Ou
     """One wide line for an attempt that failed; those that succeed are in the database."""
     if not verdict.error_code:
         return
-    write = _log.error if outcome.trouble is Trouble.INTERNAL else _log.warning
+    write = _log.error if outcome.trouble in _OURS else _log.warning
     write(
         "attempt_failed",
         organization_id=delivery.organization_id,

@@ -1,17 +1,49 @@
-"""Libcurl's errors, told as trouble: what went wrong, in words for the receiver's owner, with what to do about it.
+"""What goes wrong on the wire, told as trouble: in words for the receiver's owner, with what to do about it.
 
-The words never hold libcurl's own text: that names addresses.
+``cause`` reads libcurl's errors; its own text is never told, because that names addresses.
 """
 
 import errno
+import time
+from http import HTTPStatus
 from typing import Final
 
 import pycurl
 
-from packhook.core.model import Trouble
-from packhook.delivery.curl import Handle
+from packhook.core.clock import SECOND
+from packhook.core.judge import named
+from packhook.core.model import Outcome, Trouble
+from packhook.delivery.curl import PROXY_FAILED, Handle
 from packhook.delivery.egress import REFUSAL
-from packhook.delivery.tlscauses import NO_TLS, Cause, tls_cause
+from packhook.delivery.tlscauses import NO_TLS, tls_cause
+
+Cause = tuple[Trouble, str]
+
+NO_CONNECTION: Final = Trouble.INTERNAL, "packhook had no connection free in time: it may have too few"
+NO_SOCKET: Final = Trouble.INTERNAL, "packhook has no free socket: raise its limit of open files"
+LOST_PIN: Final = Trouble.INTERNAL, "packhook lost the pinned address of this request"
+STOPPING: Final = Trouble.INTERNAL, "packhook is stopping"
+BROKE: Final = Trouble.INTERNAL, "packhook could not send this; its log says why"
+BAD_HEADER: Final = Trouble.INTERNAL, "nothing was sent: a header holds a line break or NUL"
+BLOCKED: Final = Trouble.BLOCKED, REFUSAL
+CONNECTING: Final = (
+    Trouble.TIMEOUT,
+    "the time ran out while connecting: check that the endpoint is up and no firewall drops the connection",
+)
+SENDING: Final = Trouble.TIMEOUT, "the time ran out while sending the request: the endpoint does not read it"
+WAITING: Final = (
+    Trouble.TIMEOUT,
+    "the time ran out while waiting for the answer: answer first, and do the work afterwards",
+)
+READING: Final = Trouble.TIMEOUT, "the time ran out while reading the answer: send a short one, and end it"
+CLOSED: Final = Trouble.RESET, "the connection was closed without an answer"
+CLOSED_EARLY: Final = Trouble.RESET, "the connection was closed before the whole answer had come"
+RESET: Final = Trouble.RESET, "the connection was reset before the whole answer had come"
+LOST_SENDING: Final = Trouble.RESET, "the connection was lost while the request was sent"
+NOT_HTTP: Final = Trouble.PROTOCOL, "the answer is not HTTP/1.1"
+NOT_VALID: Final = Trouble.PROTOCOL, "the answer is not valid HTTP"
+LARGE_HEAD: Final = Trouble.PROTOCOL, "the answer's headers are too large"
+OTHER_CODING: Final = Trouble.PROTOCOL, "the answer has a transfer encoding that was not asked for"
 
 _CONNECT: Final = {
     errno.ECONNREFUSED: "connection refused: nothing listens at the endpoint's port",
@@ -23,19 +55,35 @@ _CONNECT: Final = {
 _PLAIN: Final[dict[int, Cause]] = {
     pycurl.E_SSL_CONNECT_ERROR: (Trouble.TLS, NO_TLS),
     pycurl.E_SSL_CACERT_BADFILE: (Trouble.INTERNAL, "packhook could not read its certificate authorities"),
-    pycurl.E_GOT_NOTHING: (Trouble.RESET, "the connection was closed without an answer"),
-    pycurl.E_PARTIAL_FILE: (Trouble.RESET, "the connection was closed before the whole answer had come"),
-    pycurl.E_SEND_ERROR: (Trouble.RESET, "the connection was lost while the request was sent"),
-    pycurl.E_RECV_ERROR: (Trouble.RESET, "the connection was reset before the whole answer had come"),
-    pycurl.E_UNSUPPORTED_PROTOCOL: (Trouble.PROTOCOL, "the answer is not HTTP/1.1"),
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: (Trouble.PROTOCOL, "the answer is not valid HTTP"),
-    pycurl.E_BAD_CONTENT_ENCODING: (Trouble.PROTOCOL, "the answer has a transfer encoding that was not asked for"),
-    pycurl.E_ABORTED_BY_CALLBACK: (Trouble.INTERNAL, "packhook lost the pinned address of this request"),
+    pycurl.E_GOT_NOTHING: CLOSED,
+    pycurl.E_PARTIAL_FILE: CLOSED_EARLY,
+    pycurl.E_SEND_ERROR: LOST_SENDING,
+    pycurl.E_RECV_ERROR: RESET,
+    pycurl.E_UNSUPPORTED_PROTOCOL: NOT_HTTP,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: NOT_VALID,
+    pycurl.E_BAD_CONTENT_ENCODING: OTHER_CODING,
+    pycurl.E_ABORTED_BY_CALLBACK: LOST_PIN,
 }
+_NOT_THE_PROXY: Final = (
+    pycurl.E_ABORTED_BY_CALLBACK, pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION,
+    pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_CERTPROBLEM,
+)  # fmt: skip
+
+
+def failed(why: Cause, began: float) -> Outcome:
+    """The outcome of a request that came to nothing; ``began`` is when its time began, in monotonic seconds."""
+    return Outcome(trouble=why[0], detail=why[1], duration=since(began))
+
+
+def since(began: float) -> int:
+    """Milliseconds since then."""
+    return int((time.monotonic() - began) * SECOND)
 
 
 def cause(code: int, handle: Handle) -> Cause:
     """Why the transfer that just ended on this handle failed with this error code (``pycurl.E_*``)."""
+    if handle.is_proxied and not handle.tunneled and code not in _NOT_THE_PROXY and not handle.blocked:
+        return _proxy(code, handle)
     told = tls_cause(code, handle)
     if told is not None:
         return told
@@ -45,38 +93,88 @@ def cause(code: int, handle: Handle) -> Cause:
         case pycurl.E_OPERATION_TIMEDOUT:
             return _timeout(handle)
         case pycurl.E_RECV_ERROR if "chunk" in handle.easy.errstr():
-            return Trouble.PROTOCOL, "the answer is not valid HTTP"
+            return NOT_VALID
         case pycurl.E_WRITE_ERROR if handle.head_full:
-            return Trouble.PROTOCOL, "the answer's headers are too large"
+            return LARGE_HEAD
     return _PLAIN.get(code) or (Trouble.PROTOCOL, f"the exchange failed: {pycurl.easy_strerror(code)}")
+
+
+def cause_of_connect(number: int | None) -> Cause:
+    """Why no connection came about, by the system's error number."""
+    return Trouble.CONNECT, _CONNECT.get(number or 0, "no connection to the endpoint came about")
+
+
+def _proxy(code: int, handle: Handle) -> Cause:
+    """No tunnel came about. Until the proxy was told where to, that says nothing of the endpoint."""
+    match code, handle.proxy_code():
+        case pycurl.E_COULDNT_CONNECT, 0 if not handle.no_socket:
+            return Trouble.PROXY, f"packhook could not connect to its proxy: {_proxy_words(handle)}"
+        case pycurl.E_COULDNT_CONNECT, 0:
+            return _connect(handle)
+        case pycurl.E_OPERATION_TIMEDOUT, _:
+            return _proxy_timeout(handle)
+        case _, 407:
+            return Trouble.PROXY, "the proxy did not accept packhook's user name and password"
+        case pycurl.E_COULDNT_CONNECT, status:
+            return Trouble.TUNNEL, _refused(status)
+        case pycurl.E_WRITE_ERROR, _ if handle.head_full:
+            return Trouble.TUNNEL, "the proxy's answer has headers that are too large"
+        case ((pycurl.E_RECV_ERROR | pycurl.E_SEND_ERROR | pycurl.E_GOT_NOTHING), _):
+            return Trouble.TUNNEL, "the exchange with the proxy broke off, and no way to the endpoint was opened"
+    return Trouble.TUNNEL, "the proxy's answer is not valid HTTP"
+
+
+def _proxy_words(handle: Handle) -> str:
+    number = handle.easy.getinfo(pycurl.OS_ERRNO)
+    return "the connection was refused" if number == errno.ECONNREFUSED else "it cannot be reached"
+
+
+def _proxy_timeout(handle: Handle) -> Cause:
+    if not handle.opened:
+        return _timeout(handle)
+    if not handle.easy.getinfo(pycurl.CONNECT_TIME):
+        return Trouble.PROXY, "packhook could not connect to its proxy: it did not answer in time"
+    words = "the time ran out while the proxy connected to the endpoint: check that it is up and no firewall drops it"
+    return Trouble.TIMEOUT, words
+
+
+def _refused(status: int) -> str:
+    answered = f"it answered {named(status)}"
+    if status in PROXY_FAILED:
+        return f"the proxy could not connect to the endpoint, {answered}: check that the endpoint is up"
+    if status == HTTPStatus.FORBIDDEN:
+        return f"the proxy does not let packhook connect to the endpoint, {answered}: the operator can allow it there"
+    return f"the proxy opened no way to the endpoint, {answered}"
 
 
 def _connect(handle: Handle) -> Cause:
     if handle.blocked:
-        return Trouble.BLOCKED, REFUSAL
+        return BLOCKED
     if handle.no_socket:
-        return Trouble.INTERNAL, "packhook has no free socket: raise its limit of open files"
-    number = handle.easy.getinfo(pycurl.OS_ERRNO)
-    return Trouble.CONNECT, _CONNECT.get(number, "no connection to the endpoint came about")
+        return NO_SOCKET
+    return cause_of_connect(handle.easy.getinfo(pycurl.OS_ERRNO))
 
 
 def _timeout(handle: Handle) -> Cause:
     sent = handle.easy.getinfo(pycurl.REQUEST_SIZE)
     if not sent and not handle.easy.getinfo(pycurl.CONNECT_TIME) and not handle.opened:
-        return Trouble.INTERNAL, "packhook had no connection free in time: it may have too few"
-    return Trouble.TIMEOUT, f"the time ran out while {_sending(handle) if sent else _connecting(handle)}"
+        return NO_CONNECTION
+    return _sending(handle) if sent else _connecting(handle)
 
 
-def _connecting(handle: Handle) -> str:
+def _connecting(handle: Handle) -> Cause:
     if not handle.easy.getinfo(pycurl.CONNECT_TIME):
-        return "connecting: check that the endpoint is up and no firewall drops the connection"
-    return "agreeing on TLS: check that the endpoint speaks TLS on this port"
+        return CONNECTING
+    return (
+        Trouble.TIMEOUT,
+        "the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port",
+    )
 
 
-def _sending(handle: Handle) -> str:
+def _sending(handle: Handle) -> Cause:
     easy = handle.easy
     if handle.lines:
-        return "reading the answer: send a short one, and end it"
+        return READING
     if easy.getinfo(pycurl.SIZE_UPLOAD_T) < easy.getinfo(pycurl.CONTENT_LENGTH_UPLOAD_T):
-        return "sending the request: the endpoint does not read it"
-    return "waiting for the answer: answer first, and do the work afterwards"
+        return SENDING
+    return WAITING

@@ -16,7 +16,8 @@ import structlog
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import LeasedDelivery
-from packhook.store.base import Claim, Offer, Store
+from packhook.store.base import Claim, Store
+from packhook.store.handover import Offer
 
 _log: Final = structlog.get_logger("packhook.claim")
 
@@ -47,6 +48,7 @@ class Claimer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: int | None = None
         self._given_back: list[LeasedDelivery] = []
+        self._cut_off: set[str] = set()
         self._stopping = False
         self._beat = time.monotonic()
         self.backlog: set[str] = set()
@@ -92,13 +94,19 @@ class Claimer:
         self.backlog.update(delivery.webhook_id for delivery in deliveries)
         self._due.set()
 
+    def cut_off(self, delivery: LeasedDelivery) -> None:
+        """Return one that may have been sent: its outcome is unknown, and that is kept."""
+        self._cut_off.add(delivery.id)
+        self.release((delivery,))
+
     async def give_back(self) -> None:
         """Return what waits to be returned."""
         if not self._given_back:
             return
         given_back, self._given_back = self._given_back, []
+        cut_off, self._cut_off = self._cut_off, set()
         try:
-            await self._store.release(given_back, self._clock.now())
+            await self._store.release(given_back, self._clock.now(), cut_off)
         except Unavailable as error:
             _log.error("release_failed", count=len(given_back), detail=f"their leases will run out: {error.detail}")
 

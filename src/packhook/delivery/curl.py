@@ -8,32 +8,26 @@ answer can be the request's: libcurl itself looks at a kept connection only wher
 """
 
 import asyncio
-import select
 import socket
-import struct
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
 from cryptography import x509
-from msgspec import Struct
 
 from packhook.core.certificate import facts_of
 from packhook.core.model import Identity
+from packhook.core.proxy import Proxy
 from packhook.delivery.egress import Checked
+from packhook.delivery.limits import BODY_LIMIT, HEAD_LIMIT, IDLE_SECONDS, LIFETIME_SECONDS
+from packhook.delivery.traffic import Socket, Traffic
 
-BODY_LIMIT: Final = 64 * 1024
-HEAD_LIMIT: Final = 64 * 1024
-HEADERS_KEPT: Final = 100
-IDLE_SECONDS: Final = 60
-LIFETIME_SECONDS: Final = 300
 POST: Final = "POST"
+PROXY_FAILED: Final = (502, 503, 504)
 _ABORT: Final = -1
 _FINAL: Final = 200
 _EMPTY_LINES: Final = (b"\r\n", b"\n")
-_TCP_INFO: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of its counters
 
 Ends = tuple[str, str, int, int]
 """A connection by its remote and local address, and its remote and local port."""
@@ -58,54 +52,6 @@ _ALWAYS: Final = (
     (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
     (pycurl.DNS_CACHE_TIMEOUT, 60),  # longer than any request: a pin stays while its request lasts
 )
-
-
-class Traffic(Struct, frozen=True, gc=False):
-    """One connection so far: bytes that the other side acknowledged, bytes received; whether all that was sent is."""
-
-    acknowledged: int
-    received: int
-    is_settled: bool
-
-    def has_answered(self, before: "Traffic") -> bool:
-        """Whether what came since can answer what was sent since: TCP acknowledges a request with its answer."""
-        return self.received > before.received and self.acknowledged > before.acknowledged
-
-
-class Socket:
-    """An open connection's socket. It is libcurl's: looked at, never closed."""
-
-    __slots__ = ("_borrowed", "_waiting", "descriptor")
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # whatever its family is
-        self._waiting = select.poll()
-        self._waiting.register(descriptor, select.POLLIN)
-
-    def is_bound_to(self, address: str, port: int) -> bool:
-        """Whether this is its end on this side."""
-        return bool(self._borrowed.getsockname()[:2] == (address, port))
-
-    def is_readable(self) -> bool:
-        """Whether something, be it the end, waits to be read."""
-        return bool(self._waiting.poll(0))
-
-    def traffic(self) -> Traffic | None:
-        """None where the system does not count."""
-        if sys.platform != "linux":
-            return None
-        counted = self._borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        if len(counted) < _TCP_INFO.size:
-            return None
-        unacknowledged, acknowledged, received, unsent = _TCP_INFO.unpack(counted)
-        if not (acknowledged and received):
-            return None
-        return Traffic(acknowledged, received, not (unacknowledged or unsent))
-
-    def forget(self) -> None:
-        """Give the descriptor back to libcurl, which may have closed it long ago."""
-        self._borrowed.detach()
 
 
 class Sockets:
@@ -155,19 +101,28 @@ class Handle:
 
     ``lines`` and ``body`` are the answer so far; ``body_full`` and ``head_full`` say that a limit cut it off.
     Of the sockets it asked for: one was ``blocked``, there was ``no_socket`` to be had, one was ``opened``.
+    ``tunneled``: where it ``is_proxied``, the proxy has opened the way to the endpoint.
     ``unasked``: it was broken off because its kept connection held an answer that no request had asked for.
     """
 
     __slots__ = (
         "_before", "_fresh", "_head_size", "_identity", "_kept", "_looking", "_loop", "_made", "_may_open", "_method",
-        "_room", "_sockets", "_timeout", "_url", "blocked", "body", "body_full", "easy", "head_full", "lines",
-        "no_socket", "opened", "unasked",
+        "_opens", "_room", "_sockets", "_timeout", "_url", "blocked", "body", "body_full", "easy", "head_full",
+        "is_proxied", "lines", "no_socket", "opened", "tunneled", "unasked",
     )  # fmt: skip
 
     def __init__(
-        self, trust: str, may_open: Callable[[str], bool], loop: asyncio.AbstractEventLoop, sockets: Sockets
+        self,
+        trust: str,
+        may_open: Callable[[str, int], bool],
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sockets,
+        proxy: Proxy | None = None,
     ) -> None:
-        """``trust``: the file of certificate authorities. ``may_open``: whether to open a socket to an address."""
+        """``trust``: the file of certificate authorities. ``may_open``: whether to open a socket to address and port.
+
+        With a ``proxy``, every request goes through a tunnel that it opens.
+        """
         self._may_open = may_open
         self._loop = loop
         self._sockets = sockets
@@ -182,7 +137,8 @@ class Handle:
         self.body: list[bytes] = []
         self.clear()
         self.easy: Any = pycurl.Curl()
-        for option, value in _ALWAYS:
+        self.is_proxied = proxy is not None
+        for option, value in (*_ALWAYS, *(() if proxy is None else _through(proxy))):
             self.easy.setopt(option, value)
         self.easy.setopt(pycurl.CAINFO, trust)
         self.easy.unsetopt(pycurl.CAPATH)
@@ -190,7 +146,7 @@ class Handle:
         self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._on_connected)
         self.easy.setopt(pycurl.RESOLVER_START_FUNCTION, _refuse_look_up)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._on_header if proxy is None else self._on_header_of_either)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
     def load(
@@ -227,6 +183,8 @@ class Handle:
             setopt(pycurl.URL, checked.url)
             self._url = checked.url
         setopt(pycurl.RESOLVE, [checked.pin])
+        if self.is_proxied:
+            setopt(pycurl.CONNECT_TO, [checked.to[0]])  # an IndexError is better than a name for the proxy to resolve
         setopt(pycurl.HTTPHEADER, lines)
         setopt(pycurl.POSTFIELDS, body)
         if timeout != self._timeout:
@@ -269,6 +227,14 @@ class Handle:
         """The status code of the last answer, 1xx included; 0 where there was none."""
         return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
 
+    def proxy_code(self) -> int:
+        """The status code of the proxy's answer to CONNECT; 0 where there was none."""
+        return int(self.easy.getinfo(pycurl.HTTP_CONNECTCODE))
+
+    def is_unreached(self) -> bool:
+        """Whether the proxy says that it could not connect to the address it was told."""
+        return not self.tunneled and self.proxy_code() in PROXY_FAILED
+
     def has_whole_head(self) -> bool:
         """Whether a final answer's head has come, to its empty line."""
         return self.status_code() >= _FINAL and any(line in _EMPTY_LINES for line in self.lines)
@@ -291,6 +257,7 @@ class Handle:
         self._before: Traffic | None = None
         self._kept: Socket | None = None
         self.body_full = self.head_full = self.blocked = self.no_socket = self.opened = self.unasked = False
+        self.tunneled = self._opens = False
 
     def close(self) -> None:
         """Free it; it must not be under way."""
@@ -309,6 +276,21 @@ class Handle:
         self.lines.append(line)
         return None
 
+    def _on_header_of_either(self, line: bytes) -> int | None:
+        """A header of the proxy's answer to CONNECT, which is nobody's, until that ends; then of the endpoint's."""
+        if self.tunneled:
+            return self._on_header(line)
+        self._head_size += len(line)
+        if self._head_size > HEAD_LIMIT:
+            self.head_full = True
+            return _ABORT
+        if line.startswith(b"HTTP/"):
+            self._opens = line.partition(b" ")[2].startswith(b"2")
+        elif line in _EMPTY_LINES and self._opens:
+            self.tunneled = True
+            self._head_size = 0
+        return None
+
     def _on_body(self, chunk: bytes) -> int | None:
         if len(chunk) > self._room:
             self.body.append(chunk[: self._room])
@@ -320,7 +302,7 @@ class Handle:
 
     def _open_socket(self, _purpose: int, address: Any) -> socket.socket | int:  # noqa: ANN401 pycurl has no types
         family, kind, protocol, place = address
-        if family not in {socket.AF_INET, socket.AF_INET6} or not self._may_open(place[0]):
+        if family not in {socket.AF_INET, socket.AF_INET6} or not self._may_open(place[0], place[1]):
             self.blocked = True
             return int(pycurl.SOCKET_BAD)
         try:
@@ -338,6 +320,7 @@ class Handle:
 
     def _on_connected(self, *ends: Any) -> int:  # noqa: ANN401 as above
         """There is a connection for the request: a new one, or a kept one that must be as its last answer left it."""
+        self.tunneled = True
         if self.opened:
             self._sockets.note(ends, self._made)
             self._kept = self._before = None
@@ -359,6 +342,22 @@ class Handle:
             return False
         now = kept.traffic()
         return now is not None and not now.has_answered(before)
+
+
+def _through(proxy: Proxy) -> tuple[tuple[int, Any], ...]:
+    """Tunnels for http and https alike, always; our headers are for the endpoint, never for the proxy."""
+    credentials = (
+        (pycurl.PROXYUSERNAME, proxy.user.encode()),
+        (pycurl.PROXYPASSWORD, proxy.password.encode()),
+    )
+    return (
+        (pycurl.PROXY, proxy.url),
+        (pycurl.NOPROXY, ""),  # not even from the environment
+        (pycurl.HTTPPROXYTUNNEL, 1),
+        (pycurl.HEADEROPT, pycurl.HEADER_SEPARATE),
+        (pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC),
+        *(credentials if proxy.user or proxy.password else ()),
+    )
 
 
 def _refuse_look_up() -> int:

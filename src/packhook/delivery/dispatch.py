@@ -3,7 +3,7 @@
 ::
 
     accept (handed over) ─────────┐
-                                  ├─▶ lanes ─▶ turns ─▶ launch (one task an attempt) ─▶ finished ─▶ turns again
+                                  ├─▶ lanes ─▶ turns ─▶ launch (an attempt begins) ─▶ finished ─▶ turns again
     claim.py (due) ─▶ accept ─────┘             │
                                                 └─▶ load (a webhook that is new here, or was changed)
 
@@ -23,11 +23,14 @@ import structlog
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.model import LeasedDelivery, Verdict
 from packhook.delivery.claim import Claimer
+from packhook.delivery.holds import Holds
 from packhook.delivery.lane import Lane
+from packhook.delivery.send import Sending
 from packhook.delivery.target import PreparedTarget
 from packhook.delivery.turns import Turns
 from packhook.settings import Settings
-from packhook.store.base import Offer, Store
+from packhook.store.base import Store
+from packhook.store.handover import Offer
 
 _log: Final = structlog.get_logger("packhook.dispatch")
 
@@ -38,14 +41,15 @@ IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
 
-Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Coroutine[None, None, None]]
+Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Sending]
 Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
 class Dispatcher:
     """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`.
 
-    ``attempting`` makes one attempt; ``loading`` sets a lane's target, and answers whether it may be sent to at all.
+    ``attempting`` begins one attempt, which calls :meth:`finished` at its end; ``loading`` sets a lane's target, and
+    answers whether it may be sent to at all.
     """
 
     def __init__(
@@ -59,15 +63,15 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._turns = Turns()
         self._leases = itertools.count(secrets.randbits(61) + 1)
-        self._in_flight = 0
+        self._under_way: dict[int, tuple[LeasedDelivery, Lane, Sending]] = {}
         self._queued = 0
         self._queued_bytes = 0
         self._full: set[str] = set()
-        self._held: set[str] = set()
+        self._holds = Holds(self._look)
         self._squeezed: dict[str, Lane] = {}
         self._squeezed_at = settings.max_in_flight
-        self._looks: dict[str, asyncio.TimerHandle] = {}
         self._starved = False
+        self._crowded = False
         self._forgot_at = clock.now()
         self._stopping = False
         self._drained = asyncio.Event()
@@ -77,18 +81,20 @@ class Dispatcher:
 
     def offer(self) -> Offer:
         """What may be leased to this node now, for what is published."""
-        return self._offer(self._full | self._held | self._claimer.backlog)
+        return self._offer(self._full | self._holds.held | self._claimer.backlog)
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries whose lease is committed."""
         if self._stopping:
             self._claimer.release(leased)
             return
+        lanes: dict[str, Lane] = {}
         for delivery in leased:
-            lane = self._lane(delivery.webhook_id, delivery.organization_id)
+            lane = lanes[delivery.webhook_id] = self._lane(delivery.webhook_id, delivery.organization_id)
             lane.put(delivery)
             self._queued += 1
             self._queued_bytes += len(delivery.data)
+        for lane in lanes.values():
             if lane.queued >= self._room_of(lane):
                 self._full.add(lane.webhook_id)
             self._is_loaded(lane)  # begin now, not when its turn has come
@@ -124,17 +130,24 @@ class Dispatcher:
             self._let_go(lane)
         try:
             async with asyncio.timeout(grace_seconds):
-                while self._tasks:
+                while self._under_way or self._tasks:
                     self._drained.clear()
                     await self._drained.wait()
         except TimeoutError:
-            _log.warning("attempts_cut_off", count=len(self._tasks))
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        for look in self._looks.values():
-            look.cancel()
+            await self._cut_all_off()
+        self._holds.stop()
         await self._claimer.give_back()
+
+    async def _cut_all_off(self) -> None:
+        """End what is under way; it goes back, and costs its receiver no attempt."""
+        _log.warning("attempts_cut_off", count=len(self._under_way))
+        for delivery, lane, sending in list(self._under_way.values()):
+            sending.cancel()
+            self.cut_off(delivery)
+            self.finished(lane, delivery)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def moving(self) -> bool:
         """Whether what is due is being claimed."""
@@ -143,6 +156,16 @@ class Dispatcher:
     def release(self, delivery: LeasedDelivery) -> None:
         """Give a delivery back to the store, unsent: any node may take it, no attempt is counted."""
         self._claimer.release((delivery,))
+
+    def cut_off(self, delivery: LeasedDelivery) -> None:
+        """Give one back that may have been sent, but what became of it nobody knows."""
+        self._claimer.cut_off(delivery)
+
+    def crowd(self, is_crowded: bool) -> None:
+        """Launch nothing while results that cannot be recorded fill the memory."""
+        self._crowded = is_crowded
+        if not is_crowded:
+            self._launch_what_may_go()
 
     def learn(self, lane: Lane, verdict: Verdict, started_at: int) -> None:
         """Let an attempt's verdict steer its lane."""
@@ -164,13 +187,13 @@ class Dispatcher:
     def begin(self) -> tuple[Offer, int] | None:
         """What may be claimed now, and how much of it for one webhook; None where there is no room."""
         now = self._clock.now()
-        for webhook_id in list(self._held):
+        for webhook_id in list(self._holds.held):
             self._lanes[webhook_id].mind_the_clock(now)
             self._let_out(self._lanes[webhook_id])
         for webhook_id in list(self._full):
             self._drop_stale(self._lanes[webhook_id], now)
         self._forget_idle_lanes()
-        offer = self._offer(self._full | self._held)
+        offer = self._offer(self._full | self._holds.held)
         self._starved = offer.room <= 0 or offer.room_bytes <= 0
         return None if self._starved else (offer, self._lane_room())
 
@@ -188,14 +211,16 @@ class Dispatcher:
     # --- sending
 
     def _launch_what_may_go(self) -> None:
-        while self._turns and self._in_flight < self._settings.max_in_flight:
+        if not self._turns or self._crowded:
+            return
+        now = self._clock.now()
+        while self._turns and len(self._under_way) < self._settings.max_in_flight:
             lane = self._turns.next()
-            if self._may_go(lane) and lane.target is not None:
-                self._launch(lane, lane.target)
+            if self._may_go(lane, now) and lane.target is not None:
+                self._launch(lane, lane.target, now)
                 self._list(lane)
 
-    def _may_go(self, lane: Lane) -> bool:
-        now = self._clock.now()
+    def _may_go(self, lane: Lane, now: int) -> bool:
         self._drop_stale(lane, now)
         if not lane.queued or not self._is_loaded(lane):
             return False
@@ -206,12 +231,12 @@ class Dispatcher:
             return False
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
-            self._look_again(lane, ready_at - now)
+            self._holds.look_again(lane, ready_at - now)
         return ready_at is not None and ready_at <= now
 
     def _share(self) -> int:
         """How many of the places one lane may have; the last eighth is for lanes that do not fail."""
-        return (self._settings.max_in_flight - self._in_flight) // 8
+        return (self._settings.max_in_flight - len(self._under_way)) // 8
 
     def _drop_stale(self, lane: Lane, now: int) -> None:
         """Give back what lay here so long that its lease no longer outlives an attempt."""
@@ -241,32 +266,44 @@ class Dispatcher:
             self._hold_if_held(lane, self._clock.now())
             self._list(lane)
 
-    def _launch(self, lane: Lane, target: PreparedTarget) -> None:
-        delivery = lane.take(self._clock.now())
+    def _launch(self, lane: Lane, target: PreparedTarget, now: int) -> None:
+        delivery = lane.take(now)
         self._took(lane, delivery)
-        self._in_flight += 1
-        self._start(self._attempting(delivery, lane, target), lambda _: self._finished(lane))
+        try:
+            self._under_way[id(delivery)] = delivery, lane, self._attempting(delivery, lane, target)
+        except Exception:  # noqa: BLE001 one attempt's fault is not the node's
+            _log.exception("attempt_broke", delivery_id=delivery.id)
+            self.release(delivery)
+            lane.finish(now)
+            self.stumble(lane)
 
-    def _start(self, work: Coroutine[None, None, None], *ends: Callable[["asyncio.Task[None]"], None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        for end in (*ends, self._ended):
-            task.add_done_callback(end)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not self._tasks:
-            self._drained.set()
-        self._launch_what_may_go()
-
-    def _finished(self, lane: Lane) -> None:
-        self._in_flight -= 1
+    def finished(self, lane: Lane, delivery: LeasedDelivery) -> None:
+        """The attempt of this delivery has ended, whatever came of it."""
+        del self._under_way[id(delivery)]
         lane.finish(self._clock.now())
         self._list(lane)
         self._let_squeezed_try()
+        self._see_whether_drained()
+        self._launch_what_may_go()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._see_whether_drained()
+        self._launch_what_may_go()
+
+    def _see_whether_drained(self) -> None:
+        if self._stopping and not self._under_way and not self._tasks:
+            self._drained.set()
 
     def _let_squeezed_try(self) -> None:
         """One place is free, so one lane may have it; where the share of each has grown, all look again."""
+        if not self._squeezed:
+            return
         if self._share() > self._squeezed_at:
             for lane in self._squeezed.values():
                 self._list(lane)
@@ -313,27 +350,14 @@ class Dispatcher:
         """A lane that is held is closed to the handover; what waits in it goes back if it would wait for long."""
         if not lane.is_held(now):
             return
-        self._held.add(lane.webhook_id)
-        self._look_again(lane, lane.held_until - now)
+        self._holds.hold(lane, now)
         if lane.held_until - now > RELEASE_WHEN_HELD_FOR:
             self._let_go(lane)
 
-    def _look_again(self, lane: Lane, in_ms: int) -> None:
-        """Look at this lane again then; one timer for each lane, the earliest."""
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(1, in_ms) / SECOND
-        planned = self._looks.get(lane.webhook_id)
-        if planned is not None:
-            if planned.when() <= at:
-                return
-            planned.cancel()
-        self._looks[lane.webhook_id] = loop.call_at(at, self._look, lane)
-
     def _look(self, lane: Lane) -> None:
         """A hold or a rate limit may be over."""
-        self._looks.pop(lane.webhook_id, None)
         if lane.is_held(self._clock.now()):
-            self._look_again(lane, lane.held_until - self._clock.now())
+            self._holds.look_again(lane, lane.held_until - self._clock.now())
             return
         self._let_out(lane)
         self._list(lane)
@@ -341,8 +365,7 @@ class Dispatcher:
 
     def _let_out(self, lane: Lane) -> None:
         """Open it to the handover again, and come for what waits in the database, if its hold is over."""
-        if lane.webhook_id in self._held and not lane.is_held(self._clock.now()):
-            self._held.discard(lane.webhook_id)
+        if self._holds.let_out(lane, self._clock.now()):
             self._list(lane)
             self._claimer.now()
 
@@ -359,8 +382,6 @@ class Dispatcher:
         self._forgot_at = now
         for lane in list(self._lanes.values()):
             busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing or lane.is_loading
-            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._held | self._full:
+            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._holds.held | self._full:
                 del self._lanes[lane.webhook_id]
-                look = self._looks.pop(lane.webhook_id, None)
-                if look is not None:
-                    look.cancel()
+                self._holds.forget(lane)

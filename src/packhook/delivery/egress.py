@@ -23,6 +23,7 @@ from packhook.core.address import Address, Network, may_connect
 from packhook.core.clock import SECOND
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
 from packhook.core.model import Trouble
+from packhook.core.proxy import Proxy
 from packhook.delivery.resolve import NoPlace, Resolve, SystemResolver
 
 REFUSAL: Final = "the endpoint's address may not be connected to"
@@ -38,10 +39,16 @@ _NO_ADDRESS: Final = "the host name has no address: check its DNS records"
 
 
 class Checked(Struct, frozen=True):
-    """A URL that may be sent to: the rebuilt text, and its host pinned to addresses (for ``CURLOPT_RESOLVE``)."""
+    """A URL that may be sent to: the rebuilt text, and its host pinned to addresses (for ``CURLOPT_RESOLVE``).
+
+    ``addresses``: the same, with commas between. ``to``: what a proxy is told to connect to in place of the host, one
+    after the other (for ``CURLOPT_CONNECT_TO``); the pin is the proxy's then.
+    """
 
     url: str
     pin: str
+    addresses: str = ""
+    to: tuple[str, ...] = ()
 
 
 class Refused(Struct, frozen=True):
@@ -64,11 +71,13 @@ _BLOCKED: Final = Refused(Trouble.BLOCKED, REFUSAL)
 
 
 class Egress:
-    """Decides for each URL whether it may be connected to, and at which addresses.
+    """Decides for each URL whether it may be connected to, and at which addresses. ``proxy``: through which proxy.
 
     ``allow``: networks that are open although the deny table has them. ``resolve`` and ``seconds`` (a monotonic clock)
     are seams for tests.
     """
+
+    proxy: Proxy | None = None
 
     def __init__(
         self,
@@ -102,9 +111,9 @@ class Egress:
         Trouble is a value: ``BLOCKED`` with one and the same text for every denied address, ``DNS`` for a name that
         has none.
         """
-        known = self.known(url)
-        if known is not None:
-            return known
+        return self.known(url) or await self._look_up(url, limit)
+
+    async def _look_up(self, url: str, limit: int) -> Checked | Refused:
         endpoint = self._read(url)
         assert isinstance(endpoint, Endpoint)  # noqa: S101 anything else is known
         lookup = self._lookup(endpoint)
@@ -113,7 +122,7 @@ class Egress:
             return Refused(Trouble.DNS, "looking up the host name took too long: check that its name servers answer")
         return _judged(endpoint, lookup.result())
 
-    def may_open(self, address: str) -> bool:
+    def may_open(self, address: str, port: int) -> bool:  # noqa: ARG002 where there is a proxy, its port counts
         """Whether a socket to this very address (as text) may be opened."""
         try:
             return may_connect(ipaddress.ip_address(address), self._allow)
@@ -179,4 +188,4 @@ def _judged(endpoint: Endpoint, answer: _Answer) -> Checked | Refused:
 
 def _pinned(endpoint: Endpoint, addresses: str) -> Checked:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return Checked(endpoint.url, f"+{host}:{endpoint.port}:{addresses}")
+    return Checked(endpoint.url, f"+{host}:{endpoint.port}:{addresses}", addresses)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -10,15 +11,17 @@ from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, Event, LeasedDelivery, Settlement, Target, Urgency, Verdict
 from packhook.core.ownership import Consent
-from packhook.delivery.attempt import Wire, attempt
+from packhook.delivery.attempt import attempt
 from packhook.delivery.dispatch import Dispatcher
 from packhook.delivery.handshake import handshake
 from packhook.delivery.lane import Lane
 from packhook.delivery.record import Recorder
+from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
 from packhook.delivery.upkeep import Upkeep
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.store.ending import ended
 
 _log: Final = structlog.get_logger("packhook.engine")
 
@@ -32,7 +35,7 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._dispatcher = Dispatcher(store, settings, clock, self._attempt, self._load)
-        self._recorder = Recorder(store, self._recorded)
+        self._recorder = Recorder(store, self._recorded, self._dispatcher.crowd)
         self._upkeep = Upkeep(store, settings, clock)
         self._stop = asyncio.Event()
 
@@ -74,28 +77,47 @@ class Engine:
             lease=0,
             lease_until=0,
         )
-        settlement = await attempt(delivery, prepared, target.gone_since, self._wire, self._clock)
+        settlement: Settlement = await ended(
+            lambda told: attempt(delivery, prepared, target.gone_since, self._wire, self._clock, told)
+        )
         return settlement.attempt, settlement.verdict
 
     async def ask_consent(self, target: Target) -> tuple[Attempt, Consent]:
         """Ask the endpoint once, now, whether it wants to be sent to; nothing is stored."""
         return await handshake(prepare(target, self._settings), self._settings.origin, self._wire, self._clock)
 
-    async def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedTarget) -> None:
-        """One delivery, from its lane to the recorder; an exception in it ends here."""
-        settled = False
+    def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedTarget) -> Sending:
+        """Begin one attempt of a delivery."""
+        return attempt(
+            delivery, target, lane.gone_since, self._wire, self._clock, partial(self._attempted, delivery, lane)
+        )
+
+    def _attempted(self, delivery: LeasedDelivery, lane: Lane, came: Settlement | Exception) -> None:
+        """From the wire to the recorder; an exception in it ends here."""
         try:
-            settlement = await attempt(delivery, target, lane.gone_since, self._wire, self._clock)
-            self._recorder.add(settlement)
-            settled = True
-            lane.gone_since = settlement.verdict.gone_since
-            self._dispatcher.learn(lane, settlement.verdict, settlement.attempt.started_at)
+            if isinstance(came, Settlement):
+                self._settled(lane, came)
+            else:
+                self._broke(delivery, lane, came)
         except Exception:  # noqa: BLE001 one attempt's fault is not the node's
             _log.exception("attempt_broke", delivery_id=delivery.id)
             self._dispatcher.stumble(lane)
         finally:
-            if not settled:
-                self._dispatcher.release(delivery)
+            self._dispatcher.finished(lane, delivery)
+
+    def _settled(self, lane: Lane, settlement: Settlement) -> None:
+        if settlement.verdict.unspent:
+            self._dispatcher.release(settlement.delivery)
+            self._dispatcher.stumble(lane)
+            return
+        self._recorder.add(settlement)
+        lane.gone_since = settlement.verdict.gone_since
+        self._dispatcher.learn(lane, settlement.verdict, settlement.attempt.started_at)
+
+    def _broke(self, delivery: LeasedDelivery, lane: Lane, error: Exception) -> None:
+        _log.error("attempt_broke", delivery_id=delivery.id, exc_info=error)
+        self._dispatcher.cut_off(delivery)
+        self._dispatcher.stumble(lane)
 
     async def _load(self, lane: Lane) -> bool:
         """Let the lane know its webhook as it is now; whether that may be sent to."""

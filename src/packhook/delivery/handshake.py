@@ -9,7 +9,8 @@ from packhook import __version__
 from packhook.core.clock import Clock
 from packhook.core.model import Attempt, Request
 from packhook.core.ownership import Consent, consent, wanted_rate
-from packhook.delivery.attempt import Wire, made_of
+from packhook.delivery.attempt import made_of
+from packhook.delivery.send import Wire, outcome_of
 from packhook.delivery.target import ORIGIN, PreparedTarget
 
 RATE: Final = "webhook-request-rate"
@@ -37,7 +38,7 @@ async def handshake(target: PreparedTarget, origin: str, wire: Wire, clock: Cloc
     """Ask once; the exchange as a log shows it, and what it means."""
     started_at = clock.now()
     request = compose(target, origin)
-    outcome = await wire.send(request)
+    outcome = await outcome_of(lambda told: wire.post(request, told))
     answered = consent(outcome, origin)
     shown = made_of(request, target, outcome, 1, started_at, answered.error_code, answered.error_message)
     return shown, answered

@@ -95,6 +95,9 @@ class Lane:
 
     def _next_queue(self) -> deque[LeasedDelivery]:
         """The most urgent that has something; now and then the least, so that no retry waits for ever."""
+        first = self._queues[Urgency.FIRST]
+        if first and len(first) == self.queued:
+            return first
         rounds, place = divmod(self._taken, LEAST_URGENT_EACH)
         order = _ORDER if place < LEAST_URGENT_EACH - 1 else _TURNED[rounds % len(_TURNED)]
         for urgency in order:
@@ -201,8 +204,13 @@ class Lane:
         self._hold = FIRST_HOLD
 
     def stumble(self, now: int) -> None:
-        """A fault of ours, which says nothing of the endpoint: wait a moment, and longer each time."""
-        self.held_until = max(self.held_until, now + self._hold)
+        """A fault of ours, which says nothing of the endpoint: wait a moment, and longer each time.
+
+        Those that were under way together are one time.
+        """
+        if self.held_until > now:
+            return
+        self.held_until = now + self._hold
         self._hold = min(self._hold * 2, LONGEST_HOLD)
 
     def _succeeded(self) -> None:

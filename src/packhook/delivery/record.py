@@ -14,17 +14,26 @@ _log: Final = structlog.get_logger("packhook.record")
 
 MOST_IN_A_BATCH: Final = 500
 RETRY_SECONDS: Final = 0.5
+UNRECORDED_BYTES: Final = 64 * 1024 * 1024
+BESIDE_THE_BODIES: Final = 2_048
+"""What a settlement takes, about, beside the two bodies in it."""
 
 
 class Recorder:
     """Takes settlements at once, writes them in batches, and keeps them while the database is away.
 
-    ``recorded`` hears of each batch that is durable.
+    ``recorded`` hears of each batch that is durable; ``crowded`` hears when they take more memory than they may, so
+    that no more is sent, and when there is room again. What is under way then still comes in.
     """
 
-    def __init__(self, store: Store, recorded: Callable[[Sequence[Settlement]], None]) -> None:
+    def __init__(
+        self, store: Store, recorded: Callable[[Sequence[Settlement]], None], crowded: Callable[[bool], None]
+    ) -> None:
         self._store = store
         self._recorded = recorded
+        self._crowded = crowded
+        self._is_crowded = False
+        self._bytes = 0
         self._waiting: list[Settlement] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
@@ -33,6 +42,11 @@ class Recorder:
         """Have this written soon; never blocks, never fails."""
         self._waiting.append(settlement)
         self._arrived.set()
+        self._bytes += _size(settlement)
+        if self._bytes > UNRECORDED_BYTES and not self._is_crowded:
+            self._is_crowded = True
+            _log.warning("unrecorded_held_back", count=len(self._waiting), detail="nothing is sent until there is room")
+            self._crowded(True)
 
     def finish(self) -> None:
         """Let :meth:`run` return once everything is written, or at once where the database is away."""
@@ -51,9 +65,16 @@ class Recorder:
             batch = self._waiting[:MOST_IN_A_BATCH]
             if await self._write(batch):
                 del self._waiting[: len(batch)]
+                self._make_room(batch)
             elif self._closing.is_set():
                 _log.error("settlements_lost_to_a_resend", count=len(self._waiting), detail="the database is away")
                 return
+
+    def _make_room(self, written: list[Settlement]) -> None:
+        self._bytes -= sum(map(_size, written))
+        if self._is_crowded and self._bytes <= UNRECORDED_BYTES // 2:
+            self._is_crowded = False
+            self._crowded(False)
 
     async def _write(self, batch: list[Settlement]) -> bool:
         try:
@@ -86,3 +107,7 @@ class Recorder:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _size(settlement: Settlement) -> int:
+    return len(settlement.attempt.response_body) + len(settlement.delivery.data) + BESIDE_THE_BODIES

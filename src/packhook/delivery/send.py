@@ -1,206 +1,135 @@
-"""One request out, one outcome back, over libcurl on the event loop. Trouble on the wire is a value.
+"""One request out, one outcome back, on the event loop. Trouble on the wire is a value.
 
 ::
 
-    Request ─▶ where (egress: Checked | Refused) ─▶ header lines ─▶ a free Handle ─▶ the multi ─▶ answer or cause
-                                                                          ▲                             │
-                                                                          └──────── cleared, free ◀─────┘
+    Request ─▶ where (egress: Checked | Refused) ─┬─ http ──▶ plain.py ──▶ connection.py, answer.py ─┐
+                                                  └─ https ─▶ libcurl.py ─▶ curl.py ─────────────────┴─▶ Outcome ─▶ told
 
-Connections are kept and shared between requests to one scheme, host and port that show the same client certificate, or
-none, and each was judged when it was opened. A name that now points elsewhere is looked up and judged for each request,
-and connected to anew at the latest when its connection is five minutes old. An answer that a kept connection held
-before the request had arrived is nobody's: the connection is closed, and the request goes out over a new one, once,
-within the same time.
+Both keep connections, hold them to the address that was checked, and take the same of an answer.
 """
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
-import pycurl
 import structlog
 
-from packhook.core.clock import SECOND
-from packhook.core.model import Outcome, Request, Trouble
-from packhook.delivery.causes import cause
-from packhook.delivery.curl import HEADERS_KEPT, Handle, Sockets
+from packhook.core.model import Outcome, Request
+from packhook.delivery.causes import BROKE, STOPPING, failed
 from packhook.delivery.egress import Checked, Egress, Refused
-from packhook.delivery.tlscauses import is_not_accepted
-from packhook.delivery.trust import Trust
+from packhook.delivery.libcurl import Curl
+from packhook.delivery.plain import PlainPool
 
 _log: Final = structlog.get_logger("packhook.send")
-_OK: Final = 0
-_NOT_ADDED: Final = "Expect:\nAccept:\nContent-Type:"  # libcurl adds these where the request has none
+
+Told = Callable[[Outcome], None]
+"""Hears of the outcome, once, on the event loop."""
+
+
+class Sending(Protocol):
+    """A request that is under way."""
+
+    def cancel(self) -> object:
+        """End it at once, wherever it stands; nothing is told."""
+        ...
+
+
+class Wire(Protocol):
+    """What sends: one request out, one outcome back. Trouble on the wire is an outcome, never an exception."""
+
+    def post(self, request: Request, told: Told) -> Sending:
+        """Send; ``told`` has the outcome within ``request.timeout`` milliseconds, never before this returns."""
+        ...
 
 
 class Sender:
     """Sends requests, many at a time, on the event loop that ``open`` was called in.
 
-    ``ca_bundle``: a PEM file of authorities trusted besides the system's. ``max_connections``: open at once, idle ones
-    included; requests beyond wait, and their time runs.
+    ``ca_bundle``: a PEM file of authorities trusted besides the system's. ``max_connections``: open at once by each way
+    of sending, idle ones included; requests beyond wait, and their time runs. ``only_libcurl``: plain HTTP goes that
+    way too.
     """
 
-    def __init__(self, egress: Egress, *, ca_bundle: Path | None = None, max_connections: int = 1024) -> None:
+    def __init__(
+        self, egress: Egress, *, ca_bundle: Path | None = None, max_connections: int = 1024, only_libcurl: bool = False
+    ) -> None:
         self._egress = egress
         self._ca_bundle = ca_bundle
         self._max_connections = max_connections
-        self._idle: list[Handle] = []
-        self._sockets = Sockets()
+        self._only_libcurl = only_libcurl
+        self._is_open = False
 
     async def open(self) -> None:
         """Make what belongs to this event loop. InvalidSettings where the operator's bundle is none."""
         self._loop = asyncio.get_running_loop()
-        self._trust = Trust(self._ca_bundle)
-        self._multi: Any = pycurl.AsyncCurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, self._max_connections)
-        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, self._max_connections)
+        self._curl = Curl(self._egress, self._ca_bundle, self._max_connections)
+        self._plain = PlainPool(self._egress.may_open, self._max_connections)
+        self._is_open = True
 
     async def close(self) -> None:
         """Close every connection. Requests still under way end at once, as internal errors."""
+        self._is_open = False
         await self._egress.close()
-        await self._multi.aclose()
-        while self._idle:
-            self._idle.pop().close()
-        self._sockets.close()
-        self._trust.close()
+        await self._plain.close()
+        await self._curl.close()
+
+    def post(self, request: Request, told: Told) -> Sending:
+        """Send; ``told`` has the outcome within ``request.timeout`` milliseconds, never before this returns."""
+        began = time.monotonic()
+        try:
+            where = self._egress.known(request.url)
+            if isinstance(where, Checked) and self._is_plain(where) and self._is_open:
+                return self._plain.post(where, request, told, began)
+        except Exception:  # noqa: BLE001 trouble is a value, ours too
+            _log.exception("send_failed")
+            return self._loop.call_soon(told, failed(BROKE, began))
+        return self._loop.create_task(self._tell(where, request, told, began))
 
     async def send(self, request: Request) -> Outcome:
-        """Send, and answer within ``request.timeout`` milliseconds, from the look-up to the last byte read.
+        """As :meth:`post`, for whoever waits; only cancellation passes, and ends the exchange at once."""
+        return await outcome_of(lambda told: self.post(request, told))
 
-        Never raises for trouble, whoever's it is; only cancellation passes, and ends the exchange at once.
-        """
-        started = time.perf_counter()
+    def _is_plain(self, where: Checked) -> bool:
+        return where.url.startswith("http:") and self._egress.proxy is None and not self._only_libcurl
+
+    async def _tell(self, where: Checked | Refused | None, request: Request, told: Told, began: float) -> None:
+        told(await self._send(where, request, began))
+
+    async def _send(self, where: Checked | Refused | None, request: Request, began: float) -> Outcome:
+        """With a task of its own: after a look-up, or over libcurl."""
         try:
-            return await self._send(request, started)
+            where = where or await self._egress.check(request.url, request.timeout)
+            if isinstance(where, Refused):
+                return failed((where.trouble, where.detail), began)
+            if not self._is_open:
+                return failed(STOPPING, began)
+            if not self._is_plain(where):
+                return await self._curl.send(where, request, began)
+            checked = where
+            return await outcome_of(lambda told: self._plain.post(checked, request, told, began))
         except asyncio.CancelledError:
             if _cancelled_by_caller():
                 raise
-            return _internal("packhook is stopping", started)
+            return failed(STOPPING, began)
         except Exception:  # noqa: BLE001 trouble is a value, ours too
             _log.exception("send_failed")
-            return _internal("packhook could not send this; its log says why", started)
+            return failed(BROKE, began)
 
-    async def _send(self, request: Request, started: float) -> Outcome:
-        where = self._egress.known(request.url) or await self._egress.check(request.url, request.timeout)
-        if isinstance(where, Refused):
-            return Outcome(trouble=where.trouble, detail=where.detail, duration=_since(started))
-        lines = _header_lines(request.headers)
-        if lines is None:
-            return _internal("nothing was sent: a header holds a line break or NUL", started)
-        handle = self._idle.pop() if self._idle else self._new_handle()
-        try:
-            code = await self._exchange(handle, where, lines, request, started)
-            outcome = _outcome(handle, code, _since(started))
-        except BaseException:
-            self._discard(handle)
-            raise
-        handle.clear()
-        self._idle.append(handle)
-        return outcome
 
-    def _new_handle(self) -> Handle:
-        return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets)
-
-    async def _exchange(
-        self, handle: Handle, where: Checked, lines: list[bytes], request: Request, started: float
-    ) -> int:
-        """Request out, answer in; a second time, over a new connection, where a kept one held an unasked answer.
-
-        And where the certificate was not accepted: to see what it says, so that the cause can be told.
-        """
-        code = await self._transfer(handle, where, lines, request, started)
-        if handle.unasked:
-            handle.clear()
-            code = await self._transfer(handle, where, lines, request, started, fresh=True)
-        elif code == pycurl.E_PEER_FAILED_VERIFICATION and is_not_accepted(handle):
-            handle.clear()
-            code = await self._transfer(handle, where, lines, request, started, looking=True)
-        return code
-
-    async def _transfer(
-        self,
-        handle: Handle,
-        where: Checked,
-        lines: list[bytes],
-        request: Request,
-        started: float,
-        *,
-        fresh: bool = False,
-        looking: bool = False,
-    ) -> int:
-        """Load the handle and let the transfer run to its end; answers libcurl's error code."""
-        left = max(1, request.timeout - _since(started))
-        handle.load(
-            where,
-            lines,
-            request.body,
-            left,
-            identity=request.identity,
-            method=request.method,
-            fresh=fresh,
-            looking=looking,
-        )
-        try:
-            await self._multi.add_handle(handle.easy)
-        except pycurl.error as error:
-            return int(error.args[0])
-        return _OK
-
-    def _discard(self, handle: Handle) -> None:
-        """Take a handle out of the multi, wherever it stands; its connection closes with it."""
-        with suppress(RuntimeError):  # it is no longer in there
-            self._multi.remove_handle(handle.easy)
-        handle.close()
+async def outcome_of(begin: Callable[[Told], Sending]) -> Outcome:
+    """Begin to send, and wait; only cancellation passes, and ends the exchange at once."""
+    end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    under_way = begin(lambda outcome: None if end.done() else end.set_result(outcome))
+    try:
+        return await end
+    except asyncio.CancelledError:
+        under_way.cancel()
+        raise
 
 
 def _cancelled_by_caller() -> bool:
     """Whether it is this task that is cancelled, not merely its transfer (as ``close`` does)."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def _internal(detail: str, started: float) -> Outcome:
-    return Outcome(trouble=Trouble.INTERNAL, detail=detail, duration=_since(started))
-
-
-def _since(started: float) -> int:
-    return int((time.perf_counter() - started) * SECOND)
-
-
-def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:
-    """The headers as libcurl wants them, without its own additions; None where one holds CR, LF or NUL."""
-    text = "\n".join([_NOT_ADDED, *[f"{name}: {value}" if value else f"{name};" for name, value in headers]])
-    if text.count("\n") != _NOT_ADDED.count("\n") + len(headers) or "\r" in text or "\x00" in text:
-        return None
-    return text.encode().split(b"\n")
-
-
-def _outcome(handle: Handle, code: int, duration: int) -> Outcome:
-    """What this transfer came to. A body that we cut off at the limit leaves the answer an answer.
-
-    With trouble, what had come of a final answer is there too, for the log; not if even its head was cut off.
-    """
-    trouble, detail = (None, "") if code == _OK or handle.body_full else cause(code, handle)
-    headed = trouble is None or handle.has_whole_head()
-    return Outcome(
-        status_code=handle.status_code() if headed else None,
-        headers=_headers(handle.lines) if headed else (),
-        body=b"".join(handle.body),
-        truncated=handle.body_full,
-        trouble=trouble,
-        detail=detail,
-        duration=duration,
-    )
-
-
-def _headers(lines: list[bytes]) -> tuple[tuple[str, str], ...]:
-    """The headers in these lines, names in lower case; from the status line to the empty one, 100 at most."""
-    headers: list[tuple[str, str]] = []
-    for line in b"".join(lines[1 : HEADERS_KEPT + 1]).decode("latin-1").split("\n"):
-        name, colon, value = line.partition(":")
-        if not colon:
-            break  # the empty line; what follows are trailers
-        headers.append((name.lower(), value.strip()))
-    return tuple(headers)

@@ -13,8 +13,6 @@ from packhook.core.clock import to_rfc3339
 from packhook.core.model import Identity, Trouble
 from packhook.delivery.curl import Handle
 
-Cause = tuple[Trouble, str]
-
 NO_TLS: Final = "no TLS connection came about: the endpoint must speak TLS 1.2 or newer"
 LONGEST_NAME: Final = 100
 MOST_NAMES: Final = 5
@@ -56,7 +54,7 @@ _OTHER_NAME: Final = "subject name"  # libcurl compares the name itself, after O
 _CUT_OFF: Final = "unexpected eof"
 
 
-def tls_cause(code: int, handle: Handle) -> Cause | None:
+def tls_cause(code: int, handle: Handle) -> tuple[Trouble, str] | None:
     """What this error code (``pycurl.E_*``) says of certificates and TLS; None where it is of something else."""
     match code:
         case pycurl.E_SSL_CERTPROBLEM:

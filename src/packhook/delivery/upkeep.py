@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from packhook.core.clock import DAY, SECOND, Clock
+from packhook.core.clock import DAY, SECOND, Clock, to_rfc3339
 from packhook.core.errors import Unavailable
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -45,14 +45,25 @@ class Upkeep:
     async def once(self) -> None:
         """Everything that is due now."""
         await self._disable_failing()
+        await self._warn_failing()
         while not self._stop.is_set():
             now = self._clock.now()
             swept = await self._store.sweep(
-                events_before=now - self._settings.retention, keys_before=now - DAY, now=now, limit=BATCH
+                events_before=now - self._settings.retention,
+                keys_before=now - DAY,
+                audit_before=now - self._settings.audit_retention,
+                now=now,
+                limit=BATCH,
             )
             if swept.is_done:
                 return
-            _log.info("swept", events=swept.events, idempotency_keys=swept.idempotency_keys, canceled=swept.canceled)
+            _log.info(
+                "swept",
+                events=swept.events,
+                idempotency_keys=swept.idempotency_keys,
+                canceled=swept.canceled,
+                audit_entries=swept.audit_entries,
+            )
 
     async def _disable_failing(self) -> None:
         now = self._clock.now()
@@ -66,3 +77,16 @@ class Upkeep:
         )
         for webhook_id in disabled:
             _log.warning("webhook_disabled", webhook_id=webhook_id, detail="it has failed for too long")
+
+    async def _warn_failing(self) -> None:
+        """Halfway to being disabled; told once, by one node."""
+        after = self._settings.disable_after
+        failing = await self._store.warn_failing(failing_for=after // 2, now=self._clock.now())
+        for webhook_id, since in failing.items():
+            _log.warning(
+                "webhook_failing",
+                webhook_id=webhook_id,
+                failing_since=to_rfc3339(since),
+                disables_at=to_rfc3339(since + after),
+                detail="unless a delivery succeeds it will be disabled",
+            )

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from packhook.service.limits import Limits
@@ -26,6 +27,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     organization_id: str | None = None
     scopes: frozenset[str] = frozenset()
     api_key_id: str | None = None
+    prefix: str = ""
     expires_at: int | None = None
 
     @property
@@ -79,7 +81,8 @@ class Access:
         if self._operator_hash:
             return None
         made = new_key(OPERATOR_PREFIX)
-        self._operator_hash = await self._store.claim_operator_key(hash_of(made))
+        first = entry(Action.OPERATOR_KEY_CREATED, CLI, self._clock.now(), object_id="operator")
+        self._operator_hash = await self._store.claim_operator_key(hash_of(made), first)
         return made if hmac.compare_digest(self._operator_hash, hash_of(made)) else None
 
     async def admit(self, key: str, scope: str | None, organization_id: str | None) -> Principal:
@@ -88,9 +91,13 @@ class Access:
         Raises Unauthorized, NotFound, Forbidden, RateLimited.
         """
         principal = self.known(key) or await self.who(key)
+        self.allow(principal, scope, organization_id)
+        return principal
+
+    def allow(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
+        """The second half of :meth:`admit`: whether they may. Raises NotFound, Forbidden, RateLimited."""
         principal.require(scope, organization_id)
         self._limits.take(principal.api_key_id, principal.organization_id)
-        return principal
 
     def known(self, key: str) -> Principal | None:
         """Who this key is, if that was asked a moment ago: no look-up, no waiting."""
@@ -134,6 +141,7 @@ class Access:
             organization_id=known.organization_id,
             scopes=frozenset(known.scopes),
             api_key_id=known.id,
+            prefix=known.prefix,
             expires_at=known.expires_at,
         )
 

@@ -2,25 +2,28 @@
 
 from msgspec import Struct
 
+from packhook.core.audit import AuditEntry
 from packhook.core.backoff import times_to_come
 from packhook.core.errors import NotFound
-from packhook.core.model import Attempt, Delivery, Event, Webhook
+from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
 from packhook.core.ownership import HELD
 from packhook.service.cursor import Listing, listing
 from packhook.service.ownership import Ownership
 from packhook.settings import Settings
-from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 
 
 class DeliveryStory(Struct, frozen=True, kw_only=True):
     """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails.
 
+    ``interruptions`` are attempts that may have been made, and of which nobody knows the outcome.
     ``held_reason``: why it waits although it is due; nothing is planned then.
     """
 
     delivery: Delivery
     attempts: tuple[Attempt, ...]
     schedule: tuple[int, ...]
+    interruptions: tuple[Interruption, ...] = ()
     held_reason: str = ""
 
 
@@ -50,9 +53,19 @@ class History:
         """One delivery, whole."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
         webhook = None if delivery.next_attempt_at is None else await self._webhook_of(delivery)
-        if webhook is not None and self._ownership.is_held(webhook):
-            return DeliveryStory(delivery=delivery, attempts=attempts, schedule=(), held_reason=HELD)
-        return DeliveryStory(delivery=delivery, attempts=attempts, schedule=self._to_come(delivery, webhook))
+        is_held = webhook is not None and self._ownership.is_held(webhook)
+        return DeliveryStory(
+            delivery=delivery,
+            attempts=attempts,
+            schedule=() if is_held else self._to_come(delivery, webhook),
+            interruptions=await self._store.interruptions(organization_id, delivery_id),
+            held_reason=HELD if is_held else "",
+        )
+
+    async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
+        """A page of the audit trail, newest first."""
+        found = await self._store.list_audit(page, where)
+        return listing(found, tuple(entry.id for entry in found.items))
 
     def _to_come(self, delivery: Delivery, webhook: Webhook | None) -> tuple[int, ...]:
         if delivery.next_attempt_at is None:

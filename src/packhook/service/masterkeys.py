@@ -6,6 +6,8 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from packhook.core.audit import Actor
+from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import Webhook
 from packhook.store.sealed import SealedStore
@@ -26,11 +28,12 @@ class Rotation(Struct, frozen=True, kw_only=True):
 class MasterKeys:
     """The operator's hand on what the secrets are sealed under."""
 
-    def __init__(self, store: SealedStore | None) -> None:
+    def __init__(self, store: SealedStore | None, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._alone = asyncio.Lock()
 
-    async def rotate(self) -> Rotation:
+    async def rotate(self, by: Actor) -> Rotation:
         """Take a new key (of the setting: its newest), and seal all webhooks under it, batch by batch.
 
         Conflict where some could not be, with their ids; all the others are sealed anew all the same.
@@ -38,8 +41,10 @@ class MasterKeys:
         if self._store is None:
             raise Unavailable("this node seals nothing")
         async with self._alone:
-            key_id = await self._store.renew()
+            key_id = await self._store.renew(by, self._clock.now())
             resealed, left = await self._reseal_all(self._store)
+            if not left:
+                await self._store.move_check()
         _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(left))
         if left:
             shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from packhook.core.audit import NODE, Action, Actor, entry
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import Attempt, Target, Webhook
@@ -43,19 +44,19 @@ class Ownership:
         """Whether its deliveries wait for a proof."""
         return self.is_required and webhook.unproven
 
-    async def ask(self, organization_id: str, webhook_id: str) -> tuple[Attempt, Consent]:
+    async def ask(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
         """Ask its endpoint now; consent is a proof. NotFound where the webhook is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
         target = (await self._store.targets([webhook_id])).get(webhook_id)
         if target is None:
             raise NotFound(f"no webhook {webhook_id!r}")
-        return await self._ask(msgspec.structs.replace(target, webhook=webhook))
+        return await self._ask(msgspec.structs.replace(target, webhook=webhook), by)
 
-    async def answered_well(self, webhook: Webhook) -> None:
+    async def answered_well(self, webhook: Webhook, by: Actor) -> None:
         """Its endpoint answered a test event with 2xx: a proof, where one is required and there is none yet."""
         if self.is_required and (webhook.unproven or webhook.verified_at is None):
             try:
-                await self._prove(webhook, "a test event")
+                await self._prove(webhook, "a test event", by)
             except Conflict as error:  # the exchange is what was asked for; the next one proves it too
                 _log.warning("webhook_not_verified", webhook_id=webhook.id, detail=error.detail)
 
@@ -92,7 +93,7 @@ class Ownership:
                 target = (await self._store.targets([webhook.id])).get(webhook.id)
                 if target is None or not target.webhook.unproven or target.webhook.endpoint != webhook.endpoint:
                     return
-                _, consent = await self._ask(target)
+                _, consent = await self._ask(target, NODE)
             except (NotFound, Conflict):
                 return
             except Unavailable as error:
@@ -110,13 +111,13 @@ class Ownership:
         except TimeoutError:
             return
 
-    async def _ask(self, target: Target) -> tuple[Attempt, Consent]:
+    async def _ask(self, target: Target, by: Actor) -> tuple[Attempt, Consent]:
         attempt, consent = await self._engine.ask_consent(target)
         if consent.given:
-            await self._prove(target.webhook, "the handshake", allowed_rate=consent.allowed_rate)
+            await self._prove(target.webhook, "the handshake", by, allowed_rate=consent.allowed_rate)
         return attempt, consent
 
-    async def _prove(self, asked: Webhook, how: str, **changes: Any) -> None:  # noqa: ANN401 a field has its own type
+    async def _prove(self, asked: Webhook, how: str, by: Actor, **changes: Any) -> None:  # noqa: ANN401 a field has its own type
         """Write it down, unless the endpoint is another by now: then it is not the one that was asked."""
         for last in (*[False] * (TRIES - 1), True):
             before = await self._store.get_webhook(asked.organization_id, asked.id)
@@ -124,8 +125,16 @@ class Ownership:
                 return
             now = self._clock.now()
             proven = {"unproven": False, "verified_at": now, "version": before.version + 1, **changes}
+            told = entry(
+                Action.WEBHOOK_VERIFIED,
+                by,
+                now,
+                organization_id=asked.organization_id,
+                object_id=asked.id,
+                reason=how,
+            )
             try:
-                await self._store.replace_webhook(msgspec.structs.replace(before, **proven))
+                await self._store.replace_webhook(msgspec.structs.replace(before, **proven), told)
             except Conflict:
                 if last:
                     raise

@@ -7,7 +7,7 @@ from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, Unavailable
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event
 from packhook.settings import Settings
-from packhook.store.base import Idempotency, Publication, Receipt, Store
+from packhook.store.base import Idempotency, Publication, Receipt, Store, Told
 
 
 class Publisher:
@@ -19,41 +19,44 @@ class Publisher:
         self._clock = clock
         self._waiting = 0
 
-    async def publish(
+    def publish(
         self,
         organization_id: str,
         events: Sequence[tuple[str, bytes]],
+        told: Told[tuple[Receipt, ...]],
         idempotency_key: str | None = None,
         fingerprint: bytes = b"",
-    ) -> tuple[Receipt, ...]:
-        """Store these (event code, data) and their deliveries, all or nothing; durable when it returns.
+    ) -> None:
+        """Store these (event code, data) and their deliveries, all or nothing; durable when ``told`` has the receipts.
 
-        ``fingerprint`` tells one request from another with the same key. Raises BodyTooLarge, InvalidInput, NotFound,
-        Conflict (the key came with another fingerprint) and Unavailable.
+        ``fingerprint`` tells one request from another with the same key. Raises BodyTooLarge, InvalidInput and
+        Unavailable; ``told`` may have NotFound, Conflict (the key came with another fingerprint) or Unavailable too.
         """
         if not 1 <= len(events) <= MAX_BATCH_EVENTS:
             raise InvalidInput([FieldError("/events", "invalid_length", f"expected 1 to {MAX_BATCH_EVENTS} events")])
         now = self._clock.now()
         publication = Publication(
             organization_id=organization_id,
-            events=tuple(self._event(organization_id, code, data, now) for code, data in events),
+            events=tuple([self._event(organization_id, code, data, now) for code, data in events]),
             idempotency=None
             if idempotency_key is None
             else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
         )
-        return await self._store_in_turn(publication)
+        self._store_in_turn(publication, told)
 
     def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
         if len(data) > MAX_DATA_BYTES:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
-    async def _store_in_turn(self, publication: Publication) -> tuple[Receipt, ...]:
+    def _store_in_turn(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
         count = len(publication.events)
         if self._waiting and self._waiting + count > self._limit:
             raise Unavailable("too many events wait to be stored", retry_after_seconds=1)
-        self._waiting += count
-        try:
-            return await self._store.publish(publication)
-        finally:
+
+        def stored(receipts: tuple[Receipt, ...] | Exception) -> None:
             self._waiting -= count
+            told(receipts)
+
+        self._store.publish_soon(publication, stored)
+        self._waiting += count

@@ -1,5 +1,6 @@
 """Sending again what is finished."""
 
+from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.model import Delivery
 from packhook.store.base import Store
@@ -12,9 +13,11 @@ class Replay:
         self._store = store
         self._clock = clock
 
-    async def retry(self, organization_id: str, delivery_id: str) -> Delivery:
+    async def retry(self, organization_id: str, delivery_id: str, by: Actor) -> Delivery:
         """Send one delivery again, its schedule begun anew; the same ``webhook-id``.
 
         Conflict where it is not finished, or its webhook was deleted.
         """
-        return await self._store.replay_delivery(organization_id, delivery_id, self._clock.now())
+        now = self._clock.now()
+        asked = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)
+        return await self._store.replay_delivery(organization_id, delivery_id, now, asked)

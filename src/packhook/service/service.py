@@ -29,9 +29,9 @@ class Service:
         self._engine = engine
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
-        self.master_keys = MasterKeys(sealed)
+        self.master_keys = MasterKeys(sealed, clock)
         self.ownership = Ownership(store, engine, settings, clock)
-        self.webhooks = Webhooks(store, clock, self.ownership)
+        self.webhooks = Webhooks(store, settings, clock, self.ownership)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.ownership)
         self.replay = Replay(store, clock)

@@ -1,16 +1,19 @@
 """Webhooks: create, read, change in part, delete."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from packhook.core import ids
+from packhook.core.audit import Action, Actor, entry, of_webhook
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
-from packhook.core.model import Webhook
+from packhook.core.model import Health, Webhook
 from packhook.service.cursor import Listing, listing
 from packhook.service.ownership import Ownership
+from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
 
 TRIES: Final = 5
@@ -39,19 +42,20 @@ class WebhookFields(Struct, frozen=True, kw_only=True):
 class Webhooks:
     """The webhooks of all organizations; every call names whose."""
 
-    def __init__(self, store: Store, clock: Clock, ownership: Ownership) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, ownership: Ownership) -> None:
         self._store = store
+        self._disable_after = settings.disable_after
         self._clock = clock
         self._ownership = ownership
 
-    async def create(self, organization_id: str, fields: WebhookFields) -> Webhook:
+    async def create(self, organization_id: str, fields: WebhookFields, by: Actor) -> Webhook:
         """Subscribe. NotFound where the organization is not there."""
         now = self._clock.now()
         known = {"enabled": True, "unproven": self._ownership.is_required, **fields.said()}
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
         )
-        await self._store.create_webhook(webhook)
+        await self._store.create_webhook(webhook, of_webhook(Action.WEBHOOK_CREATED, by, now, webhook))
         self._ownership.ask_soon(webhook)
         return webhook
 
@@ -64,13 +68,26 @@ class Webhooks:
         found = await self._store.list_webhooks(organization_id, page, where)
         return listing(found, tuple(webhook.id for webhook in found.items))
 
-    async def update(self, organization_id: str, webhook_id: str, fields: WebhookFields) -> Webhook:
+    async def health(self, webhooks: Collection[Webhook]) -> dict[str, Health]:
+        """Of those that fail, by their ids; the others are well, or were sent nothing yet."""
+        failing = await self._store.failing_since([webhook.id for webhook in webhooks])
+        return {
+            webhook.id: Health(
+                failing_since=failing[webhook.id],
+                disables_at=failing[webhook.id] + self._disable_after if webhook.enabled else None,
+            )
+            for webhook in webhooks
+            if webhook.id in failing
+        }
+
+    async def update(self, organization_id: str, webhook_id: str, fields: WebhookFields, by: Actor) -> Webhook:
         """Change what was said, keep the rest. Enabling forgets why packhook disabled it."""
         for last in (*[False] * (TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
             after = self._changed(before, fields)
+            told = of_webhook(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
             try:
-                await self._store.replace_webhook(after)
+                await self._store.replace_webhook(after, told)
             except Conflict:
                 if last:
                     raise
@@ -89,6 +106,8 @@ class Webhooks:
         now = max(self._clock.now(), before.updated_at)
         return msgspec.structs.replace(before, **said, updated_at=now, version=before.version + 1)
 
-    async def delete(self, organization_id: str, webhook_id: str) -> None:
+    async def delete(self, organization_id: str, webhook_id: str, by: Actor) -> None:
         """Unsubscribe; what it was sent stays readable, what waits is canceled."""
-        await self._store.delete_webhook(organization_id, webhook_id, self._clock.now())
+        now = self._clock.now()
+        gone = entry(Action.WEBHOOK_DELETED, by, now, organization_id=organization_id, object_id=webhook_id)
+        await self._store.delete_webhook(organization_id, webhook_id, now, gone)

@@ -5,31 +5,38 @@ Promises that hold for every method:
 * A write that returned is durable: it survives ``kill -9`` and a power cut. A write that raised changed nothing.
 * Writes that wait together may share one transaction; each is still all or nothing.
 * A database that is away, full or busy raises :class:`~packhook.core.errors.Unavailable`, never anything else.
+* A change takes the audit entry that tells of it: both are written in one transaction, or neither is.
 * Every look-up by a tenant takes the organization, and answers NotFound for another organization's id.
 
 The invariant that makes claiming cheap: for every live delivery there is a row in ``lanes`` for its webhook, and that
 row's ``due_at`` is not later than the delivery's ``claimable_at`` (or than the last claim, if that is later).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from packhook.core.audit import Action, AuditEntry
 from packhook.core.model import (
     ApiKey,
     Attempt,
     Delivery,
     DeliveryStatus,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
     Target,
     Webhook,
 )
+from packhook.store.handover import Handover, Offer
 
 T = TypeVar("T")
+
+Told = Callable[[T | Exception], None]
+"""Hears once, on the event loop, how something ended: what came of it, or the exception. It must not raise."""
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
@@ -66,6 +73,21 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
     until: int | None = None
 
 
+class AuditFilter(Struct, frozen=True, kw_only=True):
+    """Which audit entries to list; None is any. ``since`` is inclusive, ``until`` is not.
+
+    ``shown_to_keys``: only those about webhooks and deliveries, which are what an organization's keys may manage.
+    """
+
+    organization_id: str | None = None
+    action: Action | None = None
+    actor: str | None = None
+    object_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+    shown_to_keys: bool = False
+
+
 class Idempotency(Struct, frozen=True, kw_only=True):
     """An ``Idempotency-Key``, the SHA-256 of the request it came with, and the instant before which keys are stale."""
 
@@ -89,40 +111,6 @@ class Receipt(Struct, frozen=True, kw_only=True):
     event_code: str
     created_at: int
     deliveries: int
-
-
-class Offer(Struct, frozen=True, kw_only=True):
-    """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
-
-    ``closed`` are webhooks whose deliveries should rather wait in the database; ``per_lane`` is the most of any other.
-    """
-
-    lease: int
-    lease_until: int
-    room: int
-    room_bytes: int
-    closed: Collection[str]
-    per_lane: int = 2**31
-
-
-class Handover(Protocol):
-    """The engine as the store sees it: the short way from a commit to the lanes, without a query."""
-
-    def offer(self) -> Offer:
-        """What may be leased to this node in the transaction that begins now."""
-        ...
-
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Take these in hand: their lease is committed. Called on the event loop, must not raise."""
-        ...
-
-    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
-        ...
-
-    def changed(self, webhook_id: str) -> None:
-        """A hint: this webhook was changed or deleted, so what is cached of it is old."""
-        ...
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -157,12 +145,13 @@ class Swept(Struct, frozen=True, kw_only=True):
     events: int = 0
     idempotency_keys: int = 0
     canceled: int = 0
+    audit_entries: int = 0
     more: bool = False
 
     @property
     def is_done(self) -> bool:
         """Whether nothing was left to do."""
-        return not (self.more or self.events or self.idempotency_keys or self.canceled)
+        return not (self.more or self.events or self.idempotency_keys or self.canceled or self.audit_entries)
 
 
 class Store(Protocol):
@@ -191,7 +180,7 @@ class Store(Protocol):
 
     # --- organizations and keys
 
-    async def create_organization(self, organization: Organization) -> None:
+    async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
         """Conflict where the id is, or was, in use."""
         ...
 
@@ -203,11 +192,11 @@ class Store(Protocol):
         """In order of their ids."""
         ...
 
-    async def delete_organization(self, organization_id: str, now: int) -> None:
+    async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
         """Its keys stop working and its webhooks are deleted at once; events and deliveries go with retention."""
         ...
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
         """``key_hash`` is the SHA-256 of the key. NotFound where the organization is not there."""
         ...
 
@@ -215,7 +204,7 @@ class Store(Protocol):
         """Oldest first, without the revoked."""
         ...
 
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
         """NotFound where there is no such key, or it was revoked before."""
         ...
 
@@ -227,13 +216,21 @@ class Store(Protocol):
         """Write down when keys were last used."""
         ...
 
-    async def claim_operator_key(self, key_hash: bytes) -> bytes:
-        """Store this hash as the operator key's if there is none yet; the hash that is stored now."""
+    async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
+        """Store this hash as the operator key's, with the entry, if there is none yet; the hash that is stored now."""
+        ...
+
+    async def claim_key_check(self, check: bytes) -> bytes:
+        """Store this as what only the instance's master keys open, if there is nothing yet; what is stored now."""
+        ...
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        """Store this in its place, unless it is no longer what it was before."""
         ...
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """NotFound where the organization is not there."""
         ...
 
@@ -245,7 +242,7 @@ class Store(Protocol):
         """Oldest first. NotFound where the organization is not there."""
         ...
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Write this as the next version of the stored one.
 
         Conflict where ``webhook.version`` is not the stored version plus one: somebody else was faster.
@@ -254,7 +251,11 @@ class Store(Protocol):
         """
         ...
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        """As :meth:`replace_webhook`, where only how its secrets are sealed is another: no change to tell of."""
+        ...
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
         """No event goes there any more; its live deliveries are canceled by the next upkeep."""
         ...
 
@@ -265,11 +266,22 @@ class Store(Protocol):
         """
         ...
 
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        """Which of these fail, and since when: the first failure after the last success. Takes no organization."""
+        ...
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         """The current version of these webhooks; deleted ones are missing. For the engine: takes no organization."""
         ...
 
     # --- the way of an event
+
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        """Begin :meth:`publish`; ``told`` hears of its end, never before this returns.
+
+        Unavailable where the store is closed.
+        """
+        ...
 
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
         """Store the events and, in the same transaction, one delivery for every enabled webhook that wants them.
@@ -292,15 +304,20 @@ class Store(Protocol):
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Write attempts, new states and what they mean for the webhook; False where the lease was no longer the row's.
 
-        Keeps any text and any bytes a receiver may send.
+        Where that disables a webhook, an audit entry says so. Keeps any text and any bytes a receiver may send.
         """
         ...
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        """Give back deliveries that were not sent: pending again, due now, no attempt counted. Stale: nothing."""
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        """Give back deliveries that were not settled: pending again, due now, no attempt counted. Stale: nothing.
+
+        ``cut_off`` are the ids of those that may have been sent: of each an interruption is kept.
+        """
         ...
 
-    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         """Make a finished delivery pending again, due now, its schedule begun anew, its attempts kept.
 
         Conflict where it is not finished, or its webhook was deleted.
@@ -321,20 +338,46 @@ class Store(Protocol):
         """The delivery with its attempts, oldest first."""
         ...
 
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        """The attempts of a delivery whose outcome nobody knows, oldest first; none where there is no such delivery.
+
+        Kept where a lease is taken over: by a claim after it ran out, from a node that died, from a process before.
+        """
+        ...
+
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         """Newest first."""
         ...
 
+    # --- the audit trail
+
+    async def write_audit(self, entry: AuditEntry) -> None:
+        """An entry about what changes nothing in the database: a test event, a new master key."""
+        ...
+
+    async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
+        """Newest first, of deleted organizations too."""
+        ...
+
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
         """One batch of upkeep: at most ``limit`` of each: events past retention whose deliveries are all finished,
-        with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks."""  # fmt: skip
+        with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks; audit entries
+        past their retention."""  # fmt: skip
+        ...
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        """Which enabled webhooks went on failing for so long, five times at least, and since when; each is told once.
+
+        Once until a success, another endpoint or its being enabled begins the count anew; to one node of many.
+        """
         ...
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         """Disable the webhooks that went on failing for so long, without a success, ten times at least; their ids.
 
+        An audit entry says so of each.
         From the first failure to the last: a webhook that nobody sends to does not fail; faults of ours are none.
         """
         ...

@@ -46,6 +46,7 @@ class Keyring:
 
     def __init__(self, settings: Settings) -> None:
         self.file = None if settings.master_keys else key_file(settings.database)
+        self.is_alone = settings.database.startswith(_SQLITE)  # one SQLite file serves one process
         self._vault = Vault(settings.master_keys) if settings.master_keys else None
         self._seen: tuple[int, ...] = ()
 
@@ -72,17 +73,25 @@ class Keyring:
         with _alone_with(self.file):
             if self.file.exists():
                 return False
-            _write(self.file, [_new_key()])
+            _write(self.file, [new_key()])
             return True
 
-    def add(self) -> None:
-        """Put a new newest key into the file; the keys of the setting are the operator's to change."""
+    def unmake(self) -> None:
+        """Take away the file that :meth:`make` has just made: nothing is sealed under its key."""
+        assert self.file is not None  # noqa: S101 it was made
+        with _alone_with(self.file), _telling(self.file):
+            if len(_read(self.file)) == 1:
+                self.file.unlink()
+
+    def add(self, key: MasterKey) -> None:
+        """Put this key into the file, as the newest; the keys of the setting are the operator's to change."""
         if self.file is not None:
             with _alone_with(self.file):
-                _write(self.file, [_new_key(), *_read(self.file)])
+                _write(self.file, [key, *_read(self.file)])
 
 
-def _new_key() -> MasterKey:
+def new_key() -> MasterKey:
+    """A fresh key, in no file yet."""
     return secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from packhook.core import ids
 from packhook.core.model import Event, LeasedDelivery, Urgency
-from packhook.store.base import Offer, Receipt
+from packhook.store.base import Receipt, Told
+from packhook.store.handover import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,11 @@ class Published:
     receipts: tuple[Receipt, ...]
     leased: tuple[LeasedDelivery, ...] = ()
     waiting: frozenset[str] = frozenset()
+
+
+def tell_receipts(told: Told[tuple[Receipt, ...]], published: Published | Exception) -> None:
+    """Of what one publish call came to, the publisher hears the receipts."""
+    told(published.receipts if isinstance(published, Published) else published)
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ def first_delivery(event: Event, webhook_id: str, version: int, room: Room) -> L
     """The delivery, leased where there is room for it; a lease of 0 is none, and then it is claimable at once."""
     leased = room.take(webhook_id, len(event.data))
     return LeasedDelivery(
-        id=ids.delivery_id(),
+        id=ids.delivery_id(event.created_at),
         event_id=event.id,
         webhook_id=webhook_id,
         webhook_version=version,

@@ -1,14 +1,41 @@
 """Lists by key, not by offset: which conditions and which order make a page, the same for both dialects."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from packhook.store.base import Page, PageRequest
+from packhook.core import ids
+from packhook.core.clock import MINUTE
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.rows import Row
 
 T = TypeVar("T")
 
+WAITED_AT_MOST: Final = MINUTE
+"""How far, at most, the time in an id is from ``created_at`` where one was not made of the other: ``publish()`` in
+PostgreSQL takes the time twice, and so did an older packhook."""
+
 Fetch = Callable[[str, Mapping[str, Any]], list[Row]]
+
+
+def between(where: DeliveryFilter) -> dict[str, str | int | None]:
+    """``since`` and ``until`` as conditions: ids sort by time, so a time is a place in the index that a page walks."""
+    since, until = where.since, where.until
+    return {
+        "created_at >= :since": since,
+        "id >= :since_id": None if since is None else ids.delivery_place(since - WAITED_AT_MOST),
+        "created_at < :until": until,
+        "id < :until_id": None if until is None else ids.delivery_place(until + WAITED_AT_MOST),
+    }
+
+
+def is_merged(where: DeliveryFilter) -> bool:
+    """Whether a page is merged from the lists of webhooks, each by an index of its own.
+
+    So the deliveries of other event codes are not walked. What is live, and what was canceled, is few and has an index.
+    """
+    wide = where.event_code is not None and where.webhook_id is None and where.event_id is None
+    return wide and where.status in (None, DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED)
 
 
 def list_page(

@@ -5,8 +5,19 @@ from typing import Any, Final
 
 import msgspec
 
-from packhook.core.model import FINISHED, ApiKey, Attempt, Delivery, DeliveryStatus, Event, Organization, Webhook
-from packhook.store.base import Receipt
+from packhook.core.audit import Action, Actor, AuditEntry, Change
+from packhook.core.model import (
+    FINISHED,
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    Interruption,
+    Organization,
+    Webhook,
+)
+from packhook.store.base import AuditFilter, Receipt
 
 Row = Sequence[Any]
 
@@ -14,6 +25,7 @@ _headers: Final = msgspec.json.Decoder(dict[str, str])
 _pairs: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _waits: Final = msgspec.json.Decoder(tuple[int, ...])
 _scopes: Final = msgspec.json.Decoder(tuple[str, ...])
+_changes: Final = msgspec.json.Decoder(tuple[Change, ...])
 _receipts: Final = msgspec.json.Decoder(tuple[Receipt, ...])
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -149,6 +161,11 @@ def attempt(row: Row) -> Attempt:
     )
 
 
+def interruption(row: Row) -> Interruption:
+    """From the columns of delivery_interruptions."""
+    return Interruption(number=row[0], noticed_at=row[1])
+
+
 def attempt_values(delivery_id: str, attempt: Attempt) -> tuple[Any, ...]:
     """For the columns of insert_attempt. What a receiver wrote stays bytes or escaped JSON: it breaks no insert."""
     return (
@@ -164,3 +181,54 @@ def attempt_values(delivery_id: str, attempt: Attempt) -> tuple[Any, ...]:
         attempt.error_code,
         attempt.error_message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
     )
+
+
+def audit_entry(row: Row) -> AuditEntry:
+    """From the columns of list_audit_entries."""
+    return AuditEntry(
+        id=row[0],
+        created_at=row[1],
+        organization_id=row[2],
+        action=Action(row[3]),
+        object_id=row[4],
+        changes=_changes.decode(row[5]),
+        reason=row[6],
+        by=Actor(name=row[7], key_prefix=row[8], source=row[9], request_id=row[10], user_agent=row[11]),
+    )
+
+
+def audit_values(entry: AuditEntry) -> tuple[Any, ...]:
+    """For the columns of insert_audit_entry."""
+    return (
+        entry.id,
+        entry.created_at,
+        entry.organization_id,
+        entry.action.value,
+        entry.action.kind,
+        entry.object_id,
+        to_json(entry.changes),
+        entry.reason,
+        entry.by.name,
+        entry.by.key_prefix,
+        entry.by.source,
+        entry.by.request_id,
+        entry.by.user_agent,
+    )
+
+
+def audit_conditions(where: AuditFilter, organization_column: str) -> tuple[list[str], dict[str, Any]]:
+    """Conditions and values of a page of the trail; an object's id is narrower than its organization's."""
+    own = "organization_id" if where.object_id is None else organization_column
+    wanted = {
+        f"{own} = :organization_id": where.organization_id,
+        "object_id = :object_id": where.object_id,
+        "action = :action": where.action,
+        "actor = :actor": where.actor,
+        "created_at >= :since": where.since,
+        "created_at < :until": where.until,
+    }
+    given = {condition: value for condition, value in wanted.items() if value is not None}
+    conditions = list(given)
+    if where.shown_to_keys:
+        conditions.append("object_kind IN ('webhook', 'delivery')")
+    return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}

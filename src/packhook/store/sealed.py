@@ -15,13 +15,16 @@ from typing import Final
 
 import msgspec
 
+from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.errors import Conflict, NotFound, StartError, Unavailable
 from packhook.core.model import Target, Webhook
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
-from packhook.store.keyring import Keyring
+from packhook.store.keyring import Keyring, new_key
 from packhook.store.vault import Vault, sealed_under
 
 BATCH: Final = 500
+_CHECKED: Final = "packhook"
+_CHECK_PLACE: Final = ("instance", "key_check")
 
 
 class SealedStore:
@@ -45,9 +48,13 @@ class SealedStore:
         self.find_api_key = inner.find_api_key
         self.note_usage = inner.note_usage
         self.claim_operator_key = inner.claim_operator_key
+        self.claim_key_check = inner.claim_key_check
+        self.replace_key_check = inner.replace_key_check
         self.delete_webhook = inner.delete_webhook
         self.webhooks_after = inner.webhooks_after
+        self.failing_since = inner.failing_since
         self.publish = inner.publish
+        self.publish_soon = inner.publish_soon
         self.claim = inner.claim
         self.record = inner.record
         self.release = inner.release
@@ -55,8 +62,12 @@ class SealedStore:
         self.get_event = inner.get_event
         self.list_events = inner.list_events
         self.get_delivery = inner.get_delivery
+        self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries
+        self.write_audit = inner.write_audit
+        self.list_audit = inner.list_audit
         self.sweep = inner.sweep
+        self.warn_failing = inner.warn_failing
         self.disable_failing = inner.disable_failing
 
     # --- its life
@@ -65,10 +76,13 @@ class SealedStore:
         """Open the store inside, and have the keys for all that is sealed in it; at first start, make the key file.
 
         StartError where a key is missing: going on would put off every delivery and seal under a key of its own.
+        Of nodes that start at once, each with a key of its own, one is the first; the others are refused.
         """
         await self._inner.open()
         try:
-            await self._have_keys(await self._key_ids_in_use())
+            in_use = await self._key_ids_in_use()
+            await self._have_keys(in_use)
+            await self._agree(is_new=not in_use)
         except BaseException:
             await self._inner.close()
             raise
@@ -84,6 +98,27 @@ class SealedStore:
                 "be signed"
             )
 
+    async def _agree(self, *, is_new: bool) -> None:
+        """Have the key that the database was first opened with: its check is stored once, and opens under no other.
+
+        Where nothing is sealed yet, and nobody else can have the key, a lost key is replaced.
+        """
+        vault = self._newest()
+        check = vault.seal(_CHECKED, *_CHECK_PLACE)
+        stored = (await self._inner.claim_key_check(check.encode())).decode()
+        if _opens(vault, stored):
+            return
+        if is_new and self._keyring.is_alone:
+            await self._inner.replace_key_check(check.encode(), stored.encode())
+            return
+        if self.made_key_file:
+            await asyncio.to_thread(self._keyring.unmake)
+        raise StartError(
+            f"this database belongs to the master key {sealed_under(stored)}, and {self._keyring.place} does not have "
+            "it: every node needs the same. Set master_keys alike on all of them, or copy the key file of the node "
+            "that was here first"
+        )
+
     async def _key_ids_in_use(self) -> frozenset[str]:
         found: set[str] = set()
         anchor = ""
@@ -95,13 +130,17 @@ class SealedStore:
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Seal it, then as the store inside."""
-        await self._inner.create_webhook(_seal(webhook, self._to_seal()))
+        await self._inner.create_webhook(_seal(webhook, self._to_seal()), entry)
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Seal it, then as the store inside."""
-        await self._inner.replace_webhook(_seal(webhook, self._to_seal()))
+        await self._inner.replace_webhook(_seal(webhook, self._to_seal()), entry)
+
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        """Seal it, then as the store inside."""
+        await self._inner.reseal_webhook(_seal(webhook, self._to_seal()))
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         """As the store inside, opened."""
@@ -123,11 +162,25 @@ class SealedStore:
 
     # --- master keys
 
-    async def renew(self) -> str:
-        """Take a new newest key into the key file; with keys from the setting nothing is new. The newest key's id."""
+    async def renew(self, by: Actor, now: int) -> str:
+        """Take a new newest key into the key file; with keys from the setting nothing is new. The newest key's id.
+
+        A file has no part in a transaction: the audit entry is written before, so that no new key is without one.
+        """
+        newest, key = self._to_seal().newest, new_key()
+        key_id = newest if self._keyring.file is None else key[0]
+        await self._inner.write_audit(entry(Action.MASTER_KEY_ROTATED, by, now, object_id=key_id))
         with _unavailable():
-            await asyncio.to_thread(self._keyring.add)
+            await asyncio.to_thread(self._keyring.add, key)
             return self._newest().newest
+
+    async def move_check(self) -> None:
+        """The database belongs to the newest key from now on: for when everything is sealed under it."""
+        vault = self._to_seal()
+        check = vault.seal(_CHECKED, *_CHECK_PLACE)
+        stored = await self._inner.claim_key_check(check.encode())
+        if sealed_under(stored.decode()) != vault.newest:
+            await self._inner.replace_key_check(check.encode(), stored)
 
     async def reseal(self, stored: Webhook) -> bool:
         """Seal a webhook, as :meth:`webhooks_after` has it, under the newest key; False where there is nothing to do.
@@ -139,7 +192,7 @@ class SealedStore:
             while not self._is_current(stored):
                 after = msgspec.structs.replace(self._opened(stored), version=stored.version + 1)
                 try:
-                    await self.replace_webhook(after)
+                    await self.reseal_webhook(after)
                 except Conflict:
                     stored = await self._inner.get_webhook(stored.organization_id, stored.id)
                 else:
@@ -164,6 +217,13 @@ class SealedStore:
         if vault is None or vault.missing(_key_ids(webhook)):
             vault = self._to_seal()
         return _changed(webhook, vault.open)
+
+
+def _opens(vault: Vault, stored: str) -> bool:
+    try:
+        return vault.open(stored, *_CHECK_PLACE) == _CHECKED
+    except Unavailable:
+        return False
 
 
 def _seal(webhook: Webhook, vault: Vault) -> Webhook:

@@ -6,6 +6,8 @@
         first, *_ = await receiver.wait_for(3)
         assert first.verified
 
+:class:`ConnectProxy` stands between a sender and its receivers, where a network demands an HTTP proxy.
+
 Nothing here is a mock: the receiver listens on 127.0.0.1 and speaks HTTP/1.1, over TLS where it is given a context.
 """
 
@@ -31,11 +33,14 @@ from packhook.testing.behaviours import (
     Unasked,
 )
 from packhook.testing.clock import ManualClock
+from packhook.testing.proxy import Asked, ConnectProxy
 from packhook.testing.receiver import Received, Receiver
 
 __all__ = [
     "AnswerEarly",
+    "Asked",
     "Behaviour",
+    "ConnectProxy",
     "Cut",
     "Drip",
     "EndlessBody",

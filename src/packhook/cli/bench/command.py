@@ -1,24 +1,26 @@
 """``packhook bench``: what an event costs on this machine, beside the floor, with every id accounted for."""
 
 import asyncio
-import platform
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Literal
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from packhook import __version__
-from packhook.cli.bench.figures import FloorFigures, Report
-from packhook.cli.bench.measure import measure, measure_floor
+from packhook.cli.bench.authority import make_authority
+from packhook.cli.bench.database import databases
+from packhook.cli.bench.figures import Growth, Report
+from packhook.cli.bench.grow import measure_growth
+from packhook.cli.bench.measure import Ground
+from packhook.cli.bench.parts import FLOOR, HALF, IDLE, PROFILE, measure_all
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.report import show, write_json, write_svg
 from packhook.cli.exits import Exit, fail
 
-IDLE_RATE: Final = 50.0
-IDLE_EVENTS: Final = 300
+Sabotage = Literal["", "id", "signature", "body"]
 
 
 def bench(
@@ -28,11 +30,25 @@ def bench(
     batch: Annotated[int, typer.Option(help="Events in one publish.", min=1, max=1000)] = 1,
     payload: Annotated[int, typer.Option(help="Bytes of an event's data.", min=600, max=260_000)] = 1024,
     fan_out: Annotated[int, typer.Option(help="Webhooks that want each event.", min=1, max=1000)] = 1,
-    webhooks: Annotated[int, typer.Option(help="Webhooks in all.", min=1, max=10_000)] = 1,
+    webhooks: Annotated[int, typer.Option(help="Webhooks in all.", min=1, max=100_000)] = 1,
+    window: Annotated[int, typer.Option(help="Events on their way at which publishing pauses.", min=1)] = 2_000,
     processes: Annotated[int, typer.Option(help="Nodes; more than one needs PostgreSQL.", min=1, max=64)] = 1,
-    database: Annotated[str, typer.Option(help="An empty database; absent: a new SQLite file.")] = "",
+    database: Annotated[str, typer.Option(help="A PostgreSQL to make databases on; absent: SQLite files.")] = "",
+    postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL of its own.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Receive over https.")] = False,
     floor: Annotated[bool, typer.Option(help="Whether to measure the bare sending beside it.")] = True,
+    half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
+    profile: Annotated[bool, typer.Option(help="Whether to measure where the node's CPU goes too.")] = True,
+    history: Annotated[int, typer.Option(help="Events delivered before it begins.", min=0)] = 0,
+    backlog: Annotated[int, typer.Option(help="Deliveries that wait for dead webhooks meanwhile.", min=0)] = 0,
+    grow: Annotated[bool, typer.Option("--grow", help="Instead: the cost as webhooks, backlog, history grow.")] = False,
+    grow_to: Annotated[int, typer.Option(help="With --grow: no step larger than this; 0: all.", min=0)] = 0,
+    far: Annotated[bool, typer.Option("--far", help="With --grow: ten million rows of history too.")] = False,
+    memory_growth: Annotated[
+        float | None, typer.Option(help="Fail where memory grows by more bytes for each delivery than this.")
+    ] = None,
+    sabotage: Annotated[Sabotage, typer.Option(help="Have the receiver find a fault, to see that it would.")] = "",
     json: Annotated[Path | None, typer.Option(help="Write everything to this file.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw throughput and latency over time to this file.")] = None,
 ) -> None:
@@ -40,57 +56,50 @@ def bench(
 
     Example: packhook bench --events 20000 --connections 64
     """
-    if processes > 1 and not database:
-        fail("--processes needs --database postgresql://…: one SQLite file serves one process", Exit.USAGE)
-    if webhooks < fan_out:
-        webhooks = fan_out
+    _require_sense(database, processes, postgres=postgres)
     plan = Plan(
-        events=max(1, events // batch) * batch, rate=rate, connections=connections, batch=batch, payload=payload,
-        fan_out=fan_out, webhooks=webhooks, processes=processes,
-    )  # fmt: skip
-    report = asyncio.run(_measure_all(plan, database, floor=floor, idle=idle and not rate))
+        rate=rate, connections=connections, batch=batch, payload=payload, fan_out=fan_out,
+        webhooks=max(webhooks, fan_out), window=window, processes=processes, tls=tls, history=history, backlog=backlog,
+    ).of(events)  # fmt: skip
+    wanted = {FLOOR: floor, HALF: half and not rate, IDLE: idle and not rate, PROFILE: profile}
+    parts = {name for name, is_wanted in wanted.items() if is_wanted}
+
+    async def work(ground: Ground) -> Report | Growth:
+        return await (measure_growth(ground, plan, grow_to, far=far) if grow else measure_all(ground, plan, parts))
+
+    report = asyncio.run(_on_its_ground(work, database, postgres=postgres, tls=tls, sabotage=sabotage))
     show(report, Console())
     if json is not None:
         write_json(report, json)
     if svg is not None:
         write_svg(report, svg)
-    if not report.is_good:
+    if not (report.is_good and _is_memory_flat(report, memory_growth)):
         raise typer.Exit(Exit.FAILED)
 
 
-async def _measure_all(plan: Plan, database: str, *, floor: bool, idle: bool) -> Report:
-    scenarios = {"load": plan}
-    if idle:
-        scenarios["idle"] = msgspec.structs.replace(plan, events=IDLE_EVENTS, rate=IDLE_RATE, batch=1, connections=4)
-    bare: FloorFigures | None = None
-    figures = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        if floor:
-            task = progress.add_task("floor", total=None)
-            bare = await measure_floor(plan)
-            progress.update(task, total=plan.events, completed=plan.events)
-        for name, each in scenarios.items():
-            task = progress.add_task(name, total=each.deliveries)
-            figures.append(
-                await measure(name, each, database, lambda done, task=task: progress.update(task, completed=done))  # type: ignore[misc] # mypy cannot see the default
-            )
-    return Report(machine=_machine(), floor=bare, scenarios=figures)
+def _require_sense(database: str, processes: int, *, postgres: bool) -> None:
+    if sys.platform != "linux":
+        fail("bench counts CPU as Linux does, and runs there only", Exit.USAGE)
+    if postgres and database:
+        fail("--postgres starts a database of its own: leave --database out", Exit.USAGE)
+    if database and not database.startswith("postgres"):
+        fail("--database is a PostgreSQL's; without it, SQLite is measured", Exit.USAGE)
+    if processes > 1 and not (database or postgres):
+        fail("--processes needs --postgres or --database: one SQLite file serves one process", Exit.USAGE)
 
 
-def _machine() -> dict[str, str]:
-    return {
-        "packhook": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-    }
+async def _on_its_ground(
+    work: Callable[[Ground], Awaitable[Report | Growth]], database: str, *, postgres: bool, tls: bool, sabotage: str
+) -> Report | Growth:
+    with tempfile.TemporaryDirectory(prefix="packhook-bench-") as name:
+        folder = Path(name)
+        async with databases(database, folder, postgres=postgres) as found:
+            return await work(Ground(found, make_authority(folder) if tls else None, sabotage))
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(models)} x {models[0]}" if models else platform.processor()
+def _is_memory_flat(report: Report | Growth, most: float | None) -> bool:
+    """Whether no scenario's memory grew by more bytes for each delivery."""
+    steep = [each for each in report.scenarios if most is not None and each.memory.slope > most]
+    for each in steep:
+        print(f"{each.name}: memory grew by {each.memory.slope:.0f} bytes for each delivery", file=sys.stderr)  # noqa: T201 this is the command line
+    return not steep

@@ -6,74 +6,181 @@ from msgspec import Struct
 
 from packhook.cli.bench.plan import Plan
 
+OURS = ("node", "database")
+"""Whose CPU is the cost of packhook: the others only make the load and take it."""
+
 
 class Latency(Struct, frozen=True):
     """From the moment an event was due to be published to its receipt, in milliseconds."""
 
-    p50: float
-    p95: float
-    p99: float
-    max: float
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+    max: float = 0.0
 
 
 class Moment(Struct, frozen=True):
-    """One stretch of the run: at its end (seconds from the begin), deliveries a second, the median latency in it."""
+    """One stretch of the run: at its end (seconds from the begin), accepted and delivered a second in it, how many were
+    on their way at its end, the latency in it."""
 
     at: float
+    accepted: float
     delivered: float
+    backlog: int
     p50: float
+    p99: float
 
 
-class Figures(Struct, frozen=True):
-    """One scenario. ``cost`` is by layer, ``database`` PostgreSQL's; ``receiver`` shows that it was not the limit."""
+class Loss(Struct, frozen=True, kw_only=True):
+    """What the ledgers of publishers and receiver say, put beside each other. All but ``duplicates`` must be zero.
+
+    ``unknown``: it arrived, and nobody was told that it was accepted (its answer may have been lost).
+    """
+
+    expected: int
+    lost: int
+    badly_signed: int
+    wrong_bodies: int
+    duplicates: int = 0
+    unknown: int = 0
+
+    @property
+    def is_none(self) -> bool:
+        """Every delivery that was promised has arrived, well signed, with the body that was published."""
+        return not (self.lost or self.badly_signed or self.wrong_bodies)
+
+
+class Memory(Struct, frozen=True):
+    """The nodes' resident memory in bytes: the peak, over time (seconds from the begin), and how it grows.
+
+    ``slope``: bytes for each delivery, by the run's second half.
+    """
+
+    peak: int
+    course: list[tuple[float, int]]
+    slope: float
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """One scenario.
+
+    ``cost`` is the CPU for one delivered event: ``node``, of it the ``kernel``'s part, ``database`` (PostgreSQL's
+    processes), ``receiver``, ``publisher`` and ``bench`` (the command itself). ``cores`` is how many cores each had at
+    work: a receiver or publisher near 1 was the limit; ``others`` is everything else on this machine, ``stolen`` what a
+    hypervisor gave away: with these, figures are worse than the truth. ``backlog_growth``: deliveries a second.
+    """
 
     name: str
     plan: Plan
+    seconds: float
     accepted: float
     delivered: float
     latency: Latency
     answered: Latency
     cost: dict[str, float]
-    cost_of_ours: float
-    receiver_share: float
-    peak_memory: int
-    lost: int
-    duplicates: int
-    badly_signed: int
+    cores: dict[str, float]
+    memory: Memory
+    loss: Loss
     refused: dict[str, int]
+    backlog_most: int
+    backlog_growth: float
     course: list[Moment]
 
     @property
-    def is_good(self) -> bool:
-        """Nothing lost, nothing badly signed."""
-        return not self.lost and not self.badly_signed
+    def cost_of_ours(self) -> float:
+        """Node and database."""
+        return sum(self.cost.get(name, 0.0) for name in OURS)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether deliveries kept up with publishes: the backlog grew by less than a fiftieth of what was delivered."""
+        return self.backlog_growth < self.delivered / 50
 
 
-class FloorFigures(Struct, frozen=True):
-    """The bare sending: requests a second, and microseconds of CPU for each."""
+class Bare(Struct, frozen=True, kw_only=True):
+    """The bare sending of the same bodies by ``name``: requests a second, and CPU for each."""
 
+    name: str
     delivered: float
     cost: float
+    receiver: float
+    loss: Loss
 
 
-class Report(Struct, frozen=True):
-    """Everything of one run, as it is written as JSON."""
+class Split(Struct, frozen=True, kw_only=True):
+    """Where a node's CPU goes, by layer: the shares that the profile saw, of the cost that was measured without it.
+
+    ``sampler``: what sampling itself cost for each delivery. ``statements``: sent to PostgreSQL for 100 deliveries.
+    """
+
+    layers: dict[str, float]
+    sampler: float
+    statements: float | None
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One point of the growth: so much of ``axis`` (webhooks, backlog, history), and what it came to."""
+
+    axis: str
+    amount: int
+    figures: Figures
+
+
+class Growth(Struct, frozen=True, kw_only=True):
+    """What one delivered event costs as work grows."""
 
     machine: dict[str, str]
-    floor: FloorFigures | None
-    scenarios: list[Figures]
+    steps: list[Step]
+
+    @property
+    def scenarios(self) -> list[Figures]:
+        """What was measured at each step."""
+        return [step.figures for step in self.steps]
 
     @property
     def is_good(self) -> bool:
-        """Whether every scenario is."""
-        return all(scenario.is_good for scenario in self.scenarios)
+        """Whether nothing was lost in any of it."""
+        return all(each.loss.is_none for each in self.scenarios)
+
+    def over(self, step: Step) -> float:
+        """How many times what the first step of its axis cost."""
+        first = next(each for each in self.steps if each.axis == step.axis)
+        return step.figures.cost_of_ours / (first.figures.cost_of_ours or 1.0)
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """Everything of one run, as it is written as JSON. ``without`` says what could not be measured, and why."""
+
+    machine: dict[str, str]
+    floors: list[Bare]
+    scenarios: list[Figures]
+    split: Split | None
+    without: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost in any of it."""
+        losses = [each.loss for each in self.scenarios] + [each.loss for each in self.floors]
+        return all(loss.is_none for loss in losses)
 
 
 def latency(seconds: Sequence[float]) -> Latency:
-    """Of at least one duration."""
+    """Of these durations."""
+    if not seconds:
+        return Latency()
     ordered = sorted(seconds)
 
     def at(share: float) -> float:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
     return Latency(p50=at(0.5), p95=at(0.95), p99=at(0.99), max=ordered[-1] * 1000)
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """How steep the line of least squares through them is; 0 through fewer than two."""
+    if len(points) < 2:
+        return 0.0
+    middle_x = sum(x for x, _ in points) / len(points)
+    middle_y = sum(y for _, y in points) / len(points)
+    across = sum((x - middle_x) ** 2 for x, _ in points)
+    return sum((x - middle_x) * (y - middle_y) for x, y in points) / across if across else 0.0

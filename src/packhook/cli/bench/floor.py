@@ -1,31 +1,45 @@
-"""The floor: the same bodies, signed and posted by the bare sending library, as many at a time; nothing else.
+"""The floor: the same bodies, signed and posted, as many at a time; nothing else: no API, no store, no retries.
+
+By libcurl, through the binding's own multi interface; or by packhook's own sender, which guards every connection.
 
 Prints :class:`Floor`. Its one argument is an :class:`Order` as JSON.
 """
 
 import asyncio
-import os
+import ipaddress
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 import pycurl
 import uvloop
 from msgspec import Struct
 
-from packhook.cli.bench.meter import cpu_seconds
 from packhook.cli.bench.plan import EVENT_CODE, SECRET, Plan, organization_id
 from packhook.core import ids
-from packhook.core.clock import to_rfc3339
+from packhook.core.clock import SECOND, to_rfc3339
+from packhook.core.errors import StartError
+from packhook.core.model import Request
 from packhook.core.signature import hmac_key, sign
+from packhook.delivery.egress import Egress
+from packhook.delivery.send import Sender
+
+TIMEOUT: Final = 15 * SECOND
 
 
 class Order(Struct, frozen=True):
-    """How many and how big (the plan), and to which URL."""
+    """How many and how big (the plan), to which URL, by what, trusting which authorities; ``warm_up``: uncounted."""
 
     plan: Plan
     url: str
+    by: Literal["libcurl", "sender"]
+    ca_bundle: str = ""
+    warm_up: int = 0
 
 
 class Floor(Struct, frozen=True):
@@ -36,49 +50,97 @@ class Floor(Struct, frozen=True):
     cpu: float
 
 
-async def _post(order: Order) -> Floor:
+class Item(Struct, frozen=True):
+    """One request as packhook would make it."""
+
+    headers: list[str]
+    body: bytes
+
+
+def item(data: bytes, key: bytes) -> Item:
+    """A new event with this data, signed now."""
+    event_id, now = ids.event_id(), time.time()
+    head = (
+        f'{{"id":"{event_id}","type":"{EVENT_CODE}","timestamp":"{to_rfc3339(int(now * 1000))}",'
+        f'"organization_id":"{organization_id(0)}","data":'
+    )
+    body = b"".join((head.encode(), data, b"}"))
+    headers = [
+        "content-type: application/json",
+        "user-agent: packhook/floor",
+        f"webhook-id: {event_id}",
+        f"webhook-timestamp: {int(now)}",
+        f"webhook-signature: {sign([key], event_id, int(now), body)}",
+        f"webhook-event: {EVENT_CODE}",
+        "webhook-attempt: 1",
+    ]
+    return Item(headers, body)
+
+
+Post = Callable[[Item], Awaitable[None]]
+"""One way to post, one request at a time."""
+
+
+async def _run(order: Order) -> Floor:
+    async with (_libcurl if order.by == "libcurl" else _sender)(order) as posts:
+        await _round(posts, order, order.warm_up)
+        began, cpu = time.monotonic(), time.process_time()
+        await _round(posts, order, order.plan.events)
+        return Floor(order.plan.events, time.monotonic() - began, time.process_time() - cpu)
+
+
+async def _round(posts: list[Post], order: Order, count: int) -> None:
+    left = iter(range(count))
+    key, data = hmac_key(SECRET), order.plan.data()
+
+    async def one_after_another(post: Post) -> None:
+        for _ in left:
+            await post(item(data, key))
+
+    await asyncio.gather(*map(one_after_another, posts))
+
+
+@asynccontextmanager
+async def _libcurl(order: Order) -> AsyncIterator[list[Post]]:
     multi = pycurl.AsyncCurlMulti()
-    left = iter(range(order.plan.events))
-    began, cpu = time.monotonic(), cpu_seconds(os.getpid())
-    await asyncio.gather(*(_one_after_another(multi, order, left) for _ in range(order.plan.connections)))
-    floor = Floor(order.plan.events, time.monotonic() - began, cpu_seconds(os.getpid()) - cpu)
+    handles = [_handle(order) for _ in range(order.plan.connections)]
+
+    async def post(handle: pycurl.Curl, made: Item) -> None:
+        handle.setopt(pycurl.HTTPHEADER, [*made.headers, "Expect:", "Accept:"])
+        handle.setopt(pycurl.POSTFIELDS, made.body)
+        await multi.add_handle(handle)
+
+    yield [partial(post, handle) for handle in handles]
     await multi.aclose()
-    return floor
 
 
-async def _one_after_another(multi: pycurl.AsyncCurlMulti, order: Order, left: Iterator[int]) -> None:
+def _handle(order: Order) -> pycurl.Curl:
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, order.url)
     curl.setopt(pycurl.PROXY, "")
     curl.setopt(pycurl.POST, 1)
     curl.setopt(pycurl.WRITEFUNCTION, lambda _: None)
-    key, data = hmac_key(SECRET), order.plan.data()
-    for _ in left:
-        event_id, now = ids.event_id(), time.time()
-        head = (
-            f'{{"id":"{event_id}","type":"{EVENT_CODE}","timestamp":"{to_rfc3339(int(now * 1000))}",'
-            f'"organization_id":"{organization_id(0)}","data":'
-        )
-        body = b"".join((head.encode(), data, b"}"))
-        curl.setopt(
-            pycurl.HTTPHEADER,
-            [
-                "content-type: application/json",
-                "user-agent: packhook/floor",
-                f"webhook-id: {event_id}",
-                f"webhook-timestamp: {int(now)}",
-                f"webhook-signature: {sign([key], event_id, int(now), body)}",
-                f"webhook-event: {EVENT_CODE}",
-                "webhook-attempt: 1",
-                "Expect:",
-                "Accept:",
-            ],
-        )
-        curl.setopt(pycurl.POSTFIELDS, body)
-        await multi.add_handle(curl)
-    curl.close()
+    if order.ca_bundle:
+        curl.setopt(pycurl.CAINFO, order.ca_bundle)
+    return curl
+
+
+@asynccontextmanager
+async def _sender(order: Order) -> AsyncIterator[list[Post]]:
+    egress = Egress(allow=(ipaddress.ip_network("127.0.0.0/8"),), allow_http=True)
+    sender = Sender(egress, ca_bundle=Path(order.ca_bundle) if order.ca_bundle else None)
+    await sender.open()
+
+    async def post(made: Item) -> None:
+        headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in made.headers))
+        outcome = await sender.send(Request(url=order.url, headers=headers, body=made.body, timeout=TIMEOUT))
+        if outcome.trouble is not None:
+            raise StartError(f"the bare sender failed: {outcome.trouble}: {outcome.detail}")
+
+    yield [post] * order.plan.connections
+    await sender.close()
 
 
 if __name__ == "__main__":
-    floor = uvloop.run(_post(msgspec.json.decode(sys.argv[1], type=Order)))
+    floor = uvloop.run(_run(msgspec.json.decode(sys.argv[1], type=Order)))
     print(msgspec.json.encode(floor).decode(), flush=True)  # noqa: T201 read by the benchmark

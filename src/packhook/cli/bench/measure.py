@@ -2,134 +2,171 @@
 
 ::
 
-    nodes, sink ─▶ subscribe ─▶ publishers ─▶ everything arrived ─▶ nodes stopped ─▶ what the ledgers say
+    nodes, sink ─▶ subscribe ─▶ warm up ─▶ publishers ─▶ everything arrived ─▶ settled ─▶ what the ledgers say
 """
 
 import asyncio
-import signal
+import os
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from packhook.cli.bench.figures import Figures, FloorFigures, Latency, Moment, latency
-from packhook.cli.bench.floor import Floor
-from packhook.cli.bench.floor import Order as FloorOrder
-from packhook.cli.bench.meter import Meter, Reading
+from packhook.cli.bench.authority import Authority
+from packhook.cli.bench.database import Databases
+from packhook.cli.bench.figures import Figures, Memory, latency
+from packhook.cli.bench.fill import fill
+from packhook.cli.bench.ledger import backlog_growth, course, memory_slope, per_delivery, settle
+from packhook.cli.bench.meter import Meter, Reading, peak_bytes
 from packhook.cli.bench.node import Spent
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.publish import Order, Published
 from packhook.cli.bench.sink import Noted
-from packhook.cli.bench.stage import Node, Sink, nodes, sink, start_module, subscribe
+from packhook.cli.bench.stage import Node, Sink, nodes, run_module, sink, subscribe, subscribe_dead
+from packhook.core.errors import StartError
 
 PATIENCE_SECONDS: Final = 30.0
-STRETCHES: Final = 60
-MICRO: Final = 1_000_000
+SABOTAGED_PATIENCE_SECONDS: Final = 2.0
+WARM_UP_EVENTS: Final = 500
 
 Progress = Callable[[int], None]
 
 
-async def measure_floor(plan: Plan) -> FloorFigures:
-    """The same number of bodies, signed and posted by the bare library."""
-    async with sink() as receiver:
-        order = FloorOrder(plan=plan, url=f"{receiver.url}/floor")
-        process = await start_module("floor", msgspec.json.encode(order).decode())
-        told, _ = await process.communicate()
-    floor = msgspec.json.decode(told, type=Floor)
-    return FloorFigures(delivered=floor.requests / floor.seconds, cost=floor.cpu / floor.requests * MICRO)
+class Ground(NamedTuple):
+    """What all scenarios of a run stand on."""
+
+    databases: Databases
+    authority: Authority | None = None
+    sabotage: str = ""
 
 
-async def measure(name: str, plan: Plan, database: str, progress: Progress) -> Figures:
-    """Run one scenario. An empty ``database`` is a new SQLite file."""
+class _Ran(NamedTuple):
+    published: Published
+    noted: Noted
+    readings: list[Reading]
+    peak: int
+    spent: list[Spent]
+
+
+async def measure(
+    ground: Ground, name: str, plan: Plan, progress: Progress, *, sampled: bool = False
+) -> tuple[Figures, list[Spent]]:
+    """Run one scenario. ``sampled``: on nodes that also say where their CPU goes."""
     with tempfile.TemporaryDirectory(prefix="packhook-bench-") as temporary:
         folder = Path(temporary)
-        url = database or f"sqlite:///{folder / 'packhook.db'}"
-        async with sink() as receiver, nodes(url, plan.processes) as started:
-            await subscribe(started[0], receiver.url, plan)
-            meter = Meter(
-                {"node": [node.process.pid for node in started], "receiver": [receiver.process.pid]},
-                lambda: receiver.arrived,
-            )
-            for node in started:
-                node.process.send_signal(signal.SIGUSR1)
-            published = await _run(plan, started, receiver, meter, folder, progress)
-            noted = await receiver.noted(folder / "noted")
-            spent = [await node.stop() for node in started]
-    return _figures(name, plan, published, noted, meter.readings, spent)
+        async with (
+            _database(ground, folder) as url,
+            sink(plan, folder, ground.authority, ground.sabotage) as receiver,
+        ):
+            await _prepare(ground, url, plan, receiver, progress)
+            async with nodes(url, plan.processes, ground.authority, sampled=sampled) as started:
+                ran = await _run(ground, plan, started, receiver, folder, progress)
+    return _figures(name, plan, ran), ran.spent
+
+
+@asynccontextmanager
+async def _database(ground: Ground, folder: Path) -> AsyncIterator[str]:
+    url = await ground.databases.create(folder)
+    try:
+        yield url
+    finally:
+        await ground.databases.drop(url)
+
+
+async def _prepare(ground: Ground, url: str, plan: Plan, receiver: Sink, progress: Progress) -> None:
+    """Organizations and webhooks through a node's API; what was there before straight into the database."""
+    async with nodes(url, 1, ground.authority) as started:
+        live = await subscribe(started[0], receiver.url, plan)
+        dead = await subscribe_dead(started[0]) if plan.backlog else []
+        await started[0].stop()
+    if plan.history or plan.backlog:
+        await fill(url, plan, live, dead, lambda done: progress(done % plan.deliveries))
 
 
 async def _run(
-    plan: Plan, started: list[Node], receiver: Sink, meter: Meter, folder: Path, progress: Progress
-) -> Published:
-    order = Order(plan=plan, nodes=[(node.host, node.port) for node in started], file=str(folder / "published"))
+    ground: Ground, plan: Plan, started: list[Node], receiver: Sink, folder: Path, progress: Progress
+) -> _Ran:
+    pids = [node.process.pid for node in started]
+    meter = Meter(
+        {
+            "node": lambda: pids,
+            "database": ground.databases.processes,
+            "receiver": lambda: [receiver.process.pid],
+            "bench": lambda: [os.getpid()],
+        },
+        lambda: progress(receiver.arrived),
+    )
+    patience = SABOTAGED_PATIENCE_SECONDS if ground.sabotage else PATIENCE_SECONDS
+    if not ground.sabotage:
+        warm_up = plan.of(min(WARM_UP_EVENTS, plan.events // 10), rate=0, alone=False)
+        await _publish(warm_up, started, receiver, folder)
+        await receiver.wait_for(warm_up.deliveries, patience)
+        await receiver.noted(folder / "noted")
+        await meter.settle("node")
+    for node in started:
+        node.begin()
+    meter.readings.clear()
     meter.read()
     metering = asyncio.create_task(meter.run())
-    process = await start_module("publish", msgspec.json.encode(order).decode())
-    assert process.stdin is not None  # noqa: S101 it was started with a pipe
-    pipe = process.stdin
-
-    def tell(arrived: int) -> None:
-        progress(arrived)
-        if not pipe.is_closing():
-            pipe.write(f"{arrived}\n".encode())
-
-    receiver.listeners.append(tell)
-    await process.wait()
-    await receiver.wait_for(plan.deliveries, PATIENCE_SECONDS)
-    meter.read()
+    published = await _publish(plan, started, receiver, folder)
+    await receiver.wait_for(len(published.ids) * plan.fan_out, patience)
     metering.cancel()
     with suppress(asyncio.CancelledError):
         await metering
-    return msgspec.msgpack.decode(Path(order.file).read_bytes(), type=Published)  # noqa: ASYNC240 nothing else goes on
+    await meter.settle("node")
+    noted = await receiver.noted(folder / "noted")
+    peak = sum(map(peak_bytes, pids))
+    return _Ran(published, noted, meter.readings, peak, [await node.stop() for node in started])
 
 
-def _figures(
-    name: str, plan: Plan, published: Published, noted: Noted, readings: list[Reading], spent: list[Spent]
-) -> Figures:
-    took = [
-        (arrived_at, arrived_at - published.at[event_id])
-        for event_id, arrived_at in ((where.rpartition(" ")[2], at) for where, at in noted.first.items())
-        if event_id in published.at
-    ]
-    took.sort()
-    began, ended = min(published.at.values()), max(at for at, _ in took)
-    last_published = max(published.at.values())
-    before, after = readings[0], readings[-1]
-    ours = after.cpu["node"] - before.cpu["node"]
+async def _publish(plan: Plan, started: list[Node], receiver: Sink, folder: Path) -> Published:
+    file = folder / "published"
+    places = [(node.host, node.port) for node in started]
+    order = Order(plan=plan, nodes=places, counter=str(receiver.counter), file=str(file))
+    await run_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode(), "the publishers gave up")
+    return msgspec.msgpack.decode(file.read_bytes(), type=Published)
+
+
+def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:
+    published = ran.published
+    if not published.ids:
+        raise StartError(f"nothing was accepted: {published.refused}")
+    arrivals, loss = settle(plan, published, ran.noted)
+    moments = course(plan, published, arrivals)
+    began = min(published.due)
+    seconds = (arrivals[-1].at if arrivals else max(published.accepted)) - began
+    first, last = ran.readings[0], ran.readings[-1]
+    spent = {each: last.cpu[each] - first.cpu[each] for each in last.cpu} | {"publisher": published.cpu}
+    if not spent["database"]:
+        del spent["database"]
+    stolen = last.stolen - first.stolen
+    others = max(0.0, last.machine - first.machine - sum(spent.values()) - published.cpu_before)
+    kernel = last.kernel["node"] - first.kernel["node"]
+    memory = [(reading.at - began, reading.memory["node"]) for reading in ran.readings]
     return Figures(
         name=name,
         plan=plan,
-        accepted=len(published.at) / max(last_published - began, 1e-9),
-        delivered=len(took) / (ended - began),
-        latency=latency([duration for _, duration in took]),
-        answered=latency(published.answered_in) if published.answered_in else Latency(0, 0, 0, 0),
-        cost=_cost(spent, len(took)),
-        cost_of_ours=ours / len(took) * MICRO,
-        receiver_share=(after.cpu["receiver"] - before.cpu["receiver"]) / (after.at - before.at),
-        peak_memory=max(reading.memory["node"] for reading in readings),
-        lost=len(published.at) * plan.fan_out - len(took),
-        duplicates=noted.duplicates,
-        badly_signed=noted.badly_signed,
+        seconds=seconds,
+        accepted=len(published.ids) / max(max(published.accepted) - began, 1e-9),
+        delivered=len(arrivals) / max(seconds, 1e-9),
+        latency=latency([each.took for each in arrivals]),
+        answered=latency(published.answered_in),
+        cost=per_delivery(spent | {"kernel": kernel}, len(arrivals)),
+        cores={
+            each: used / max(last.at - first.at, 1e-9)
+            for each, used in (spent | {"others": others, "stolen": stolen}).items()
+        },
+        memory=Memory(
+            peak=ran.peak,
+            course=memory,
+            slope=memory_slope([(reading.at, reading.memory["node"]) for reading in ran.readings], arrivals),
+        ),
+        loss=loss,
         refused=published.refused,
-        course=_course(took, began, ended),
+        backlog_most=max((each.backlog for each in moments), default=0),
+        backlog_growth=backlog_growth(moments),
+        course=moments,
     )
-
-
-def _cost(spent: list[Spent], deliveries: int) -> dict[str, float]:
-    layers = sorted({layer for each in spent for layer in each.seconds})
-    return {layer: sum(each.seconds.get(layer, 0.0) for each in spent) / deliveries * MICRO for layer in layers}
-
-
-def _course(took: list[tuple[float, float]], began: float, ended: float) -> list[Moment]:
-    """The run in stretches of equal length."""
-    length = max((ended - began) / STRETCHES, 1e-9)
-    stretches: list[list[float]] = [[] for _ in range(STRETCHES)]
-    for at, duration in took:
-        stretches[min(STRETCHES - 1, int((at - began) / length))].append(duration)
-    return [
-        Moment(at=(number + 1) * length, delivered=len(each) / length, p50=latency(each).p50 if each else 0.0)
-        for number, each in enumerate(stretches)
-    ]

@@ -1,29 +1,31 @@
-"""The node under measurement: what ``serve`` runs, with a sampler that says where its CPU goes.
+"""The node, as ``serve`` runs it, with a sampler that says where its CPU goes. Only the profile runs on this one.
 
-Each two milliseconds of CPU the innermost frame of ours (or of a library that one of our layers owns) is counted. The
-threads beside the event loop belong to the database: COMMIT and reads. At its end it prints :class:`Spent`.
+At each two milliseconds of CPU, what the event loop's thread has used since the last time is put down to the innermost
+frame of ours, or of a library that one of our layers owns. The threads beside it belong to the store: COMMIT and
+reads. It also counts the statements that asyncpg sends. At its end it prints :class:`Spent`.
 """
 
-import os
 import signal
-from collections import Counter
-from pathlib import Path
+import time
+from collections import defaultdict
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
+import asyncpg
 import msgspec
 import uvloop
 from msgspec import Struct
 
-from packhook.cli.bench.meter import cpu_seconds
 from packhook.cli.serve import run_node
 from packhook.settings import load_settings
 from packhook.telemetry import configure_logs
 
 SAMPLE_SECONDS: Final = 0.002
 MARK: Final = "spent "
+LOOP: Final = "event loop"
 _LAYERS: Final = (
     ("/packhook/store/", "store"),
+    ("/asyncpg/", "store"),
     ("/packhook/delivery/", "sending"),
     ("/pycurl/", "sending"),
     ("/packhook/", "api"),
@@ -31,45 +33,46 @@ _LAYERS: Final = (
     ("/starlette/", "api"),
     ("/fastapi/", "api"),
 )
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Spent(Struct, frozen=True):
-    """CPU seconds of this process by layer, since :data:`signal.SIGUSR1` began it anew."""
+    """CPU seconds of this process by layer, and statements sent, since :data:`signal.SIGUSR1` began it anew."""
 
-    seconds: dict[str, float]
+    seconds: dict[str, float] = {}
+    statements: int = 0
 
 
 class _Sampler:
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._cpu = self._loop_cpu = 0.0
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._statements = 0
+        self._process = self._thread = self._last = 0.0
 
     def start(self) -> None:
         signal.signal(signal.SIGPROF, self._count)
         signal.signal(signal.SIGUSR1, self._begin)
         signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
 
+    def statement(self, _sent: object) -> None:
+        """Asyncpg has sent one."""
+        self._statements += 1
+
     def _begin(self, _signal: int, _frame: FrameType | None) -> None:
-        self._counts.clear()
-        self._cpu, self._loop_cpu = cpu_seconds(os.getpid()), _thread_seconds()
+        self._seconds.clear()
+        self._statements = 0
+        self._process = time.process_time()
+        self._thread = self._last = time.thread_time()
 
     def _count(self, _signal: int, frame: FrameType | None) -> None:
-        self._counts[_layer(frame)] += 1
+        now = time.thread_time()
+        self._seconds[_layer(frame)] += now - self._last
+        self._last = now
 
     def spent(self) -> Spent:
-        loop = _thread_seconds() - self._loop_cpu
-        beside = cpu_seconds(os.getpid()) - self._cpu - loop
-        total = max(1, sum(self._counts.values()))
-        seconds = {layer: loop * count / total for layer, count in self._counts.items()}
-        seconds["store"] = seconds.get("store", 0.0) + beside
-        return Spent(seconds)
-
-
-def _thread_seconds() -> float:
-    """CPU of the thread that runs the event loop."""
-    fields = Path(f"/proc/self/task/{os.getpid()}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+        loop = time.thread_time() - self._thread
+        beside = time.process_time() - self._process - loop
+        self._seconds["store"] += beside
+        return Spent(dict(self._seconds), self._statements)
 
 
 def _layer(frame: FrameType | None) -> str:
@@ -79,13 +82,25 @@ def _layer(frame: FrameType | None) -> str:
             if part in file and "/cli/" not in file:
                 return layer
         frame = frame.f_back
-    return "event loop"
+    return LOOP
+
+
+def _count_statements(sampler: _Sampler) -> None:
+    """Every connection that asyncpg makes from now on tells of its statements; there is no other place to stand."""
+    make: Any = asyncpg.Connection.__init__
+
+    def make_and_listen(connection: "asyncpg.Connection[Any]", *args: object, **more: object) -> None:
+        make(connection, *args, **more)
+        connection.add_query_logger(sampler.statement)
+
+    setattr(asyncpg.Connection, "__init__", make_and_listen)  # noqa: B010 the checker forbids the plain way
 
 
 if __name__ == "__main__":
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     sampler = _Sampler()
+    _count_statements(sampler)
     sampler.start()
     uvloop.run(run_node(settings))
     print(MARK + msgspec.json.encode(sampler.spent()).decode(), flush=True)  # noqa: T201 read by the benchmark

@@ -16,7 +16,10 @@ EVENT_CODE: Final = "order.created"
 class Plan(Struct, frozen=True, kw_only=True):
     """One scenario. ``rate`` is events a second, 0: as fast as they are accepted. Sizes are bytes.
 
-    ``window`` is how many deliveries may be on their way before publishing pauses, so that the backlog stays flat.
+    ``window`` is how many events may be on their way before publishing pauses, so that the backlog stays flat.
+    ``alone``: each event waits until the one before has arrived, and counts from when it is sent. ``tls``: whether the
+    receiver is asked over https. ``history`` and ``backlog``: events that were delivered before, and deliveries that
+    wait for dead webhooks, before it begins.
     """
 
     events: int = 20_000
@@ -28,6 +31,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     webhooks: int = 1
     processes: int = 1
     window: int = 2_000
+    alone: bool = False
+    tls: bool = False
+    history: int = 0
+    backlog: int = 0
 
     @property
     def deliveries(self) -> int:
@@ -44,6 +51,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         order = example_order(EVENT_CODE)
         order["note"] = "x" * max(0, self.payload - len(json.dumps(order)) - len(', "note": ""'))
         return msgspec.json.encode(order)
+
+    def of(self, events: int, **changes: float) -> "Plan":
+        """The same with another number of events (whole batches of them) and other changes."""
+        changed = msgspec.structs.replace(self, **changes)
+        return msgspec.structs.replace(changed, events=max(1, events // changed.batch) * changed.batch)
 
 
 def organization_id(number: int) -> str:

@@ -1,42 +1,53 @@
-"""The benchmark's publishers, a process of their own: raw HTTP/1.1 over kept connections.
+"""The benchmark's publishers, a process of their own: requests made beforehand, over kept connections.
 
 At a rate it is open-loop: each request has its moment, and counts from then however late it is sent. Otherwise each
 connection publishes as soon as it was answered, while no more than the plan's window is on its way.
 
-Its one argument is an :class:`Order` as JSON; each line of standard input tells how many deliveries have arrived.
+Its one argument is an :class:`Order` as JSON. How many deliveries have arrived it reads from the sink's counter.
 """
 
-import asyncio
+import array
+import select
+import socket
 import sys
 import time
-from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import httptools
 import msgspec
-import uvloop
 from msgspec import Struct
 
+from packhook.cli.bench.counter import Counter
 from packhook.cli.bench.plan import EVENT_CODE, OPERATOR_KEY, Plan, organization_id
+from packhook.cli.bench.wire import Line, Message
 
-TICK_SECONDS: Final = 0.002
+LOOK_SECONDS: Final = 0.0005  # how often the counter is read while the window is full
+PATIENCE_SECONDS: Final = 60.0
+_ACCEPTED: Final = b"HTTP/1.1 202"
 
 
 class Order(Struct, frozen=True):
-    """What to publish, to which nodes (host and port), and the file to write :class:`Published` to."""
+    """What to publish, to which nodes (host and port), the sink's counter, the file to write :class:`Published` to."""
 
     plan: Plan
     nodes: list[tuple[str, int]]
+    counter: str
     file: str
 
 
 class Published(Struct):
-    """Event ids to the moment they were due to be published (monotonic seconds), and what was refused."""
+    """Event ids, the moments they were due and those they were accepted at (monotonic seconds), and what was refused.
 
-    at: dict[str, float] = {}
+    ``cpu``: seconds of this process since the first was due; ``cpu_before``: what it took to start.
+    """
+
+    ids: list[str] = []
+    due: list[float] = []
+    accepted: list[float] = []
     answered_in: list[float] = []
     refused: dict[str, int] = {}
+    cpu: float = 0.0
+    cpu_before: float = 0.0
 
 
 class _Receipt(Struct):
@@ -47,137 +58,156 @@ class _Receipts(Struct):
     data: list[_Receipt]
 
 
+_ONE: Final = msgspec.json.Decoder(_Receipt)
+_MANY: Final = msgspec.json.Decoder(_Receipts)
+
+
+class _Publisher:
+    """One connection, and what it waits for."""
+
+    __slots__ = ("due", "is_asking", "line", "place", "sent")
+
+    def __init__(self, line: Line, place: tuple[str, int]) -> None:
+        self.line = line
+        self.place = place
+        self.is_asking = False
+        self.due = self.sent = 0.0
+
+
 class _Publishers:
     """All connections, and whose turn it is."""
 
     def __init__(self, order: Order) -> None:
-        plan = order.plan
-        self.plan = plan
-        self.published = Published()
-        self._left = plan.events
-        self._arrived = 0
-        self._on_their_way = 0
-        self._idle: deque[_Connection] = deque()
-        self._due: deque[float] = deque()
+        self._plan = plan = order.plan
+        self._counter = Counter(Path(order.counter))
+        self._poll = select.epoll()
+        self._publishers: dict[int, _Publisher] = {}
+        self._idle: list[_Publisher] = []
+        self._asking = 0
+        self._left = plan.events // plan.batch
         self._number = 0
-        self.done = asyncio.Event()
-        self._requests = [_request(plan, number) for number in range(plan.organizations)]
+        self._last = 0.0
+        self._is_open_loop = bool(plan.rate) and not plan.alone
+        self._sent_deliveries = 0
+        self._body = _body(plan)
+        self._heads = [_head(plan, number, len(self._body)) for number in range(plan.organizations)]
+        self._ids: list[str] = []
+        self._due, self._accepted, self._answered_in = array.array("d"), array.array("d"), array.array("d")
+        self._refused: dict[str, int] = {}
+        for number in range(plan.connections):
+            self._connect(order.nodes[number % len(order.nodes)])
 
-    def free(self, connection: "_Connection") -> None:
-        """This connection has its answer."""
-        self._idle.append(connection)
-        self.go_on()
+    def run(self) -> Published:
+        """Publish it all; every request is answered, or its connection lost, when this returns."""
+        self._began, cpu = time.monotonic(), time.process_time()
+        while self._left or self._asking:
+            self._send()
+            for number, _ in self._ready():
+                self._hear(self._publishers[number])
+        return Published(
+            ids=self._ids, due=list(self._due), accepted=list(self._accepted), answered_in=list(self._answered_in),
+            refused=self._refused, cpu=time.process_time() - cpu, cpu_before=cpu,
+        )  # fmt: skip
 
-    def arrived(self, count: int) -> None:
-        """So many deliveries have arrived."""
-        self._arrived = count
-        self.go_on()
+    def _connect(self, place: tuple[str, int]) -> None:
+        connection = socket.create_connection(place)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        publisher = _Publisher(Line(connection, self._poll), place)
+        self._publishers[publisher.line.number] = publisher
+        self._idle.append(publisher)
 
-    def due(self, count: int) -> None:
-        """At a rate: so many more requests are due now."""
-        self._due.extend([time.monotonic()] * count)
-        self.go_on()
-
-    def go_on(self) -> None:
-        """Send what may be sent."""
-        while self._idle and self._left > 0 and self._may_go():
-            at = self._due.popleft() if self.plan.rate else time.monotonic()
-            self._left -= self.plan.batch
-            self._on_their_way += self.plan.batch * self.plan.fan_out
+    def _send(self) -> None:
+        """Whatever may be sent now."""
+        plan, heads, body = self._plan, self._heads, self._body
+        while self._idle and self._left and (due := self._next_due()) <= (now := time.monotonic()):
+            publisher = self._idle.pop()
+            self._left -= 1
+            self._asking += 1
+            self._sent_deliveries += plan.batch * plan.fan_out
+            request = heads[self._number % len(heads)] + body
             self._number += 1
-            self._idle.popleft().send(self._requests[self._number % len(self._requests)], at)
-        if self._left <= 0 and len(self._idle) == self.plan.connections:
-            self.done.set()
+            self._last = now
+            publisher.is_asking, publisher.due, publisher.sent = True, due if self._is_open_loop else now, now
+            try:
+                publisher.line.send(request)
+            except ConnectionError:
+                self._lose(publisher)
 
-    def _may_go(self) -> bool:
-        if self.plan.rate:
-            return bool(self._due)
-        return self._on_their_way - self._arrived < self.plan.window * self.plan.fan_out
+    def _next_due(self) -> float:
+        """When the next request may go; without a rate at once, or not while the window is full."""
+        plan = self._plan
+        if self._is_open_loop:
+            return self._began + self._number * plan.batch / plan.rate
+        on_their_way = self._sent_deliveries - self._counter.value
+        if on_their_way >= (1 if plan.alone else plan.window * plan.fan_out):
+            return float("inf")
+        return self._last + 1 / plan.rate if plan.alone else 0.0
 
+    def _ready(self) -> list[tuple[int, int]]:
+        """Who has something to hear; waits at most until the next is due, to the microsecond, which epoll cannot."""
+        if not (self._idle and self._left):
+            ready = self._poll.poll(PATIENCE_SECONDS)
+            if not ready:
+                raise TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} seconds")
+            return ready
+        due = self._next_due() - time.monotonic()
+        select.select([self._poll], [], [], LOOK_SECONDS if due > PATIENCE_SECONDS else max(0.0, due))
+        return self._poll.poll(0)
 
-def _request(plan: Plan, number: int) -> bytes:
-    event = b'{"event_code":"%b","data":%b}' % (EVENT_CODE.encode(), plan.data())
-    body = event if plan.batch == 1 else b'{"events":[%b]}' % b",".join([event] * plan.batch)
-    path = f"/v1/organizations/{organization_id(number)}/events" + ("" if plan.batch == 1 else "/batch")
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {OPERATOR_KEY}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    def _hear(self, publisher: _Publisher) -> None:
+        try:
+            messages = publisher.line.take()
+        except ConnectionError:
+            self._lose(publisher)
+            return
+        for message in messages:
+            self._note(publisher, message)
+            publisher.is_asking = False
+            self._asking -= 1
+            self._idle.append(publisher)
 
+    def _note(self, publisher: _Publisher, message: Message) -> None:
+        head, body = message
+        if not head.startswith(_ACCEPTED):
+            self._refuse(head[9:12].decode())
+            return
+        now = time.monotonic()
+        self._answered_in.append(now - publisher.sent)
+        ids = [_ONE.decode(body).id] if self._plan.batch == 1 else [each.id for each in _MANY.decode(body).data]
+        for each in ids:
+            self._ids.append(each)
+            self._due.append(publisher.due)
+            self._accepted.append(now)
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, publishers: _Publishers) -> None:
-        self._publishers = publishers
-        self._at = self._sent_at = 0.0
-        self._body = b""
+    def _refuse(self, why: str) -> None:
+        self._refused[why] = self._refused.get(why, 0) + 1
+        self._sent_deliveries -= self._plan.batch * self._plan.fan_out
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-        self._parser: Any = httptools.HttpResponseParser(self)
-        self._publishers.free(self)
-
-    def send(self, request: bytes, at: float) -> None:
-        """Publish; it was due at this moment."""
-        self._at, self._sent_at = at, time.monotonic()
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_body(self, body: bytes) -> None:
-        """Called by the parser."""
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        """Called by the parser: the answer is whole."""
-        published, status = self._publishers.published, self._parser.get_status_code()
-        if status == 202:
-            published.answered_in.append(time.monotonic() - self._sent_at)
-            for event_id in self._ids():
-                published.at[event_id] = self._at
+    def _lose(self, publisher: _Publisher) -> None:
+        """Its connection is gone, and with it perhaps an answer; another one takes its place."""
+        del self._publishers[publisher.line.number]
+        publisher.line.close()
+        if publisher.is_asking:
+            self._asking -= 1
+            self._refuse("connection lost")
         else:
-            published.refused[str(status)] = published.refused.get(str(status), 0) + 1
-        self._body = b""
-        self._parser = httptools.HttpResponseParser(self)
-        self._publishers.free(self)
-
-    def _ids(self) -> list[str]:
-        if self._publishers.plan.batch == 1:
-            return [msgspec.json.decode(self._body, type=_Receipt).id]
-        return [receipt.id for receipt in msgspec.json.decode(self._body, type=_Receipts).data]
+            self._idle.remove(publisher)
+        self._connect(publisher.place)
 
 
-async def _publish(order: Order) -> None:
-    publishers = _Publishers(order)
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    for number in range(order.plan.connections):
-        host, port = order.nodes[number % len(order.nodes)]
-        await loop.create_connection(lambda: _Connection(publishers), host, port)
-    helpers = [asyncio.create_task(_hear(publishers, reader)), asyncio.create_task(_tick(publishers))]
-    await publishers.done.wait()
-    for helper in helpers:
-        helper.cancel()
-    Path(order.file).write_bytes(msgspec.msgpack.encode(publishers.published))  # noqa: ASYNC240 the run is over
+def _body(plan: Plan) -> bytes:
+    event = b'{"event_code":"%b","data":%b}' % (EVENT_CODE.encode(), plan.data())
+    return event if plan.batch == 1 else b'{"events":[%b]}' % b",".join([event] * plan.batch)
 
 
-async def _hear(publishers: _Publishers, reader: asyncio.StreamReader) -> None:
-    while line := await reader.readline():
-        publishers.arrived(int(line))
-
-
-async def _tick(publishers: _Publishers) -> None:
-    """At a rate: hand out what has become due since the last tick."""
-    rate = publishers.plan.rate / publishers.plan.batch
-    began, given = time.monotonic(), 0
-    while rate:
-        due = int((time.monotonic() - began) * rate)
-        publishers.due(due - given)
-        given = due
-        await asyncio.sleep(TICK_SECONDS)
+def _head(plan: Plan, number: int, length: int) -> bytes:
+    path = f"/v1/organizations/{organization_id(number)}/events" + ("" if plan.batch == 1 else "/batch")
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {OPERATOR_KEY}\r\n"
+        f"content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    ).encode()
 
 
 if __name__ == "__main__":
-    uvloop.run(_publish(msgspec.json.decode(sys.argv[1], type=Order)))
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    Path(order.file).write_bytes(msgspec.msgpack.encode(_Publishers(order).run()))

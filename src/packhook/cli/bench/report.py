@@ -1,92 +1,185 @@
-"""The report for people: tables, and a picture of the run that is also written as SVG."""
+"""The report for people: tables, and a picture of the run in characters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from packhook.cli.bench.figures import Figures, Report
+from packhook.cli.bench.figures import OURS, Figures, Growth, Report
+from packhook.cli.bench.picture import course_panels, draw, growth_panels
 
+NEAR_ITS_LIMIT: Final = 0.85
+A_DISTURBANCE: Final = 0.15  # of a core
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _HEIGHT: Final = 6
-_SVG: Final = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
-    '<rect width="100%" height="100%" fill="#fff"/>{drawn}</svg>'
-)
+_LAYERS: Final = ("api", "store", "sending", "event loop")
+
+Value = Callable[[Figures], str]
 
 
-def show(report: Report, console: Console) -> None:
-    """Everything, as tables and a picture."""
-    console.print(_costs(report))
-    for scenario in report.scenarios:
-        if len(scenario.course) > 1 and not scenario.plan.rate:
-            console.print(_picture(scenario))
+def show(report: Report | Growth, console: Console) -> None:
+    """Everything, as tables and a picture; then what a reader must know before believing a figure."""
+    parts: list[RenderableType] = [_machine(report)]
+    if isinstance(report, Growth):
+        parts.append(_growth(report))
+    else:
+        parts.append(_costs(report))
+        if report.floors:
+            parts.append(_beside(report))
+        parts += [_picture(each) for each in report.scenarios if len(each.course) > 1 and not each.plan.rate]
+    for part in parts:
+        console.print(part)
+        console.print()
+    for remark in remarks(report):
+        console.print(remark)
 
 
-def write_json(report: Report, file: Path) -> None:
-    """The same for machines."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+def write_json(report: Report | Growth, file: Path) -> None:
+    """The same for machines; what follows from the figures stands with them."""
+    told = msgspec.to_builtins(report)
+    scenarios = [step["figures"] for step in told["steps"]] if isinstance(report, Growth) else told["scenarios"]
+    for written, each in zip(scenarios, report.scenarios, strict=True):
+        written |= {"cost_of_ours": each.cost_of_ours, "is_flat": each.is_flat}
+    told["is_good"] = report.is_good
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
 
 
-def _costs(report: Report) -> Table:
+def write_svg(report: Report | Growth, file: Path) -> None:
+    """Throughput, latency and memory over time; or cost and latency as work grows."""
+    panels = growth_panels(report) if isinstance(report, Growth) else course_panels(report)
+    file.write_text(draw(panels), "utf-8")
+
+
+def remarks(report: Report | Growth) -> list[str]:
+    """What a reader must know before believing a figure."""
+    bare = [] if isinstance(report, Growth) else report.floors
+    said = [] if isinstance(report, Growth) else list(report.without)
+    for each in report.scenarios:
+        said += [
+            f"{each.name}: the {name} was busy for {each.cores[name]:.0%} of a core: it may have been the limit"
+            for name in ("receiver", "publisher")
+            if each.cores[name] > NEAR_ITS_LIMIT
+        ]
+        disturbed = each.cores["others"] + each.cores["stolen"]
+        if disturbed > A_DISTURBANCE:
+            said.append(f"{each.name}: others on this machine had {disturbed:.2f} cores: do not trust these figures")
+        if not each.is_flat:
+            said.append(f"{each.name}: the backlog grew by {each.backlog_growth:,.0f} deliveries a second")
+        if each.refused:
+            said.append(f"{each.name}: publishes that were not accepted: {each.refused}")
+        if not each.loss.is_none:
+            said.append(f"{each.name}: NOT GOOD: {each.loss}")
+    return said + [f"{each.name}: NOT GOOD: {each.loss}" for each in bare if not each.loss.is_none]
+
+
+def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for scenario in report.scenarios:
-        table.add_column(scenario.name, justify="right")
-    for name, values in _rows(report):
-        table.add_row(name, *values)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number else "left")
     return table
 
 
-def _rows(report: Report) -> list[tuple[str, list[str]]]:
-    scenarios, floor = report.scenarios, report.floor
-    layers = sorted({layer for scenario in scenarios for layer in scenario.cost})
-    rows = [
-        ("events", [f"{s.plan.events:,}" for s in scenarios]),
-        ("accepted a second", [f"{s.accepted:,.0f}" for s in scenarios]),
-        ("delivered a second", [f"{s.delivered:,.0f}" for s in scenarios]),
-        ("publish to receipt p50 ms", [f"{s.latency.p50:.2f}" for s in scenarios]),
-        ("                   p95 ms", [f"{s.latency.p95:.2f}" for s in scenarios]),
-        ("                   p99 ms", [f"{s.latency.p99:.2f}" for s in scenarios]),
-        ("                   max ms", [f"{s.latency.max:.2f}" for s in scenarios]),
-        ("CPU µs a delivery", [f"{s.cost_of_ours:.0f}" for s in scenarios]),
-        *((f"  of it {layer}", [f"{s.cost.get(layer, 0):.0f}" for s in scenarios]) for layer in layers),
-    ]
-    if floor is not None:
-        rows += [
-            ("the floor, a second", [f"{floor.delivered:,.0f}" for _ in scenarios]),
-            ("the floor, CPU µs", [f"{floor.cost:.0f}" for _ in scenarios]),
-            ("CPU over the floor", [f"{s.cost_of_ours / floor.cost:.2f} x" for s in scenarios]),
-        ]
-    rows += [
-        ("receiver's CPU share", [f"{s.receiver_share:.0%}" for s in scenarios]),
-        ("peak memory MiB", [f"{s.peak_memory / 2**20:.0f}" for s in scenarios]),
-        ("lost", [str(s.lost) for s in scenarios]),
-        ("arrived twice", [str(s.duplicates) for s in scenarios]),
-        ("badly signed", [str(s.badly_signed) for s in scenarios]),
-    ]
-    return rows
+def _machine(report: Report | Growth) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in report.machine.items():
+        table.add_row(name, value)
+    return table
+
+
+def _costs(report: Report) -> Table:
+    table = _table("", *(each.name for each in report.scenarios))
+    for name, value in _ROWS:
+        table.add_row(name, *(value(each) for each in report.scenarios))
+        if name == "  node" and report.split is not None:
+            for layer in sorted(report.split.layers, key=_LAYERS.index):
+                table.add_row(f"    {layer}", f"{report.split.layers[layer]:.1f}")
+    if report.split is not None:
+        table.add_row("sampling cost, in the profile", f"{report.split.sampler:.1f}")
+    if report.split is not None and report.split.statements is not None:
+        table.add_row("statements for 100 deliveries", f"{report.split.statements:.1f}")
+    return table
+
+
+def _growth(growth: Growth) -> Table:
+    """What each step cost, and how many times the first of its kind."""
+    table = _table("as it grows", "", "a second", "p50 ms", "p99 ms", "CPU µs", "times")
+    for step in growth.steps:
+        each = step.figures
+        table.add_row(
+            step.axis, f"{step.amount:,}", f"{each.delivered:,.0f}", f"{each.latency.p50:.1f}",
+            f"{each.latency.p99:.1f}", f"{each.cost_of_ours:.1f}", f"{growth.over(step):.2f}",
+        )  # fmt: skip
+    return table
+
+
+def _beside(report: Report) -> Table:
+    first = report.scenarios[0]
+    table = _table("beside", "a second", "CPU µs", "receiver µs", "our rate", "our CPU")
+    for bare in report.floors:
+        table.add_row(
+            f"bare {bare.name}",
+            f"{bare.delivered:,.0f}",
+            f"{bare.cost:.1f}",
+            f"{bare.receiver:.1f}",
+            f"{first.delivered / bare.delivered:.0%}",
+            f"{first.cost_of_ours / bare.cost:.2f} x",
+        )
+        table.add_row("  on packhook's CPU", f"{first.delivered * first.cost_of_ours / bare.cost:,.0f}")
+    return table
+
+
+def _cost(name: str) -> Value:
+    return lambda each: f"{each.cost[name]:.1f}" if name in each.cost else "-"
+
+
+def _ms(of: Callable[[Figures], float]) -> Value:
+    return lambda each: f"{of(each):.2f}"
+
+
+_ROWS: Final[Sequence[tuple[str, Value]]] = (
+    ("events", lambda each: f"{each.plan.events:,}"),
+    ("asked for a second", lambda each: f"{each.plan.rate:,.0f}" if each.plan.rate else "all"),
+    ("accepted a second", lambda each: f"{each.accepted:,.0f}"),
+    ("delivered a second", lambda each: f"{each.delivered:,.0f}"),
+    ("most on their way", lambda each: f"{each.backlog_most:,}"),
+    ("publish to receipt p50 ms", _ms(lambda each: each.latency.p50)),
+    ("                   p95 ms", _ms(lambda each: each.latency.p95)),
+    ("                   p99 ms", _ms(lambda each: each.latency.p99)),
+    ("                   max ms", _ms(lambda each: each.latency.max)),
+    ("publish to 202     p50 ms", _ms(lambda each: each.answered.p50)),
+    ("                   p99 ms", _ms(lambda each: each.answered.p99)),
+    ("CPU µs for one delivery", lambda each: f"{each.cost_of_ours:.1f}"),
+    ("  node", _cost("node")),
+    ("  of it in the kernel", _cost("kernel")),
+    ("  database", _cost("database")),
+    ("not ours: receiver", _cost("receiver")),
+    ("          publisher", _cost("publisher")),
+    ("          this command", _cost("bench")),
+    ("cores: ours", lambda each: f"{sum(each.cores.get(name, 0) for name in OURS):.2f}"),
+    ("       receiver, publisher", lambda each: f"{each.cores['receiver']:.2f}, {each.cores['publisher']:.2f}"),
+    ("       others, stolen", lambda each: f"{each.cores['others']:.2f}, {each.cores['stolen']:.2f}"),
+    ("peak memory MiB", lambda each: f"{each.memory.peak / 2**20:.0f}"),
+    ("memory's growth, bytes for one", lambda each: f"{each.memory.slope:+.0f}"),
+    ("lost", lambda each: f"{each.loss.lost} of {each.loss.expected:,}"),
+    ("badly signed", lambda each: str(each.loss.badly_signed)),
+    ("wrong bodies", lambda each: str(each.loss.wrong_bodies)),
+    ("arrived twice", lambda each: str(each.loss.duplicates)),
+)
 
 
 def _picture(scenario: Figures) -> Group:
+    most = max(moment.delivered for moment in scenario.course)
+    slowest = max(moment.p50 for moment in scenario.course)
     return Group(
-        Text(f"\n{scenario.name}: delivered a second over time, at most {_most(scenario):,.0f}", style="bold"),
+        Text(f"{scenario.name}: delivered a second over time, at most {most:,.0f}", style="bold"),
         Text(_bars([moment.delivered for moment in scenario.course])),
-        Text(f"{scenario.name}: p50 ms over time, at most {_slowest(scenario):.1f}", style="bold"),
+        Text(f"{scenario.name}: p50 ms over time, at most {slowest:.1f}", style="bold"),
         Text(_bars([moment.p50 for moment in scenario.course])),
     )
-
-
-def _most(scenario: Figures) -> float:
-    return max(moment.delivered for moment in scenario.course)
-
-
-def _slowest(scenario: Figures) -> float:
-    return max(moment.p50 for moment in scenario.course)
 
 
 def _bars(values: Sequence[float]) -> str:
@@ -96,32 +189,4 @@ def _bars(values: Sequence[float]) -> str:
     eighths = [round(value / most * _HEIGHT * steps) for value in values]
     return "\n".join(
         "".join(_BARS[min(steps, max(0, each - row * steps))] for each in eighths) for row in reversed(range(_HEIGHT))
-    )
-
-
-def write_svg(report: Report, file: Path) -> None:
-    """Throughput and latency over time, a pair of lines for each scenario that ran as fast as it could."""
-    drawn: list[str] = []
-    top = 20
-    for scenario in report.scenarios:
-        if scenario.plan.rate:
-            continue
-        drawn.append(_line(scenario, f"{scenario.name}: delivered a second", "delivered", top, "#0b6"))
-        drawn.append(_line(scenario, f"{scenario.name}: p50 ms", "p50", top + 130, "#b50"))
-        top += 280
-    file.write_text(_SVG.format(width=760, height=top, drawn="".join(drawn)), "utf-8")
-
-
-def _line(scenario: Figures, title: str, name: str, top: int, colour: str) -> str:
-    values = [float(getattr(moment, name)) for moment in scenario.course]
-    most, longest = max(values) or 1.0, scenario.course[-1].at or 1.0
-    points = " ".join(
-        f"{40 + moment.at / longest * 700:.1f},{top + 110 - value / most * 90:.1f}"
-        for moment, value in zip(scenario.course, values, strict=True)
-    )
-    label = f"{title}, at most {most:,.1f}, over {longest:.1f} s"
-    return (
-        f'<text x="40" y="{top + 12}" font-family="sans-serif" font-size="13">{label}</text>'
-        f'<line x1="40" y1="{top + 110}" x2="740" y2="{top + 110}" stroke="#999"/>'
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
     )

@@ -2,23 +2,33 @@
 
 import asyncio
 import base64
+import http.client
 import os
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
-import httpx
 import msgspec
 
+from packhook.cli.bench.authority import Authority
+from packhook.cli.bench.counter import Counter
+from packhook.cli.bench.fill import DEAD_WEBHOOKS, Target
 from packhook.cli.bench.node import MARK, Spent
 from packhook.cli.bench.plan import EVENT_CODE, OPERATOR_KEY, SECRET, Plan, organization_id
-from packhook.cli.bench.sink import Noted
+from packhook.cli.bench.sink import Noted, Post
 from packhook.core.errors import StartError
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.02
+SUBSCRIBERS: Final = 8
+DEAD_NUMBER: Final = 1_000_000  # beyond those of any plan
 _READY: Final = "packhook listens on http://"
 _SETTINGS: Final = {
     "PACKHOOK_OPERATOR_KEY": OPERATOR_KEY,
@@ -33,104 +43,110 @@ _SETTINGS: Final = {
 class Node:
     """A node as a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, host: str, port: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, host: str, port: int, *, is_sampled: bool) -> None:
         self.process = process
         self.host = host
         self.port = port
+        self._is_sampled = is_sampled
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://{self.host}:{self.port}"
+    def begin(self) -> None:
+        """What is measured begins: a profile forgets what was before."""
+        if self._is_sampled:
+            self.process.send_signal(signal.SIGUSR1)
 
     async def stop(self) -> Spent:
-        """End it; where its CPU went."""
+        """End it; where its CPU went, if it was a profile's."""
         if self.process.returncode is None:
             self.process.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             told, _ = await self.process.communicate()
         lines = [line.removeprefix(MARK) for line in told.decode().splitlines() if line.startswith(MARK)]
-        return msgspec.json.decode(lines[-1], type=Spent) if lines else Spent({})
+        return msgspec.json.decode(lines[-1], type=Spent) if lines else Spent()
 
 
 class Sink:
-    """The receiver as a process of its own; ``arrived`` counts deliveries as it tells."""
+    """The receiver as a process of its own. ``counter`` says how many deliveries have arrived."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, port: int, counter: Path, *, tls: bool) -> None:
         self.process = process
-        self.port = port
-        self.arrived = 0
-        self.listeners: list[Callable[[int], None]] = []
-        self._changed = asyncio.Event()
-        self._written = asyncio.Event()
-        self._task = asyncio.create_task(self._hear())
+        self.counter = counter
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self._arrived = Counter(counter)
 
     @property
-    def url(self) -> str:
-        """Where it receives."""
-        return f"http://127.0.0.1:{self.port}"
+    def arrived(self) -> int:
+        """How many so far."""
+        return self._arrived.value
 
     async def wait_for(self, count: int, patience: float) -> None:
         """Until so many have arrived, or none for ``patience`` seconds."""
-        with suppress(TimeoutError):
-            while self.arrived < count:
-                self._changed.clear()
-                async with asyncio.timeout(patience):
-                    await self._changed.wait()
+        loop = asyncio.get_running_loop()
+        last, until = self.arrived, loop.time() + patience
+        while last < count and loop.time() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.arrived != last:
+                last, until = self.arrived, loop.time() + patience
 
     async def noted(self, file: Path) -> Noted:
-        """What it noted so far."""
+        """What it noted since the last time."""
         assert self.process.stdin is not None  # noqa: S101 it was started with a pipe
-        self._written.clear()
         self.process.stdin.write(f"{file}\n".encode())
-        await self._written.wait()
+        while await _line(self.process, STOP_SECONDS) != "written":
+            if self.process.returncode is not None:
+                raise StartError("the receiver has ended; what it said is above")
         return msgspec.msgpack.decode(file.read_bytes(), type=Noted)  # noqa: ASYNC240 nothing else goes on
-
-    async def stop(self) -> None:
-        """End it."""
-        self.process.kill()
-        await self.process.wait()
-        await self._task
-
-    async def _hear(self) -> None:
-        assert self.process.stdout is not None  # noqa: S101 it was started with a pipe
-        async for line in self.process.stdout:
-            if line == b"written\n":
-                self._written.set()
-                continue
-            self.arrived = int(line)
-            self._changed.set()
-            for listener in self.listeners:
-                listener(self.arrived)
 
 
 async def start_module(module: str, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    """``python -m packhook.cli.bench.MODULE`` with pipes, and none of our own settings inherited."""
+    """``python -m MODULE`` with pipes, and none of our own settings: no variable, no file of the working directory."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"packhook.cli.bench.{module}", *arguments, env=own | environment,
+        sys.executable, "-m", module, *arguments, env=own | environment, cwd=tempfile.gettempdir(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 
 
-@asynccontextmanager
-async def sink() -> AsyncIterator[Sink]:
-    """A sink, for as long as this lasts."""
-    process = await start_module("sink")
-    started = Sink(process, int(await _line(process)))
+async def run_module(module: str, argument: str, failure: str) -> bytes:
+    """Run it to its end and take what it printed; StartError with ``failure`` where it did not succeed."""
+    process = await start_module(module, argument)
     try:
-        yield started
+        told, _ = await process.communicate()
     finally:
-        await started.stop()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise StartError(f"{failure}; what it said is above")
+    return told
 
 
 @asynccontextmanager
-async def nodes(database: str, count: int) -> AsyncIterator[list[Node]]:
+async def sink(plan: Plan, folder: Path, authority: Authority | None, sabotage: str = "") -> AsyncIterator[Sink]:
+    """A sink, for as long as this lasts."""
+    counter = folder / "arrived"
+    certificate = "" if authority is None else str(authority.certificate)
+    post = Post(plan=plan, counter=str(counter), certificate=certificate, sabotage=sabotage)
+    process = await start_module("packhook.cli.bench.sink", msgspec.json.encode(post).decode())
+    try:
+        yield Sink(process, int(await _line(process)), counter, tls=authority is not None)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def nodes(
+    database: str, count: int, authority: Authority | None, *, sampled: bool = False
+) -> AsyncIterator[list[Node]]:
     """So many nodes on one database; whatever happens, they end."""
+    settings = _SETTINGS | {"PACKHOOK_DATABASE": database}
+    if authority is not None:
+        settings["PACKHOOK_CA_BUNDLE"] = str(authority.bundle)
     started: list[Node] = []
     try:
         while len(started) < count:
-            started += [await _node(database)]
+            started += [await _node(settings, sampled=sampled)]
         yield started
     finally:
         for node in started:
@@ -139,37 +155,68 @@ async def nodes(database: str, count: int) -> AsyncIterator[list[Node]]:
                 await node.process.communicate()
 
 
-async def _node(database: str) -> Node:
-    process = await start_module("node", PACKHOOK_DATABASE=database, **_SETTINGS)
+async def _node(settings: dict[str, str], *, sampled: bool) -> Node:
+    program = ("packhook.cli.bench.node",) if sampled else ("packhook", "serve")
+    process = await start_module(*program, **settings)
     while line := await _line(process):
         if line.startswith(_READY):
             host, _, port = line.removeprefix(_READY).partition(":")
-            return Node(process, host, int(port))
+            return Node(process, host, int(port), is_sampled=sampled)
     raise StartError("the node did not start; what it said is above")
 
 
-async def _line(process: asyncio.subprocess.Process) -> str:
+async def _line(process: asyncio.subprocess.Process, seconds: float = START_SECONDS) -> str:
     assert process.stdout is not None  # noqa: S101 it was started with a pipe
-    async with asyncio.timeout(START_SECONDS):
+    async with asyncio.timeout(seconds):
         return (await process.stdout.readline()).decode().strip()
 
 
-async def subscribe(node: Node, sink_url: str, plan: Plan) -> None:
+async def subscribe(node: Node, sink_url: str, plan: Plan) -> list[Target]:
     """The plan's organizations and webhooks, through the API."""
-    limits = httpx.Limits(max_connections=16)
-    headers = {"authorization": f"Bearer {OPERATOR_KEY}"}
-    async with httpx.AsyncClient(
-        base_url=f"{node.url}/v1", headers=headers, trust_env=False, timeout=60, limits=limits
-    ) as client:
-        for number in range(plan.organizations):
-            await _post(client, "/organizations", {"id": organization_id(number)})
-            await asyncio.gather(*(_subscribe(client, number, each, sink_url) for each in range(plan.fan_out)))
+    numbers = iter(range(plan.organizations))
+    made: list[Target] = []
+    lock = threading.Lock()
+
+    def take() -> Iterator[int]:
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            yield number
+
+    async def work() -> None:
+        made.extend(await asyncio.to_thread(_subscribe, node, sink_url, plan.fan_out, take()))
+
+    await asyncio.gather(*(work() for _ in range(SUBSCRIBERS)))
+    return made
 
 
-async def _subscribe(client: httpx.AsyncClient, number: int, each: int, sink_url: str) -> None:
-    webhook = {"event_code": EVENT_CODE, "endpoint": f"{sink_url}/{number}/{each}", "secret": SECRET}
-    await _post(client, f"/organizations/{organization_id(number)}/webhooks", webhook)
+async def subscribe_dead(node: Node) -> list[Target]:
+    """Webhooks of an organization of their own, whose endpoint nobody answers at."""
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        url = f"http://127.0.0.1:{closed_soon.getsockname()[1]}"
+    return await asyncio.to_thread(_subscribe, node, url, DEAD_WEBHOOKS, [DEAD_NUMBER])
 
 
-async def _post(client: httpx.AsyncClient, path: str, body: dict[str, str]) -> None:
-    (await client.post(path, json=body)).raise_for_status()
+def _subscribe(node: Node, sink_url: str, fan_out: int, numbers: Iterable[int]) -> list[Target]:
+    made = []
+    with closing(http.client.HTTPConnection(node.host, node.port, timeout=60)) as connection:
+        for number in numbers:
+            name = organization_id(number)
+            _post(connection, "/organizations", {"id": name})
+            for each in range(fan_out):
+                webhook = {"event_code": EVENT_CODE, "endpoint": f"{sink_url}/{number}/{each}", "secret": SECRET}
+                made.append((name, _post(connection, f"/organizations/{name}/webhooks", webhook)))
+    return made
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, str]) -> str:
+    """The id of what was made."""
+    headers = {"authorization": f"Bearer {OPERATOR_KEY}", "content-type": "application/json"}
+    connection.request("POST", f"/v1{path}", msgspec.json.encode(body), headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status != http.client.CREATED:
+        raise StartError(f"POST {path} was answered {answer.status}: {said.decode(errors='replace')}")
+    return str(msgspec.json.decode(said)["id"])

@@ -13,9 +13,9 @@ import uvloop
 
 from packhook.cli.serve import run_node
 from packhook.core.model import Outcome, Request, Settlement
-from packhook.delivery.attempt import Wire
+from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
-from packhook.store.base import Claim, Claimed, Publication, Receipt, Store
+from packhook.store.base import Claim, Claimed, Publication, Receipt, Store, Told
 from packhook.telemetry import configure_logs
 
 T = TypeVar("T")
@@ -50,8 +50,12 @@ class _DyingStore:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever the store has
         return getattr(self._store, name)
 
-    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
-        return await self._then("after-commit", self._store.publish(publication))
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
+            self._death.at("after-commit")
+            told(receipts)
+
+        self._store.publish_soon(publication, committed)
 
     async def claim(self, claim: Claim) -> Claimed:
         claimed = await self._store.claim(claim)
@@ -76,11 +80,13 @@ class _DyingWire:
         self._wire = wire
         self._death = death
 
-    async def send(self, request: Request) -> Outcome:
+    def post(self, request: Request, told: Callable[[Outcome], None]) -> Sending:
+        def answered(outcome: Outcome) -> None:
+            self._death.at("after-send")
+            told(outcome)
+
         self._death.at("before-send")
-        outcome = await self._wire.send(request)
-        self._death.at("after-send")
-        return outcome
+        return self._wire.post(request, answered)
 
 
 def seams(death: Death) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:

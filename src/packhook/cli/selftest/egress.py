@@ -13,6 +13,7 @@ from packhook.cli.selftest.spellings import (
     HOSTILE,
     NAMES,
     allowed_ends,
+    as_answers,
     denied_ends,
     in_url,
 )
@@ -57,6 +58,7 @@ async def decided() -> list[Row]:
         *await _literals("denied literal", denied_ends(), DENIED),
         *await _literals("allowed literal", allowed_ends(), ALLOWED),
         *await _answered("denied answer", denied_ends(), DENIED),
+        *await _answered("hostile answer", as_answers(), DENIED),
         *await _answered("allowed answer", allowed_ends(), ALLOWED),
         *await _named(),
         *await _rebound(),

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from packhook.cli.selftest.egress import decided
+from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import Row
 from packhook.cli.selftest.wire import sent
 
@@ -31,7 +32,7 @@ _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 _SKIPPED: Final = Row(
     "sockets",
-    "everything above through the sender",
+    "everything above through the sender, also with a proxy",
     "a network namespace with only loopback",
     "none is to be had here: decided only, no socket was opened",
     "skipped",
@@ -70,7 +71,7 @@ def _has_no_route() -> bool:
 
 async def rows_of_egress(*, isolated: bool) -> list[Row]:
     """Everything where it is safe to, else only what is decided."""
-    return [*await decided(), *(await sent() if isolated else [_SKIPPED])]
+    return [*await decided(), *([*await sent(), *await proxied()] if isolated else [_SKIPPED])]
 
 
 if __name__ == "__main__":

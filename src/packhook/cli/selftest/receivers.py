@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-from packhook.cli.selftest.hostile import HOSTILE, Hostile
+from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.rows import Row, row
 from packhook.core.model import Outcome, Request
 from packhook.delivery.egress import Egress
@@ -33,12 +33,13 @@ PROMISE: Final = (
 
 async def rows_of_receivers() -> list[Row]:
     """Every row: so many attempts at once at each receiver, then as many well-behaved ones over what is left."""
+    receivers = hostile_receivers()  # the bomb is made before memory is looked at
     sender = Sender(Egress((_LOOPBACK,), allow_http=True))
     await sender.open()
     try:
         await _try(Hostile("", "", Status(200)), sender)  # what is loaded only once is not theirs
         before = _resident()
-        rows = [await _try(hostile, sender) for hostile in HOSTILE]
+        rows = [await _try(hostile, sender) for hostile in receivers]
         grown = _resident() - before
     finally:
         await sender.close()

@@ -1,7 +1,8 @@
 """The hosts of the self-test: every spelling of an address that some reader takes for one, and good ones."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from packhook.core.address import ALLOWED_IPV6, DENIED_IPV4, DENIED_IPV6, Address, Network
@@ -86,9 +87,18 @@ GOOD: Final = (
 
 BAD: Final = (
     "127.0.0.1", "169.254.169.254", "10.0.0.1", "168.63.129.16", "0.0.0.0",  # noqa: S104 refused
-    "::1", "::ffff:169.254.169.254", "fd00:ec2::254", "fe80::1", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1",
+    "::1", "::", "::ffff:127.0.0.2", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:127.0.0.1", "fd00:ec2::254",
+    "fe80::1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:a9fe:a9fe::1", "2001:0:7f00:1::80ff:fffe",
 )  # fmt: skip
 """What a name is rebound to."""
+
+
+def as_answers() -> Iterator[tuple[str, Address]]:
+    """The hostile spellings that a resolver can give as an answer: all that are an IPv6 address, zones among them."""
+    for group, hosts in HOSTILE.items():
+        for host in hosts:
+            with suppress(ValueError):
+                yield group, IPv6Address(host.removeprefix("[").removesuffix("]").replace("%25", "%"))
 
 
 def denied_ends() -> Iterator[tuple[str, Address]]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
-from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, denied_ends, in_url
+from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
 from packhook.core.address import Address, Network
 from packhook.core.model import Outcome, Request, Trouble
 from packhook.delivery.egress import Checked, Egress, Refused
@@ -34,10 +34,10 @@ class WatchedEgress(Egress):
         """As ever, unless it is careless."""
         return Checked(url, self._pin) if self._pin else super().known(url)
 
-    def may_open(self, address: str) -> bool:
+    def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
         self.opening.append(address)
-        return super().may_open(address)
+        return super().may_open(address, port)
 
 
 async def sent() -> list[Row]:
@@ -45,6 +45,7 @@ async def sent() -> list[Row]:
     return [
         *await _refused("sent", ((host, host) for hosts in HOSTILE.values() for host in hosts)),
         *await _refused("sent", ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
+        *await _answered((*denied_ends(), *as_answers())),
         *await _opened(allowed_ends()),
         *[await _kept_and_rebound(address) for address in BAD],
         *[await _guarded(address) for address in BAD],
@@ -57,6 +58,16 @@ async def _refused(group: str, hosts: Iterable[tuple[str, str]]) -> list[Row]:
     for what, host in hosts:
         egress = WatchedEgress(resolve=Answers([GOOD_IPV4]))
         rows.append(row(group, what, _NOTHING, await _first(egress, f"http://{host}/")))
+    return rows
+
+
+async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+    """Behind a good one, which is not connected to either."""
+    rows = []
+    for what, address in addresses:
+        egress = WatchedEgress(resolve=Answers([GOOD_IPV4, address]))
+        happened = await _first(egress, "http://shop.test/")
+        rows.append(row("sent", f"shop.test -> a good address and {address}, {what}", _NOTHING, happened))
     return rows
 
 

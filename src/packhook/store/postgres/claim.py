@@ -5,7 +5,7 @@ each delivery that somebody is about to settle. How calls keep a lane from being
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
@@ -70,8 +70,15 @@ async def _claim_share(db: Db, lanes: list[DueLane], most: int, asked: Claim) ->
         offer.lease_until,
     )
     turn = {lane.webhook_id: number for number, lane in enumerate(lanes)}
+    await _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[9] == "sending"])
     found.sort(key=lambda row: (turn[row[6]], row[4], row[0]))
     return [_leased(lanes[turn[row[6]]], offer.lease, offer.lease_until, row) for row in found]
+
+
+async def _note_interruptions(db: Db, taken_over: list[tuple[str, int, int]]) -> None:
+    """A lease ran out: what became of its attempt is unknown."""
+    if taken_over:
+        await db.all(SQL["insert_interruption"], *columns(taken_over, 3))
 
 
 def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDelivery:
@@ -125,10 +132,14 @@ async def _next_due(db: Db, found: list[DueLane], asked: Claim) -> int | None:
     return int(due_at)
 
 
-async def release(db: Db, deliveries: Sequence[LeasedDelivery], now: int) -> frozenset[str]:
+async def release(
+    db: Db, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+) -> frozenset[str]:
     """See Store.release; the webhooks that have something due now."""
     given = sorted((each.organization_id, each.id, each.lease) for each in deliveries)
-    released = {(row[0], row[1]) for row in await db.all(SQL["release_delivery"], now, *columns(given, 3))}
+    found = await db.all(SQL["release_delivery"], now, *columns(given, 3))
+    await _note_interruptions(db, [(row[2], now, row[3] + 1) for row in found if row[2] in cut_off])
+    released = {(row[0], row[1]) for row in found}
     if released:
         await db.all(SQL["lower_lane"], *columns([(*lane, now) for lane in sorted(released)], 3))
     return frozenset(webhook_id for webhook_id, _ in released)

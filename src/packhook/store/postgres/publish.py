@@ -12,7 +12,8 @@ from typing import Any, Final
 from packhook.core.errors import Conflict, NotFound, RequestError, Unavailable
 from packhook.core.model import Event, LeasedDelivery
 from packhook.store import rows
-from packhook.store.base import Idempotency, Offer, Publication, Receipt
+from packhook.store.base import Idempotency, Publication, Receipt
+from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.postgres.asking import SQL, Db, columns, sayable
 

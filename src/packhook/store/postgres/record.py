@@ -7,6 +7,7 @@ from typing import Any
 from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
 from packhook.store import rows
 from packhook.store.postgres.asking import SQL, Db, columns
+from packhook.store.postgres.webhooks import disable_webhooks
 
 
 async def record(db: Db, settlements: Sequence[Settlement]) -> tuple[list[bool], frozenset[str]]:
@@ -58,8 +59,7 @@ async def _disable(db: Db, settlements: Sequence[Settlement]) -> frozenset[str]:
             ended_at = each.attempt.started_at + each.attempt.duration
             wanted.setdefault(each.delivery.webhook_id, (each.verdict.disable_reason, ended_at))
     if wanted:
-        disabling = [(webhook_id, *wanted[webhook_id]) for webhook_id in sorted(wanted)]
-        await db.all(SQL["disable_webhook"], *columns(disabling, 3))
+        await disable_webhooks(db, [(webhook_id, *wanted[webhook_id]) for webhook_id in sorted(wanted)])
     return frozenset(wanted)
 
 

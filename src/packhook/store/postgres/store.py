@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import (
@@ -11,6 +13,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -18,22 +21,23 @@ from packhook.core.model import (
     Webhook,
 )
 from packhook.store.base import (
+    AuditFilter,
     Claim,
     Claimed,
     DeliveryFilter,
-    Handover,
-    Offer,
     Page,
     PageRequest,
     Publication,
     Receipt,
     Swept,
+    Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.leasing import Published
+from packhook.store.handover import Handover, Offer
+from packhook.store.leasing import Published, tell_receipts
+from packhook.store.postgres import audit, history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming
-from packhook.store.postgres import history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres.asking import Db
 from packhook.store.postgres.presence import Presence
 from packhook.store.postgres.session import Session
@@ -134,9 +138,9 @@ class PostgresStore:
         return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
 
     def _hand_over(self, published: Sequence[Published]) -> None:
+        if self._handover is not None:
+            self._handover.accept([delivery for each in published for delivery in each.leased])
         for each in published:
-            if each.leased and self._handover is not None:
-                self._handover.accept(each.leased)
             if each.waiting:
                 self._leave(each.waiting, each.receipts[0].created_at)
 
@@ -163,8 +167,8 @@ class PostgresStore:
 
     # --- organizations and keys
 
-    async def create_organization(self, organization: Organization) -> None:
-        await self._write(tenants.create_organization, organization)
+    async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
+        await self._write(tenants.create_organization, organization, entry)
 
     async def get_organization(self, organization_id: str) -> Organization:
         return await self._read(tenants.get_organization, organization_id)
@@ -172,17 +176,17 @@ class PostgresStore:
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._read(tenants.list_organizations, page)
 
-    async def delete_organization(self, organization_id: str, now: int) -> None:
-        await self._change(tenants.delete_organization, organization_id, now)
+    async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
+        await self._change(tenants.delete_organization, organization_id, now, entry)
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
-        await self._write(tenants.create_api_key, api_key, key_hash)
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
+        await self._write(tenants.create_api_key, api_key, key_hash, entry)
 
     async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
         return await self._read(tenants.list_api_keys, organization_id, page)
 
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
-        await self._write(tenants.revoke_api_key, organization_id, api_key_id, now)
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
+        await self._write(tenants.revoke_api_key, organization_id, api_key_id, now, entry)
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
         return await self._look_up(tenants.find_api_key, key_hash)
@@ -190,13 +194,19 @@ class PostgresStore:
     async def note_usage(self, usages: Sequence[Usage]) -> None:
         await self._write(tenants.note_usage, usages)
 
-    async def claim_operator_key(self, key_hash: bytes) -> bytes:
-        return await self._write(tenants.claim_operator_key, key_hash)
+    async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
+        return await self._write(tenants.claim_operator_key, key_hash, entry)
+
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._write(tenants.claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._write(tenants.replace_key_check, check, before)
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
-        await self._write(webhooks.create_webhook, webhook)
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
+        await self._write(webhooks.create_webhook, webhook, entry)
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         return await self._read(webhooks.get_webhook, organization_id, webhook_id)
@@ -204,25 +214,38 @@ class PostgresStore:
     async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
         return await self._read(webhooks.list_webhooks, organization_id, page, where)
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
-        if await self._change(webhooks.replace_webhook, webhook):
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
+        if await self._change(webhooks.replace_webhook, webhook, entry):
             self._leave((webhook.id,), webhook.updated_at)
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
-        await self._change(webhooks.delete_webhook, organization_id, webhook_id, now)
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        await self._change(webhooks.reseal_webhook, webhook)
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
+        await self._change(webhooks.delete_webhook, organization_id, webhook_id, now, entry)
 
     async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._read(webhooks.webhooks_after, anchor, limit)
+
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        return await self._read(webhooks.failing_since, webhook_ids)
 
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         return await self._look_up(webhooks.targets, webhook_ids)
 
     # --- the way of an event
 
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        self._batches.begin(publication, partial(tell_receipts, told))
+
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+        return (await self._batches.write(publication)).receipts
+
+    @property
+    def _batches(self) -> Batches[Publication, Published]:
         if self._session is None or self._publishing is None:
             raise Unavailable("the store is not open")
-        return (await self._publishing.write(publication)).receipts
+        return self._publishing
 
     async def claim(self, claim: Claim) -> Claimed:
         async with self._open.claiming:
@@ -231,13 +254,15 @@ class PostgresStore:
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
         return await self._change(record.record, settlements)
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        released = await self._write(claiming.release, deliveries, now)
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        released = await self._write(claiming.release, deliveries, now, cut_off)
         if released and self._session is not None:
             self._session.wakes.tell_due(now)
 
-    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
-        delivery = await self._write(history.replay_delivery, organization_id, delivery_id, now)
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
+        delivery = await self._write(history.replay_delivery, organization_id, delivery_id, now, entry)
         self._leave((delivery.webhook_id,), now)
         return delivery
 
@@ -252,22 +277,37 @@ class PostgresStore:
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._read(history.get_delivery, organization_id, delivery_id)
 
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._read(history.interruptions, organization_id, delivery_id)
+
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read(history.list_deliveries, organization_id, page, where)
 
+    # --- the audit trail
+
+    async def write_audit(self, entry: AuditEntry) -> None:
+        await self._write(audit.write_audit, entry)
+
+    async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
+        return await self._read(audit.list_audit, page, where)
+
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
+    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
         swept, self._swept_to = await self._write(
             sweep.sweep,
             self._swept_to,
             events_before=events_before,
             keys_before=keys_before,
+            audit_before=audit_before,
             now=now,
             limit=limit,
             hold_unproven=self._hold_unproven,
         )
         return swept
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        return await self._write(sweep.warn_failing, failing_for, now)
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         return await self._change(sweep.disable_failing, failing_for, now, reason)

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from packhook.core.audit import of_disabling
 from packhook.store.base import Swept
 from packhook.store.postgres.asking import SQL, Db, columns, storable
+from packhook.store.postgres.audit import write_audit
 
 LIVE: Final = ("pending", "sending")
 
@@ -14,7 +16,15 @@ BEGINNING: Final[Place] = (-(2**62), "")
 
 
 async def sweep(
-    db: Db, after: Place, *, events_before: int, keys_before: int, now: int, limit: int, hold_unproven: bool = False
+    db: Db,
+    after: Place,
+    *,
+    events_before: int,
+    keys_before: int,
+    audit_before: int,
+    now: int,
+    limit: int,
+    hold_unproven: bool = False,
 ) -> tuple[Swept, Place]:
     """See Store.sweep; and how far it came. Nothing where another node is at it."""
     row = await db.first(SQL["lock_upkeep"])
@@ -23,7 +33,10 @@ async def sweep(
     canceled = await _cancel(db, now, events_before, limit, hold_unproven)
     events, reached = await _sweep_events(db, after, events_before, limit)
     keys = len(await db.all(SQL["sweep_idempotency_keys"], keys_before, limit))
-    return Swept(events=events, idempotency_keys=keys, canceled=canceled, more=reached != BEGINNING), reached
+    entries = len(await db.all(SQL["sweep_audit_entries"], audit_before, limit))
+    more = reached != BEGINNING
+    swept = Swept(events=events, idempotency_keys=keys, canceled=canceled, audit_entries=entries, more=more)
+    return swept, reached
 
 
 async def _sweep_events(db: Db, after: Place, before: int, limit: int) -> tuple[int, Place]:
@@ -38,6 +51,7 @@ async def _sweep_events(db: Db, after: Place, before: int, limit: int) -> tuple[
     if expired:
         event_ids = [event_id for _, event_id in expired]
         await db.all(SQL["delete_attempts"], event_ids)
+        await db.all(SQL["delete_interruptions"], event_ids)
         await db.all(SQL["delete_deliveries"], event_ids)
         await db.all(SQL["delete_event"], *columns(expired, 2))
     return len(expired), reached
@@ -62,8 +76,15 @@ async def _cancel(db: Db, now: int, events_before: int, limit: int, hold_unprove
     return len(orphans) + len(expired)
 
 
+async def warn_failing(db: Db, failing_for: int, now: int) -> dict[str, int]:
+    """See Store.warn_failing."""
+    return {row[0]: row[1] for row in await db.all(SQL["warn_failing"], now, failing_for)}
+
+
 async def disable_failing(db: Db, failing_for: int, now: int, reason: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """See Store.disable_failing; twice, for they are the answer and what was changed."""
     found = await db.all(SQL["disable_failing"], failing_for, storable(reason), now)
-    disabled = tuple(sorted(row[0] for row in found))
+    if found:
+        await write_audit(db, *(of_disabling(row[0], row[1], reason, now) for row in found))
+    disabled = tuple(sorted(row[1] for row in found))
     return disabled, disabled

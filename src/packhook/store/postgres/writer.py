@@ -3,7 +3,7 @@
 ::
 
     write(work) ───────────────────────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
-    Batches.write(item) ─▶ waiting ─▶ take ─▶ BEGIN ─ work ─ COMMIT ─▶ after(), answers      (a few at once)
+    Batches.begin(item) ─▶ waiting ─▶ take ─▶ BEGIN ─ work ─ COMMIT ─▶ after(), answers      (a few at once)
                               ▲                              │
                               └────── gathers meanwhile ◀────┘
 
@@ -16,12 +16,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import asyncpg
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
+from packhook.store.ending import ended
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.connection import Pool, database_errors
 
@@ -139,7 +141,7 @@ async def pause(over: asyncio.Event, seconds: float) -> None:
 @dataclass(slots=True, eq=False)
 class _Job(Generic[I, R]):
     item: I
-    answer: asyncio.Future[R]
+    told: Callable[[R | Exception], None]
 
 
 class Batches(Generic[I, R]):
@@ -165,13 +167,18 @@ class Batches(Generic[I, R]):
         self._waiting: deque[_Job[I, R]] = deque()
         self._at_once = 0
 
+    def begin(self, item: I, told: Callable[[R | Exception], None]) -> None:
+        """Do this item's work; ``told`` hears of it when it is durable, or has its RequestError, or Unavailable.
+
+        Unavailable is raised where nothing is begun any more.
+        """
+        self._writer.require_open()
+        self._waiting.append(_Job(item, told))
+        self._begin()
+
     async def write(self, item: I) -> R:
         """Do this item's work; returns when it is durable. Raises its RequestError, or Unavailable."""
-        self._writer.require_open()
-        job: _Job[I, R] = _Job(item, asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
-        self._begin()
-        return await job.answer
+        return await ended(partial(self.begin, item))
 
     def _begin(self) -> None:
         if self._waiting and self._at_once < BATCHES_AT_ONCE:
@@ -203,23 +210,22 @@ class Batches(Generic[I, R]):
                 await self._write_batch(jobs[middle:])
                 return
             for job in jobs:
-                if not job.answer.done():
-                    job.answer.set_exception(error)
+                _tell(job.told, error)
             return
         self._answer(jobs, results)
 
     def _answer(self, jobs: list[_Job[I, R]], results: list[R | RequestError]) -> None:
         for job, result in zip(jobs, results, strict=True):
-            if job.answer.done():
-                continue  # the caller was cancelled; the write stands
-            if isinstance(result, RequestError):
-                job.answer.set_exception(result)
-            else:
-                job.answer.set_result(result)
-        try:
-            self._after([result for result in results if not isinstance(result, RequestError)])
-        except Exception:  # noqa: BLE001 what is committed is committed, whatever goes wrong in telling of it
-            _log.exception("commit_not_told")
+            _tell(job.told, result)
+        _tell(self._after, [result for result in results if not isinstance(result, RequestError)])
+
+
+def _tell(listener: Callable[[Any], None], result: object) -> None:
+    """What is committed is committed, whatever goes wrong in telling of it."""
+    try:
+        listener(result)
+    except Exception:  # noqa: BLE001 a fault in whoever listens may not end the batches
+        _log.exception("commit_not_told")
 
 
 def _is_of_an_item(error: Exception) -> bool:

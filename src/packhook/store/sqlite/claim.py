@@ -1,14 +1,18 @@
 """Leasing what is due, lane by lane, and giving back what was not sent."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
 import apsw
+import structlog
 
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.base import Claim, Claimed
 from packhook.store.leasing import DueLane, fair
+from packhook.store.rows import Row
 from packhook.store.sqlite.asking import SQL, first
+
+_log: Final = structlog.get_logger("packhook.store")
 
 LANES_AT_ONCE: Final = 500
 NEVER: Final = 2**62
@@ -55,21 +59,21 @@ def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
 
 
 def _claim_lane(db: apsw.Connection, lane: DueLane, asked: Claim, limit: int) -> list[LeasedDelivery]:
-    offer = asked.offer
-    values = {
-        "webhook_id": lane.webhook_id,
-        "now": asked.now,
-        "lease": offer.lease,
-        "lease_until": offer.lease_until,
-        "limit": limit,
-    }
-    found = sorted(db.execute(SQL["claim_deliveries"], values), key=lambda row: (row[4], row[0]))
-    return [_leased(db, lane, offer.lease, offer.lease_until, row) for row in found]
+    lease, lease_until = asked.offer.lease, asked.offer.lease_until
+    found = list(db.execute(SQL["claim_deliveries"], {"webhook_id": lane.webhook_id, "now": asked.now, "limit": limit}))
+    db.executemany(SQL["lease_delivery"], ((lease, lease_until, asked.now, row[0]) for row in found))
+    _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[8] == "sending"])
+    return [_leased(lane, lease, lease_until, row) for row in found]
 
 
-def _leased(db: apsw.Connection, lane: DueLane, lease: int, lease_until: int, row: Any) -> LeasedDelivery:  # noqa: ANN401 a row
-    event = first(db, SQL["get_event_data"], (lane.organization_id, row[1]))
-    assert event is not None  # noqa: S101 retention keeps an event while a delivery of it is live
+def _note_interruptions(db: apsw.Connection, taken_over: list[tuple[str, int, int]]) -> None:
+    """A lease ran out, or its process ended: what became of its attempt is unknown."""
+    db.executemany(SQL["insert_interruption"], taken_over)
+
+
+def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDelivery:
+    if row[8] == "sending":
+        _log.warning("delivery_taken_over", delivery_id=row[0], detail="unknown outcome, sent again")
     return LeasedDelivery(
         id=row[0],
         event_id=row[1],
@@ -77,8 +81,8 @@ def _leased(db: apsw.Connection, lane: DueLane, lease: int, lease_until: int, ro
         webhook_version=lane.version,
         organization_id=lane.organization_id,
         event_code=row[5],
-        event_created_at=event[1],
-        data=event[0],
+        event_created_at=row[7],
+        data=row[6],
         attempt_count=row[2],
         attempts_before=row[3],
         urgency=Urgency(row[4]),
@@ -106,11 +110,13 @@ def _next_due(db: apsw.Connection, asked: Claim) -> int | None:
     return None
 
 
-def release(db: apsw.Connection, item: tuple[Sequence[LeasedDelivery], int]) -> None:
-    """See Store.release."""
-    deliveries, now = item
+def release(db: apsw.Connection, item: tuple[Sequence[LeasedDelivery], int, Collection[str]]) -> None:
+    """See Store.release; the item is (deliveries, now, cut_off)."""
+    deliveries, now, cut_off = item
     for delivery in deliveries:
         if first(db, SQL["release_delivery"], (now, delivery.id, delivery.lease)) is not None:
+            if delivery.id in cut_off:
+                _note_interruptions(db, [(delivery.id, now, delivery.attempt_count + 1)])
             db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, now))
 
 
@@ -118,6 +124,7 @@ def rescue(db: apsw.Connection, now: int) -> list[str]:
     """Free what a dead process had leased; the ids of those deliveries. Only for one alone with the database."""
     with db:  # one transaction: a lane may never be due later than what is in it
         found = list(db.execute(SQL["rescue_deliveries"], (now,)))
+        _note_interruptions(db, [(row[0], now, row[3] + 1) for row in found])
         for webhook_id, organization_id in {(row[1], row[2]) for row in found}:
             db.execute(SQL["lower_lane"], (webhook_id, organization_id, now))
     return [row[0] for row in found]

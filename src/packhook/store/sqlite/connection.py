@@ -33,6 +33,7 @@ def connect(path: str) -> apsw.Connection:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA cache_size = -65536")
+        db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages; what is written often goes into the file seldom
         return db
 
 

@@ -4,12 +4,14 @@ from typing import Any
 
 import apsw
 
+from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, Event
+from packhook.core.model import FINISHED, Attempt, Delivery, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
-from packhook.store.listing import list_page
+from packhook.store.listing import between, is_merged, list_page
 from packhook.store.sqlite.asking import SQL, fetcher, first
+from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.tenants import require_organization
 
 
@@ -47,27 +49,31 @@ def get_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) ->
     return rows.delivery(row), tuple(rows.attempt(found) for found in attempts)
 
 
+def interruptions(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+    """See Store.interruptions."""
+    found = db.execute(SQL["delivery_interruptions"], (organization_id, delivery_id))
+    return tuple(rows.interruption(row) for row in found)
+
+
 def list_deliveries(
     db: apsw.Connection, organization_id: str, page: PageRequest, where: DeliveryFilter
 ) -> Page[Delivery]:
     """See Store.list_deliveries."""
     require_organization(db, organization_id)
     conditions, values = _conditions(organization_id, where)
-    return list_page(
-        SQL["list_deliveries"], conditions, values, page, newest_first=True, fetch=fetcher(db), read=rows.delivery
-    )
+    statement = SQL["list_deliveries_of_code"] if is_merged(where) else SQL["list_deliveries"]
+    return list_page(statement, conditions, values, page, newest_first=True, fetch=fetcher(db), read=rows.delivery)
 
 
 def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str], dict[str, Any]]:
     """The narrowest index is chosen here: a unary plus keeps SQLite from using the organization's instead."""
-    narrow = where.webhook_id is not None or where.event_id is not None
+    narrow = where.webhook_id is not None or where.event_id is not None or is_merged(where)
     wanted = {
         f"{'+' if narrow else ''}organization_id = :organization_id": organization_id,
         "webhook_id = :webhook_id": where.webhook_id,
         "event_id = :event_id": where.event_id,
         "event_code = :event_code": where.event_code,
-        "created_at >= :since": where.since,
-        "created_at < :until": where.until,
+        **between(where),
     }
     given = {condition: value for condition, value in wanted.items() if value is not None}
     conditions = list(given)
@@ -76,14 +82,15 @@ def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str],
     return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}
 
 
-def replay_delivery(db: apsw.Connection, item: tuple[str, str, int]) -> Delivery:
+def replay_delivery(db: apsw.Connection, item: tuple[str, str, int, AuditEntry]) -> Delivery:
     """See Store.replay_delivery."""
-    organization_id, delivery_id, now = item
+    organization_id, delivery_id, now, entry = item
     delivery, _ = get_delivery(db, organization_id, delivery_id)
     if delivery.status not in FINISHED:
         raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
     if first(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
     db.execute(SQL["replay_delivery"], (now, delivery_id))
+    write_audit(db, entry)
     db.execute(SQL["lower_lane"], (delivery.webhook_id, organization_id, now))
     return get_delivery(db, organization_id, delivery_id)[0]

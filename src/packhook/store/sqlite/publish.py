@@ -8,7 +8,8 @@ import apsw
 from packhook.core.errors import Conflict, RequestError
 from packhook.core.model import LeasedDelivery
 from packhook.store import rows
-from packhook.store.base import Offer, Publication, Receipt
+from packhook.store.base import Publication, Receipt
+from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.tenants import require_organization

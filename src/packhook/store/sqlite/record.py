@@ -1,19 +1,22 @@
 """Outcomes into the database: attempts, new states, and what they mean for the webhook."""
 
 from collections.abc import Sequence
-from itertools import compress
+from itertools import count
+from typing import Any
 
 import apsw
 
 from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
 from packhook.store import rows
-from packhook.store.sqlite.asking import SQL, first
+from packhook.store.sqlite.asking import SQL
+from packhook.store.sqlite.webhooks import disable_webhook
 
 
 def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
     """Several batches in one transaction; see Store.record."""
-    settled = [[_settle(db, settlement) for settlement in batch] for batch in batches]
-    valid = [settlement for batch, kept in zip(batches, settled, strict=True) for settlement in compress(batch, kept)]
+    together = [settlement for batch in batches for settlement in batch]
+    kept = {row[0] for row in db.executemany(SQL["settle_delivery"], map(_values, together, count()))}
+    valid = [settlement for place, settlement in enumerate(together) if place in kept]
     db.executemany(
         SQL["insert_attempt"],
         (rows.attempt_values(settlement.delivery.id, settlement.attempt) for settlement in valid),
@@ -22,7 +25,8 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list
     for settlement in valid:
         if settlement.verdict.status is not DeliveryStatus.DELIVERED:
             _put_off(db, settlement)
-    return settled
+    places = count()
+    return [[next(places) in kept for _ in batch] for batch in batches]
 
 
 def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None:
@@ -47,10 +51,10 @@ def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None
     )
 
 
-def _settle(db: apsw.Connection, settlement: Settlement) -> bool:
-    """Whether its lease was still the row's."""
+def _values(settlement: Settlement, place: int) -> tuple[Any, ...]:
+    """For settle_delivery, which answers the places of those whose lease was still the row's."""
     verdict, attempt, delivery = settlement.verdict, settlement.attempt, settlement.delivery
-    values = (
+    return (
         verdict.status.value,
         verdict.next_attempt_at,
         max(delivery.urgency, Urgency.RETRY),
@@ -58,8 +62,8 @@ def _settle(db: apsw.Connection, settlement: Settlement) -> bool:
         attempt.started_at + attempt.duration,
         delivery.id,
         delivery.lease,
+        place,
     )
-    return first(db, SQL["settle_delivery"], values) is not None
 
 
 def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
@@ -71,4 +75,4 @@ def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
         db.execute(SQL["hold_lane"], (verdict.hold_until, delivery.webhook_id))
     if verdict.disable_reason:
         ended_at = attempt.started_at + attempt.duration
-        db.execute(SQL["disable_webhook"], (verdict.disable_reason, ended_at, delivery.webhook_id))
+        disable_webhook(db, delivery.webhook_id, verdict.disable_reason, ended_at)

@@ -8,6 +8,7 @@ from typing import IO, Final
 
 import structlog
 
+from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import (
@@ -15,6 +16,7 @@ from packhook.core.model import (
     Attempt,
     Delivery,
     Event,
+    Interruption,
     LeasedDelivery,
     Organization,
     Settlement,
@@ -22,22 +24,23 @@ from packhook.core.model import (
     Webhook,
 )
 from packhook.store.base import (
+    AuditFilter,
     Claim,
     Claimed,
     DeliveryFilter,
-    Handover,
-    Offer,
     Page,
     PageRequest,
     Publication,
     Receipt,
     Swept,
+    Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.leasing import Published
+from packhook.store.handover import Handover, Offer
+from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
-from packhook.store.sqlite import claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.writer import Work, Writer, one_by_one
@@ -54,11 +57,16 @@ _create_api_key: Final = one_by_one(tenants.create_api_key)
 _revoke_api_key: Final = one_by_one(tenants.revoke_api_key)
 _note_usage: Final = one_by_one(tenants.note_usage)
 _claim_operator_key: Final = one_by_one(tenants.claim_operator_key)
+_claim_key_check: Final = one_by_one(tenants.claim_key_check)
+_replace_key_check: Final = one_by_one(tenants.replace_key_check)
 _create_webhook: Final = one_by_one(webhooks.create_webhook)
 _replace_webhook: Final = one_by_one(webhooks.replace_webhook)
+_reseal_webhook: Final = one_by_one(webhooks.reseal_webhook)
 _delete_webhook: Final = one_by_one(webhooks.delete_webhook)
 _release: Final = one_by_one(claim.release)
 _replay: Final = one_by_one(history.replay_delivery)
+_write_audit: Final = one_by_one(audit.write_audit)
+_warn_failing: Final = one_by_one(sweep.warn_failing)
 _disable_failing: Final = one_by_one(sweep.disable_failing)
 _record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
 
@@ -149,9 +157,8 @@ class SqliteStore:
     def _hand_over(self, published: Sequence[Published]) -> None:
         if self._handover is None:
             return
+        self._handover.accept([delivery for each in published for delivery in each.leased])
         for each in published:
-            if each.leased:
-                self._handover.accept(each.leased)
             if each.waiting:
                 self._handover.wake(each.waiting, each.receipts[0].created_at)
 
@@ -165,8 +172,8 @@ class SqliteStore:
 
     # --- organizations and keys
 
-    async def create_organization(self, organization: Organization) -> None:
-        await self._writing.write(_create_organization, organization)
+    async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
+        await self._writing.write(_create_organization, (organization, entry))
 
     async def get_organization(self, organization_id: str) -> Organization:
         return await self._reading.read(tenants.get_organization, organization_id)
@@ -174,18 +181,18 @@ class SqliteStore:
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._reading.read(tenants.list_organizations, page)
 
-    async def delete_organization(self, organization_id: str, now: int) -> None:
-        for webhook_id in await self._writing.write(_delete_organization, (organization_id, now)):
+    async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
+        for webhook_id in await self._writing.write(_delete_organization, (organization_id, now, entry)):
             self._changed(webhook_id)
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes) -> None:
-        await self._writing.write(_create_api_key, (api_key, key_hash))
+    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
+        await self._writing.write(_create_api_key, (api_key, key_hash, entry))
 
     async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
         return await self._reading.read(tenants.list_api_keys, organization_id, page)
 
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int) -> None:
-        await self._writing.write(_revoke_api_key, (organization_id, api_key_id, now))
+    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
+        await self._writing.write(_revoke_api_key, (organization_id, api_key_id, now, entry))
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
         return await self._looking_up.read(tenants.find_api_key, key_hash)
@@ -193,13 +200,19 @@ class SqliteStore:
     async def note_usage(self, usages: Sequence[Usage]) -> None:
         await self._writing.write(_note_usage, usages)
 
-    async def claim_operator_key(self, key_hash: bytes) -> bytes:
-        return await self._writing.write(_claim_operator_key, key_hash)
+    async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
+        return await self._writing.write(_claim_operator_key, (key_hash, entry))
+
+    async def claim_key_check(self, check: bytes) -> bytes:
+        return await self._writing.write(_claim_key_check, check)
+
+    async def replace_key_check(self, check: bytes, before: bytes) -> None:
+        await self._writing.write(_replace_key_check, (check, before))
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook) -> None:
-        await self._writing.write(_create_webhook, webhook)
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
+        await self._writing.write(_create_webhook, (webhook, entry))
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         return await self._reading.read(webhooks.get_webhook, organization_id, webhook_id)
@@ -207,23 +220,33 @@ class SqliteStore:
     async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
         return await self._reading.read(webhooks.list_webhooks, organization_id, page, where)
 
-    async def replace_webhook(self, webhook: Webhook) -> None:
-        is_due = await self._writing.write(_replace_webhook, webhook)
+    async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
+        is_due = await self._writing.write(_replace_webhook, (webhook, entry))
         self._changed(webhook.id)
         if is_due:
             self._wake((webhook.id,), webhook.updated_at)
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int) -> None:
-        await self._writing.write(_delete_webhook, (organization_id, webhook_id, now))
+    async def reseal_webhook(self, webhook: Webhook) -> None:
+        await self._writing.write(_reseal_webhook, webhook)
+        self._changed(webhook.id)
+
+    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
+        await self._writing.write(_delete_webhook, (organization_id, webhook_id, now, entry))
         self._changed(webhook_id)
 
     async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._reading.read(webhooks.webhooks_after, anchor, limit)
 
+    async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
+        return await self._reading.read(webhooks.failing_since, webhook_ids)
+
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
         return await self._looking_up.read(webhooks.targets, webhook_ids)
 
     # --- the way of an event
+
+    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+        self._writing.begin(self._publish, publication, partial(tell_receipts, told))
 
     async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
         return (await self._writing.write(self._publish, publication)).receipts
@@ -238,11 +261,13 @@ class SqliteStore:
                 self._changed(settlement.delivery.webhook_id)
         return settled
 
-    async def release(self, deliveries: Sequence[LeasedDelivery], now: int) -> None:
-        await self._writing.write(_release, (deliveries, now))
+    async def release(
+        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    ) -> None:
+        await self._writing.write(_release, (deliveries, now, cut_off))
 
-    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int) -> Delivery:
-        delivery = await self._writing.write(_replay, (organization_id, delivery_id, now))
+    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
+        delivery = await self._writing.write(_replay, (organization_id, delivery_id, now, entry))
         self._wake((delivery.webhook_id,), now)
         return delivery
 
@@ -257,13 +282,27 @@ class SqliteStore:
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._reading.read(history.get_delivery, organization_id, delivery_id)
 
+    async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
+        return await self._reading.read(history.interruptions, organization_id, delivery_id)
+
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reading.read(history.list_deliveries, organization_id, page, where)
 
+    # --- the audit trail
+
+    async def write_audit(self, entry: AuditEntry) -> None:
+        await self._writing.write(_write_audit, entry)
+
+    async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
+        return await self._reading.read(audit.list_audit, page, where)
+
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, now: int, limit: int) -> Swept:
-        return await self._writing.write(self._sweep, (events_before, keys_before, now, limit))
+    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
+        return await self._writing.write(self._sweep, (events_before, keys_before, audit_before, now, limit))
+
+    async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
+        return await self._writing.write(_warn_failing, (failing_for, now))
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         disabled = await self._writing.write(_disable_failing, (failing_for, now, reason))

@@ -6,6 +6,7 @@ import apsw
 
 from packhook.store.base import Swept
 from packhook.store.sqlite.asking import SQL
+from packhook.store.sqlite.webhooks import disable_webhook
 
 
 @dataclass(slots=True)
@@ -15,13 +16,14 @@ class Broom:
     after: int = 0
     hold_unproven: bool = False
 
-    def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int]) -> Swept:
-        """See Store.sweep; the item is (events_before, keys_before, now, limit)."""
-        events_before, keys_before, now, limit = item
+    def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int, int]) -> Swept:
+        """See Store.sweep; the item is (events_before, keys_before, audit_before, now, limit)."""
+        events_before, keys_before, audit_before, now, limit = item
         canceled = _cancel(db, now, events_before, limit, self.hold_unproven)
         return Swept(
             events=self._sweep_events(db, events_before, limit),
-            idempotency_keys=_sweep_keys(db, keys_before, limit),
+            idempotency_keys=_sweep_by_age(db, SQL["sweep_idempotency_keys"], keys_before, limit),
+            audit_entries=_sweep_by_age(db, SQL["sweep_audit_entries"], audit_before, limit),
             canceled=canceled,
             more=self.after > 0,
         )
@@ -34,13 +36,14 @@ class Broom:
         expired = [(seq, event_id) for seq, event_id, _, on_its_way in old if not on_its_way]
         for seq, event_id in expired:
             db.execute(SQL["delete_attempts"], (event_id,))
+            db.execute(SQL["delete_interruptions"], (event_id,))
             db.execute(SQL["delete_deliveries"], (event_id,))
             db.execute(SQL["delete_event"], (seq,))
         return len(expired)
 
 
-def _sweep_keys(db: apsw.Connection, before: int, limit: int) -> int:
-    db.execute(SQL["sweep_idempotency_keys"], (before, limit))
+def _sweep_by_age(db: apsw.Connection, statement: str, before: int, limit: int) -> int:
+    db.execute(statement, (before, limit))
     return db.changes()
 
 
@@ -52,9 +55,16 @@ def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int, hold_
     return len(orphans) + len(expired)
 
 
+def warn_failing(db: apsw.Connection, item: tuple[int, int]) -> dict[str, int]:
+    """See Store.warn_failing; the item is (failing_for, now)."""
+    failing_for, now = item
+    return dict(list(db.execute(SQL["warn_failing"], (now, failing_for))))
+
+
 def disable_failing(db: apsw.Connection, item: tuple[int, int, str]) -> tuple[str, ...]:
     """See Store.disable_failing; the item is (failing_for, now, reason)."""
     failing_for, now, reason = item
     found = tuple(row[0] for row in list(db.execute(SQL["failing_webhooks"], (failing_for,))))
-    db.executemany(SQL["disable_webhook"], ((reason, now, webhook_id) for webhook_id in found))
+    for webhook_id in found:
+        disable_webhook(db, webhook_id, reason, now)
     return found

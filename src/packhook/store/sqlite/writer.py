@@ -2,7 +2,7 @@
 
 ::
 
-    write(work, item) ─▶ waiting ─▶ BEGIN ─ work on the loop ─▶ COMMIT in a thread ─▶ after(), answers
+    begin(work, item) ─▶ waiting ─▶ BEGIN ─ work on the loop ─▶ COMMIT in a thread ─▶ after(), answers
                             ▲                                        │
                             └──── gathers while the disk is busy ◀───┘
 
@@ -18,13 +18,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
+from packhook.store.ending import ended
 from packhook.store.sqlite.connection import database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -53,8 +55,8 @@ class Work(Generic[I, R]):
 class _Job:
     work: Work[Any, Any]
     item: Any
-    answer: asyncio.Future[Any]
-    result: Any = field(default=None)
+    told: Callable[[Any], None]
+    result: Any = None
 
 
 class _AllFailed(Exception):
@@ -74,15 +76,19 @@ class Writer:
         self._closing = False
         self._task = self._loop.create_task(self._run(), name="packhook-writer")
 
-    async def write(self, work: Work[I, R], item: I) -> R:
-        """Do this work for this item; returns when it is on disk. Raises its RequestError, or Unavailable."""
+    def begin(self, work: Work[I, R], item: I, told: Callable[[R | Exception], None]) -> None:
+        """Do this work for this item; ``told`` hears of it when it is on disk, or has its RequestError, or Unavailable.
+
+        Unavailable is raised where nothing is begun any more.
+        """
         if self._closing:
             raise Unavailable("the store is closing")
-        job = _Job(work, item, self._loop.create_future())
-        self._waiting.append(job)
+        self._waiting.append(_Job(work, item, told))
         self._arrived.set()
-        result: R = await job.answer
-        return result
+
+    async def write(self, work: Work[I, R], item: I) -> R:
+        """Do this work for this item; returns when it is on disk. Raises its RequestError, or Unavailable."""
+        return await ended(partial(self.begin, work, item))
 
     @property
     def is_alive(self) -> bool:
@@ -120,9 +126,9 @@ class Writer:
             await self._transact(jobs)
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
             if len(jobs) == 1 or isinstance(error, _AllFailed):
-                answer = Unavailable(str(error)) if isinstance(error, _AllFailed) else error
                 for job in jobs:
-                    _fail(job, answer)
+                    job.result = Unavailable(str(error)) if isinstance(error, _AllFailed) else error
+                self._answer(jobs)
                 return
             for job in jobs:
                 await self._write_batch([job])
@@ -165,20 +171,15 @@ class Writer:
 
     def _answer(self, jobs: list[_Job]) -> None:
         for job in jobs:
-            if job.answer.done():
-                continue  # the caller was cancelled; the write stands
-            if isinstance(job.result, RequestError):
-                job.answer.set_exception(job.result)
-            else:
-                job.answer.set_result(job.result)
+            self._tell(job.told, job.result)
         for work, group in _by_work(jobs).items():
             if work.after is not None:
-                self._tell(work.after, [job.result for job in group if not isinstance(job.result, RequestError)])
+                self._tell(work.after, [job.result for job in group if not isinstance(job.result, Exception)])
 
-    def _tell(self, after: Callable[[Sequence[Any]], None], results: list[Any]) -> None:
+    def _tell(self, listener: Callable[[Any], None], result: object) -> None:
         """What is committed is committed, whatever goes wrong in telling of it."""
         try:
-            after(results)
+            listener(result)
         except Exception:  # noqa: BLE001 a fault in whoever listens may not end the only writer
             _log.exception("commit_not_told")
 
@@ -188,11 +189,6 @@ def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:
     for job in jobs:
         groups.setdefault(job.work, []).append(job)
     return groups
-
-
-def _fail(job: _Job, error: Exception) -> None:
-    if not job.answer.done():
-        job.answer.set_exception(error)
 
 
 def one_by_one(run: Callable[[apsw.Connection, I], R]) -> Work[I, R]:

@@ -4,4 +4,4 @@ UPDATE webhooks w SET enabled = false, disabled_reason = $2, updated_at = $3, ve
 FROM webhook_health h
 WHERE h.webhook_id = w.id AND h.failed_at - h.failing_since >= $1 AND h.failures >= 10 AND w.enabled
   AND w.deleted_at IS NULL
-RETURNING w.id
+RETURNING w.organization_id, w.id

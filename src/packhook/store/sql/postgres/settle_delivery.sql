@@ -1,16 +1,22 @@
 -- What became of attempts, and the attempts themselves; no row where the lease was no longer the delivery's.
--- Differs because it takes a whole batch at once.
+-- Differs because it takes a whole batch at once. OFFSET 0 has each looked up by its key, whatever the planner knows of
+-- the table, and IS NOT DISTINCT FROM keeps it from comparing each with all that are under way (deliveries_leased).
 WITH settled AS (
   UPDATE deliveries d SET
     status = given.status, claimable_at = given.claimable_at, urgency = given.urgency, attempt_count = given.number,
     lease = 0, updated_at = given.started_at + given.duration
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::integer[],
-    $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::bytea[], $15::text[],
-    $16::text[])
-    AS given (organization_id, id, lease, status, claimable_at, urgency, number, started_at, duration, url,
-      request_headers, status_code, response_headers, response_body, error_code, error_message)
-  WHERE d.organization_id = given.organization_id AND d.id = given.id AND d.lease = given.lease
-    AND d.status = 'sending'
+  FROM (
+    SELECT given.*, mine.place
+    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::integer[],
+      $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::bytea[], $15::text[],
+      $16::text[])
+      AS given (organization_id, id, lease, status, claimable_at, urgency, number, started_at, duration, url,
+        request_headers, status_code, response_headers, response_body, error_code, error_message)
+    CROSS JOIN LATERAL (
+      SELECT ctid AS place FROM deliveries
+      WHERE organization_id = given.organization_id AND id = given.id AND lease = given.lease
+        AND status IS NOT DISTINCT FROM 'sending' OFFSET 0) AS mine) AS given
+  WHERE d.ctid = given.place AND d.lease = given.lease AND d.status IS NOT DISTINCT FROM 'sending'
   RETURNING given.*),
 made AS (
   INSERT INTO attempts (

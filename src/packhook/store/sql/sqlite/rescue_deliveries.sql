@@ -3,4 +3,4 @@ UPDATE deliveries SET status = 'pending', claimable_at = ?1, lease = 0, updated_
 WHERE id IN (
   SELECT d.id FROM lanes l
   CROSS JOIN deliveries d ON d.webhook_id = l.webhook_id AND d.status IN ('pending', 'sending') AND d.status = 'sending')
-RETURNING id, webhook_id, organization_id
+RETURNING id, webhook_id, organization_id, attempt_count

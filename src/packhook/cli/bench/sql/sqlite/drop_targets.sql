@@ -1,0 +1,2 @@
+-- Away with them.
+DROP TABLE temp.targets

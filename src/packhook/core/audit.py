@@ -1,0 +1,156 @@
+"""The audit trail's nouns: who did what to which thing, when, and from where. No secret and no header's value is in it.
+
+An entry is made where the change is decided, and handed to the store together with it: both are written, or neither.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from packhook.core import ids
+from packhook.core.model import ApiKey, Webhook
+
+OPERATOR: Final = "operator"
+PACKHOOK: Final = "packhook"
+LONGEST_USER_AGENT: Final = 200
+_TOLD: Final = ("event_code", "endpoint", "enabled")  # the fields of a webhook whose values may be told
+_OWN: Final = {  # the others, and how the API calls them
+    "secret": "secret",
+    "description": "description",
+    "headers": "headers",
+    "rate_limit": "rate_limit",
+    "timeout": "timeout_seconds",
+    "retry_schedule": "retry_schedule",
+    "client_certificate": "client_certificate",
+}
+
+Value = str | bool | None
+
+
+class Action(StrEnum):
+    """What was done; what stands before the dot is the kind of thing it was done to."""
+
+    ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_DELETED = "organization.deleted"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_REVOKED = "api_key.revoked"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_UPDATED = "webhook.updated"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_TESTED = "webhook.tested"
+    WEBHOOK_VERIFIED = "webhook.verified"
+    DELIVERY_RETRIED = "delivery.retried"
+    MASTER_KEY_ROTATED = "master_key.rotated"
+    OPERATOR_KEY_CREATED = "operator_key.created"
+
+    @property
+    def kind(self) -> str:
+        """The kind of thing it is done to."""
+        return self.value.partition(".")[0]
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """Who asks for a change, and from where.
+
+    ``name`` is ``operator``, ``packhook`` or an API key's id; ``source`` the address that the request's connection came
+    from, ``cli`` for a command that writes to the database itself, ``node`` for what packhook does by itself.
+    """
+
+    name: str
+    source: str
+    key_prefix: str = ""
+    request_id: str = ""
+    user_agent: str = ""
+
+
+CLI: Final = Actor(name=OPERATOR, source="cli")
+NODE: Final = Actor(name=PACKHOOK, source="node")
+
+
+class Change(Struct, frozen=True):
+    """A field that is another now; the values are None where they are not told, or there was none."""
+
+    field: str
+    before: Value = None
+    after: Value = None
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """One line of the trail. ``organization_id`` is empty for what concerns the whole instance."""
+
+    id: str
+    created_at: int
+    action: Action
+    organization_id: str
+    object_id: str
+    by: Actor
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+
+
+def entry(
+    action: Action,
+    by: Actor,
+    now: int,
+    *,
+    organization_id: str = "",
+    object_id: str,
+    changes: tuple[Change, ...] = (),
+    reason: str = "",
+) -> AuditEntry:
+    """A new entry."""
+    return AuditEntry(
+        id=ids.audit_id(),
+        created_at=now,
+        action=action,
+        organization_id=organization_id,
+        object_id=object_id,
+        by=by,
+        changes=changes,
+        reason=reason,
+    )
+
+
+def of_webhook(action: Action, by: Actor, now: int, webhook: Webhook, before: Webhook | None = None) -> AuditEntry:
+    """That a webhook was created (``before`` None) or changed: its fields by name, the values of three of them."""
+    known: Mapping[str, Any] = {} if before is None else msgspec.structs.asdict(before)
+    after = msgspec.structs.asdict(webhook)
+    told = tuple(Change(name, known.get(name), after[name]) for name in _TOLD if after[name] != known.get(name))
+    own = tuple(Change(said) for name, said in _OWN.items() if after[name] != known.get(name, type(after[name])()))
+    return entry(
+        action,
+        by,
+        now,
+        organization_id=webhook.organization_id,
+        object_id=webhook.id,
+        changes=told + own,
+    )
+
+
+def of_new_key(by: Actor, key: ApiKey, expires_at: str | None) -> AuditEntry:
+    """That an API key was made; ``expires_at`` as a text."""
+    told = {"name": key.name, "prefix": key.prefix, "scopes": " ".join(key.scopes), "expires_at": expires_at}
+    return entry(
+        Action.API_KEY_CREATED,
+        by,
+        key.created_at,
+        organization_id=key.organization_id,
+        object_id=key.id,
+        changes=tuple(Change(name, None, value) for name, value in told.items() if value),
+    )
+
+
+def of_disabling(organization_id: str, webhook_id: str, reason: str, now: int) -> AuditEntry:
+    """That packhook itself disabled a webhook, and why."""
+    return entry(
+        Action.WEBHOOK_UPDATED,
+        NODE,
+        now,
+        organization_id=organization_id,
+        object_id=webhook_id,
+        changes=(Change("enabled", True, False),),
+        reason=reason,
+    )

@@ -1,0 +1,47 @@
+"""The operator's HTTP proxy, as the setting names it; its password is shown nowhere."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+from packhook.core.endpoint import InvalidEndpoint, parse_endpoint
+
+_FORM: Final = "expected a proxy such as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+_PARTS: Final = re.compile(r"http://(?:([^:@/]*):([^@/]*)@)?([^@/?#]+:[0-9]{1,5})/?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy that opens tunnels (CONNECT). ``url`` is where it is, without user and password."""
+
+    url: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def parse_proxy(value: object) -> Proxy:
+    """A proxy from its URL; user and password are percent-encoded. ValueError says what was expected and what came."""
+    if isinstance(value, Proxy):
+        return value
+    match = _PARTS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{_FORM}, got {_without_password(value)!r}")
+    user, password = (unquote(part or "") for part in match.group(1, 2))
+    if ":" in user or not (user + password).isprintable():
+        raise ValueError(f"{_FORM}, got a user name with a colon, or control characters in it or the password")
+    try:
+        place = parse_endpoint(f"http://{match[3]}/", allow_http=True)
+    except InvalidEndpoint as error:
+        raise ValueError(f"{_FORM}, got {_without_password(value)!r}: {error}") from None
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    return Proxy(f"http://{host}:{place.port}", place.port, user, password)
+
+
+def _without_password(value: object) -> object:
+    """What came, with three stars for all that may be a user and a password."""
+    if not isinstance(value, str) or "@" not in value:
+        return value
+    scheme, slashes, _ = value.rpartition("@")[0].partition("://")
+    return f"{scheme + slashes if slashes else ''}***@{value.rpartition('@')[2]}"

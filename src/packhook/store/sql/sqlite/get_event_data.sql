@@ -1,2 +1,0 @@
--- What a claimed delivery carries.
-SELECT data, created_at FROM events WHERE organization_id = ? AND id = ?

@@ -1,0 +1,98 @@
+"""A node listens beyond loopback only with settings that are fit for it, or with the word that the operator knows."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from node import OPERATOR_KEY, READY, files, packhook, started
+from packhook.cli.exposure import is_loopback, refuse_unfit
+from packhook.core.errors import InvalidSettings
+from packhook.settings import Settings
+
+KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+FIT: Final = {
+    "host": "192.0.2.1", "operator_key": "pho_chosen", "master_keys": KEY, "public_url": "https://hooks.example.com",
+}  # fmt: skip
+UNFIT: Final[dict[str, object]] = {
+    "operator_key": "",
+    "master_keys": "",
+    "public_url": "http://hooks.example.com",
+    "allow_http": True,
+    "egress_allow": "10.1.0.0/16,127.0.0.0/8,::/0",
+}
+
+
+def refusal(**changes: Any) -> list[str]:  # noqa: ANN401 a field has its own type
+    """The lines of the refusal; none where there is none."""
+    try:
+        refuse_unfit(Settings(**{**FIT, **changes}))
+    except InvalidSettings as error:
+        return error.detail.splitlines()
+    return []
+
+
+def test_fit_settings_listen_anywhere() -> None:
+    """A key of one's own, master keys apart from the database, TLS in front; private networks may be open."""
+    assert refusal() == []
+    assert refusal(egress_allow=(ip_network("10.1.0.0/16"), ip_network("fd00::/8"))) == []
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_each_unfit_setting_is_refused(name: str) -> None:
+    """By its name, with what was expected and what was got, and how to accept it."""
+    first, said, last = refusal(**{name: UNFIT[name]})
+    assert first.startswith("host: other machines reach 192.0.2.1")
+    assert said.startswith(f"{name}: expected ")
+    assert ", got " in said
+    assert last.endswith(f"accepted_risks = {name!r}")
+
+
+def test_all_unfit_settings_are_named_at_once() -> None:
+    """And what was accepted already stays in the sentence that accepts the others."""
+    lines = refusal(**UNFIT)
+    assert [line.partition(":")[0] for line in lines[1:-1]] == list(UNFIT)
+    assert "got 127.0.0.0/8, ::/0:" in lines[5]
+    rest = refusal(**UNFIT, accepted_risks="allow_http,public_url")
+    assert [line.partition(":")[0] for line in rest[1:-1]] == ["operator_key", "master_keys", "egress_allow"]
+    assert rest[-1].endswith("accepted_risks = 'allow_http,egress_allow,master_keys,operator_key,public_url'")
+
+
+def test_what_is_accepted_is_not_refused() -> None:
+    """Name by name: accepting one does not accept the others."""
+    assert refusal(**UNFIT, accepted_risks=",".join(UNFIT)) == []
+    assert len(refusal(operator_key="", allow_http=True, accepted_risks=("allow_http",))) == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("LocalHost", True),
+        ("0.0.0.0", False),  # noqa: S104 refused
+        ("::", False), ("10.0.0.1", False), ("fe80::1%eth0", False), ("hooks.example.com", False),
+        ("localhost.example.com", False),
+    ],
+)  # fmt: skip
+def test_what_is_loopback(host: str, *, loopback: bool) -> None:
+    """Everything that is not surely loopback is beyond it."""
+    assert is_loopback(host) is loopback
+    assert (refusal(**UNFIT, host=host) == []) is loopback
+
+
+async def test_serve_refuses_before_it_listens(tmp_path: Path) -> None:
+    """Exit 2, every unfit setting by name, no database, no key printed; with several nodes too."""
+    for arguments in (("--host", "0.0.0.0"), ("--host", "::", "--processes", "2")):  # noqa: S104 refused
+        settings = {"allow_http": "true", "egress_allow": "127.0.0.0/8"}
+        ran = await packhook("serve", "--port", "0", *arguments, folder=tmp_path, settings=settings)
+        assert (ran.code, ran.out) == (2, "")
+        names = [line.partition(":")[0] for line in ran.err.splitlines()]
+        assert set(UNFIT) <= set(names)
+    assert files(tmp_path) == []
+
+
+async def test_serve_listens_where_the_operator_knows(tmp_path: Path) -> None:
+    """``accepted_risks`` from the environment, as any setting."""
+    settings = {"operator_key": OPERATOR_KEY, "accepted_risks": "master_keys, public_url"}
+    async with started("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path, settings=settings) as node:  # noqa: S104 as the test is about
+        assert (await node.says(READY)).startswith(f"{READY}http://0.0.0.0:")

@@ -1,0 +1,452 @@
+"""Through the operator's proxy: every attempt, by CONNECT, to a judged address; and no socket to anywhere else."""
+
+import asyncio
+import socket
+import ssl
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+import trustme
+
+from netns import only_loopback
+from packhook.core.certificate import identity
+from packhook.core.model import Outcome, Trouble
+from packhook.core.proxy import Proxy, parse_proxy
+from packhook.delivery.egress import REFUSAL, Checked, Refused
+from packhook.delivery.proxy import ProxiedEgress
+from packhook.testing import (
+    AnswerEarly,
+    Behaviour,
+    ConnectProxy,
+    Cut,
+    Drip,
+    EndlessBody,
+    EndlessInformational,
+    Garbage,
+    Hang,
+    HangUp,
+    HugeHeaders,
+    NulByte,
+    Receiver,
+    Reset,
+    Status,
+)
+from sending import LOOPBACK, FakeDns, request_to, sending
+
+PUBLIC: Final = "93.184.216.34"
+PUBLIC_IPV6: Final = "2606:2800:220:1::1"
+OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
+BLOCKED: Final = Outcome(trouble=Trouble.BLOCKED, detail=REFUSAL)
+TIMEOUT: Final = 400
+LATE: Final = 500
+
+
+class WatchedProxy(ProxiedEgress):
+    """A proxied egress that remembers for which addresses a socket was to be opened."""
+
+    opening: tuple[tuple[str, int], ...] = ()
+
+    def may_open(self, address: str, port: int) -> bool:
+        """As ever, but remembered."""
+        self.opening += ((address, port),)
+        return super().may_open(address, port)
+
+
+class CarelessProxy(WatchedProxy):
+    """One whose check lets everything pass as it is told: only the guard of each socket is left."""
+
+    way: Checked
+
+    def known(self, url: str) -> Checked | Refused | None:
+        """Everything is fine, once the proxy is known."""
+        super().known(url)
+        return self.way
+
+
+def through(proxy: ConnectProxy, *answers: tuple[str, ...], credentials: str = "") -> WatchedProxy:
+    """An egress through this proxy; every name has these answers, one after the other."""
+    named = parse_proxy(proxy.url.replace("://", f"://{credentials}@" if credentials else "://"))
+    return WatchedProxy(named, LOOPBACK, allow_http=True, resolve=FakeDns(*answers or (("127.0.0.1",),)))
+
+
+def timeless(outcome: Outcome) -> Outcome:
+    """The outcome without how long it took."""
+    return msgspec.structs.replace(outcome, duration=0)
+
+
+async def test_http_goes_through_a_tunnel_and_keeps_its_name() -> None:
+    """CONNECT names the judged address, Host the endpoint's name; a second request uses the same tunnel."""
+    async with (
+        Receiver(hostname="shop.test") as receiver,
+        ConnectProxy() as proxy,
+        sending(egress := through(proxy)) as sender,
+    ):
+        outcomes = [timeless(await sender.send(request_to(receiver.url))) for _ in range(3)]
+    assert outcomes == [OK] * 3
+    assert [asked.to for asked in proxy.asked] == [f"127.0.0.1:{receiver.port}"]
+    assert {each.headers["host"] for each in receiver.received} == {f"shop.test:{receiver.port}"}
+    assert (receiver.connections_made, egress.opening) == (1, (("127.0.0.1", proxy.port),))
+
+
+async def test_https_is_agreed_with_the_endpoint_by_its_name(tmp_path: Path) -> None:
+    """SNI and certificate are the endpoint's; the proxy sees an address and bytes."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("shop.test").configure_cert(context)
+    asked_names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: asked_names.append(name)
+    async with Receiver(tls=context, hostname="shop.test") as receiver, ConnectProxy() as proxy:
+        egress = through(proxy)
+        async with sending(egress, ca_bundle=tmp_path / "authority.pem") as sender:
+            good = timeless(await sender.send(request_to(receiver.url)))
+            other = timeless(await sender.send(request_to(receiver.url.replace("shop", "other"))))
+    assert good == OK
+    assert other == Outcome(
+        trouble=Trouble.TLS,
+        detail="the certificate is not for this host but for shop.test: install one that names it",
+    )
+    assert (asked_names, len(receiver.received)) == (["shop.test", "other.test", "other.test"], 1)
+
+
+async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Path) -> None:
+    """Each request shows its own certificate through the tunnel, and is asked by its own method."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("shop.test").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    leaf = authority.issue_cert("client.test")
+    ours = identity(leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode())
+    async with (
+        Receiver(tls=context, hostname="shop.test") as receiver,
+        ConnectProxy() as proxy,
+        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
+    ):
+        for who, method in ((ours, "OPTIONS"), (None, "POST"), (ours, "POST")):
+            asked = msgspec.structs.replace(request_to(receiver.url), identity=who, method=method)
+            assert timeless(await sender.send(asked)) == OK
+    seen = [(got.method, got.certificate is not None) for got in receiver.received]
+    assert seen == [("OPTIONS", True), ("POST", False), ("POST", True)]
+    assert len(proxy.asked) == 2
+
+
+async def test_that_a_client_certificate_is_wanted_is_told_through_the_proxy_too(tmp_path: Path) -> None:
+    """It is the endpoint that wants it, not the proxy."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("shop.test").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    async with (
+        Receiver(tls=context, hostname="shop.test") as receiver,
+        ConnectProxy() as proxy,
+        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
+    ):
+        outcome = await sender.send(request_to(receiver.url))
+    assert outcome.detail.endswith("if it wants a client certificate, set client_certificate on the webhook")
+
+
+async def test_our_headers_are_for_the_endpoint_alone() -> None:
+    """The proxy gets no signature, no body and no name; the endpoint gets no password."""
+    async with (
+        Receiver(hostname="shop.test") as receiver,
+        ConnectProxy(credentials="us er:p@ss") as proxy,
+        sending(through(proxy, credentials="us%20er:p%40ss")) as sender,
+    ):
+        assert timeless(await sender.send(request_to(receiver.url))) == OK
+    (asked,) = proxy.asked
+    assert set(asked.headers) == {"host", "proxy-authorization", "proxy-connection"}
+    assert asked.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert not any("proxy" in name for name in receiver.received[0].headers)
+
+
+async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither which proxy, nor which endpoints go without one."""
+    async with Receiver() as receiver, ConnectProxy() as proxy, ConnectProxy() as other:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, other.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "*")
+        async with sending(through(proxy)) as sender:
+            assert timeless(await sender.send(request_to(receiver.url))) == OK
+        async with sending() as sender:
+            assert timeless(await sender.send(request_to(receiver.url))) == OK
+    assert (len(proxy.asked), other.connections_made) == (1, 0)
+
+
+@only_loopback
+async def test_what_is_denied_is_denied_before_the_proxy_hears_of_it() -> None:
+    """Literals and names alike: the proxy could reach the inside, and is not asked to."""
+    hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "shop.test")
+    async with ConnectProxy() as proxy:
+        egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC, "10.0.0.1")))
+        async with sending(egress) as sender:
+            outcomes = [timeless(await sender.send(request_to(f"http://{host}/"))) for host in hosts]
+    assert outcomes == [BLOCKED] * len(hosts)
+    assert (egress.opening, proxy.connections_made) == ((), 0)
+
+
+@only_loopback
+async def test_a_public_endpoint_is_reached_at_its_judged_address() -> None:
+    """Never by a name that the proxy would resolve itself; a literal IPv6 address stands in brackets."""
+    hosts = {"shop.test": f"{PUBLIC}:80", f"[{PUBLIC_IPV6}]": f"[{PUBLIC_IPV6}]:80", PUBLIC: f"{PUBLIC}:80"}
+    async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
+        egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC,)))
+        async with sending(egress) as sender:
+            outcomes = [timeless(await sender.send(request_to(f"http://{host}/"))) for host in hosts]
+    assert outcomes == [OK] * 3
+    assert [asked.to for asked in proxy.asked] == list(hosts.values())
+    assert [each.headers["host"] for each in receiver.received] == list(hosts)
+    assert set(egress.opening) == {("127.0.0.1", proxy.port)}
+
+
+@only_loopback
+async def test_a_rebound_name_does_not_get_the_kept_tunnel() -> None:
+    """Good, elsewhere, denied: a new tunnel to where it is now, and then none."""
+    now = [0.0]
+    dns = FakeDns((PUBLIC,), ("127.0.0.1",), ("1.1.1.1",), ("127.0.0.1",), ("169.254.169.254",))
+    async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
+        named = Proxy(f"http://proxy.test:{proxy.port}", proxy.port)
+        egress = WatchedProxy(named, allow_http=True, resolve=dns, seconds=lambda: now[0])
+        async with sending(egress) as sender:
+            outcomes = []
+            for _ in range(3):
+                outcomes.append(timeless(await sender.send(request_to("http://shop.test/"))))
+                now[0] += 60
+    assert outcomes == [OK, OK, BLOCKED]
+    assert [asked.to for asked in proxy.asked] == [f"{PUBLIC}:80", "1.1.1.1:80"]
+
+
+@only_loopback
+@pytest.mark.parametrize("address", ["127.0.0.2", "10.0.0.1", PUBLIC, "::1", PUBLIC_IPV6])
+async def test_no_socket_is_opened_but_to_the_proxy(address: str) -> None:
+    """Whoever let the request through, and pinned the proxy's name elsewhere."""
+    everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    async with ConnectProxy(hostname="proxy.test") as proxy:
+        dns = FakeDns(("127.0.0.1",))
+        egress = CarelessProxy(parse_proxy(proxy.url), everywhere, allow_http=True, resolve=dns)
+        egress.way = Checked("http://shop.test/", f"+proxy.test:{proxy.port}:{address}", to=(f"::{PUBLIC}:",))
+        async with sending(egress) as sender:
+            await egress.check("http://1.1.1.1/")
+            outcome = timeless(await sender.send(request_to("http://shop.test/")))
+    assert (outcome, egress.opening, proxy.connections_made) == (BLOCKED, ((address, proxy.port),), 0)
+
+
+async def test_only_the_proxys_own_port_may_be_opened() -> None:
+    """Another service of the same host is not the proxy."""
+    async with ConnectProxy() as proxy:
+        egress = through(proxy)
+        await egress.check("http://127.0.0.1/")
+        may = [egress.may_open(*place) for place in (("127.0.0.1", proxy.port), ("127.0.0.1", 80), ("", proxy.port))]
+    assert may == [True, False, False]
+
+
+async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
+    """Better no request than a name that the proxy resolves."""
+    async with ConnectProxy() as proxy:
+        egress = CarelessProxy(parse_proxy(proxy.url), allow_http=True)
+        egress.way = Checked("http://shop.test/", f"+127.0.0.1:{proxy.port}:127.0.0.1")
+        async with sending(egress) as sender:
+            outcome = await sender.send(request_to("http://shop.test/"))
+    assert (outcome.trouble, proxy.asked) == (Trouble.INTERNAL, [])
+
+
+async def test_a_proxy_that_has_a_name_is_looked_up_by_us() -> None:
+    """Its name may point into the operator's own network: the operator named it."""
+    async with (
+        Receiver() as receiver,
+        ConnectProxy(hostname="proxy.internal") as proxy,
+        sending(egress := through(proxy, ("127.0.0.1",))) as sender,
+    ):
+        assert timeless(await sender.send(request_to(receiver.url))) == OK
+    assert egress.opening == (("127.0.0.1", proxy.port),)
+
+
+@pytest.mark.parametrize(
+    "answer", [socket.gaierror(socket.EAI_NONAME, "no such name"), ()], ids=["no such name", "no address"]
+)
+async def test_a_proxy_that_cannot_be_found_is_our_fault(answer: OSError | tuple[str, ...]) -> None:
+    """Nothing is said of the endpoint."""
+    egress = ProxiedEgress(
+        parse_proxy("http://proxy.internal:3128"), LOOPBACK, allow_http=True, resolve=FakeDns(answer)
+    )
+    async with sending(egress) as sender:
+        outcome = timeless(await sender.send(request_to("http://127.0.0.1:9/")))
+    words = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
+    assert outcome == Outcome(trouble=Trouble.PROXY, detail=words)
+
+
+async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> None:
+    """IPv4 first, three at most; the others' answers are not the endpoint's."""
+    async with Receiver(hostname="shop.test") as receiver, ConnectProxy() as proxy:
+        proxy.answers(Status(502), Status(504))
+        dns = (PUBLIC_IPV6, "127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4")
+        egress = WatchedProxy(
+            parse_proxy(proxy.url), (*LOOPBACK, ip_network("::/0")), allow_http=True, resolve=FakeDns(dns)
+        )
+        async with sending(egress) as sender:
+            assert timeless(await sender.send(request_to(receiver.url))) == OK
+            proxy.answers(*[Status(503)] * 3)
+            failed = await sender.send(request_to(f"http://other.test:{receiver.port}/"))
+    asked = [asked.to.rpartition(":")[0] for asked in proxy.asked]
+    assert asked == ["127.0.0.3", "127.0.0.2", "127.0.0.1"] * 2
+    assert failed.trouble is Trouble.TUNNEL
+
+
+NOT_HTTP: Final = "the proxy's answer is not valid HTTP"
+CLOSED: Final = "the exchange with the proxy broke off, and no way to the endpoint was opened"
+LARGE: Final = "the proxy's answer has headers that are too large"
+CONNECTING: Final = (
+    "the time ran out while the proxy connected to the endpoint: check that it is up and no firewall drops it"
+)
+FORBIDDEN: Final = (
+    "the proxy does not let packhook connect to the endpoint, it answered 403 Forbidden: "
+    "the operator can allow it there"
+)
+TROUBLES: Final[dict[str, tuple[Behaviour, Trouble, str]]] = {
+    "403": (Status(403, close=True), Trouble.TUNNEL, FORBIDDEN),
+    "407": (Status(407), Trouble.PROXY, "the proxy did not accept packhook's user name and password"),
+    "502": (
+        Status(502), Trouble.TUNNEL,
+        "the proxy could not connect to the endpoint, it answered 502 Bad Gateway: check that the endpoint is up",
+    ),
+    "504 without end": (
+        EndlessBody(504), Trouble.TUNNEL,
+        "the proxy could not connect to the endpoint, it answered 504 Gateway Timeout: check that the endpoint is up",
+    ),
+    "405": (
+        Status(405, body=b"no"), Trouble.TUNNEL,
+        "the proxy opened no way to the endpoint, it answered 405 Method Not Allowed",
+    ),
+    "redirect": (
+        Status(302, {"location": "http://10.0.0.1/"}), Trouble.TUNNEL,
+        "the proxy opened no way to the endpoint, it answered 302 Found",
+    ),
+    "1xx": (
+        EndlessInformational(), Trouble.TUNNEL, "the proxy opened no way to the endpoint, it answered 103 Early Hints",
+    ),
+    "hangs": (Hang(), Trouble.TIMEOUT, CONNECTING),
+    "drips": (Drip("head"), Trouble.TIMEOUT, CONNECTING),
+    "closes": (HangUp(), Trouble.TUNNEL, CLOSED),
+    "resets": (Reset(b""), Trouble.TUNNEL, CLOSED),
+    "closes in its head": (Cut(b"HTTP/1.1 200 OK\r\nx: 1\r\n"), Trouble.TUNNEL, CLOSED),
+    "speaks another protocol": (Garbage(), Trouble.TUNNEL, NOT_HTTP),
+    "a page of HTTP/0.9": (Garbage(b"<html>hello</html>"), Trouble.TUNNEL, CLOSED),
+    "bytes": (Garbage(bytes(range(256)) * 16), Trouble.TUNNEL, NOT_HTTP),
+    "NUL in a header": (NulByte("head"), Trouble.TUNNEL, NOT_HTTP),
+    "headers without end": (HugeHeaders(300_000), Trouble.TUNNEL, LARGE),
+    "a header line without end": (Cut(b"HTTP/1.1 200 OK\r\nx: " + b"." * 400_000), Trouble.TUNNEL, CLOSED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("behaviour", "trouble", "words"), TROUBLES.values(), ids=TROUBLES)
+async def test_a_proxy_that_fails_is_told_from_an_endpoint_that_fails(
+    behaviour: Behaviour, trouble: Trouble, words: str
+) -> None:
+    """Within the deadline, in words of its own, and the next attempt is unharmed."""
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+        proxy.answers(behaviour)
+        outcome = await sender.send(request_to(receiver.url, timeout=TIMEOUT))
+        again = timeless(await sender.send(request_to(receiver.url)))
+    assert outcome.duration < TIMEOUT + LATE
+    assert timeless(outcome) == Outcome(trouble=trouble, detail=words)
+    assert (again, len(receiver.received)) == (OK, 1)
+
+
+async def test_a_proxy_that_is_not_there_is_our_fault() -> None:
+    """Nothing was sent, and nothing is said of the endpoint."""
+    async with ConnectProxy() as proxy:
+        egress = through(proxy)
+    async with Receiver() as receiver, sending(egress) as sender:
+        outcome = timeless(await sender.send(request_to(receiver.url)))
+    words = "packhook could not connect to its proxy: the connection was refused"
+    assert outcome == Outcome(trouble=Trouble.PROXY, detail=words)
+    assert receiver.connections_made == 0
+
+
+async def test_a_proxy_that_takes_no_connection_is_our_fault_in_time() -> None:
+    """Its backlog is full: the connection never comes about."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(deaf.getsockname())
+        egress = ProxiedEgress(parse_proxy(f"http://127.0.0.1:{deaf.getsockname()[1]}"), LOOPBACK, allow_http=True)
+        async with sending(egress) as sender:
+            outcome = await sender.send(request_to("http://127.0.0.1:9/", timeout=TIMEOUT))
+        for each in waiting:
+            each.close()
+    words = "packhook could not connect to its proxy: it did not answer in time"
+    assert timeless(outcome) == Outcome(trouble=Trouble.PROXY, detail=words)
+    assert outcome.duration < TIMEOUT + LATE
+
+
+async def test_an_endpoint_that_fails_behind_the_proxy_is_told_as_ever() -> None:
+    """Once the way is open, what happens is the endpoint's."""
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+        receiver.answers(HangUp(), Status(500), Garbage(), AnswerEarly(Status(202, close=True)))
+        outcomes = [await sender.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
+        secure = await sender.send(request_to(receiver.url.replace("http:", "https:"), timeout=TIMEOUT))
+    assert [outcome.trouble or outcome.status_code for outcome in outcomes] == [Trouble.RESET, 500, Trouble.PROTOCOL]
+    assert secure.trouble is Trouble.TLS
+
+
+async def test_many_attempts_at_once_go_through() -> None:
+    """To many endpoints, each its own tunnel."""
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+        urls = [f"http://shop{number % 10}.test:{receiver.port}/" for number in range(100)]
+        outcomes = await asyncio.gather(*(sender.send(request_to(url)) for url in urls))
+    assert {timeless(outcome) for outcome in outcomes} == {OK}
+    assert {asked.to for asked in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("http://proxy.internal:3128", Proxy("http://proxy.internal:3128", 3128)),
+        ("HTTP://Proxy.Internal:3128/", Proxy("http://proxy.internal:3128", 3128)),
+        ("http://10.0.0.5:80", Proxy("http://10.0.0.5:80", 80)),
+        ("http://[::1]:3128", Proxy("http://[::1]:3128", 3128)),
+        ("http://user:p%40ss%3A@proxy:3128", Proxy("http://proxy:3128", 3128, "user", "p@ss:")),
+        ("http://:only@proxy:3128", Proxy("http://proxy:3128", 3128, "", "only")),
+    ],
+)
+def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
+    """User and password are percent-encoded, so that they may hold anything that can be typed."""
+    assert parse_proxy(text) == proxy
+    assert "p@ss" not in repr(proxy)
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        ("proxy.internal:3128", "'proxy.internal:3128'"),
+        ("https://proxy:3128", "'https://proxy:3128'"),
+        ("socks5://user:geheim@proxy:1080", "'socks5://***@proxy:1080'"),
+        ("http://proxy", "'http://proxy'"),
+        ("http://user:geheim@proxy", "'http://***@proxy'"),
+        ("http://user:geh/eim@proxy:3128", "'http://***@proxy:3128'"),
+        ("http://geheim@proxy:3128", "'http://***@proxy:3128'"),
+        ("user:geheim@proxy:3128", "'***@proxy:3128'"),
+        ("http://proxy:0", "'http://proxy:0': expected a port from 1 to 65535"),
+        ("http://0x7f.1:3128", "a numeric host is written as four decimal numbers"),
+        ("http://proxy:3128/path", "'http://proxy:3128/path'"),
+        ("http://us%3Aer:geheim@proxy:3128", "a user name with a colon"),
+        ("http://user:geh%0Aeim@proxy:3128", "control characters"),
+        (3128, "3128"),
+    ],
+)  # fmt: skip
+def test_what_is_no_proxy(value: object, got: str) -> None:
+    """What was expected, and what came; never a password."""
+    with pytest.raises(ValueError, match=r"expected a proxy such as http://HOST:PORT or") as refused:
+        parse_proxy(value)
+    assert got in str(refused.value)
+    assert "geh" not in str(refused.value)

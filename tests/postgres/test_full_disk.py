@@ -1,0 +1,93 @@
+"""A disk that is full beneath the database: a small one, mounted for it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from packhook.core.errors import Unavailable
+from packhook.store.base import DeliveryFilter, PageRequest
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START, ManualClock
+from postgres.server import TEMPLATE, running
+from store.building import (
+    ACME,
+    add_webhook,
+    attempt,
+    claim_one,
+    delivered,
+    event,
+    noted,
+    organization,
+    publication,
+    publish,
+)
+from store.disks import SmallDisk, tiny_disk
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def full() -> Iterator[tuple[str, SmallDisk]]:
+    """A database on a small disk of its own, the server's log of what is committed on another."""
+    with tempfile.TemporaryDirectory(prefix="packhook-disk-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with tiny_disk(folder, 40, 20) as disk, running() as server:
+            place = folder / "tablespace"
+            place.mkdir()
+            shutil.chown(place, "pgserver")  # who the server runs as where we may mount
+            server.run(f"CREATE TABLESPACE small LOCATION '{place}'")
+            with server.database(TEMPLATE, "TABLESPACE small") as url:
+                yield url, disk
+            server.run("DROP TABLESPACE small")
+
+
+@pytest.fixture
+async def node(full: tuple[str, SmallDisk]) -> AsyncIterator[PostgresStore]:
+    """A node on it, with an organization and a webhook."""
+    store = PostgresStore(full[0], ManualClock())
+    await store.open()
+    await store.create_organization(organization(ACME), noted())
+    await add_webhook(store)
+    yield store
+    await store.close()
+
+
+async def test_a_full_disk_is_unavailable_and_then_goes_on(full: tuple[str, SmallDisk], node: PostgresStore) -> None:
+    """What was answered is stored, what was refused is not, not even in part; with room it goes on by itself."""
+    await publish(node)
+    leased = await claim_one(node, START)
+    stored = 1 + await _fill(node, 200_000) + await _fill(node, 10)
+    await _holds(node, stored)
+    full[1].make_room()
+    settlement = delivered(leased, START)
+    large = attempt(leased, START, response_body=os.urandom(MIB))
+    assert await node.record([msgspec.structs.replace(settlement, attempt=large)]) == [True]
+    await publish(node)
+    await _holds(node, stored + 1)
+
+
+async def _fill(node: PostgresStore, size: int) -> int:
+    """Publish events of this size until there is no room for another; how many there was room for."""
+    for count in range(10_000):
+        data = b'{"id":"%s"}' % os.urandom(size // 2).hex().encode()
+        try:
+            await node.publish(publication(event(data=data)))
+        except Unavailable as error:
+            if "DiskFull" not in error.detail:
+                raise
+            return count
+    raise AssertionError("the disk is larger than that")
+
+
+async def _holds(node: PostgresStore, count: int) -> None:
+    """So many events, each with its delivery."""
+    found = await node.list_events(ACME, PageRequest(limit=20_000))
+    assert len(found.items) == count
+    listed = (await node.list_deliveries(ACME, PageRequest(limit=20_000), DeliveryFilter())).items
+    assert sorted(each.event_id for each in listed) == sorted(each.id for each in found.items)

@@ -1,0 +1,66 @@
+"""How often the database is asked for one delivered event, by everything a node does, under load."""
+
+import asyncio
+import itertools
+from typing import Final
+from urllib.parse import urlsplit
+
+from packhook.core.audit import Actor
+from packhook.core.clock import SystemClock
+from packhook.delivery.engine import Engine
+from packhook.service.service import Service
+from packhook.service.webhooks import WebhookFields
+from packhook.settings import Settings
+from packhook.store.base import Receipt, Told
+from packhook.store.ending import ended
+from packhook.store.open import open_store
+from packhook.testing import Receiver
+from postgres.log import Log
+from postgres.server import Server, direct, eventually
+from sending import LOOPBACK, sending
+from store.building import ACME
+
+EVENTS: Final = 2_000
+PUBLISHERS: Final = 100
+MOST_FOR_A_HUNDRED: Final = 20
+EVENT: Final = [("order.created", b'{"id":"ord_1"}')]
+BY: Final = Actor(name="operator", source="192.0.2.7")
+
+
+async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server: Server, url: str) -> None:
+    """Each published by a call of its own; BEGIN and COMMIT, claims, hints and what runs beside are counted, too."""
+    async with direct(url) as owner:
+        await owner.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET log_statement = 'all'")
+    settings = Settings(database=url, egress_allow=LOOPBACK, allow_http=True)
+    clock = SystemClock()
+    store = open_store(settings, clock)
+    await store.open()
+    async with Receiver() as receiver, sending() as sender, direct(url) as looking:
+        engine = Engine(store, sender, settings, clock)
+        service = Service(store, engine, settings, clock)
+        await service.organizations.create(ACME, "Acme", BY)
+        said = WebhookFields(event_code="order.created", endpoint=receiver.url, secret="q9NhjkjV9o")
+        await service.webhooks.create(ACME, said, BY)
+        running = asyncio.create_task(engine.run())
+        await looking.execute("SET log_statement = 'none'")
+        log = Log(server.log, url)
+        before = log.count()
+        numbers = itertools.count()
+
+        def publishing(told: Told[tuple[Receipt, ...]]) -> None:
+            service.publisher.publish(ACME, EVENT, told)
+
+        async def publish() -> None:
+            while next(numbers) < EVENTS:
+                await ended(publishing)
+
+        async def all_recorded() -> bool:
+            return int(await looking.fetchval("SELECT count(*) FROM attempts WHERE status_code = 200")) == EVENTS
+
+        await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
+        await eventually(all_recorded)
+        asked = log.count() - before
+        engine.stop()
+        await running
+    await store.close()
+    assert 0 < asked * 100 / EVENTS <= MOST_FOR_A_HUNDRED

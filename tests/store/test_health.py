@@ -1,0 +1,85 @@
+"""A webhook whose endpoint fails: since when it does, and that this is told once before it is disabled."""
+
+import pytest
+
+from packhook.core.clock import DAY, HOUR
+from packhook.core.model import Webhook
+from packhook.store.base import Store
+from packhook.testing.clock import START
+from store.building import ACME, add_webhook, claim, delivered, failed, next_version, noted, publish
+
+LATER = START + 2 * DAY
+
+
+async def fail(store: Store, to: Webhook, times: int = 5, *, since: int = START, over: int = DAY) -> None:
+    """Its endpoint fails so often, from first to last over so long."""
+    await publish(store, times, event_code=to.event_code, created_at=since)
+    leased = await claim(store, since)
+    for number, each in enumerate(leased):
+        await store.record([failed(each, since + number * over // max(1, times - 1))])
+
+
+async def succeed(store: Store, to: Webhook, at: int) -> None:
+    """Its endpoint answers well."""
+    await publish(store, event_code=to.event_code, created_at=at)
+    await store.record([delivered(each, at) for each in await claim(store, at)])
+
+
+async def test_since_when_a_webhook_fails(store: Store) -> None:
+    """From its first failure on; nothing is said of one that is well, or that nothing was sent to."""
+    failing, well, unused = [
+        await add_webhook(store, event_code=code) for code in ("order.created", "order.shipped", "order.canceled")
+    ]
+    await succeed(store, well, START)
+    await fail(store, failing, since=START + HOUR)
+    asked = [failing.id, well.id, unused.id, "wh_nobody"]
+    assert await store.failing_since(asked) == {failing.id: START + HOUR}
+    assert await store.failing_since([]) == {}
+    await succeed(store, failing, LATER)
+    assert await store.failing_since(asked) == {}
+    await fail(store, failing, since=LATER + HOUR)
+    assert await store.failing_since(asked) == {failing.id: LATER + HOUR}
+
+
+async def test_another_endpoint_and_being_enabled_forget_it(store: Store) -> None:
+    """It is another endpoint that is sent to, or its owner says that it is mended; being disabled forgets nothing."""
+    hook = await add_webhook(store)
+    await fail(store, hook)
+    await store.replace_webhook(disabled := next_version(hook, enabled=False), noted())
+    assert await store.failing_since([hook.id]) == {hook.id: START}
+    await store.replace_webhook(enabled := next_version(disabled, enabled=True), noted())
+    assert await store.failing_since([hook.id]) == {}
+    await fail(store, hook, since=LATER)
+    await store.replace_webhook(next_version(enabled, endpoint="https://new.packcloud.local/"), noted())
+    assert await store.failing_since([hook.id]) == {}
+
+
+async def test_it_is_told_once(store: Store) -> None:
+    """However often it is asked for; after a success, for new failures, once more."""
+    hook = await add_webhook(store)
+    await fail(store, hook)
+    assert await store.warn_failing(failing_for=DAY, now=LATER) == {hook.id: START}
+    await fail(store, hook, since=LATER)
+    assert await store.warn_failing(failing_for=DAY, now=LATER + DAY) == {}
+    await succeed(store, hook, LATER + 2 * DAY)
+    assert await store.warn_failing(failing_for=0, now=LATER + 2 * DAY) == {}
+    await fail(store, hook, since=LATER + 3 * DAY)
+    assert await store.warn_failing(failing_for=DAY, now=LATER + 5 * DAY) == {hook.id: LATER + 3 * DAY}
+
+
+@pytest.mark.parametrize(("times", "over"), [(4, DAY), (5, DAY - 4)], ids=["not often", "not long"])
+async def test_it_is_not_told_too_early(store: Store, times: int, over: int) -> None:
+    """Five failures, and from the first to the last so long; silence does not count."""
+    hook = await add_webhook(store)
+    await fail(store, hook, times, over=over)
+    assert await store.warn_failing(failing_for=DAY, now=LATER + 10 * DAY) == {}
+
+
+async def test_it_is_not_told_of_one_that_is_off(store: Store) -> None:
+    """Disabled or deleted: nothing is sent there, so nothing will be disabled."""
+    off, gone = await add_webhook(store), await add_webhook(store, event_code="order.shipped")
+    for hook in (off, gone):
+        await fail(store, hook)
+    await store.replace_webhook(next_version(off, enabled=False), noted())
+    await store.delete_webhook(ACME, gone.id, LATER, noted())
+    assert await store.warn_failing(failing_for=DAY, now=LATER) == {}

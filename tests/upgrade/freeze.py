@@ -1,0 +1,131 @@
+"""Writes down what this schema version's nodes do, before a migration changes it: ``python -m upgrade.freeze``.
+
+Run in ``tests/``, with the code of the version that is to be frozen, and kept with the migration that follows it:
+
+* ``postgres_0003.json`` — the statements of a node's day with their values and answers, to be said again;
+* ``sqlite_0001.sql`` — a database file filled with rows, as text.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from packhook.settings import Settings
+from packhook.store.base import Idempotency
+from packhook.store.migrate import migrations
+from packhook.store.open import open_store
+from packhook.store.postgres.asking import SQL
+from packhook.testing.clock import START, ManualClock
+from postgres.server import direct, running
+from store.building import (
+    ACME,
+    OTHER,
+    add_webhook,
+    api_key,
+    ask,
+    delivered,
+    event,
+    failed,
+    hash_of,
+    noted,
+    organization,
+    publication,
+    publish,
+)
+from upgrade.day import Listener, live_a_day
+
+FOLDER: Final = Path(__file__).parent
+MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
+IN_DOUBT: Final = frozenset({"transaction_id", "transaction_status"})  # what they answer is never the same
+VERSIONED: Final = frozenset({"find_schema", "schema_version"})  # what they answer is another one then
+
+
+def main() -> None:
+    """Freeze both dialects."""
+    with running() as server, server.database() as url:
+        asyncio.run(_freeze_postgres(url))
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_freeze_sqlite(Path(folder) / "packhook.db"))
+
+
+def made_by(dialect: str, version: int) -> str:
+    """The print of the migrations up to this version, which nobody changes any more."""
+    scripts = "".join(step.script for step in migrations(dialect)[:version])
+    return hashlib.sha256(scripts.encode()).hexdigest()
+
+
+async def _freeze_postgres(url: str) -> None:
+    async with direct(url) as connection:
+        listener = Listener(connection)
+        listener.heard = []
+        await live_a_day(listener)
+    assert not_said(listener) == set()
+    statements = list(dict.fromkeys(said for said, *_ in listener.heard))
+    steps = [[statements.index(said), values, [list(row) for row in found]] for said, values, found in listener.heard]
+    version = migrations("postgres")[-1].version
+    lines = ",\n".join(json.dumps(step, default=_bytes) for step in steps)
+    said = json.dumps(statements, indent=1)
+    text = f'{{"made_by": "{made_by("postgres", version)}",\n"statements": {said},\n"steps": [\n{lines}\n]}}\n'
+    (FOLDER / f"postgres_{version:04d}.json").write_text(text)
+
+
+def not_said(listener: Listener) -> set[str]:
+    """Which statements a day leaves out that older nodes will say beside a newer schema."""
+    heard = {said for said, *_ in listener.heard}
+    missing = {name for name, text in SQL.items() if not any(said.startswith(_head(text)) for said in heard)}
+    return missing - MIGRATING - IN_DOUBT - VERSIONED
+
+
+def _head(text: str) -> str:
+    """A list's conditions differ."""
+    return text.partition("{conditions}")[0]
+
+
+def _bytes(value: Any) -> dict[str, str]:  # noqa: ANN401 what JSON does not know
+    assert isinstance(value, bytes), value
+    return {"bytes": base64.b64encode(value).decode()}
+
+
+async def _freeze_sqlite(path: Path) -> None:
+    store = open_store(Settings(database=f"sqlite:///{path}"), ManualClock())
+    await store.open()
+    for name in (ACME, OTHER, "gone"):
+        await store.create_organization(organization(name), noted())
+        await store.create_api_key(made := api_key(name), hash_of(made.id), noted())
+    await store.claim_operator_key(hash_of("operator"), noted())
+    await add_webhook(store, description="mine", headers={"x": "y"}, retry_schedule=(1, 2))
+    await add_webhook(store, OTHER)
+    await add_webhook(store, "gone")
+    await store.delete_organization("gone", START, noted())
+    key = Idempotency(key="key", fingerprint=hash_of("body"), stale_before=0)
+    await store.publish(publication(*(event() for _ in range(3)), idempotency=key))
+    leased = (await ask(store, START)).deliveries
+    await store.record([delivered(leased[0], START), failed(leased[1], START, next_attempt_at=START, hold_until=START)])
+    await publish(store, 1, OTHER)
+    await store.close()
+    version = migrations("sqlite")[-1].version
+    (FOLDER / f"sqlite_{version:04d}.sql").write_text(_dump(path, version))
+
+
+def _dump(path: Path, version: int) -> str:
+    """The schema, then the rows, as statements that make them."""
+    db = apsw.Connection(str(path))
+    made = [row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
+    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]
+    rows = [
+        f"INSERT INTO {table} VALUES ({', '.join(map(apsw.format_sql_value, row))})"  # noqa: S608 as below
+        for table in tables
+        for row in db.execute(f"SELECT * FROM {table}")  # noqa: S608 the schema's own names
+    ]
+    db.close()
+    return f"-- {made_by('sqlite', version)}\n" + ";\n".join([*made, *rows, f"PRAGMA user_version = {version}"]) + ";\n"
+
+
+if __name__ == "__main__":
+    main()

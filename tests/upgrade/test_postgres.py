@@ -1,0 +1,102 @@
+"""During an upgrade: nodes of the version before go on, on the schema that the first newer node has made."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import DeliveryFilter
+from packhook.store.migrate import migrations
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing.clock import START, ManualClock
+from postgres.server import direct
+from store.building import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
+from store.dialects import DIALECTS
+from upgrade.day import Listener, live_a_day
+from upgrade.freeze import FOLDER, made_by, not_said
+
+FROZEN: Final = sorted(FOLDER.glob("postgres_*.json"))
+
+
+def _name(path: Path) -> str:
+    return path.stem
+
+
+def _version(path: Path) -> int:
+    return int(path.stem.removeprefix("postgres_"))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A database of this version."""
+    with DIALECTS["postgres"](tmp_path) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def newer(url: str) -> AsyncIterator[PostgresStore]:
+    """A node of this version."""
+    store = PostgresStore(url, ManualClock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=FROZEN, ids=_name)
+def day(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 as JSON has it
+    """A day of a node of a version before."""
+    return json.loads(request.param.read_text(), object_hook=_bytes)
+
+
+async def test_an_older_node_goes_on_beside_a_newer_one(url: str, newer: PostgresStore, day: Any) -> None:  # noqa: ANN401 as above
+    """Every statement of its day says on the new schema what it said on its own; the newer node goes on from there."""
+    async with direct(url) as older:
+        for index, values, expected in day["steps"]:
+            statement = day["statements"][index]
+            found = [list(row) for row in await older.fetch(statement, *values)]
+            assert sorted(found, key=repr) == sorted(expected, key=repr), statement
+    await _go_on(newer)
+
+
+def _bytes(found: dict[str, Any]) -> Any:  # noqa: ANN401 as JSON has it
+    return base64.b64decode(found["bytes"]) if set(found) == {"bytes"} else found
+
+
+async def _go_on(newer: PostgresStore) -> None:
+    """What the older node left is read, sent and settled, and so is what is new."""
+    for name in (ACME, OTHER):
+        listed = (await newer.list_deliveries(name, ALL, DeliveryFilter())).items
+        assert listed
+        for each in listed:
+            _, attempts = await newer.get_delivery(name, each.id)
+            assert len(attempts) == each.attempt_count
+    await newer.publish(publication(event(OTHER)))
+    left = await claim(newer, START + 100 * LEASE)
+    assert left
+    await newer.record([delivered(each, START + 100 * LEASE) for each in left])
+    assert {await status_of(newer, each) for each in left} == {DeliveryStatus.DELIVERED}
+
+
+@pytest.mark.parametrize("frozen", FROZEN, ids=_name)
+def test_what_a_version_was_made_by_is_never_changed(frozen: Path) -> None:
+    """A database that has run a migration would not see the change."""
+    assert json.loads(frozen.read_text())["made_by"] == made_by("postgres", _version(frozen))
+
+
+def test_there_is_a_version_before() -> None:
+    """The two tests above hold for none, too."""
+    assert FROZEN
+    assert max(map(_version, FROZEN)) <= migrations("postgres")[-1].version
+
+
+async def test_the_day_has_every_statement_of_this_version(url: str) -> None:
+    """So that the version can be frozen when it is released; a new statement goes into ``upgrade/day.py``."""
+    async with direct(url) as connection:
+        listener = Listener(connection)
+        listener.heard = []
+        await live_a_day(listener)
+    assert not_said(listener) == set()

@@ -1,0 +1,90 @@
+"""The whole service behind a network that demands a proxy: through it, and while it fails."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from api.organization import Json, Organization, taken
+from node import SENDING, Node, packhook, running
+from packhook.testing import ConnectProxy, Garbage, Receiver, Status
+
+PASSWORD: Final = "s3cr3t-of-the-proxy"
+WRONG: Final = "another-s3cr3t"
+
+
+def at(proxy: ConnectProxy, password: str = PASSWORD) -> str:
+    """The setting for this proxy."""
+    return proxy.url.replace("://", f"://packhook:{password}@")
+
+
+def logged(node: Node, event: str) -> list[Json]:
+    """The log's lines of this event."""
+    lines = [json.loads(line) for line in node.said.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_every_attempt_goes_through_the_proxy(tmp_path: Path) -> None:
+    """Deliveries and test events; nothing reaches the receiver in another way, and no password is said."""
+    async with (
+        Receiver() as receiver,
+        ConnectProxy(credentials=f"packhook:{PASSWORD}") as proxy,
+        running(tmp_path, **SENDING, egress_proxy=at(proxy)) as node,
+        node.client() as operator,
+    ):
+        organization = await Organization.made(operator)
+        webhook = await organization.webhook(receiver.url)
+        story = await organization.delivered((await organization.publish())["id"])
+        tried = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        assert (story["status"], tried["delivered"]) == ("delivered", True)
+        assert {asked.to for asked in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
+        assert (len(receiver.received), receiver.connections_made) == (2, len(proxy.asked))
+        assert PASSWORD not in json.dumps(story)
+    assert PASSWORD not in node.said
+
+
+async def test_while_the_proxy_is_away_nothing_is_spent(tmp_path: Path) -> None:
+    """No attempt is counted, the delivery waits, the log says whose fault it is; when it is back, it goes."""
+    async with Receiver() as receiver, ConnectProxy(credentials=f"packhook:{PASSWORD}") as proxy:
+        wrong = SENDING | {"egress_proxy": at(proxy, WRONG), "log_format": "json"}
+        async with running(tmp_path, **wrong) as node, node.client() as operator:
+            organization = await Organization.made(operator)
+            webhook = await organization.webhook(receiver.url)
+            event_id = (await organization.publish())["id"]
+            await node.now.says(lambda line: '"proxy_failed"' in line)
+            tried = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+            (delivery,) = await organization.deliveries(event_id)
+            waiting = await organization.story(delivery["id"])
+            assert await node.stop() == 0
+            await node.start(egress_proxy=at(proxy))
+            story = await organization.finished(delivery["id"])
+    assert (tried["delivered"], tried["attempt"]["error"]["code"]) == (False, "proxy_failed")
+    assert (waiting["status"] in {"pending", "sending"}, waiting["attempts"]) == (True, [])
+    assert (story["status"], story["attempt_count"]) == ("delivered", 1)
+    first, *_ = logged(node, "attempt_failed")
+    assert (first["level"], first["error"], first["next_attempt_at"]) == ("error", "proxy_failed", None)
+    assert first["detail"] == "the proxy did not accept packhook's user name and password"
+    assert [word for word in (PASSWORD, WRONG) if word in node.said] == []
+
+
+async def test_a_way_that_the_proxy_does_not_open_is_an_attempt(tmp_path: Path) -> None:
+    """Whether it is the proxy's rules, the endpoint or nonsense: by the schedule, in words that name the proxy."""
+    async with Receiver() as receiver, ConnectProxy() as proxy:
+        proxy.answers(Status(403, close=True), Garbage(), Status(502, close=True))
+        async with running(tmp_path, **SENDING, egress_proxy=proxy.url) as node, node.client() as operator:
+            organization = await Organization.made(operator)
+            await organization.webhook(receiver.url)
+            story = await organization.delivered((await organization.publish())["id"])
+    assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
+    assert {attempt["error"]["code"] for attempt in story["attempts"]} == {"tunnel_failed"}
+    assert all(attempt["error"]["message"].startswith("the proxy") for attempt in story["attempts"])
+    assert receiver.received == []
+
+
+async def test_a_proxy_that_is_none_keeps_the_node_from_starting(tmp_path: Path) -> None:
+    """What was expected and what came, without its password. Exit 2."""
+    ran = await packhook("serve", folder=tmp_path, settings={"egress_proxy": f"https://user:{PASSWORD}@proxy"})
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1] == (
+        "egress_proxy: expected a proxy such as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, "
+        "got 'https://***@proxy'"
+    )
