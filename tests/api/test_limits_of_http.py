@@ -41,6 +41,15 @@ async def test_an_endless_head_is_cut(node_url: str, endless: bytes) -> None:
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("mark", [b"", b"?"], ids=["lean", "asgi"])
+async def test_an_endless_trailer_is_cut(node_url: str, mark: bytes) -> None:
+    """As a head is, though its request was answered long ago."""
+    head = b"POST /v1/organizations/x/events%b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-t: "
+    answer, sent = await said(node_url, head % mark, b"." * 1_000, 64 * 1024 * 1024)
+    assert sent < 32 * 1024 * 1024
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 401 ")
+
+
 async def test_a_large_head_within_the_limit_is_taken(api: httpx.AsyncClient) -> None:
     """Cookies of a browser, a long path: 60 KiB are still well."""
     answer = await api.get("/health", headers=[(f"x-{number}", "." * 1_000) for number in range(55)])

@@ -1,5 +1,8 @@
 """A stop has two levels: what is under way may end within the grace; then it is cut off, and nobody counts it."""
 
+import asyncio
+import json
+import re
 import signal
 from pathlib import Path
 from typing import Final
@@ -10,7 +13,7 @@ import pytest
 
 from api.node import eventually
 from crash.shop import Gate, Inbox, Shop, opened
-from node import Node, packhook, running
+from node import OPERATOR_KEY, Node, packhook, running
 from packhook.testing import Hang, Status
 
 PATIENT: Final = {"attempt_timeout": "30s", "shutdown_grace": "30s"}
@@ -139,3 +142,27 @@ async def test_the_file_is_free_again_after_a_kill(tmp_path: Path) -> None:
         await node.kill()
         ran = await packhook("migrate", "--database", f"sqlite:///{node.database}", folder=tmp_path)
         assert ran == (0, f"sqlite:///{node.database} is up to date\n", "")
+
+
+async def test_a_stop_while_requests_are_in_line(tmp_path: Path) -> None:
+    """Publishes that one connection asked for all at once are answered, and kept; then the connection is closed."""
+    inbox = Inbox(Status(200))
+    async with opened(tmp_path, inbox) as (shop, node):
+        body = json.dumps({"event_code": "order.created", "data": {"id": "ord_1"}})
+        request = (
+            f"POST {shop.organization.path}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_KEY}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        )
+        reader, writer = await asyncio.open_connection(*node.url.removeprefix("http://").split(":"))
+        writer.write(request.encode() * 300)
+        said = await reader.readuntil(b"\r\n\r\n")
+        node.now.send(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            said += await reader.read()
+        writer.close()
+        assert await node.now.ended() == 0
+        receipts = re.findall(rb'"id":"(evt_\w+)"', said)
+        assert len(receipts) == len(set(receipts)) == said.count(b"HTTP/1.1 202 ") == 300
+        await node.start()
+        for receipt in (receipts[0], receipts[-1]):
+            await shop.organization.delivered(receipt.decode())

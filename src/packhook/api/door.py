@@ -28,6 +28,7 @@ _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
 
 _SPELLED_OTHERWISE: Final = (b"?", b"%", b"#")
 PATHS_KEPT: Final = 4_096
+LONGEST_PATH_KEPT: Final = 256
 
 LeanRoute = Route[LeanHandler[Any]]
 
@@ -40,7 +41,7 @@ class Door:
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self.service = service
         self.settings = settings
-        self.find_plain = lru_cache(PATHS_KEPT)(self._find_plain)
+        self._find_short = lru_cache(PATHS_KEPT)(self._find_plain)
 
     def find(self, path: str) -> tuple[LeanRoute, str] | None:
         """The lean route at this path, and the organization in it; None where the path is another's."""
@@ -50,8 +51,11 @@ class Door:
         route = self._routes.get(rest)
         return (route, organization_id) if route is not None and organization_id else None
 
-    def _find_plain(self, url: bytes) -> tuple[LeanRoute, str] | None:
+    def find_plain(self, url: bytes) -> tuple[LeanRoute, str] | None:
         """As :meth:`find`, of a request's target as it came; None also where it is more than a plain path."""
+        return self._find_short(url) if len(url) <= LONGEST_PATH_KEPT else self._find_plain(url)
+
+    def _find_plain(self, url: bytes) -> tuple[LeanRoute, str] | None:
         return None if any(mark in url for mark in _SPELLED_OTHERWISE) else self.find(url.decode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

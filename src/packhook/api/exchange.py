@@ -14,7 +14,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from packhook.api.bodies import check_head, check_size
@@ -43,14 +42,17 @@ class _Unheard:
 
 
 class Exchange:
-    """One lean request. ``start`` begins it, ``take`` and ``finish`` bring its body; ``over`` is called at its end."""
+    """One lean request. ``start`` begins it, ``take`` and ``finish`` bring its body; ``over`` is called at its end.
+
+    ``usual`` are headers of the server's own, the date.
+    """
 
     message_event: Final = _Unheard()
 
     __slots__ = (
         "_access", "_admitted", "_body", "_call", "_flow", "_headers", "_is_whole", "_limit",
-        "_looking", "_over", "_request_id", "_route", "_size", "_transport", "disconnected", "expects_continue",
-        "keep_alive", "response_complete",
+        "_looking", "_over", "_request_id", "_route", "_size", "_transport", "_usual", "disconnected",
+        "expects_continue", "keep_alive", "response_complete",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +61,7 @@ class Exchange:
         route: LeanRoute,
         organization_id: str,
         headers: list[tuple[bytes, bytes]],
+        usual: list[tuple[bytes, bytes]],
         transport: asyncio.Transport,
         flow: FlowControl,
         over: Callable[[], None],
@@ -66,6 +69,7 @@ class Exchange:
         self._access = door.service.access
         self._route = route
         self._headers = headers
+        self._usual = usual
         self._call = Call(organization_id, dict(headers), door.service)
         self._transport = transport
         self._flow = flow
@@ -159,14 +163,15 @@ class Exchange:
             response = problem_response(error)
         else:
             response = fault_response({"path": self._route.path, "packhook.request_id": self._request_id}, error)
-        self._write(response.status_code, _lines(response), bytes(response.body))
+        self._write(response.status_code, _lines(response.raw_headers), bytes(response.body))
 
     def _write(self, status: int, lines: bytes, body: bytes) -> None:
         self.response_complete = True
         self._body.clear()
         if not self.disconnected:
-            head = b"%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n" % (
+            head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n" % (
                 _STATUS[status],
+                _lines(self._usual),
                 len(body),
                 lines,
                 self._request_id.encode(),
@@ -179,6 +184,6 @@ class Exchange:
         self._over()
 
 
-def _lines(response: Response) -> bytes:
-    """Its headers as lines, without the length, which every answer is given anew."""
-    return b"".join([b"%b: %b\r\n" % header for header in response.raw_headers if header[0] != b"content-length"])
+def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Headers as lines, without the length, which every answer is given anew."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers if header[0] != b"content-length"])

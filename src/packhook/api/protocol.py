@@ -9,8 +9,11 @@ A request that is spelled in any other way than the plain one (a query, a quoted
 answered alike.
 """
 
+from collections.abc import Sized
 from typing import Any, Final
 
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packhook.api.door import Door
@@ -21,18 +24,37 @@ HEAD_LIMIT: Final = 64 * 1024
 SLOWEST_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 5.0
+_OF_AN_UPGRADE: Final = (b"connection", b"upgrade", b"http2-settings")
+
+
+class Flow(FlowControl):
+    """Nothing more is read while a request waits for its turn, whoever asks for it: so what is held is bounded."""
+
+    def __init__(self, transport: Any, pipeline: Sized) -> None:  # noqa: ANN401 as uvicorn has it
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        """Unless one waits."""
+        if not self._pipeline:
+            super().resume_reading()
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Closes the connection of whoever sends an endless head, a request that does not come to its end, or nothing.
+    """Closes the connection of whoever sends an endless head or trailer, a request that does not come to its end, or
+    nothing; and of whoever does not take the answers.
 
-    One timer a connection looks at all three now and then; uvicorn's own would be set and cancelled for each request.
+    One timer a connection looks at all of them now and then; uvicorn's own would be set and cancelled for each request.
     """
 
-    _head = 0  # bytes of the head that is being read; -1: none is
+    _beside = 0  # bytes that came since the last that were of a body, or ended a head or a request
+    _is_in_body = False  # whether a head is whole and its request is not
     _began: float | None = None  # when the request began that is being read
-    _idle_since: float | None = None  # when the last answer was given, if nothing has come since
+    _idle_since: float | None = None  # when the last answer was given, if no request has begun since
+    _deaf_since: float | None = None  # since when the client does not take its answers
     _is_stuck = False  # whether the next request waits because the client does not take its answers
+    _is_at_it = _may_go_on = False  # see _go_on
+    _refusal: str | None = None  # what is said to the client when the requests before are answered, as the last thing
 
     def __init__(self, *args: Any, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 as uvicorn has it
         super().__init__(*args, **kwargs)
@@ -41,43 +63,65 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 as uvicorn has it
         """A client is there; look now and then whether it gets on."""
         super().connection_made(transport)
+        self.flow = Flow(transport, self.pipeline)
         self._began = self.loop.time()
         self.loop.call_later(LOOK_SECONDS, self._look)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; then see whether the head is still not over."""
-        self._idle_since = None
-        if self._head >= 0:
-            self._head += len(data)
-        super().data_received(data)
-        if self._head > HEAD_LIMIT and not self.transport.is_closing():
+        """Feed the parser; then see whether what is no body still goes on."""
+        self._beside += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        if self._beside > HEAD_LIMIT and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol as one that does not (RFC 9110, 7.8): ``rest`` is its body."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _OF_AN_UPGRADE]
+        if not self.parser.should_keep_alive():
+            lines.append(b"connection: close\r\n")
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, self.parser.get_http_version().encode(), b"".join(lines))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     # --- what the parser tells
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._head = max(0, self._head)
         self._began = self.loop.time()
+        self._idle_since = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Its head is whole: lean or not?"""
-        self._head = -1
+        self._beside = 0
+        if self.parser.should_upgrade():
+            return
+        self._is_in_body = True
         exchange = self._lean()
         if exchange is None:
             super().on_headers_complete()
-            return
-        before: Exchange | None = self.cycle  # type: ignore[assignment] # or a cycle of uvicorn's, which is alike
-        self.cycle = exchange  # type: ignore[assignment] # it has what is looked at
-        if before is None or before.response_complete:
-            exchange.start()
         else:
-            self.flow.pause_reading()
+            before: Exchange | None = self.cycle  # type: ignore[assignment] # or uvicorn's own, which is alike
+            self.cycle = exchange  # type: ignore[assignment] # it has what is looked at
             self.pipeline.appendleft((exchange, self._door))  # type: ignore[arg-type] # as above
+            if (before is None or before.response_complete) and not self._is_stuck:
+                self._go_on()
+            else:
+                self.flow.pause_reading()
+        self.headers = []  # trailers go there: they are no headers
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""
+        self._beside = 0
         if isinstance(self.cycle, Exchange):
             self.cycle.take(body)
         else:
@@ -85,7 +129,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
-        self._head = 0
+        self._beside = 0
+        if self.parser.should_upgrade():
+            return
+        self._is_in_body = False
         self._began = None
         if isinstance(self.cycle, Exchange):
             self.cycle.finish()
@@ -95,9 +142,12 @@ class BoundedHttp(HttpToolsProtocol):
     def _lean(self) -> Exchange | None:
         parser = self.parser
         found = self._door.find_plain(self.url)
-        if found is None or parser.get_method() != b"POST" or parser.should_upgrade():
+        if found is None or parser.get_method() != b"POST":
             return None
-        exchange = Exchange(self._door, *found, self.headers, self.transport, self.flow, self.on_response_complete)
+        usual = self.server_state.default_headers
+        exchange = Exchange(
+            self._door, *found, self.headers, usual, self.transport, self.flow, self.on_response_complete
+        )
         exchange.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         exchange.expects_continue = self.expect_100_continue
         return exchange
@@ -105,9 +155,11 @@ class BoundedHttp(HttpToolsProtocol):
     # --- one after another
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 as uvicorn has it
-        """The next of the pipeline."""
+        """The next of the pipeline; uvicorn's own waits too where the client does not take its answers."""
         if isinstance(cycle, Exchange):
             cycle.start()
+        elif self._is_stuck:
+            self.pipeline.appendleft((cycle, app))
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -117,25 +169,72 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._is_stuck = self.flow.write_paused
-        if not self._is_stuck:
+        if self._is_stuck:
+            self.flow.pause_reading()
+        else:
             self._go_on()
 
+    def pause_writing(self) -> None:
+        """The client does not take its answers as fast as they come."""
+        super().pause_writing()
+        self._deaf_since = self.loop.time()
+
     def resume_writing(self) -> None:
-        """The client takes its answers again."""
+        """It takes them again."""
         super().resume_writing()
+        self._deaf_since = None
         if self._is_stuck:
+            self._is_stuck = False
             self._go_on()
 
     def _go_on(self) -> None:
-        self._is_stuck = False
-        self.flow.resume_reading()
+        """With the next, and with those behind it that are answered at once: in a loop, for they may be many."""
+        self._may_go_on = True
+        if self._is_at_it:
+            return
+        self._is_at_it = True
+        try:
+            while self._may_go_on:
+                self._may_go_on = False
+                self._next()
+        finally:
+            self._is_at_it = False
+
+    def _next(self) -> None:
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            cycle, app = self.pipeline.pop()
+            self.flow.resume_reading()
+            self._start_asgi_task(cycle, app)
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
         else:
+            self.flow.resume_reading()
             self._idle_since = self.loop.time()
 
+    # --- what is no request
+
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is no request, which no application sees: with the headers of every answer."""
+        """The last answer, to what is no request: it comes when the requests before it have theirs."""
+        self.flow.pause_reading()
+        if self._refusal is not None:
+            return
+        self._refusal = msg
+        cycle: Any = self.cycle  # None where nothing was asked
+        is_answered = cycle is None or cycle.response_complete
+        if self._is_in_body and self.pipeline:
+            self.pipeline.popleft()
+        elif self._is_in_body and is_answered:
+            self.transport.close()
+            return
+        elif self._is_in_body:
+            cycle.disconnected = is_answered = True
+            cycle.message_event.set()
+        if is_answered and not self._is_stuck and not self.pipeline:
+            self._refuse(msg)
+
+    def _refuse(self, msg: str) -> None:
+        """In uvicorn's words, with the headers of every answer."""
+        self.logger.warning(msg)
         usual = self.server_state.default_headers
         self.server_state.default_headers = [*usual, *ALWAYS, NO_PAGE]
         try:
@@ -144,12 +243,20 @@ class BoundedHttp(HttpToolsProtocol):
             self.server_state.default_headers = usual
 
     def _look(self) -> None:
-        if self.transport.is_closing():
-            return
+        if self not in self.connections:
+            return  # it is gone
         now = self.loop.time()
-        is_slow = self._began is not None and now - self._began > SLOWEST_SECONDS
-        is_idle = self._idle_since is not None and now - self._idle_since > IDLE_SECONDS
-        if is_slow or is_idle:
-            self.transport.close()
+        if self._deaf_since is not None and now - self._deaf_since > SLOWEST_SECONDS:
+            self.transport.abort()
             return
+        if self.transport.is_closing():
+            self._deaf_since = now if self._deaf_since is None else self._deaf_since
+        elif self._is_slow(now):
+            self.transport.close()
         self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _is_slow(self, now: float) -> bool:
+        """Whether a request takes too long to come, or none has come for a while."""
+        if self._began is not None:
+            return not self.flow.read_paused and now - self._began > SLOWEST_SECONDS
+        return self._idle_since is not None and now - self._idle_since > IDLE_SECONDS

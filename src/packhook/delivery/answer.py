@@ -28,8 +28,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_head_size", "_parser", "_room", "body", "has_begun", "has_head", "headers", "is_cut", "is_whole", "keeps",
-        "status", "trouble",
+        "_beside", "_head_size", "_parser", "_room", "body", "has_begun", "has_head", "headers", "is_cut", "is_whole",
+        "keeps", "status", "trouble",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,12 +44,13 @@ class Answer:
         self.body: list[bytes] = []
         self.has_begun = self.has_head = self.is_whole = self.is_cut = self.keeps = False
         self.trouble: Cause | None = None
-        self._head_size = 0
+        self._head_size = self._beside = 0
         self._room = BODY_LIMIT
 
     def feed(self, data: bytes) -> bool:
         """Take what came; whether that is all there is to it, for better or worse."""
         is_first, self.has_begun = not self.has_begun, True
+        self._beside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -58,8 +59,8 @@ class Answer:
             self.keeps = False
             if not self.is_whole:
                 self.trouble = causes.NOT_VALID if data.startswith(b"HTTP/1.") or not is_first else causes.NOT_HTTP
-        if not self.has_head:
-            self._count_head(len(data))
+        if not self.is_whole and self.trouble is None and self._head_size + self._beside > HEAD_LIMIT:
+            self.trouble = causes.LARGE_HEAD  # or a trailer that does not end
         return self.is_whole or self.is_cut or self.trouble is not None
 
     def ends_with_connection(self) -> bool:
@@ -67,6 +68,8 @@ class Answer:
         return self.has_head and not self._names() & _LENGTHS
 
     def _count_head(self, size: int) -> None:
+        """Of what has come whole; ``_beside`` counts what came since that, or since the last of a body."""
+        self._beside = 0
         self._head_size += size
         if self._head_size > HEAD_LIMIT:
             self.trouble = causes.LARGE_HEAD
@@ -93,7 +96,7 @@ class Answer:
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if self.is_whole:
+        if self.is_whole or self.trouble is not None:
             return
         status = self._parser.get_status_code()
         self._count_head(len(b"HTTP/1.1 200 OK\r\n\r\n"))
@@ -106,8 +109,9 @@ class Answer:
 
     def on_body(self, chunk: bytes) -> None:
         """A part of the body; what there is room for is kept."""
-        if self.is_whole:
+        if self.is_whole or not self.has_head:
             return
+        self._beside = 0
         if len(chunk) > self._room:
             self.is_cut = True
             chunk = chunk[: self._room]

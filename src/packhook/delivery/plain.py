@@ -206,8 +206,7 @@ class PlainPool:
             _log.exception("send_failed")
             cause = causes.BROKE
         finally:
-            self._opening -= 1
-            posting.opening = None
+            self._opens_no_more(posting)
         self._fail(posting, cause)
         self._serve_line()
 
@@ -243,14 +242,23 @@ class PlainPool:
 
     def _let_go(self, posting: Posting) -> None:
         """Whatever works on it stops."""
-        if posting.opening is not None:
-            posting.opening.cancel()
+        opening = posting.opening
+        if opening is not None:
+            opening.cancel()
+            self._opens_no_more(posting)
+            self._loop.call_soon(self._serve_line)  # when its socket is closed
         if posting.connection is not None:
             posting.connection.close()
             self.drop(posting.connection)
             posting.connection = None
 
     # --- room
+
+    def _opens_no_more(self, posting: Posting) -> None:
+        """Counted here, for a task that is cancelled before its first step runs no step at all."""
+        if posting.opening is not None:
+            posting.opening = None
+            self._opening -= 1
 
     def _close_one_idle(self) -> bool:
         """Make room: the connection that was opened first, of those that nobody uses."""

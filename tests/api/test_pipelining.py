@@ -1,0 +1,333 @@
+"""Many requests over one connection, by both doors: each answered once, in order, and never more held than a little."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from api.node import OPERATOR_KEY, application
+from api.organization import EVENT, Organization
+from packhook.api import protocol
+from packhook.api.app import create_app
+from packhook.api.protocol import BoundedHttp
+from packhook.settings import Settings
+from packhook.testing import ManualClock
+
+ORDER: Final[dict[str, object]] = json.loads(json.dumps(EVENT["data"]))
+BODY: Final = json.dumps(EVENT).encode()
+DOORS: Final = pytest.mark.parametrize("mark", ["", "?"], ids=["lean", "asgi"])
+NO_KEY: Final = b"POST /v1/organizations/x/events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+NO_KEY_ASGI: Final = NO_KEY.replace(b"events ", b"events? ")
+HEALTH: Final = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+GARBAGE: Final = b"nonsense\r\n\r\n"
+MOST_ON_THE_WAY: Final = 24 * 1024 * 1024  # what the kernels' buffers may take, and more
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def publishing(organization: str, *lines: str, mark: str = "", body: bytes = BODY, chunked: bool = False) -> bytes:
+    """A request that publishes; ``mark`` behind its path decides which door it takes."""
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
+    head = [
+        f"POST /v1/organizations/{organization}/events{mark} HTTP/1.1",
+        *("host: x", f"authorization: Bearer {OPERATOR_KEY}", "content-type: application/json"),
+        *lines,
+        length,
+    ]
+    return ("\r\n".join(head) + "\r\n\r\n").encode() + (
+        b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    )
+
+
+async def connected(url: str) -> Client:
+    """A connection to the node."""
+    host, port = url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def one_answer(reader: asyncio.StreamReader) -> Answer | None:
+    """The next answer; None where the connection is closed before one begins."""
+    async with asyncio.timeout(15):
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+        return int(first.split()[1]), headers, await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+async def answers(url: str, sent: bytes, count: int) -> list[int]:
+    """The statuses of so many answers to what is sent at once; shorter where the connection is closed before."""
+    reader, writer = await connected(url)
+    writer.write(sent)
+    statuses: list[int] = []
+    while len(statuses) < count and (answer := await one_answer(reader)) is not None:
+        statuses.append(answer[0])
+    writer.close()
+    return statuses
+
+
+async def published(organization: Organization) -> int:
+    """How many events there are."""
+    return len((await organization.contents())["/events"])
+
+
+@pytest.mark.parametrize("refused", [NO_KEY, NO_KEY_ASGI], ids=["lean", "asgi"])
+async def test_thousands_that_are_refused_behind_one_that_waits(
+    node_url: str, organization: Organization, refused: bytes
+) -> None:
+    """However many are answered in one go, each is."""
+    sent = publishing(organization.id) + refused * 2_000 + publishing(organization.id, mark="?") + HEALTH
+    assert await answers(node_url, sent, 2_003) == [202, *[401] * 2_000, 202, 200]
+    assert await published(organization) == 2
+
+
+async def test_bodies_go_to_their_requests(node_url: str, organization: Organization) -> None:
+    """Lean and not, in one piece and in chunks, good and bad, byte by byte: the answers come in the order of asking."""
+    events = [
+        (json.dumps({**EVENT, "data": {**ORDER, "reference": f"ref-{number}"}}).encode(), number)
+        for number in range(12)
+    ]
+    parts = [
+        publishing(organization.id, mark="?" * (number % 2), body=body, chunked=number % 3 == 0)
+        for body, number in events
+    ]
+    parts.insert(5, publishing(organization.id, body=b"{"))
+    parts.insert(9, NO_KEY_ASGI)
+    reader, writer = await connected(node_url)
+    for at in range(0, len(sent := b"".join(parts)), 7):
+        writer.write(sent[at : at + 7])
+        await writer.drain()
+    came = [await one_answer(reader) for _ in parts]
+    writer.close()
+    assert [answer and answer[0] for answer in came] == [202] * 5 + [400] + [202] * 3 + [401] + [202] * 4
+    ids = [json.loads(answer[2])["id"] for answer in came if answer and answer[0] == 202]
+    kept = [(await organization.ask("GET", f"/events/{each}")).json()["data"]["reference"] for each in ids]
+    assert kept == [f"ref-{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize("request_", [NO_KEY, NO_KEY_ASGI, HEALTH], ids=["lean", "asgi", "health"])
+async def test_of_a_client_that_takes_no_answers_no_more_is_read(node_url: str, request_: bytes) -> None:
+    """The answers that nobody takes do not fill the memory; when they are taken, it goes on."""
+    reader, writer = await connected(node_url)
+    writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport of a stream reads
+    many = request_ * 1_000
+    sent = 0
+    with suppress(TimeoutError):
+        while sent < MOST_ON_THE_WAY:
+            writer.write(many)
+            sent += len(many)
+            async with asyncio.timeout(2):
+                await writer.drain()
+    assert sent < MOST_ON_THE_WAY
+    writer.transport.resume_reading()  # type: ignore[attr-defined] # as above
+    for _ in range(3_000):
+        assert await one_answer(reader) is not None
+    writer.transport.abort()
+
+
+async def test_no_more_is_read_while_requests_wait_for_their_turn(node_url: str, organization: Organization) -> None:
+    """A client that asks faster than it is answered is slowed down, though it takes every answer."""
+    reader, writer = await connected(node_url)
+    many = publishing(organization.id) * 500
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        while sent < 2 * MOST_ON_THE_WAY:
+            writer.write(many)
+            await writer.drain()
+            sent += len(many)
+
+    sending = asyncio.create_task(send())
+    for _ in range(300):
+        assert await one_answer(reader) is not None
+    sending.cancel()
+    writer.transport.abort()
+    assert sent < MOST_ON_THE_WAY
+
+
+@DOORS
+async def test_what_is_no_request_is_refused_when_those_before_have_their_answers(
+    node_url: str, organization: Organization, mark: str
+) -> None:
+    """Otherwise its refusal would be taken for theirs, which may be committed."""
+    good = publishing(organization.id, mark=mark)
+    assert await answers(node_url, good * 3 + GARBAGE, 5) == [202, 202, 202, 400]
+    broken = publishing(organization.id, mark=mark, chunked=True).replace(b"\r\n0\r\n", b"\r\nzz\r\n")
+    assert await answers(node_url, good * 3 + broken, 5) == [202, 202, 202, 400]
+    assert await answers(node_url, broken, 2) == [400]
+    assert await published(organization) == 6
+
+
+async def test_a_request_has_one_answer_though_its_body_breaks(node_url: str) -> None:
+    """It was refused by its head; what comes then is no request, and no answer either."""
+    head = NO_KEY.replace(b"content-length: 0", b"transfer-encoding: chunked")
+    assert await answers(node_url, head + b"zz\r\n", 2) == [401]
+
+
+@DOORS
+async def test_behind_the_last_request_is_none(node_url: str, organization: Organization, mark: str) -> None:
+    """Who says that the connection ends with this answer gets no more, and nothing more is done."""
+    last = NO_KEY.replace(b"host: x", b"host: x\r\nconnection: close").replace(b"events ", f"events{mark} ".encode())
+    assert await answers(node_url, last + publishing(organization.id, mark=mark), 2) == [401]
+    assert await published(organization) == 0
+
+
+@DOORS
+async def test_a_trailer_is_no_header(node_url: str, organization: Organization, mark: str) -> None:
+    """Not even one that would let the request in."""
+    key = f"authorization: Bearer {OPERATOR_KEY}\r\n"
+    request = publishing(organization.id, mark=mark, chunked=True).replace(key.encode(), b"", 1)
+    sent = request.removesuffix(b"\r\n") + key.encode() + b"\r\n" + publishing(organization.id, mark=mark)
+    assert await answers(node_url, sent, 2) == [401, 202]
+
+
+@DOORS
+@pytest.mark.parametrize("extra", ["", "connection: close"], ids=["kept", "closed"])
+async def test_another_protocol_is_declined(node_url: str, organization: Organization, mark: str, extra: str) -> None:
+    """As Java's client and curl ask for HTTP/2 with a first request over HTTP/1.1: that is answered, body and all."""
+    asking = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    sent = publishing(organization.id, *asking, *filter(None, [extra]), mark=mark) + publishing(
+        organization.id, mark=mark
+    )
+    assert await answers(node_url, sent, 2) == ([202] if extra else [202, 202])
+    assert await published(organization) == (1 if extra else 2)
+
+
+async def test_connect_is_refused(node_url: str) -> None:
+    """This is no proxy."""
+    assert await answers(node_url, b"CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n" + HEALTH, 2) == [400]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *[
+            (b"", b""),
+            (b"Bearer", b"Basic"),
+            (b"application/json", b"text/plain"),
+            (b"order.created", b"order.creatxx"),
+        ],
+        *[
+            (b"host: x", b"host: x\r\ncontent-type: a/b"),
+            (b"content-length: ", b"content-length: 999999"),
+            (b'{"', b'{"\xff'),
+        ],
+        (b"/organizations/", b"/organizations/other-"),
+    ],
+    ids=["good", "no key", "media type", "code", "repeated", "large", "UTF-8", "no organization"],
+)
+async def test_both_doors_answer_alike(node_url: str, organization: Organization, changed: tuple[bytes, bytes]) -> None:
+    """Status, headers and problem, however the path is spelled."""
+    said = []
+    for mark in ("", "?", "?x=1"):
+        reader, writer = await connected(node_url)
+        writer.write(publishing(organization.id, mark=mark).replace(*changed, 1))
+        answer = await one_answer(reader)
+        writer.close()
+        assert answer is not None
+        status, headers, body = answer
+        told = json.loads(body) | {"id": "", "created_at": ""}
+        same = headers | {"x-request-id": "", "date": "date" in headers}
+        said.append((status, same, told))
+    assert said[0] == said[1] == said[2]
+
+
+async def test_continue_is_said_when_the_body_is_wanted(node_url: str, organization: Organization) -> None:
+    """In its turn, before the answer; not to who is refused."""
+    reader, writer = await connected(node_url)
+    head, body = publishing(organization.id, "expect: 100-continue").split(b"\r\n\r\n", 1)
+    writer.write(publishing(organization.id) + head + b"\r\n\r\n")
+    said = [await one_answer(reader), await one_answer(reader)]
+    writer.write(body + NO_KEY.replace(b"host: x", b"host: x\r\nexpect: 100-continue"))
+    said += [await one_answer(reader), await one_answer(reader)]
+    writer.close()
+    assert [answer and answer[0] for answer in said] == [202, 100, 202, 401]
+
+
+async def test_long_paths_are_not_kept(api: httpx.AsyncClient) -> None:
+    """Whoever asks for many long paths fills no memory; they are answered all the same."""
+    door = create_app(None, Settings())  # type: ignore[arg-type] # no request comes
+    path = b"/v1/organizations/" + b"x" * 50_000 + b"/events"
+    assert door.find_plain(path) == door.find(path.decode())
+    assert door._find_short.cache_info().currsize == 0
+    assert (await api.post(path.decode(), json=EVENT)).status_code == 404
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[tuple[str, set[BoundedHttp]]]:
+    """A server in this process, and its connections."""
+    async with application(folder, ManualClock()) as (_, service, _store):
+        door = create_app(service, Settings())
+        config = uvicorn.Config(door, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        state = ServerState()
+        made = partial(BoundedHttp, config=config, server_state=state, app_state={}, door=door)
+        server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", state.connections  # type: ignore[misc] # ours alone
+        finally:
+            server.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """The connection is closed before long."""
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+@pytest.mark.parametrize(
+    "more", [b"", b"\r\n", HEALTH[:9], NO_KEY.replace(b": 0", b": 9")], ids=["", "line", "head", "body"]
+)
+async def test_who_does_not_get_on_is_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bytes) -> None:
+    """Idle after an answer, with an empty line, half a head or half a body besides."""
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "SLOWEST_SECONDS", 0.2)
+    async with served(tmp_path) as (url, _):
+        reader, writer = await connected(url)
+        writer.write(HEALTH)
+        answer = await one_answer(reader)
+        assert answer is not None
+        writer.write(more)
+        await ended(reader)
+        writer.close()
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+@pytest.mark.parametrize("request_", [NO_KEY, NO_KEY_ASGI], ids=["lean", "asgi"])
+@pytest.mark.parametrize("then", [b"", GARBAGE], ids=["", "refused"])
+async def test_who_takes_no_answers_is_sent_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: bytes, then: bytes
+) -> None:
+    """Also where the connection is to be closed, and only what was said last has not been taken."""
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "SLOWEST_SECONDS", 0.3)
+    async with served(tmp_path) as (url, connections):
+        _, writer = await connected(url)
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # as above
+        with suppress(TimeoutError, ConnectionError):
+            while True:
+                writer.write(request_ * 500 + then)
+                async with asyncio.timeout(0.2):
+                    await writer.drain()
+        async with asyncio.timeout(10):
+            while connections:
+                again = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.02, again.set)
+                await again.wait()
+        writer.transport.abort()
