@@ -138,6 +138,8 @@ class Exchange:
         if self._is_whole:
             self._begin()
             return
+        if self.disconnected:
+            return
         if self.expects_continue:
             self._transport.write(_CONTINUE)
         self._flow.resume_reading()

@@ -15,7 +15,6 @@ import errno
 import re
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -88,7 +87,7 @@ class PlainPool:
         self._idle: dict[str, list[Connection]] = {}
         self._open: dict[Connection, None] = {}
         self._opening = 0
-        self._waiting: deque[Posting] = deque()
+        self._waiting: dict[Posting, None] = {}
         self._under_way: dict[Posting, None] = {}
         self._ticking: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -186,7 +185,7 @@ class PlainPool:
     def _begin_over_new(self, posting: Posting) -> None:
         posting.connection = None
         if len(self._open) + self._opening >= self._max and not self._close_one_idle():
-            self._waiting.append(posting)
+            self._waiting[posting] = None
             return
         self._opening += 1
         posting.opening = self._loop.create_task(self._connect(posting))
@@ -241,7 +240,8 @@ class PlainPool:
         self.ended(posting, failed(cause, posting.began))
 
     def _let_go(self, posting: Posting) -> None:
-        """Whatever works on it stops."""
+        """Whatever works on it stops, and it stands in no line."""
+        self._waiting.pop(posting, None)
         opening = posting.opening
         if opening is not None:
             opening.cancel()
@@ -271,24 +271,20 @@ class PlainPool:
 
     def _give_away(self, connection: Connection) -> None:
         """To the first in line who may use it; otherwise it makes room."""
-        while self._waiting and connection.idle_since - connection.since <= LIFETIME_SECONDS:
-            posting = self._waiting[0]
-            if posting not in self._under_way:
-                self._waiting.popleft()
-            elif posting.key == connection.key and connection.begin(posting):
-                self._waiting.popleft()
-                posting.connection = connection
-                return
-            else:
-                break
+        first = next(iter(self._waiting), None)
+        is_young = connection.idle_since - connection.since <= LIFETIME_SECONDS
+        if first is not None and is_young and first.key == connection.key and connection.begin(first):
+            del self._waiting[first]
+            first.connection = connection
+            return
         connection.close()
         self.drop(connection)
 
     def _serve_line(self) -> None:
         while self._waiting and len(self._open) + self._opening < self._max:
-            posting = self._waiting.popleft()
-            if posting in self._under_way:
-                self._begin_over_new(posting)
+            first = next(iter(self._waiting))
+            del self._waiting[first]
+            self._begin_over_new(first)
 
     # --- time
 
