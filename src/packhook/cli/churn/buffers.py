@@ -57,7 +57,7 @@ class Buffers:
         shares = [max(1, count // max(1, len(lanes)))] * len(lanes)
         values: dict[str, tuple[object, ...]] = {
             "fold_calls": (),
-            "due_lanes": (now, count, []),
+            "due_lanes": (now, count, [], False),
             "claim_deliveries": (lanes, shares, now, _MANY, now),
             "lane_next": (lanes,),
         }
