@@ -63,13 +63,16 @@ def test_other_shapes_of_load(tmp_path: Path, arguments: tuple[str, ...], delive
 
 
 def test_postgresql_is_counted_too(tmp_path: Path) -> None:
-    """Two nodes on a server of our own: its processes' CPU and its statements are in the report."""
-    arguments = ("--no-floor", "--no-half", "--no-idle", "--postgres", "--processes", "2")
+    """Two nodes on a server of our own: its processes' CPU and its statements are in the report, SQLite beside it."""
+    arguments = ("--no-floor", "--no-half", "--no-idle", "--postgres", "--processes", "2", "--beside")
     report, _ = _bench(tmp_path, "--events", "400", "--connections", "8", *arguments)
-    (load,) = report["scenarios"]
-    assert load["loss"] == {"expected": 400, **_GOOD}
-    assert load["cost"]["database"] > 0
-    assert load["cost_of_ours"] == pytest.approx(load["cost"]["node"] + load["cost"]["database"])
+    load, sqlite, alone = report["scenarios"]
+    assert [each["loss"] for each in (load, sqlite, alone)] == [{"expected": 400, **_GOOD}] * 3
+    assert [each["plan"]["processes"] for each in (load, sqlite, alone)] == [2, 1, 1]
+    assert ("database" in sqlite["cost"], sqlite["name"], alone["name"]) == (False, "sqlite", "1 node")
+    for each in (load, alone):
+        assert each["cost"]["database"] > 0
+        assert each["cost_of_ours"] == pytest.approx(each["cost"]["node"] + each["cost"]["database"])
     assert report["split"]["statements"] > 0
 
 
@@ -117,6 +120,7 @@ def test_growth_is_a_table_and_a_picture(tmp_path: Path) -> None:
     [
         ("--processes", "2"),
         ("--postgres", "--database", "postgresql://postgres@127.0.0.1/postgres"),
+        ("--beside",),
         ("--database", "sqlite:///other.db"),
     ],
 )

@@ -15,7 +15,7 @@ from packhook.cli.bench.database import databases
 from packhook.cli.bench.figures import Growth, Report
 from packhook.cli.bench.grow import measure_growth
 from packhook.cli.bench.measure import Ground
-from packhook.cli.bench.parts import FLOOR, HALF, IDLE, PROFILE, measure_all
+from packhook.cli.bench.parts import BESIDE, FLOOR, HALF, IDLE, PROFILE, measure_all
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.report import show, write_json, write_svg
 from packhook.cli.exits import Exit, fail
@@ -37,6 +37,9 @@ def bench(
     postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL of its own.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="Receive over https.")] = False,
     floor: Annotated[bool, typer.Option(help="Whether to measure the bare sending beside it.")] = True,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="With PostgreSQL: the same load on SQLite too, and by one node of several.")
+    ] = False,
     half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
     profile: Annotated[bool, typer.Option(help="Whether to measure where the node's CPU goes too.")] = True,
@@ -56,12 +59,12 @@ def bench(
 
     Example: packhook bench --events 20000 --connections 64
     """
-    _require_sense(database, processes, postgres=postgres)
+    _require_sense(database, processes, postgres=postgres, beside=beside)
     plan = Plan(
         rate=rate, connections=connections, batch=batch, payload=payload, fan_out=fan_out,
         webhooks=max(webhooks, fan_out), window=window, processes=processes, tls=tls, history=history, backlog=backlog,
     ).of(events)  # fmt: skip
-    wanted = {FLOOR: floor, HALF: half and not rate, IDLE: idle and not rate, PROFILE: profile}
+    wanted = {FLOOR: floor, BESIDE: beside, HALF: half and not rate, IDLE: idle and not rate, PROFILE: profile}
     parts = {name for name, is_wanted in wanted.items() if is_wanted}
 
     async def work(ground: Ground) -> Report | Growth:
@@ -77,13 +80,15 @@ def bench(
         raise typer.Exit(Exit.FAILED)
 
 
-def _require_sense(database: str, processes: int, *, postgres: bool) -> None:
+def _require_sense(database: str, processes: int, *, postgres: bool, beside: bool) -> None:
     if sys.platform != "linux":
         fail("bench counts CPU as Linux does, and runs there only", Exit.USAGE)
     if postgres and database:
         fail("--postgres starts a database of its own: leave --database out", Exit.USAGE)
     if database and not database.startswith("postgres"):
         fail("--database is a PostgreSQL's; without it, SQLite is measured", Exit.USAGE)
+    if beside and not (database or postgres):
+        fail("--beside needs --postgres or --database: without them it is SQLite that is measured", Exit.USAGE)
     if processes > 1 and not (database or postgres):
         fail("--processes needs --postgres or --database: one SQLite file serves one process", Exit.USAGE)
 

@@ -5,6 +5,7 @@
     wrk            what the machine does without packhook
     libcurl        the same from the bare library, and from packhook's own sender alone
     load           as fast as it goes, or at the rate that was asked for
+    sqlite, 1 node the same load there, beside that of several nodes on PostgreSQL
     half           open-loop at half of that: latency where nothing queues
     idle           one event at a time
     profile        a shorter load on a node with a sampler: where its CPU goes
@@ -18,13 +19,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from packhook.cli.bench.bare import WRK, has_wrk, measure_floor, measure_wrk
+from packhook.cli.bench.database import Files
 from packhook.cli.bench.figures import Bare, Figures, Report, Split
 from packhook.cli.bench.machine import machine
 from packhook.cli.bench.measure import Ground, measure
 from packhook.cli.bench.node import Spent
 from packhook.cli.bench.plan import Plan
 
-FLOOR, HALF, IDLE, PROFILE = "floor", "half", "idle", "profile"
+FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
 IDLE_RATE: Final = 50.0
 IDLE_EVENTS: Final = 300
 HALF_SECONDS: Final = 8
@@ -42,6 +44,8 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
         floors, without = await _bare(ground, plan, progress) if FLOOR in parts else ([], [])
         load = await _scenario(ground, "load", plan, progress)
         scenarios = [load]
+        if BESIDE in parts:
+            scenarios += await _beside(ground, plan, progress)
         if HALF in parts:
             half = load.delivered / plan.fan_out / 2
             events = min(plan.events, int(half * HALF_SECONDS) + plan.batch)
@@ -75,6 +79,15 @@ async def _scenario(ground: Ground, name: str, plan: Plan, progress: Progress) -
     with step_of(progress, name, plan.deliveries) as step:
         figures, _ = await measure(ground, name, plan, step)
     return figures
+
+
+async def _beside(ground: Ground, plan: Plan, progress: Progress) -> list[Figures]:
+    """The same load by one node: on a SQLite file, and on the database where there are several."""
+    alone = plan.of(plan.events, processes=1)
+    one = [await _scenario(ground._replace(databases=Files()), "sqlite", alone, progress)]
+    if plan.processes > 1:
+        one.append(await _scenario(ground, "1 node", alone, progress))
+    return one
 
 
 async def _profile(ground: Ground, plan: Plan, load: Figures, progress: Progress) -> Split:
