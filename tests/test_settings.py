@@ -24,6 +24,7 @@ EVERYTHING_WRONG: Final = {
     "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
+    "max_connections": "0",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
     "log_level": "loud", "log_format": "xml",

@@ -203,6 +203,9 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
     )
+    max_connections: int = Field(
+        10_000, ge=1, description="Connections of clients to a node at once; one more is answered 503 and closed."
+    )
     key_rate: float = Field(
         0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make on a node; 0 is no limit."
     )

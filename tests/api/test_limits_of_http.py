@@ -1,11 +1,14 @@
 """What a client may not do to the server before anybody looked at its key."""
 
 import asyncio
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, bearer
+from api.node import OPERATOR_KEY, bearer, eventually, running_node
 from api.organization import EVENT, Organization, taken
 
 
@@ -90,3 +93,33 @@ async def test_what_is_wrong_with_a_large_batch_is_told_at_a_bounded_length(orga
         f"/events/{500 + number}/data/id" for number in range(100)
     ]
     assert (await organization.contents())["/events"] == []
+
+
+async def test_a_connection_too_many_is_told_to_come_again(tmp_path: Path) -> None:
+    """503 with Retry-After and a problem; a place that comes free is given to the next, and those inside go on."""
+    with running_node(tmp_path, max_connections="2") as url:
+        place = urlsplit(url)
+        inside = [await asyncio.open_connection(place.hostname, place.port) for _ in range(2)]
+        for reader, writer in inside:
+            writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in head
+        assert json.loads(body)["type"].endswith("/unavailable")
+        writer.close()
+        inside[0][1].close()
+        await inside[0][0].read()
+
+        async def is_taken() -> bool:
+            reader, writer = await asyncio.open_connection(place.hostname, place.port)
+            writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            said = await reader.read()
+            writer.close()
+            return said.startswith(b"HTTP/1.1 200 ")
+
+        assert await eventually(is_taken, bool)
+        inside[1][1].write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await inside[1][0].readuntil(b"\r\n\r\n")).endswith(b"\r\n\r\n")
+        inside[1][1].close()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1, with the hot path in front of ASGI, and two limits more: on a request's head and on its time.
+"""uvicorn's HTTP/1.1, with the hot path in front of ASGI, and limits: on connections, a request's head, and its time.
 
 ::
 
@@ -16,15 +16,36 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from packhook.api.answers import encode
 from packhook.api.door import Door
 from packhook.api.exchange import Exchange
 from packhook.api.headers import ALWAYS, NO_PAGE
+from packhook.api.problems import MEDIA_TYPE, problem
+from packhook.core.errors import Unavailable
 
 HEAD_LIMIT: Final = 64 * 1024
 SLOWEST_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 5.0
+RETRY_AFTER_SECONDS: Final = 1
 _OF_AN_UPGRADE: Final = (b"connection", b"upgrade", b"http2-settings")
+
+
+def _too_many() -> bytes:
+    """The whole answer to a connection too many."""
+    body = encode(problem(Unavailable("too many connections are open; come again")))
+    headers = (
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
+        (b"connection", b"close"),
+        *ALWAYS,
+        NO_PAGE,
+    )
+    return b"HTTP/1.1 503 Service Unavailable\r\n%b\r\n%b" % (b"".join(b"%b: %b\r\n" % each for each in headers), body)
+
+
+_TOO_MANY: Final = _too_many()
 
 
 class Flow(FlowControl):
@@ -64,6 +85,9 @@ class BoundedHttp(HttpToolsProtocol):
         """A client is there; look now and then whether it gets on."""
         super().connection_made(transport)
         self.flow = Flow(transport, self.pipeline)
+        if len(self.connections) > self._door.settings.max_connections:
+            self._turn_away()
+            return
         self._began = self.loop.time()
         self.loop.call_later(LOOK_SECONDS, self._look)
 
@@ -78,6 +102,12 @@ class BoundedHttp(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
         if self._beside > HEAD_LIMIT and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
+
+    def _turn_away(self) -> None:
+        """There are too many already. Nothing is logged: whoever knocks so often may not write the log."""
+        self.flow.pause_reading()
+        self.transport.write(_TOO_MANY)
+        self.transport.close()
 
     def _decline(self, rest: bytes) -> None:
         """Read a request that asks for another protocol as one that does not (RFC 9110, 7.8): ``rest`` is its body."""

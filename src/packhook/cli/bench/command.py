@@ -37,9 +37,7 @@ def bench(
     postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL of its own.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="Receive over https.")] = False,
     floor: Annotated[bool, typer.Option(help="Whether to measure the bare sending beside it.")] = True,
-    beside: Annotated[
-        bool, typer.Option("--beside", help="With PostgreSQL: the same load on SQLite too, and by one node of several.")
-    ] = False,
+    beside: Annotated[bool, typer.Option("--beside", help="With PostgreSQL: SQLite, and one node, too.")] = False,
     half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
     profile: Annotated[bool, typer.Option(help="Whether to measure where the node's CPU goes too.")] = True,
