@@ -269,6 +269,7 @@ async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Pat
         clock.advance(HOUR)
         await node.publish()
         await node.store.look(clock.now())
+        await receiver.wait_for(3, LATE)
         await witness(node, other)
         assert len(receiver.received) == 3, "an hour later one more may go, and there is one that can"
 

@@ -194,7 +194,7 @@ async def storm(sender: Sender, urls: list[str], drawn: random.Random, told: Cou
 
     def hear(number: int, timeout: int, outcome: Outcome) -> None:
         told[number] += 1
-        if outcome.duration > timeout + 500:
+        if outcome.duration > timeout + 5_000:  # a stall of the machine is not ours; the deadline has tests of its own
             late.append(number)
         places.release()
         over.set()

@@ -214,9 +214,9 @@ async def test_many_deliveries_take_few_round_trips(
     node = await open_node()
     await _round_trips(log, node, 4)  # what is asked once for each connection
     published, claimed, recorded = await _round_trips(log, node, 500)
-    assert published == 5
+    assert 5 <= published <= 8
     assert 0 < claimed <= 10  # with the hint to others
-    assert recorded == 5
+    assert 5 <= recorded <= 8  # a look at the other nodes may fall into it
 
 
 async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, int, int]:

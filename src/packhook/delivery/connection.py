@@ -12,6 +12,7 @@ An answer that was there, or on its way, before the request can have arrived is 
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from packhook.core.model import Outcome
@@ -50,9 +51,13 @@ class Pool(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """``opened`` is connected, to what ``key`` names. ``since`` and ``idle_since`` are monotonic seconds."""
+    """``opened`` is connected, to what ``key`` names. ``since`` and ``idle_since`` are monotonic seconds.
 
-    def __init__(self, key: str, opened: socket.socket, pool: Pool) -> None:
+    ``ready`` is called before anything can be received: what comes before the first request is its answer all the same.
+    """
+
+    def __init__(self, key: str, opened: socket.socket, pool: Pool, ready: Callable[["Connection"], None]) -> None:
+        self._ready = ready
         self.key = key
         self.since = self.idle_since = time.monotonic()
         self._socket = opened
@@ -104,6 +109,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to be used."""
         self._transport = transport
+        self._ready(self)
 
     def data_received(self, data: bytes) -> None:
         """A part of the answer; or something that nobody asked for."""

@@ -16,7 +16,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import structlog
@@ -217,7 +217,7 @@ class PlainPool:
             opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         except OSError as error:
             return causes.NO_SOCKET if error.errno in _OUT_OF_FILES else cause_of_connect(error.errno)
-        connection = Connection(posting.key, opened, self)
+        connection = Connection(posting.key, opened, self, partial(self._begin_over_first, posting))
         try:
             opened.setblocking(False)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -226,14 +226,19 @@ class PlainPool:
             await self._loop.create_connection(lambda: connection, sock=opened)
         except BaseException as error:
             connection.close()
+            self.drop(connection)
             if isinstance(error, OSError):  # TimeoutError is one
                 return causes.CONNECTING if isinstance(error, TimeoutError) else cause_of_connect(error.errno)
             raise
+        return None
+
+    def _begin_over_first(self, posting: Posting, connection: Connection) -> None:
+        """It is connected: from here on the connection works on it, not the task."""
+        self._opens_no_more(posting)
         self._open[connection] = None
         posting.connection = connection
         if not connection.begin(posting):
             self._fail(posting, causes.CLOSED)
-        return None
 
     def _fail(self, posting: Posting, cause: Cause) -> None:
         self._let_go(posting)
