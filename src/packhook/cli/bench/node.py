@@ -23,7 +23,8 @@ from packhook.telemetry import configure_logs
 SAMPLE_SECONDS: Final = 0.002
 MARK: Final = "spent "
 LOOP: Final = "event loop"
-_LAYERS: Final = (
+LAYERS: Final = ("api", "store", "sending", LOOP)
+_PARTS: Final = (
     ("/packhook/store/", "store"),
     ("/asyncpg/", "store"),
     ("/packhook/delivery/", "sending"),
@@ -78,7 +79,7 @@ class _Sampler:
 def _layer(frame: FrameType | None) -> str:
     while frame is not None:
         file = frame.f_code.co_filename
-        for part, layer in _LAYERS:
+        for part, layer in _PARTS:
             if part in file and "/cli/" not in file:
                 return layer
         frame = frame.f_back

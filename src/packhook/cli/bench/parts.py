@@ -23,7 +23,7 @@ from packhook.cli.bench.database import Files
 from packhook.cli.bench.figures import Bare, Figures, Report, Split
 from packhook.cli.bench.machine import machine
 from packhook.cli.bench.measure import Ground, measure
-from packhook.cli.bench.node import Spent
+from packhook.cli.bench.node import LAYERS, Spent
 from packhook.cli.bench.plan import Plan
 
 FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
@@ -98,9 +98,8 @@ async def _profile(ground: Ground, plan: Plan, load: Figures, progress: Progress
 
 
 def split(load: Figures, profile: Figures, spent: list[Spent]) -> Split:
-    """The profile's shares of the cost that was measured without it."""
-    layers = sorted({layer for each in spent for layer in each.seconds})
-    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in layers}
+    """The profile's shares of the cost that was measured without it; 0 for a layer that it did not see."""
+    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in LAYERS}
     total = sum(seconds.values()) or 1.0
     arrived = profile.loss.expected - profile.loss.lost
     statements = sum(each.statements for each in spent)

@@ -16,7 +16,6 @@ NEAR_ITS_LIMIT: Final = 0.85
 A_DISTURBANCE: Final = 0.15  # of a core
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _HEIGHT: Final = 6
-_LAYERS: Final = ("api", "store", "sending", "event loop")
 
 Value = Callable[[Figures], str]
 
@@ -95,8 +94,8 @@ def _costs(report: Report) -> Table:
     for name, value in _ROWS:
         table.add_row(name, *(value(each) for each in report.scenarios))
         if name == "  node" and report.split is not None:
-            for layer in sorted(report.split.layers, key=_LAYERS.index):
-                table.add_row(f"    {layer}", f"{report.split.layers[layer]:.1f}")
+            for layer, cost in report.split.layers.items():
+                table.add_row(f"    {layer}", f"{cost:.1f}")
     if report.split is not None:
         table.add_row("sampling cost, in the profile", f"{report.split.sampler:.1f}")
     if report.split is not None and report.split.statements is not None:
