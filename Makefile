@@ -1,5 +1,6 @@
 # make demo   watch the main job: service, receiver, orders, deliveries
-# make test   everything that is tested, with make check before it
+# make test   everything that is tested, with make check before it; then the way of an event again, compiled
+# make wheel  packhook with the way of an event as machine code, in dist/: for this Python, with a C compiler
 # make check  lint, types, import contracts, the audit of what is installed
 # make lock   resolve the dependencies of pyproject.toml anew, into requirements.lock
 # make clean  forget the virtual environment and all caches
@@ -13,7 +14,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests that wait for a wire or a process gain from company; more than four only fight for the cores.
 WORKERS ?= 4
 
-.PHONY: demo test check lock clean
+# The wheel's content beside the checkout, to be tested; and what of the tests goes the way of an event.
+COMPILED := build/compiled
+ON_IT    := tests/api tests/core tests/crash tests/delivery tests/egress tests/store tests/whole tests/test_one_event.py
+
+.PHONY: demo test compiled wheel check lock clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -26,15 +31,26 @@ $(READY): pyproject.toml $(LOCK)
 demo: $(READY)
 	$(BIN)/packhook demo
 
+wheel: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m compiler
+	rm -rf build dist
+	PACKHOOK_COMPILE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+compiled: wheel
+	$(PIP) install --no-deps --target $(COMPILED) dist/packhook-*.whl
+	PYTHONPATH=$(COMPILED) PACKHOOK_TEST_COMPILED=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope $(ON_IT)
+
 check: $(READY)
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests setup.py
+	$(BIN)/ruff check src tests setup.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	PYTHONPATH=tests $(BIN)/python -m supply.audit
 
 test: check
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope
+	@if PYTHONPATH=tests $(BIN)/python -m compiler; then $(MAKE) compiled; \
+	elif [ "$$CI" = true ]; then exit 1; else echo "SKIPPED: the tests of the compiled packhook" >&2; fi
 
 # For every Python from 3.11 on, with a hash for each file that may be installed; its tool lives only as long as this.
 lock:

@@ -24,9 +24,9 @@ from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.core.errors import Unavailable
 
 HEAD_LIMIT: Final = 64 * 1024
-SLOWEST_SECONDS: Final = 60.0
-IDLE_SECONDS: Final = 15.0
-LOOK_SECONDS: Final = 5.0
+SLOWEST_SECONDS = 60.0
+IDLE_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 RETRY_AFTER_SECONDS: Final = 1
 _OF_AN_UPGRADE: Final = (b"connection", b"upgrade", b"http2-settings")
 
@@ -74,7 +74,8 @@ class BoundedHttp(HttpToolsProtocol):
     _idle_since: float | None = None  # when the last answer was given, if no request has begun since
     _deaf_since: float | None = None  # since when the client does not take its answers
     _is_stuck = False  # whether the next request waits because the client does not take its answers
-    _is_at_it = _may_go_on = False  # see _go_on
+    _is_at_it = False  # see _go_on
+    _may_go_on = False  # as above
     _refusal: str | None = None  # what is said to the client when the requests before are answered, as the last thing
 
     def __init__(self, *args: Any, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 as uvicorn has it
@@ -140,7 +141,7 @@ class BoundedHttp(HttpToolsProtocol):
         if exchange is None:
             super().on_headers_complete()
         else:
-            before: Exchange | None = self.cycle  # type: ignore[assignment] # or uvicorn's own, which is alike
+            before: Any = self.cycle  # an exchange, or one of uvicorn's own, which is alike
             self.cycle = exchange  # type: ignore[assignment] # it has what is looked at
             self.pipeline.appendleft((exchange, self._door))  # type: ignore[arg-type] # as above
             if (before is None or before.response_complete) and not self._is_stuck:

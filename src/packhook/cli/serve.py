@@ -28,6 +28,7 @@ from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
 from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
+from packhook.core.build import is_compiled
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
 from packhook.delivery.engine import Engine
@@ -143,7 +144,12 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
         flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
         with _outliving_signals(server):
             print(f"packhook listens on http://{_address(listener)}", flush=True)  # noqa: T201 scripts wait for it
-            _log.info("started", address=_address(listener), database=shown(settings.database))
+            _log.info(
+                "started",
+                address=_address(listener),
+                database=shown(settings.database),
+                compiled=is_compiled(),
+            )
             await server.serve([listener])
         await service.close()
         engine.stop()

@@ -22,12 +22,14 @@ from packhook.delivery.causes import Cause, since
 from packhook.delivery.traffic import Traffic, is_readable, traffic_of
 
 
-class Asking(Protocol):
+class Asking:
     """A request as its connection sees it: its bytes, and since when its time runs (monotonic seconds)."""
 
-    head: bytes
-    body: bytes
-    began: float
+    __slots__ = ("began", "body", "head")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.head = self.body = b""
 
 
 class Pool(Protocol):
@@ -50,9 +52,10 @@ class Pool(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
-    """``opened`` is connected, to what ``key`` names. ``since`` and ``idle_since`` are monotonic seconds.
+class Connection:
+    """An ``asyncio.Protocol``, without its base class, which would keep it from being compiled.
 
+    ``opened`` is connected, to what ``key`` names. ``since`` and ``idle_since`` are monotonic seconds.
     ``ready`` is called before anything can be received: what comes before the first request is its answer all the same.
     """
 
@@ -125,6 +128,12 @@ class Connection(asyncio.Protocol):
                 return
         if self._answer.feed(data):
             self._end(self._answer.trouble)
+
+    def pause_writing(self) -> None:
+        """The other side does not take the request as fast as it comes; its time runs."""
+
+    def resume_writing(self) -> None:
+        """It does again."""
 
     def eof_received(self) -> bool:
         """The other side says no more."""

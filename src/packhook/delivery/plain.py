@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
@@ -26,7 +26,7 @@ from packhook.core.clock import SECOND
 from packhook.core.model import Outcome, Request
 from packhook.delivery import causes
 from packhook.delivery.causes import Cause, cause_of_connect, failed
-from packhook.delivery.connection import Connection
+from packhook.delivery.connection import Asking, Connection
 from packhook.delivery.egress import Checked
 from packhook.delivery.limits import IDLE_SECONDS, LIFETIME_SECONDS
 
@@ -57,20 +57,28 @@ def place_of(url: str, pin: str) -> Place | None:
     return Place(int(pinned[2]), tuple(pinned[3].split(",")), begin)
 
 
-class Posting:
-    """One request under way. ``began`` and ``until`` are monotonic seconds."""
+class Posting(Asking):
+    """One request under way, until ``until`` (monotonic seconds)."""
 
-    __slots__ = ("_pool", "began", "body", "connection", "head", "key", "opening", "place", "told", "until")
+    __slots__ = ("_pool", "connection", "key", "opening", "place", "told", "until")
 
-    def __init__(self, pool: "PlainPool", where: Checked, place: Place, told: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        pool: "PlainPool",
+        where: Checked,
+        place: Place,
+        told: Callable[[Outcome], None],
+        began: float,
+        until: float,
+    ) -> None:
+        super().__init__(began)
+        self.until = until
         self._pool = pool
         self.key = where.pin
         self.place = place
         self.told = told
         self.connection: Connection | None = None
         self.opening: asyncio.Task[None] | None = None
-        self.head = self.body = b""
-        self.began = self.until = 0.0
 
     def cancel(self) -> None:
         """End it at once, wherever it stands; nothing is told."""
@@ -95,8 +103,7 @@ class PlainPool:
     def post(self, where: Checked, request: Request, told: Callable[[Outcome], None], began: float) -> Posting:
         """Send; ``told`` hears of the end, never before this returns."""
         place = place_of(where.url, where.pin)
-        posting = Posting(self, where, place or _NOWHERE, told)
-        posting.began, posting.until = began, began + request.timeout / SECOND
+        posting = Posting(self, where, place or _NOWHERE, told, began, began + request.timeout / SECOND)
         self._under_way[posting] = None
         if self._ticking is None:
             self._ticking = self._loop.call_later(TICK_SECONDS, self._tick)
@@ -223,7 +230,7 @@ class PlainPool:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(seconds):
                 await self._loop.sock_connect(opened, (address, posting.place.port))
-            await self._loop.create_connection(lambda: connection, sock=opened)
+            await self._loop.create_connection(lambda: _protocol(connection), sock=opened)
         except BaseException as error:
             connection.close()
             self.drop(connection)
@@ -316,6 +323,10 @@ class PlainPool:
 
 
 _NOWHERE: Final = Place(0, (), "")
+
+
+def _protocol(connection: Any) -> asyncio.Protocol:  # noqa: ANN401 it is one, though it does not inherit
+    return connection  # type: ignore[no-any-return]
 
 
 def _head(place: Place, request: Request) -> bytes | None:

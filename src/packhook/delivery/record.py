@@ -14,7 +14,7 @@ _log: Final = structlog.get_logger("packhook.record")
 
 MOST_IN_A_BATCH: Final = 500
 RETRY_SECONDS: Final = 0.5
-UNRECORDED_BYTES: Final = 64 * 1024 * 1024
+UNRECORDED_BYTES = 64 * 1024 * 1024
 BESIDE_THE_BODIES: Final = 2_048
 """What a settlement takes, about, beside the two bodies in it."""
 

@@ -25,6 +25,7 @@ from packhook.cli.bench.machine import machine
 from packhook.cli.bench.measure import Ground, measure
 from packhook.cli.bench.node import LAYERS, Spent
 from packhook.cli.bench.plan import Plan
+from packhook.core.build import is_compiled
 
 FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
 IDLE_RATE: Final = 50.0
@@ -54,6 +55,8 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
             idle = plan.of(min(IDLE_EVENTS, plan.events), rate=IDLE_RATE, alone=True, batch=1, connections=1)
             scenarios.append(await _scenario(ground, IDLE, idle, progress))
         split = await _profile(ground, plan, load, progress) if PROFILE in parts else None
+        if split is not None and not split.layers:
+            without.append("layers: Python's frames, which the profile looks at, do not show what is compiled")
     return Report(machine=machine(), floors=floors, scenarios=scenarios, split=split, without=without)
 
 
@@ -98,8 +101,12 @@ async def _profile(ground: Ground, plan: Plan, load: Figures, progress: Progress
 
 
 def split(load: Figures, profile: Figures, spent: list[Spent]) -> Split:
-    """The profile's shares of the cost that was measured without it; 0 for a layer that it did not see."""
-    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in LAYERS}
+    """The profile's shares of the cost that was measured without it; 0 for a layer that it did not see.
+
+    There are none of a compiled packhook: it has no frames.
+    """
+    layers = () if is_compiled() else LAYERS
+    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in layers}
     total = sum(seconds.values()) or 1.0
     arrived = profile.loss.expected - profile.loss.lost
     statements = sum(each.statements for each in spent)

@@ -44,7 +44,7 @@ def claim(db: apsw.Connection, asked: Claim, *, hold_unproven: bool = False) -> 
 def _due_lanes(db: apsw.Connection, asked: Claim, hold_unproven: bool) -> list[DueLane]:
     closed = asked.offer.closed
     found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed), hold_unproven))
-    return [lane for lane in (DueLane(*row) for row in list(found)) if lane.webhook_id not in closed]
+    return [DueLane(row[0], row[1], row[2], bool(row[3]), row[4]) for row in list(found) if row[0] not in closed]
 
 
 def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:

@@ -39,16 +39,23 @@ BUSY_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Work(Generic[I, R]):
     """Something to do in a transaction: ``run`` answers items one by one; ``after`` hears of them once committed.
 
     ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy enough.
     """
 
-    run: Callable[[apsw.Connection, Sequence[I]], list[R | RequestError]]
-    after: Callable[[Sequence[R]], None] | None = None
-    weigh: Callable[[I], int] = lambda _: 1
+    __slots__ = ("after", "run", "weigh")
+
+    def __init__(
+        self,
+        run: Callable[[apsw.Connection, Sequence[I]], list[R | RequestError]],
+        after: Callable[[Sequence[R]], None] | None = None,
+        weigh: Callable[[I], int] = lambda _: 1,
+    ) -> None:
+        self.run = run
+        self.after = after
+        self.weigh = weigh
 
 
 @dataclass(slots=True, eq=False)
