@@ -20,7 +20,6 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 import structlog
-from msgspec import Struct
 
 from packhook.core.clock import SECOND
 from packhook.core.model import Outcome, Request
@@ -38,12 +37,15 @@ _PIN: Final = re.compile(r"\+(\[[^\]]+\]|[^:]+):(\d+):(.+)")
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
 
 
-class Place(Struct, frozen=True):
+class Place:
     """Where a request goes: what is connected to, and how a request for its URL begins, after its method."""
 
-    port: int
-    addresses: tuple[str, ...]
-    begin: str
+    __slots__ = ("addresses", "begin", "port")
+
+    def __init__(self, port: int, addresses: tuple[str, ...], begin: str) -> None:
+        self.port = port
+        self.addresses = addresses
+        self.begin = begin
 
 
 @lru_cache(10_000)

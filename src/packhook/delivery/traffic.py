@@ -6,8 +6,6 @@ import struct
 import sys
 from typing import Final
 
-from msgspec import Struct
-
 _TCP_INFO: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of its counters
 
 
@@ -24,12 +22,15 @@ def traffic_of(opened: socket.socket) -> "Traffic | None":
     return Traffic(acknowledged, received, not (unacknowledged or unsent))
 
 
-class Traffic(Struct, frozen=True, gc=False):
+class Traffic:
     """One connection so far: bytes that the other side acknowledged, bytes received; whether all that was sent is."""
 
-    acknowledged: int
-    received: int
-    is_settled: bool
+    __slots__ = ("acknowledged", "is_settled", "received")
+
+    def __init__(self, acknowledged: int, received: int, is_settled: bool) -> None:
+        self.acknowledged = acknowledged
+        self.received = received
+        self.is_settled = is_settled
 
     def has_answered(self, before: "Traffic") -> bool:
         """Whether what came since can answer what was sent since: TCP acknowledges a request with its answer."""
