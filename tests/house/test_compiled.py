@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 _ROOT: Final = Path(__file__).parents[2]
+_SUSPENDS: Final = (ast.Await, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.YieldFrom)
 
 
 def _compiled() -> list[str]:
@@ -28,10 +29,36 @@ def _unfit(source: str) -> list[str]:
     ]
 
 
+def _suspended(source: str) -> list[int]:
+    """Lines where a coroutine is suspended while it handles an exception, or may be."""
+    found: list[int] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AsyncWith | ast.AsyncFor):
+            found.append(node.lineno)
+        elif isinstance(node, ast.Try):
+            handling = [*node.finalbody, *(statement for each in node.handlers for statement in each.body)]
+            found += [each.lineno for part in handling for each in ast.walk(part) if isinstance(each, _SUSPENDS)]
+    return found
+
+
 @pytest.mark.parametrize("module", _compiled())
 def test_nothing_in_it_loses_its_meaning(module: str) -> None:
-    """Neither a Struct, nor a class with keywords, nor a generic dataclass."""
-    assert _unfit((_ROOT / "src/packhook" / module).read_text("utf-8")) == []
+    """Neither a Struct, nor a class with keywords, nor a generic dataclass; nobody waits while handling an exception."""
+    source = (_ROOT / "src/packhook" / module).read_text("utf-8")
+    assert (_unfit(source), _suspended(source)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def a():\n try: b()\n except E: await c()",
+        "async def a():\n try: b()\n finally: await c()",
+        "async def a():\n async with b: c()",
+    ],
+)
+def test_what_would_wait_there_is_found(source: str) -> None:
+    """The reading above sees each of them."""
+    assert len(_suspended(source)) == 1
 
 
 @pytest.mark.parametrize(

@@ -128,15 +128,20 @@ class Dispatcher:
         self._claimer.stop()
         for lane in self._lanes.values():
             self._let_go(lane)
+        draining = asyncio.create_task(self._drain())
         try:
-            async with asyncio.timeout(grace_seconds):
-                while self._under_way or self._tasks:
-                    self._drained.clear()
-                    await self._drained.wait()
-        except TimeoutError:
+            await asyncio.wait([draining], timeout=grace_seconds)
+        finally:
+            draining.cancel()
+        if self._under_way or self._tasks:
             await self._cut_all_off()
         self._holds.stop()
         await self._claimer.give_back()
+
+    async def _drain(self) -> None:
+        while self._under_way or self._tasks:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def _cut_all_off(self) -> None:
         """End what is under way; it goes back, and costs its receiver no attempt."""

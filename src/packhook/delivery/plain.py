@@ -25,6 +25,7 @@ from packhook.core.clock import SECOND
 from packhook.core.model import Outcome, Request
 from packhook.delivery import causes
 from packhook.delivery.causes import Cause, cause_of_connect, failed
+from packhook.delivery.connect import connect
 from packhook.delivery.connection import Asking, Connection
 from packhook.delivery.egress import Checked
 from packhook.delivery.limits import IDLE_SECONDS, LIFETIME_SECONDS
@@ -230,8 +231,7 @@ class PlainPool:
         try:
             opened.setblocking(False)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(seconds):
-                await self._loop.sock_connect(opened, (address, posting.place.port))
+            await connect(opened, (address, posting.place.port), seconds)
             await self._loop.create_connection(lambda: _protocol(connection), sock=opened)
         except BaseException as error:
             connection.close()

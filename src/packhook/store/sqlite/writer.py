@@ -129,17 +129,18 @@ class Writer:
         return jobs
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
+        failure: Exception | None = None
         try:
             await self._transact(jobs)
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
-            if len(jobs) == 1 or isinstance(error, _AllFailed):
-                for job in jobs:
-                    job.result = Unavailable(str(error)) if isinstance(error, _AllFailed) else error
-                self._answer(jobs)
-                return
+            failure = error
+        if failure is not None and len(jobs) > 1 and not isinstance(failure, _AllFailed):
             for job in jobs:
                 await self._write_batch([job])
             return
+        if failure is not None:
+            for job in jobs:
+                job.result = Unavailable(str(failure)) if isinstance(failure, _AllFailed) else failure
         self._answer(jobs)
 
     async def _transact(self, jobs: list[_Job]) -> None:
@@ -158,17 +159,19 @@ class Writer:
     async def _begin(self) -> None:
         """Begin; where a foreign process has the file, wait for it, but not on the event loop."""
         deadline = self._loop.time() + BUSY_SECONDS
-        while True:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-            except apsw.BusyError as error:
-                if self._loop.time() > deadline:
-                    raise _AllFailed("another process has the database locked") from error
-                await asyncio.sleep(AGAIN_SECONDS)
-            except apsw.Error as error:
-                raise _AllFailed(f"the database did not begin: {error}") from error
-            else:
-                return
+        while not self._has_begun():
+            if self._loop.time() > deadline:
+                raise _AllFailed("another process has the database locked")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _has_begun(self) -> bool:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            return False
+        except apsw.Error as error:
+            raise _AllFailed(f"the database did not begin: {error}") from error
+        return True
 
     async def _commit(self) -> None:
         try:
