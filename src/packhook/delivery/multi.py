@@ -73,13 +73,13 @@ class Multi:
 
     def close(self) -> None:
         """Close every connection. What is under way ends, and nothing is told."""
+        self._is_open = False
         for handle in (self._soon, self._timer):
             if handle is not None:
                 handle.cancel()
         self._loop.remove_reader(self._selector.fileno())
         for easy in list(self._ended):
             self.remove(easy)
-        self._is_open = False
         self._multi.close()
         self._selector.close()
 
