@@ -194,7 +194,7 @@ def test_sockets_belong_to_who_made_them(pair: tuple[socket.socket, socket.socke
     """Noting, replacing and forgetting a socket never closes it; of each descriptor the last note counts."""
     ours, theirs = pair
     (here, port), (there, other) = ours.getsockname(), ours.getpeername()
-    sockets = Sockets()
+    sockets = Sockets(lambda _: None)
     mine, stale = (there, here, other, port), ("192.0.2.1", here, 1, port)
     sockets.note(stale, [theirs.fileno(), ours.fileno()])
     sockets.note(mine, [ours.fileno(), 9_999])

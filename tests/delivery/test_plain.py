@@ -104,6 +104,7 @@ async def test_an_endless_trailer_is_cut(trailer: bytes) -> None:
 
 
 @BOTH_LOOPS
+@pytest.mark.usefixtures("way")
 async def test_cancelled_at_once_leaves_its_place() -> None:
     """Before a step of it was made; the next has the place."""
     async with Receiver() as receiver, sending(max_connections=2) as sender:
@@ -115,6 +116,7 @@ async def test_cancelled_at_once_leaves_its_place() -> None:
 
 
 @BOTH_LOOPS
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "timed out"])
 async def test_who_waits_in_line_goes_when_one_could_not_connect(cancelled: bool) -> None:
     """Its place is free as soon as it is given up."""
@@ -129,6 +131,7 @@ async def test_who_waits_in_line_goes_when_one_could_not_connect(cancelled: bool
 
 
 @BOTH_LOOPS
+@pytest.mark.usefixtures("way")
 async def test_told_once_and_never_before_it_is_sent() -> None:
     """Also where a header cannot be sent; and whoever fails to listen harms no other."""
     async with Receiver() as receiver, sending() as sender:
@@ -160,7 +163,8 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+@BOTH_LOOPS
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("most", [3, 200])
 async def test_after_every_kind_of_trouble_everything_is_as_before(most: int) -> None:
     """Each of 1,500 requests is told once, in time, unless it was cancelled; no socket and no place is lost."""

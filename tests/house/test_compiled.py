@@ -43,7 +43,7 @@ def _suspended(source: str) -> list[int]:
 
 @pytest.mark.parametrize("module", _compiled())
 def test_nothing_in_it_loses_its_meaning(module: str) -> None:
-    """Neither a Struct, nor a class with keywords, nor a generic dataclass; nobody waits while handling an exception."""
+    """Neither a Struct, nor a class with keywords, nor a generic dataclass; nobody waits in a handler."""
     source = (_ROOT / "src/packhook" / module).read_text("utf-8")
     assert (_unfit(source), _suspended(source)) == ([], [])
 

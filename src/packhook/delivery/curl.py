@@ -55,9 +55,13 @@ _ALWAYS: Final = (
 
 
 class Sockets:
-    """The socket behind each connection, by the connection's ends; at most one for each descriptor."""
+    """The socket behind each connection, by the connection's ends; at most one for each descriptor.
 
-    def __init__(self) -> None:
+    ``made`` is called with the descriptor of each socket that is made, before it is connected.
+    """
+
+    def __init__(self, made: Callable[[int], object]) -> None:
+        self.made = made
         self._ends: dict[int, Ends] = {}
         self._sockets: dict[Ends, Socket] = {}
 
@@ -316,6 +320,7 @@ class Handle:
 
     def _on_socket(self, descriptor: int, _purpose: int) -> int:
         self._made.append(descriptor)
+        self._sockets.made(descriptor)
         return int(pycurl.SOCKOPT_OK)
 
     def _on_connected(self, *ends: Any) -> int:  # noqa: ANN401 as above

@@ -2,9 +2,10 @@
 
 ::
 
-    Checked, Request ─▶ header lines ─▶ a free Handle (curl.py) ─▶ the multi ─▶ answer or cause
-                                             ▲                        │
-                                             └──── cleared, free ◀────┘
+    post ─▶ header lines ─▶ a free Handle (curl.py) ─▶ multi.py ─▶ answer or cause ─▶ told
+                                    ▲      ▲              │
+                                    │      └─ once more ──┤
+                                    └──── cleared, free ◀─┘
 
 Connections are kept and shared between requests to one scheme, host and port that show the same client certificate, or
 none, and each was judged when it was opened. A name that now points elsewhere is connected to anew at the latest when
@@ -13,22 +14,117 @@ the connection is closed, and the request goes out over a new one, once, within 
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pycurl
+import structlog
 
 from packhook.core.model import Outcome, Request
-from packhook.delivery.causes import BAD_HEADER, cause, failed, since
+from packhook.delivery.causes import BAD_HEADER, BROKE, STOPPING, Cause, cause, failed, since
 from packhook.delivery.curl import Handle, Sockets
 from packhook.delivery.egress import Checked, Egress
 from packhook.delivery.limits import HEADERS_KEPT
+from packhook.delivery.multi import BROKEN, Multi
 from packhook.delivery.tlscauses import is_not_accepted
 from packhook.delivery.trust import Trust
 
 _OK: Final = 0
 _NOT_ADDED: Final = "Expect:\nAccept:\nContent-Type:"  # libcurl adds these where the request has none
+_log: Final = structlog.get_logger("packhook.send")
+
+
+class Exchange:
+    """One request under way: request out, answer in; more than once where the first answer is not the last word.
+
+    ``left``: what a proxy is told to connect to, one after the other, while it cannot connect in time.
+    """
+
+    __slots__ = ("_curl", "_is_repeated", "_request", "_told", "_where", "began", "handle", "left", "lines")
+
+    def __init__(
+        self, curl: "Curl", where: Checked, request: Request, told: Callable[[Outcome], None], began: float
+    ) -> None:
+        self._curl = curl
+        self._where = where
+        self._request = request
+        self._told = told
+        self._is_repeated = False
+        self.began = began
+        self.left = where.to
+        self.lines: list[bytes] = []
+        self.handle: Handle | None = None
+
+    def cancel(self) -> None:
+        """End it at once, wherever it stands; nothing is told."""
+        self._curl.drop(self)
+
+    def begin(self, handle: Handle, *, fresh: bool = False, looking: bool = False) -> None:
+        """Load the handle and let the transfer run, within what is left of the time."""
+        where, request = self._where, self._request
+        if self.left:
+            where = Checked(where.url, where.pin, to=self.left[:1])
+        handle.load(
+            where,
+            self.lines,
+            request.body,
+            max(1, request.timeout - since(self.began)),
+            identity=request.identity,
+            method=request.method,
+            fresh=fresh,
+            looking=looking,
+        )
+        self.handle = handle
+        self._curl.multi.add(handle.easy, self._ended)
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell whoever asked."""
+        try:
+            self._told(outcome)
+        except Exception:  # noqa: BLE001 a fault in whoever listens may not harm the others
+            _log.exception("outcome_not_told")
+
+    def fail(self, why: Cause) -> None:
+        """It came to nothing; told, unless it was cancelled."""
+        if self._curl.drop(self):
+            self.end(failed(why, self.began))
+
+    def _ended(self, code: int) -> None:
+        """This transfer is over; whether the request is."""
+        handle = self.handle
+        if handle is None:
+            return  # cancelled by whoever was told of another that ended at the same time
+        try:
+            if code == BROKEN:
+                self.fail(BROKE)
+            elif not self._goes_again(handle, code):
+                outcome = _outcome(handle, code, since(self.began))
+                self._curl.free(self, handle)
+                self.end(outcome)
+        except Exception:  # noqa: BLE001 trouble is a value, ours too
+            _log.exception("send_failed")
+            self.fail(BROKE)
+
+    def _goes_again(self, handle: Handle, code: int) -> bool:
+        """Over a new connection, where a kept one held an unasked answer. Through the proxy, to the next address.
+
+        Where the certificate was not accepted, to see what it says, so that the cause can be told.
+        """
+        if not self._is_repeated:
+            looking = code == pycurl.E_PEER_FAILED_VERIFICATION and not handle.unasked and is_not_accepted(handle)
+            if handle.unasked or looking:
+                self._is_repeated = True
+                handle.clear()
+                self.begin(handle, fresh=not looking, looking=looking)
+                return True
+        if len(self.left) > 1 and handle.is_unreached() and since(self.began) < self._request.timeout:
+            self._is_repeated = False
+            self.left = self.left[1:]
+            handle.clear()
+            self.begin(handle)
+            return True
+        return False
 
 
 class Curl:
@@ -42,99 +138,60 @@ class Curl:
         self._egress = egress
         self._loop = asyncio.get_running_loop()
         self._idle: list[Handle] = []
-        self._sockets = Sockets()
+        self._under_way: dict[Exchange, None] = {}
         self._trust = Trust(ca_bundle)
-        self._multi: Any = pycurl.AsyncCurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections)
-        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, max_connections)
+        self.multi = Multi(self._loop, max_connections)
+        self._sockets = Sockets(self.multi.made)
+
+    def post(self, where: Checked, request: Request, told: Callable[[Outcome], None], began: float) -> Exchange:
+        """Send to the checked place; ``told`` hears of the end, never before this returns.
+
+        It ends within what is left of ``request.timeout`` milliseconds since ``began`` (monotonic seconds).
+        """
+        exchange = Exchange(self, where, request, told, began)
+        self._under_way[exchange] = None
+        lines = _header_lines(request.headers)
+        if lines is None:
+            self._loop.call_soon(exchange.fail, BAD_HEADER)
+            return exchange
+        exchange.lines = lines
+        try:
+            exchange.begin(self._idle.pop() if self._idle else self._new_handle())
+        except Exception:
+            self.drop(exchange)
+            raise
+        return exchange
+
+    def free(self, exchange: Exchange, handle: Handle) -> None:
+        """It is over, and its handle is free for another."""
+        del self._under_way[exchange]
+        exchange.handle = None
+        handle.clear()
+        self._idle.append(handle)
+
+    def drop(self, exchange: Exchange) -> bool:
+        """Forget it and its handle, wherever that stands, and close its connection; False where it was over already."""
+        if exchange not in self._under_way:
+            return False
+        del self._under_way[exchange]
+        handle, exchange.handle = exchange.handle, None
+        if handle is not None:
+            self.multi.remove(handle.easy)
+            handle.close()
+        return True
 
     async def close(self) -> None:
-        """Close every connection; what is under way is cancelled."""
-        await self._multi.aclose()
+        """Close every connection; what is under way ends as an outcome."""
+        for exchange in list(self._under_way):
+            exchange.fail(STOPPING)
+        self.multi.close()
         while self._idle:
             self._idle.pop().close()
         self._sockets.close()
         self._trust.close()
 
-    async def send(self, where: Checked, request: Request, began: float) -> Outcome:
-        """Send to the checked place, within what is left of ``request.timeout`` since ``began`` (monotonic seconds)."""
-        lines = _header_lines(request.headers)
-        if lines is None:
-            return failed(BAD_HEADER, began)
-        handle = self._idle.pop() if self._idle else self._new_handle()
-        try:
-            code = await (self._tunnel if where.to else self._exchange)(handle, where, lines, request, began)
-            outcome = _outcome(handle, code, since(began))
-        except BaseException:
-            self._discard(handle)
-            raise
-        handle.clear()
-        self._idle.append(handle)
-        return outcome
-
     def _new_handle(self) -> Handle:
         return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets, self._egress.proxy)
-
-    async def _tunnel(self, handle: Handle, where: Checked, lines: list[bytes], request: Request, began: float) -> int:
-        """The same through the proxy, to one address after the other while it cannot connect to them in time."""
-        code = _OK
-        for to in where.to:
-            handle.clear()
-            code = await self._exchange(handle, Checked(where.url, where.pin, to=(to,)), lines, request, began)
-            if not handle.is_unreached() or since(began) >= request.timeout:
-                break
-        return code
-
-    async def _exchange(
-        self, handle: Handle, where: Checked, lines: list[bytes], request: Request, began: float
-    ) -> int:
-        """Request out, answer in; a second time, over a new connection, where a kept one held an unasked answer.
-
-        And where the certificate was not accepted: to see what it says, so that the cause can be told.
-        """
-        code = await self._transfer(handle, where, lines, request, began)
-        if handle.unasked:
-            handle.clear()
-            code = await self._transfer(handle, where, lines, request, began, fresh=True)
-        elif code == pycurl.E_PEER_FAILED_VERIFICATION and is_not_accepted(handle):
-            handle.clear()
-            code = await self._transfer(handle, where, lines, request, began, looking=True)
-        return code
-
-    async def _transfer(
-        self,
-        handle: Handle,
-        where: Checked,
-        lines: list[bytes],
-        request: Request,
-        began: float,
-        *,
-        fresh: bool = False,
-        looking: bool = False,
-    ) -> int:
-        """Load the handle and let the transfer run to its end; answers libcurl's error code."""
-        left = max(1, request.timeout - since(began))
-        handle.load(
-            where,
-            lines,
-            request.body,
-            left,
-            identity=request.identity,
-            method=request.method,
-            fresh=fresh,
-            looking=looking,
-        )
-        try:
-            await self._multi.add_handle(handle.easy)
-        except pycurl.error as error:
-            return int(error.args[0])
-        return _OK
-
-    def _discard(self, handle: Handle) -> None:
-        """Take a handle out of the multi, wherever it stands; its connection closes with it."""
-        with suppress(RuntimeError):  # it is no longer in there
-            self._multi.remove_handle(handle.easy)
-        handle.close()
 
 
 def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:

@@ -3,7 +3,7 @@
 ::
 
     Request ─▶ where (egress: Checked | Refused) ─┬─ http ──▶ plain.py ──▶ connection.py, answer.py ─┐
-                                                  └─ https ─▶ libcurl.py ─▶ curl.py ─────────────────┴─▶ Outcome ─▶ told
+                                                  └─ https ─▶ libcurl.py ─▶ curl.py, multi.py ───────┴─▶ Outcome ─▶ told
 
 Both keep connections, hold them to the address that was checked, and take the same of an answer.
 """
@@ -80,8 +80,8 @@ class Sender:
         began = time.monotonic()
         try:
             where = self._egress.known(request.url)
-            if isinstance(where, Checked) and self._is_plain(where) and self._is_open:
-                return self._plain.post(where, request, told, began)
+            if isinstance(where, Checked) and self._is_open:
+                return self._way(where).post(where, request, told, began)
         except Exception:  # noqa: BLE001 trouble is a value, ours too
             _log.exception("send_failed")
             return self._loop.call_soon(told, failed(BROKE, began))
@@ -91,24 +91,24 @@ class Sender:
         """As :meth:`post`, for whoever waits; only cancellation passes, and ends the exchange at once."""
         return await outcome_of(lambda told: self.post(request, told))
 
-    def _is_plain(self, where: Checked) -> bool:
-        return where.url.startswith("http:") and self._egress.proxy is None and not self._only_libcurl
+    def _way(self, where: Checked) -> PlainPool | Curl:
+        if where.url.startswith("http:") and self._egress.proxy is None and not self._only_libcurl:
+            return self._plain
+        return self._curl
 
     async def _tell(self, where: Checked | Refused | None, request: Request, told: Told, began: float) -> None:
         told(await self._send(where, request, began))
 
     async def _send(self, where: Checked | Refused | None, request: Request, began: float) -> Outcome:
-        """With a task of its own: after a look-up, or over libcurl."""
+        """With a task of its own: after a look-up."""
         try:
             where = where or await self._egress.check(request.url, request.timeout)
             if isinstance(where, Refused):
                 return failed((where.trouble, where.detail), began)
             if not self._is_open:
                 return failed(STOPPING, began)
-            if not self._is_plain(where):
-                return await self._curl.send(where, request, began)
             checked = where
-            return await outcome_of(lambda told: self._plain.post(checked, request, told, began))
+            return await outcome_of(lambda told: self._way(checked).post(checked, request, told, began))
         except asyncio.CancelledError:
             if _cancelled_by_caller():
                 raise
