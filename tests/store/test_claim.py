@@ -54,6 +54,7 @@ async def test_a_claimed_delivery_is_all_that_an_attempt_needs(store: Store) -> 
         urgency=Urgency.FIRST,
         lease=leased.lease,
         lease_until=START + LEASE,
+        place=leased.place,
     )
     assert leased.lease > 0
     assert await status_of(store, leased) is DeliveryStatus.SENDING

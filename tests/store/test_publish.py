@@ -57,6 +57,7 @@ def leased_to(hands: Hands, of: Event, to: Webhook, delivery: LeasedDelivery) ->
         urgency=Urgency.FIRST,
         lease=delivery.lease,
         lease_until=hands.lease_until,
+        place=delivery.place,
     )
 
 

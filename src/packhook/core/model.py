@@ -133,6 +133,8 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     urgency: Urgency
     lease: int
     lease_until: int
+    place: int = 0
+    """By which the store finds its row again, where it has something shorter than the id."""
 
 
 class Target(Struct, frozen=True, kw_only=True):

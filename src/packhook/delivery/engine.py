@@ -15,6 +15,7 @@ from packhook.delivery.attempt import attempt
 from packhook.delivery.dispatch import Dispatcher
 from packhook.delivery.handshake import handshake
 from packhook.delivery.lane import Lane
+from packhook.delivery.lookup import Lookup
 from packhook.delivery.record import Recorder
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
@@ -34,6 +35,7 @@ class Engine:
         self._wire = wire
         self._settings = settings
         self._clock = clock
+        self._lookup = Lookup(store.targets)
         self._dispatcher = Dispatcher(store, settings, clock, self._attempt, self._load)
         self._recorder = Recorder(store, self._recorded, self._dispatcher.crowd)
         self._upkeep = Upkeep(store, settings, clock)
@@ -126,7 +128,7 @@ class Engine:
         try:
             while generation != lane.generation:  # it was changed while we asked
                 generation = lane.generation
-                found = (await self._store.targets([lane.webhook_id])).get(lane.webhook_id)
+                found = await self._lookup.find(lane.webhook_id)
             lane.target = None if found is None else prepare(found, self._settings)
         except Unavailable as error:
             _log.warning("webhook_not_loaded", webhook_id=lane.webhook_id, detail=error.detail)

@@ -54,7 +54,7 @@ class Room:
         return True
 
 
-def first_delivery(event: Event, webhook_id: str, version: int, room: Room) -> LeasedDelivery:
+def first_delivery(event: Event, webhook_id: str, version: int, room: Room, place: int = 0) -> LeasedDelivery:
     """The delivery, leased where there is room for it; a lease of 0 is none, and then it is claimable at once."""
     leased = room.take(webhook_id, len(event.data))
     return LeasedDelivery(
@@ -71,6 +71,7 @@ def first_delivery(event: Event, webhook_id: str, version: int, room: Room) -> L
         urgency=Urgency.FIRST,
         lease=room.offer.lease if leased else 0,
         lease_until=room.offer.lease_until if leased else event.created_at,
+        place=place,
     )
 
 

@@ -20,6 +20,7 @@ NEVER: Final = 2**62
 
 def claim(db: apsw.Connection, asked: Claim, *, hold_unproven: bool = False) -> Claimed:
     """See Store.claim."""
+    expire_handed(db, asked.now)
     open_lanes = [lane for lane in _due_lanes(db, asked, hold_unproven) if _may_go(db, lane, asked.now)]
     deliveries: list[LeasedDelivery] = []
     backlog: set[str] = set()
@@ -61,7 +62,7 @@ def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
 def _claim_lane(db: apsw.Connection, lane: DueLane, asked: Claim, limit: int) -> list[LeasedDelivery]:
     lease, lease_until = asked.offer.lease, asked.offer.lease_until
     found = list(db.execute(SQL["claim_deliveries"], {"webhook_id": lane.webhook_id, "now": asked.now, "limit": limit}))
-    db.executemany(SQL["lease_delivery"], ((lease, lease_until, asked.now, row[0]) for row in found))
+    db.executemany(SQL["lease_delivery"], ((lease, lease_until, asked.now, row[9]) for row in found))
     _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[8] == "sending"])
     return [_leased(lane, lease, lease_until, row) for row in found]
 
@@ -88,6 +89,7 @@ def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDeli
         urgency=Urgency(row[4]),
         lease=lease,
         lease_until=lease_until,
+        place=row[9],
     )
 
 
@@ -104,17 +106,24 @@ def _move_on(db: apsw.Connection, lane: DueLane, now: int) -> bool:
 
 def _next_due(db: apsw.Connection, asked: Claim) -> int | None:
     closed = asked.offer.closed
-    for webhook_id, due_at in list(db.execute(SQL["next_lanes"], (len(closed) + 1,))):
-        if webhook_id not in closed:
-            return int(due_at) if due_at < NEVER else None
-    return None
+    lanes = list(db.execute(SQL["next_lanes"], (len(closed) + 1,)))
+    dues = [due_at for webhook_id, due_at in lanes if webhook_id not in closed][:1]
+    dues += [row[0] for row in list(db.execute(SQL["next_handed"])) if row[0] is not None]
+    due_at = min(dues, default=NEVER)
+    return due_at if due_at < NEVER else None
+
+
+def expire_handed(db: apsw.Connection, now: int) -> None:
+    """What was handed over within its publish, and whose lease has run out, goes into its lane."""
+    for webhook_id, organization_id, due_at in list(db.execute(SQL["expire_handed"], (now,))):
+        db.execute(SQL["lower_lane"], (webhook_id, organization_id, due_at))
 
 
 def release(db: apsw.Connection, item: tuple[Sequence[LeasedDelivery], int, Collection[str]]) -> None:
     """See Store.release; the item is (deliveries, now, cut_off)."""
     deliveries, now, cut_off = item
     for delivery in deliveries:
-        if first(db, SQL["release_delivery"], (now, delivery.id, delivery.lease)) is not None:
+        if first(db, SQL["release_delivery"], (now, delivery.place, delivery.lease)) is not None:
             if delivery.id in cut_off:
                 _note_interruptions(db, [(delivery.id, now, delivery.attempt_count + 1)])
             db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, now))

@@ -6,7 +6,7 @@ import apsw
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, Event, Interruption
+from packhook.core.model import FINISHED, Attempt, Delivery, DeliveryStatus, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.listing import between, is_merged, list_page
@@ -61,13 +61,26 @@ def list_deliveries(
     """See Store.list_deliveries."""
     require_organization(db, organization_id)
     conditions, values = _conditions(organization_id, where)
-    statement = SQL["list_deliveries_of_code"] if is_merged(where) else SQL["list_deliveries"]
+    statement = _listing(where)
     return list_page(statement, conditions, values, page, newest_first=True, fetch=fetcher(db), read=rows.delivery)
+
+
+def _listing(where: DeliveryFilter) -> str:
+    if is_merged(where):
+        return SQL["list_deliveries_of_code"]
+    if where.status is DeliveryStatus.SENDING and not _is_narrow(where):
+        return SQL["list_sending_deliveries"]
+    return SQL["list_deliveries"]
+
+
+def _is_narrow(where: DeliveryFilter) -> bool:
+    """Whether another index than the organization's has less to walk."""
+    return where.webhook_id is not None or where.event_id is not None or is_merged(where)
 
 
 def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str], dict[str, Any]]:
     """The narrowest index is chosen here: a unary plus keeps SQLite from using the organization's instead."""
-    narrow = where.webhook_id is not None or where.event_id is not None or is_merged(where)
+    narrow = _is_narrow(where)
     wanted = {
         f"{'+' if narrow else ''}organization_id = :organization_id": organization_id,
         "webhook_id = :webhook_id": where.webhook_id,
@@ -78,7 +91,9 @@ def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str],
     given = {condition: value for condition, value in wanted.items() if value is not None}
     conditions = list(given)
     if where.status is not None:
-        conditions.append(rows.STATUS_CONDITIONS[where.status])
+        conditions.append(f"status = '{where.status.value}'")
+        if where.status is DeliveryStatus.PENDING and not narrow:
+            conditions.append("claimable_at IS NOT NULL")
     return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}
 
 
@@ -90,7 +105,7 @@ def replay_delivery(db: apsw.Connection, item: tuple[str, str, int, AuditEntry])
         raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
     if first(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
-    db.execute(SQL["replay_delivery"], (now, delivery_id))
+    db.execute(SQL["replay_delivery"], (now, organization_id, delivery_id))
     write_audit(db, entry)
     db.execute(SQL["lower_lane"], (delivery.webhook_id, organization_id, now))
     return get_delivery(db, organization_id, delivery_id)[0]

@@ -41,6 +41,7 @@ class _FanOut:
         self._events: list[tuple[Any, ...]] = []
         self._deliveries: list[tuple[Any, ...]] = []
         self._lanes: dict[str, tuple[str, int]] = {}
+        self._place = 0
 
     def take(self, publication: Publication) -> Published | RequestError:
         """The answer to one publish call; what it writes is only noted."""
@@ -100,7 +101,7 @@ class _FanOut:
                 Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanting))
             )
             for webhook_id, version in wanting:
-                delivery = first_delivery(event, webhook_id, version, self._room)
+                delivery = first_delivery(event, webhook_id, version, self._room, self._next_place())
                 self._note(delivery)
                 if delivery.lease:
                     leased.append(delivery)
@@ -118,21 +119,34 @@ class _FanOut:
                 self._room.close(row[0] for row in held)
         return wanting
 
+    def _next_place(self) -> int:
+        """A delivery's row follows the one before it: it is known before it is written."""
+        if not self._place:
+            ((last,),) = self._db.execute(SQL["last_delivery"])
+            self._place = last or 0
+        self._place += 1
+        return self._place
+
     def _note(self, delivery: LeasedDelivery) -> None:
-        """A row for the delivery; for its lane the earliest instant at which one of them is claimable."""
+        """A row for the delivery; for its lane the earliest instant, but what is handed over is in no lane."""
+        leased = bool(delivery.lease)
         self._deliveries.append(
             (
+                delivery.place,
                 delivery.id,
                 delivery.organization_id,
                 delivery.webhook_id,
                 delivery.event_id,
                 delivery.event_code,
-                "sending" if delivery.lease else "pending",
-                delivery.lease_until,
+                "sending" if leased else "pending",
+                None if leased else delivery.lease_until,
+                delivery.lease_until if leased else None,
                 delivery.lease,
                 delivery.event_created_at,
             )
         )
+        if leased:
+            return
         lane = self._lanes.get(delivery.webhook_id)
         if lane is None or delivery.lease_until < lane[1]:
             self._lanes[delivery.webhook_id] = (delivery.organization_id, delivery.lease_until)

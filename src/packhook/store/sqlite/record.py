@@ -1,22 +1,26 @@
 """Outcomes into the database: attempts, new states, and what they mean for the webhook."""
 
+import secrets
 from collections.abc import Sequence
-from itertools import count
-from typing import Any
+from itertools import compress, count, islice
+from typing import Any, Final
 
 import apsw
 
 from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
 from packhook.store import rows
-from packhook.store.sqlite.asking import SQL
+from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.webhooks import disable_webhook
+
+_marks: Final = count(secrets.randbits(61) + 1)
+"""One for each settlement: put in place of the lease, and negative, so that it is neither a lease nor another's."""
 
 
 def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
     """Several batches in one transaction; see Store.record."""
     together = [settlement for batch in batches for settlement in batch]
-    kept = {row[0] for row in db.executemany(SQL["settle_delivery"], map(_values, together, count()))}
-    valid = [settlement for place, settlement in enumerate(together) if place in kept]
+    kept = _settle(db, together)
+    valid = list(compress(together, kept))
     db.executemany(
         SQL["insert_attempt"],
         (rows.attempt_values(settlement.delivery.id, settlement.attempt) for settlement in valid),
@@ -25,8 +29,21 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list
     for settlement in valid:
         if settlement.verdict.status is not DeliveryStatus.DELIVERED:
             _put_off(db, settlement)
-    places = count()
-    return [[next(places) in kept for _ in batch] for batch in batches]
+    answers = iter(kept)
+    return [list(islice(answers, len(batch))) for batch in batches]
+
+
+def _settle(db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
+    """Which of them settled their delivery: all, if so many rows changed; otherwise those whose mark is on it."""
+    marks = [-next(_marks) for _ in settlements]
+    before = db.total_changes()
+    db.executemany(SQL["settle_delivery"], map(_values, settlements, marks))
+    if db.total_changes() - before == len(settlements):
+        return [True] * len(settlements)
+    return [
+        first(db, SQL["settled_mark"], (settlement.delivery.place,)) == (mark,)
+        for settlement, mark in zip(settlements, marks, strict=True)
+    ]
 
 
 def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None:
@@ -51,8 +68,8 @@ def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None
     )
 
 
-def _values(settlement: Settlement, place: int) -> tuple[Any, ...]:
-    """For settle_delivery, which answers the places of those whose lease was still the row's."""
+def _values(settlement: Settlement, mark: int) -> tuple[Any, ...]:
+    """For settle_delivery."""
     verdict, attempt, delivery = settlement.verdict, settlement.attempt, settlement.delivery
     return (
         verdict.status.value,
@@ -60,9 +77,9 @@ def _values(settlement: Settlement, place: int) -> tuple[Any, ...]:
         max(delivery.urgency, Urgency.RETRY),
         attempt.number,
         attempt.started_at + attempt.duration,
-        delivery.id,
+        mark,
+        delivery.place,
         delivery.lease,
-        place,
     )
 
 
@@ -72,6 +89,7 @@ def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
     if verdict.next_attempt_at is not None:
         db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, verdict.next_attempt_at))
     if verdict.hold_until is not None:
+        db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, verdict.hold_until))
         db.execute(SQL["hold_lane"], (verdict.hold_until, delivery.webhook_id))
     if verdict.disable_reason:
         ended_at = attempt.started_at + attempt.duration

@@ -6,6 +6,7 @@ import apsw
 
 from packhook.store.base import Swept
 from packhook.store.sqlite.asking import SQL
+from packhook.store.sqlite.claim import expire_handed
 from packhook.store.sqlite.webhooks import disable_webhook
 
 
@@ -49,6 +50,7 @@ def _sweep_by_age(db: apsw.Connection, statement: str, before: int, limit: int) 
 
 def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int, hold_unproven: bool) -> int:
     """What nobody will send any more: its webhook was deleted, or disabled or held for longer than events are kept."""
+    expire_handed(db, now)
     orphans = list(db.execute(SQL["cancel_orphans"], (now, limit)))
     db.execute(SQL["drop_orphan_lanes"])
     expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit, hold_unproven)))

@@ -1,3 +1,5 @@
--- What became of an attempt: its place in the batch; no row where the lease was no longer the delivery's.
-UPDATE deliveries SET status = ?, claimable_at = ?, urgency = ?, attempt_count = ?, lease = 0, updated_at = ?
-WHERE id = ? AND lease = ? AND status = 'sending' RETURNING ?
+-- What became of an attempt; nothing where the lease was no longer the delivery's.
+-- Differs because RETURNING is dear here: what was settled is counted, and bears the mark in place of its lease.
+UPDATE deliveries SET status = ?, claimable_at = ?, handed_until = NULL, urgency = ?, attempt_count = ?, updated_at = ?,
+  lease = ?
+WHERE seq = ? AND lease = ? AND status = 'sending'

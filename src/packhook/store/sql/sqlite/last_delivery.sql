@@ -1,0 +1,2 @@
+-- The number of the newest delivery.
+SELECT max(seq) FROM deliveries
