@@ -289,8 +289,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(msg)
 
     def _refuse(self, msg: str) -> None:
-        """In uvicorn's words, with the headers of every answer."""
-        self.logger.warning(msg)
+        """In uvicorn's words, with the headers of every answer. Nothing is logged: see :meth:`_turn_away`."""
         usual = self.server_state.default_headers
         self.server_state.default_headers = [*usual, *ALWAYS, NO_PAGE]
         try:
