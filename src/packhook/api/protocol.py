@@ -27,6 +27,8 @@ from packhook.core.errors import Unavailable
 _log: Final = structlog.get_logger("packhook.api")
 
 HEAD_LIMIT: Final = 64 * 1024
+MOST_HEADERS: Final = 200
+"""Each takes a hundred bytes and more of memory, however short it is."""
 SLOWEST_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 5.0
@@ -95,6 +97,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 as uvicorn has it
         super().__init__(*args, **kwargs)
+        self.headers = []
         self._door = door
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 as uvicorn has it
@@ -119,7 +122,8 @@ class BoundedHttp(HttpToolsProtocol):
                 self._break_off(error)
             else:
                 self.send_400_response("Invalid HTTP request received.")
-        if self._beside > HEAD_LIMIT and not self.transport.is_closing():
+        is_large = self._beside > HEAD_LIMIT or len(self.headers) > MOST_HEADERS
+        if is_large and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
 
     def _break_off(self, error: httptools.HttpParserError) -> None:
@@ -157,6 +161,8 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is whole: lean or not?"""
         self._beside = 0
+        if len(self.headers) > MOST_HEADERS:
+            raise httptools.HttpParserError("too many headers")
         if self.parser.should_upgrade():
             return
         exchange = self._lean()
