@@ -22,6 +22,7 @@ EVERYTHING_WRONG: Final = {
     "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
     "require_ownership": "perhaps", "request_origin": "a b",
     "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
+    "trusted_proxies": "proxy.internal",
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
     "max_connections": "0",

@@ -151,6 +151,11 @@ class Settings(BaseSettings):
         1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
     )
     public_url: str = Field("", description="How clients reach this server, for the links in pages; empty: as asked.")
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks (CIDR, comma-separated) of proxies in front, whose `X-Forwarded-For` the audit trail "
+        "believes.",
+    )
     operator_key: str = Field(
         "",
         repr=False,

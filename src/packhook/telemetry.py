@@ -1,4 +1,7 @@
-"""How packhook speaks of itself: one structured line for each thing that happened, on standard error."""
+"""How packhook speaks of itself: one structured line for each thing that happened, on standard error.
+
+What the libraries say (uvicorn, asyncio, the databases' drivers) goes the same way, warnings and worse.
+"""
 
 import logging
 import sys
@@ -6,6 +9,7 @@ from typing import Final
 
 import structlog
 
+_log: Final = structlog.get_logger("packhook.telemetry")
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -28,6 +32,18 @@ def configure_logs(level: str, form: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    for handler in [each for each in logging.root.handlers if isinstance(each, Libraries)]:
+        logging.root.removeHandler(handler)
+    logging.root.addHandler(Libraries(max(_LEVELS[level], logging.WARNING)))
+
+
+class Libraries(logging.Handler):
+    """Has what a library logs written as a line of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """In one line, however many its words and its trace have."""
+        write = _log.error if record.levelno >= logging.ERROR else _log.warning
+        write("library", of=record.name, detail=record.getMessage(), exc_info=record.exc_info or None)
 
 
 def _as_it_is(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

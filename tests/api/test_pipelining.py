@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from api.node import OPERATOR_KEY, application
@@ -331,3 +332,53 @@ async def test_who_takes_no_answers_is_sent_away(
                 asyncio.get_running_loop().call_later(0.02, again.set)
                 await again.wait()
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("step", ["on_message_begin", "on_headers_complete", "on_body", "on_message_complete"])
+async def test_a_fault_of_ours_in_the_middle_of_reading_is_told_to_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """With its trace; it is no fault of the client's, who is told nothing: the connection is closed."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the inner secret of the server")
+
+    monkeypatch.setattr(BoundedHttp, step, broken)
+    async with served(tmp_path) as (url, _):
+        with capture_logs() as lines:
+            assert await answers(url, publishing("x"), 1) == []
+    (line,) = lines
+    assert (line["event"], line["log_level"], repr(line["exc_info"])) == (
+        "fault",
+        "error",
+        "RuntimeError('the inner secret of the server')",
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"http://x", b"*", b"http://x:99999999/", b"/a\xffb", b"http://"],
+    ids=["host", "star", "port", "ÿ", "no"],
+)
+async def test_a_target_that_is_none_is_the_clients_fault(tmp_path: Path, target: bytes) -> None:
+    """400 at the worst, and nothing in the log but that."""
+    async with served(tmp_path) as (url, _):
+        with capture_logs() as lines:
+            status = await answers(url, HEALTH.replace(b"/health", target), 1)
+    assert status in ([400], [404])
+    assert [line for line in lines if line["event"] == "fault"] == []
+
+
+async def test_a_fault_behind_the_answer_is_told_to_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client has its answer already."""
+
+    def broken(_: BoundedHttp) -> None:
+        raise RuntimeError("the inner secret of the server")
+
+    monkeypatch.setattr(BoundedHttp, "on_response_complete", broken)
+    async with served(tmp_path) as (url, _):
+        with capture_logs() as lines:
+            assert await answers(url, NO_KEY, 1) == [401]
+    assert [(line["event"], repr(line["exc_info"])) for line in lines] == [
+        ("fault", "RuntimeError('the inner secret of the server')")
+    ]

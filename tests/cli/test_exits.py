@@ -30,6 +30,7 @@ TROUBLE: Final = {
     "no URL": (("webhooks", "list", "--server", "nowhere"), Exit.UNREACHABLE, "cannot reach nowhere: "),
     "a wrong key": (("webhooks", "list", "--key", "phk_wrong"), Exit.DENIED, "API key"),
     "a key that cannot be one": (("webhooks", "list", "--key", "ключ"), Exit.DENIED, "key"),
+    "a key with a break in it": (("webhooks", "list", "--key", "phk_one two\nthree"), Exit.DENIED, "this one is not"),
     "no such webhook": (("webhooks", "show", "wh_none"), Exit.MISSING, "wh_none"),
     "no such delivery": (("deliveries", "retry", "dlv_none"), Exit.MISSING, "dlv_none"),
     "no such organization": (("organizations", "show", "nobody"), Exit.MISSING, "nobody"),
@@ -82,6 +83,32 @@ async def test_without_a_key_or_an_organization() -> None:
         "",
         "which organization? give --organization or set PACKHOOK_ORGANIZATION\n",
     )
+
+
+async def test_a_key_that_was_copied_with_spaces_will_do(terminal: Terminal) -> None:
+    """As it comes from a table, or out of a file with its line's end."""
+    spaced = Terminal(terminal.node, terminal.organization, f" {terminal.key}  \n")
+    assert (await spaced.asked("webhooks", "list"))["data"] == []
+
+
+async def test_an_id_leads_nowhere_else(terminal: Terminal) -> None:
+    """Whatever a script puts there, with the operator's key: the organization is still there."""
+    for *words, odd in (
+        ("webhooks", "delete", "../../{}"),
+        ("webhooks", "delete", "x/../../../{}?x="),
+        ("keys", "revoke", "../../{}#"),
+        ("deliveries", "show", "?"),
+    ):
+        code, _, _ = await terminal.type(*words, odd.format(terminal.organization))
+        assert code == Exit.MISSING
+    assert (await terminal.asked("organizations", "show", terminal.organization))["id"] == terminal.organization
+
+
+async def test_a_key_is_in_no_sentence(terminal: Terminal) -> None:
+    """Not even one that cannot be sent."""
+    for key in ("phk_a-secret\x01", "phk_a-secret two\nlines", "phk_a-secret-\N{SNOWMAN}"):
+        code, out, err = await Terminal(terminal.node, terminal.organization, key).type("webhooks", "list")
+        assert (code, "a-secret" in out + err) == (Exit.DENIED, False)
 
 
 async def test_the_operator_key_will_do(terminal: Terminal) -> None:

@@ -29,6 +29,7 @@ async def test_a_table_has_a_line_for_each_thing_however_narrow(terminal: Termin
     for cells, table in zip(expected.values(), tables, strict=True):
         heading, line = table.splitlines()
         assert heading.split()[0] == "id"
+        assert (heading, line) == (heading.rstrip(), line.rstrip())
         assert [cell for cell in cells if cell not in line] == []
 
 
@@ -36,6 +37,7 @@ async def test_one_thing_is_shown_member_by_member(terminal: Terminal) -> None:
     """A name and its value on each line."""
     words = ("--event-code", "order.created", "--endpoint", "https://myapp.packcloud.local/x", "--secret", "q9NhjkjV9o")
     shown = await terminal.done("webhooks", "create", *words, "--disabled", "--header", "x-one: a")
+    assert [line for line in shown.splitlines() if line != line.rstrip()] == [], "what is copied has nothing behind it"
     members = dict(line.split(maxsplit=1) for line in shown.splitlines())
     assert {name: value.strip() for name, value in members.items() if name in ("secret", "enabled", "headers")} == {
         "secret": "q9NhjkjV9o",

@@ -11,6 +11,7 @@ from engine_house import ACME, DATA, DELIVERED, PENDING, SENDING, House, standin
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
+from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict
 from packhook.delivery.record import MOST_IN_A_BATCH, Recorder
 from packhook.store.base import Claim, Store
@@ -171,3 +172,54 @@ async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: 
         assert at.heard == []
         assert await statuses(node, [delivery]) == [(PENDING, 0)]
         assert (await claimed(node, 1, lease=LEASE + 1))[0].data == DATA
+
+
+class SpoiledStore:
+    """A store that cannot write one settlement, for a fault of ours, and is away once so many were written."""
+
+    def __init__(self, store: object, spoiled: str, away_after: int) -> None:
+        self._store = cast("Store", store)
+        self._spoiled = spoiled
+        self._left = away_after
+        self.asked: list[int] = []
+        self.is_back = asyncio.Event()
+
+    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Break, be away, or write."""
+        self.asked.append(len(settlements))
+        if self._spoiled in [each.delivery.id for each in settlements]:
+            raise ValueError("no column can hold this")
+        if self._left == 0 and not self.is_back.is_set():
+            self.is_back.set()
+            raise Unavailable("the database is away")
+        self._left -= 1
+        return await self._store.record(settlements)
+
+
+async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
+    """It alone is given up, with its trace in the log; its lease runs out."""
+    async with desk(tmp_path, 3) as (_, node, leased):
+        at = Desk(cast("Store", SpoiledStore(node.store, leased[1].id, 3)))
+        with capture_logs() as lines:
+            for delivery in leased:
+                at.recorder.add(settlement(delivery))
+            await at.finish()
+        assert [(line["event"], line["delivery_id"]) for line in lines] == [("record_broke", leased[1].id)]
+        assert await statuses(node, leased) == [(DELIVERED, 1), (SENDING, 0), (DELIVERED, 1)]
+
+
+async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Path) -> None:
+    """What was written is not written again, the rest waits, and no lease is said to be lost that was not."""
+    async with desk(tmp_path, 4) as (_, node, leased):
+        store = SpoiledStore(node.store, leased[3].id, 2)
+        at = Desk(cast("Store", store))
+        with capture_logs() as lines:
+            for delivery in leased:
+                at.recorder.add(settlement(delivery))
+            await store.is_back.wait()
+            await node.store.until(lambda: len(node.store.settled) == 3)
+            await at.finish()
+        assert [line["event"] for line in lines] == ["record_failed", "record_broke"]
+        assert [each.delivery.id for each in at.heard] == [delivery.id for delivery in leased[:3]]
+        assert store.asked == [4, 1, 1, 1, 2, 1, 1]
+        assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 3, (SENDING, 0)]

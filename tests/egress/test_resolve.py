@@ -50,3 +50,20 @@ async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest
     assert await hung[1] == (ip_address("127.0.0.1"),)
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("dns"))
     assert await resolver("localhost", 1) == (ip_address("127.0.0.1"),)
+
+
+async def test_a_look_up_that_could_not_begin_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may give no more threads for a while; afterwards there is room as before."""
+    monkeypatch.setattr(resolve, "_addresses", lambda _host, _port: (ip_address("127.0.0.1"),))
+    monkeypatch.setattr(resolve, "MAX_LOOKUPS", 1)
+    resolver = SystemResolver()
+    with monkeypatch.context() as patched:
+
+        def no_thread(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patched.setattr(threading.Thread, "start", no_thread)
+        for _ in range(3):
+            with pytest.raises(resolve.NoPlace):
+                await resolver("localhost", 1)
+    assert await resolver("localhost", 1) == (ip_address("127.0.0.1"),)

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import asyncpg
 import pytest
 
-from packhook.core.errors import Unavailable
+from packhook.core.errors import Conflict, Unavailable
 from packhook.store.base import PageRequest, Store
+from packhook.store.postgres.asking import Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import TEMPLATE, Server, direct, eventually, running
@@ -155,6 +158,19 @@ async def _publishes(node: PostgresStore) -> bool:
     except Unavailable:
         return False
     return True
+
+
+async def test_what_went_wrong_is_told_though_the_connection_is_lost_too(node: PostgresStore) -> None:
+    """Undoing on a connection that is gone is no answer."""
+
+    async def refused(db: Db) -> None:
+        with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await db.first("SELECT pg_terminate_backend(pg_backend_pid())")
+        raise Conflict("somebody was faster")
+
+    with pytest.raises(Conflict):
+        await node._open.writer.write(refused)
+    await eventually(lambda: _publishes(node))
 
 
 async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url: str) -> None:

@@ -159,13 +159,14 @@ class Exchange:
 
     def _fail(self, error: Exception) -> None:
         """Answer with this error; a fault of ours is told to the log."""
-        if self.response_complete:
-            return
         if isinstance(error, PackhookError):
+            if self.response_complete:
+                return
             response = problem_response(error)
         else:
             response = fault_response({"path": self._route.path, "packhook.request_id": self._request_id}, error)
-        self._write(response.status_code, _lines(response.raw_headers), bytes(response.body))
+        if not self.response_complete:
+            self._write(response.status_code, _lines(response.raw_headers), bytes(response.body))
 
     def _write(self, status: int, lines: bytes, body: bytes) -> None:
         self.response_complete = True

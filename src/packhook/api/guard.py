@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
+from packhook.api.forwarded import source_of
 from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
 from packhook.core.errors import FieldError, InvalidInput, Unauthorized
 from packhook.service.access import Access, Principal
@@ -68,19 +69,23 @@ def guarded(scope: str | None) -> type[GuardedRoute]:
 
 
 def actor_of(request: Request) -> Actor:
-    """Who changes something with this request, and from where, for the audit trail.
-
-    The address is the connection's own: what a header says of it, anybody can write.
-    """
+    """Who changes something with this request, and from where, for the audit trail."""
     principal = principal_of(request)
     said = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
     return Actor(
         name=principal.api_key_id or OPERATOR,
         key_prefix=principal.prefix,
-        source="unknown" if request.client is None else request.client.host,
+        source=_source(request),
         request_id=request.scope["packhook.request_id"],
         user_agent="".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said),
     )
+
+
+def _source(request: Request) -> str:
+    """The connection's own address: what a header says of it anybody can write, unless a trusted proxy wrote it."""
+    peer = "unknown" if request.client is None else request.client.host
+    trusted = request.app.state.settings.trusted_proxies
+    return source_of(peer, request.headers.getlist("x-forwarded-for"), trusted) if trusted else peer
 
 
 def principal_of(request: Request) -> Principal:

@@ -13,6 +13,7 @@ from collections.abc import Sized
 from typing import Any, Final
 
 import httptools
+import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,7 +24,11 @@ from packhook.api.headers import ALWAYS, NO_PAGE
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.core.errors import Unavailable
 
+_log: Final = structlog.get_logger("packhook.api")
+
 HEAD_LIMIT: Final = 64 * 1024
+MOST_HEADERS: Final = 200
+"""Each takes a hundred bytes and more of memory, however short it is."""
 SLOWEST_SECONDS = 60.0
 IDLE_SECONDS = 15.0
 LOOK_SECONDS = 5.0
@@ -48,6 +53,18 @@ def _too_many() -> bytes:
 _TOO_MANY: Final = _too_many()
 
 
+def _is_ours(error: httptools.HttpParserError) -> bool:
+    """Whether what the parser tells broke, and not the request; what broke is its context."""
+    of_a_step = isinstance(error, httptools.HttpParserCallbackError)
+    return of_a_step and not isinstance(error.__context__, httptools.HttpParserError)
+
+
+def _require_path(url: bytes) -> None:
+    """HttpParserInvalidURLError for a target that uvicorn would break at: one without a path, or not of ASCII."""
+    if not (url.isascii() and httptools.parse_url(url).path):
+        raise httptools.HttpParserInvalidURLError(f"invalid url {url!r}")
+
+
 class Flow(FlowControl):
     """Nothing more is read while a request waits for its turn, whoever asks for it: so what is held is bounded."""
 
@@ -68,6 +85,7 @@ class BoundedHttp(HttpToolsProtocol):
     One timer a connection looks at all of them now and then; uvicorn's own would be set and cancelled for each request.
     """
 
+    url = b""  # until a request has one
     _beside = 0  # bytes that came since the last that were of a body, or ended a head or a request
     _is_in_body = False  # whether a head is whole and its request is not
     _began: float | None = None  # when the request began that is being read
@@ -80,6 +98,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 as uvicorn has it
         super().__init__(*args, **kwargs)
+        self.headers = []
         self._door = door
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 as uvicorn has it
@@ -99,10 +118,19 @@ class BoundedHttp(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if self._beside > HEAD_LIMIT and not self.transport.is_closing():
+        except httptools.HttpParserError as error:
+            if _is_ours(error):
+                self._break_off(error)
+            else:
+                self.send_400_response("Invalid HTTP request received.")
+        is_large = self._beside > HEAD_LIMIT or len(self.headers) > MOST_HEADERS
+        if is_large and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
+
+    def _break_off(self, error: httptools.HttpParserError) -> None:
+        """A fault of ours, in the middle of reading: what of the connection is still right, nobody knows."""
+        _log.error("fault", path=self.url.decode("latin-1"), exc_info=error.__context__)
+        self.transport.close()
 
     def _turn_away(self) -> None:
         """There are too many already. Nothing is logged: whoever knocks so often may not write the log."""
@@ -134,10 +162,14 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is whole: lean or not?"""
         self._beside = 0
+        if len(self.headers) > MOST_HEADERS:
+            raise httptools.HttpParserError("too many headers")
         if self.parser.should_upgrade():
             return
-        self._is_in_body = True
         exchange = self._lean()
+        if exchange is None:
+            _require_path(self.url)
+        self._is_in_body = True
         if exchange is None:
             super().on_headers_complete()
         else:
@@ -264,8 +296,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(msg)
 
     def _refuse(self, msg: str) -> None:
-        """In uvicorn's words, with the headers of every answer."""
-        self.logger.warning(msg)
+        """In uvicorn's words, with the headers of every answer. Nothing is logged: see :meth:`_turn_away`."""
         usual = self.server_state.default_headers
         self.server_state.default_headers = [*usual, *ALWAYS, NO_PAGE]
         try:

@@ -2,6 +2,7 @@
 
 import os
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import httpx
 import typer
@@ -32,10 +33,12 @@ def call(
 ) -> Any:  # noqa: ANN401 whatever JSON the server answers
     """The server's answer as JSON, None where it is empty; ends the program with a sentence where there is trouble."""
     known = {name: value for name, value in (query or {}).items() if value is not None}
-    bearer = key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")
+    bearer = (key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")).strip()
     if not bearer:
         fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
     sent = {"authorization": f"Bearer {bearer}", **(headers or {})}
+    if not all(each.isascii() and each.isprintable() and each == each.strip() for each in sent.values()):
+        fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
     if body is not None:
         sent["content-type"] = "application/json"
     try:
@@ -43,8 +46,6 @@ def call(
             method, f"{server.rstrip('/')}/v1{path}", content=body, json=json, params=known, headers=sent,
             trust_env=False, timeout=60,
         )  # fmt: skip
-    except UnicodeEncodeError:
-        fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         fail(f"cannot reach {server}: {error}. Is `packhook serve` running there?", Exit.UNREACHABLE)
     if answer.is_success:
@@ -76,4 +77,9 @@ def organization_path(organization: str) -> str:
     """Where an organization's things are; ends the program where none was named."""
     if not organization:
         fail("which organization? give --organization or set PACKHOOK_ORGANIZATION", Exit.USAGE)
-    return f"/organizations/{organization}"
+    return f"/organizations/{part(organization)}"
+
+
+def part(of_path: str) -> str:
+    """An id as a part of a path: whatever is in it, it leads to no other thing."""
+    return quote(of_path, safe="")

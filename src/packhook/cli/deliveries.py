@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
+from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
 from packhook.cli.tables import say, show
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries of an organization.")
@@ -41,7 +41,7 @@ def show_(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show a delivery with every attempt and what comes next. Example: packhook deliveries show dlv_… -o acme"""
-    story = call(server, key, "GET", f"{organization_path(organization)}/deliveries/{delivery_id}")
+    story = call(server, key, "GET", f"{organization_path(organization)}/deliveries/{part(delivery_id)}")
     if as_json:
         show(story, as_json)
         return
@@ -75,4 +75,4 @@ def retry(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Send a finished delivery again. Example: packhook deliveries retry dlv_… -o acme"""
-    show(call(server, key, "POST", f"{organization_path(organization)}/deliveries/{delivery_id}/retry"), as_json)
+    show(call(server, key, "POST", f"{organization_path(organization)}/deliveries/{part(delivery_id)}/retry"), as_json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
+from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show
 from packhook.core.model import MAX_BATCH_EVENTS
@@ -95,4 +95,4 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """Show an event with its deliveries. Example: packhook events show evt_… -o acme"""
-    show(call(server, key, "GET", f"{organization_path(organization)}/events/{event_id}"), as_json)
+    show(call(server, key, "GET", f"{organization_path(organization)}/events/{part(event_id)}"), as_json)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
+from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
 from packhook.cli.tables import show
 from packhook.core.model import SCOPES
 
@@ -48,7 +48,7 @@ def revoke(
     key: Key = "",
 ) -> None:
     """Revoke an API key: it stops working at once. Example: packhook keys revoke key_… -o acme"""
-    call(server, key, "DELETE", f"{organization_path(organization)}/api-keys/{key_id}")
+    call(server, key, "DELETE", f"{organization_path(organization)}/api-keys/{part(key_id)}")
 
 
 @app.command("rotate-master")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Server, call
+from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Server, call, part
 from packhook.cli.tables import show
 
 app = typer.Typer(no_args_is_help=True, help="Organizations (with the operator key).")
@@ -39,10 +39,10 @@ def list_(
 @app.command("show")
 def show_(organization_id: _Id, server: Server = DEFAULT_SERVER, key: Key = "", as_json: AsJson = False) -> None:
     """Show an organization. Example: packhook organizations show acme"""
-    show(call(server, key, "GET", f"/organizations/{organization_id}"), as_json)
+    show(call(server, key, "GET", f"/organizations/{part(organization_id)}"), as_json)
 
 
 @app.command()
 def delete(organization_id: _Id, server: Server = DEFAULT_SERVER, key: Key = "") -> None:
     """Delete an organization: its keys and webhooks stop at once. Example: packhook organizations delete acme"""
-    call(server, key, "DELETE", f"/organizations/{organization_id}")
+    call(server, key, "DELETE", f"/organizations/{part(organization_id)}")

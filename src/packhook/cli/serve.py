@@ -135,7 +135,7 @@ async def _serve_until_stopped(service: Service, engine: Engine, settings: Setti
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # the audit trail tells the address of the connection, not one that a client writes
+            proxy_headers=False,  # the audit trail alone asks for them, and believes no more than is set
             timeout_graceful_shutdown=10,
         )
     )

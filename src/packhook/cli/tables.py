@@ -40,7 +40,7 @@ def _table(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(*(Text(_text(item.get(column))) for column in columns))
-    console().print(table)
+    _print(table)
 
 
 def _one(answer: dict[str, Any]) -> None:
@@ -49,7 +49,15 @@ def _one(answer: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in answer.items():
         table.add_row(name, Text(_text(value)))
-    console().print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """Without the spaces that fill up its last column: a key that is copied with them is another one."""
+    where = console()
+    with where.capture() as captured:
+        where.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201 this is the command line
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path
+from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show
 from packhook.core.signature import new_secret
@@ -26,7 +26,7 @@ _ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certific
 
 
 def _path(organization: str, webhook_id: str = "") -> str:
-    return f"{organization_path(organization)}/webhooks" + (f"/{webhook_id}" if webhook_id else "")
+    return f"{organization_path(organization)}/webhooks" + (f"/{part(webhook_id)}" if webhook_id else "")
 
 
 def _body(headers: list[str] | None, schedule: str | None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 any JSON

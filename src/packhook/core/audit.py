@@ -55,8 +55,8 @@ class Action(StrEnum):
 class Actor(Struct, frozen=True, kw_only=True):
     """Who asks for a change, and from where.
 
-    ``name`` is ``operator``, ``packhook`` or an API key's id; ``source`` the address that the request's connection came
-    from, ``cli`` for a command that writes to the database itself, ``node`` for what packhook does by itself.
+    ``name`` is ``operator``, ``packhook`` or an API key's id; ``source`` the address that the request came from,
+    ``cli`` for a command that writes to the database itself, ``node`` for what packhook does by itself.
     """
 
     name: str

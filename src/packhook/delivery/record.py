@@ -63,10 +63,10 @@ class Recorder:
                 self._arrived.clear()
                 continue
             batch = self._waiting[:MOST_IN_A_BATCH]
-            if await self._write(batch):
-                del self._waiting[: len(batch)]
-                self._make_room(batch)
-            elif self._closing.is_set():
+            done = await self._write(batch)
+            del self._waiting[:done]
+            self._make_room(batch[:done])
+            if done < len(batch) and self._closing.is_set():
                 _log.error("settlements_lost_to_a_resend", count=len(self._waiting), detail="the database is away")
                 return
 
@@ -76,13 +76,14 @@ class Recorder:
             self._is_crowded = False
             self._crowded(False)
 
-    async def _write(self, batch: list[Settlement]) -> bool:
+    async def _write(self, batch: list[Settlement]) -> int:
+        """How many of them, from the first on, need not be written again."""
         try:
             settled = await self._store.record(batch)
         except Unavailable as error:
             _log.error("record_failed", count=len(batch), detail=error.detail)
             await self._pause()
-            return False
+            return 0
         except Exception:  # noqa: BLE001 one settlement that cannot be written may not stop the others
             return await self._write_apart(batch)
         self._recorded([settlement for settlement, kept in zip(batch, settled, strict=True) if kept])
@@ -91,14 +92,20 @@ class Recorder:
                 _log.warning(
                     "lease_lost", delivery_id=settlement.delivery.id, detail="another node has it; not settled"
                 )
-        return True
+        return len(batch)
 
-    async def _write_apart(self, batch: list[Settlement]) -> bool:
-        """One by one; what cannot be written even alone is given up: its lease runs out, and it is sent again."""
-        if len(batch) > 1:
-            return all([await self._write([settlement]) for settlement in batch])
-        _log.exception("record_broke", delivery_id=batch[0].delivery.id)
-        return True
+    async def _write_apart(self, batch: list[Settlement]) -> int:
+        """One by one, until the database is away.
+
+        What cannot be written even alone is given up: its lease runs out, and it is sent again.
+        """
+        if len(batch) == 1:
+            _log.exception("record_broke", delivery_id=batch[0].delivery.id)
+            return 1
+        for done, settlement in enumerate(batch):
+            if not await self._write([settlement]):
+                return done
+        return len(batch)
 
     async def _pause(self) -> None:
         """A moment before the next try, cut short by the end."""

@@ -21,7 +21,7 @@ MAX_LOOKUPS: Final = 1_000
 
 
 class NoPlace(OSError):
-    """So many look-ups hang that none can begin; it says nothing of the name."""
+    """So many look-ups hang, or threads run, that none can begin; it says nothing of the name."""
 
 
 class SystemResolver:
@@ -36,7 +36,11 @@ class SystemResolver:
             raise NoPlace
         answer: Future[Sequence[Address]] = Future()
         answer.set_running_or_notify_cancel()  # from here on only the thread settles it
-        threading.Thread(target=self._look_up, args=(host, port, answer), daemon=True, name=f"dns {host}").start()
+        try:
+            threading.Thread(target=self._look_up, args=(host, port, answer), daemon=True, name=f"dns {host}").start()
+        except RuntimeError:  # the system gives no more threads
+            self._places.release()
+            raise NoPlace from None
         return await asyncio.wrap_future(answer)
 
     def _look_up(self, host: str, port: int, answer: "Future[Sequence[Address]]") -> None:

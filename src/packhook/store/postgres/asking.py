@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -54,7 +55,8 @@ class Db:
         try:
             await self._connection.execute("ROLLBACK")
         except Exception:  # noqa: BLE001 whatever is wrong with it, it is not used again
-            self._connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it was lost, and the pool has noticed
+                self._connection.terminate()
 
 
 def sayable(*values: object) -> bool:

@@ -3,7 +3,7 @@
 ::
 
     write(work) ───────────────────────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
-    Batches.begin(item) ─▶ waiting ─▶ take ─▶ BEGIN ─ work ─ COMMIT ─▶ after(), answers      (a few at once)
+    Batches.begin(item) ─▶ waiting ─▶ take ─▶ BEGIN ─ work ─ COMMIT ─▶ answers, after()      (a few at once)
                               ▲                              │
                               └────── gathers meanwhile ◀────┘
 
@@ -148,8 +148,8 @@ class Batches(Generic[I, R]):
     """Group commit: what waits together shares a transaction; a few of them are under way at once.
 
     ``run`` takes the items of a transaction and answers each; a :class:`RequestError` in place of a result is the
-    item's answer, and nothing was written for it. ``after`` hears of the results once they are committed, before those
-    who wait for them do. ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy
+    item's answer, and nothing was written for it. ``after`` hears of the results once they are committed, and who waits
+    for them was told. ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy
     enough. Where an item spoils its transaction, halves are tried apart, until it is alone.
     """
 
