@@ -13,7 +13,7 @@ from postgres.server import PROGRAMS
 
 _NAMED: Final = {name: cells for name, *cells in rows(read("reference/settings.md"))}
 _DOCUMENTED: Final = {name.strip("`"): cells for name, cells in _NAMED.items()}
-_BESIDE: Final = {"PACKHOOK_CONFIG", PROGRAMS}  # which file to read cannot stand in the file; the tests' own
+_BESIDE: Final = {"PACKHOOK_CONFIG", PROGRAMS, "PACKHOOK_COMPILE"}  # which file to read; the tests' own; the build's
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
