@@ -1,6 +1,7 @@
 """Many requests over one connection, by both doors: each answered once, in order, and never more held than a little."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,12 +13,14 @@ import httpx
 import pytest
 import uvicorn
 from structlog.testing import capture_logs
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from api.node import OPERATOR_KEY, application
+from api.node import OPERATOR_KEY, application, eventually
 from api.organization import EVENT, Organization
 from packhook.api import protocol
 from packhook.api.app import create_app
+from packhook.api.exchange import Exchange
 from packhook.api.protocol import BoundedHttp
 from packhook.settings import Settings
 from packhook.testing import ManualClock
@@ -367,6 +370,48 @@ async def test_a_target_that_is_none_is_the_clients_fault(tmp_path: Path, target
             status = await answers(url, HEALTH.replace(b"/health", target), 1)
     assert status in ([400], [404])
     assert [line for line in lines if line["event"] == "fault"] == []
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+@DOORS
+@pytest.mark.parametrize("behind", [b"", NO_KEY * 3], ids=["", "others wait"])
+async def test_what_a_client_that_left_had_sent_is_forgotten_at_once(tmp_path: Path, mark: str, behind: bytes) -> None:
+    """Not when the collector comes round: it comes seldom, and a body may have 16 MiB."""
+    request = publishing("x", mark=mark).partition(b"\r\n\r\n")[0].replace(b"events", b"events/batch")
+    request = request.replace(b"content-length: %d" % len(BODY), b"content-length: 9000000")
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(tmp_path) as (url, connections):
+            _, writer = await connected(url)
+            writer.write(behind + request + b"\r\n\r\n" + b" " * 50_000)
+            assert await eventually(_requests, bool)
+            writer.transport.abort()
+            assert await eventually(_requests, lambda requests: not (connections or requests)) == 0
+    finally:
+        gc.enable()
+
+
+async def test_the_headers_of_a_client_that_left_are_forgotten_at_once(tmp_path: Path) -> None:
+    """Also where they were too many, and it was sent away itself."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(tmp_path) as (url, connections):
+            assert await answers(url, HEALTH[:-2] + b"a:\r\n" * 10_000, 1) == [400]
+            assert await eventually(_headers, lambda headers: not connections and headers < 1_000)
+    finally:
+        gc.enable()
+
+
+async def _requests() -> int:
+    """How many there are in memory."""
+    return sum(isinstance(each, (Exchange, RequestResponseCycle)) for each in gc.get_objects())
+
+
+async def _headers() -> int:
+    """How many the request has in memory that has the most."""
+    return max(len(each) for each in gc.get_objects() if type(each) is list and each and type(each[0]) is tuple)
 
 
 async def test_a_fault_behind_the_answer_is_told_to_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._began = self.loop.time()
         self.loop.call_later(LOOK_SECONDS, self._look)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, and what it had sent with it: a circle of references would keep that for a long while."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        self.cycle = self.scope = None  # type: ignore[assignment] # as before the first request
+        self.headers = []
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser; then see whether what is no body still goes on."""
         self._beside += len(data)
