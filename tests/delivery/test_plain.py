@@ -1,6 +1,7 @@
 """Plain HTTP: whatever becomes of one request, each is told once, in time, and its place is free again."""
 
 import asyncio
+import gc
 import random
 import socket
 from collections import Counter
@@ -14,6 +15,8 @@ import pytest
 
 from packhook.core.model import Outcome, Trouble
 from packhook.delivery.answer import Answer
+from packhook.delivery.connection import Connection
+from packhook.delivery.plain import Posting
 from packhook.delivery.send import Sender
 from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Receiver, Reset, Status
 from packhook.testing.wire import Wire
@@ -224,3 +227,30 @@ async def storm(sender: Sender, urls: list[str], drawn: random.Random, told: Cou
             over.clear()
             await over.wait()
     return owed
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Status(200, body=b"x" * 60_000, close=True),
+        Status(200, body=b"x" * 70_000),
+        Status(200),
+        HangUp(),
+        Reset(),
+        Cut(),
+    ],
+    ids=["closed by it", "cut off", "kept", "no answer", "reset", "half an answer"],
+)
+async def test_a_connection_that_is_over_is_forgotten_at_once(answer: Behaviour) -> None:
+    """With the answer that it had: the collector comes seldom, and would find thousands of them."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with Receiver(answer) as receiver, sending() as sender:
+            for _ in range(3):
+                await sender.send(request_to(receiver.url))
+        kinds = (Connection, Answer, Posting)
+        assert [each for each in gc.get_objects() if isinstance(each, kinds)] == []
+    finally:
+        gc.enable()

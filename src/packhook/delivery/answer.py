@@ -47,6 +47,11 @@ class Answer:
         self._head_size = self._beside = 0
         self._room = BODY_LIMIT
 
+    def close(self) -> None:
+        """Nothing more comes. The parser goes: it holds this, and only the collector would find the two of them."""
+        self.clear()
+        self._parser = None
+
     def feed(self, data: bytes) -> bool:
         """Take what came; whether that is all there is to it, for better or worse."""
         is_first, self.has_begun = not self.has_begun, True

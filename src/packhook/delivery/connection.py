@@ -95,6 +95,7 @@ class Connection:
     def close(self) -> None:
         """At once; nobody is told."""
         self._asking = None
+        self._answer.close()
         if self._transport is None:
             self._socket.close()
         else:
@@ -112,7 +113,8 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to be used."""
         self._transport = transport
-        self._ready(self)
+        ready, self._ready = self._ready, _over  # it holds the first request, which holds this
+        ready(self)
 
     def data_received(self, data: bytes) -> None:
         """A part of the answer; or something that nobody asked for."""
@@ -144,6 +146,7 @@ class Connection:
         """Neither side says more; told twice where the other side's end came first."""
         asking, answer = self._asking, self._answer
         if asking is None:
+            answer.close()
             self._pool.drop(self)
         elif self._read and not answer.has_begun:
             self._go_again(asking)
@@ -178,10 +181,14 @@ class Connection:
             self.idle_since = time.monotonic()
             self._pool.keep(self)
         else:
-            self._transport.abort()
+            self.close()
             self._pool.drop(self)
         if outcome is not None:
             self._pool.ended(asking, outcome)
+
+
+def _over(_: "Connection") -> None:
+    """It was ready long ago."""
 
 
 def _outcome(answer: Answer, trouble: Cause | None, duration: int) -> Outcome:
