@@ -61,7 +61,8 @@ def _is_ours(error: httptools.HttpParserError) -> bool:
 
 def _require_path(url: bytes) -> None:
     """HttpParserInvalidURLError for a target that uvicorn would break at: one without a path, or not of ASCII."""
-    if not (url.isascii() and httptools.parse_url(url).path):
+    parsed: Any = httptools.parse_url(url)  # its types know nothing of a path that is None
+    if not (url.isascii() and parsed.path):
         raise httptools.HttpParserInvalidURLError(f"invalid url {url!r}")
 
 
