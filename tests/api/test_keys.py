@@ -1,5 +1,6 @@
 """API keys: shown once, good for their scopes, until they are revoked or expire; and when they were last used."""
 
+import asyncio
 import re
 import time
 from pathlib import Path
@@ -89,6 +90,31 @@ async def test_revoked_key(organization: Organization) -> None:
     assert problem["detail"] == "this API key is not valid"
     assert (await organization.ask("GET", "/events", other)).status_code == 200
     assert (await organization.ask("DELETE", f"/api-keys/{made['id']}")).status_code == 404
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before counts for the one request that had asked, and for no other."""
+    found, revoked = asyncio.Event(), asyncio.Event()
+    async with application(tmp_path, ManualClock()) as (api, _, store):
+        organization = await Organization.made(api)
+        made = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+        find = store.find_api_key
+
+        async def slowly(key_hash: bytes) -> Any:  # noqa: ANN401 the store's own
+            answer = await find(key_hash)
+            found.set()
+            await revoked.wait()
+            return answer
+
+        monkeypatch.setattr(store, "find_api_key", slowly)
+        asking = asyncio.create_task(organization.ask("GET", "/events", made["key"]))
+        await found.wait()
+        assert (await organization.ask("DELETE", f"/api-keys/{made['id']}")).status_code == 204
+        revoked.set()
+        assert (await asking).status_code == 200
+        assert (await organization.ask("GET", "/events", made["key"])).status_code == 401
 
 
 async def test_expired_key(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def under(webhooks: list[Webhook]) -> set[str | None]:
     return {sealed_under(text) for each in webhooks for text in (each.secret, *each.headers.values())}
 
 
+def belongs_to(database: Path) -> str | None:
+    """The master key that a node must have to be let in: the next one once everything is sealed under it."""
+    db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    ((check,),) = db.execute("SELECT value FROM instance WHERE name = 'key_check'")
+    db.close()
+    return sealed_under(bytes(check).decode())
+
+
 def keys_in(file: Path) -> list[str]:
     """The ids in the key file, the newest first."""
     return [line.partition(":")[0] for line in file.read_text().splitlines() if not line.startswith("#")]
@@ -197,7 +205,8 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
     async with node(tmp_path) as api:
         organization = Organization(api, organization.id)
         problem = taken(await api.post(ROTATE), 409)
-        (key_id, _) = keys_in(tmp_path / "packhook.db.key")
+        (key_id, before) = keys_in(tmp_path / "packhook.db.key")
+        assert belongs_to(tmp_path / "packhook.db") == before
         assert problem["detail"] == (
             f"webhooks sealed anew under {key_id}: 1; left as they were: 1 ({broken['id']}). "
             "The log says why of each; mend that and rotate again"
@@ -206,6 +215,7 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
         assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
         assert (await organization.ask("DELETE", f"/webhooks/{broken['id']}")).status_code == 204
         assert taken(await api.post(ROTATE), 200)["resealed"] == 1
+        assert belongs_to(tmp_path / "packhook.db") == keys_in(tmp_path / "packhook.db.key")[0]
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
     log = (tmp_path / "node.log").read_text()
     assert f"secret of webhook {organization.id}/{broken['id']} does not open under the master key" in log

@@ -399,7 +399,7 @@ async def test_the_headers_of_a_client_that_left_are_forgotten_at_once(tmp_path:
     try:
         async with served(tmp_path) as (url, connections):
             assert await answers(url, HEALTH[:-2] + b"a:\r\n" * 10_000, 1) == [400]
-            assert await eventually(_headers, lambda headers: not connections and headers < 1_000)
+            assert await eventually(_headers, lambda headers: not connections and headers < 1_000, 3)
     finally:
         gc.enable()
 

@@ -364,3 +364,15 @@ def launchable(of: Lane, at: int) -> bool:
     """Whether what was told of an instant is so."""
     ready_at = of.ready_at(at)
     return ready_at is not None and ready_at <= at
+
+
+def test_a_clock_set_back_does_not_keep_a_lane_from_being_cut() -> None:
+    """Which attempts were under way together is told by instants, and those move back with the clock."""
+    of = lane()
+    for _ in range(3):
+        round_of(of, OK, START)
+    assert round_of(of, BUSY, START) == 64
+    back = START - HOUR
+    round_of(of, OK, back)
+    cap = round_of(of, BUSY, back + SECOND)
+    assert launch(of, back + 2 * SECOND) == cap // 2

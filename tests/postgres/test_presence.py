@@ -109,6 +109,25 @@ async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(ur
         assert [each.status for each in listed] == [DeliveryStatus.SENDING]
 
 
+async def test_a_node_is_given_up_when_it_is_missing_twice_in_a_row(url: str) -> None:
+    """Once is a connection that is being made anew."""
+    away = 7
+    async with node(url) as (store, _), direct(url) as looking, direct(url) as its_own:
+        await eventually(lambda: _is(known(url), 1))
+        watcher = store._presence
+        assert watcher is not None
+        await vanish(store)
+        await looking.execute("INSERT INTO nodes (id, first_lease, last_lease, since) VALUES ($1, 1, 2, 0)", away)
+        seen = []
+        for is_there in (False, True, False, False):
+            if is_there:
+                await its_own.execute("SELECT pg_advisory_lock($1)", away)
+            await watcher._look(looking)
+            seen.append(await looking.fetchval("SELECT count(*) FROM nodes WHERE id = $1", away))
+            await its_own.execute("SELECT pg_advisory_unlock_all()")
+        assert seen == [1, 1, 1, 0]
+
+
 async def test_a_node_that_stops_says_so(url: str) -> None:
     """Nobody has to find out."""
     async with node(url):

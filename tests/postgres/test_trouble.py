@@ -173,6 +173,20 @@ async def test_what_went_wrong_is_told_though_the_connection_is_lost_too(node: P
     await eventually(lambda: _publishes(node))
 
 
+@pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization"])
+async def test_who_was_in_anothers_way_tries_again(node: PostgresStore, code: str) -> None:
+    """A few times, in a transaction of its own each."""
+    tries = []
+
+    async def in_the_way(db: Db) -> int:
+        tries.append(db)
+        if len(tries) < 3:
+            await db.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+        return len(tries)
+
+    assert await node._open.writer.write(in_the_way) == 3
+
+
 async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url: str) -> None:
     """And nothing is half written."""
     async with direct(url) as holder, holder.transaction():
