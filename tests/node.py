@@ -84,10 +84,13 @@ class Program:
         return self._process.returncode
 
     def send(self, what: signal.Signals) -> None:
-        """A signal to this process alone; nothing where it has ended already."""
+        """A signal to this process alone; nothing where it has ended already.
+
+        Not by ``Process.send_signal``, which looks whether it has ended, and so takes its exit code from who waits.
+        """
         if self.code is None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(what)
+                os.kill(self._process.pid, what)
 
     async def says(self, wanted: str | Callable[[str], bool], limit_seconds: float = START_SECONDS) -> str:
         """The first line that begins so, or pleases the function; fails when it ends, or takes too long, without."""

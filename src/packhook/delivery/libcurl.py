@@ -35,7 +35,7 @@ _NOT_ADDED: Final = "Expect:\nAccept:\nContent-Type:"  # libcurl adds these wher
 _log: Final = structlog.get_logger("packhook.send")
 
 
-class Exchange:
+class Posting:
     """One request under way: request out, answer in; more than once where the first answer is not the last word.
 
     ``left``: what a proxy is told to connect to, one after the other, while it cannot connect in time.
@@ -138,43 +138,43 @@ class Curl:
         self._egress = egress
         self._loop = asyncio.get_running_loop()
         self._idle: list[Handle] = []
-        self._under_way: dict[Exchange, None] = {}
+        self._under_way: dict[Posting, None] = {}
         self._trust = Trust(ca_bundle)
         self.multi = Multi(self._loop, max_connections)
         self._sockets = Sockets(self.multi.made)
 
-    def post(self, where: Checked, request: Request, told: Callable[[Outcome], None], began: float) -> Exchange:
+    def post(self, where: Checked, request: Request, told: Callable[[Outcome], None], began: float) -> Posting:
         """Send to the checked place; ``told`` hears of the end, never before this returns.
 
         It ends within what is left of ``request.timeout`` milliseconds since ``began`` (monotonic seconds).
         """
-        exchange = Exchange(self, where, request, told, began)
-        self._under_way[exchange] = None
+        posting = Posting(self, where, request, told, began)
+        self._under_way[posting] = None
         lines = _header_lines(request.headers)
         if lines is None:
-            self._loop.call_soon(exchange.fail, BAD_HEADER)
-            return exchange
-        exchange.lines = lines
+            self._loop.call_soon(posting.fail, BAD_HEADER)
+            return posting
+        posting.lines = lines
         try:
-            exchange.begin(self._idle.pop() if self._idle else self._new_handle())
+            posting.begin(self._idle.pop() if self._idle else self._new_handle())
         except Exception:
-            self.drop(exchange)
+            self.drop(posting)
             raise
-        return exchange
+        return posting
 
-    def free(self, exchange: Exchange, handle: Handle) -> None:
+    def free(self, posting: Posting, handle: Handle) -> None:
         """It is over, and its handle is free for another."""
-        del self._under_way[exchange]
-        exchange.handle = None
+        del self._under_way[posting]
+        posting.handle = None
         handle.clear()
         self._idle.append(handle)
 
-    def drop(self, exchange: Exchange) -> bool:
+    def drop(self, posting: Posting) -> bool:
         """Forget it and its handle, wherever that stands, and close its connection; False where it was over already."""
-        if exchange not in self._under_way:
+        if posting not in self._under_way:
             return False
-        del self._under_way[exchange]
-        handle, exchange.handle = exchange.handle, None
+        del self._under_way[posting]
+        handle, posting.handle = posting.handle, None
         if handle is not None:
             self.multi.remove(handle.easy)
             handle.close()
@@ -182,8 +182,8 @@ class Curl:
 
     async def close(self) -> None:
         """Close every connection; what is under way ends as an outcome."""
-        for exchange in list(self._under_way):
-            exchange.fail(STOPPING)
+        for posting in list(self._under_way):
+            posting.fail(STOPPING)
         self.multi.close()
         while self._idle:
             self._idle.pop().close()

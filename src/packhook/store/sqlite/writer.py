@@ -129,19 +129,20 @@ class Writer:
         return jobs
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
-        failure: Exception | None = None
+        is_spoiled = False
         try:
             await self._transact(jobs)
+        except _AllFailed as error:
+            for job in jobs:
+                job.result = Unavailable(str(error))
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
-            failure = error
-        if failure is not None and len(jobs) > 1 and not isinstance(failure, _AllFailed):
+            is_spoiled = len(jobs) > 1
+            jobs[0].result = error
+        if is_spoiled:
             for job in jobs:
                 await self._write_batch([job])
-            return
-        if failure is not None:
-            for job in jobs:
-                job.result = Unavailable(str(failure)) if isinstance(failure, _AllFailed) else failure
-        self._answer(jobs)
+        else:
+            self._answer(jobs)
 
     async def _transact(self, jobs: list[_Job]) -> None:
         await self._begin()
