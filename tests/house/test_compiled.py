@@ -41,11 +41,30 @@ def _suspended(source: str) -> list[int]:
     return found
 
 
+def _caught_as_another(source: str) -> list[str]:
+    """Functions in which one name is given to two kinds of exception."""
+    found: list[str] = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            handlers = [each for each in ast.walk(function) if isinstance(each, ast.ExceptHandler) and each.type]
+            kinds = {(each.name, ast.unparse(each.type)) for each in handlers if each.name and each.type}
+            if len(kinds) > len({name for name, _ in kinds}):
+                found.append(function.name)
+    return found
+
+
 @pytest.mark.parametrize("module", _compiled())
 def test_nothing_in_it_loses_its_meaning(module: str) -> None:
-    """Neither a Struct, nor a class with keywords, nor a generic dataclass; nobody waits in a handler."""
+    """No Struct, no class with keywords, no generic dataclass; nobody waits in a handler, a name keeps its type."""
     source = (_ROOT / "src/packhook" / module).read_text("utf-8")
-    assert (_unfit(source), _suspended(source)) == ([], [])
+    assert (_unfit(source), _suspended(source), _caught_as_another(source)) == ([], [], [])
+
+
+def test_a_name_for_two_kinds_is_found() -> None:
+    """The reading above sees it, and nothing where each has its own or both are one."""
+    caught = "async def a():\n try: b()\n except E as {}: c()\n except {} as e: c()"
+    assert _caught_as_another(caught.format("e", "F")) == ["a"]
+    assert _caught_as_another(caught.format("f", "F")) == _caught_as_another(caught.format("e", "E")) == []
 
 
 @pytest.mark.parametrize(

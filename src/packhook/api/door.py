@@ -71,8 +71,8 @@ class Door:
             try:
                 body = await self._handle(route, organization_id, scope, receive)
                 response = Response(body, route.status, media_type="application/json")
-            except PackhookError as error:
-                response = problem_response(error)
+            except PackhookError as problem:
+                response = problem_response(problem)
             except Exception as error:  # noqa: BLE001 whatever it was, the client gets an answer and the log the trace
                 response = fault_response(scope, error)
             await response(scope, receive, send)

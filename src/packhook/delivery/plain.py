@@ -225,8 +225,8 @@ class PlainPool:
             return causes.BLOCKED
         try:
             opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        except OSError as error:
-            return causes.NO_SOCKET if error.errno in _OUT_OF_FILES else cause_of_connect(error.errno)
+        except OSError as refused:
+            return causes.NO_SOCKET if refused.errno in _OUT_OF_FILES else cause_of_connect(refused.errno)
         connection = Connection(posting.key, opened, self, partial(self._begin_over_first, posting))
         try:
             opened.setblocking(False)

@@ -99,7 +99,7 @@ class Writer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still writes: it does until it is closed."""
+        """Whether it still writes: it does until it is closed, or met a fault of its own."""
         return not self._task.done()
 
     async def close(self) -> None:
@@ -111,30 +111,35 @@ class Writer:
         self._db.close()
 
     async def _run(self) -> None:
-        while True:
-            await self._arrived.wait()
-            if self._waiting:
-                await self._write_batch(self._take())
-            elif self._closing:
-                return
-            else:
-                self._arrived.clear()
-
-    def _take(self) -> list[_Job]:
         jobs: list[_Job] = []
+        try:
+            while self._waiting or not self._closing:
+                jobs = []
+                self._take_into(jobs)
+                if jobs:
+                    await self._write_batch(jobs)
+                else:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except Exception:  # noqa: BLE001 whatever it was, nobody may wait for ever
+            _log.exception("writer_ended")
+            self._closing = True
+            for job in [*jobs, *self._waiting]:
+                self._tell(job.told, Unavailable("the writer has ended"))
+
+    def _take_into(self, jobs: list[_Job]) -> None:
         weight = 0
         while self._waiting and weight < HEAVY:
+            weight += self._waiting[0].work.weigh(self._waiting[0].item)
             jobs.append(self._waiting.popleft())
-            weight += jobs[-1].work.weigh(jobs[-1].item)
-        return jobs
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
         is_spoiled = False
         try:
             await self._transact(jobs)
-        except _AllFailed as error:
+        except _AllFailed as refused:
             for job in jobs:
-                job.result = Unavailable(str(error))
+                job.result = Unavailable(str(refused))
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
             is_spoiled = len(jobs) > 1
             jobs[0].result = error
