@@ -1,5 +1,7 @@
 """Signatures are exactly those of Standard Webhooks 1.0.0, by its own vectors and its own public library."""
 
+import base64
+import hmac
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from packhook.core.signature import (
     TOLERANCE_SECONDS,
     InvalidSignature,
-    hmac_key,
+    SigningKey,
     mask,
     new_secret,
     secret_problem,
@@ -37,22 +39,31 @@ secrets = st.one_of(
 
 def headers(secret: str, body: bytes, at: int, *others: str) -> dict[str, str]:
     """The headers of a message, signed with all of these."""
-    signature = sign([hmac_key(each) for each in (secret, *others)], "evt_1", at, body)
+    signature = sign([SigningKey(each) for each in (secret, *others)], "evt_1", at, body)
     return {"webhook-id": "evt_1", "webhook-timestamp": str(at), "webhook-signature": signature}
 
 
 @pytest.mark.parametrize("vector", VECTORS["one_secret"], ids=lambda vector: vector["id"])
 def test_the_vectors_are_reproduced(vector: dict[str, Any]) -> None:
     """One secret, one token, to the byte."""
-    key = hmac_key(vector["secret"])
+    key = SigningKey(vector["secret"])
     assert sign([key], vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["rotation"], ids=lambda vector: vector["id"])
 def test_several_live_secrets_give_several_tokens(vector: dict[str, Any]) -> None:
     """In their order, exactly one space between them."""
-    keys = [hmac_key(secret) for secret in vector["secrets"]]
+    keys = [SigningKey(secret) for secret in vector["secrets"]]
     assert sign(keys, vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
+
+
+@pytest.mark.parametrize("length", [8, 63, 64, 65, 255])
+def test_hmac_is_as_the_standard_library_has_it(length: int) -> None:
+    """For keys that are shorter than a block of the hash, as long, and longer; message after message."""
+    key = SigningKey("k" * length)
+    for body in (b"", BODY, b"x" * 1000):
+        expected = hmac.digest(b"k" * length, b"head." + body, "sha256")
+        assert key.token(b"head.", body) == "v1," + base64.b64encode(expected).decode()
 
 
 @pytest.mark.parametrize("vector", VECTORS["one_secret"], ids=lambda vector: vector["id"])
@@ -225,7 +236,8 @@ def test_a_new_secret_is_accepted_and_never_the_same() -> None:
     """32 random bytes."""
     made = {new_secret() for _ in range(20)}
     assert len(made) == 20
-    assert {(secret_problem(secret), len(hmac_key(secret))) for secret in made} == {(None, 32)}
+    sizes = {len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) for secret in made}
+    assert ({secret_problem(secret) for secret in made}, sizes) == ({None}, {32})
 
 
 def test_a_mask_tells_four_letters_and_no_length() -> None:

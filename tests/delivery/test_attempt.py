@@ -30,6 +30,7 @@ from packhook.core.model import (
     Urgency,
     Verdict,
 )
+from packhook.core.signature import SigningKey
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
@@ -324,9 +325,11 @@ def test_a_webhooks_own_settings_come_before_the_instances(
 ) -> None:
     """Each for itself."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
-    assert prepare(Target(webhook=known), settings(retry_schedule="5s,5m")) == PreparedTarget(
+    prepared = prepare(Target(webhook=known), settings(retry_schedule="5s,5m"))
+    assert [key.token(b"", b"") for key in prepared.keys] == [SigningKey("k" * 32).token(b"", b"")]
+    assert prepared == PreparedTarget(
         webhook=known,
-        keys=(b"k" * 32,),
+        keys=prepared.keys,
         headers=(("x-a", "1"),),
         shown_headers=(("x-a", "***"),),
         hidden=("1",),

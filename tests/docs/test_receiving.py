@@ -20,7 +20,7 @@ import pytest
 
 from docs.pages import blocks, read
 from packhook.core import ids
-from packhook.core.signature import hmac_key, new_secret, sign
+from packhook.core.signature import SigningKey, new_secret, sign
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
 _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
@@ -42,7 +42,7 @@ def _signed(secret: str, *, ago_seconds: int = 0, others: tuple[str, ...] = ()) 
     """A message signed just now, or some time ago; ``others`` are secrets that sign before this one."""
     event_id, timestamp = ids.event_id(), int(time.time()) - ago_seconds
     body = json.dumps({"id": event_id, "data": {"note": "Zürich 🚚"}}, ensure_ascii=False).encode()
-    keys = [hmac_key(each) for each in (*others, secret)]
+    keys = [SigningKey(each) for each in (*others, secret)]
     headers = {
         "content-type": "application/json",
         "webhook-id": event_id,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import fuzzed
-from packhook.core.signature import TOLERANCE_SECONDS, InvalidSignature, hmac_key, secret_problem, sign, verify
+from packhook.core.signature import TOLERANCE_SECONDS, InvalidSignature, SigningKey, secret_problem, sign, verify
 
 NOW: Final = 1_722_589_200
 SECRETS: Final = ("q9NhjkjV9o", "whsec_" + base64.b64encode(bytes(range(32))).decode())
@@ -91,7 +91,7 @@ def test_every_accepted_secret_signs(secret: str) -> None:
     """And none is accepted that could not."""
     if secret_problem(secret) is not None:
         return
-    signature = sign([hmac_key(secret)], "evt_1", NOW, b"{}")
+    signature = sign([SigningKey(secret)], "evt_1", NOW, b"{}")
     verify([secret], {"webhook-id": "evt_1", "webhook-timestamp": str(NOW), "webhook-signature": signature}, b"{}", NOW)
 
 

@@ -11,7 +11,7 @@ from packhook.cli.bench.plan import SECRET, Plan
 from packhook.cli.bench.publish import Published
 from packhook.cli.bench.sink import Check, Noted
 from packhook.cli.bench.wire import Garbled, cut, header
-from packhook.core.signature import hmac_key
+from packhook.core.signature import SigningKey
 
 _DATA: Final = Plan().data()
 
@@ -50,7 +50,7 @@ def test_slope(points: list[tuple[float, float]], steep: float) -> None:
 
 def test_the_receivers_own_check_agrees_with_what_signs() -> None:
     """HMAC put together by hand is HMAC; another secret, id, body or time is refused."""
-    made = item(_DATA, hmac_key(SECRET))
+    made = item(_DATA, SigningKey(SECRET))
     head = "\r\n".join(("POST /0/0 HTTP/1.1", *made.headers)).encode()
     event_id = header(head, b"webhook-id")
     check = Check(_DATA)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from packhook.core.certificate import identity
 from packhook.core.model import Identity, Policy, Target, Webhook
 from packhook.core.ownership import slower
-from packhook.core.signature import hmac_key
+from packhook.core.signature import SigningKey
 from packhook.settings import Settings
 
 HIDDEN: Final = "***"
@@ -22,7 +22,7 @@ class PreparedTarget(Struct, frozen=True, kw_only=True):
     """
 
     webhook: Webhook
-    keys: tuple[bytes, ...]
+    keys: tuple[SigningKey, ...]
     headers: tuple[tuple[str, str], ...]
     shown_headers: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...]
@@ -41,7 +41,7 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
     asked_as = ((ORIGIN, settings.origin),) if settings.require_ownership else ()
     return PreparedTarget(
         webhook=webhook,
-        keys=(hmac_key(webhook.secret),),
+        keys=(SigningKey(webhook.secret),),
         headers=asked_as + headers,
         hidden=tuple(sorted((value for value in webhook.headers.values() if value), key=len, reverse=True)),
         shown_headers=asked_as + tuple((name, HIDDEN) for name, _ in headers),

@@ -22,7 +22,7 @@ from packhook.cli.bench.plan import SECRET, Plan
 from packhook.cli.bench.sink import Noted
 from packhook.cli.bench.stage import run_module, sink
 from packhook.core.errors import StartError
-from packhook.core.signature import hmac_key
+from packhook.core.signature import SigningKey
 
 WRK: Final = "wrk"
 WRK_SECONDS: Final = 3
@@ -98,7 +98,7 @@ def _wrk(plan: Plan, script: Path, url: str) -> tuple[int, float, float]:
 
 
 def _lua(plan: Plan) -> str:
-    made = item(plan.data(), hmac_key(SECRET))
+    made = item(plan.data(), SigningKey(SECRET))
     headers = "\n".join(
         f"wrk.headers[ {_quote(n)} ] = {_quote(v)}" for n, v in (h.split(": ", 1) for h in made.headers)
     )

@@ -25,7 +25,7 @@ from packhook.core import ids
 from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.errors import StartError
 from packhook.core.model import Request
-from packhook.core.signature import hmac_key, sign
+from packhook.core.signature import SigningKey, sign
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 
@@ -57,7 +57,7 @@ class Item(Struct, frozen=True):
     body: bytes
 
 
-def item(data: bytes, key: bytes) -> Item:
+def item(data: bytes, key: SigningKey) -> Item:
     """A new event with this data, signed now."""
     event_id, now = ids.event_id(), time.time()
     head = (
@@ -91,7 +91,7 @@ async def _run(order: Order) -> Floor:
 
 async def _round(posts: list[Post], order: Order, count: int) -> None:
     left = iter(range(count))
-    key, data = hmac_key(SECRET), order.plan.data()
+    key, data = SigningKey(SECRET), order.plan.data()
 
     async def one_after_another(post: Post) -> None:
         for _ in left:

@@ -55,7 +55,7 @@ class Noted(Struct):
 class Check:
     """Whether a delivery is signed by Standard Webhooks 1.0.0, and carries what was published under its id.
 
-    HMAC is put together by hand from two hash states that are made once: half the cost of ``hmac.digest``.
+    HMAC is put together by hand from two hash states that are made once, as packhook's is, but by code of its own.
     """
 
     def __init__(self, data: bytes, secret: str = SECRET) -> None:

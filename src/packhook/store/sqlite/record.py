@@ -72,7 +72,7 @@ def _values(settlement: Settlement, mark: int) -> tuple[Any, ...]:
     """For settle_delivery."""
     verdict, attempt, delivery = settlement.verdict, settlement.attempt, settlement.delivery
     return (
-        verdict.status.value,
+        str(verdict.status),
         verdict.next_attempt_at,
         max(delivery.urgency, Urgency.RETRY),
         attempt.number,
