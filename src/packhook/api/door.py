@@ -14,8 +14,8 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.bodies import read_body
-from packhook.api.guard import bearer, refuse_repeated
 from packhook.api.headers import Headers
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.problems import fault_response, problem_response

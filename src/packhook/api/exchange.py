@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.bodies import check_head, check_size
 from packhook.api.door import Door, LeanRoute
-from packhook.api.guard import bearer, refuse_repeated
 from packhook.api.headers import ALWAYS, NO_PAGE
 from packhook.api.lean import Call
 from packhook.api.problems import fault_response, problem_response

@@ -1,43 +1,23 @@
 """Who may use a route, decided before its body is read: a route class for each scope."""
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
+from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.forwarded import source_of
 from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
-from packhook.core.errors import FieldError, InvalidInput, Unauthorized
 from packhook.service.access import Access, Principal
-
-ONCE: Final = (b"authorization", b"content-type", b"idempotency-key")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 documented_bearer = Depends(
     HTTPBearer(auto_error=False, scheme_name="apiKey", description="The operator key or an organization's API key.")
 )
-
-
-def bearer(header: str | None) -> str:
-    """The key in an ``Authorization`` header (RFC 6750, 2.1); Unauthorized where there is none."""
-    scheme, _, key = (header or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthorized("expected the header Authorization: Bearer KEY")
-    return key.strip()
-
-
-def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """InvalidInput where a header stands twice that means something only once: two readers may take different ones."""
-    names = [name for name, _ in headers]
-    repeated = [name for name in ONCE if names.count(name) > 1]
-    if repeated:
-        raise InvalidInput(
-            [FieldError(name.decode(), "repeated_header", "expected this header once") for name in repeated]
-        )
 
 
 def guard(scope: str | None, handle: Handler) -> Handler:

@@ -4,10 +4,7 @@ No coroutine between: a handler begins the work and is told how it ended, so tha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from msgspec import Struct
+from typing import Final, Generic, TypeVar
 
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -16,12 +13,15 @@ from packhook.store.base import Told
 R = TypeVar("R")
 
 
-class Call(Struct, frozen=True, gc=False):
+class Call:
     """One request by somebody who may make it, as far as a handler looks at it. Header names are lower case."""
 
-    organization_id: str
-    headers: dict[bytes, bytes]
-    service: Service
+    __slots__ = ("headers", "organization_id", "service")
+
+    def __init__(self, organization_id: str, headers: dict[bytes, bytes], service: Service) -> None:
+        self.organization_id = organization_id
+        self.headers = headers
+        self.service = service
 
     def header(self, name: bytes) -> str | None:
         """A header's text; None where there is none."""
@@ -29,7 +29,6 @@ class Call(Struct, frozen=True, gc=False):
         return None if value is None else value.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
 class LeanHandler(Generic[R]):
     """Handles one lean route; ``name`` and ``summary`` describe it.
 
@@ -37,8 +36,17 @@ class LeanHandler(Generic[R]):
     the answer, otherwise ``told`` hears of the end, once. ``answer`` makes the body of a good answer.
     """
 
-    name: str
-    summary: str
-    limit: Callable[[Settings], int]
-    begin: Callable[[Call, bytes, Told[R]], None]
-    answer: Callable[[R], bytes]
+    def __init__(
+        self,
+        *,
+        name: str,
+        summary: str,
+        limit: Callable[[Settings], int],
+        begin: Callable[[Call, bytes, Told[R]], None],
+        answer: Callable[[R], bytes],
+    ) -> None:
+        self.name: Final = name
+        self.summary: Final = summary
+        self.limit: Final = limit
+        self.begin: Final = begin
+        self.answer: Final = answer

@@ -75,7 +75,7 @@ class Flow(FlowControl):
 
     def resume_reading(self) -> None:
         """Unless one waits."""
-        if not self._pipeline:
+        if self.read_paused and not self._pipeline:
             super().resume_reading()
 
 
@@ -165,7 +165,20 @@ class BoundedHttp(HttpToolsProtocol):
         """A request begins."""
         self._began = self.loop.time()
         self._idle_since = None
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its target."""
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Its head is whole: lean or not?"""
@@ -179,6 +192,7 @@ class BoundedHttp(HttpToolsProtocol):
             _require_path(self.url)
         self._is_in_body = True
         if exchange is None:
+            self._make_scope()
             super().on_headers_complete()
         else:
             before: Any = self.cycle  # an exchange, or one of uvicorn's own, which is alike
@@ -189,6 +203,14 @@ class BoundedHttp(HttpToolsProtocol):
             else:
                 self.flow.pause_reading()
         self.headers = []  # trailers go there: they are no headers
+
+    def _make_scope(self) -> None:
+        """What uvicorn makes when a request begins; a lean one needs none of it."""
+        url, headers, expects_continue = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = expects_continue
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""

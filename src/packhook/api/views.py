@@ -14,7 +14,6 @@ from packhook.core.signature import mask
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
 from packhook.settings import to_duration
-from packhook.store.base import Receipt
 
 View = dict[str, Any]
 
@@ -77,16 +76,6 @@ def api_key(key: ApiKey) -> View:
         "created_at": to_rfc3339(key.created_at),
         "expires_at": _instant(key.expires_at),
         "last_used_at": _instant(key.last_used_at),
-    }
-
-
-def receipt(receipt: Receipt) -> View:
-    """What a publisher gets."""
-    return {
-        "id": receipt.id,
-        "event_code": receipt.event_code,
-        "created_at": to_rfc3339(receipt.created_at),
-        "deliveries": receipt.deliveries,
     }
 
 

@@ -19,6 +19,7 @@ from packhook.delivery.lookup import Lookup
 from packhook.delivery.record import Recorder
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
+from packhook.delivery.together import together
 from packhook.delivery.upkeep import Upkeep
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -44,14 +45,18 @@ class Engine:
     async def run(self) -> None:
         """Send until :meth:`stop`; returns when everything under way is settled or given back."""
         self._store.hand_over_to(self._dispatcher)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._dispatcher.run(), name="packhook-dispatch")
-            group.create_task(self._recorder.run(), name="packhook-record")
-            group.create_task(self._upkeep.run(), name="packhook-upkeep")
-            await self._stop.wait()
-            self._upkeep.stop()
-            await self._dispatcher.stop(self._settings.shutdown_grace / SECOND)
-            self._recorder.finish()
+        await together(
+            self._stop_in_turn(),
+            dispatch=self._dispatcher.run(),
+            record=self._recorder.run(),
+            upkeep=self._upkeep.run(),
+        )
+
+    async def _stop_in_turn(self) -> None:
+        await self._stop.wait()
+        self._upkeep.stop()
+        await self._dispatcher.stop(self._settings.shutdown_grace / SECOND)
+        self._recorder.finish()
 
     def stop(self) -> None:
         """Begin to stop: claim no more, finish what is claimed within the grace, then cut off."""

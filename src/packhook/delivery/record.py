@@ -40,8 +40,9 @@ class Recorder:
 
     def add(self, settlement: Settlement) -> None:
         """Have this written soon; never blocks, never fails."""
+        if not self._waiting:
+            self._arrived.set()
         self._waiting.append(settlement)
-        self._arrived.set()
         self._bytes += _size(settlement)
         if self._bytes > UNRECORDED_BYTES and not self._is_crowded:
             self._is_crowded = True
@@ -78,14 +79,13 @@ class Recorder:
 
     async def _write(self, batch: list[Settlement]) -> int:
         """How many of them, from the first on, need not be written again."""
-        try:
-            settled = await self._store.record(batch)
-        except Unavailable as error:
-            _log.error("record_failed", count=len(batch), detail=error.detail)
+        settled = await self._settled(batch)
+        if isinstance(settled, Unavailable):
+            _log.error("record_failed", count=len(batch), detail=settled.detail)
             await self._pause()
             return 0
-        except Exception:  # noqa: BLE001 one settlement that cannot be written may not stop the others
-            return await self._write_apart(batch)
+        if isinstance(settled, Exception):
+            return await self._write_apart(batch, settled)
         self._recorded([settlement for settlement, kept in zip(batch, settled, strict=True) if kept])
         for settlement, kept in zip(batch, settled, strict=True):
             if not kept:
@@ -94,13 +94,19 @@ class Recorder:
                 )
         return len(batch)
 
-    async def _write_apart(self, batch: list[Settlement]) -> int:
+    async def _settled(self, batch: list[Settlement]) -> Sequence[bool] | Exception:
+        try:
+            return await self._store.record(batch)
+        except Exception as error:  # noqa: BLE001 one settlement that cannot be written may not stop the others
+            return error
+
+    async def _write_apart(self, batch: list[Settlement], error: Exception) -> int:
         """One by one, until the database is away.
 
         What cannot be written even alone is given up: its lease runs out, and it is sent again.
         """
         if len(batch) == 1:
-            _log.exception("record_broke", delivery_id=batch[0].delivery.id)
+            _log.error("record_broke", delivery_id=batch[0].delivery.id, exc_info=error)
             return 1
         for done, settlement in enumerate(batch):
             if not await self._write([settlement]):
@@ -110,8 +116,7 @@ class Recorder:
     async def _pause(self) -> None:
         """A moment before the next try, cut short by the end."""
         try:
-            async with asyncio.timeout(RETRY_SECONDS):
-                await self._closing.wait()
+            await asyncio.wait_for(self._closing.wait(), RETRY_SECONDS)
         except TimeoutError:
             return
 

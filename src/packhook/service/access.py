@@ -7,8 +7,6 @@ import secrets
 import time
 from typing import Final
 
-from msgspec import Struct
-
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
@@ -21,14 +19,25 @@ KEPT_SECONDS: Final = 1.0
 MOST_KEPT: Final = 10_000
 
 
-class Principal(Struct, frozen=True, kw_only=True):
+class Principal:
     """Who asks. The operator belongs to no organization and may do everything."""
 
-    organization_id: str | None = None
-    scopes: frozenset[str] = frozenset()
-    api_key_id: str | None = None
-    prefix: str = ""
-    expires_at: int | None = None
+    __slots__ = ("api_key_id", "expires_at", "organization_id", "prefix", "scopes")
+
+    def __init__(
+        self,
+        *,
+        organization_id: str | None = None,
+        scopes: frozenset[str] = frozenset(),
+        api_key_id: str | None = None,
+        prefix: str = "",
+        expires_at: int | None = None,
+    ) -> None:
+        self.organization_id: Final = organization_id
+        self.scopes: Final = scopes
+        self.api_key_id: Final = api_key_id
+        self.prefix: Final = prefix
+        self.expires_at: Final = expires_at
 
     @property
     def is_operator(self) -> bool:

@@ -10,13 +10,20 @@ from packhook.store.base import Receipt, Told
 from packhook.store.handover import Offer
 
 
-@dataclass(frozen=True, slots=True)
 class Published:
     """What one publish call came to: the answer, what is leased to this node, and which lanes have the others."""
 
-    receipts: tuple[Receipt, ...]
-    leased: tuple[LeasedDelivery, ...] = ()
-    waiting: frozenset[str] = frozenset()
+    __slots__ = ("leased", "receipts", "waiting")
+
+    def __init__(
+        self,
+        receipts: tuple[Receipt, ...],
+        leased: tuple[LeasedDelivery, ...] = (),
+        waiting: frozenset[str] = frozenset(),
+    ) -> None:
+        self.receipts = receipts
+        self.leased = leased
+        self.waiting = waiting
 
 
 def tell_receipts(told: Told[tuple[Receipt, ...]], published: Published | Exception) -> None:

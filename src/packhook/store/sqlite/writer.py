@@ -18,7 +18,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -58,12 +57,14 @@ class Work(Generic[I, R]):
         self.weigh = weigh
 
 
-@dataclass(slots=True, eq=False)
 class _Job:
-    work: Work[Any, Any]
-    item: Any
-    told: Callable[[Any], None]
-    result: Any = None
+    __slots__ = ("item", "result", "told", "work")
+
+    def __init__(self, work: Work[Any, Any], item: Any, told: Callable[[Any], None]) -> None:  # noqa: ANN401 the work's
+        self.work = work
+        self.item = item
+        self.told = told
+        self.result: Any = None
 
 
 class _AllFailed(Exception):
@@ -90,8 +91,9 @@ class Writer:
         """
         if self._closing:
             raise Unavailable("the store is closing")
+        if not self._waiting:
+            self._arrived.set()
         self._waiting.append(_Job(work, item, told))
-        self._arrived.set()
 
     async def write(self, work: Work[I, R], item: I) -> R:
         """Do this work for this item; returns when it is on disk. Raises its RequestError, or Unavailable."""
