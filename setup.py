@@ -17,6 +17,7 @@ COMPILED = (
     "api/lean.py",
     "api/protocol.py",
     "api/publish.py",
+    "api/quick.py",
     "core/clock.py",
     "core/ids.py",
     "core/judge.py",

@@ -174,7 +174,7 @@ class Exchange:
         if not self.disconnected:
             head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n" % (
                 _STATUS[status],
-                _lines(self._usual),
+                _usual.of(self._usual),
                 len(body),
                 lines,
                 self._request_id.encode(),
@@ -185,6 +185,25 @@ class Exchange:
             if not self.keep_alive:
                 self._transport.close()
         self._over()
+
+
+class _Usual:
+    """The server's own headers as lines: uvicorn makes a new list of them each second, for the date."""
+
+    __slots__ = ("_headers", "_lines")
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._lines = b""
+
+    def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Of this very list."""
+        if headers is not self._headers:
+            self._headers, self._lines = headers, _lines(headers)
+        return self._lines
+
+
+_usual: Final = _Usual()
 
 
 def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from packhook.api.answers import encode
 from packhook.api.explain import explain_batch, explain_event
 from packhook.api.lean import Call, LeanHandler
-from packhook.api.quick import REFUSED, QuickBatch, QuickEvent, decode_batch, decode_event
+from packhook.api.quick import REFUSED, decode_batch, decode_event
+from packhook.api.quickshapes import QuickBatch, QuickEvent
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES

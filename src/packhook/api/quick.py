@@ -3,9 +3,10 @@
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from packhook.api.order import decode_order
+from packhook.api.quickshapes import QuickBatch, QuickEvent
 from packhook.core.errors import BodyTooLarge
 from packhook.core.model import EVENT_CODES, MAX_DATA_BYTES
 
@@ -13,19 +14,6 @@ _CODES: Final = frozenset(EVENT_CODES)
 
 REFUSED: Final = (msgspec.DecodeError, RecursionError)
 """What decoding raises for a body that the documented shape is to explain."""
-
-
-class QuickEvent(Struct, forbid_unknown_fields=True):
-    """An event to publish."""
-
-    event_code: str
-    data: Raw
-
-
-class QuickBatch(Struct, forbid_unknown_fields=True):
-    """Several of them."""
-
-    events: list[QuickEvent]
 
 
 _event: Final = msgspec.json.Decoder(QuickEvent).decode
