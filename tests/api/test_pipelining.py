@@ -198,6 +198,22 @@ async def test_a_trailer_is_no_header(node_url: str, organization: Organization,
 
 
 @DOORS
+@pytest.mark.parametrize("lines", [(), ("connection: keep-alive",)], ids=["silent", "keep-alive"])
+async def test_a_connection_of_http_1_0_is_closed(
+    node_url: str, organization: Organization, mark: str, lines: tuple[str, ...]
+) -> None:
+    """Whatever it asks for: after its answer, which says so."""
+    reader, writer = await connected(node_url)
+    writer.write(publishing(organization.id, *lines, mark=mark).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    answer = await one_answer(reader)
+    assert answer is not None
+    assert (answer[0], answer[1]["connection"]) == (202, "close")
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
+@DOORS
 @pytest.mark.parametrize("extra", ["", "connection: close"], ids=["kept", "closed"])
 async def test_another_protocol_is_declined(node_url: str, organization: Organization, mark: str, extra: str) -> None:
     """As Java's client and curl ask for HTTP/2 with a first request over HTTP/1.1: that is answered, body and all."""
