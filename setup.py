@@ -14,6 +14,7 @@ COMPILED = (
     "api/bodies.py",
     "api/door.py",
     "api/exchange.py",
+    "api/held.py",
     "api/lean.py",
     "api/protocol.py",
     "api/publish.py",

@@ -208,6 +208,11 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
     )
+    held_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of published bodies that a node holds at once; more are answered 503 with Retry-After.",
+    )
     max_connections: int = Field(
         10_000, ge=1, description="Connections of clients to a node at once; one more is answered 503 and closed."
     )

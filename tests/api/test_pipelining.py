@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from api.node import OPERATOR_KEY, application, eventually
 from api.organization import EVENT, Organization
+from api.raw import BODY, connected, one_answer, publishing
 from packhook.api import protocol
 from packhook.api.app import create_app
 from packhook.api.exchange import Exchange
@@ -26,48 +27,12 @@ from packhook.settings import Settings
 from packhook.testing import ManualClock
 
 ORDER: Final[dict[str, object]] = json.loads(json.dumps(EVENT["data"]))
-BODY: Final = json.dumps(EVENT).encode()
 DOORS: Final = pytest.mark.parametrize("mark", ["", "?"], ids=["lean", "asgi"])
 NO_KEY: Final = b"POST /v1/organizations/x/events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
 NO_KEY_ASGI: Final = NO_KEY.replace(b"events ", b"events? ")
 HEALTH: Final = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 GARBAGE: Final = b"nonsense\r\n\r\n"
 MOST_ON_THE_WAY: Final = 24 * 1024 * 1024  # what the kernels' buffers may take, and more
-
-Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Answer = tuple[int, dict[str, str], bytes]
-
-
-def publishing(organization: str, *lines: str, mark: str = "", body: bytes = BODY, chunked: bool = False) -> bytes:
-    """A request that publishes; ``mark`` behind its path decides which door it takes."""
-    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
-    head = [
-        f"POST /v1/organizations/{organization}/events{mark} HTTP/1.1",
-        *("host: x", f"authorization: Bearer {OPERATOR_KEY}", "content-type: application/json"),
-        *lines,
-        length,
-    ]
-    return ("\r\n".join(head) + "\r\n\r\n").encode() + (
-        b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
-    )
-
-
-async def connected(url: str) -> Client:
-    """A connection to the node."""
-    host, port = url.removeprefix("http://").split(":")
-    return await asyncio.open_connection(host, int(port))
-
-
-async def one_answer(reader: asyncio.StreamReader) -> Answer | None:
-    """The next answer; None where the connection is closed before one begins."""
-    async with asyncio.timeout(15):
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
-        return int(first.split()[1]), headers, await reader.readexactly(int(headers.get("content-length", "0")))
 
 
 async def answers(url: str, sent: bytes, count: int) -> list[int]:

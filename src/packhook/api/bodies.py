@@ -1,6 +1,7 @@
 """Reading a request: its body up to a limit, its JSON into a shape, every wrong field named at once."""
 
 import codecs
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,8 +17,17 @@ _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
 
 
-async def read_body(content_type: str | None, declared: str | None, receive: Receive, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes of it; refuses by its head before reading, and while reading."""
+async def read_body(
+    content_type: str | None,
+    declared: str | None,
+    receive: Receive,
+    limit: int,
+    grow: Callable[[int], None] = lambda _: None,
+) -> bytes:
+    """The body, at most ``limit`` bytes of it; refuses by its head before reading, and while reading.
+
+    ``grow`` hears of each part's bytes, and may refuse too.
+    """
     check_head(content_type, declared, limit)
     chunks: list[bytes] = []
     more, size = True, 0
@@ -28,6 +38,7 @@ async def read_body(content_type: str | None, declared: str | None, receive: Rec
         chunks.append(message.get("body", b""))
         more, size = message.get("more_body", False), size + len(chunks[-1])
         check_size(size, limit)
+        grow(len(chunks[-1]))
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

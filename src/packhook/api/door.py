@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.bodies import read_body
 from packhook.api.headers import Headers
+from packhook.api.held import HeldBodies, Hold
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.routes import BASE, ORGANIZATION, Route
@@ -41,6 +42,7 @@ class Door:
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self.service = service
         self.settings = settings
+        self.held = HeldBodies(settings.held_bytes)
         self._find_short = lru_cache(PATHS_KEPT)(self._find_plain)
 
     def find(self, path: str) -> tuple[LeanRoute, str] | None:
@@ -85,11 +87,19 @@ class Door:
         headers = dict(scope["headers"])
         call = Call(organization_id, headers, self.service)
         await self.service.access.admit(bearer(call.header(b"authorization")), route.scope, organization_id)
-        limit = route.handler.limit(self.settings)
-        body = await read_body(call.header(b"content-type"), call.header(b"content-length"), receive, limit)
-        end: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        route.handler.begin(call, body, end.set_result)
-        came = await end
+        hold = Hold(self.held, organization_id)
+        try:
+            came = await self._done(route, call, receive, hold)
+        finally:
+            hold.end()
         if isinstance(came, Exception):
             raise came
         return route.handler.answer(came)
+
+    async def _done(self, route: LeanRoute, call: Call, receive: Receive, hold: Hold) -> Any:  # noqa: ANN401 the route's
+        """What the handler was told."""
+        limit = route.handler.limit(self.settings)
+        body = await read_body(call.header(b"content-type"), call.header(b"content-length"), receive, limit, hold.grow)
+        end: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        route.handler.begin(call, body, end.set_result)
+        return await end

@@ -20,6 +20,7 @@ from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.bodies import check_head, check_size
 from packhook.api.door import Door, LeanRoute
 from packhook.api.headers import ALWAYS, NO_PAGE
+from packhook.api.held import Hold
 from packhook.api.lean import Call
 from packhook.api.problems import fault_response, problem_response
 from packhook.core.errors import PackhookError
@@ -50,7 +51,7 @@ class Exchange:
     message_event: Final = _Unheard()
 
     __slots__ = (
-        "_access", "_admitted", "_body", "_call", "_flow", "_headers", "_is_whole", "_limit",
+        "_access", "_admitted", "_body", "_call", "_flow", "_headers", "_hold", "_is_whole", "_limit",
         "_looking", "_over", "_request_id", "_route", "_size", "_transport", "_usual", "disconnected",
         "expects_continue", "keep_alive", "response_complete",
     )  # fmt: skip
@@ -75,6 +76,7 @@ class Exchange:
         self._flow = flow
         self._over = over
         self._limit = route.handler.limit(door.settings)
+        self._hold = Hold(door.held, organization_id)
         self._body: list[bytes] = []
         self._size = 0
         self._is_whole = self._admitted = False
@@ -98,9 +100,16 @@ class Exchange:
         self._body.append(chunk)
         self._size += len(chunk)
         if self._admitted:
-            self._do(check_size, self._size, self._limit)
+            self._do(self._grow, len(chunk))
         elif self._size > MOST_BEFORE_ADMITTED:
             self._flow.pause_reading()
+
+    def leave(self) -> None:
+        """The client is gone. What has begun goes on; what is not whole will never be."""
+        self.disconnected = True
+        if not self._is_whole:
+            self._body.clear()
+            self._hold.end()
 
     def finish(self) -> None:
         """The body is whole."""
@@ -133,16 +142,20 @@ class Exchange:
         call = self._call
         self._access.allow(principal, self._route.scope, call.organization_id)
         check_head(call.header(b"content-type"), call.header(b"content-length"), self._limit)
-        check_size(self._size, self._limit)
+        if self.disconnected and not self._is_whole:
+            return
+        self._grow(self._size)
         self._admitted = True
         if self._is_whole:
             self._begin()
             return
-        if self.disconnected:
-            return
         if self.expects_continue:
             self._transport.write(_CONTINUE)
         self._flow.resume_reading()
+
+    def _grow(self, size: int) -> None:
+        check_size(self._size, self._limit)
+        self._hold.grow(size)
 
     def _begin(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -171,6 +184,7 @@ class Exchange:
     def _write(self, status: int, lines: bytes, body: bytes) -> None:
         self.response_complete = True
         self._body.clear()
+        self._hold.end()
         if not self.disconnected:
             head = b"%b%bcontent-length: %d\r\n%bx-request-id: %b\r\n%b%b\r\n" % (
                 _STATUS[status],

@@ -115,6 +115,9 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and what it had sent with it: a circle of references would keep that for a long while."""
         super().connection_lost(exc)
+        for cycle in [self.cycle, *(waiting for waiting, _ in self.pipeline)]:
+            if isinstance(cycle, Exchange):
+                cycle.leave()
         self.pipeline.clear()
         self.cycle = self.scope = None  # type: ignore[assignment] # as before the first request
         self.headers = []
