@@ -118,3 +118,8 @@ def test_what_each_may_hold() -> None:
     first.end()
     second.grow(50)
     other.grow(25)
+    second.end()
+    other.end()
+    first.grow(0)
+    first.end()
+    assert bodies._of == {}

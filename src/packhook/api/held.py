@@ -20,8 +20,9 @@ class HeldBodies:
         own = self._of.get(organization_id, 0)
         if own + size > self._limit - self._held and self._held > before:
             raise Unavailable("too many bytes of events are on their way in; come again", retry_after_seconds=1)
-        self._of[organization_id] = own + size
-        self._held += size
+        if size:
+            self._of[organization_id] = own + size
+            self._held += size
 
     def give_back(self, organization_id: str, size: int) -> None:
         """So many bytes are held no more."""
