@@ -25,7 +25,7 @@ EVERYTHING_WRONG: Final = {
     "trusted_proxies": "proxy.internal",
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
-    "max_connections": "0",
+    "max_connections": "0", "held_bytes": "1048575",
     "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
     "log_level": "loud", "log_format": "xml",

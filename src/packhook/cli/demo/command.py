@@ -37,10 +37,9 @@ def demo(
 
     Example: packhook demo --events 50 --exit
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C: the service goes too
     try:
         good = asyncio.run(_perform(events, exit_, seed, port))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         good = not exit_
     except httpx.HTTPError as error:
         fail(f"the service does not answer any more: {str(error) or type(error).__name__}", Exit.FAILED)
@@ -49,6 +48,7 @@ def demo(
 
 
 async def _perform(events: int, leave: bool, seed: int, port: int) -> bool:
+    _end_at_sigterm()
     console = Console()
     ledger = Ledger()
     with tempfile.TemporaryDirectory(prefix="packhook-demo-") as folder:
@@ -63,6 +63,18 @@ async def _perform(events: int, leave: bool, seed: int, port: int) -> bool:
                 console.print(Text(_what_next(stage, receiver.url)), soft_wrap=True)  # lines to be copied stay whole
                 await asyncio.Event().wait()
     return ledger.is_good
+
+
+def _end_at_sigterm() -> None:
+    """As Ctrl-C does: this task is cancelled, so the service goes too, and before the receiver that it sends to.
+
+    An exception raised wherever the signal happens to come would cancel everything at once, and the service would wait
+    for answers that nobody gives.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 it runs in one
+    with suppress(NotImplementedError):  # not on every system
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _publish(
