@@ -15,7 +15,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 4
 
 # The wheel's content beside the checkout, to be tested; and what of the tests goes the way of an event.
-COMPILED := build/compiled
+COMPILED := $(CURDIR)/build/compiled
 ON_IT    := tests/api tests/crash tests/delivery tests/egress tests/store tests/whole tests/test_one_event.py
 
 .PHONY: demo test compiled wheel check lock clean
