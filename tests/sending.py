@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from packhook.core.address import Address
-from packhook.core.model import Request
+from packhook.core.way import Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.judge import judge
-from packhook.core.model import DeliveryStatus, Outcome, Policy, Trouble, Verdict
+from packhook.core.model import DeliveryStatus, Policy, Trouble
+from packhook.core.way import Outcome, Verdict
 from packhook.settings import DEFAULT_SCHEDULE
 
 NOW: Final = 1_722_589_200_000

@@ -5,22 +5,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from packhook.core import model
+from packhook.core import model, way
 from packhook.core.clock import DAY, MINUTE
-from packhook.core.model import (
-    EVENT_CODES,
-    FINISHED,
-    SCOPES,
-    Attempt,
-    DeliveryStatus,
-    Outcome,
-    Policy,
-    Target,
-    Trouble,
-    Urgency,
-    Verdict,
-    Webhook,
-)
+from packhook.core.model import EVENT_CODES, FINISHED, SCOPES, DeliveryStatus, Policy, Target, Trouble, Urgency, Webhook
+from packhook.core.way import Attempt, Outcome, Verdict
 from packhook.settings import DEFAULT_SCHEDULE
 
 WEBHOOK: Final = Webhook(
@@ -36,7 +24,7 @@ WEBHOOK: Final = Webhook(
 )
 NOUNS: Final = [
     noun
-    for noun in vars(model).values()
+    for noun in (vars(model) | vars(way)).values()
     if isinstance(noun, type) and issubclass(noun, msgspec.Struct) and noun is not msgspec.Struct
 ]
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.model import Outcome, Trouble
+from packhook.core.model import Trouble
 from packhook.core.ownership import Consent, consent, slower, wanted_rate
+from packhook.core.way import Outcome
 
 ORIGIN = "packhook.example.com"
 

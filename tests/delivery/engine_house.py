@@ -18,21 +18,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import hypothesis
-import msgspec
 
+from nouns import replaced
 from packhook.core import ids
 from packhook.core.audit import Actor
 from packhook.core.clock import MINUTE, Clock, SystemClock
 from packhook.core.errors import Conflict, Unavailable
-from packhook.core.model import (
-    Delivery,
-    DeliveryStatus,
-    LeasedDelivery,
-    Settlement,
-    Target,
-    Urgency,
-    Webhook,
-)
+from packhook.core.model import Delivery, DeliveryStatus, Target, Urgency, Webhook
+from packhook.core.way import LeasedDelivery, Receipt, Settlement
 from packhook.delivery.engine import Engine
 from packhook.delivery.send import Wire
 from packhook.delivery.target import PreparedTarget, prepare
@@ -40,7 +33,7 @@ from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Claim, Claimed, Receipt, Store
+from packhook.store.base import Claim, Claimed, Store
 from packhook.store.ending import ended
 from packhook.store.handover import Handover
 from packhook.store.open import open_store
@@ -85,7 +78,7 @@ def webhook(**changes: Any) -> Webhook:  # noqa: ANN401 as above
         updated_at=START,
         version=1,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def target(*, schedule: str = "5s,5m", **changes: Any) -> PreparedTarget:  # noqa: ANN401 as above
@@ -110,7 +103,7 @@ def leased(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 as above
         lease=1,
         lease_until=START + MINUTE,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 @dataclass(eq=False)

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 import pytest
 from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target, unhurried
 from engine_house import webhook as a_webhook
@@ -16,21 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from nouns import replaced
 from packhook import __version__
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import (
-    Attempt,
-    LeasedDelivery,
-    Outcome,
-    Policy,
-    Request,
-    Settlement,
-    Target,
-    Trouble,
-    Urgency,
-    Verdict,
-)
+from packhook.core.model import Policy, Target, Trouble, Urgency
 from packhook.core.signature import SigningKey
+from packhook.core.way import Attempt, LeasedDelivery, Outcome, Request, Settlement, Verdict
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
@@ -329,6 +319,8 @@ def test_a_webhooks_own_settings_come_before_the_instances(
     assert [key.token(b"", b"") for key in prepared.keys] == [SigningKey("k" * 32).token(b"", b"")]
     assert prepared == PreparedTarget(
         webhook=known,
+        url=known.endpoint,
+        version=known.version,
         keys=prepared.keys,
         headers=(("x-a", "1"),),
         shown_headers=(("x-a", "***"),),
@@ -344,4 +336,4 @@ def test_a_prepared_target_is_a_value() -> None:
     """Nobody changes it under an attempt that is under way."""
     with pytest.raises(AttributeError):
         target().timeout = 1  # type: ignore[misc] # that is the point
-    assert msgspec.structs.replace(target(), timeout=1).timeout == 1
+    assert replaced(target(), timeout=1).timeout == 1

@@ -9,14 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from nouns import replaced
 from packhook.core.certificate import identity
-from packhook.core.model import Identity, Outcome, Request, Trouble
+from packhook.core.model import Identity, Trouble
+from packhook.core.way import Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 from packhook.testing import HangUp, Receiver, Unasked
@@ -79,7 +80,7 @@ async def sender(house: House) -> AsyncIterator[Sender]:
 
 def asked(url: str, who: Identity | None) -> Request:
     """A request that shows this certificate, or none."""
-    return msgspec.structs.replace(request_to(url), identity=who)
+    return replaced(request_to(url), identity=who)
 
 
 @BOTH_LOOPS

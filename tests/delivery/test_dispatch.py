@@ -10,7 +10,7 @@ import pytest
 from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
-from packhook.core.model import Request
+from packhook.core.way import Request
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
@@ -32,14 +32,15 @@ async def witness(node: House, receiver: Receiver) -> None:
     await receiver.wait_for(count + 1, LATE)
 
 
-async def test_what_is_published_goes_without_a_claim(tmp_path: Path) -> None:
-    """From the commit straight to the lane: no query and no poll stand between."""
+@pytest.mark.parametrize("count", [40])
+async def test_what_is_published_goes_without_a_claim(tmp_path: Path, count: int) -> None:
+    """From the commit straight to the lane: no query and no poll stand between, however much came at once."""
     async with house(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
-        published = await node.publish(40)
-        received = await receiver.wait_for(40, LATE)
+        published = await node.publish(count)
+        received = await receiver.wait_for(count, LATE)
         assert Counter(ids(received)) == Counter(published)
-        await node.store.until(lambda: len(node.store.settled) == 40)
+        await node.store.until(lambda: len(node.store.settled) == count)
         assert [claimed.deliveries for claimed in node.store.claims if claimed.deliveries] == []
 
 

@@ -26,7 +26,7 @@ from engine_house import (
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import Request
+from packhook.core.way import Request
 from packhook.delivery import record
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.delivery.upkeep import Upkeep

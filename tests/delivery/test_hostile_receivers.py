@@ -4,10 +4,11 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-import msgspec
 import pytest
 
-from packhook.core.model import Outcome, Trouble
+from nouns import replaced
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 from packhook.delivery.send import Sender
 from packhook.testing import (
     AnswerEarly,
@@ -193,11 +194,15 @@ async def test_answer_is_an_outcome_without_trouble(sender: Sender, behaviour: B
 async def test_trouble_is_an_outcome_within_the_deadline(
     sender: Sender, behaviour: Behaviour, expected: Outcome
 ) -> None:
-    """No receiver holds an attempt beyond its total time, and each kind of trouble has its own words."""
+    """No receiver holds an attempt beyond its total time, and each kind of trouble has its own words.
+
+    What comes of itself may take a moment on a busy machine.
+    """
+    limit = TIMEOUT if expected.trouble is Trouble.TIMEOUT else 3_000
     started = time.monotonic()
     async with Receiver(behaviour) as receiver:
-        outcome = await sender.send(request_to(receiver.url, timeout=TIMEOUT))
-        assert (time.monotonic() - started) * 1_000 < TIMEOUT + LATE
+        outcome = await sender.send(request_to(receiver.url, timeout=limit))
+        assert (time.monotonic() - started) * 1_000 < limit + LATE
     assert _timeless(outcome) == expected
 
 
@@ -216,4 +221,4 @@ async def test_next_request_after_trouble_is_unharmed(sender: Sender, behaviour:
 def _timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took, and without the dripped body, whose length is chance."""
     dripped = outcome.trouble is Trouble.TIMEOUT
-    return msgspec.structs.replace(outcome, duration=0, body=b"" if dripped else outcome.body)
+    return replaced(outcome, duration=0, body=b"" if dripped else outcome.body)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 import trustme
 
-from packhook.core.model import Outcome
+from nouns import replaced
+from packhook.core.way import Outcome
 from packhook.delivery.curl import Sockets
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
@@ -74,7 +74,7 @@ async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[Sender]:
 
 def timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took."""
-    return msgspec.structs.replace(outcome, duration=0)
+    return replaced(outcome, duration=0)
 
 
 MORE: Final = pytest.mark.parametrize(

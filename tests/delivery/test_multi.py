@@ -16,7 +16,8 @@ import pycurl
 import pytest
 import trustme
 
-from packhook.core.model import Outcome, Trouble
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 from packhook.delivery import multi
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender

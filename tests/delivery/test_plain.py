@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 
-from packhook.core.model import Outcome, Trouble
+from nouns import replaced
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 from packhook.delivery.answer import Answer
 from packhook.delivery.connection import Connection
 from packhook.delivery.plain import Posting
@@ -149,7 +150,7 @@ async def test_told_once_and_never_before_it_is_sent() -> None:
             told.append("ended")
             done.set()
 
-        bad = msgspec.structs.replace(request_to(receiver.url), headers=(("x-broken", "a\r\nb: c"),))
+        bad = replaced(request_to(receiver.url), headers=(("x-broken", "a\r\nb: c"),))
         sender.post(request_to(receiver.url), fail)
         sender.post(bad, lambda _: told.append("refused"))
         told.append("posted")

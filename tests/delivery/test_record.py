@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Unavailable
-from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict
+from packhook.core.way import Attempt, LeasedDelivery, Settlement, Verdict
 from packhook.delivery.record import MOST_IN_A_BATCH, Recorder
 from packhook.store.base import Claim, Store
 from packhook.store.handover import Offer

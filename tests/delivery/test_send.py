@@ -10,13 +10,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 import trustme
 from cryptography import x509
 
+from nouns import replaced
 from packhook.core.errors import InvalidSettings
-from packhook.core.model import Outcome, Request, Trouble
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
@@ -50,7 +51,7 @@ def localhost_sender(ca_bundle: Path | None = None) -> AbstractAsyncContextManag
 
 def timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took."""
-    return msgspec.structs.replace(outcome, duration=0)
+    return replaced(outcome, duration=0)
 
 
 async def turns_of_the_loop(count: int) -> None:

@@ -22,9 +22,10 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Attempt, LeasedDelivery, Settlement, Verdict, Webhook
+from packhook.core.model import Webhook
+from packhook.core.way import Attempt, LeasedDelivery, Receipt, Settlement, Verdict
 from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import AuditFilter, Claim, PageRequest, Receipt, Store
+from packhook.store.base import AuditFilter, Claim, PageRequest, Store
 from packhook.store.ending import ended
 from packhook.store.handover import Offer
 from packhook.testing import ManualClock

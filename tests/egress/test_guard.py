@@ -4,11 +4,12 @@ import socket
 from ipaddress import ip_network
 from typing import Final
 
-import msgspec
 import pytest
 
 from netns import only_loopback
-from packhook.core.model import Outcome, Trouble
+from nouns import replaced
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.testing import Receiver, Status
 from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
@@ -32,7 +33,7 @@ class CarelessEgress(WatchedEgress):
 
 def without_time(outcome: Outcome) -> Outcome:
     """The outcome without how long it took."""
-    return msgspec.structs.replace(outcome, duration=0)
+    return replaced(outcome, duration=0)
 
 
 @only_loopback

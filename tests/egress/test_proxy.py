@@ -7,14 +7,15 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 import trustme
 
 from netns import only_loopback
+from nouns import replaced
 from packhook.core.certificate import identity
-from packhook.core.model import Outcome, Trouble
+from packhook.core.model import Trouble
 from packhook.core.proxy import Proxy, parse_proxy
+from packhook.core.way import Outcome
 from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.delivery.proxy import ProxiedEgress
 from packhook.testing import (
@@ -74,7 +75,7 @@ def through(proxy: ConnectProxy, *answers: tuple[str, ...], credentials: str = "
 
 def timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took."""
-    return msgspec.structs.replace(outcome, duration=0)
+    return replaced(outcome, duration=0)
 
 
 async def test_http_goes_through_a_tunnel_and_keeps_its_name() -> None:
@@ -128,7 +129,7 @@ async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Pa
         sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
     ):
         for who, method in ((ours, "OPTIONS"), (None, "POST"), (ours, "POST")):
-            asked = msgspec.structs.replace(request_to(receiver.url), identity=who, method=method)
+            asked = replaced(request_to(receiver.url), identity=who, method=method)
             assert timeless(await sender.send(asked)) == OK
     seen = [(got.method, got.certificate is not None) for got in receiver.received]
     assert seen == [("OPTIONS", True), ("POST", False), ("POST", True)]

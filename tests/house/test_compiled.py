@@ -1,20 +1,41 @@
 """What stands in a module that is compiled means the same there: docs/decisions/0024."""
 
 import ast
+import importlib.util
+import sys
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 import pytest
+from msgspec import Struct
+
+from nouns import replaced
+from packhook.core import way
+from packhook.core.model import DeliveryStatus
 
 _ROOT: Final = Path(__file__).parents[2]
 _SUSPENDS: Final = (ast.Await, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.YieldFrom)
 
 
-def _compiled() -> list[str]:
-    for node in ast.parse((_ROOT / "setup.py").read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED":
-            return list(ast.literal_eval(node.value))
-    raise AssertionError("setup.py names no modules")
+def _setup() -> ModuleType:
+    """The file itself: it builds nothing unless it is the program."""
+    spec = importlib.util.spec_from_file_location("packhook_setup", _ROOT / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_SETUP: Final = _setup()
+
+
+def _as_compiled(module: str) -> str:
+    """What the compiler gets to see of it."""
+    source = (_ROOT / "src/packhook" / module).read_text("utf-8")
+    written: str = _SETUP.written_out(source) if module in _SETUP.WRITTEN_OUT else source
+    return written
 
 
 def _unfit(source: str) -> list[str]:
@@ -53,10 +74,10 @@ def _caught_as_another(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", _compiled())
+@pytest.mark.parametrize("module", _SETUP.COMPILED)
 def test_nothing_in_it_loses_its_meaning(module: str) -> None:
     """No Struct, no class with keywords, no generic dataclass; nobody waits in a handler, a name keeps its type."""
-    source = (_ROOT / "src/packhook" / module).read_text("utf-8")
+    source = _as_compiled(module)
     assert (_unfit(source), _suspended(source), _caught_as_another(source)) == ([], [], [])
 
 
@@ -87,3 +108,67 @@ def test_what_would_wait_there_is_found(source: str) -> None:
 def test_what_would_lose_it_is_found(source: str) -> None:
     """The reading above sees each of them."""
     assert _unfit(source) == ["A"]
+
+
+_MADE: Final = {
+    "verdict": way.Verdict(status=DeliveryStatus.DELIVERED),
+    "outcome": way.Outcome(status_code=200, headers=(("a", "b"),), body=b"c", duration=3),
+    "receipt": way.Receipt(id="evt_1", event_code="order.created", created_at=1, deliveries=2),
+}
+
+
+def _plain() -> ModuleType:
+    """The module of an event's nouns as the compiler gets it, run as it is."""
+    module = ModuleType("packhook.core.written_out")
+    sys.modules[module.__name__] = module
+    exec(compile(_as_compiled("core/way.py"), "way.py", "exec"), vars(module))  # noqa: S102 our own source
+    return module
+
+
+def _parts(noun: Any) -> dict[str, Any]:  # noqa: ANN401 a Struct or a plain class
+    return {name: getattr(noun, name) for name in noun.__struct_fields__}
+
+
+def test_every_struct_of_an_events_way_is_written_out() -> None:
+    """By the same names, in the same order, and none is left."""
+    plain = _plain()
+    structs = {
+        name: kind for name, kind in vars(way).items() if isinstance(kind, type) and kind.__module__ == way.__name__
+    }
+    assert len(structs) >= 10
+    for name, kind in structs.items():
+        assert issubclass(kind, Struct)
+        assert not issubclass(getattr(plain, name), Struct)
+        assert getattr(plain, name).__struct_fields__ == kind.__struct_fields__
+
+
+@pytest.mark.parametrize("noun", _MADE.values(), ids=_MADE)
+def test_a_noun_that_is_written_out_is_the_same_value(noun: Any) -> None:  # noqa: ANN401 as above
+    """It has the same parts, what is not said is the same, and it equals what has all parts in common."""
+    kind = getattr(_plain(), type(noun).__name__)
+    made = kind(**_parts(noun))
+    said = {name: value for name, value in _parts(noun).items() if value not in (None, "", (), b"", False)}
+    assert _parts(made) == _parts(kind(**said)) == _parts(noun)
+    assert (made, hash(made), repr(made)) == (kind(**said), hash(kind(**said)), repr(noun))
+    first = noun.__struct_fields__[0]
+    assert made != replaced(made, **{first: "another"})
+    assert made != noun
+
+
+def test_a_part_of_a_noun_is_said_by_its_name() -> None:
+    """As of a Struct that is ``kw_only``; and none may be left out that has no default."""
+    plain = _plain()
+    with pytest.raises(TypeError):
+        plain.Receipt("evt_1", "order.created", 1, 2)
+    with pytest.raises(TypeError, match="deliveries"):
+        plain.Receipt(id="evt_1", event_code="order.created", created_at=1)
+
+
+def test_what_is_no_struct_is_left_as_it_is() -> None:
+    """A module may have functions beside its nouns."""
+    written = _as_compiled("delivery/target.py")
+    assert "class PreparedTarget:" in written
+    assert "def prepare(target: Target, settings: Settings) -> PreparedTarget:" in written
+    assert ast.get_docstring(ast.parse(written)) == ast.get_docstring(
+        ast.parse((_ROOT / "src/packhook/delivery/target.py").read_text("utf-8"))
+    )

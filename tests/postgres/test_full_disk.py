@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from nouns import replaced
 from packhook.core.errors import Unavailable
 from packhook.store.base import DeliveryFilter, PageRequest
 from packhook.store.postgres.store import PostgresStore
@@ -67,7 +67,7 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(full: tuple[str, Smal
     full[1].make_room()
     settlement = delivered(leased, START)
     large = attempt(leased, START, response_body=os.urandom(MIB))
-    assert await node.record([msgspec.structs.replace(settlement, attempt=large)]) == [True]
+    assert await node.record([replaced(settlement, attempt=large)]) == [True]
     await publish(node)
     await _holds(node, stored + 1)
 

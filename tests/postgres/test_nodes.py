@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from packhook.core.errors import Conflict
-from packhook.core.model import DeliveryStatus, LeasedDelivery, Settlement
-from packhook.store.base import Claimed, DeliveryFilter, Idempotency
+from packhook.core.model import DeliveryStatus
+from packhook.core.way import Idempotency, LeasedDelivery, Settlement
+from packhook.store.base import Claimed, DeliveryFilter
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.publish import publish as publish_work
 from packhook.store.postgres.store import PostgresStore

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
-import msgspec
 import pytest
 
+from nouns import replaced
 from packhook.core.model import DeliveryStatus, Interruption
 from packhook.store.base import DeliveryFilter
 from packhook.store.handover import Offer
@@ -31,7 +31,7 @@ class Leasing(Hands):
 
     def offer(self) -> Offer:
         """As ever, under that lease."""
-        return msgspec.structs.replace(super().offer(), lease=self.first)
+        return replaced(super().offer(), lease=self.first)
 
 
 @asynccontextmanager

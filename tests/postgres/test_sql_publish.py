@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from packhook.core.model import Event
+from packhook.core.way import Event
 from packhook.store.base import DeliveryFilter
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock

@@ -5,23 +5,13 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-import msgspec
-
+from nouns import replaced
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
-from packhook.core.model import (
-    ApiKey,
-    Attempt,
-    DeliveryStatus,
-    Event,
-    LeasedDelivery,
-    Organization,
-    Settlement,
-    Verdict,
-    Webhook,
-)
-from packhook.store.base import Claim, Claimed, Idempotency, PageRequest, Publication, Store
+from packhook.core.model import ApiKey, DeliveryStatus, Organization, Webhook
+from packhook.core.way import Attempt, Event, Idempotency, LeasedDelivery, Publication, Settlement, Verdict
+from packhook.store.base import Claim, Claimed, PageRequest, Store
 from packhook.store.handover import Offer
 from packhook.testing.clock import START
 
@@ -80,7 +70,7 @@ def offer(
 def organization(organization_id: str = ACME, **changes: Any) -> Organization:  # noqa: ANN401 a field has its own type
     """An organization."""
     plain = Organization(id=organization_id, name=organization_id.title(), created_at=START)
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def api_key(organization_id: str = ACME, **changes: Any) -> ApiKey:  # noqa: ANN401 as above
@@ -93,7 +83,7 @@ def api_key(organization_id: str = ACME, **changes: Any) -> ApiKey:  # noqa: ANN
         prefix="pk_q9Nh",
         created_at=START,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def hash_of(key: str) -> bytes:
@@ -114,12 +104,12 @@ def webhook(organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: AN
         updated_at=START,
         version=1,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def next_version(of: Webhook, **changes: Any) -> Webhook:  # noqa: ANN401 as above
     """The webhook with these changes, as its next version."""
-    return msgspec.structs.replace(of, **{"version": of.version + 1, **changes})
+    return replaced(of, **{"version": of.version + 1, **changes})
 
 
 def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401 as above
@@ -131,7 +121,7 @@ def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401
         data=b'{"id":"ord_1","status":"created"}',
         created_at=START,
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def publication(*events: Event, idempotency: Idempotency | None = None) -> Publication:
@@ -142,7 +132,7 @@ def publication(*events: Event, idempotency: Idempotency | None = None) -> Publi
 def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
     """An audit entry, for a change whose entry the test does not look at."""
     plain = entry(action, Actor(name="operator", source="192.0.2.7"), START, organization_id=ACME, object_id="thing")
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
@@ -197,7 +187,7 @@ def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa
         response_headers=(("server", "shop"),),
         response_body=b"ok",
     )
-    return msgspec.structs.replace(plain, **changes)
+    return replaced(plain, **changes)
 
 
 def delivered(leased: LeasedDelivery, at: int) -> Settlement:

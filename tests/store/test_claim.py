@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
-from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Webhook
+from packhook.core.model import DeliveryStatus, Urgency, Webhook
+from packhook.core.way import LeasedDelivery
 from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
 from store.building import (

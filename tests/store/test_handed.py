@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from packhook.core.clock import MINUTE
-from packhook.core.model import DeliveryStatus, Interruption, LeasedDelivery
+from packhook.core.model import DeliveryStatus, Interruption
+from packhook.core.way import LeasedDelivery
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, PageRequest, Store, Swept
 from packhook.store.open import open_store

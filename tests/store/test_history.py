@@ -5,12 +5,13 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import pytest
 
+from nouns import replaced
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import NotFound
-from packhook.core.model import Delivery, DeliveryStatus, Settlement
+from packhook.core.model import Delivery, DeliveryStatus
+from packhook.core.way import Settlement
 from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
 from packhook.testing.clock import START
 from store.building import (
@@ -290,7 +291,7 @@ async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> 
     for turn in range(12):
         leased = (await claim(store, START + turn * DAY))[0]
         settlement = failed(leased, START + turn * DAY, next_attempt_at=START + (turn + 1) * DAY)
-        settlement = msgspec.structs.replace(settlement, attempt=attempt(leased, START, response_body=b"%d" % turn))
+        settlement = replaced(settlement, attempt=attempt(leased, START, response_body=b"%d" % turn))
         await store.record([settlement])
         if not made or made[0].delivery.id == leased.id:
             made.append(settlement)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from packhook.core.errors import NotFound, PackhookError, Unavailable
-from packhook.core.model import MAX_DATA_BYTES, Delivery, DeliveryStatus, Event, LeasedDelivery, Urgency, Webhook
-from packhook.store.base import DeliveryFilter, Receipt, Store
+from packhook.core.model import MAX_DATA_BYTES, Delivery, DeliveryStatus, Urgency, Webhook
+from packhook.core.way import Event, LeasedDelivery, Receipt
+from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
 from store.building import (
     ACME,

@@ -3,11 +3,12 @@
 import asyncio
 import random
 
-import msgspec
 import pytest
 
+from nouns import replaced
 from packhook.core.clock import DAY, HOUR, MINUTE
-from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Target, Urgency
+from packhook.core.model import Delivery, DeliveryStatus, Target, Urgency
+from packhook.core.way import LeasedDelivery
 from packhook.store.base import Store
 from packhook.testing.clock import START
 from store.building import (
@@ -147,7 +148,7 @@ async def test_many_are_recorded_together_and_answered_in_order(store: Store) ->
     await add_webhook(store)
     await publish(store, 9)
     all_leased = await claim(store, START)
-    stale = [msgspec.structs.replace(each, lease=each.lease + 1) for each in all_leased]
+    stale = [replaced(each, lease=each.lease + 1) for each in all_leased]
     batches = [
         [delivered(all_leased[0], START), delivered(stale[1], START), failed(all_leased[2], START)],
         [delivered(stale[3], START)],
@@ -237,7 +238,7 @@ ODD_ATTEMPTS = {
 async def test_whatever_a_receiver_wrote_is_kept(store: Store, leased: LeasedDelivery, odd: dict[str, object]) -> None:
     """Byte for byte and character for character."""
     settlement = failed(leased, LATER)
-    settlement = msgspec.structs.replace(settlement, attempt=attempt(leased, LATER, **odd))
+    settlement = replaced(settlement, attempt=attempt(leased, LATER, **odd))
     assert await store.record([settlement]) == [True]
     _, attempts = await store.get_delivery(ACME, leased.id)
     assert attempts == (settlement.attempt,)
@@ -246,7 +247,7 @@ async def test_whatever_a_receiver_wrote_is_kept(store: Store, leased: LeasedDel
 async def test_words_with_a_nul_are_kept_without_it(store: Store, leased: LeasedDelivery) -> None:
     """Not every database can hold one in a text; the other words stay."""
     settlement = failed(leased, LATER)
-    settlement = msgspec.structs.replace(settlement, attempt=attempt(leased, LATER, error_message="a\0b"))
+    settlement = replaced(settlement, attempt=attempt(leased, LATER, error_message="a\0b"))
     assert await store.record([settlement]) == [True]
     (kept,) = (await store.get_delivery(ACME, leased.id))[1]
-    assert kept == msgspec.structs.replace(settlement.attempt, error_message="a\N{REPLACEMENT CHARACTER}b")
+    assert kept == replaced(settlement.attempt, error_message="a\N{REPLACEMENT CHARACTER}b")

@@ -11,8 +11,9 @@ import pytest
 
 from packhook.core.clock import HOUR
 from packhook.core.errors import RequestError
-from packhook.core.model import DeliveryStatus, LeasedDelivery
-from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, Idempotency, PageRequest, WebhookFilter
+from packhook.core.model import DeliveryStatus
+from packhook.core.way import Idempotency, LeasedDelivery
+from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.statements import load

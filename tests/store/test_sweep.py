@@ -8,7 +8,8 @@ import pytest
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import DeliveryStatus, Target
-from packhook.store.base import DeliveryFilter, Idempotency, Store, Swept
+from packhook.core.way import Idempotency
+from packhook.store.base import DeliveryFilter, Store, Swept
 from packhook.testing.clock import START
 from store.building import (
     ACME,

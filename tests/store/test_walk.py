@@ -18,7 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from packhook.core.model import FINISHED, DeliveryStatus, LeasedDelivery, Settlement
+from packhook.core.model import FINISHED, DeliveryStatus
+from packhook.core.way import LeasedDelivery, Settlement
 from packhook.settings import Settings
 from packhook.store.base import Claimed
 from packhook.store.open import open_store

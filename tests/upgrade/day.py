@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.clock import DAY, HOUR
-from packhook.core.model import Settlement
-from packhook.store.base import AuditFilter, Claim, DeliveryFilter, Idempotency, PageRequest, Usage, WebhookFilter
+from packhook.core.way import Idempotency, Settlement
+from packhook.store.base import AuditFilter, Claim, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.leasing import Published
 from packhook.store.postgres import audit, history, publish, record, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming

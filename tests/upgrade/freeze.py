@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import apsw
 
+from packhook.core.way import Idempotency
 from packhook.settings import Settings
-from packhook.store.base import Idempotency
 from packhook.store.migrate import migrations
 from packhook.store.open import open_store
 from packhook.store.postgres.asking import SQL

@@ -20,8 +20,9 @@ from packhook.api.quickshapes import QuickBatch, QuickEvent
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES
+from packhook.core.way import Receipt
 from packhook.service import rules
-from packhook.store.base import Receipt, Told
+from packhook.store.base import Told
 
 ENVELOPE: Final = 4096
 

@@ -8,9 +8,10 @@ import msgspec
 from packhook.core import certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
+from packhook.core.model import ApiKey, Delivery, Health, Interruption, Organization, Webhook
 from packhook.core.ownership import HELD
 from packhook.core.signature import mask
+from packhook.core.way import Attempt, Event
 from packhook.service.access import Principal
 from packhook.service.history import DeliveryStory
 from packhook.settings import to_duration

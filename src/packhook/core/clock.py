@@ -12,6 +12,7 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_nanoseconds: Final = time.time_ns
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -28,7 +29,7 @@ class SystemClock:
 
     def now(self) -> int:
         """The present instant, in milliseconds since the Unix epoch (UTC)."""
-        return time.time_ns() // 1_000_000
+        return _nanoseconds() // 1_000_000
 
 
 @lru_cache(256)

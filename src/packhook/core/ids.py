@@ -3,18 +3,19 @@
 ``evt_0191b0a2c4d87f3e8a1b…``: at most 64 characters of ``A-Za-z0-9_-``, never a dot (the signature joins with dots).
 """
 
+import random
 import re
-import secrets
 from typing import Final
 
 import uuid_utils
 
 _LAST: Final = 2**48 - 1
+_uuid7: Final = uuid_utils.uuid7
 ORGANIZATION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _new(prefix: str) -> str:
-    return prefix + uuid_utils.uuid7().hex
+    return prefix + _uuid7().hex
 
 
 def organization_id() -> str:
@@ -42,8 +43,7 @@ def delivery_id(at: int) -> str:
 
     The instant is given, not taken, so that a time asked for is a place among the ids however clocks were set.
     """
-    count = _counter.next(at)
-    return f"dlv_{at:012x}7{count >> 30:03x}{0x80000000 | count & 0x3FFFFFFF:08x}{uuid_utils.uuid7().hex[-8:]}"
+    return f"{_counter.next(at)}{_uuid7().hex[-8:]}"
 
 
 def delivery_place(at: int) -> str:
@@ -52,20 +52,30 @@ def delivery_place(at: int) -> str:
 
 
 class _Counter:
-    """Counts within an instant from a number of chance on: 42 bits (RFC 9562, section 6.2, method 1)."""
+    """Counts within an instant from a number of chance on: 42 bits (RFC 9562, section 6.2, method 1).
 
-    __slots__ = ("_at", "_count")
+    What it says is an id but for its last 32 bits; the half that stays as it was is not written anew.
+    """
+
+    __slots__ = ("_at", "_begin", "_count", "_high")
 
     def __init__(self) -> None:
         self._at = -1
         self._count = 0
+        self._high = -1
+        self._begin = ""
 
-    def next(self, at: int) -> int:
+    def next(self, at: int) -> str:
         if at != self._at:
             self._at = at
-            self._count = secrets.randbits(41)  # the highest bit is room to count
+            self._count = random.getrandbits(41)  # the highest bit is room to count; it need not be a secret
+            self._high = -1
         self._count += 1
-        return self._count
+        high = self._count >> 30
+        if high != self._high:
+            self._high = high
+            self._begin = f"dlv_{at:012x}7{high:03x}"
+        return f"{self._begin}{0x80000000 | self._count & 0x3FFFFFFF:08x}"
 
 
 _counter: Final = _Counter()

@@ -6,16 +6,17 @@ The table is contract.md's, section 5; each line of it is a case below.
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
-
 from packhook.core.backoff import retry_after, wait_after
-from packhook.core.model import DeliveryStatus, Outcome, Policy, Trouble, Verdict
+from packhook.core.model import DeliveryStatus, Policy, Trouble
+from packhook.core.way import Outcome, Verdict
 
 THROTTLED: Final = (429, 503)
 OVERLOADED: Final = (429, 502, 503, 504)
 GONE: Final = 410
 
 _OURS: Final = (Trouble.INTERNAL,)
+_PROXY: Final = Trouble.PROXY
+_DELIVERED: Final = Verdict(status=DeliveryStatus.DELIVERED)
 _HINTS: Final = {
     400: "the endpoint did not accept the request",
     401: "the endpoint wants credentials: add them as a header of the webhook",
@@ -49,11 +50,15 @@ def judge(
     else:
         status = outcome.status_code or 0
         if 200 <= status < 300:
-            return Verdict(status=DeliveryStatus.DELIVERED)
+            return _DELIVERED
         code, message = _cause(outcome, status)
         gone = (now if gone_since is None else gone_since) if status == GONE else None
-    failed = Verdict(
-        status=DeliveryStatus.EXHAUSTED,
+    asked = _asked_wait(outcome, policy, now)
+    wait = wait_after(policy.retry_schedule, failures_before + 1, policy.jitter, chance)
+    return Verdict(
+        status=DeliveryStatus.EXHAUSTED if wait is None else DeliveryStatus.PENDING,
+        next_attempt_at=None if wait is None else now + max(wait, asked or 0),
+        hold_until=None if asked is None else now + asked,
         overloaded=_is_overloaded(outcome),
         endpoint_down=_is_down(outcome),
         gone_since=gone,
@@ -61,11 +66,10 @@ def judge(
         error_code=code.value,
         error_message=message,
     )
-    return _schedule(failed, outcome, failures_before + 1, policy, now, chance)
 
 
 def _is_before_the_endpoint(outcome: Outcome) -> bool:
-    return outcome.trouble is Trouble.PROXY
+    return outcome.trouble is _PROXY
 
 
 def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
@@ -79,22 +83,8 @@ def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
     )
 
 
-def _schedule(failed: Verdict, outcome: Outcome, failures: int, policy: Policy, now: int, chance: float) -> Verdict:
-    """The verdict with its next attempt, if the schedule has one, and the hold that ``Retry-After`` asked for."""
-    asked = _asked_wait(outcome, policy, now)
-    hold_until = None if asked is None else now + asked
-    wait = wait_after(policy.retry_schedule, failures, policy.jitter, chance)
-    if wait is None:
-        return msgspec.structs.replace(failed, hold_until=hold_until)
-    return msgspec.structs.replace(
-        failed,
-        status=DeliveryStatus.PENDING,
-        next_attempt_at=now + max(wait, asked or 0),
-        hold_until=hold_until,
-    )
-
-
 def _asked_wait(outcome: Outcome, policy: Policy, now: int) -> int | None:
+    """How long ``Retry-After`` asks to wait, where that is heeded."""
     if outcome.trouble is not None or outcome.status_code not in THROTTLED:
         return None
     value = _header(outcome, "retry-after")

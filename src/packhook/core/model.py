@@ -70,16 +70,6 @@ class Health(Struct, frozen=True, kw_only=True):
     disables_at: int | None = None  # None: it is disabled
 
 
-class Event(Struct, frozen=True, kw_only=True):
-    """What was published. ``data`` is a JSON object, byte for byte as it came."""
-
-    id: str
-    organization_id: str
-    event_code: str
-    data: bytes
-    created_at: int
-
-
 class DeliveryStatus(StrEnum):
     """Where a delivery stands. ``pending`` and ``sending`` are live, the others are finished."""
 
@@ -117,26 +107,6 @@ class Urgency(IntEnum):
     REPLAY = 2
 
 
-class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
-    """A delivery this node may send until ``lease_until``: all that an attempt needs, save the webhook itself."""
-
-    id: str
-    event_id: str
-    webhook_id: str
-    webhook_version: int
-    organization_id: str
-    event_code: str
-    event_created_at: int
-    data: bytes
-    attempt_count: int
-    attempts_before: int
-    urgency: Urgency
-    lease: int
-    lease_until: int
-    place: int = 0
-    """By which the store finds its row again, where it has something shorter than the id."""
-
-
 class Target(Struct, frozen=True, kw_only=True):
     """A webhook as the sender sees it, and what is known of its endpoint.
 
@@ -160,20 +130,6 @@ class Identity(Struct, frozen=True, kw_only=True):
         return f"Identity(expires_at={self.expires_at})"
 
 
-class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """One request to make: a checked URL, headers in order, the exact body bytes, and the total time allowed.
-
-    ``identity``: the client certificate to show where the endpoint asks for one.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    timeout: int
-    identity: Identity | None = None
-    method: str = "POST"
-
-
 class Trouble(StrEnum):
     """Why there was no usable answer. The value is the stable ``error.code`` of an attempt."""
 
@@ -194,22 +150,6 @@ class Trouble(StrEnum):
     NO_CONSENT = "no_consent"  # to being sent to; of the handshake only
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What the wire said to one request: an answer, or the trouble there was in place of one.
-
-    ``body`` is what was read of the answer, raw and capped (``truncated`` says that there was more).
-    ``detail`` is for the receiver's owner: plain words, no secrets, no inner addresses.
-    """
-
-    status_code: int | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    truncated: bool = False
-    trouble: Trouble | None = None
-    detail: str = ""
-    duration: int = 0
-
-
 class Policy(Struct, frozen=True, kw_only=True):
     """What a webhook's owner and the operator decided about attempts."""
 
@@ -217,42 +157,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     jitter: float = 0.2
     disable_after_gone: int = 60_000
     hold_at_most: int = 86_400_000
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What an outcome means.
-
-    ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
-    webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
-    ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
-    ``unspent``: it was no attempt, through a fault of ours; nothing is recorded and the delivery goes back.
-    """
-
-    status: DeliveryStatus
-    next_attempt_at: int | None = None
-    hold_until: int | None = None
-    overloaded: bool = False
-    endpoint_down: bool = False
-    gone_since: int | None = None
-    disable_reason: str = ""
-    error_code: str = ""
-    error_message: str = ""
-    unspent: bool = False
-
-
-class Attempt(Struct, frozen=True, kw_only=True):
-    """One HTTP request that was made for a delivery, as the log shows it. ``request_headers`` hold no secret."""
-
-    number: int
-    started_at: int
-    duration: int
-    url: str
-    request_headers: dict[str, str]
-    status_code: int | None = None
-    response_headers: tuple[tuple[str, str], ...] = ()
-    response_body: bytes = b""
-    error_code: str = ""
-    error_message: str = ""
 
 
 class Interruption(Struct, frozen=True, kw_only=True):
@@ -263,11 +167,3 @@ class Interruption(Struct, frozen=True, kw_only=True):
 
     number: int
     noticed_at: int
-
-
-class Settlement(Struct, frozen=True, kw_only=True):
-    """An attempt and its verdict, to be recorded; it settles nothing where the lease is no longer the row's."""
-
-    delivery: LeasedDelivery
-    attempt: Attempt
-    verdict: Verdict

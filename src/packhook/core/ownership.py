@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.model import Outcome, Trouble
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 
 HELD: Final = (
     "held: the endpoint has not proven yet that it wants these deliveries; it does so by a 2xx to a test event, or by "

@@ -14,8 +14,9 @@ import structlog
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.judge import judge
-from packhook.core.model import Attempt, LeasedDelivery, Outcome, Request, Settlement, Trouble, Verdict
+from packhook.core.model import Trouble
 from packhook.core.signature import sign
+from packhook.core.way import Attempt, LeasedDelivery, Outcome, Request, Settlement, Verdict
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import HIDDEN, PreparedTarget
 
@@ -41,7 +42,7 @@ def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: 
     body = body_of(delivery)
     timestamp = now // SECOND
     return Request(
-        url=target.webhook.endpoint,
+        url=target.url,
         headers=(
             ("content-type", "application/json"),
             ("user-agent", _USER_AGENT),
@@ -122,7 +123,7 @@ def made_of(
         started_at=started_at,
         duration=outcome.duration,
         url=request.url,
-        request_headers=dict(request.headers[:own] + target.shown_headers),
+        request_headers={name: value for name, value in request.headers[:own] + target.shown_headers},  # noqa: C416 compiled, it is the quicker
         status_code=outcome.status_code,
         response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
         if hidden

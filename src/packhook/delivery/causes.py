@@ -12,7 +12,8 @@ import pycurl
 
 from packhook.core.clock import SECOND
 from packhook.core.judge import named
-from packhook.core.model import Outcome, Trouble
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome
 from packhook.delivery.curl import PROXY_FAILED, Handle
 from packhook.delivery.egress import REFUSAL
 from packhook.delivery.tlscauses import NO_TLS, tls_cause

@@ -15,7 +15,7 @@ import structlog
 
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import LeasedDelivery
+from packhook.core.way import LeasedDelivery
 from packhook.store.base import Claim, Store
 from packhook.store.handover import Offer
 

@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from packhook.core.clock import MINUTE, SECOND, Clock
-from packhook.core.model import LeasedDelivery, Verdict
+from packhook.core.way import LeasedDelivery, Verdict
 from packhook.delivery.claim import Claimer
 from packhook.delivery.holds import Holds
 from packhook.delivery.lane import Lane
@@ -56,6 +56,8 @@ class Dispatcher:
         self, store: Store, settings: Settings, clock: Clock, attempting: Attempting, loading: Loading
     ) -> None:
         self._settings = settings
+        self._max_in_flight = settings.max_in_flight
+        self._queue_limit = settings.queue_limit
         self._clock = clock
         self._attempting = attempting
         self._loading = loading
@@ -203,7 +205,7 @@ class Dispatcher:
         return None if self._starved else (offer, self._lane_room())
 
     def _offer(self, closed: Iterable[str]) -> Offer:
-        room = 0 if self._stopping else min(CLAIM_AT_ONCE, self._settings.queue_limit - self._queued)
+        room = 0 if self._stopping else min(CLAIM_AT_ONCE, self._queue_limit - self._queued)
         return Offer(
             lease=next(self._leases),
             lease_until=self._clock.now() + self._settings.lease,
@@ -219,7 +221,7 @@ class Dispatcher:
         if not self._turns or self._crowded:
             return
         now = self._clock.now()
-        while self._turns and len(self._under_way) < self._settings.max_in_flight:
+        while self._turns and len(self._under_way) < self._max_in_flight:
             lane = self._turns.next()
             if self._may_go(lane, now) and lane.target is not None:
                 self._launch(lane, lane.target, now)
@@ -241,7 +243,7 @@ class Dispatcher:
 
     def _share(self) -> int:
         """How many of the places one lane may have; the last eighth is for lanes that do not fail."""
-        return (self._settings.max_in_flight - len(self._under_way)) // 8
+        return (self._max_in_flight - len(self._under_way)) // 8
 
     def _drop_stale(self, lane: Lane, now: int) -> None:
         """Give back what lay here so long that its lease no longer outlives an attempt."""
@@ -253,7 +255,7 @@ class Dispatcher:
 
     def _is_loaded(self, lane: Lane) -> bool:
         """Whether the lane knows its webhook as it was when its next delivery was made; if not, it is loaded."""
-        if lane.target is not None and lane.target.webhook.version >= lane.next().webhook_version:
+        if lane.target is not None and lane.target.version >= lane.next().webhook_version:
             return True
         if not lane.is_loading:
             lane.is_loading = True
@@ -316,7 +318,7 @@ class Dispatcher:
         elif self._squeezed:
             self._list(self._squeezed.pop(next(iter(self._squeezed))))
         if not self._squeezed:
-            self._squeezed_at = self._settings.max_in_flight
+            self._squeezed_at = self._max_in_flight
 
     def _took(self, lane: Lane, delivery: LeasedDelivery) -> None:
         self._queued -= 1
@@ -324,7 +326,7 @@ class Dispatcher:
         if lane.webhook_id in self._full and lane.queued <= self._room_of(lane) // 2:
             self._full.discard(lane.webhook_id)
             self._claimer.now()
-        if self._starved and self._queued <= self._settings.queue_limit * 7 // 8 and self._queued_bytes <= NEARLY_FULL:
+        if self._starved and self._queued <= self._queue_limit * 7 // 8 and self._queued_bytes <= NEARLY_FULL:
             self._starved = False
             self._claimer.now()
 
@@ -333,13 +335,13 @@ class Dispatcher:
     def _lane(self, webhook_id: str, organization_id: str) -> Lane:
         lane = self._lanes.get(webhook_id)
         if lane is None:
-            limit = min(self._settings.webhook_in_flight, self._settings.max_in_flight)
+            limit = min(self._settings.webhook_in_flight, self._max_in_flight)
             lane = self._lanes[webhook_id] = Lane(webhook_id, organization_id, limit)
         return lane
 
     def _lane_room(self) -> int:
         """How much one lane may hold: a share of what is free."""
-        return max(1, (self._settings.queue_limit - self._queued) // 4)
+        return max(1, (self._queue_limit - self._queued) // 4)
 
     def _room_of(self, lane: Lane) -> int:
         """The same for this lane, which may hold no more than it can send while half of a lease lasts."""

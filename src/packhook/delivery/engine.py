@@ -9,8 +9,9 @@ import structlog
 
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import Attempt, Event, LeasedDelivery, Settlement, Target, Urgency, Verdict
+from packhook.core.model import Target, Urgency
 from packhook.core.ownership import Consent
+from packhook.core.way import Attempt, Event, LeasedDelivery, Settlement, Verdict
 from packhook.delivery.attempt import attempt
 from packhook.delivery.dispatch import Dispatcher
 from packhook.delivery.handshake import handshake

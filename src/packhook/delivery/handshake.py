@@ -7,8 +7,8 @@ from typing import Final
 
 from packhook import __version__
 from packhook.core.clock import Clock
-from packhook.core.model import Attempt, Request
 from packhook.core.ownership import Consent, consent, wanted_rate
+from packhook.core.way import Attempt, Request
 from packhook.delivery.attempt import made_of
 from packhook.delivery.send import Wire, outcome_of
 from packhook.delivery.target import ORIGIN, PreparedTarget
@@ -21,7 +21,7 @@ def compose(target: PreparedTarget, origin: str) -> Request:
     rate = wanted_rate(target.webhook.rate_limit)
     return Request(
         method="OPTIONS",
-        url=target.webhook.endpoint,
+        url=target.url,
         headers=(
             ("user-agent", f"packhook/{__version__}"),
             *(((RATE, rate),) if rate else ()),

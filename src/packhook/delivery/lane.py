@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Verdict
+from packhook.core.model import DeliveryStatus, Urgency
+from packhook.core.way import LeasedDelivery, Verdict
 from packhook.delivery.target import PreparedTarget
 
 BREAKER_AFTER: Final = 10
@@ -23,6 +24,7 @@ LONGEST_HOLD: Final = 1 * MINUTE
 FIRST_CAP: Final = 8.0
 LEAST_URGENT_EACH: Final = 10
 _ORDER: Final = tuple(Urgency)
+_DELIVERED: Final = DeliveryStatus.DELIVERED
 _TURNED: Final = ((Urgency.RETRY, Urgency.REPLAY, Urgency.FIRST), (Urgency.REPLAY, Urgency.RETRY, Urgency.FIRST))
 
 
@@ -33,6 +35,7 @@ class Lane:
         "_cap",
         "_cut_at",
         "_failures",
+        "_first",
         "_growing_to",
         "_hold",
         "_limit",
@@ -65,6 +68,7 @@ class Lane:
         self.held_until = 0
         self.idle_since = 0
         self._queues: dict[Urgency, deque[LeasedDelivery]] = {urgency: deque() for urgency in Urgency}
+        self._first = self._queues[Urgency.FIRST]
         self._limit = limit
         self._cap = min(FIRST_CAP, limit)
         self._growing_to = float(limit)
@@ -95,9 +99,8 @@ class Lane:
 
     def _next_queue(self) -> deque[LeasedDelivery]:
         """The most urgent that has something; now and then the least, so that no retry waits for ever."""
-        first = self._queues[Urgency.FIRST]
-        if first and len(first) == self.queued:
-            return first
+        if self.queued and len(self._first) == self.queued:
+            return self._first
         rounds, place = divmod(self._taken, LEAST_URGENT_EACH)
         order = _ORDER if place < LEAST_URGENT_EACH - 1 else _TURNED[rounds % len(_TURNED)]
         for urgency in order:
@@ -188,7 +191,7 @@ class Lane:
         self.mind_the_clock(now)
         if verdict.hold_until is not None:
             self.held_until = max(self.held_until, verdict.hold_until)
-        if verdict.status is DeliveryStatus.DELIVERED:
+        if verdict.status is _DELIVERED:
             self._succeeded()
         elif verdict.endpoint_down:
             self._failed(now)

@@ -21,7 +21,7 @@ from typing import Final
 import pycurl
 import structlog
 
-from packhook.core.model import Outcome, Request
+from packhook.core.way import Outcome, Request
 from packhook.delivery.causes import BAD_HEADER, BROKE, STOPPING, Cause, cause, failed, since
 from packhook.delivery.curl import Handle, Sockets
 from packhook.delivery.egress import Checked, Egress

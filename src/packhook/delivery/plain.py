@@ -22,7 +22,7 @@ from typing import Any, Final
 import structlog
 
 from packhook.core.clock import SECOND
-from packhook.core.model import Outcome, Request
+from packhook.core.way import Outcome, Request
 from packhook.delivery import causes
 from packhook.delivery.causes import Cause, cause_of_connect, failed
 from packhook.delivery.connect import connect

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from packhook.core.errors import Unavailable
-from packhook.core.model import Settlement
+from packhook.core.way import Settlement
 from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")

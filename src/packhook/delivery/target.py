@@ -15,13 +15,15 @@ ORIGIN: Final = "webhook-request-origin"
 
 
 class PreparedTarget(Struct, frozen=True, kw_only=True):
-    """A target with the instance's settings folded in.
+    """A target with the instance's settings folded in. ``url`` and ``version`` are its webhook's.
 
     ``shown_headers`` are its headers without their values, ``hidden`` the values that no log may show. ``rate`` is in
     deliveries a second, 0 is no limit.
     """
 
     webhook: Webhook
+    url: str
+    version: int
     keys: tuple[SigningKey, ...]
     headers: tuple[tuple[str, str], ...]
     shown_headers: tuple[tuple[str, str], ...]
@@ -41,6 +43,8 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
     asked_as = ((ORIGIN, settings.origin),) if settings.require_ownership else ()
     return PreparedTarget(
         webhook=webhook,
+        url=webhook.endpoint,
+        version=webhook.version,
         keys=(SigningKey(webhook.secret),),
         headers=asked_as + headers,
         hidden=tuple(sorted((value for value in webhook.headers.values() if value), key=len, reverse=True)),

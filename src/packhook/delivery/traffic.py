@@ -6,17 +6,22 @@ import struct
 import sys
 from typing import Final
 
-_TCP_INFO: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of its counters
+_COUNTS: Final = sys.platform == "linux"
+_COUNTERS: Final = struct.Struct("=24xI92xQQ8xI")  # of Linux 4.6 and later (linux/tcp.h): four of them
+_SIZE: Final = _COUNTERS.size
+_unpack: Final = _COUNTERS.unpack
+_TCP: Final = socket.IPPROTO_TCP
+_TCP_INFO: Final = socket.TCP_INFO if sys.platform == "linux" else 0
 
 
 def traffic_of(opened: socket.socket) -> "Traffic | None":
     """What was counted so far; None where the system does not count."""
-    if sys.platform != "linux":
+    if not _COUNTS:
         return None
-    counted = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-    if len(counted) < _TCP_INFO.size:
+    counted = opened.getsockopt(_TCP, _TCP_INFO, _SIZE)
+    if len(counted) < _SIZE:
         return None
-    unacknowledged, acknowledged, received, unsent = _TCP_INFO.unpack(counted)
+    unacknowledged, acknowledged, received, unsent = _unpack(counted)
     if not (acknowledged and received):
         return None
     return Traffic(acknowledged, received, not (unacknowledged or unsent))

@@ -16,8 +16,9 @@ import structlog
 from packhook.core.audit import NODE, Action, Actor, entry
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Conflict, NotFound, Unavailable
-from packhook.core.model import Attempt, Target, Webhook
+from packhook.core.model import Target, Webhook
 from packhook.core.ownership import Consent
+from packhook.core.way import Attempt
 from packhook.delivery.engine import Engine
 from packhook.settings import Settings
 from packhook.store.base import Store

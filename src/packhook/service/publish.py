@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, Unavailable
-from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event
+from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES
+from packhook.core.way import Event, Idempotency, Publication, Receipt
 from packhook.settings import Settings
-from packhook.store.base import Idempotency, Publication, Receipt, Store, Told
+from packhook.store.base import Store, Told
 
 
 class Publisher:

@@ -4,7 +4,7 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
-from packhook.core.model import Attempt, Event, Verdict
+from packhook.core.way import Attempt, Event, Verdict
 from packhook.delivery.engine import Engine
 from packhook.service.example import example_data
 from packhook.service.ownership import Ownership

@@ -18,19 +18,8 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from packhook.core.audit import Action, AuditEntry
-from packhook.core.model import (
-    ApiKey,
-    Attempt,
-    Delivery,
-    DeliveryStatus,
-    Event,
-    Interruption,
-    LeasedDelivery,
-    Organization,
-    Settlement,
-    Target,
-    Webhook,
-)
+from packhook.core.model import ApiKey, Delivery, DeliveryStatus, Interruption, Organization, Target, Webhook
+from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
 from packhook.store.handover import Handover, Offer
 
 T = TypeVar("T")
@@ -86,31 +75,6 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     since: int | None = None
     until: int | None = None
     shown_to_keys: bool = False
-
-
-class Idempotency(Struct, frozen=True, kw_only=True):
-    """An ``Idempotency-Key``, the SHA-256 of the request it came with, and the instant before which keys are stale."""
-
-    key: str
-    fingerprint: bytes
-    stale_before: int
-
-
-class Publication(Struct, frozen=True, kw_only=True):
-    """One publish call: one event, or a batch, all or nothing."""
-
-    organization_id: str
-    events: tuple[Event, ...]
-    idempotency: Idempotency | None = None
-
-
-class Receipt(Struct, frozen=True, kw_only=True):
-    """What a publisher gets for one event, once it is durable: ``deliveries`` counts the webhooks it goes to."""
-
-    id: str
-    event_code: str
-    created_at: int
-    deliveries: int
 
 
 class Claim(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from packhook.core.model import LeasedDelivery
+from packhook.core.way import LeasedDelivery
 
 
 class Offer(Struct, frozen=True, kw_only=True):

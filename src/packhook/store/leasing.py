@@ -2,11 +2,12 @@
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from packhook.core import ids
-from packhook.core.model import Event, LeasedDelivery, Urgency
-from packhook.store.base import Receipt, Told
+from packhook.core.model import Urgency
+from packhook.core.way import Event, LeasedDelivery, Receipt
+from packhook.store.base import Told
 from packhook.store.handover import Offer
 
 
@@ -31,20 +32,19 @@ def tell_receipts(told: Told[tuple[Receipt, ...]], published: Published | Except
     told(published.receipts if isinstance(published, Published) else published)
 
 
-@dataclass(slots=True)
 class Room:
     """What is left of an offer while a transaction hands it out."""
 
-    offer: Offer
-    deliveries: int = field(init=False)
-    data: int = field(init=False)
-    lanes: dict[str, int] = field(default_factory=dict)
-    closed: Collection[str] = field(init=False)
+    __slots__ = ("closed", "data", "deliveries", "lanes", "lease", "lease_until", "per_lane")
 
-    def __post_init__(self) -> None:
-        self.deliveries = self.offer.room
-        self.data = self.offer.room_bytes
-        self.closed = self.offer.closed
+    def __init__(self, offer: Offer) -> None:
+        self.lease = offer.lease
+        self.lease_until = offer.lease_until
+        self.deliveries = offer.room
+        self.data = offer.room_bytes
+        self.per_lane = offer.per_lane
+        self.lanes: dict[str, int] = {}
+        self.closed: Collection[str] = offer.closed
 
     def close(self, webhook_ids: Iterable[str]) -> None:
         """Lease nothing of these: what they are sent waits in the database."""
@@ -53,7 +53,7 @@ class Room:
     def take(self, webhook_id: str, size: int) -> bool:
         """Whether this delivery can be leased to the node; if so its room is taken."""
         taken = self.lanes.get(webhook_id, 0)
-        if self.deliveries <= 0 or self.data < size or taken >= self.offer.per_lane or webhook_id in self.closed:
+        if self.deliveries <= 0 or self.data < size or taken >= self.per_lane or webhook_id in self.closed:
             return False
         self.lanes[webhook_id] = taken + 1
         self.deliveries -= 1
@@ -76,8 +76,8 @@ def first_delivery(event: Event, webhook_id: str, version: int, room: Room, plac
         attempt_count=0,
         attempts_before=0,
         urgency=Urgency.FIRST,
-        lease=room.offer.lease if leased else 0,
-        lease_until=room.offer.lease_until if leased else event.created_at,
+        lease=room.lease if leased else 0,
+        lease_until=room.lease_until if leased else event.created_at,
         place=place,
     )
 

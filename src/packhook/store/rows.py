@@ -6,18 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.audit import Action, Actor, AuditEntry, Change
-from packhook.core.model import (
-    FINISHED,
-    ApiKey,
-    Attempt,
-    Delivery,
-    DeliveryStatus,
-    Event,
-    Interruption,
-    Organization,
-    Webhook,
-)
-from packhook.store.base import AuditFilter, Receipt
+from packhook.core.model import FINISHED, ApiKey, Delivery, DeliveryStatus, Interruption, Organization, Webhook
+from packhook.core.way import Attempt, Event, Receipt
+from packhook.store.base import AuditFilter
 
 Row = Sequence[Any]
 
@@ -26,7 +17,7 @@ _pairs: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _waits: Final = msgspec.json.Decoder(tuple[int, ...])
 _scopes: Final = msgspec.json.Decoder(tuple[str, ...])
 _changes: Final = msgspec.json.Decoder(tuple[Change, ...])
-_receipts: Final = msgspec.json.Decoder(tuple[Receipt, ...])
+_receipts: Final = msgspec.json.Decoder(list[dict[str, Any]])
 _encode: Final = msgspec.json.Encoder().encode
 
 # Which literal condition a status filter becomes: a literal, so that a partial index can serve it.
@@ -43,12 +34,17 @@ def to_json(value: object) -> str:
 
 def receipts_to_bytes(receipts: tuple[Receipt, ...]) -> bytes:
     """What a publisher was answered, to be given again."""
-    return _encode(receipts)
+    return _encode(
+        [
+            {"id": each.id, "event_code": each.event_code, "created_at": each.created_at, "deliveries": each.deliveries}
+            for each in receipts
+        ]
+    )
 
 
 def receipts_from_bytes(data: bytes) -> tuple[Receipt, ...]:
     """The other way round."""
-    return _receipts.decode(data)
+    return tuple([Receipt(**each) for each in _receipts.decode(data)])
 
 
 def organization(row: Row) -> Organization:

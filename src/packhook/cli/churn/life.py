@@ -8,17 +8,9 @@ import msgspec
 from packhook.core import ids
 from packhook.core.audit import CLI, Action, AuditEntry, entry
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import (
-    Attempt,
-    DeliveryStatus,
-    Event,
-    LeasedDelivery,
-    Organization,
-    Settlement,
-    Verdict,
-    Webhook,
-)
-from packhook.store.base import Claim, Publication, Store
+from packhook.core.model import DeliveryStatus, Organization, Webhook
+from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Settlement, Verdict
+from packhook.store.base import Claim, Store
 from packhook.store.handover import Offer
 
 BATCH: Final = 500

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar, cast
 import uvloop
 
 from packhook.cli.serve import run_node
-from packhook.core.model import Outcome, Request, Settlement
+from packhook.core.way import Outcome, Publication, Receipt, Request, Settlement
 from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
-from packhook.store.base import Claim, Claimed, Publication, Receipt, Store, Told
+from packhook.store.base import Claim, Claimed, Store, Told
 from packhook.telemetry import configure_logs
 
 T = TypeVar("T")

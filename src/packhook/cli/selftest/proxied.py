@@ -8,8 +8,9 @@ from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
 from packhook.core.address import Address
-from packhook.core.model import Outcome, Request, Trouble
+from packhook.core.model import Trouble
 from packhook.core.proxy import parse_proxy
+from packhook.core.way import Outcome, Request
 from packhook.delivery.egress import Checked, Refused
 from packhook.delivery.proxy import ProxiedEgress
 from packhook.delivery.resolve import Resolve

@@ -8,7 +8,8 @@ from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
 from packhook.core.address import Address, Network
-from packhook.core.model import Outcome, Request, Trouble
+from packhook.core.model import Trouble
+from packhook.core.way import Outcome, Request
 from packhook.delivery.egress import Checked, Egress, Refused
 from packhook.delivery.resolve import Resolve
 from packhook.delivery.send import Sender

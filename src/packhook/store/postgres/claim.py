@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from packhook.core.model import LeasedDelivery, Urgency
+from packhook.core.model import Urgency
+from packhook.core.way import LeasedDelivery
 from packhook.store.base import Claim, Claimed
 from packhook.store.leasing import DueLane, fair
 from packhook.store.postgres.asking import SQL, Db, columns

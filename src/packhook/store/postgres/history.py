@@ -4,7 +4,8 @@ from typing import Any
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, Event, Interruption
+from packhook.core.model import FINISHED, Delivery, Interruption
+from packhook.core.way import Attempt, Event
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.listing import between, is_merged

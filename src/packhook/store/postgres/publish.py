@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from packhook.core.errors import Conflict, NotFound, RequestError, Unavailable
-from packhook.core.model import Event, LeasedDelivery
+from packhook.core.way import Event, Idempotency, LeasedDelivery, Publication, Receipt
 from packhook.store import rows
-from packhook.store.base import Idempotency, Publication, Receipt
 from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.postgres.asking import SQL, Db, columns, sayable

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
-from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
+from packhook.core.model import DeliveryStatus, Trouble, Urgency
+from packhook.core.way import Settlement
 from packhook.store import rows
 from packhook.store.postgres.asking import SQL, Db, columns
 from packhook.store.postgres.webhooks import disable_webhooks

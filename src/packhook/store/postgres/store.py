@@ -8,18 +8,8 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import (
-    ApiKey,
-    Attempt,
-    Delivery,
-    Event,
-    Interruption,
-    LeasedDelivery,
-    Organization,
-    Settlement,
-    Target,
-    Webhook,
-)
+from packhook.core.model import ApiKey, Delivery, Interruption, Organization, Target, Webhook
+from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
 from packhook.store.base import (
     AuditFilter,
     Claim,
@@ -27,8 +17,6 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    Publication,
-    Receipt,
     Swept,
     Told,
     Usage,

@@ -6,7 +6,8 @@ import apsw
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, DeliveryStatus, Event, Interruption
+from packhook.core.model import FINISHED, Delivery, DeliveryStatus, Interruption
+from packhook.core.way import Attempt, Event
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.listing import between, is_merged, list_page

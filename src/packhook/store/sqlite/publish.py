@@ -6,9 +6,8 @@ from typing import Any
 import apsw
 
 from packhook.core.errors import Conflict, RequestError
-from packhook.core.model import LeasedDelivery
+from packhook.core.way import LeasedDelivery, Publication, Receipt
 from packhook.store import rows
-from packhook.store.base import Publication, Receipt
 from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first

@@ -7,10 +7,15 @@ from typing import Any, Final
 
 import apsw
 
-from packhook.core.model import DeliveryStatus, Settlement, Trouble, Urgency
+from packhook.core.model import DeliveryStatus, Trouble, Urgency
+from packhook.core.way import Settlement
 from packhook.store import rows
 from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.webhooks import disable_webhook
+
+_DELIVERED: Final = DeliveryStatus.DELIVERED
+_FIRST: Final = Urgency.FIRST
+_RETRY: Final = Urgency.RETRY
 
 _marks: Final = count(secrets.randbits(61) + 1)
 """One for each settlement: put in place of the lease, and negative, so that it is neither a lease nor another's."""
@@ -27,7 +32,7 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list
     )
     _note_health(db, valid)
     for settlement in valid:
-        if settlement.verdict.status is not DeliveryStatus.DELIVERED:
+        if settlement.verdict.status is not _DELIVERED:
             _put_off(db, settlement)
     answers = iter(kept)
     return [list(islice(answers, len(batch))) for batch in batches]
@@ -52,7 +57,7 @@ def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None
     delivered: set[str] = set()
     for settlement in settlements:
         webhook_id = settlement.delivery.webhook_id
-        if settlement.verdict.status is DeliveryStatus.DELIVERED:
+        if settlement.verdict.status is _DELIVERED:
             delivered.add(webhook_id)
             failing.pop(webhook_id, None)
         elif settlement.verdict.error_code != Trouble.INTERNAL:
@@ -74,7 +79,7 @@ def _values(settlement: Settlement, mark: int) -> tuple[Any, ...]:
     return (
         str(verdict.status),
         verdict.next_attempt_at,
-        max(delivery.urgency, Urgency.RETRY),
+        _RETRY if delivery.urgency is _FIRST else delivery.urgency,
         attempt.number,
         attempt.started_at + attempt.duration,
         mark,

@@ -11,18 +11,8 @@ import structlog
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import (
-    ApiKey,
-    Attempt,
-    Delivery,
-    Event,
-    Interruption,
-    LeasedDelivery,
-    Organization,
-    Settlement,
-    Target,
-    Webhook,
-)
+from packhook.core.model import ApiKey, Delivery, Interruption, Organization, Target, Webhook
+from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
 from packhook.store.base import (
     AuditFilter,
     Claim,
@@ -30,8 +20,6 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    Publication,
-    Receipt,
     Swept,
     Told,
     Usage,
