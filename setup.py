@@ -18,6 +18,7 @@ COMPILED = (
     "api/door.py",
     "api/exchange.py",
     "api/held.py",
+    "api/incoming.py",
     "api/lean.py",
     "api/protocol.py",
     "api/publish.py",

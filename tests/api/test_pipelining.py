@@ -318,9 +318,11 @@ async def test_who_takes_no_answers_is_sent_away(
         writer.transport.abort()
 
 
-@pytest.mark.parametrize("step", ["on_message_begin", "on_headers_complete", "on_body", "on_message_complete"])
+@pytest.mark.parametrize(
+    ("step", "mark"), [("begin", ""), ("begin_asgi", "?"), ("take_asgi", "?"), ("finish_asgi", "?")]
+)
 async def test_a_fault_of_ours_in_the_middle_of_reading_is_told_to_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, mark: str
 ) -> None:
     """With its trace; it is no fault of the client's, who is told nothing: the connection is closed."""
 
@@ -330,7 +332,7 @@ async def test_a_fault_of_ours_in_the_middle_of_reading_is_told_to_the_log(
     monkeypatch.setattr(BoundedHttp, step, broken)
     async with served(tmp_path) as (url, _):
         with capture_logs() as lines:
-            assert await answers(url, publishing("x"), 1) == []
+            assert await answers(url, publishing("x", mark=mark), 1) == []
     (line,) = lines
     assert (line["event"], line["log_level"], repr(line["exc_info"])) == (
         "fault",

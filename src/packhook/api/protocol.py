@@ -2,8 +2,8 @@
 
 ::
 
-    bytes ─▶ llhttp ─▶ head ─┬─ of a lean route ─▶ exchange.py ─┐
-                             └─ of any other ────▶ ASGI cycle ──┴─▶ answer ─▶ the next of the pipeline
+    bytes ─▶ incoming.py ─┬─ of a lean route ─▶ exchange.py ─┐
+                          └─ of any other ────▶ ASGI cycle ──┴─▶ answer ─▶ the next of the pipeline
 
 A request that is spelled in any other way than the plain one (a query, a quoted path, an upgrade) goes by ASGI, and is
 answered alike.
@@ -21,14 +21,12 @@ from packhook.api.answers import encode
 from packhook.api.door import Door
 from packhook.api.exchange import Exchange
 from packhook.api.headers import ALWAYS, NO_PAGE
+from packhook.api.incoming import Incoming
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.core.errors import Unavailable
 
 _log: Final = structlog.get_logger("packhook.api")
 
-HEAD_LIMIT: Final = 64 * 1024
-MOST_HEADERS: Final = 200
-"""Each takes a hundred bytes and more of memory, however short it is."""
 SLOWEST_SECONDS = 60.0
 IDLE_SECONDS = 15.0
 LOOK_SECONDS = 5.0
@@ -59,13 +57,6 @@ def _is_ours(error: httptools.HttpParserError) -> bool:
     return of_a_step and not isinstance(error.__context__, httptools.HttpParserError)
 
 
-def _require_path(url: bytes) -> None:
-    """HttpParserInvalidURLError for a target that uvicorn would break at: one without a path, or not of ASCII."""
-    parsed: Any = httptools.parse_url(url)  # its annotations say that there is always a path
-    if not (url.isascii() and parsed.path):
-        raise httptools.HttpParserInvalidURLError(f"invalid url {url!r}")
-
-
 class Flow(FlowControl):
     """Nothing more is read while a request waits for its turn, whoever asks for it: so what is held is bounded."""
 
@@ -86,11 +77,6 @@ class BoundedHttp(HttpToolsProtocol):
     One timer a connection looks at all of them now and then; uvicorn's own would be set and cancelled for each request.
     """
 
-    url = b""  # until a request has one
-    _beside = 0  # bytes that came since the last that were of a body, or ended a head or a request
-    _is_in_body = False  # whether a head is whole and its request is not
-    _began: float | None = None  # when the request began that is being read
-    _idle_since: float | None = None  # when the last answer was given, if no request has begun since
     _deaf_since: float | None = None  # since when the client does not take its answers
     _is_stuck = False  # whether the next request waits because the client does not take its answers
     _is_at_it = False  # see _go_on
@@ -99,34 +85,39 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 as uvicorn has it
         super().__init__(*args, **kwargs)
-        self.headers = []
         self._door = door
+        self._incoming = Incoming(self, door, self.server_state, self.loop.time)
+        self._parse_with(httptools.HttpRequestParser(self._incoming))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 as uvicorn has it
         """A client is there; look now and then whether it gets on."""
         super().connection_made(transport)
         self.flow = Flow(transport, self.pipeline)
+        self._incoming.open(transport, self.flow, self.on_response_complete)
         if len(self.connections) > self._door.settings.max_connections:
             self._turn_away()
             return
-        self._began = self.loop.time()
         self.loop.call_later(LOOK_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone, and what it had sent with it: a circle of references would keep that for a long while."""
+        """The client is gone, and what it had sent with it."""
         super().connection_lost(exc)
+        self._incoming.close()
         for cycle in [self.cycle, *(waiting for waiting, _ in self.pipeline)]:
             if isinstance(cycle, Exchange):
                 cycle.leave()
         self.pipeline.clear()
         self.cycle = self.scope = None  # type: ignore[assignment] # as before the first request
-        self.headers = []
+
+    def _parse_with(self, parser: httptools.HttpRequestParser) -> None:
+        self.parser = self._incoming.parser = parser
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; then see whether what is no body still goes on."""
-        self._beside += len(data)
+        incoming = self._incoming
         try:
-            self.parser.feed_data(data)
+            incoming.feed(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
@@ -134,13 +125,12 @@ class BoundedHttp(HttpToolsProtocol):
                 self._break_off(error)
             else:
                 self.send_400_response("Invalid HTTP request received.")
-        is_large = self._beside > HEAD_LIMIT or len(self.headers) > MOST_HEADERS
-        if is_large and not self.transport.is_closing():
+        if incoming.is_large and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
 
     def _break_off(self, error: httptools.HttpParserError) -> None:
         """A fault of ours, in the middle of reading: what of the connection is still right, nobody knows."""
-        _log.error("fault", path=self.url.decode("latin-1"), exc_info=error.__context__)
+        _log.error("fault", path=self._incoming.url.decode("latin-1"), exc_info=error.__context__)
         self.transport.close()
 
     def _turn_away(self) -> None:
@@ -155,98 +145,47 @@ class BoundedHttp(HttpToolsProtocol):
         if method == b"CONNECT":
             self.send_400_response("Invalid HTTP request received.")
             return
-        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _OF_AN_UPGRADE]
+        incoming = self._incoming
+        lines = [b"%b: %b\r\n" % header for header in incoming.headers if header[0] not in _OF_AN_UPGRADE]
         if not self.parser.should_keep_alive():
             lines.append(b"connection: close\r\n")
-        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, self.parser.get_http_version().encode(), b"".join(lines))
-        self.parser = httptools.HttpRequestParser(self)
+        version = self.parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, incoming.url, version, b"".join(lines))
+        self._parse_with(httptools.HttpRequestParser(incoming))
         self.data_received(head + rest)
 
-    # --- what the parser tells
+    # --- what incoming.py tells
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._began = self.loop.time()
-        self._idle_since = None
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-
-    def on_url(self, url: bytes) -> None:
-        """A part of its target."""
-        self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Its head is whole: lean or not?"""
-        self._beside = 0
-        if len(self.headers) > MOST_HEADERS:
-            raise httptools.HttpParserError("too many headers")
-        if self.parser.should_upgrade():
+    def begin(self, exchange: Exchange) -> None:
+        """A lean request's head is whole: have it answered, now or when its turn comes."""
+        before: Any = self.cycle  # an exchange, or one of uvicorn's own, which is alike
+        self.cycle = exchange  # type: ignore[assignment] # it has what is looked at
+        is_free = (before is None or before.response_complete) and not self._is_stuck
+        if is_free and not self.pipeline:
+            exchange.start()
             return
-        exchange = self._lean()
-        if exchange is None:
-            _require_path(self.url)
-        self._is_in_body = True
-        if exchange is None:
-            self._make_scope()
-            super().on_headers_complete()
+        self.pipeline.appendleft((exchange, self._door))  # type: ignore[arg-type] # as above
+        if is_free:
+            self._go_on()
         else:
-            before: Any = self.cycle  # an exchange, or one of uvicorn's own, which is alike
-            self.cycle = exchange  # type: ignore[assignment] # it has what is looked at
-            self.pipeline.appendleft((exchange, self._door))  # type: ignore[arg-type] # as above
-            if (before is None or before.response_complete) and not self._is_stuck:
-                self._go_on()
-            else:
-                self.flow.pause_reading()
-        self.headers = []  # trailers go there: they are no headers
+            self.flow.pause_reading()
 
-    def _make_scope(self) -> None:
-        """What uvicorn makes when a request begins; a lean one needs none of it."""
-        url, headers, expects_continue = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url = url
-        self.headers.extend(headers)
-        self.expect_100_continue = expects_continue
+    def begin_asgi(self) -> None:
+        """Any other's is: uvicorn takes it from here."""
+        incoming = self._incoming
+        self.on_message_begin()
+        self.url = incoming.url
+        self.headers.extend(incoming.headers)
+        self.expect_100_continue = incoming.expects_continue
+        self.on_headers_complete()
 
-    def on_body(self, body: bytes) -> None:
+    def take_asgi(self, body: bytes) -> None:
         """A part of its body."""
-        self._beside = 0
-        if isinstance(self.cycle, Exchange):
-            self.cycle.take(body)
-        else:
-            super().on_body(body)
+        self.on_body(body)
 
-    def on_message_complete(self) -> None:
+    def finish_asgi(self) -> None:
         """It is whole."""
-        self._beside = 0
-        if self.parser.should_upgrade():
-            return
-        self._is_in_body = False
-        self._began = None
-        if isinstance(self.cycle, Exchange):
-            self.cycle.finish()
-        else:
-            super().on_message_complete()
-
-    def _lean(self) -> Exchange | None:
-        parser = self.parser
-        found = self._door.find_plain(self.url)
-        if found is None or parser.get_method() != b"POST":
-            return None
-        usual = self.server_state.default_headers
-        exchange = Exchange(
-            self._door, *found, self.headers, usual, self.transport, self.flow, self.on_response_complete
-        )
-        exchange.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
-        exchange.expects_continue = self.expect_100_continue
-        return exchange
+        self.on_message_complete()
 
     # --- one after another
 
@@ -261,14 +200,15 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is given; on with the next request, unless the client does not take its answers."""
-        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self._is_stuck = self.flow.write_paused
         if self._is_stuck:
             self.flow.pause_reading()
-        else:
+        elif self.pipeline or self._refusal is not None:
             self._go_on()
+        else:
+            self._rest()
 
     def pause_writing(self) -> None:
         """The client does not take its answers as fast as they come."""
@@ -304,8 +244,12 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
-            self.flow.resume_reading()
-            self._idle_since = self.loop.time()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing waits."""
+        self.flow.resume_reading()
+        self._incoming.rest()
 
     # --- what is no request
 
@@ -317,12 +261,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._refusal = msg
         cycle: Any = self.cycle  # None where nothing was asked
         is_answered = cycle is None or cycle.response_complete
-        if self._is_in_body and self.pipeline:
+        is_in_body = self._incoming.is_in_body
+        if is_in_body and self.pipeline:
             self.pipeline.popleft()
-        elif self._is_in_body and is_answered:
+        elif is_in_body and is_answered:
             self.transport.close()
             return
-        elif self._is_in_body:
+        elif is_in_body:
             cycle.disconnected = is_answered = True
             cycle.message_event.set()
         if is_answered and not self._is_stuck and not self.pipeline:
@@ -352,6 +297,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _is_slow(self, now: float) -> bool:
         """Whether a request takes too long to come, or none has come for a while."""
-        if self._began is not None:
-            return not self.flow.read_paused and now - self._began > SLOWEST_SECONDS
-        return self._idle_since is not None and now - self._idle_since > IDLE_SECONDS
+        began, idle_since = self._incoming.began, self._incoming.idle_since
+        if began is not None:
+            return not self.flow.read_paused and now - began > SLOWEST_SECONDS
+        return idle_since is not None and now - idle_since > IDLE_SECONDS
