@@ -17,8 +17,9 @@ exception undoes the transaction; then each item is tried alone, so that one can
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
 import apsw
@@ -71,6 +72,46 @@ class _AllFailed(Exception):
     """The database did not do it, whatever it was asked: no use to try the items one by one."""
 
 
+class _Committer:
+    """The thread that says COMMIT. An executor would do the same, with twice the steps for each."""
+
+    def __init__(self, db: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._db = db
+        self._loop = loop
+        self._asked: SimpleQueue[asyncio.Future[None] | None] = SimpleQueue()
+        self._own_thread = Thread(target=self._run, name="packhook-commit", daemon=True)
+        self._own_thread.start()
+
+    def commit(self) -> "asyncio.Future[None]":
+        """Done when it is on disk; what the database says against it is its exception."""
+        end: asyncio.Future[None] = self._loop.create_future()
+        self._asked.put(end)
+        return end
+
+    def close(self) -> None:
+        """Nothing is under way any more."""
+        self._asked.put(None)
+        self._own_thread.join()
+
+    def _run(self) -> None:
+        while (end := self._asked.get()) is not None:
+            trouble: Exception | None = None
+            try:
+                self._db.execute("COMMIT")
+            except Exception as error:  # noqa: BLE001 it is told to who waits
+                trouble = error
+            self._loop.call_soon_threadsafe(_tell_end, end, trouble)
+
+
+def _tell_end(end: "asyncio.Future[None]", trouble: Exception | None) -> None:
+    if end.done():
+        return  # who waited was cancelled
+    if trouble is None:
+        end.set_result(None)
+    else:
+        end.set_exception(trouble)
+
+
 class Writer:
     """The one connection that writes, and the task that batches. Made inside the running event loop."""
 
@@ -78,7 +119,7 @@ class Writer:
         self._db = db
         self._db.set_busy_timeout(0)  # nothing waits on the event loop
         self._loop = asyncio.get_running_loop()
-        self._committer = ThreadPoolExecutor(1, "packhook-commit")
+        self._committer = _Committer(db, self._loop)
         self._waiting: deque[_Job] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -109,7 +150,7 @@ class Writer:
         self._closing = True
         self._arrived.set()
         await self._task
-        self._committer.shutdown()
+        self._committer.close()
         self._db.close()
 
     async def _run(self) -> None:
@@ -183,7 +224,7 @@ class Writer:
 
     async def _commit(self) -> None:
         try:
-            await self._loop.run_in_executor(self._committer, self._db.execute, "COMMIT")
+            await self._committer.commit()
         except apsw.Error as error:
             raise _AllFailed(f"the database did not commit: {error}") from error
 
