@@ -32,7 +32,7 @@ async def witness(node: House, receiver: Receiver) -> None:
     await receiver.wait_for(count + 1, LATE)
 
 
-@pytest.mark.parametrize("count", [40])
+@pytest.mark.parametrize("count", [40, 1_000])
 async def test_what_is_published_goes_without_a_claim(tmp_path: Path, count: int) -> None:
     """From the commit straight to the lane: no query and no poll stand between, however much came at once."""
     async with house(tmp_path) as node, Receiver() as receiver:

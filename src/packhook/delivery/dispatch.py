@@ -83,7 +83,7 @@ class Dispatcher:
 
     def offer(self) -> Offer:
         """What may be leased to this node now, for what is published."""
-        return self._offer(self._full | self._holds.held | self._claimer.backlog)
+        return self._offer(self._room(), self._full | self._holds.held | self._claimer.backlog)
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries whose lease is committed."""
@@ -200,16 +200,18 @@ class Dispatcher:
         for webhook_id in list(self._full):
             self._drop_stale(self._lanes[webhook_id], now)
         self._forget_idle_lanes()
-        offer = self._offer(self._full | self._holds.held)
+        offer = self._offer(min(CLAIM_AT_ONCE, self._room()), self._full | self._holds.held)
         self._starved = offer.room <= 0 or offer.room_bytes <= 0
         return None if self._starved else (offer, self._lane_room())
 
-    def _offer(self, closed: Iterable[str]) -> Offer:
-        room = 0 if self._stopping else min(CLAIM_AT_ONCE, self._queue_limit - self._queued)
+    def _room(self) -> int:
+        return 0 if self._stopping else max(0, self._queue_limit - self._queued)
+
+    def _offer(self, room: int, closed: Iterable[str]) -> Offer:
         return Offer(
             lease=next(self._leases),
             lease_until=self._clock.now() + self._settings.lease,
-            room=max(0, room),
+            room=room,
             room_bytes=BYTES_IN_MEMORY - self._queued_bytes,
             closed=frozenset(closed),
             per_lane=self._lane_room(),
