@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from packhook.cli.bench.turns import ROUNDS
+
 _LOAD_ONLY = ("--no-floor", "--no-half", "--no-idle", "--no-profile")
 _GOOD = {"lost": 0, "badly_signed": 0, "wrong_bodies": 0, "duplicates": 0, "unknown": 0}
 
@@ -38,6 +40,13 @@ def test_every_event_is_accounted_for(tmp_path: Path) -> None:
     assert report["split"]["statements"] is None
     assert [each["name"] for each in report["floors"]][-2:] == ["libcurl", "sender"]
     assert all(each["loss"]["lost"] == 0 and each["cost"] > 0 for each in report["floors"])
+    assert len(report["turns"]) == ROUNDS
+    for turn in report["turns"]:
+        assert turn["losses"][0] == {"expected": 100, **_GOOD}
+        assert all((loss["lost"], loss["badly_signed"], loss["wrong_bodies"]) == (0, 0, 0) for loss in turn["losses"])
+        assert turn["rate"] == pytest.approx(turn["delivered"] / turn["bare_delivered"])
+        assert turn["cpu"] == pytest.approx(turn["cost"] / turn["bare_cost"])
+    assert f"in turn with bare libcurl, {ROUNDS} rounds" in said
     assert {"processor", "cores", "disk", "python"} <= report["machine"].keys()
     assert report["is_good"]
     assert "delivered a second" in said

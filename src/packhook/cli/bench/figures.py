@@ -107,6 +107,37 @@ class Bare(Struct, frozen=True, kw_only=True):
     loss: Loss
 
 
+class Turn(Struct, frozen=True, kw_only=True):
+    """One round: what packhook delivered and the bare library sent a second, and the CPU of each for one of them."""
+
+    delivered: float
+    cost: float
+    bare_delivered: float
+    bare_cost: float
+    losses: list[Loss]
+
+    @classmethod
+    def of(cls, load: Figures, bare: Bare) -> "Turn":
+        """What stands beside each other."""
+        return cls(
+            delivered=load.delivered,
+            cost=load.cost_of_ours,
+            bare_delivered=bare.delivered,
+            bare_cost=bare.cost,
+            losses=[load.loss, bare.loss],
+        )
+
+    @property
+    def rate(self) -> float:
+        """What packhook delivered as a share of what the bare library sent."""
+        return self.delivered / self.bare_delivered
+
+    @property
+    def cpu(self) -> float:
+        """How many times its CPU packhook used."""
+        return self.cost / self.bare_cost
+
+
 class Split(Struct, frozen=True, kw_only=True):
     """Where a node's CPU goes, by layer: the shares that the profile saw, of the cost that was measured without it.
 
@@ -154,6 +185,7 @@ class Report(Struct, frozen=True, kw_only=True):
     machine: dict[str, str]
     floors: list[Bare]
     scenarios: list[Figures]
+    turns: list[Turn]
     split: Split | None
     without: list[str]
 
@@ -161,6 +193,7 @@ class Report(Struct, frozen=True, kw_only=True):
     def is_good(self) -> bool:
         """Whether nothing was lost in any of it."""
         losses = [each.loss for each in self.scenarios] + [each.loss for each in self.floors]
+        losses += [loss for turn in self.turns for loss in turn.losses]
         return all(loss.is_none for loss in losses)
 
 

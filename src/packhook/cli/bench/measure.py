@@ -48,13 +48,20 @@ class _Ran(NamedTuple):
     noted: Noted
     readings: list[Reading]
     peak: int
-    spent: list[Spent]
 
 
 async def measure(
     ground: Ground, name: str, plan: Plan, progress: Progress, *, sampled: bool = False
 ) -> tuple[Figures, list[Spent]]:
     """Run one scenario. ``sampled``: on nodes that also say where their CPU goes."""
+    async with stage(ground, plan, progress, sampled=sampled) as load:
+        figures = await load(name, plan)
+        return figures, [await node.stop() for node in load.started]
+
+
+@asynccontextmanager
+async def stage(ground: Ground, plan: Plan, progress: Progress, *, sampled: bool = False) -> AsyncIterator["Load"]:
+    """Nodes on a fresh database that are warm, and a receiver; for one load or several."""
     with tempfile.TemporaryDirectory(prefix="packhook-bench-") as temporary:
         folder = Path(temporary)
         async with (
@@ -63,8 +70,9 @@ async def measure(
         ):
             await _prepare(ground, url, plan, receiver, progress)
             async with nodes(url, plan.processes, ground.authority, sampled=sampled) as started:
-                ran = await _run(ground, plan, started, receiver, folder, progress)
-    return _figures(name, plan, ran), ran.spent
+                load = Load(ground, started, receiver, folder, progress)
+                await load.warm_up(plan)
+                yield load
 
 
 @asynccontextmanager
@@ -86,48 +94,59 @@ async def _prepare(ground: Ground, url: str, plan: Plan, receiver: Sink, progres
         await fill(url, plan, live, dead, lambda done: progress(done % plan.deliveries))
 
 
-async def _run(
-    ground: Ground, plan: Plan, started: list[Node], receiver: Sink, folder: Path, progress: Progress
-) -> _Ran:
-    pids = [node.process.pid for node in started]
-    meter = Meter(
-        {
-            "node": lambda: pids,
-            "database": ground.databases.processes,
-            "receiver": lambda: [receiver.process.pid],
-            "bench": lambda: [os.getpid()],
-        },
-        lambda: progress(receiver.arrived),
-    )
-    patience = SABOTAGED_PATIENCE_SECONDS if ground.sabotage else PATIENCE_SECONDS
-    if not ground.sabotage:
+class Load:
+    """Publishes to nodes that stand, and says what it came to."""
+
+    def __init__(self, ground: Ground, started: list[Node], receiver: Sink, folder: Path, progress: Progress) -> None:
+        self.started = started
+        self._receiver = receiver
+        self._folder = folder
+        self._patience = SABOTAGED_PATIENCE_SECONDS if ground.sabotage else PATIENCE_SECONDS
+        self._is_sabotaged = bool(ground.sabotage)
+        self._pids = [node.process.pid for node in started]
+        self._meter = Meter(
+            {
+                "node": lambda: self._pids,
+                "database": ground.databases.processes,
+                "receiver": lambda: [receiver.process.pid],
+                "bench": lambda: [os.getpid()],
+            },
+            lambda: progress(receiver.arrived),
+        )
+
+    async def warm_up(self, plan: Plan) -> None:
+        """What nobody counts."""
+        if self._is_sabotaged:
+            return
         warm_up = plan.of(min(WARM_UP_EVENTS, plan.events // 10), rate=0, alone=False)
-        await _publish(warm_up, started, receiver, folder)
-        await receiver.wait_for(warm_up.deliveries, patience)
-        await receiver.noted(folder / "noted")
+        await self._publish(warm_up)
+        await self._receiver.wait_for(warm_up.deliveries, self._patience)
+        await self._receiver.noted(self._folder / "noted")
+        await self._meter.settle("node")
+
+    async def __call__(self, name: str, plan: Plan) -> Figures:
+        """Publish it all, wait until it has arrived and the nodes are quiet."""
+        meter, receiver = self._meter, self._receiver
+        for node in self.started:
+            node.begin()
+        meter.readings.clear()
+        meter.read()
+        metering = asyncio.create_task(meter.run())
+        published = await self._publish(plan)
+        await receiver.wait_for(len(published.ids) * plan.fan_out, self._patience)
+        metering.cancel()
+        with suppress(asyncio.CancelledError):
+            await metering
         await meter.settle("node")
-    for node in started:
-        node.begin()
-    meter.readings.clear()
-    meter.read()
-    metering = asyncio.create_task(meter.run())
-    published = await _publish(plan, started, receiver, folder)
-    await receiver.wait_for(len(published.ids) * plan.fan_out, patience)
-    metering.cancel()
-    with suppress(asyncio.CancelledError):
-        await metering
-    await meter.settle("node")
-    noted = await receiver.noted(folder / "noted")
-    peak = sum(map(peak_bytes, pids))
-    return _Ran(published, noted, meter.readings, peak, [await node.stop() for node in started])
+        noted = await receiver.noted(self._folder / "noted")
+        return _figures(name, plan, _Ran(published, noted, meter.readings, sum(map(peak_bytes, self._pids))))
 
-
-async def _publish(plan: Plan, started: list[Node], receiver: Sink, folder: Path) -> Published:
-    file = folder / "published"
-    places = [(node.host, node.port) for node in started]
-    order = Order(plan=plan, nodes=places, counter=str(receiver.counter), file=str(file))
-    await run_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode(), "the publishers gave up")
-    return msgspec.msgpack.decode(file.read_bytes(), type=Published)
+    async def _publish(self, plan: Plan) -> Published:
+        file = self._folder / "published"
+        places = [(node.host, node.port) for node in self.started]
+        order = Order(plan=plan, nodes=places, counter=str(self._receiver.counter), file=str(file))
+        await run_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode(), "the publishers gave up")
+        return msgspec.msgpack.decode(file.read_bytes(), type=Published)
 
 
 def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:
@@ -140,10 +159,11 @@ def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:
     seconds = (arrivals[-1].at if arrivals else max(published.accepted)) - began
     first, last = ran.readings[0], ran.readings[-1]
     spent = {each: last.cpu[each] - first.cpu[each] for each in last.cpu} | {"publisher": published.cpu}
+    spent["bench"] = max(0.0, spent["bench"] - published.cpu)  # they were its children, whose CPU it has when they end
     if not spent["database"]:
         del spent["database"]
     stolen = last.stolen - first.stolen
-    others = max(0.0, last.machine - first.machine - sum(spent.values()) - published.cpu_before)
+    others = max(0.0, last.machine - first.machine - sum(spent.values()))
     kernel = last.kernel["node"] - first.kernel["node"]
     memory = [(reading.at - began, reading.memory["node"]) for reading in ran.readings]
     return Figures(

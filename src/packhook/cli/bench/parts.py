@@ -5,6 +5,7 @@
     wrk            what the machine does without packhook
     libcurl        the same from the bare library, and from packhook's own sender alone
     load           as fast as it goes, or at the rate that was asked for
+    in turn        short loads and the bare library, round for round: how they stand beside each other
     sqlite, 1 node the same load there, beside that of several nodes on PostgreSQL
     half           open-loop at half of that: latency where nothing queues
     idle           one event at a time
@@ -20,11 +21,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from packhook.cli.bench.bare import WRK, has_wrk, measure_floor, measure_wrk
 from packhook.cli.bench.database import Files
-from packhook.cli.bench.figures import Bare, Figures, Report, Split
+from packhook.cli.bench.figures import Bare, Figures, Report, Split, Turn
 from packhook.cli.bench.machine import machine
 from packhook.cli.bench.measure import Ground, measure
 from packhook.cli.bench.node import LAYERS, Spent
 from packhook.cli.bench.plan import Plan
+from packhook.cli.bench.turns import ROUNDS, measure_turns
 from packhook.core.build import is_compiled
 
 FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
@@ -45,6 +47,7 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
         floors, without = await _bare(ground, plan, progress) if FLOOR in parts else ([], [])
         load = await _scenario(ground, "load", plan, progress)
         scenarios = [load]
+        turns = await _turns(ground, plan, progress) if FLOOR in parts and not plan.rate else []
         if BESIDE in parts:
             scenarios += await _beside(ground, plan, progress)
         if HALF in parts:
@@ -57,7 +60,7 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
         split = await _profile(ground, plan, load, progress) if PROFILE in parts else None
         if split is not None and not split.layers:
             without.append("layers: Python's frames, which the profile looks at, do not show what is compiled")
-    return Report(machine=machine(), floors=floors, scenarios=scenarios, split=split, without=without)
+    return Report(machine=machine(), floors=floors, scenarios=scenarios, turns=turns, split=split, without=without)
 
 
 def progress_bars(console: Console) -> Progress:
@@ -82,6 +85,11 @@ async def _scenario(ground: Ground, name: str, plan: Plan, progress: Progress) -
     with step_of(progress, name, plan.deliveries) as step:
         figures, _ = await measure(ground, name, plan, step)
     return figures
+
+
+async def _turns(ground: Ground, plan: Plan, progress: Progress) -> list[Turn]:
+    with step_of(progress, "in turn", ROUNDS) as step:
+        return await measure_turns(ground, plan, step)
 
 
 async def _beside(ground: Ground, plan: Plan, progress: Progress) -> list[Figures]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import quantiles
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from packhook.cli.bench.figures import OURS, Figures, Growth, Report
+from packhook.cli.bench.figures import OURS, Figures, Growth, Report, Turn
 from packhook.cli.bench.picture import course_panels, draw, growth_panels
 
 NEAR_ITS_LIMIT: Final = 0.85
@@ -29,6 +30,8 @@ def show(report: Report | Growth, console: Console) -> None:
         parts.append(_costs(report))
         if report.floors:
             parts.append(_beside(report))
+        if report.turns:
+            parts.append(_in_turn(report))
         parts += [_picture(each) for each in report.scenarios if len(each.course) > 1 and not each.plan.rate]
     for part in parts:
         console.print(part)
@@ -43,6 +46,9 @@ def write_json(report: Report | Growth, file: Path) -> None:
     scenarios = [step["figures"] for step in told["steps"]] if isinstance(report, Growth) else told["scenarios"]
     for written, each in zip(scenarios, report.scenarios, strict=True):
         written |= {"cost_of_ours": each.cost_of_ours, "is_flat": each.is_flat}
+    if isinstance(report, Report):
+        for written, turn in zip(told["turns"], report.turns, strict=True):
+            written |= {"rate": turn.rate, "cpu": turn.cpu}
     told["is_good"] = report.is_good
     file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
 
@@ -72,7 +78,9 @@ def remarks(report: Report | Growth) -> list[str]:
             said.append(f"{each.name}: publishes that were not accepted: {each.refused}")
         if not each.loss.is_none:
             said.append(f"{each.name}: NOT GOOD: {each.loss}")
-    return said + [f"{each.name}: NOT GOOD: {each.loss}" for each in bare if not each.loss.is_none]
+    turns = [] if isinstance(report, Growth) else report.turns
+    said += [f"{each.name}: NOT GOOD: {each.loss}" for each in bare if not each.loss.is_none]
+    return said + [f"in turn: NOT GOOD: {loss}" for turn in turns for loss in turn.losses if not loss.is_none]
 
 
 def _table(*heads: str) -> Table:
@@ -131,6 +139,15 @@ def _beside(report: Report) -> Table:
     return table
 
 
+def _in_turn(report: Report) -> Table:
+    """The middle of the rounds, and between which values the middle half of them lies."""
+    table = _table(f"in turn with bare libcurl, {len(report.turns)} rounds", "lower", "median", "upper")
+    for name, form, value in _IN_TURN:
+        lower, median, upper = quantiles([value(each) for each in report.turns], n=4, method="inclusive")
+        table.add_row(name, *(form.format(each) for each in (lower, median, upper)))
+    return table
+
+
 def _cost(name: str) -> Value:
     return lambda each: f"{each.cost[name]:.1f}" if name in each.cost else "-"
 
@@ -167,6 +184,16 @@ _ROWS: Final[Sequence[tuple[str, Value]]] = (
     ("badly signed", lambda each: str(each.loss.badly_signed)),
     ("wrong bodies", lambda each: str(each.loss.wrong_bodies)),
     ("arrived twice", lambda each: str(each.loss.duplicates)),
+)
+
+
+_IN_TURN: Final[Sequence[tuple[str, str, Callable[[Turn], float]]]] = (
+    ("delivered a second", "{:,.0f}", lambda each: each.delivered),
+    ("bare libcurl", "{:,.0f}", lambda each: each.bare_delivered),
+    ("our rate", "{:.0%}", lambda each: each.rate),
+    ("CPU µs for one delivery", "{:.1f}", lambda each: each.cost),
+    ("bare libcurl", "{:.1f}", lambda each: each.bare_cost),
+    ("our CPU", "{:.2f} x", lambda each: each.cpu),
 )
 
 
