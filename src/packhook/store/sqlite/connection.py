@@ -30,12 +30,13 @@ def connect(path: str) -> apsw.Connection:
         db.set_busy_timeout(BUSY_MS)
         # By default a statement that ORDER BY or a partial index serves is planned anew for each set of values.
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        db.execute("PRAGMA page_size = 8192")  # of a new file: an event's rows are large, and each page is two writes
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA cache_size = -65536")
-        db.execute("PRAGMA wal_autocheckpoint = 8000")  # pages; what is written often goes into the file seldom
+        db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages; what is written often goes into the file seldom
         return db
 
 
