@@ -37,8 +37,8 @@ wheel: $(READY)
 	PACKHOOK_COMPILE=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 compiled: wheel
-	$(PIP) install --no-deps --target $(COMPILED) dist/packhook-*.whl
-	PYTHONPATH=$(COMPILED) PACKHOOK_TEST_COMPILED=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope -k "not postgres" $(ON_IT)
+	$(PIP) install --no-deps --target "$(COMPILED)" dist/packhook-*.whl
+	PYTHONPATH="$(COMPILED)" PACKHOOK_TEST_COMPILED=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope -k "not postgres" $(ON_IT)
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests setup.py

@@ -1,7 +1,6 @@
 """What stands in a module that is compiled means the same there: docs/decisions/0024."""
 
 import ast
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,13 +18,15 @@ _SUSPENDS: Final = (ast.Await, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.Yield
 
 
 def _setup() -> ModuleType:
-    """The file itself: it builds nothing unless it is the program."""
-    spec = importlib.util.spec_from_file_location("packhook_setup", _ROOT / "setup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The file, which builds nothing unless it is the program; without setuptools, which brings other packages."""
+    parsed = ast.parse((_ROOT / "setup.py").read_text("utf-8"))
+    parsed.body = [
+        each for each in parsed.body if not (isinstance(each, ast.ImportFrom) and each.module == "setuptools")
+    ]
+    module: Any = ModuleType("packhook_setup")
+    module.Extension = object
+    exec(compile(parsed, "setup.py", "exec"), vars(module))  # noqa: S102 our own source
+    return module  # type: ignore[no-any-return] # it is one
 
 
 _SETUP: Final = _setup()

@@ -37,6 +37,7 @@ def bench(
     postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL of its own.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="Receive over https.")] = False,
     floor: Annotated[bool, typer.Option(help="Whether to measure the bare sending beside it.")] = True,
+    rounds: Annotated[int, typer.Option(help="Rounds of load and floor in turn; 0: none.", min=0)] = 11,
     beside: Annotated[bool, typer.Option("--beside", help="With PostgreSQL: SQLite, and one node, too.")] = False,
     half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
@@ -66,14 +67,12 @@ def bench(
     parts = {name for name, is_wanted in wanted.items() if is_wanted}
 
     async def work(ground: Ground) -> Report | Growth:
-        return await (measure_growth(ground, plan, grow_to, far=far) if grow else measure_all(ground, plan, parts))
+        return await (
+            measure_growth(ground, plan, grow_to, far=far) if grow else measure_all(ground, plan, parts, rounds)
+        )
 
     report = asyncio.run(_on_its_ground(work, database, postgres=postgres, tls=tls, sabotage=sabotage))
-    show(report, Console())
-    if json is not None:
-        write_json(report, json)
-    if svg is not None:
-        write_svg(report, svg)
+    _tell(report, json, svg)
     if not (report.is_good and _is_memory_flat(report, memory_growth)):
         raise typer.Exit(Exit.FAILED)
 
@@ -98,6 +97,14 @@ async def _on_its_ground(
         folder = Path(name)
         async with databases(database, folder, postgres=postgres) as found:
             return await work(Ground(found, make_authority(folder) if tls else None, sabotage))
+
+
+def _tell(report: Report | Growth, json: Path | None, svg: Path | None) -> None:
+    show(report, Console())
+    if json is not None:
+        write_json(report, json)
+    if svg is not None:
+        write_svg(report, svg)
 
 
 def _is_memory_flat(report: Report | Growth, most: float | None) -> bool:

@@ -26,7 +26,7 @@ from packhook.cli.bench.machine import machine
 from packhook.cli.bench.measure import Ground, measure
 from packhook.cli.bench.node import LAYERS, Spent
 from packhook.cli.bench.plan import Plan
-from packhook.cli.bench.turns import ROUNDS, measure_turns
+from packhook.cli.bench.turns import measure_turns
 from packhook.core.build import is_compiled
 
 FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
@@ -41,13 +41,13 @@ _COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteCo
 Step = Callable[[int], None]
 
 
-async def measure_all(ground: Ground, plan: Plan, parts: set[str]) -> Report:
+async def measure_all(ground: Ground, plan: Plan, parts: set[str], rounds: int) -> Report:
     """Run them; progress goes to standard error."""
     with progress_bars(Console(stderr=True)) as progress:
         floors, without = await _bare(ground, plan, progress) if FLOOR in parts else ([], [])
         load = await _scenario(ground, "load", plan, progress)
         scenarios = [load]
-        turns = await _turns(ground, plan, progress) if FLOOR in parts and not plan.rate else []
+        turns = await _turns(ground, plan, rounds, progress) if rounds and FLOOR in parts and not plan.rate else []
         if BESIDE in parts:
             scenarios += await _beside(ground, plan, progress)
         if HALF in parts:
@@ -87,9 +87,9 @@ async def _scenario(ground: Ground, name: str, plan: Plan, progress: Progress) -
     return figures
 
 
-async def _turns(ground: Ground, plan: Plan, progress: Progress) -> list[Turn]:
-    with step_of(progress, "in turn", ROUNDS) as step:
-        return await measure_turns(ground, plan, step)
+async def _turns(ground: Ground, plan: Plan, rounds: int, progress: Progress) -> list[Turn]:
+    with step_of(progress, "in turn", rounds) as step:
+        return await measure_turns(ground, plan, rounds, step)
 
 
 async def _beside(ground: Ground, plan: Plan, progress: Progress) -> list[Figures]:

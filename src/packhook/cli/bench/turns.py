@@ -11,16 +11,15 @@ from packhook.cli.bench.figures import Turn
 from packhook.cli.bench.measure import Ground, Progress, stage
 from packhook.cli.bench.plan import Plan
 
-ROUNDS: Final = 11
 PART: Final = 4  # of the plan's events in each: long enough for its first moments, which cost more, not to count
 
 
-async def measure_turns(ground: Ground, plan: Plan, progress: Progress) -> list[Turn]:
+async def measure_turns(ground: Ground, plan: Plan, rounds: int, progress: Progress) -> list[Turn]:
     """So many rounds; who is first changes from one to the next."""
     each = plan.of(plan.events // PART)
     turns: list[Turn] = []
     async with stage(ground, each, lambda _: None) as load:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             floor = await measure_floor(ground, each, "libcurl") if number % 2 else None
             figures = await load("turn", each)
             turns.append(Turn.of(figures, floor or await measure_floor(ground, each, "libcurl")))
