@@ -71,7 +71,7 @@ class Exchange:
         self._route = route
         self._headers = headers
         self._usual = usual
-        self._call = Call(organization_id, {name: value for name, value in headers}, door.service)  # noqa: C416 compiled, it is the quicker
+        self._call = Call(organization_id, dict(headers), door.service)
         self._transport = transport
         self._flow = flow
         self._over = over

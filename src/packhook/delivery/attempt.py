@@ -123,7 +123,7 @@ def made_of(
         started_at=started_at,
         duration=outcome.duration,
         url=request.url,
-        request_headers={name: value for name, value in request.headers[:own] + target.shown_headers},  # noqa: C416 compiled, it is the quicker
+        request_headers=dict(request.headers[:own] + target.shown_headers),
         status_code=outcome.status_code,
         response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
         if hidden

@@ -73,7 +73,7 @@ class _AllFailed(Exception):
 
 
 class _Committer:
-    """The thread that says COMMIT. An executor would do the same, with twice the steps for each."""
+    """The thread that says COMMIT. An executor would do the same, and make a future and locks of its own for each."""
 
     def __init__(self, db: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._db = db
