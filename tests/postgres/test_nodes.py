@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from packhook.core.errors import Conflict
+from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import DeliveryStatus
 from packhook.core.way import Idempotency, LeasedDelivery, Settlement
 from packhook.store.base import Claimed, DeliveryFilter
+from packhook.store.postgres import wanting
 from packhook.store.postgres.asking import SQL, Db
-from packhook.store.postgres.publish import publish as publish_work
+from packhook.store.postgres.publish import Publishing
 from packhook.store.postgres.store import PostgresStore
+from packhook.store.postgres.wanting import Wants
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
 from postgres.server import PATIENCE, direct, eventually
@@ -133,12 +135,51 @@ async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other
         await other.publish(publication(event(), idempotency=another))
 
 
+async def test_who_wants_an_event_is_whoever_wants_it_now(node: PostgresStore, other: PostgresStore) -> None:
+    """However often a node published for them before, and whatever the other node changed a moment ago."""
+    node.hand_over_to(hands := Hands(room=100))
+    hook = await add_webhook(node)
+    assert await _deliveries(node) == 1
+    more = await add_webhook(other)
+    assert await _deliveries(node) == 2
+    await other.replace_webhook(changed := next_version(hook, endpoint=f"{hook.endpoint}/2"), noted())
+    hands.accepted.clear()
+    assert await _deliveries(node) == 2
+    versions = {each.webhook_id: each.webhook_version for each in hands.accepted}
+    assert versions == {hook.id: changed.version, more.id: more.version}
+    await other.replace_webhook(next_version(changed, enabled=False), noted())
+    assert await _deliveries(node) == 1
+    await other.delete_webhook(ACME, more.id, START, noted())
+    assert await _deliveries(node) == 0
+    await other.delete_organization(ACME, START, noted())
+    with pytest.raises(NotFound):
+        await _deliveries(node)
+
+
+async def _deliveries(node: PostgresStore) -> int:
+    (receipt,) = await publish(node)
+    (_, deliveries) = await node.get_event(ACME, receipt.id)
+    counted = (await node.publish(publication(event())))[0].deliveries
+    assert counted == len(deliveries)
+    return counted
+
+
+async def test_what_a_node_keeps_in_mind_has_a_limit(node: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it the node asks again, and is right."""
+    monkeypatch.setattr(wanting, "KEPT", 1)
+    for name in (ACME, OTHER, ACME, OTHER):
+        await add_webhook(node, name)
+        answers = [await node.publish(publication(event(name))) for _ in range(2)]
+        assert len({receipt.deliveries for (receipt,) in answers}) == 1
+    assert answers[0][0].deliveries == 2
+
+
 async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: str) -> None:
     """A publish that was under way while others looked through its lane, and found it empty."""
     hook = await add_webhook(node)
     await publish(node)
     async with direct(url) as late, late.transaction():
-        await publish_work(Db(late), [publication(unseen := event())], lambda: offer(0, room=0))
+        await Publishing([publication(unseen := event())], lambda: offer(0, room=0), Wants()).write(Db(late))
         await node.record([delivered(await claim_one(node, START), START)])
         assert (await ask(node, START + LEASE)).next_due_at is None
     found = await claim_one(node, START + LEASE)

@@ -5,20 +5,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import asyncpg
+import msgspec
 import pytest
 
-from packhook.core.errors import Conflict, Unavailable
+from packhook.core.errors import Conflict, NotFound, Unavailable
+from packhook.core.way import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
 from packhook.store.postgres.asking import Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import TEMPLATE, Server, direct, eventually, running
-from postgres.wire import Relay, relay
+from postgres.wire import COMMIT, Relay, relay
 from store.building import (
     ACME,
     ALL,
+    LEASE,
     Hands,
     add_webhook,
     ask,
@@ -26,12 +30,20 @@ from store.building import (
     claim_one,
     delivered,
     event,
+    hash_of,
     noted,
     organization,
     publication,
     publish,
     webhook,
 )
+
+T = TypeVar("T")
+
+
+def key(name: str = "key", body: str = "body") -> Idempotency:
+    """An ``Idempotency-Key`` that came with this body."""
+    return Idempotency(key=name, fingerprint=hash_of(body), stale_before=START)
 
 
 @pytest.fixture(scope="module")
@@ -223,19 +235,108 @@ async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
 
 
 async def test_a_commit_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Whoever asked hears that it was done, as if nothing had happened; nothing is twice."""
+    node, wire = relayed
+    hook = await add_webhook(node)
+    wire.losing = COMMIT
+    deleting = asyncio.ensure_future(node.delete_webhook(ACME, hook.id, START, noted()))
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    await deleting
+    with pytest.raises(NotFound):
+        await node.get_webhook(ACME, hook.id)
+
+
+async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
     """The publisher gets its receipt and the engine its deliveries, as if nothing had happened; nothing is twice."""
     node, wire = relayed
     await add_webhook(node)
     node.hand_over_to(hands := Hands(room=10))
-    wire.losing = True
-    asking = asyncio.ensure_future(publish(node))
-    await eventually(lambda: _lost(wire))
-    wire.losing = False
-    (kept,) = await asking
-    assert wire.lost >= 1
-    assert (await node.list_events(ACME, ALL)).items == (kept,)
-    assert [each.event_id for each in hands.accepted] == [kept.id]
+    (kept,) = await _lose(wire, event_lost := event(), node.publish(publication(event_lost)))
+    assert kept.id == event_lost.id
+    assert (await node.list_events(ACME, ALL)).items == (event_lost,)
+    assert [each.event_id for each in hands.accepted] == [event_lost.id]
     assert await node.record([delivered(hands.accepted[0], START)]) == [True]
+
+
+async def test_a_publish_that_came_late_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
+    """What the node said last may be on its way when the node asks what became of it: it asks until that is certain."""
+    node, wire = relayed
+    wire.late = asyncio.Event()
+    lost = event()
+    wire.losing = lost.id.encode()
+    publishing = asyncio.ensure_future(node.publish(publication(lost)))
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    await asyncio.wait({publishing}, timeout=1)  # it has asked a few times by then
+    assert not publishing.done()
+    assert (await node.list_events(ACME, ALL)).items == ()
+    wire.late.set()
+    assert [each.id for each in await publishing] == [lost.id]
+    assert (await node.list_events(ACME, ALL)).items == (lost,)
+
+
+async def test_a_publish_that_never_came_is_unavailable(relayed: tuple[PostgresStore, Relay]) -> None:
+    """And may be said again, with its key: nothing was written."""
+    node, wire = relayed
+    lost = event()
+    wire.dropping = True
+    wire.losing = lost.id.encode()
+    publishing = asyncio.ensure_future(node.publish(publication(lost, idempotency=key())))
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    with pytest.raises(Unavailable):
+        await publishing
+    assert (await node.list_events(ACME, ALL)).items == ()
+    (receipt,) = await node.publish(publication(again := event(), idempotency=key()))
+    assert receipt.id == again.id
+
+
+async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Those it wrote, and those that came before; calls without one, too."""
+    node, wire = relayed
+    await add_webhook(node)
+    (before,) = await node.publish(publication(event(), idempotency=key("before")))
+    node.hand_over_to(hands := Hands(room=10))
+    new, plain = event(), event()
+    wire.losing = plain.id.encode()
+    calls = [
+        publication(event(), idempotency=key("before")),
+        publication(new, idempotency=key("new")),
+        publication(event(), idempotency=key("new")),
+        publication(plain),
+        publication(event(), idempotency=key("before", "another body")),
+    ]
+    asking = [asyncio.ensure_future(node.publish(call)) for call in calls]
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert [each[0].id for each in answers[:4] if isinstance(each, tuple)] == [before.id, new.id, new.id, plain.id]
+    assert isinstance(answers[4], Conflict)
+    assert sorted(each.event_id for each in hands.accepted) == sorted([new.id, plain.id])
+    assert len((await node.list_events(ACME, ALL)).items) == 3
+
+
+async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
+    """What settled is told, and what did not: a lease that is another's by now."""
+    node, wire = relayed
+    await add_webhook(node)
+    await publish(node, 2)
+    first, second = await claim(node, START)
+    (theirs,) = [each for each in await claim(node, START + LEASE) if each.id == second.id]
+    mine = msgspec.structs.replace(first, lease=theirs.lease)
+    settled = await _lose(wire, first, node.record([delivered(mine, START + LEASE), delivered(second, START + LEASE)]))
+    assert settled == [True, False]
+    assert await node.record([delivered(theirs, START + LEASE)]) == [True]
+
+
+async def _lose(wire: Relay, named: Event | LeasedDelivery, asking: Awaitable[T]) -> T:
+    """The answer to what has this id in it."""
+    wire.losing = named.id.encode()
+    asked = asyncio.ensure_future(asking)
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    return await asked
 
 
 async def _lost(wire: Relay) -> bool:

@@ -1,4 +1,4 @@
-"""Between a node and its server: a relay that can lose the answer to a COMMIT, as a network may."""
+"""Between a node and its server: a relay that can lose the answer to what was said, as a network may."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,16 +7,21 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
-_COMMIT = b"COMMIT\0"
+COMMIT = b"COMMIT\0"
 
 
 class Relay:
-    """Passes everything on. While ``losing``, a COMMIT is passed on and answered by nobody: the connection is cut."""
+    """Passes everything on. What has ``losing`` in it is passed on and answered by nobody: the connection is cut.
+
+    ``late``: it is cut at once, and passed on only when that is set. ``dropping``: it is cut, and never passed on.
+    """
 
     def __init__(self, server: Path) -> None:
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
-        self.losing = False
+        self.losing = b""
+        self.late: asyncio.Event | None = None
+        self.dropping = False
         self.lost = 0
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,11 +41,16 @@ class Relay:
         back = asyncio.get_running_loop().create_task(_pass_on(far_reader, writer))
         try:
             while data := await reader.read(65_536):
-                is_lost = self.losing and _COMMIT in data
+                is_lost = bool(self.losing) and self.losing in data
                 if is_lost:
                     self.lost += 1
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
+                if is_lost and self.dropping:
+                    return
+                if is_lost and self.late is not None:
+                    writer.close()
+                    await self.late.wait()
                 far_writer.write(data)
                 await far_writer.drain()
                 if is_lost:

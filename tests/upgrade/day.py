@@ -13,6 +13,7 @@ from packhook.store.postgres import audit, history, publish, record, sweep, tena
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.wake import tell_changed
+from packhook.store.postgres.wanting import Wants
 from packhook.store.rows import Row
 from packhook.testing.clock import START
 from store.building import (
@@ -45,6 +46,12 @@ class Listener(Db):
     async def all(self, statement: str, *values: object) -> list[Row]:
         """As ever."""
         found = await super().all(statement, *values)
+        self.heard.append((statement, values, found))
+        return found
+
+    async def alone(self, statement: str, *values: object) -> list[Row]:
+        """As ever."""
+        found = await super().alone(statement, *values)
         self.heard.append((statement, values, found))
         return found
 
@@ -113,8 +120,9 @@ async def _keep_webhooks(db: Db) -> None:
 async def _publish(db: Db, name: str, count: int, hands: Hands, **changes: Any) -> None:  # noqa: ANN401 a field's own type
     key = Idempotency(key=f"key-{name}", fingerprint=hash_of(name), stale_before=START - DAY)
     events = [event(name, **changes) for _ in range(count)]
+    wants = Wants()
     for each in (publication(*events, idempotency=key), publication(*events, idempotency=key)):
-        for result in await publish.publish(db, [each], hands.offer, hold_unproven=True):
+        for result in await publish.Publishing([each], hands.offer, wants, hold_unproven=True).write(db):
             assert isinstance(result, Published)
             hands.accepted += result.leased
 
@@ -161,7 +169,8 @@ async def _lose_a_node(db: Db) -> None:
     await webhooks.create_webhook(db, webhook(OTHER, event_code="order.shipped"), noted())
     hands = Hands(room=1)
     given = msgspec.structs.replace(hands.offer(), lease=900_001)
-    await publish.publish(db, [publication(event(OTHER, event_code="order.shipped"))], lambda: given)
+    late = publication(event(OTHER, event_code="order.shipped"))
+    await publish.Publishing([late], lambda: given, Wants()).write(db)
     await db.all(SQL["insert_node"], LOST_NODE, 900_000, 999_999, START)
     await db.all(SQL["free_node"], LOST_NODE, START)
     await db.all(SQL["delete_node"], LOST_NODE)
@@ -173,7 +182,7 @@ async def _clean_up(db: Db) -> None:
     gone = webhook(event_code="order.canceled")
     await webhooks.create_webhook(db, gone, noted())
     old = [event(event_code="order.canceled", created_at=START - 2 * DAY) for _ in range(2)]
-    await publish.publish(db, [publication(*old)], Hands().offer)
+    await publish.Publishing([publication(*old)], Hands().offer, Wants()).write(db)
     await webhooks.delete_webhook(db, ACME, gone.id, START, noted())
     await sweep.sweep(db, sweep.BEGINNING, **swept)
     await sweep.sweep(db, sweep.BEGINNING, **swept)

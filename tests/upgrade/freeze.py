@@ -42,7 +42,11 @@ from upgrade.day import Listener, live_a_day
 
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
-IN_DOUBT: Final = frozenset({"transaction_id", "transaction_status"})  # what they answer is never the same
+IN_DOUBT: Final = frozenset(
+    {"transaction_id", "transaction_status", "this_backend", "find_backend", "find_events", "find_attempts"}
+)
+"""Asked where an answer was lost, or of processes: they answer never the same, or nothing."""
+
 VERSIONED: Final = frozenset({"find_schema", "schema_version"})  # what they answer is another one then
 
 

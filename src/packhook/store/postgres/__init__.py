@@ -4,12 +4,13 @@
 
     store.py      the Store's methods, each one line: which work, read or written
     session.py    what there is while it is open: two pools, a writer, a listener
-    writer.py     transactions: one for each write, or one for what waits together (group commit)
+    writer.py     transactions: one for each write, or one statement for what waits together (group commit)
     connection.py the pools, what a connection is set to, what its errors mean
     schema.py     the schema, brought up to date by one node at a time
     presence.py   who is there: what a dead node had in hand is free within seconds
     wake.py       hints between nodes: something is due, a webhook was changed
-    tenants.py  webhooks.py  publish.py  claim.py  record.py  history.py  sweep.py     the work, as plain functions
+    publish.py    what a batch of publishes writes; wanting.py who wants it, keys.py what came before
+    tenants.py  webhooks.py  claim.py  record.py  history.py  sweep.py     the work, as plain functions
 
 How a claim can look at lanes alone and still miss nothing, with nobody waiting for anybody: whoever makes a delivery
 claimable says so with a row in ``lane_calls``, in the same transaction. A claim first folds the calls it can see into

@@ -1,8 +1,9 @@
 """How the work functions ask: the dialect's statements, one row, all rows, a page."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -21,13 +22,31 @@ T = TypeVar("T")
 _NAMED: Final = re.compile(r"(?<!:):(\w+)")
 
 
+Backend = tuple[int, datetime]
+"""A process of the server: its number, and since when it runs."""
+
+
+class InDoubt(Unavailable):
+    """Whether it was written is not known: the answer was lost with the connection to this process of the server.
+
+    None: nobody knows to which.
+    """
+
+    def __init__(self, detail: str, backend: Backend | None) -> None:
+        super().__init__(detail)
+        self.backend = backend
+
+
 class Db:
     """A connection, for as long as it is lent."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_backend", "_connection")
 
-    def __init__(self, connection: "asyncpg.Connection[Any] | PoolConnectionProxy[Any]") -> None:
+    def __init__(
+        self, connection: "asyncpg.Connection[Any] | PoolConnectionProxy[Any]", backend: Backend | None = None
+    ) -> None:
         self._connection = connection
+        self._backend = backend
 
     async def all(self, statement: str, *values: object) -> list[Row]:
         """All rows."""
@@ -36,6 +55,22 @@ class Db:
     async def first(self, statement: str, *values: object) -> Row | None:
         """The first row, or None."""
         return await self._connection.fetchrow(statement, *values)
+
+    async def alone(self, statement: str, *values: object) -> list[Row]:
+        """All rows of a statement that is a transaction of its own. InDoubt where its answer was lost."""
+        with self.in_doubt(refusing=True):
+            return await self._connection.fetch(statement, *values)
+
+    @contextmanager
+    def in_doubt(self, *, refusing: bool = False) -> Iterator[None]:
+        """What goes wrong in here leaves it open whether something was written, unless the server itself refused it."""
+        try:
+            yield
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+            if refusing and _is_refusal(error):
+                raise
+            self._give_up()
+            raise InDoubt(f"the answer was lost: {type(error).__name__}: {error}", self._backend) from error
 
     async def run(self, script: str) -> None:
         """Statements without values and without rows."""
@@ -55,8 +90,19 @@ class Db:
         try:
             await self._connection.execute("ROLLBACK")
         except Exception:  # noqa: BLE001 whatever is wrong with it, it is not used again
-            with suppress(asyncpg.InterfaceError):  # it was lost, and the pool has noticed
-                self._connection.terminate()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with suppress(asyncpg.InterfaceError):  # it was lost, and the pool has noticed
+            self._connection.terminate()
+
+
+def _is_refusal(error: Exception) -> bool:
+    """It was never sent, or the server undid it and said so; not so where the server went, or was about to."""
+    return isinstance(error, (ValueError, asyncpg.QueryCanceledError)) or (
+        isinstance(error, asyncpg.PostgresError)
+        and not isinstance(error, (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError))
+    )
 
 
 def sayable(*values: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from packhook.core.errors import InvalidSettings, Unavailable
-from packhook.store.postgres.asking import Db
+from packhook.store.postgres.asking import SQL, Backend, Db
 
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 10.0
@@ -30,7 +30,10 @@ SETTINGS: Final[Mapping[str, str]] = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-READ_ONLY: Final[Mapping[str, str]] = {**SETTINGS, "default_transaction_read_only": "on"}
+READ_ONLY: Final[Mapping[str, str]] = {
+    **SETTINGS,
+    "default_transaction_read_only": "on",
+}
 MIGRATING: Final[Mapping[str, str]] = {"application_name": "packhook-migrate"}
 
 
@@ -59,6 +62,14 @@ async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[
         raise InvalidSettings(f"database: expected postgresql://USER@HOST:PORT/NAME: {error}") from None
 
 
+class _Connection(asyncpg.Connection):
+    """It knows whom it talks to, so that another one can be asked what became of its last words."""
+
+    __slots__ = ("backend",)
+
+    backend: Backend | None
+
+
 class Pool:
     """At most so many connections, made when they are needed. One that broke is replaced when it is next needed."""
 
@@ -77,7 +88,8 @@ class Pool:
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     server_settings=dict(settings),
-                    init=_insist_on_durable_commits,
+                    connection_class=_Connection,
+                    init=_get_to_know,
                     reset=_leave_as_it_is,
                 )
             )
@@ -86,10 +98,10 @@ class Pool:
     async def lend(self) -> AsyncIterator[Db]:
         """A connection for a while; Unavailable where none is free or can be made in time."""
         with database_errors():
-            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection: Any = await self._pool.acquire(timeout=ACQUIRE_SECONDS)  # ours, in the pool's wrapping
         try:
             with database_errors():
-                yield Db(connection)
+                yield Db(connection, connection.backend)
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
@@ -103,8 +115,11 @@ class Pool:
             self._pool.terminate()
 
 
-async def _insist_on_durable_commits(connection: "asyncpg.Connection[Any]") -> None:
+async def _get_to_know(connection: "asyncpg.Connection[Any]") -> None:
     """A server may be set to answer before a commit is on disk; what packhook was answered must hold."""
+    if isinstance(connection, _Connection):
+        row = await connection.fetchrow(SQL["this_backend"])
+        connection.backend = None if row is None else (row[0], row[1])
     if await connection.fetchval("SHOW synchronous_commit") == "off":
         await connection.execute("SET synchronous_commit = on")
 

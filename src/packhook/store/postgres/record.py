@@ -1,6 +1,6 @@
 """Outcomes into the database: attempts, new states, and what they mean for the webhook. A few statements a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Any
 
@@ -9,6 +9,29 @@ from packhook.core.way import Settlement
 from packhook.store import rows
 from packhook.store.postgres.asking import SQL, Db, columns
 from packhook.store.postgres.webhooks import disable_webhooks
+
+
+class Recording:
+    """Outcomes that all are successes, in one statement; see Store.record. Which settled."""
+
+    def __init__(self, settlements: Sequence[Settlement]) -> None:
+        self._settlements = settlements
+
+    async def write(self, db: Db) -> list[bool]:
+        """InDoubt where the answer of the database was lost."""
+        return _kept(self._settlements, await db.alone(SQL["settle_delivery"], *_columns(self._settlements), True))
+
+    async def seek(self, db: Db) -> list[bool] | None:
+        """Which did settle, where that was in doubt: their attempts are there."""
+        asked = [(each.delivery.id, each.attempt.number, each.attempt.started_at) for each in self._settlements]
+        found = {(row[0], row[1]) for row in await db.all(SQL["find_attempts"], *columns(asked, 3))}
+        there = [each.delivery for each in self._settlements if (each.delivery.id, each.attempt.number) in found]
+        return _kept(self._settlements, [(each.id, each.lease) for each in there]) if there else None
+
+
+def are_successes(settlements: Sequence[Settlement]) -> bool:
+    """Whether there is something to settle, and all of it was delivered."""
+    return bool(settlements) and all(each.verdict.status is DeliveryStatus.DELIVERED for each in settlements)
 
 
 async def record(db: Db, settlements: Sequence[Settlement]) -> tuple[list[bool], frozenset[str]]:
@@ -25,12 +48,20 @@ async def record(db: Db, settlements: Sequence[Settlement]) -> tuple[list[bool],
 
 
 async def _settle(db: Db, settlements: Sequence[Settlement]) -> list[bool]:
-    """Which leases were still their row's. The same settlement twice settles once."""
-    given = {(each.delivery.id, each.delivery.lease): each for each in reversed(settlements)}
-    if not given:
+    """Which leases were still their row's."""
+    if not settlements:
         return []
-    values = [_values(given[key]) for key in sorted(given)]
-    settled = {(row[0], row[1]) for row in await db.all(SQL["settle_delivery"], *columns(values, 16))}
+    return _kept(settlements, await db.all(SQL["settle_delivery"], *_columns(settlements), False))
+
+
+def _columns(settlements: Sequence[Settlement]) -> tuple[list[Any], ...]:
+    given = {(each.delivery.id, each.delivery.lease): each for each in reversed(settlements)}
+    return columns([_values(given[key]) for key in sorted(given)], 16)
+
+
+def _kept(settlements: Sequence[Settlement], rows: Iterable[Sequence[Any]]) -> list[bool]:
+    """The same settlement twice settles once."""
+    settled = {(row[0], row[1]) for row in rows}
     kept = []
     for each in settlements:
         key = each.delivery.id, each.delivery.lease

@@ -30,6 +30,7 @@ from packhook.store.postgres.asking import Db
 from packhook.store.postgres.presence import Presence
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.wake import Hearing, tell_changed
+from packhook.store.postgres.wanting import Wants
 from packhook.store.postgres.writer import Batches
 
 _NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
@@ -61,7 +62,7 @@ class PostgresStore:
         self._presence = Presence(self._url, self._clock, self._leave)
         self._publishing = Batches(
             self._session.writer,
-            lambda db, items: publish.publish(db, items, self._offer, hold_unproven=self._hold_unproven),
+            partial(publish.Publishing, offer=self._offer, wants=Wants(), hold_unproven=self._hold_unproven),
             self._hand_over,
             publish.weigh,
         )
@@ -240,6 +241,8 @@ class PostgresStore:
             return await self._write(claiming.claim, claim, hold_unproven=self._hold_unproven)
 
     async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+        if record.are_successes(settlements):
+            return await self._open.writer.write_alone(record.Recording(settlements))
         return await self._change(record.record, settlements)
 
     async def release(

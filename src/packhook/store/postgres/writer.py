@@ -2,41 +2,57 @@
 
 ::
 
-    write(work) ───────────────────────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
-    Batches.begin(item) ─▶ waiting ─▶ take ─▶ BEGIN ─ work ─ COMMIT ─▶ answers, after()      (a few at once)
-                              ▲                              │
-                              └────── gathers meanwhile ◀────┘
+    write(work) ──────────────────────────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
+    write_alone(write) ───────────────────────▶ one statement ─▶ answer
+    Batches.begin(item) ─▶ waiting ─▶ take ─▶ written alone ─▶ answers, after()      (a few at once)
+                              ▲                      │
+                              └─ gathers meanwhile ◀─┘
 
-A write goes on when its caller is cancelled. Where the answer to a COMMIT is lost with the connection, the database is
-asked what became of the transaction, so that "raised" does mean "changed nothing"; only where it cannot be asked in
-time, nobody knows.
+A write goes on when its caller is cancelled. Where the answer to a COMMIT, or to a statement that is a transaction of
+its own, is lost with the connection, the database is asked what became of it, so that "raised" does mean "changed
+nothing"; only where it cannot be asked in time, nobody knows.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
-from packhook.core.errors import RequestError, Unavailable
+from packhook.core.errors import PackhookError, Unavailable
 from packhook.store.ending import ended
-from packhook.store.postgres.asking import SQL, Db
+from packhook.store.postgres.asking import SQL, Db, InDoubt
 from packhook.store.postgres.connection import Pool, database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
 
 I = TypeVar("I")  # noqa: E741 an item
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 HEAVY: Final = 2_000
 BATCHES_AT_ONCE: Final = 3
 TRIES: Final = 5
 ASK_FOR_SECONDS: Final = 15.0
 ASK_AGAIN_SECONDS: Final = 0.2
+UNASKED: Final = "the database could not be asked what became of it"
+
+
+class Alone(Protocol[R_co]):
+    """A write that is one statement, and so a transaction of its own."""
+
+    async def write(self, db: Db) -> R_co:
+        """Do it; :class:`InDoubt` where the answer was lost."""
+        ...
+
+    async def seek(self, db: Db) -> R_co | None:
+        """What came of a write that was in doubt; None where it was not done."""
+        ...
 
 
 class Writer:
@@ -52,6 +68,11 @@ class Writer:
         """Do this work in a transaction; returns when it is durable. Raises what the work raises, or Unavailable."""
         self.require_open()
         return await asyncio.shield(self.start(self.transact(work)))
+
+    async def write_alone(self, write: "Alone[R]") -> R:
+        """Do this, which is one statement; returns when it is durable. Raises what it raises, or Unavailable."""
+        self.require_open()
+        return await asyncio.shield(self.start(self.do_alone(write)))
 
     def require_open(self) -> None:
         """Unavailable once it is closing."""
@@ -74,13 +95,36 @@ class Writer:
 
     async def transact(self, work: Callable[[Db], Awaitable[R]]) -> R:
         """The work in a transaction; anew where another one was in its way."""
-        for _ in range(TRIES - 1):
-            try:
-                return await self._once(work)
-            except Unavailable as error:
-                if not isinstance(error.__cause__, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
-                    raise
-        return await self._once(work)
+        return await _unhindered(lambda: self._once(work))
+
+    async def do_alone(self, write: "Alone[R]") -> R:
+        """A statement without a transaction around it; anew where another one was in its way."""
+        return await _unhindered(lambda: self._alone(write))
+
+    async def _alone(self, write: "Alone[R]") -> R:
+        try:
+            async with self._pool.lend() as db:
+                return await write.write(db)
+        except InDoubt as error:
+            doubt = error
+        result = await self._asked(doubt, write)
+        if result is None:
+            raise doubt
+        return result
+
+    async def _asked(self, doubt: InDoubt, write: "Alone[R]") -> R | None:
+        """What came of it: nothing more can, once the process of the server that did it is gone."""
+        try:
+            async with asyncio.timeout(ASK_FOR_SECONDS):
+                while True:
+                    with suppress(Unavailable):
+                        async with self._pool.lend() as db:
+                            if doubt.backend and await db.first(SQL["find_backend"], *doubt.backend) is None:
+                                return await write.seek(db)
+                    await pause(self._closed, ASK_AGAIN_SECONDS)
+        except TimeoutError:
+            _log.error("commit_unknown", backend=doubt.backend and doubt.backend[0], detail=UNASKED)
+            return None
 
     async def _once(self, work: Callable[[Db], Awaitable[R]]) -> R:
         async with self._pool.lend() as db:
@@ -105,7 +149,7 @@ class Writer:
                         return status == "committed"
                     await pause(self._closed, ASK_AGAIN_SECONDS)
         except TimeoutError:
-            _log.error("commit_unknown", transaction=number, detail="the database could not be asked what became of it")
+            _log.error("commit_unknown", transaction=number, detail=UNASKED)
             return False
 
     async def _status(self, number: str) -> str | None:
@@ -129,6 +173,17 @@ async def _commit(db: Db) -> Unavailable | None:
     return None
 
 
+async def _unhindered(do: Callable[[], Awaitable[R]]) -> R:
+    """A deadlock is nobody's fault: again."""
+    for _ in range(TRIES - 1):
+        try:
+            return await do()
+        except Unavailable as error:
+            if not isinstance(error.__cause__, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
+                raise
+    return await do()
+
+
 async def pause(over: asyncio.Event, seconds: float) -> None:
     """A moment before the next try, cut short by the end."""
     try:
@@ -145,23 +200,23 @@ class _Job(Generic[I, R]):
 
 
 class Batches(Generic[I, R]):
-    """Group commit: what waits together shares a transaction; a few of them are under way at once.
+    """Group commit: what waits together is written by one statement; a few of them are under way at once.
 
-    ``run`` takes the items of a transaction and answers each; a :class:`RequestError` in place of a result is the
+    ``make`` takes the items of a batch; its write answers each. A :class:`PackhookError` in place of a result is the
     item's answer, and nothing was written for it. ``after`` hears of the results once they are committed, and who waits
-    for them was told. ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy
-    enough. Where an item spoils its transaction, halves are tried apart, until it is alone.
+    for them was told. ``weigh`` is about how many rows an item writes: a batch takes items until it is heavy
+    enough. Where an item spoils its batch, halves are tried apart, until it is alone.
     """
 
     def __init__(
         self,
         writer: Writer,
-        run: Callable[[Db, Sequence[I]], Awaitable[list[R | RequestError]]],
+        make: Callable[[Sequence[I]], Alone[list[R | PackhookError]]],
         after: Callable[[Sequence[R]], None],
         weigh: Callable[[I], int],
     ) -> None:
         self._writer = writer
-        self._run = run
+        self._make = make
         self._after = after
         self._weigh = weigh
         self._waiting: deque[_Job[I, R]] = deque()
@@ -202,7 +257,7 @@ class Batches(Generic[I, R]):
 
     async def _write_batch(self, jobs: list[_Job[I, R]]) -> None:
         try:
-            results = await self._writer.transact(lambda db: self._run(db, [job.item for job in jobs]))
+            results = await self._writer.do_alone(self._make([job.item for job in jobs]))
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
             if len(jobs) > 1 and _is_of_an_item(error):
                 middle = len(jobs) // 2
@@ -214,10 +269,10 @@ class Batches(Generic[I, R]):
             return
         self._answer(jobs, results)
 
-    def _answer(self, jobs: list[_Job[I, R]], results: list[R | RequestError]) -> None:
+    def _answer(self, jobs: list[_Job[I, R]], results: list[R | PackhookError]) -> None:
         for job, result in zip(jobs, results, strict=True):
             _tell(job.told, result)
-        _tell(self._after, [result for result in results if not isinstance(result, RequestError)])
+        _tell(self._after, [result for result in results if not isinstance(result, PackhookError)])
 
 
 def _tell(listener: Callable[[Any], None], result: object) -> None:

@@ -1,0 +1,65 @@
+"""Who wants which events: asked once, kept, and proven by the very statement that publishes.
+
+What is kept may be out of date at any moment, for every node may change a webhook. So a publish says what it took for
+true (``Wanted.proof``), the database compares that with its tables in the same snapshot, and writes nothing where they
+differ; then who wants the events is asked again.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from packhook.core.way import Publication
+from packhook.store.postgres.asking import SQL, Db, sayable
+
+KEPT = 50_000
+"""About how many webhooks a node keeps in mind; beyond it begins anew."""
+
+Asked = tuple[str, str]
+"""An organization and an event code."""
+
+
+class Wanted:
+    """The ids and versions of the webhooks that want the events, in order of their ids; and the same as one text."""
+
+    __slots__ = ("proof", "webhooks")
+
+    def __init__(self, webhooks: Sequence[tuple[str, int]]) -> None:
+        self.webhooks = webhooks
+        self.proof = ",".join([f"{webhook_id} {version}" for webhook_id, version in webhooks])
+
+
+class Wants:
+    """What one node keeps in mind."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Asked, Wanted] = {}
+        self._size = 0
+
+    async def of(self, db: Db, publications: Sequence[Publication]) -> dict[Asked, Wanted]:
+        """For all events of these; organizations that are not there have no entry."""
+        asked = {(event.organization_id, event.event_code) for each in publications for event in each.events}
+        unknown = [each for each in asked if each not in self._kept and sayable(*each)]
+        if unknown:
+            await self._ask(db, unknown)
+        return {each: self._kept[each] for each in asked if each in self._kept}
+
+    def forget(self, asked: Collection[Asked]) -> None:
+        """It has changed."""
+        for each in asked:
+            self._kept.pop(each, None)
+
+    async def _ask(self, db: Db, unknown: list[Asked]) -> None:
+        if self._size > KEPT:
+            self._kept.clear()
+            self._size = 0
+        organization_ids = sorted({each[0] for each in unknown})
+        rows = await db.all(SQL["wanting_webhooks"], organization_ids, sorted({each[1] for each in unknown}))
+        there = {row[0] for row in rows}
+        wanting: defaultdict[Asked, list[tuple[str, int]]] = defaultdict(list)
+        for organization_id, code, webhook_id, version in rows:
+            if code is not None:
+                wanting[organization_id, code].append((webhook_id, version))
+        for each in unknown:
+            if each[0] in there:
+                self._kept[each] = Wanted(wanting.get(each, ()))
+                self._size += 1 + len(self._kept[each].webhooks)
