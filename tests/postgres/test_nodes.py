@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from packhook.core.errors import Conflict, NotFound
+from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import DeliveryStatus
 from packhook.core.way import Idempotency, LeasedDelivery, Settlement
 from packhook.store.base import Claimed, DeliveryFilter
@@ -15,6 +15,7 @@ from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.publish import Publishing
 from packhook.store.postgres.store import PostgresStore
 from packhook.store.postgres.wanting import Wants
+from packhook.store.rows import Row
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
 from postgres.server import PATIENCE, direct, eventually
@@ -164,14 +165,87 @@ async def _deliveries(node: PostgresStore) -> int:
     return counted
 
 
-async def test_what_a_node_keeps_in_mind_has_a_limit(node: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond it the node asks again, and is right."""
+async def test_what_a_node_keeps_in_mind_has_a_limit(
+    node: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it the node begins anew; what was in mind when it was asked counts all the same."""
     monkeypatch.setattr(wanting, "KEPT", 1)
-    for name in (ACME, OTHER, ACME, OTHER):
+    for name in (ACME, OTHER):
         await add_webhook(node, name)
-        answers = [await node.publish(publication(event(name))) for _ in range(2)]
-        assert len({receipt.deliveries for (receipt,) in answers}) == 1
-    assert answers[0][0].deliveries == 2
+    mind = Wants()
+    async with direct(url) as connection:
+        db = Db(connection)
+        await mind.of(db, [publication(event(ACME))])
+        both = await mind.of(db, [publication(event(ACME)), publication(event(OTHER))])
+        assert sorted(organization_id for organization_id, _ in both) == [ACME, OTHER]
+        assert {organization_id for organization_id, _ in mind._kept} == {OTHER}
+        mind.forget(list(both))
+        assert (mind._kept, mind._size) == ({}, 0)
+    await node.publish(publication(event(ACME)))
+    receipts = await asyncio.gather(*(node.publish(publication(event(name))) for name in (ACME, OTHER)))
+    assert [receipt.deliveries for (receipt,) in receipts] == [1, 1]
+
+
+async def test_what_another_batch_forgets_meanwhile_counts_all_the_same(node: PostgresStore, url: str) -> None:
+    """What was in mind when it was asked; the statement proves it anyway."""
+    for name in (ACME, OTHER):
+        await add_webhook(node, name)
+    mind = Wants()
+
+    class Forgetting(Db):
+        async def all(self, statement: str, *values: object) -> list[Row]:
+            mind.forget([(ACME, "order.created")])
+            return await super().all(statement, *values)
+
+    async with direct(url) as connection:
+        await mind.of(Db(connection), [publication(event(ACME))])
+        both = await mind.of(Forgetting(connection), [publication(event(ACME)), publication(event(OTHER))])
+    assert sorted(organization_id for organization_id, _ in both) == [ACME, OTHER]
+
+
+async def test_a_key_goes_with_its_event_whoever_wants_it_by_now(
+    node: PostgresStore, other: PostgresStore, url: str
+) -> None:
+    """The node took others for those who want it: then neither is written. A key that came before writes nothing."""
+    await add_webhook(node)
+    await publish(node)
+    await add_webhook(other)
+    asked = Idempotency(key="k", fingerprint=b"f" * 32, stale_before=START)
+    (receipt,) = await node.publish(publication(event(), idempotency=asked))
+    _, deliveries = await node.get_event(ACME, receipt.id)
+    assert (receipt.deliveries, len(deliveries)) == (2, 2)
+    async with direct(url) as looking:
+        before = await looking.fetchrow(COUNTED)
+        async with looking.transaction():
+            await looking.execute("SELECT FROM idempotency_keys FOR UPDATE")  # nobody has to wait for it
+            assert await node.publish(publication(event(), idempotency=asked)) == (receipt,)
+        assert await looking.fetchrow(COUNTED) == before
+
+
+COUNTED = """
+SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries), (SELECT count(*) FROM lane_calls),
+  (SELECT count(*) FROM idempotency_keys)
+"""
+
+
+async def test_an_answer_that_cannot_be_read_is_that_calls_alone(node: PostgresStore, url: str) -> None:
+    """A newer node wrote it; what came together with it is written and told."""
+    await add_webhook(node)
+    asked = Idempotency(key="k", fingerprint=b"f" * 32, stale_before=START)
+    await node.publish(publication(event(), idempotency=asked))
+    async with direct(url) as connection:
+        await connection.execute(
+            "UPDATE idempotency_keys SET receipts = convert_to(replace(convert_from(receipts, 'UTF8'), "
+            "'\"id\"', '\"new\":1,\"id\"'), 'UTF8')"
+        )
+    node.hand_over_to(hands := Hands(room=10))
+    unread, plain = await asyncio.gather(
+        node.publish(publication(event(), idempotency=asked)), publish(node), return_exceptions=True
+    )
+    assert isinstance(unread, Unavailable)
+    assert "cannot be read" in unread.detail
+    assert isinstance(plain, tuple | list)
+    assert [each.event_id for each in hands.accepted] == [plain[0].id]
 
 
 async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: str) -> None:

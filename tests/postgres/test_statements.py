@@ -43,7 +43,6 @@ ONE_EVENT: tuple[Any, ...] = (
     *([ACME], ["k"], [b"f"], [b"r"], [START], 0),
     *([ACME], ["e"], ["order.created"], [b"{}"], [START], ["k"]),
     *([ACME], ["d"], ["w"], ["e"], ["order.created"], ["pending"], [START], [0], [START], ["k"]),
-    *(["w"], [ACME], [START]),
 )
 """For insert_published: with a key, for one webhook."""
 PLANNED: dict[str, tuple[Any, ...]] = {

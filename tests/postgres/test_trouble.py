@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -14,7 +15,9 @@ import pytest
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.way import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
+from packhook.store.postgres import writer
 from packhook.store.postgres.asking import Db
+from packhook.store.postgres.batches import BATCHES_AT_ONCE
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import TEMPLATE, Server, direct, eventually, running
@@ -219,6 +222,25 @@ async def test_one_that_freezes_in_a_transaction_is_cut_off(node: PostgresStore,
     await node.ping()
 
 
+@pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization"])
+async def test_one_statement_that_was_in_anothers_way_is_said_again(node: PostgresStore, code: str) -> None:
+    """A few times, too."""
+
+    class InTheWay:
+        tries = 0
+
+        async def write(self, db: Db) -> int:
+            self.tries += 1
+            if self.tries < 3:
+                await db.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+            return self.tries
+
+        async def seek(self, db: Db) -> int | None:
+            raise AssertionError(db)
+
+    assert await node._open.writer.write_alone(InTheWay()) == 3
+
+
 @pytest.fixture
 async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
     """A node whose network is in the test's hands."""
@@ -259,34 +281,76 @@ async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[Postgr
     assert await node.record([delivered(hands.accepted[0], START)]) == [True]
 
 
-async def test_a_publish_that_came_late_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
-    """What the node said last may be on its way when the node asks what became of it: it asks until that is certain."""
+async def test_a_publish_that_comes_late_comes_too_late(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Unavailable is final: what the node said last may be on its way for hours, there is nobody any more to do it."""
     node, wire = relayed
-    wire.late = asyncio.Event()
+    wire.how = "late"
     lost = event()
-    wire.losing = lost.id.encode()
-    publishing = asyncio.ensure_future(node.publish(publication(lost)))
-    await eventually(lambda: _lost(wire))
-    wire.losing = b""
-    await asyncio.wait({publishing}, timeout=1)  # it has asked a few times by then
-    assert not publishing.done()
-    assert (await node.list_events(ACME, ALL)).items == ()
+    with pytest.raises(Unavailable):
+        await _lose(wire, lost, node.publish(publication(lost)))
     wire.late.set()
-    assert [each.id for each in await publishing] == [lost.id]
-    assert (await node.list_events(ACME, ALL)).items == (lost,)
+    await eventually(lambda: _is_passed_on(wire))
+    assert (await node.list_events(ACME, ALL)).items == ()
+
+
+async def _is_passed_on(wire: Relay) -> bool:
+    return wire.passed_on > 0
+
+
+async def test_a_publish_that_still_waits_when_its_connection_is_lost_is_undone(
+    relayed: tuple[PostgresStore, Relay],
+) -> None:
+    """Otherwise it would be written once the lock is gone, long after it was refused."""
+    node, wire = relayed
+    (before,) = await publish(node)
+    lost = event()
+    wire.how = "cut"
+    async with direct(wire.url) as holder, holder.transaction():
+        await holder.execute("LOCK TABLE events IN SHARE MODE")
+        with pytest.raises(Unavailable):
+            await _lose(wire, lost, node.publish(publication(lost)))
+    assert wire.passed_on == 1
+    assert (await node.list_events(ACME, ALL)).items == (before,)
+
+
+async def test_what_was_never_sent_does_not_wait_for_what_is_in_doubt(
+    own_server: Server, own_node: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is gone: nobody knows yet what became of the first, the others hear at once that it is away."""
+    monkeypatch.setattr(writer, "ASK_FOR_SECONDS", 3.0)
+    await publish(own_node)
+    holder = await asyncpg.connect(own_node._url)
+    await holder.execute("BEGIN; LOCK TABLE packhook.events")
+    doubted = []
+    for count in range(1, BATCHES_AT_ONCE + 1):
+        doubted.append(asyncio.ensure_future(publish(own_node)))
+        await eventually(partial(_wait, holder, count))
+    own_server.crash()
+    holder.terminate()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await publish(own_node)
+    assert not any(each.done() for each in doubted)
+    for each in doubted:
+        with pytest.raises(Unavailable):
+            await each
+    await asyncio.to_thread(own_server.start)
+    await eventually(lambda: _is_there(own_node))
+    assert len((await own_node.list_events(ACME, ALL)).items) == 1
+
+
+async def _wait(looker: "asyncpg.Connection[asyncpg.Record]", count: int) -> bool:
+    """Whether so many wait for a lock."""
+    return bool(await looker.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == count)
 
 
 async def test_a_publish_that_never_came_is_unavailable(relayed: tuple[PostgresStore, Relay]) -> None:
     """And may be said again, with its key: nothing was written."""
     node, wire = relayed
     lost = event()
-    wire.dropping = True
-    wire.losing = lost.id.encode()
-    publishing = asyncio.ensure_future(node.publish(publication(lost, idempotency=key())))
-    await eventually(lambda: _lost(wire))
-    wire.losing = b""
+    wire.how = "never"
     with pytest.raises(Unavailable):
-        await publishing
+        await _lose(wire, lost, node.publish(publication(lost, idempotency=key())))
     assert (await node.list_events(ACME, ALL)).items == ()
     (receipt,) = await node.publish(publication(again := event(), idempotency=key()))
     assert receipt.id == again.id
@@ -315,6 +379,22 @@ async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tu
     assert isinstance(answers[4], Conflict)
     assert sorted(each.event_id for each in hands.accepted) == sorted([new.id, plain.id])
     assert len((await node.list_events(ACME, ALL)).items) == 3
+
+
+async def test_a_look_up_that_is_lost_undoes_nothing(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Of a key that came before, after the others were written."""
+    node, wire = relayed
+    await add_webhook(node)
+    (before,) = await node.publish(publication(event(), idempotency=key("came-before")))
+    node.hand_over_to(hands := Hands(room=10))
+    wire.losing, wire.sparing = b"came-before", 1
+    plain = event()
+    calls = [publication(event(), idempotency=key("came-before")), publication(plain)]
+    asking = [asyncio.ensure_future(node.publish(call)) for call in calls]
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    assert [receipt.id for (receipt,) in await asyncio.gather(*asking)] == [before.id, plain.id]
+    assert [each.event_id for each in hands.accepted] == [plain.id]
 
 
 async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
@@ -11,18 +12,21 @@ COMMIT = b"COMMIT\0"
 
 
 class Relay:
-    """Passes everything on. What has ``losing`` in it is passed on and answered by nobody: the connection is cut.
+    """Passes everything on, to the server of this URL. What has ``losing`` in it is answered by nobody.
 
-    ``late``: it is cut at once, and passed on only when that is set. ``dropping``: it is cut, and never passed on.
+    ``sparing``: so often it is passed on as ever before. ``how``: the connection is cut after it was done, once it is
+    passed on, or before (``cut``, ``never``); or before, and it is passed on when ``late`` is set.
     """
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, url: str, server: Path) -> None:
+        self.url = url
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
         self.losing = b""
-        self.late: asyncio.Event | None = None
-        self.dropping = False
-        self.lost = 0
+        self.sparing = 0
+        self.how: Literal["done", "cut", "never", "late"] = "done"
+        self.late = asyncio.Event()
+        self.lost = self.passed_on = 0
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of the node."""
@@ -36,25 +40,33 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _is_to_be_lost(self, data: bytes) -> bool:
+        if not self.losing or self.losing not in data:
+            return False
+        self.sparing -= 1
+        self.lost += self.sparing < 0
+        return self.sparing < 0
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(str(self._server))
         back = asyncio.get_running_loop().create_task(_pass_on(far_reader, writer))
         try:
             while data := await reader.read(65_536):
-                is_lost = bool(self.losing) and self.losing in data
+                is_lost = self._is_to_be_lost(data)
                 if is_lost:
-                    self.lost += 1
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
-                if is_lost and self.dropping:
-                    return
-                if is_lost and self.late is not None:
-                    writer.close()
-                    await self.late.wait()
+                    if self.how == "never":
+                        return
+                    if self.how == "late":
+                        writer.close()
+                        await self.late.wait()
+                self.passed_on += is_lost
                 far_writer.write(data)
                 await far_writer.drain()
                 if is_lost:
-                    await far_reader.read(1)  # it was done
+                    if self.how != "cut":
+                        await far_reader.read(1)  # it was done
                     return
         finally:
             back.cancel()
@@ -77,7 +89,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 async def relay(url: str, folder: Path) -> AsyncIterator[tuple[str, Relay]]:
     """A relay to the server of this URL, and the URL through it."""
     (directory,) = parse_qs(urlsplit(url).query)["host"]
-    made = Relay(Path(directory) / _SOCKET)
+    made = Relay(url, Path(directory) / _SOCKET)
     server = await asyncio.start_unix_server(made.serve, folder / _SOCKET)
     try:
         yield url.replace(directory, str(folder)), made

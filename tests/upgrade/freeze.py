@@ -43,7 +43,7 @@ from upgrade.day import Listener, live_a_day
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
 IN_DOUBT: Final = frozenset(
-    {"transaction_id", "transaction_status", "this_backend", "find_backend", "find_events", "find_attempts"}
+    {"transaction_id", "transaction_status", "this_backend", "end_backend", "find_events", "find_attempts"}
 )
 """Asked where an answer was lost, or of processes: they answer never the same, or nothing."""
 

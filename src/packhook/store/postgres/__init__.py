@@ -4,7 +4,7 @@
 
     store.py      the Store's methods, each one line: which work, read or written
     session.py    what there is while it is open: two pools, a writer, a listener
-    writer.py     transactions: one for each write, or one statement for what waits together (group commit)
+    writer.py     transactions, of several statements or of one; batches.py what waits together (group commit)
     connection.py the pools, what a connection is set to, what its errors mean
     schema.py     the schema, brought up to date by one node at a time
     presence.py   who is there: what a dead node had in hand is free within seconds

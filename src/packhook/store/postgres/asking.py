@@ -58,15 +58,17 @@ class Db:
 
     async def alone(self, statement: str, *values: object) -> list[Row]:
         """All rows of a statement that is a transaction of its own. InDoubt where its answer was lost."""
+        if self._connection.is_closed():
+            raise Unavailable("the connection to the database was lost")
         with self.in_doubt(refusing=True):
             return await self._connection.fetch(statement, *values)
 
     @contextmanager
     def in_doubt(self, *, refusing: bool = False) -> Iterator[None]:
-        """What goes wrong in here leaves it open whether something was written, unless the server itself refused it."""
+        """Whatever goes wrong in here leaves it open what was written; ``refusing``: unless the server refused it."""
         try:
             yield
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+        except Exception as error:
             if refusing and _is_refusal(error):
                 raise
             self._give_up()

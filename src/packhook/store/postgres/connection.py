@@ -119,7 +119,7 @@ class Pool:
 
 
 async def _get_to_know(connection: "asyncpg.Connection[Any]") -> None:
-    """A server may be set to answer before a commit is on disk; what packhook was answered must hold."""
+    """Note whom it talks to. A server may answer before a commit is on disk: what packhook was answered must hold."""
     if isinstance(connection, _Connection):
         row = await connection.fetchrow(SQL["this_backend"])
         connection.backend = None if row is None else (row[0], row[1])

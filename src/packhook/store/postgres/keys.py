@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any, Final
 
+import msgspec
+
 from packhook.core.errors import Conflict, NotFound, PackhookError, Unavailable
 from packhook.core.way import Idempotency, Publication, Receipt
 from packhook.store import rows
@@ -65,7 +67,15 @@ class Keys:
             return Unavailable("an Idempotency-Key was swept while it came again")
         if memory[0] != asked.fingerprint:
             return Conflict("this Idempotency-Key came with another body before")
-        return Published(rows.receipts_from_bytes(memory[1]))
+        return _answered(memory[1])
+
+
+def _answered(receipts: bytes) -> Published | Unavailable:
+    """As it was; a newer packhook may have written more than this one can read."""
+    try:
+        return Published(rows.receipts_from_bytes(receipts))
+    except (msgspec.MsgspecError, TypeError) as error:
+        return Unavailable(f"what was answered to this Idempotency-Key cannot be read: {error}")
 
 
 async def _found(db: Db, keys: list[Key]) -> dict[Key, Memory]:

@@ -44,27 +44,28 @@ class Publishing:
         self._offer = offer
         self._wants = wants
         self._hold_unproven = hold_unproven
-        self._fan_out = _FanOut(Room(offer()), {})
+        self._fan_out: _FanOut | None = None
         self._taken: list[Taken] = []
 
     async def write(self, db: Db) -> list[Published | PackhookError]:
         """The answer to each call. InDoubt where the answer of the database was lost."""
         for _ in range(TRIES):
             wanting = await self._wants.of(db, self._publications)
-            self._fan_out = _FanOut(await self._room(db), wanting)
-            self._taken = [self._fan_out.take(each) for each in self._publications]
-            written = await self._fan_out.write(db)
-            if written is not None:
+            fan_out = self._fan_out = _FanOut(await self._room(db), wanting)
+            self._taken = [fan_out.take(each) for each in self._publications]
+            written, changed = await fan_out.write(db)
+            if not changed:
                 with db.in_doubt():  # what is written is written
-                    return await self._answers(db, written)
-            self._wants.forget(wanting)
+                    return await self._answers(db, fan_out, written)
+            self._wants.forget(changed)
         raise Unavailable("the webhooks are changed faster than events can be published")
 
     async def seek(self, db: Db) -> list[Published | PackhookError] | None:
         """What came of a write that was in doubt: the same answers, or None where it was not done."""
-        if not await self._fan_out.is_written(db):
+        fan_out = self._fan_out
+        if fan_out is None or not await fan_out.is_written(db):
             return None
-        return await self._answers(db, await self._fan_out.keys.seek_own(db))
+        return await self._answers(db, fan_out, await fan_out.keys.seek_own(db))
 
     async def _room(self, db: Db) -> Room:
         room = Room(self._offer())
@@ -73,8 +74,8 @@ class Publishing:
             room.close(row[0] for row in await db.all(SQL["unproven_webhooks"], sorted(asked)))
         return room
 
-    async def _answers(self, db: Db, written: set[Key]) -> list[Published | PackhookError]:
-        keys = self._fan_out.keys
+    async def _answers(self, db: Db, fan_out: "_FanOut", written: set[Key]) -> list[Published | PackhookError]:
+        keys = fan_out.keys
         await keys.look_up(db, written)
         return [keys.answer(*each) for each in zip(self._publications, self._taken, strict=True)]
 
@@ -88,7 +89,6 @@ class _FanOut:
         self._wanting = wanting
         self._events: list[tuple[Any, ...]] = []
         self._deliveries: list[tuple[Any, ...]] = []
-        self._calls: dict[str, tuple[str, int]] = {}
 
     def take(self, publication: Publication) -> Taken:
         """What this call comes to; what it writes is only noted."""
@@ -114,12 +114,11 @@ class _FanOut:
                     waiting.add(webhook_id)
         return Published(receipts, tuple(leased), frozenset(waiting))
 
-    async def write(self, db: Db) -> set[Key] | None:
-        """Everything that was noted, into the database: the keys that are new. None: others want the events by now."""
+    async def write(self, db: Db) -> tuple[set[Key], set[Asked]]:
+        """Everything that was noted, into the database: the keys that are new. Or nothing: for whom that was wrong."""
         if not self._events:
-            return set()
+            return set(), set()
         proofs = [(*asked, wanted.proof) for asked, wanted in self._wanting.items()]
-        calls = [(webhook_id, *call) for webhook_id, call in self._calls.items()]
         rows = await db.alone(
             SQL["insert_published"],
             *columns(proofs, 3),
@@ -127,18 +126,16 @@ class _FanOut:
             self.keys.stale_before,
             *columns(self._events, 6),
             *columns(self._deliveries, 10),
-            *columns(calls, 3),
         )
-        written = {(row[0], row[1]) for row in rows}
-        return None if (None, None) in written else written
+        written: set[Key] = {(row[0], row[1]) for row in rows if not row[2]}
+        return written, {(row[0], row[1]) for row in rows if row[2]}
 
     async def is_written(self, db: Db) -> bool:
-        """Whether what was noted is in the database."""
+        """Whether some of what was noted is in the database: all of it is then, save for keys that came before."""
         asked = [event[:2] for event in self._events]
         return bool(asked and await db.all(SQL["find_events"], *columns(asked, 2)))
 
     def _note(self, delivery: LeasedDelivery, key: str | None) -> None:
-        """A row for the delivery; for its lane the earliest instant at which one of them is claimable."""
         self._deliveries.append(
             (
                 delivery.organization_id,
@@ -153,9 +150,6 @@ class _FanOut:
                 key,
             )
         )
-        call = self._calls.get(delivery.webhook_id)
-        if call is None or delivery.lease_until < call[1]:
-            self._calls[delivery.webhook_id] = (delivery.organization_id, delivery.lease_until)
 
 
 def _receipt(event: Event, wanted: Wanted) -> Receipt:

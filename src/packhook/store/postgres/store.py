@@ -27,11 +27,11 @@ from packhook.store.leasing import Published, tell_receipts
 from packhook.store.postgres import audit, history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres.asking import Db
+from packhook.store.postgres.batches import Batches
 from packhook.store.postgres.presence import Presence
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.wake import Hearing, tell_changed
 from packhook.store.postgres.wanting import Wants
-from packhook.store.postgres.writer import Batches
 
 _NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
 

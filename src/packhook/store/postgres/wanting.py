@@ -6,13 +6,13 @@ differ; then who wants the events is asked again.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from packhook.core.way import Publication
 from packhook.store.postgres.asking import SQL, Db, sayable
 
 KEPT = 50_000
-"""About how many webhooks a node keeps in mind; beyond it begins anew."""
+"""About how many webhooks a node keeps in mind; beyond that it begins anew."""
 
 Asked = tuple[str, str]
 """An organization and an event code."""
@@ -38,28 +38,39 @@ class Wants:
     async def of(self, db: Db, publications: Sequence[Publication]) -> dict[Asked, Wanted]:
         """For all events of these; organizations that are not there have no entry."""
         asked = {(event.organization_id, event.event_code) for each in publications for event in each.events}
-        unknown = [each for each in asked if each not in self._kept and sayable(*each)]
+        wanted = {each: self._kept[each] for each in asked if each in self._kept}
+        unknown = [each for each in asked if each not in wanted and sayable(*each)]
         if unknown:
-            await self._ask(db, unknown)
-        return {each: self._kept[each] for each in asked if each in self._kept}
+            found = await _ask(db, unknown)
+            self._keep(found)
+            wanted.update(found)
+        return wanted
 
-    def forget(self, asked: Collection[Asked]) -> None:
+    def forget(self, asked: Iterable[Asked]) -> None:
         """It has changed."""
         for each in asked:
-            self._kept.pop(each, None)
+            gone = self._kept.pop(each, None)
+            self._size -= 0 if gone is None else _size(gone)
 
-    async def _ask(self, db: Db, unknown: list[Asked]) -> None:
+    def _keep(self, found: dict[Asked, Wanted]) -> None:
+        self.forget(found)
         if self._size > KEPT:
             self._kept.clear()
             self._size = 0
-        organization_ids = sorted({each[0] for each in unknown})
-        rows = await db.all(SQL["wanting_webhooks"], organization_ids, sorted({each[1] for each in unknown}))
-        there = {row[0] for row in rows}
-        wanting: defaultdict[Asked, list[tuple[str, int]]] = defaultdict(list)
-        for organization_id, code, webhook_id, version in rows:
-            if code is not None:
-                wanting[organization_id, code].append((webhook_id, version))
-        for each in unknown:
-            if each[0] in there:
-                self._kept[each] = Wanted(wanting.get(each, ()))
-                self._size += 1 + len(self._kept[each].webhooks)
+        self._kept.update(found)
+        self._size += sum(map(_size, found.values()))
+
+
+def _size(wanted: Wanted) -> int:
+    return 1 + len(wanted.webhooks)
+
+
+async def _ask(db: Db, unknown: Collection[Asked]) -> dict[Asked, Wanted]:
+    organization_ids = sorted({each[0] for each in unknown})
+    rows = await db.all(SQL["wanting_webhooks"], organization_ids, sorted({each[1] for each in unknown}))
+    there = {row[0] for row in rows}
+    wanting: defaultdict[Asked, list[tuple[str, int]]] = defaultdict(list)
+    for organization_id, code, webhook_id, version in rows:
+        if code is not None:
+            wanting[organization_id, code].append((webhook_id, version))
+    return {each: Wanted(wanting.get(each, ())) for each in unknown if each[0] in there}

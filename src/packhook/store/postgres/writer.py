@@ -1,12 +1,10 @@
-"""Transactions: one for each write, or one for what waits together.
+"""Transactions: of several statements, or of one that is a transaction of its own.
 
 ::
 
-    write(work) ──────────────────────────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
-    write_alone(write) ───────────────────────▶ one statement ─▶ answer
-    Batches.begin(item) ─▶ waiting ─▶ take ─▶ written alone ─▶ answers, after()      (a few at once)
-                              ▲                      │
-                              └─ gathers meanwhile ◀─┘
+    write(work) ─────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
+    write_alone(write) ──▶ one statement ─────────▶ answer
+                                 └─ answer lost ─▶ end its process of the server ─▶ what is there? ─▶ answer
 
 A write goes on when its caller is cancelled. Where the answer to a COMMIT, or to a statement that is a transaction of
 its own, is lost with the connection, the database is asked what became of it, so that "raised" does mean "changed
@@ -14,31 +12,24 @@ nothing"; only where it cannot be asked in time, nobody knows.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
-from packhook.core.errors import PackhookError, Unavailable
-from packhook.store.ending import ended
-from packhook.store.postgres.asking import SQL, Db, InDoubt
+from packhook.core.errors import Unavailable
+from packhook.store.postgres.asking import SQL, Backend, Db, InDoubt
 from packhook.store.postgres.connection import Pool, database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
 
-I = TypeVar("I")  # noqa: E741 an item
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-HEAVY: Final = 2_000
-BATCHES_AT_ONCE: Final = 3
 TRIES: Final = 5
-ASK_FOR_SECONDS: Final = 15.0
+ASK_FOR_SECONDS = 15.0
 ASK_AGAIN_SECONDS: Final = 0.2
 UNASKED: Final = "the database could not be asked what became of it"
 
@@ -72,7 +63,7 @@ class Writer:
     async def write_alone(self, write: "Alone[R]") -> R:
         """Do this, which is one statement; returns when it is durable. Raises what it raises, or Unavailable."""
         self.require_open()
-        return await asyncio.shield(self.start(self.do_alone(write)))
+        return await asyncio.shield(self.start(self._alone(write)))
 
     def require_open(self) -> None:
         """Unavailable once it is closing."""
@@ -98,33 +89,50 @@ class Writer:
         return await _unhindered(lambda: self._once(work))
 
     async def do_alone(self, write: "Alone[R]") -> R:
-        """A statement without a transaction around it; anew where another one was in its way."""
-        return await _unhindered(lambda: self._alone(write))
+        """A statement without a transaction around it; anew where another one was in its way. It may raise InDoubt."""
+        return await _unhindered(lambda: self._lent(write.write))
 
-    async def _alone(self, write: "Alone[R]") -> R:
+    async def resolve(self, write: "Alone[R]", doubt: InDoubt) -> R:
+        """What came of a write that was in doubt; the doubt is raised where it was not done, or nobody knows.
+
+        The process of the server that had it is ended. Once it is gone nothing more can come of what was said to it.
+        """
         try:
-            async with self._pool.lend() as db:
-                return await write.write(db)
-        except InDoubt as error:
-            doubt = error
-        result = await self._asked(doubt, write)
+            async with asyncio.timeout(ASK_FOR_SECONDS):
+                while not await self._is_gone(doubt.backend):
+                    await pause(self._closed, ASK_AGAIN_SECONDS)
+                result = await self._sought(write)
+        except TimeoutError:
+            _log.error("commit_unknown", backend=doubt.backend and doubt.backend[0], detail=UNASKED)
+            raise doubt from None
         if result is None:
             raise doubt
         return result
 
-    async def _asked(self, doubt: InDoubt, write: "Alone[R]") -> R | None:
-        """What came of it: nothing more can, once the process of the server that did it is gone."""
+    async def _alone(self, write: "Alone[R]") -> R:
         try:
-            async with asyncio.timeout(ASK_FOR_SECONDS):
-                while True:
-                    with suppress(Unavailable):
-                        async with self._pool.lend() as db:
-                            if doubt.backend and await db.first(SQL["find_backend"], *doubt.backend) is None:
-                                return await write.seek(db)
-                    await pause(self._closed, ASK_AGAIN_SECONDS)
-        except TimeoutError:
-            _log.error("commit_unknown", backend=doubt.backend and doubt.backend[0], detail=UNASKED)
-            return None
+            return await self.do_alone(write)
+        except InDoubt as error:
+            doubt = error
+        return await self.resolve(write, doubt)
+
+    async def _sought(self, write: "Alone[R]") -> R | None:
+        while True:
+            with suppress(Unavailable):
+                return await self._lent(write.seek)
+            await pause(self._closed, ASK_AGAIN_SECONDS)
+
+    async def _is_gone(self, backend: Backend | None) -> bool:
+        if backend is None:
+            return False
+        with suppress(Unavailable):
+            async with self._pool.lend() as db:
+                return await db.first(SQL["end_backend"], *backend) is None
+        return False
+
+    async def _lent(self, work: Callable[[Db], Awaitable[R]]) -> R:
+        async with self._pool.lend() as db:
+            return await work(db)
 
     async def _once(self, work: Callable[[Db], Awaitable[R]]) -> R:
         async with self._pool.lend() as db:
@@ -191,100 +199,3 @@ async def pause(over: asyncio.Event, seconds: float) -> None:
             await over.wait()
     except TimeoutError:
         return
-
-
-@dataclass(slots=True, eq=False)
-class _Job(Generic[I, R]):
-    item: I
-    told: Callable[[R | Exception], None]
-
-
-class Batches(Generic[I, R]):
-    """Group commit: what waits together is written by one statement; a few of them are under way at once.
-
-    ``make`` takes the items of a batch; its write answers each. A :class:`PackhookError` in place of a result is the
-    item's answer, and nothing was written for it. ``after`` hears of the results once they are committed, and who waits
-    for them was told. ``weigh`` is about how many rows an item writes: a batch takes items until it is heavy
-    enough. Where an item spoils its batch, halves are tried apart, until it is alone.
-    """
-
-    def __init__(
-        self,
-        writer: Writer,
-        make: Callable[[Sequence[I]], Alone[list[R | PackhookError]]],
-        after: Callable[[Sequence[R]], None],
-        weigh: Callable[[I], int],
-    ) -> None:
-        self._writer = writer
-        self._make = make
-        self._after = after
-        self._weigh = weigh
-        self._waiting: deque[_Job[I, R]] = deque()
-        self._at_once = 0
-
-    def begin(self, item: I, told: Callable[[R | Exception], None]) -> None:
-        """Do this item's work; ``told`` hears of it when it is durable, or has its RequestError, or Unavailable.
-
-        Unavailable is raised where nothing is begun any more.
-        """
-        self._writer.require_open()
-        self._waiting.append(_Job(item, told))
-        self._begin()
-
-    async def write(self, item: I) -> R:
-        """Do this item's work; returns when it is durable. Raises its RequestError, or Unavailable."""
-        return await ended(partial(self.begin, item))
-
-    def _begin(self) -> None:
-        if self._waiting and self._at_once < BATCHES_AT_ONCE:
-            self._at_once += 1
-            self._writer.start(self._work())
-
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._write_batch(self._take())
-        finally:
-            self._at_once -= 1
-
-    def _take(self) -> list[_Job[I, R]]:
-        jobs: list[_Job[I, R]] = []
-        weight = 0
-        while self._waiting and weight < HEAVY:
-            jobs.append(self._waiting.popleft())
-            weight += self._weigh(jobs[-1].item)
-        return jobs
-
-    async def _write_batch(self, jobs: list[_Job[I, R]]) -> None:
-        try:
-            results = await self._writer.do_alone(self._make([job.item for job in jobs]))
-        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
-            if len(jobs) > 1 and _is_of_an_item(error):
-                middle = len(jobs) // 2
-                await self._write_batch(jobs[:middle])
-                await self._write_batch(jobs[middle:])
-                return
-            for job in jobs:
-                _tell(job.told, error)
-            return
-        self._answer(jobs, results)
-
-    def _answer(self, jobs: list[_Job[I, R]], results: list[R | PackhookError]) -> None:
-        for job, result in zip(jobs, results, strict=True):
-            _tell(job.told, result)
-        _tell(self._after, [result for result in results if not isinstance(result, PackhookError)])
-
-
-def _tell(listener: Callable[[Any], None], result: object) -> None:
-    """What is committed is committed, whatever goes wrong in telling of it."""
-    try:
-        listener(result)
-    except Exception:  # noqa: BLE001 a fault in whoever listens may not end the batches
-        _log.exception("commit_not_told")
-
-
-def _is_of_an_item(error: Exception) -> bool:
-    """Whether the others may do well without the one it is about: not so where the database itself is in trouble."""
-    return not isinstance(error, Unavailable) or isinstance(
-        error.__cause__, asyncpg.exceptions.IntegrityConstraintViolationError
-    )

@@ -1,9 +1,10 @@
 -- All that a batch of publish calls writes, or nothing where others want the events now than the node took for it.
 -- Keys that are new, events, their deliveries (leased to this node, or due now), and the calls to their lanes. The rows
--- are the keys that were written (what came with another is left out), or one of nulls: who wants the events changed.
+-- are the keys that were written (what came with another is left out), or whose wishes have changed (true), and by code.
 -- Differs because it is a transaction of its own, in one round trip; of two nodes with the same key the second waits.
 WITH changed AS (
-  SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS taken (organization_id, event_code, wanting)
+  SELECT organization_id, event_code
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS taken (organization_id, event_code, wanting)
   WHERE wanting IS DISTINCT FROM (
     SELECT coalesce(string_agg(w.id || ' ' || w.version, ',' ORDER BY w.id), '') FROM organizations o
     LEFT JOIN LATERAL (
@@ -14,7 +15,11 @@ WITH changed AS (
 new_keys AS (
   INSERT INTO idempotency_keys AS known (organization_id, key, fingerprint, receipts, created_at)
   SELECT * FROM unnest($4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bigint[])
+    AS new (organization_id, key, fingerprint, receipts, created_at)
   WHERE NOT EXISTS (SELECT FROM changed)
+    AND NOT EXISTS (
+      SELECT FROM idempotency_keys k
+      WHERE k.organization_id = new.organization_id AND k.key = new.key AND k.created_at >= $9::bigint OFFSET 0)
   ON CONFLICT (organization_id, key) DO UPDATE
   SET fingerprint = excluded.fingerprint, receipts = excluded.receipts, created_at = excluded.created_at
   WHERE known.created_at < $9::bigint
@@ -35,9 +40,10 @@ new_deliveries AS (
     $24::bigint[], $25::text[])
     AS new (organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, key)
   WHERE NOT EXISTS (SELECT FROM changed)
-    AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))),
+    AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))
+  RETURNING webhook_id, organization_id, claimable_at),
 new_calls AS (
   INSERT INTO lane_calls (webhook_id, organization_id, due_at)
-  SELECT * FROM unnest($26::text[], $27::text[], $28::bigint[]) WHERE NOT EXISTS (SELECT FROM changed))
-SELECT organization_id, key FROM new_keys
-UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT FROM changed)
+  SELECT webhook_id, min(organization_id), min(claimable_at) FROM new_deliveries GROUP BY webhook_id)
+SELECT organization_id, key, false FROM new_keys
+UNION ALL SELECT organization_id, event_code, true FROM changed
