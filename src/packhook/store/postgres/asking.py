@@ -26,10 +26,10 @@ Backend = tuple[int, datetime]
 """A process of the server: its number, and since when it runs."""
 
 
-class InDoubt(Unavailable):
+class InDoubt(Exception):
     """Whether it was written is not known: the answer was lost with the connection to this process of the server.
 
-    None: nobody knows to which.
+    None: nobody knows to which. The store resolves it (writer.py), nobody else hears of it.
     """
 
     def __init__(self, detail: str, backend: Backend | None) -> None:

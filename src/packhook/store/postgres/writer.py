@@ -93,7 +93,7 @@ class Writer:
         return await _unhindered(lambda: self._lent(write.write))
 
     async def resolve(self, write: "Alone[R]", doubt: InDoubt) -> R:
-        """What came of a write that was in doubt; the doubt is raised where it was not done, or nobody knows.
+        """What came of a write that was in doubt; Unavailable where it was not done, or nobody knows.
 
         The process of the server that had it is ended. Once it is gone nothing more can come of what was said to it.
         """
@@ -104,9 +104,9 @@ class Writer:
                 result = await self._sought(write)
         except TimeoutError:
             _log.error("commit_unknown", backend=doubt.backend and doubt.backend[0], detail=UNASKED)
-            raise doubt from None
+            raise Unavailable(str(doubt)) from doubt
         if result is None:
-            raise doubt
+            raise Unavailable(str(doubt)) from doubt
         return result
 
     async def _alone(self, write: "Alone[R]") -> R:
