@@ -37,7 +37,9 @@ def bench(
     postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL of its own.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="Receive over https.")] = False,
     floor: Annotated[bool, typer.Option(help="Whether to measure the bare sending beside it.")] = True,
-    rounds: Annotated[int, typer.Option(help="Rounds of load and floor in turn; 0: none.", min=0)] = 11,
+    rounds: Annotated[
+        int, typer.Option(help="Rounds of load and floor in turn (0: none), or of all steps of --grow.", min=0)
+    ] = 11,
     beside: Annotated[bool, typer.Option("--beside", help="With PostgreSQL: SQLite, and one node, too.")] = False,
     half: Annotated[bool, typer.Option(help="Whether to measure the latency at half the load too.")] = True,
     idle: Annotated[bool, typer.Option(help="Whether to measure the latency when idle too.")] = True,
@@ -68,7 +70,7 @@ def bench(
 
     async def work(ground: Ground) -> Report | Growth:
         return await (
-            measure_growth(ground, plan, grow_to, far=far) if grow else measure_all(ground, plan, parts, rounds)
+            measure_growth(ground, plan, rounds, grow_to, far=far) if grow else measure_all(ground, plan, parts, rounds)
         )
 
     report = asyncio.run(_on_its_ground(work, database, postgres=postgres, tls=tls, sabotage=sabotage))

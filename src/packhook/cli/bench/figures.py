@@ -1,6 +1,7 @@
 """What came out of a scenario, as values. Rates are a second, latencies milliseconds, costs microseconds of CPU."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -150,11 +151,15 @@ class Split(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One point of the growth: so much of ``axis`` (webhooks, backlog, history), and what it came to."""
+    """One point of the growth: so much of ``axis`` (webhooks, backlog, history), and what each round came to."""
 
     axis: str
     amount: int
-    figures: Figures
+    rounds: list[Figures]
+
+    def median(self, of: Callable[[Figures], float]) -> float:
+        """The middle one of the rounds."""
+        return statistics.median(map(of, self.rounds))
 
 
 class Growth(Struct, frozen=True, kw_only=True):
@@ -165,18 +170,21 @@ class Growth(Struct, frozen=True, kw_only=True):
 
     @property
     def scenarios(self) -> list[Figures]:
-        """What was measured at each step."""
-        return [step.figures for step in self.steps]
+        """What was measured at each step, in each round."""
+        return [each for step in self.steps for each in step.rounds]
 
     @property
     def is_good(self) -> bool:
         """Whether nothing was lost in any of it."""
         return all(each.loss.is_none for each in self.scenarios)
 
-    def over(self, step: Step) -> float:
-        """How many times what the first step of its axis cost."""
+    def over(self, step: Step) -> list[float]:
+        """How many times what the first step of its axis cost in the same round; from the least to the most."""
         first = next(each for each in self.steps if each.axis == step.axis)
-        return step.figures.cost_of_ours / (first.figures.cost_of_ours or 1.0)
+        return sorted(
+            each.cost_of_ours / (least.cost_of_ours or 1.0)
+            for each, least in zip(step.rounds, first.rounds, strict=True)
+        )
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -72,10 +72,10 @@ def growth_panels(growth: Growth) -> list[Panel]:
     for axis in dict.fromkeys(step.axis for step in growth.steps):
         steps = [(float(place), each) for place, each in enumerate(each for each in growth.steps if each.axis == axis)]
         marks = [(place, f"{each.amount:,}") for place, each in steps]
-        costs = [(place, each.figures.cost_of_ours) for place, each in steps]
+        costs = [(place, each.median(lambda round_: round_.cost_of_ours)) for place, each in steps]
         waits = [
-            Line("p50", "#b50", [(place, each.figures.latency.p50) for place, each in steps]),
-            Line("p99", "#e93", [(place, each.figures.latency.p99) for place, each in steps]),
+            Line("p50", "#b50", [(place, each.median(lambda round_: round_.latency.p50)) for place, each in steps]),
+            Line("p99", "#e93", [(place, each.median(lambda round_: round_.latency.p99)) for place, each in steps]),
         ]
         panels += [
             Panel(f"{axis}: CPU µs for one delivery", axis, [Line("node and database", "#0a6", costs)], marks),

@@ -43,12 +43,16 @@ def show(report: Report | Growth, console: Console) -> None:
 def write_json(report: Report | Growth, file: Path) -> None:
     """The same for machines; what follows from the figures stands with them."""
     told = msgspec.to_builtins(report)
-    scenarios = [step["figures"] for step in told["steps"]] if isinstance(report, Growth) else told["scenarios"]
+    grown = [each for step in told.get("steps", ()) for each in step["rounds"]]
+    scenarios = grown if isinstance(report, Growth) else told["scenarios"]
     for written, each in zip(scenarios, report.scenarios, strict=True):
         written |= {"cost_of_ours": each.cost_of_ours, "is_flat": each.is_flat}
     if isinstance(report, Report):
         for written, turn in zip(told["turns"], report.turns, strict=True):
             written |= {"rate": turn.rate, "cpu": turn.cpu}
+    else:
+        for written, step in zip(told["steps"], report.steps, strict=True):
+            written["times"] = dict(zip(("lower", "median", "upper"), _quartiles(report.over(step)), strict=True))
     told["is_good"] = report.is_good
     file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
 
@@ -112,15 +116,20 @@ def _costs(report: Report) -> Table:
 
 
 def _growth(growth: Growth) -> Table:
-    """What each step cost, and how many times the first of its kind."""
-    table = _table("as it grows", "", "a second", "p50 ms", "p99 ms", "CPU µs", "times")
+    """What each step cost, the median of its rounds, and how many times the first of its kind in the same round."""
+    table = _table("as it grows", "", "a second", "p50 ms", "p99 ms", "CPU µs", "times", "of half the rounds")
     for step in growth.steps:
-        each = step.figures
+        lower, median, upper = _quartiles(growth.over(step))
         table.add_row(
-            step.axis, f"{step.amount:,}", f"{each.delivered:,.0f}", f"{each.latency.p50:.1f}",
-            f"{each.latency.p99:.1f}", f"{each.cost_of_ours:.1f}", f"{growth.over(step):.2f}",
+            step.axis, f"{step.amount:,}", f"{step.median(lambda each: each.delivered):,.0f}",
+            f"{step.median(lambda each: each.latency.p50):.1f}", f"{step.median(lambda each: each.latency.p99):.1f}",
+            f"{step.median(lambda each: each.cost_of_ours):.1f}", f"{median:.2f}", f"{lower:.2f} to {upper:.2f}",
         )  # fmt: skip
     return table
+
+
+def _quartiles(values: list[float]) -> list[float]:
+    return quantiles(values * 2 if len(values) == 1 else values, n=4, method="inclusive")
 
 
 def _beside(report: Report) -> Table:
@@ -144,7 +153,7 @@ def _in_turn(report: Report) -> Table:
     table = _table(f"in turn with bare libcurl, {len(report.turns)} rounds", "lower", "median", "upper")
     for name, form, value in _IN_TURN:
         values = [value(each) for each in report.turns]
-        lower, median, upper = quantiles(values * 2 if len(values) == 1 else values, n=4, method="inclusive")
+        lower, median, upper = _quartiles(values)
         table.add_row(name, *(form.format(each) for each in (lower, median, upper)))
     return table
 
