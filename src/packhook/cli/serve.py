@@ -23,8 +23,6 @@ import typer
 import uvicorn
 import uvloop
 
-from packhook.api.app import create_app
-from packhook.api.protocol import BoundedHttp
 from packhook.cli.exits import exit_code
 from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
@@ -70,6 +68,7 @@ def serve(
         uvloop.run(run_node(settings))
         return
     require_many_nodes(settings)
+    _load_api()  # once for all that are forked
     with closing(_listen(settings)) as listener:
         code = supervise(settings.processes, partial(_node, settings, listener))
     raise typer.Exit(code)
@@ -97,6 +96,7 @@ async def run_node(
     ``listener`` is a socket that listens already, shared with other nodes. The seams let a proof stand between the
     node and its database or its wire; the store's stands before the one that seals.
     """
+    make_server = _load_api()
     _raise_open_files()
     listener = listener or _listen(settings)
     clock = SystemClock()
@@ -120,25 +120,20 @@ async def run_node(
         service = Service(store, engine, settings, clock, sealed)
         await _show_operator_key(service)
         _collect_seldom()
-        await _serve_until_stopped(service, engine, settings, listener)
+        await _serve_until_stopped(make_server(service, settings), service, engine, settings, listener)
 
 
-async def _serve_until_stopped(service: Service, engine: Engine, settings: Settings, listener: socket.socket) -> None:
+def _load_api() -> Callable[[Service, Settings], uvicorn.Server]:
+    """It takes half a second, which no other command has to wait."""
+    from packhook.api.server import make_server  # noqa: PLC0415 as it says
+
+    return make_server
+
+
+async def _serve_until_stopped(
+    server: uvicorn.Server, service: Service, engine: Engine, settings: Settings, listener: socket.socket
+) -> None:
     """uvicorn takes the signals; when it has answered what it was asked, the engine stops too."""
-    door = create_app(service, settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            door,
-            loop="none",
-            http=partial(BoundedHttp, door=door),  # type: ignore[arg-type] # it is called, not subclassed
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # the audit trail alone asks for them, and believes no more than is set
-            timeout_graceful_shutdown=10,
-        )
-    )
     async with asyncio.TaskGroup() as group:
         group.create_task(engine.run(), name="packhook-engine")
         flushing = group.create_task(_flush_now_and_then(service), name="packhook-flush")
