@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import pytest
 import uvloop
@@ -16,6 +17,15 @@ def pytest_report_header() -> str:
     if os.environ.get("PACKHOOK_TEST_COMPILED") and not is_compiled():
         raise pytest.UsageError("PACKHOOK_TEST_COMPILED is set, and what is found is not compiled")
     return f"packhook: {'compiled' if is_compiled() else 'interpreted'}"
+
+
+SLOW: Final = ("proof", "whole", "crash", "cli")
+"""The folders of tests that take long, and wait for most of that: with them first, nobody is left alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first; otherwise in order."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(SLOW) if name in item.path.parts), len(SLOW)))
 
 
 def pytest_asyncio_loop_factories(

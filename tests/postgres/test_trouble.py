@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import asyncpg
-import msgspec
 import pytest
 
+from nouns import replaced
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.way import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
@@ -404,7 +404,7 @@ async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[Postgre
     await publish(node, 2)
     first, second = await claim(node, START)
     (theirs,) = [each for each in await claim(node, START + LEASE) if each.id == second.id]
-    mine = msgspec.structs.replace(first, lease=theirs.lease)
+    mine = replaced(first, lease=theirs.lease)
     settled = await _lose(wire, first, node.record([delivered(mine, START + LEASE), delivered(second, START + LEASE)]))
     assert settled == [True, False]
     assert await node.record([delivered(theirs, START + LEASE)]) == [True]
