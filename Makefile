@@ -20,7 +20,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 COMPILED := $(CURDIR)/build/compiled
 ON_IT    := tests/api tests/crash tests/delivery tests/egress tests/store tests/whole tests/test_one_event.py \
 	tests/postgres
-COMPILED_ONLY := not postgres or test_idempotency or test_publish or test_record or test_nodes or test_texts or test_trouble
+COMPILED_ONLY := not postgres or test_idempotency or test_publish or test_record or test_nodes or test_texts or test_trouble or test_wanting
 
 .PHONY: demo test compiled wheel check lock clean
 .DEFAULT_GOAL := test
