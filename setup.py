@@ -54,6 +54,7 @@ COMPILED = (
     "store/postgres/record.py",
     "store/postgres/wanting.py",
     "store/rows.py",
+    "store/sqlite/filing.py",
     "store/sqlite/publish.py",
     "store/sqlite/asking.py",
     "store/sqlite/record.py",

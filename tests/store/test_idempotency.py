@@ -9,7 +9,8 @@ from packhook.core.errors import Conflict, PackhookError
 from packhook.core.way import Idempotency
 from packhook.store.base import Store
 from packhook.testing.clock import START
-from store.building import ACME, ALL, OTHER, Hands, add_webhook, event, publication, publish
+from store.building import ACME, ALL, OTHER, Hands, add_webhook, event, publication
+from store.refusing import refuse
 
 LATER = START + 1_000
 
@@ -70,10 +71,10 @@ async def test_keys_are_each_organizations_own(store: Store) -> None:
     assert len({receipt.id for (receipt,) in published}) == 5
 
 
-async def test_a_publish_that_failed_leaves_its_key_free(store: Store) -> None:
+async def test_a_publish_that_failed_leaves_its_key_free(store: Store, database: str) -> None:
     """So that the client can try again."""
-    (known,) = await publish(store)
+    bad = await refuse(database, event())
     with pytest.raises(PackhookError):
-        await store.publish(publication(event(), known, idempotency=key()))
+        await store.publish(publication(event(), bad, idempotency=key()))
     good = event()
     assert (await store.publish(publication(good, idempotency=key())))[0].id == good.id

@@ -14,7 +14,7 @@ from packhook.core.errors import RequestError
 from packhook.core.model import DeliveryStatus
 from packhook.core.way import Idempotency, LeasedDelivery
 from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, PageRequest, WebhookFilter
-from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.sqlite import audit, claim, filing, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.statements import load
 from packhook.testing.clock import START
@@ -117,6 +117,7 @@ def a_day(db: apsw.Connection) -> None:
     history.replay_delivery(db, (ACME, leased[0].id, START, noted()))
     claim_now(db)
     read_back(db, leased[0], first)
+    filing.file_rows(db)
     webhooks.delete_webhook(db, (OTHER, second, START, noted()))
     webhooks.open_unproven(db, START)
     sweep.Broom(hold_unproven=True).sweep(db, (START, START, START, START, 10))
@@ -134,6 +135,7 @@ def read_back(db: apsw.Connection, leased: LeasedDelivery, webhook_id: str) -> N
         DeliveryFilter(webhook_id=webhook_id),
         DeliveryFilter(event_id=leased.event_id),
         DeliveryFilter(webhook_id=webhook_id, status=DeliveryStatus.EXHAUSTED, since=START),
+        DeliveryFilter(event_code="order.created", status=DeliveryStatus.EXHAUSTED),
         *(DeliveryFilter(status=status) for status in DeliveryStatus),
     ):
         history.list_deliveries(db, ACME, ALL, where)
@@ -186,7 +188,11 @@ HOT = {
     "wanting_webhooks": "webhooks_wanting (organization_id=? AND event_code=?)",
     "expire_handed": "deliveries_handed (handed_until<?)",
     "next_handed": "deliveries_handed",
-    "last_delivery": "SEARCH deliveries",
+    "last_numbers": "SEARCH deliveries",
+    "file_events": "INTEGER PRIMARY KEY (rowid>?)",
+    "file_deliveries": "INTEGER PRIMARY KEY (rowid>?)",
+    "find_event": "filed_events USING PRIMARY KEY (organization_id=? AND id=?)",
+    "find_delivery": "deliveries_of_organization (organization_id=? AND id=?)",
     "unproven_webhooks": "webhooks_unproven (organization_id=? AND event_code=?)",
     "settle_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "release_delivery": "INTEGER PRIMARY KEY (rowid=?)",
@@ -221,12 +227,21 @@ def test_the_hot_statements_are_planned_once(db: apsw.Connection) -> None:
     assert planned == set()
 
 
+def asked_of_deliveries(db: apsw.Connection, where: DeliveryFilter) -> list[str]:
+    """How SQLite goes about the page after a cursor."""
+    page = PageRequest(limit=5, anchor="dlv_9")
+    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
+    return steps
+
+
 LISTED = {
-    "by organization": (DeliveryFilter(), "deliveries_of_organization (organization_id=? AND id<?)"),
-    "by webhook": (DeliveryFilter(webhook_id="w"), "deliveries_of_webhook (webhook_id=? AND id<?)"),
     "by event": (DeliveryFilter(event_id="e"), "deliveries_of_event (event_id=? AND id<?)"),
     "exhausted": (DeliveryFilter(status=DeliveryStatus.EXHAUSTED), "deliveries_exhausted (organization_id=? AND id<?)"),
-    "since": (DeliveryFilter(since=START), "deliveries_of_organization (organization_id=? AND id>? AND id<?)"),
+    "exhausted of a webhook": (
+        DeliveryFilter(webhook_id="w", status=DeliveryStatus.EXHAUSTED),
+        "deliveries_exhausted_of_webhook (webhook_id=? AND id<?)",
+    ),
     "canceled": (DeliveryFilter(status=DeliveryStatus.CANCELED), "deliveries_canceled (organization_id=? AND id<?)"),
     "pending": (
         DeliveryFilter(status=DeliveryStatus.PENDING),
@@ -240,20 +255,57 @@ def test_a_page_of_deliveries_is_read_in_the_order_of_an_index(
     db: apsw.Connection, where: DeliveryFilter, index: str
 ) -> None:
     """From the cursor on, and nothing is sorted."""
-    page = PageRequest(limit=5, anchor="dlv_9")
-    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
-    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
+    steps = asked_of_deliveries(db, where)
     assert index in "\n".join(steps)
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
+FILED = {
+    "by organization": (DeliveryFilter(), "deliveries_of_organization (organization_id=? AND id<?)"),
+    "delivered": (
+        DeliveryFilter(status=DeliveryStatus.DELIVERED),
+        "deliveries_of_organization (organization_id=? AND id<?)",
+    ),
+    "by webhook": (DeliveryFilter(webhook_id="w"), "deliveries_of_webhook (webhook_id=? AND id<?)"),
+    "since": (DeliveryFilter(since=START), "deliveries_of_organization (organization_id=? AND id>? AND id<?)"),
+    "pending of a webhook": (
+        DeliveryFilter(webhook_id="w", status=DeliveryStatus.PENDING),
+        "deliveries_of_webhook (webhook_id=? AND id<?)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "index"), FILED.values(), ids=FILED)
+def test_a_page_of_a_list_that_is_written_late_is_merged_from_its_index_and_the_newest_rows(
+    db: apsw.Connection, where: DeliveryFilter, index: str
+) -> None:
+    """From the cursor on in the index; sorted is what is newest, and what was found."""
+    steps = asked_of_deliveries(db, where)
+    read = [step for step in steps if "deliveries" in step]
+    assert [step.partition("INDEX ")[2] or step for step in read] == [
+        "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid=?)",
+        index,
+        "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid>?)",
+    ]
+    assert sum("TEMP B-TREE" in step for step in steps) == 2
+
+
+def test_a_page_of_events_is_merged_from_the_list_and_the_newest_rows(db: apsw.Connection) -> None:
+    """As those of deliveries are."""
+    asked = statements_of(db, lambda db: history.list_events(db, ACME, PageRequest(limit=5, anchor="evt_9")))
+    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM events" in text)
+    assert [step for step in steps if "events" in step] == [
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH filed_events USING PRIMARY KEY (organization_id=? AND id<?)",
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+    ]
+    assert sum("TEMP B-TREE" in step for step in steps) == 2
+
+
 def test_what_is_under_way_is_merged_from_what_was_claimed_and_what_was_handed_over(db: apsw.Connection) -> None:
     """No finished delivery is met; what is sorted is what was handed over, which is little."""
-    page, where = PageRequest(limit=5, anchor="dlv_9"), DeliveryFilter(status=DeliveryStatus.SENDING)
-    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
-    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
-    read = [step for step in steps if "deliveries" in step]
-    assert read == [
+    steps = asked_of_deliveries(db, DeliveryFilter(status=DeliveryStatus.SENDING))
+    assert [step for step in steps if "deliveries" in step] == [
         "SEARCH deliveries USING INDEX deliveries_live_of_organization (organization_id=? AND id<?)",
         "SEARCH deliveries USING INDEX deliveries_handed (handed_until>?)",
     ]
@@ -284,19 +336,31 @@ def test_a_page_of_the_audit_trail_is_read_in_the_order_of_an_index(
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
-def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some(db: apsw.Connection) -> None:
-    """Each by its own index from the cursor on; nothing but what they found is sorted."""
-    page, where = PageRequest(limit=5, anchor="dlv_9"), DeliveryFilter(event_code="order.created", since=START)
-    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
-    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
-    found = "\n".join(steps)
-    for index in (
-        "webhooks_ever_of_organization",
+MERGED = {
+    "any": (
+        DeliveryFilter(event_code="order.created", since=START),
         "deliveries_of_webhook (webhook_id=? AND id>? AND id<?)",
-        "(rowid=?)",
-    ):
-        assert index in found
-    assert sum("TEMP B-TREE" in step for step in steps) == 1
+        2,
+    ),
+    "exhausted": (
+        DeliveryFilter(event_code="order.created", status=DeliveryStatus.EXHAUSTED),
+        "deliveries_exhausted_of_webhook (webhook_id=? AND id<?)",
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "index", "sorted_parts"), MERGED.values(), ids=MERGED)
+def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some(
+    db: apsw.Connection, where: DeliveryFilter, index: str, sorted_parts: int
+) -> None:
+    """Each by its own index from the cursor on; nothing is sorted but what they found, and what is newest."""
+    steps = asked_of_deliveries(db, where)
+    found = "\n".join(steps)
+    assert "webhooks_ever_of_organization" in found
+    assert index in found
+    assert "(rowid=?)" in found
+    assert sum("TEMP B-TREE" in step for step in steps) == sorted_parts
 
 
 def steps_of(db: apsw.Connection, work: Callable[[], object]) -> int:

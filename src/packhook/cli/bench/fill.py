@@ -22,6 +22,7 @@ import asyncpg
 from msgspec import Struct
 
 from packhook.cli.bench.plan import EVENT_CODE, Plan
+from packhook.store.statements import load
 
 DEAD_WEBHOOKS: Final = 10
 _CHUNK: Final = 50_000
@@ -146,6 +147,8 @@ class _Sqlite:
         self._db.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
+        for name in ("file_events", "file_deliveries", "note_filed"):
+            await asyncio.to_thread(self._run, load("sqlite")[name], ())
         await asyncio.to_thread(self._run, "COMMIT", ())
 
     async def close(self) -> None:

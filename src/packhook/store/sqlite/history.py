@@ -19,7 +19,8 @@ from packhook.store.sqlite.tenants import require_organization
 def get_event(db: apsw.Connection, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
     """See Store.get_event."""
     require_organization(db, organization_id)
-    row = first(db, SQL["get_event"], (organization_id, event_id))
+    found = first(db, SQL["find_event"], (organization_id, event_id))
+    row = first(db, SQL["get_event"], (found[0],)) if found else None
     if row is None:
         raise NotFound(f"no event {event_id!r}")
     deliveries = db.execute(SQL["event_deliveries"], (event_id, organization_id))
@@ -42,18 +43,26 @@ def list_events(db: apsw.Connection, organization_id: str, page: PageRequest) ->
 
 def get_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
     """See Store.get_delivery."""
-    require_organization(db, organization_id)
-    row = first(db, SQL["get_delivery"], (organization_id, delivery_id))
-    if row is None:
-        raise NotFound(f"no delivery {delivery_id!r}")
+    _, delivery = _find_delivery(db, organization_id, delivery_id)
     attempts = db.execute(SQL["delivery_attempts"], (delivery_id,))
-    return rows.delivery(row), tuple(rows.attempt(found) for found in attempts)
+    return delivery, tuple(rows.attempt(found) for found in attempts)
+
+
+def _find_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[int, Delivery]:
+    """A delivery and its number. Raises NotFound."""
+    require_organization(db, organization_id)
+    found = first(db, SQL["find_delivery"], (organization_id, delivery_id))
+    row = first(db, SQL["get_delivery"], (found[0],)) if found else None
+    if found is None or row is None:
+        raise NotFound(f"no delivery {delivery_id!r}")
+    return found[0], rows.delivery(row)
 
 
 def interruptions(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
     """See Store.interruptions."""
-    found = db.execute(SQL["delivery_interruptions"], (organization_id, delivery_id))
-    return tuple(rows.interruption(row) for row in found)
+    if first(db, SQL["find_delivery"], (organization_id, delivery_id)) is None:
+        return ()
+    return tuple(rows.interruption(row) for row in db.execute(SQL["delivery_interruptions"], (delivery_id,)))
 
 
 def list_deliveries(
@@ -67,10 +76,15 @@ def list_deliveries(
 
 
 def _listing(where: DeliveryFilter) -> str:
+    failed = where.status is DeliveryStatus.EXHAUSTED
     if is_merged(where):
-        return SQL["list_deliveries_of_code"]
+        return SQL["list_exhausted_of_code"] if failed else SQL["list_deliveries_of_code"]
     if where.status is DeliveryStatus.SENDING and not _is_narrow(where):
         return SQL["list_sending_deliveries"]
+    if where.event_id is not None or failed:
+        return SQL["list_deliveries"]
+    if where.webhook_id is not None or where.status in {None, DeliveryStatus.DELIVERED}:
+        return SQL["list_filed_deliveries"]  # the index that is walked is written late
     return SQL["list_deliveries"]
 
 
@@ -101,12 +115,12 @@ def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str],
 def replay_delivery(db: apsw.Connection, item: tuple[str, str, int, AuditEntry]) -> Delivery:
     """See Store.replay_delivery."""
     organization_id, delivery_id, now, entry = item
-    delivery, _ = get_delivery(db, organization_id, delivery_id)
+    number, delivery = _find_delivery(db, organization_id, delivery_id)
     if delivery.status not in FINISHED:
         raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
     if first(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
-    db.execute(SQL["replay_delivery"], (now, organization_id, delivery_id))
+    db.execute(SQL["replay_delivery"], (now, number))
     write_audit(db, entry)
     db.execute(SQL["lower_lane"], (delivery.webhook_id, organization_id, now))
     return get_delivery(db, organization_id, delivery_id)[0]

@@ -11,6 +11,7 @@ from packhook.store import rows
 from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first
+from packhook.store.sqlite.filing import Numbers, file_rows
 from packhook.store.sqlite.tenants import require_organization
 
 
@@ -40,7 +41,7 @@ class _FanOut:
         self._events: list[tuple[Any, ...]] = []
         self._deliveries: list[tuple[Any, ...]] = []
         self._lanes: dict[str, tuple[str, int]] = {}
-        self._place = 0
+        self._numbers: Numbers | None = None
 
     def take(self, publication: Publication) -> Published | RequestError:
         """The answer to one publish call; what it writes is only noted."""
@@ -63,6 +64,8 @@ class _FanOut:
         self._db.executemany(
             SQL["insert_idempotency_key"], [(*key, *answer) for key, answer in self._remembered.items()]
         )
+        if self._numbers is not None and self._numbers.is_filing_due:
+            file_rows(self._db)
 
     def _require_organization(self, organization_id: str) -> None:
         if organization_id not in self._known:
@@ -90,18 +93,24 @@ class _FanOut:
             self._remembered[publication.organization_id, asked.key] = answer
 
     def _fan_out(self, publication: Publication) -> Published:
+        if self._numbers is None:
+            self._numbers = Numbers(self._db)
+        numbers = self._numbers
         receipts: list[Receipt] = []
         leased: list[LeasedDelivery] = []
         waiting: set[str] = set()
         for event in publication.events:
             wanting = self._who_wants(event.organization_id, event.event_code)
-            self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at))
+            number = numbers.next_event()
+            self._events.append(
+                (number, event.organization_id, event.id, event.event_code, event.data, event.created_at)
+            )
             receipts.append(
                 Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanting))
             )
             for webhook_id, version in wanting:
-                delivery = first_delivery(event, webhook_id, version, self._room, self._next_place())
-                self._note(delivery)
+                delivery = first_delivery(event, webhook_id, version, self._room, numbers.next_delivery())
+                self._note(delivery, number)
                 if delivery.lease:
                     leased.append(delivery)
                 else:
@@ -118,15 +127,7 @@ class _FanOut:
                 self._room.close(row[0] for row in held)
         return wanting
 
-    def _next_place(self) -> int:
-        """A delivery's row follows the one before it: it is known before it is written."""
-        if not self._place:
-            ((last,),) = self._db.execute(SQL["last_delivery"])
-            self._place = last or 0
-        self._place += 1
-        return self._place
-
-    def _note(self, delivery: LeasedDelivery) -> None:
+    def _note(self, delivery: LeasedDelivery, event_number: int) -> None:
         """A row for the delivery; for its lane the earliest instant, but what is handed over is in no lane."""
         leased = bool(delivery.lease)
         self._deliveries.append(
@@ -142,6 +143,7 @@ class _FanOut:
                 delivery.lease_until if leased else None,
                 delivery.lease,
                 delivery.event_created_at,
+                event_number,
             )
         )
         if leased:

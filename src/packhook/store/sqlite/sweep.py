@@ -32,13 +32,14 @@ class Broom:
     def _sweep_events(self, db: apsw.Connection, before: int, limit: int) -> int:
         """Within one stretch, those past retention that are not on their way; the others are passed over."""
         stretch = list(db.execute(SQL["expired_events"], (self.after, limit)))
-        old = [row for row in stretch if row[2] < before]
+        old = [row for row in stretch if row[3] < before]
         self.after = stretch[-1][0] if old and len(stretch) == limit else 0
-        expired = [(seq, event_id) for seq, event_id, _, on_its_way in old if not on_its_way]
-        for seq, event_id in expired:
+        expired = [row for row in old if not row[4]]
+        for seq, organization_id, event_id, *_ in expired:
             db.execute(SQL["delete_attempts"], (event_id,))
             db.execute(SQL["delete_interruptions"], (event_id,))
             db.execute(SQL["delete_deliveries"], (event_id,))
+            db.execute(SQL["unfile_event"], (organization_id, event_id))
             db.execute(SQL["delete_event"], (seq,))
         return len(expired)
 

@@ -18,5 +18,6 @@ FROM (
       ORDER BY claimable_at LIMIT :limit))
   ORDER BY place > :limit / 10, urgency, claimable_at LIMIT :limit) AS picked
 CROSS JOIN deliveries d ON d.seq = picked.seq
-CROSS JOIN events e ON e.organization_id = d.organization_id AND e.id = d.event_id
+CROSS JOIN events e ON e.seq = coalesce(d.event_seq, (
+  SELECT seq FROM filed_events WHERE organization_id = d.organization_id AND id = d.event_id))
 ORDER BY d.urgency, d.id

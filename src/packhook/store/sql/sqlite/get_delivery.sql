@@ -1,4 +1,4 @@
--- One delivery of an organization.
+-- One delivery.
 SELECT id, event_id, webhook_id, organization_id, event_code, status, attempt_count, attempts_before, claimable_at,
   created_at, updated_at
-FROM deliveries WHERE organization_id = ? AND id = ?
+FROM deliveries WHERE seq = ?

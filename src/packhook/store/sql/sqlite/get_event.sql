@@ -1,2 +1,2 @@
--- One event of an organization.
-SELECT id, organization_id, event_code, data, created_at FROM events WHERE organization_id = ? AND id = ?
+-- One event.
+SELECT id, organization_id, event_code, data, created_at FROM events WHERE seq = ?

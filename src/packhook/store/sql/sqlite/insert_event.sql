@@ -1,2 +1,2 @@
 -- An event, its data as the bytes that came.
-INSERT INTO events (organization_id, id, event_code, data, created_at) VALUES (?, ?, ?, ?, ?)
+INSERT INTO events (seq, organization_id, id, event_code, data, created_at) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,2 +1,0 @@
--- The number of the newest delivery.
-SELECT max(seq) FROM deliveries
