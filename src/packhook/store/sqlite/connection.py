@@ -26,7 +26,8 @@ def database_errors() -> Iterator[None]:
 def connect(path: str) -> apsw.Connection:
     """A connection to the file. Durable: a COMMIT returns when it is on disk (WAL, ``synchronous=FULL``)."""
     with database_errors():
-        db = apsw.Connection(path, statementcachesize=200)
+        # Each row of an executemany takes a place in the cache, and what was used that many rows ago is prepared anew.
+        db = apsw.Connection(path, statementcachesize=600)
         db.set_busy_timeout(BUSY_MS)
         # By default a statement that ORDER BY or a partial index serves is planned anew for each set of values.
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
