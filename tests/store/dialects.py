@@ -18,7 +18,7 @@ def _sqlite(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _sqlite_filing(folder: Path) -> Iterator[str]:
-    """As it is after thousands of events, with few: some rows are filed, and the newest are not."""
+    """As it is after thousands of events, with few: some rows are filed, and some of the newest are not."""
     usual, filing.UNFILED = filing.UNFILED, 3
     try:
         yield f"sqlite:///{folder}/packhook.db"

@@ -143,12 +143,18 @@ class _Sqlite:
     def _run(self, statement: str, values: Sequence[Any]) -> None:
         list(self._db.execute(statement, values))
 
+    def _file(self) -> None:
+        """As the store does now and then: into the lists."""
+        ((event, delivery),) = self._db.execute(_sql("sqlite")["last_rows"])
+        for kind, last in (("events", event), ("deliveries", delivery)):
+            self._run(load("sqlite")[f"file_{kind}"], (last,))
+            self._run(load("sqlite")[f"note_filed_{kind}"], (last,))
+
     async def begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        for name in ("file_events", "file_deliveries", "note_filed"):
-            await asyncio.to_thread(self._run, load("sqlite")[name], ())
+        await asyncio.to_thread(self._file)
         await asyncio.to_thread(self._run, "COMMIT", ())
 
     async def close(self) -> None:

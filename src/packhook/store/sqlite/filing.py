@@ -6,15 +6,37 @@
     deliveries  ─▶ filed = 1      (organization, id), (webhook, id)       the newest rows, which lie together by number
 
 The rows of one organization lie together in what a list walks, those of many far apart: written with its event, each is
-pages of its own. Filed two thousand at a time, they share them. See docs/decisions/0031-lists-are-filed-later.md.
+pages of its own. Filed a thousand at a time, they share them. See docs/decisions/0031-lists-are-filed-later.md.
 """
+
+import time
+from typing import Final
 
 import apsw
 
 from packhook.store.sqlite.asking import SQL
 
-UNFILED = 2_000
-"""So many events, or deliveries, are filed with the next publish: no list looks through more."""
+UNFILED = 1_000
+"""So many events, or deliveries, are filed with the next publish: no list looks through many more."""
+
+STANDSTILL: Final = 0.005
+"""Seconds that the event loop may stand still for it."""
+
+_LEAST: Final = 100
+
+
+class Pace:
+    """How many rows are filed at once: fewer where they are slow, as those of thousands of organizations are."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows = UNFILED
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """So many took so long."""
+        in_time = int(rows * STANDSTILL / max(seconds, 1e-6))
+        self.rows = max(_LEAST, min(UNFILED, in_time, self.rows + self.rows // 4))
 
 
 class Numbers:
@@ -39,14 +61,23 @@ class Numbers:
         self._delivery += 1
         return self._delivery
 
-    @property
-    def is_filing_due(self) -> bool:
-        """Whether, with those that were given, enough rows lie unfiled."""
-        return self._event - self._filed_events >= UNFILED or self._delivery - self._filed_deliveries >= UNFILED
+    def file_rows(self, db: apsw.Connection, pace: Pace) -> None:
+        """Once all that has a number is written: file the oldest of what lies unfiled, if it is enough.
 
-
-def file_rows(db: apsw.Connection) -> None:
-    """Every row that is not yet, into the lists it belongs to."""
-    db.execute(SQL["file_events"])
-    db.execute(SQL["file_deliveries"])
-    db.execute(SQL["note_filed"])
+        Events or deliveries, whichever are more: both have transactions of their own, so that none is long.
+        """
+        events, deliveries = self._event - self._filed_events, self._delivery - self._filed_deliveries
+        unfiled = max(events, deliveries)
+        if unfiled < UNFILED:
+            return
+        rows = max(pace.rows, unfiled - UNFILED)
+        began = time.monotonic()
+        if deliveries >= events:
+            until = min(self._filed_deliveries + rows, self._delivery)
+            db.execute(SQL["file_deliveries"], (until,))
+            db.execute(SQL["note_filed_deliveries"], (until,))
+        else:
+            until = min(self._filed_events + rows, self._event)
+            db.execute(SQL["file_events"], (until,))
+            db.execute(SQL["note_filed_events"], (until,))
+        pace.learn(rows, time.monotonic() - began)

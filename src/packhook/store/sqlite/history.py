@@ -20,7 +20,7 @@ def get_event(db: apsw.Connection, organization_id: str, event_id: str) -> tuple
     """See Store.get_event."""
     require_organization(db, organization_id)
     found = first(db, SQL["find_event"], (organization_id, event_id))
-    row = first(db, SQL["get_event"], (found[0],)) if found else None
+    row = first(db, SQL["get_event"], (found[0], organization_id, event_id)) if found else None
     if row is None:
         raise NotFound(f"no event {event_id!r}")
     deliveries = db.execute(SQL["event_deliveries"], (event_id, organization_id))
@@ -52,7 +52,7 @@ def _find_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) 
     """A delivery and its number. Raises NotFound."""
     require_organization(db, organization_id)
     found = first(db, SQL["find_delivery"], (organization_id, delivery_id))
-    row = first(db, SQL["get_delivery"], (found[0],)) if found else None
+    row = first(db, SQL["get_delivery"], (found[0], organization_id, delivery_id)) if found else None
     if found is None or row is None:
         raise NotFound(f"no delivery {delivery_id!r}")
     return found[0], rows.delivery(row)

@@ -11,18 +11,23 @@ from packhook.store import rows
 from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first
-from packhook.store.sqlite.filing import Numbers, file_rows
+from packhook.store.sqlite.filing import Numbers, Pace
 from packhook.store.sqlite.tenants import require_organization
 
 
 def publish(
-    db: apsw.Connection, publications: Sequence[Publication], offer: Callable[[], Offer], *, hold_unproven: bool = False
+    db: apsw.Connection,
+    publications: Sequence[Publication],
+    offer: Callable[[], Offer],
+    pace: Pace,
+    *,
+    hold_unproven: bool = False,
 ) -> list[Published | RequestError]:
     """Many publish calls in one transaction, a few statements for all; see Store.publish.
 
     Nothing is written before every call was looked at, so a call that is refused has written nothing.
     """
-    fanout = _FanOut(db, Room(offer()), hold_unproven)
+    fanout = _FanOut(db, Room(offer()), pace, hold_unproven)
     answers = [fanout.take(publication) for publication in publications]
     fanout.write()
     return answers
@@ -31,8 +36,9 @@ def publish(
 class _FanOut:
     """One transaction's publications: who wants them is asked once for each organization and event code."""
 
-    def __init__(self, db: apsw.Connection, room: Room, hold_unproven: bool) -> None:
+    def __init__(self, db: apsw.Connection, room: Room, pace: Pace, hold_unproven: bool) -> None:
         self._db = db
+        self._pace = pace
         self._hold_unproven = hold_unproven
         self._room = room
         self._known: set[str] = set()
@@ -64,8 +70,8 @@ class _FanOut:
         self._db.executemany(
             SQL["insert_idempotency_key"], [(*key, *answer) for key, answer in self._remembered.items()]
         )
-        if self._numbers is not None and self._numbers.is_filing_due:
-            file_rows(self._db)
+        if self._numbers is not None:
+            self._numbers.file_rows(self._db, self._pace)
 
     def _require_organization(self, organization_id: str) -> None:
         if organization_id not in self._known:

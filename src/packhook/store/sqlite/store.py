@@ -30,6 +30,7 @@ from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
+from packhook.store.sqlite.filing import Pace
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.writer import Work, Writer, one_by_one
 
@@ -67,8 +68,9 @@ class SqliteStore:
         self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
         self._handover: Handover | None = None
+        pace = Pace()
         self._publish: Work[Publication, Published] = Work(
-            lambda db, items: publish.publish(db, items, self._offer, hold_unproven=hold_unproven),
+            lambda db, items: publish.publish(db, items, self._offer, pace, hold_unproven=hold_unproven),
             self._hand_over,
             lambda publication: len(publication.events),
         )

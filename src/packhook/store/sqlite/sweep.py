@@ -35,6 +35,8 @@ class Broom:
         old = [row for row in stretch if row[3] < before]
         self.after = stretch[-1][0] if old and len(stretch) == limit else 0
         expired = [row for row in old if not row[4]]
+        if expired:
+            db.execute(SQL["keep_numbers"])
         for seq, organization_id, event_id, *_ in expired:
             db.execute(SQL["delete_attempts"], (event_id,))
             db.execute(SQL["delete_interruptions"], (event_id,))

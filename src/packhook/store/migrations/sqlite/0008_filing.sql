@@ -21,11 +21,13 @@ CREATE TABLE filed_events (
 INSERT INTO filed_events SELECT organization_id, id, seq FROM events ORDER BY organization_id, id;
 DROP INDEX events_of_organization;
 
--- Up to which number rows are filed; one row.
+-- Up to which numbers rows are filed, and were given to rows that have gone since; one row.
 CREATE TABLE filing (
-  events     INTEGER NOT NULL,
-  deliveries INTEGER NOT NULL
+  events_filed     INTEGER NOT NULL,
+  deliveries_filed INTEGER NOT NULL,
+  events_given     INTEGER NOT NULL,
+  deliveries_given INTEGER NOT NULL
 ) STRICT;
 
 INSERT INTO filing SELECT
-  coalesce((SELECT max(seq) FROM events), 0), coalesce((SELECT max(seq) FROM deliveries), 0);
+  coalesce((SELECT max(seq) FROM events), 0), coalesce((SELECT max(seq) FROM deliveries), 0), 0, 0;

@@ -1,3 +1,3 @@
--- The newest events, into the list of their organizations.
-INSERT INTO filed_events (organization_id, id, seq)
-SELECT organization_id, id, seq FROM events WHERE seq > (SELECT events FROM filing)
+-- The oldest of the newest events, up to a number, into the list of their organizations.
+INSERT OR IGNORE INTO filed_events (organization_id, id, seq)
+SELECT organization_id, id, seq FROM events WHERE seq > (SELECT events_filed FROM filing) AND seq <= ?

@@ -7,6 +7,6 @@ FROM deliveries WHERE seq IN (
     SELECT seq FROM deliveries WHERE webhook_id = w.id AND filed = 1 AND {conditions} ORDER BY id {order} LIMIT :limit)
   WHERE w.organization_id = :organization_id AND (w.event_code = :event_code OR w.recoded)
   UNION ALL SELECT seq FROM (
-    SELECT seq FROM deliveries WHERE seq > (SELECT deliveries FROM filing) AND {conditions}
+    SELECT seq FROM deliveries WHERE seq > (SELECT deliveries_filed FROM filing) AND {conditions}
     ORDER BY id {order} LIMIT :limit))
 ORDER BY id {order} LIMIT :limit

@@ -5,6 +5,6 @@ SELECT id, event_id, webhook_id, organization_id, event_code, status, attempt_co
 FROM deliveries WHERE seq IN (
   SELECT seq FROM (SELECT seq FROM deliveries WHERE filed = 1 AND {conditions} ORDER BY id {order} LIMIT :limit)
   UNION ALL SELECT seq FROM (
-    SELECT seq FROM deliveries WHERE seq > (SELECT deliveries FROM filing) AND {conditions}
+    SELECT seq FROM deliveries WHERE seq > (SELECT deliveries_filed FROM filing) AND {conditions}
     ORDER BY id {order} LIMIT :limit))
 ORDER BY id {order} LIMIT :limit

@@ -1,0 +1,2 @@
+-- Deliveries are filed up to this number.
+UPDATE filing SET deliveries_filed = ?

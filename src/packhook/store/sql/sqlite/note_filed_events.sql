@@ -1,0 +1,2 @@
+-- Events are filed up to this number.
+UPDATE filing SET events_filed = ?
