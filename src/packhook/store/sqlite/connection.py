@@ -12,6 +12,8 @@ from packhook.core.errors import DatabaseInUse, Unavailable
 from packhook.store.migrate import steps_from
 
 BUSY_MS: Final = 5_000
+LOG_PAGES: Final = 4_000
+"""So long the log becomes before it goes into the file: what is written often goes there seldom."""
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def connect(path: str) -> apsw.Connection:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA cache_size = -65536")
-        db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages; what is written often goes into the file seldom
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         return db
 
 

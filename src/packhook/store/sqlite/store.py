@@ -29,6 +29,7 @@ from packhook.store.handover import Handover, Offer
 from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
+from packhook.store.sqlite.checkpoint import Checkpoints
 from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
 from packhook.store.sqlite.filing import Pace
 from packhook.store.sqlite.reader import Reader
@@ -78,6 +79,7 @@ class SqliteStore:
         self._sweep = one_by_one(sweep.Broom(hold_unproven=hold_unproven).sweep)
         self._lock: IO[bytes] | None = None
         self._writer: Writer | None = None
+        self._checkpoints: Checkpoints | None = None
         self._reader: Reader | None = None
         self._quick_reader: Reader | None = None
 
@@ -92,6 +94,7 @@ class SqliteStore:
                 rescued = claim.rescue(db, self._clock.now())
                 if not self._hold_unproven:
                     webhooks.open_unproven(db, self._clock.now())
+            self._checkpoints = Checkpoints(db, self._path)
         except BaseException:
             self._lock.close()
             self._lock = None
@@ -106,8 +109,11 @@ class SqliteStore:
         if self._lock is None:
             return
         writer, reader, quick_reader, held = self._writing, self._reading, self._looking_up, self._lock
-        self._writer = self._reader = self._quick_reader = self._lock = None
+        checkpoints = self._checkpoints
+        self._writer = self._reader = self._quick_reader = self._lock = self._checkpoints = None
         await writer.close()
+        if checkpoints is not None:
+            checkpoints.close()
         reader.close()
         quick_reader.close()
         held.close()
