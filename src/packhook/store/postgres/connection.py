@@ -84,6 +84,7 @@ class Pool:
         self._pool = pool
         self._at_hand: list[Any] = []
         self._asking = 0
+        self._is_closing = False
 
     @classmethod
     async def open(cls, url: str, settings: Mapping[str, str], most: int) -> "Pool":
@@ -113,7 +114,7 @@ class Pool:
         except BaseException:
             await self._put_back(connection)
             raise
-        if self._asking:
+        if self._asking or self._is_closing:
             await self._put_back(connection)
         else:
             self._at_hand.append(connection)
@@ -138,6 +139,7 @@ class Pool:
 
     async def close(self) -> None:
         """Wait for what is lent, not for ever, then disconnect."""
+        self._is_closing = True
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 while self._at_hand:

@@ -9,7 +9,7 @@ Within a COMMIT, as SQLite does it by itself, everything waits for it: 35 ms for
 there, for a log that grows meanwhile never begins anew.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import apsw
@@ -31,7 +31,8 @@ class Checkpoints:
         self._beside = connect(path)
         self._thread_pool = ThreadPoolExecutor(1, "packhook-checkpoint")
         self._pages = self._due_at = pages
-        self._is_under_way = self._is_nearly_done = self._has_failed = False
+        self._under_way: Future[None] | None = None
+        self._is_nearly_done = self._has_failed = False
         db.set_wal_hook(self._committed)
 
     def close(self) -> None:
@@ -47,10 +48,9 @@ class Checkpoints:
                 length, done = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 # Where a long read keeps what lies in the log, it is tried again when that is more.
                 self._due_at = self._pages if length == done else pages + self._pages // 4
-            elif pages >= self._due_at and not self._is_under_way:
-                self._is_under_way = True
-                self._thread_pool.submit(self._pass)
-        except apsw.Error as error:
+            elif pages >= self._due_at and (self._under_way is None or self._under_way.done()):
+                self._under_way = self._thread_pool.submit(self._pass)
+        except Exception as error:  # noqa: BLE001 as if the COMMIT had failed, which is done
             self._note(error)
         return apsw.SQLITE_OK
 
@@ -65,10 +65,8 @@ class Checkpoints:
             self._is_nearly_done, self._has_failed = True, False
         except apsw.Error as error:
             self._note(error)
-        finally:
-            self._is_under_way = False
 
-    def _note(self, error: apsw.Error) -> None:
+    def _note(self, error: Exception) -> None:
         """The log grows on, and holds everything; the next commits try again. Said once, until it went well."""
         if not self._has_failed:
             self._has_failed = True
