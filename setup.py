@@ -81,7 +81,7 @@ def extensions() -> list[Extension]:
     shutil.copytree(_SOURCE, _COPY, ignore=shutil.ignore_patterns("__pycache__"))
     for module in WRITTEN_OUT:
         (_COPY / module).write_text(written_out((_SOURCE / module).read_text("utf-8")), "utf-8")
-    made: list[Extension] = mypycify([str(_COPY / module) for module in COMPILED], opt_level="3")
+    made: list[Extension] = mypycify([str(_COPY / module) for module in COMPILED], opt_level="3", debug_level="0")
     return made
 
 

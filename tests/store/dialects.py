@@ -43,6 +43,6 @@ def _postgres(_folder: Path) -> Iterator[str]:
 # A dialect's name, and what makes a database of it for one test; the folder is empty and the test's own.
 DIALECTS: Final[dict[str, Callable[[Path], AbstractContextManager[str]]]] = {
     "sqlite": _sqlite,
-    "sqlite, filing": _sqlite_filing,
+    "sqlite_filing": _sqlite_filing,
     "postgres": _postgres,
 }
