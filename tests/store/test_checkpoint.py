@@ -49,7 +49,7 @@ def in_the_log(path: str) -> int:
 
 
 def test_the_log_begins_anew_however_fast_it_is_written(db: apsw.Connection, path: str) -> None:
-    """Fifty times what it should hold goes through it."""
+    """Over thirty times what it should hold goes through it."""
     checkpoints = Checkpoints(db, path, PAGES)
     write(db, 1_500)
     written = 1_500 * 5

@@ -118,13 +118,16 @@ async def test_lists_are_whole_while_rows_are_filed(store: Store, path: Path) ->
     assert await all_of(store, ACME, DeliveryFilter(event_code="order.canceled", since=START + DAY)) == []
 
 
-async def test_one_that_is_filed_and_one_that_is_not_are_found_by_their_own_organization(store: Store) -> None:
+async def test_one_that_is_filed_and_one_that_is_not_are_found_by_their_own_organization(
+    store: Store, path: Path
+) -> None:
     """Events, deliveries, and what is sent again."""
     await add_webhook(store)
     (filed,) = await publish(store)
     await publish(store, UNFILED)
     await publish(store)
     (newest,) = await publish(store)
+    assert all(0 < count < UNFILED for count in unfiled(path))  # the oldest is, the newest is not
     leased = {each.event_id: each for each in await claim_all(store)}
     for asked in (filed, newest):
         found, (delivery,) = await store.get_event(ACME, asked.id)
