@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, Generic, TypeVar
 
 import apsw
@@ -73,11 +73,17 @@ class _AllFailed(Exception):
 
 
 class _Committer:
-    """The thread that says COMMIT. An executor would do the same, and make a future and locks of its own for each."""
+    """The thread that says COMMIT. An executor would do the same, and make a future and locks of its own for each.
+
+    To begin, it needs the interpreter's lock. The loop lets go of that for a moment with each callback, and has it back
+    before a thread that was woken can take it. So the loop waits until the thread has begun: that takes less time.
+    """
 
     def __init__(self, db: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._db = db
         self._loop = loop
+        self._begins = Lock()
+        self._begins.acquire()
         self._asked: SimpleQueue[asyncio.Future[None] | None] = SimpleQueue()
         self._own_thread = Thread(target=self._run, name="packhook-commit", daemon=True)
         self._own_thread.start()
@@ -86,6 +92,7 @@ class _Committer:
         """Done when it is on disk; what the database says against it is its exception."""
         end: asyncio.Future[None] = self._loop.create_future()
         self._asked.put(end)
+        self._begins.acquire()
         return end
 
     def close(self) -> None:
@@ -96,6 +103,7 @@ class _Committer:
     def _run(self) -> None:
         while (end := self._asked.get()) is not None:
             trouble: Exception | None = None
+            self._begins.release()
             try:
                 self._db.execute("COMMIT")
             except Exception as error:  # noqa: BLE001 it is told to who waits
