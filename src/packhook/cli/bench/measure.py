@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
 from packhook.cli.bench.authority import Authority
 from packhook.cli.bench.database import Databases
 from packhook.cli.bench.figures import Figures, Memory, latency
@@ -23,9 +21,9 @@ from packhook.cli.bench.ledger import backlog_growth, course, memory_slope, per_
 from packhook.cli.bench.meter import Meter, Reading, peak_bytes
 from packhook.cli.bench.node import Spent
 from packhook.cli.bench.plan import Plan
-from packhook.cli.bench.publish import Order, Published
+from packhook.cli.bench.publish import Published
 from packhook.cli.bench.sink import Noted
-from packhook.cli.bench.stage import Node, Sink, nodes, run_module, sink, subscribe, subscribe_dead
+from packhook.cli.bench.stage import Node, Sink, nodes, publishers, sink, subscribe, subscribe_dead
 from packhook.core.errors import StartError
 
 PATIENCE_SECONDS: Final = 30.0
@@ -119,7 +117,8 @@ class Load:
         if self._is_sabotaged:
             return
         warm_up = plan.of(min(WARM_UP_EVENTS, plan.events // 10), rate=0, alone=False)
-        await self._publish(warm_up)
+        async with publishers(warm_up, self.started, self._receiver, self._folder) as standing:
+            await standing.publish()
         await self._receiver.wait_for(warm_up.deliveries, self._patience)
         await self._receiver.noted(self._folder / "noted")
         await self._meter.settle("node")
@@ -127,12 +126,13 @@ class Load:
     async def __call__(self, name: str, plan: Plan) -> Figures:
         """Publish it all, wait until it has arrived and the nodes are quiet."""
         meter, receiver = self._meter, self._receiver
-        for node in self.started:
-            node.begin()
-        meter.readings.clear()
-        meter.read()
-        metering = asyncio.create_task(meter.run())
-        published = await self._publish(plan)
+        async with publishers(plan, self.started, receiver, self._folder) as standing:
+            for node in self.started:
+                node.begin()
+            meter.readings.clear()
+            meter.read()
+            metering = asyncio.create_task(meter.run())
+            published = await standing.publish()
         await receiver.wait_for(len(published.ids) * plan.fan_out, self._patience)
         metering.cancel()
         with suppress(asyncio.CancelledError):
@@ -140,13 +140,6 @@ class Load:
         await meter.settle("node")
         noted = await receiver.noted(self._folder / "noted")
         return _figures(name, plan, _Ran(published, noted, meter.readings, sum(map(peak_bytes, self._pids))))
-
-    async def _publish(self, plan: Plan) -> Published:
-        file = self._folder / "published"
-        places = [(node.host, node.port) for node in self.started]
-        order = Order(plan=plan, nodes=places, counter=str(self._receiver.counter), file=str(file))
-        await run_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode(), "the publishers gave up")
-        return msgspec.msgpack.decode(file.read_bytes(), type=Published)
 
 
 def _figures(name: str, plan: Plan, ran: _Ran) -> Figures:

@@ -3,7 +3,9 @@
 At a rate it is open-loop: each request has its moment, and counts from then however late it is sent. Otherwise each
 connection publishes as soon as it was answered, while no more than the plan's window is on its way.
 
-Its one argument is an :class:`Order` as JSON. How many deliveries have arrived it reads from the sink's counter.
+Its one argument is an :class:`Order` as JSON. Once there was an answer on every connection, it says that they are
+connected and waits for a line of standard input: what a new connection costs is not measured, nor is it of the bare
+senders. How many deliveries have arrived it reads from the sink's counter.
 """
 
 import array
@@ -24,6 +26,7 @@ from packhook.cli.bench.wire import Line, Message
 LOOK_SECONDS: Final = 0.0005  # how often the counter is read while the window is full
 PATIENCE_SECONDS: Final = 60.0
 _ACCEPTED: Final = b"HTTP/1.1 202"
+_GREETING: Final = b"GET /health HTTP/1.1\r\nhost: bench\r\n\r\n"
 
 
 class Order(Struct, frozen=True):
@@ -96,6 +99,17 @@ class _Publishers:
         self._refused: dict[str, int] = {}
         for number in range(plan.connections):
             self._connect(order.nodes[number % len(order.nodes)])
+
+    def greet(self) -> None:
+        """Ask on every connection, until each has an answer: now both sides have it."""
+        for publisher in self._publishers.values():
+            publisher.line.send(_GREETING)
+        asking = set(self._publishers)
+        while asking:
+            ready = self._poll.poll(PATIENCE_SECONDS)
+            if not ready:
+                raise TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} seconds")
+            asking.difference_update(number for number, _ in ready if self._publishers[number].line.take())
 
     def run(self) -> Published:
         """Publish it all; every request is answered, or its connection lost, when this returns."""
@@ -210,4 +224,8 @@ def _head(plan: Plan, number: int, length: int) -> bytes:
 
 if __name__ == "__main__":
     order = msgspec.json.decode(sys.argv[1], type=Order)
-    Path(order.file).write_bytes(msgspec.msgpack.encode(_Publishers(order).run()))
+    publishers = _Publishers(order)
+    publishers.greet()
+    print("connected", flush=True)  # noqa: T201 read by the benchmark
+    sys.stdin.readline()
+    Path(order.file).write_bytes(msgspec.msgpack.encode(publishers.run()))

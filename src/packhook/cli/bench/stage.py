@@ -21,6 +21,7 @@ from packhook.cli.bench.counter import Counter
 from packhook.cli.bench.fill import DEAD_WEBHOOKS, Target
 from packhook.cli.bench.node import MARK, Spent
 from packhook.cli.bench.plan import EVENT_CODE, OPERATOR_KEY, SECRET, Plan, organization_id
+from packhook.cli.bench.publish import Order, Published
 from packhook.cli.bench.sink import Noted, Post
 from packhook.core.errors import StartError
 
@@ -97,6 +98,19 @@ class Sink:
         return msgspec.msgpack.decode(file.read_bytes(), type=Noted)  # noqa: ASYNC240 nothing else goes on
 
 
+class Publishers:
+    """The publishers as a process of their own, whose connections stand."""
+
+    def __init__(self, process: asyncio.subprocess.Process, file: Path) -> None:
+        self._process = process
+        self._file = file
+
+    async def publish(self) -> Published:
+        """All of it: what they noted, once everything is answered."""
+        await _end_of(self._process, "the publishers gave up", b"go\n")
+        return msgspec.msgpack.decode(self._file.read_bytes(), type=Published)
+
+
 async def start_module(module: str, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
     """``python -m MODULE`` with pipes, and none of our own settings: no variable, no file of the working directory."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
@@ -110,14 +124,38 @@ async def run_module(module: str, argument: str, failure: str) -> bytes:
     """Run it to its end and take what it printed; StartError with ``failure`` where it did not succeed."""
     process = await start_module(module, argument)
     try:
-        told, _ = await process.communicate()
+        return await _end_of(process, failure)
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _kill(process)
+
+
+async def _end_of(process: asyncio.subprocess.Process, failure: str, said: bytes | None = None) -> bytes:
+    """Tell it the last it is told, and take what it prints until it ends."""
+    told, _ = await process.communicate(said)
     if process.returncode:
         raise StartError(f"{failure}; what it said is above")
     return told
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """Unless it has ended."""
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+@asynccontextmanager
+async def publishers(plan: Plan, started: list[Node], receiver: Sink, folder: Path) -> AsyncIterator[Publishers]:
+    """The plan's publishers; they wait to be told."""
+    file = folder / "published"
+    places = [(node.host, node.port) for node in started]
+    order = Order(plan=plan, nodes=places, counter=str(receiver.counter), file=str(file))
+    process = await start_module("packhook.cli.bench.publish", msgspec.json.encode(order).decode())
+    try:
+        await _line(process)  # they are connected; or have ended, which is told when they are asked to publish
+        yield Publishers(process, file)
+    finally:
+        await _kill(process)
 
 
 @asynccontextmanager
@@ -130,9 +168,7 @@ async def sink(plan: Plan, folder: Path, authority: Authority | None, sabotage: 
     try:
         yield Sink(process, int(await _line(process)), counter, tls=authority is not None)
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await _kill(process)
 
 
 @asynccontextmanager
