@@ -1,0 +1,47 @@
+"""A command loads what it needs itself, and nothing that only another command needs."""
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from packhook.cli.commands import COMMANDS, Commands
+
+OF_A_NODE: Final = {"apsw", "asyncpg", "fastapi", "pycurl", "uvicorn", "uvloop"}
+RUN: Final = """
+import sys
+from packhook.cli.main import app
+try:
+    app()
+except SystemExit:
+    print(*{name.partition(".")[0] for name in sys.modules})
+"""
+OF_A_CLIENT: Final = ("organizations", "keys", "webhooks", "events", "deliveries", "audit")
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The top-level modules of a packhook that was run with these arguments."""
+    ran = subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, check=True)
+    return set(ran.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("arguments", [("--version",), *((name, "--help") for name in OF_A_CLIENT)], ids=" ".join)
+def test_what_asks_a_node_loads_none(arguments: tuple[str, ...]) -> None:
+    """Neither its databases nor its server nor its sender."""
+    assert not loaded(*arguments) & OF_A_NODE
+
+
+def test_what_a_node_is_made_of_is_named_right() -> None:
+    """If these names were wrong, the test above could not fail."""
+    assert loaded("prove", "--help") | loaded("serve", "--help") >= OF_A_NODE - {"fastapi"}
+    assert loaded("--version").isdisjoint({"httpx"})
+
+
+def test_every_command_is_there_by_its_name() -> None:
+    """In the order of the help; another name is no command."""
+    commands = Commands()
+    assert list(commands) == list(COMMANDS)
+    assert [commands[name].name for name in commands] == list(COMMANDS)
+    assert "serv" not in commands
+    assert commands.get("serv") is None
