@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 import pytest
@@ -42,6 +42,9 @@ from store.building import (
 )
 
 T = TypeVar("T")
+
+RELOAD: Final = "SELECT pg_reload_conf()"
+WRITABLE: Final = "SET default_transaction_read_only = off"
 
 
 def key(name: str = "key", body: str = "body") -> Idempotency:
@@ -105,6 +108,31 @@ async def test_a_server_that_is_away_is_unavailable_and_all_is_well_when_it_is_b
     assert await own_node.record([delivered(leased, START)]) == [True]
     (new,) = await publish(own_node)
     assert (await claim_one(own_node, START)).event_id == new.id
+
+
+async def test_a_server_that_takes_no_writes_is_not_ready(own_server: Server, own_node: PostgresStore) -> None:
+    """As a standby takes none: what reads is answered, what writes is not, and all is well when it takes them again."""
+    await add_webhook(own_node)
+    await own_node.ping()
+    await asyncio.to_thread(own_server.run, "ALTER SYSTEM SET default_transaction_read_only = on", RELOAD)
+    try:
+        await eventually(lambda: _takes_none(own_node))
+        assert (await own_node.list_events(ACME, ALL)).items == ()
+        with pytest.raises(Unavailable):
+            await publish(own_node)
+    finally:
+        await asyncio.to_thread(own_server.run, WRITABLE, "ALTER SYSTEM RESET default_transaction_read_only", RELOAD)
+    await eventually(lambda: _is_there(own_node))
+    (kept,) = await publish(own_node)
+    assert (await own_node.list_events(ACME, ALL)).items == (kept,)
+
+
+async def _takes_none(node: Store) -> bool:
+    try:
+        await node.ping()
+    except Unavailable as refused:
+        return "takes no writes" in refused.detail
+    return False
 
 
 async def test_a_node_opens_only_while_the_server_is_there(own_server: Server) -> None:

@@ -47,7 +47,7 @@ IN_DOUBT: Final = frozenset(
 )
 """Asked where an answer was lost, or of processes: they answer never the same, or nothing."""
 
-VERSIONED: Final = frozenset({"find_schema", "schema_version"})  # what they answer is another one then
+VERSIONED: Final = frozenset({"find_schema", "readiness", "schema_version"})  # what they answer is another one then
 
 
 def main() -> None:

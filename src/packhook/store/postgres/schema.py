@@ -65,7 +65,13 @@ async def schema_version(db: Db) -> int:
 
 
 async def check(db: Db) -> None:
-    """Unavailable where the schema is older than this code; during an upgrade newer nodes may have changed it."""
-    version = await schema_version(db)
+    """Unavailable where the schema is older than this code, or nothing can be written.
+
+    During an upgrade newer nodes may have changed the schema.
+    """
+    row = await db.first(SQL["readiness"])
+    version, takes_writes = (0, True) if row is None else row
     if version < KNOWN:
         raise Unavailable(f"the database has schema version {version}, this code needs {KNOWN}")
+    if not takes_writes:
+        raise Unavailable("the database takes no writes: it is a standby, or was made read-only")
