@@ -17,12 +17,14 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 
 # The wheel's content beside the checkout, to be tested; and what of the tests goes the way of an event: on PostgreSQL,
 # where little is compiled, what holds publishing and recording; not what asks every route at random, or turns keys,
-# nor the store's suite on a SQLite that files early, which is run interpreted.
+# nor the store's suite on a SQLite that files early, nor what judges webhooks, tells problems, describes the API or opens
+# files, none of which is compiled: these are run interpreted.
 COMPILED := $(CURDIR)/build/compiled
 ON_IT    := tests/api tests/crash tests/delivery tests/egress tests/store tests/whole tests/test_one_event.py \
 	tests/postgres
 COMPILED_ONLY := (not postgres or test_nodes or test_trouble or test_wanting) and not schemathesis and not master_key \
-	and not sqlite_filing
+	and not sqlite_filing and not test_webhook_rules and not test_webhooks and not test_audit and not test_openapi \
+	and not test_problems and not test_sqlite_file
 
 .PHONY: demo test compiled wheel check lock clean
 .DEFAULT_GOAL := test
