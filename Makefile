@@ -18,7 +18,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 # The wheel's content beside the checkout, to be tested; and what of the tests goes the way of an event: on PostgreSQL,
 # where little is compiled, what holds publishing and recording; not what asks every route at random, or turns keys,
 # nor the store's suite on a SQLite that files early, nor what judges webhooks, tells problems, describes the API or opens
-# files, none of which is compiled: these are run interpreted.
+# files, little of which is compiled: these are run interpreted.
 COMPILED := $(CURDIR)/build/compiled
 ON_IT    := tests/api tests/crash tests/delivery tests/egress tests/store tests/whole tests/test_one_event.py \
 	tests/postgres

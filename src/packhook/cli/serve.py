@@ -124,7 +124,7 @@ async def run_node(
 
 
 def _load_api() -> Callable[[Service, Settings], uvicorn.Server]:
-    """It takes half a second, which no other command has to wait."""
+    """It takes half a second, for which nobody waits who only starts nodes as processes."""
     from packhook.api.server import make_server  # noqa: PLC0415 as it says
 
     return make_server

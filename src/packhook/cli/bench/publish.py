@@ -41,7 +41,7 @@ class Order(Struct, frozen=True):
 class Published(Struct):
     """Event ids, the moments they were due and those they were accepted at (monotonic seconds), and what was refused.
 
-    ``cpu``: seconds of this process since the first was due; ``cpu_before``: what it took to start.
+    ``cpu``: seconds of this process since the first was due.
     """
 
     ids: list[str] = []
@@ -50,7 +50,6 @@ class Published(Struct):
     answered_in: list[float] = []
     refused: dict[str, int] = {}
     cpu: float = 0.0
-    cpu_before: float = 0.0
 
 
 class _Receipt(Struct):
@@ -120,7 +119,7 @@ class _Publishers:
                 self._hear(self._publishers[number])
         return Published(
             ids=self._ids, due=list(self._due), accepted=list(self._accepted), answered_in=list(self._answered_in),
-            refused=self._refused, cpu=time.process_time() - cpu, cpu_before=cpu,
+            refused=self._refused, cpu=time.process_time() - cpu,
         )  # fmt: skip
 
     def _connect(self, place: tuple[str, int]) -> None:
