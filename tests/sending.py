@@ -9,6 +9,7 @@ from typing import Final
 from packhook.core.address import Address
 from packhook.core.way import Request
 from packhook.delivery.egress import Egress
+from packhook.delivery.headers import lines
 from packhook.delivery.send import Sender
 
 LOOPBACK: Final = (ip_network("127.0.0.0/8"),)
@@ -64,4 +65,4 @@ async def sending(
 
 def request_to(url: str, *, timeout: int = 3_000, body: bytes = BODY) -> Request:
     """A request like those of attempts; ``timeout`` in milliseconds."""
-    return Request(url=url, headers=HEADERS, body=body, timeout=timeout)
+    return Request(url=url, headers=lines(HEADERS), body=body, timeout=timeout)

@@ -123,6 +123,6 @@ def test_a_bare_verdict_and_a_bare_attempt_say_nothing_more() -> None:
         "error_message": "",
         "unspent": False,
     }
-    attempt = Attempt(number=1, started_at=0, duration=0, url="https://example.com/", request_headers={})
+    attempt = Attempt(number=1, started_at=0, duration=0, url="https://example.com/", request_headers="{}")
     assert (attempt.status_code, attempt.response_headers, attempt.response_body) == (None, (), b"")
     assert (attempt.error_code, attempt.error_message) == ("", "")

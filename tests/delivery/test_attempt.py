@@ -22,6 +22,7 @@ from packhook.core.model import Policy, Target, Trouble, Urgency
 from packhook.core.signature import SigningKey
 from packhook.core.way import Attempt, LeasedDelivery, Outcome, Request, Settlement, Verdict
 from packhook.delivery.attempt import attempt, body_of, compose
+from packhook.delivery.headers import lines
 from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedTarget, prepare
 from packhook.store.ending import ended
@@ -124,22 +125,26 @@ def test_the_request_is_exactly_this() -> None:
     to = target(endpoint="https://shop.example/hook", headers={"X-Shop": "7", "authorization": TOKEN}, timeout=9_000)
     now = START + 5 * SECOND + 999
     body = HEAD + DATA + b"}"
-    assert compose(delivery(), to, 3, now) == Request(
+    own = (
+        ("content-type", "application/json"),
+        ("user-agent", f"packhook/{__version__}"),
+        ("webhook-id", "evt_1"),
+        ("webhook-timestamp", str(START // 1_000 + 5)),
+        ("webhook-signature", signature("evt_1", START // 1_000 + 5, body)),
+        ("webhook-event", "order.created"),
+        ("webhook-attempt", "3"),
+    )
+    request = compose(delivery(), to, 3, now)
+    assert request == Request(
         url="https://shop.example/hook",
-        headers=(
-            ("content-type", "application/json"),
-            ("user-agent", f"packhook/{__version__}"),
-            ("webhook-id", "evt_1"),
-            ("webhook-timestamp", str(START // 1_000 + 5)),
-            ("webhook-signature", signature("evt_1", START // 1_000 + 5, body)),
-            ("webhook-event", "order.created"),
-            ("webhook-attempt", "3"),
-            ("x-shop", "7"),
-            ("authorization", TOKEN),
-        ),
+        headers=lines((*own, ("x-shop", "7"), ("authorization", TOKEN))),
+        shown=request.shown,
         body=body,
         timeout=9_000,
     )
+    assert json.loads(request.shown) == dict(own) | {"x-shop": "***", "authorization": "***"}
+    bare = compose(delivery(), replaced(to, lines="", shown=""), 3, now)
+    assert (bare.headers, json.loads(bare.shown)) == (lines(own), dict(own))
 
 
 async def test_a_receiver_gets_these_headers_and_no_others() -> None:
@@ -196,13 +201,14 @@ async def test_the_log_shows_the_exchange_without_the_values_of_custom_headers()
             started_at=AT,
             duration=settlement.attempt.duration,
             url=f"{receiver.url}/hook",
-            request_headers=shown,
+            request_headers=settlement.attempt.request_headers,
             status_code=200,
             response_headers=(("x-answer", "Yes"), ("content-length", "6")),
             response_body=b"thanks",
         ),
         verdict=Verdict(status=DELIVERED),
     )
+    assert json.loads(settlement.attempt.request_headers) == shown
     assert TOKEN not in repr(settlement)
 
 
@@ -322,8 +328,8 @@ def test_a_webhooks_own_settings_come_before_the_instances(
         url=known.endpoint,
         version=known.version,
         keys=prepared.keys,
-        headers=(("x-a", "1"),),
-        shown_headers=(("x-a", "***"),),
+        lines="x-a: 1\r\n",
+        shown=',"x-a":"***"',
         hidden=("1",),
         timeout=timeout,
         rate=0.0,

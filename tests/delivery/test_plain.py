@@ -17,6 +17,7 @@ from packhook.core.model import Trouble
 from packhook.core.way import Outcome
 from packhook.delivery.answer import Answer
 from packhook.delivery.connection import Connection
+from packhook.delivery.headers import lines
 from packhook.delivery.plain import Posting
 from packhook.delivery.send import Sender
 from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Receiver, Reset, Status
@@ -150,7 +151,7 @@ async def test_told_once_and_never_before_it_is_sent() -> None:
             told.append("ended")
             done.set()
 
-        bad = replaced(request_to(receiver.url), headers=(("x-broken", "a\r\nb: c"),))
+        bad = replaced(request_to(receiver.url), headers=lines((("x-broken", "a\r\nb: c"),)))
         sender.post(request_to(receiver.url), fail)
         sender.post(bad, lambda _: told.append("refused"))
         told.append("posted")

@@ -25,7 +25,11 @@ LEASE: Final = 7
 def settlement(delivery: LeasedDelivery) -> Settlement:
     """It went well."""
     made = Attempt(
-        number=delivery.attempt_count + 1, started_at=START, duration=7, url="https://shop.example/", request_headers={}
+        number=delivery.attempt_count + 1,
+        started_at=START,
+        duration=7,
+        url="https://shop.example/",
+        request_headers="{}",
     )
     return Settlement(delivery=delivery, attempt=made, verdict=Verdict(status=DELIVERED))
 

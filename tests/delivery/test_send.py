@@ -19,6 +19,7 @@ from packhook.core.errors import InvalidSettings
 from packhook.core.model import Trouble
 from packhook.core.way import Outcome, Request
 from packhook.delivery.egress import Egress
+from packhook.delivery.headers import lines
 from packhook.delivery.send import Sender
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
 from sending import BODY, HEADERS, LOOPBACK, FakeDns, request_to, sending
@@ -116,7 +117,9 @@ class TestTheRequest:
 
     async def test_goes_out_by_its_method(self, sender: Sender, receiver: Receiver) -> None:
         """OPTIONS is asked over the connection that is kept for all; what comes after it is a POST again."""
-        asking = Request(method="OPTIONS", url=f"{receiver.url}/hook?a=b", headers=HEADERS, body=b"", timeout=3_000)
+        asking = Request(
+            method="OPTIONS", url=f"{receiver.url}/hook?a=b", headers=lines(HEADERS), body=b"", timeout=3_000
+        )
         for request in (asking, request_to(receiver.url), asking):
             assert timeless(await sender.send(request)) == OK
         seen = [(got.method, got.path, got.headers["content-length"]) for got in receiver.received]
@@ -125,7 +128,7 @@ class TestTheRequest:
 
     async def test_adds_no_header_of_libcurls_own(self, sender: Sender, receiver: Receiver) -> None:
         """Not even where the request has none at all."""
-        await sender.send(Request(url=receiver.url, headers=(), body=b"x", timeout=3_000))
+        await sender.send(Request(url=receiver.url, headers="", body=b"x", timeout=3_000))
         assert set(receiver.received[0].headers) == {"host", "content-length"}
 
     @pytest.mark.parametrize("body", [b"", b"\x00\xff" * 4, b"x" * 2_000_000], ids=["empty", "binary", "2 MB"])
@@ -138,7 +141,7 @@ class TestTheRequest:
     async def test_keeps_empty_and_non_ascii_header_values(self, sender: Sender, receiver: Receiver) -> None:
         """An empty value stays a header; text beyond ASCII goes out as UTF-8."""
         headers = (("x-empty", ""), ("x-name", "caf\xe9"), ("x-tab", "a\tb"))
-        await sender.send(Request(url=receiver.url, headers=headers, body=b"", timeout=3_000))
+        await sender.send(Request(url=receiver.url, headers=lines(headers), body=b"", timeout=3_000))
         got = receiver.received[0].headers
         assert (got["x-empty"], got["x-name"], got["x-tab"]) == ("", "caf\xc3\xa9", "a\tb")
 
@@ -150,7 +153,7 @@ class TestTheRequest:
         """Nobody smuggles a header in through another's value."""
         dirty = f"a{character}b: c"
         header = (dirty, "v") if place == "name" else ("x-a", dirty)
-        outcome = await sender.send(Request(url=receiver.url, headers=(header,), body=b"", timeout=3_000))
+        outcome = await sender.send(Request(url=receiver.url, headers=lines((header,)), body=b"", timeout=3_000))
         detail = "nothing was sent: a header holds a line break or NUL"
         assert timeless(outcome) == Outcome(trouble=Trouble.INTERNAL, detail=detail)
         assert receiver.connections_made == 0

@@ -63,7 +63,7 @@ async def take(node: House) -> tuple[LeasedDelivery, ...]:
 def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> Settlement:
     """One attempt that ended like this."""
     made = Attempt(
-        number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers={}
+        number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers="{}"
     )
     return Settlement(delivery=delivery, attempt=made, verdict=verdict)
 

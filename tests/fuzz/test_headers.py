@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import fuzzed
+from packhook.delivery import headers
 from packhook.delivery.libcurl import _header_lines
 from packhook.service import rules
 
@@ -46,9 +47,11 @@ def test_what_is_accepted_is_sent_as_it_is(given_headers: dict[str, str]) -> Non
         return
     assert kept.keys() == {name.lower() for name in given_headers}
     assert not kept.keys() & {name.lower() for name in OURS}
-    lines = _header_lines(tuple(kept.items()))
-    assert lines is not None
-    sent = [line for line in b"\r\n".join(lines).split(b"\r\n")[3:] if line]
+    lines = headers.lines(kept.items())
+    assert lines.split("\r\n") == [*[f"{name}: {value}" for name, value in kept.items()], ""]
+    of_libcurl = _header_lines(lines)
+    assert of_libcurl is not None
+    sent = [line for line in b"\r\n".join(of_libcurl).split(b"\r\n")[3:] if line]
     assert [line.partition(b":")[0].rstrip(b";").decode() for line in sent] == list(kept)
     assert all(32 <= byte < 127 for line in sent for byte in line)
     assert rules.headers(kept) == kept

@@ -182,7 +182,7 @@ def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa
         started_at=at,
         duration=7,
         url="https://myapp.packcloud.local/order-created",
-        request_headers={"webhook-id": leased.event_id},
+        request_headers=f'{{"webhook-id":"{leased.event_id}"}}',
         status_code=200,
         response_headers=(("server", "shop"),),
         response_body=b"ok",

@@ -230,7 +230,7 @@ ODD_ATTEMPTS = {
     "headers twice and empty": {"response_headers": (("set-cookie", "a"), ("set-cookie", "b"), ("", ""))},
     "odd status": {"status_code": 999, "duration": 0},
     "words": {"error_message": "💥 'quoted' \\u0000 %s \N{RIGHT-TO-LEFT OVERRIDE}", "error_code": "tls_failed"},
-    "our own headers": {"request_headers": {"webhook-id": "é", "x-z": "", "x-a": '"'}, "url": "https://a/?x=%00"},
+    "our own headers": {"request_headers": '{"webhook-id":"é","x-z":"","x-a":"\\""}', "url": "https://a/?x=%00"},
 }
 
 

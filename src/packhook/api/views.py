@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from packhook.core import certificate
 from packhook.core.audit import OPERATOR, AuditEntry
@@ -158,7 +159,7 @@ def attempt(attempt: Attempt) -> View:
         "started_at": to_rfc3339(attempt.started_at),
         "duration_ms": attempt.duration,
         "url": attempt.url,
-        "request_headers": attempt.request_headers,
+        "request_headers": Raw(attempt.request_headers.encode()),
         "status_code": attempt.status_code,
         "response_headers": [list(pair) for pair in attempt.response_headers],
         "response_body": attempt.response_body.decode("utf-8", "replace"),

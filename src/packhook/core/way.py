@@ -65,15 +65,17 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """One request to make: a checked URL, headers in order, the exact body bytes, and the total time allowed.
+    """One request to make: a checked URL, the lines of its headers, the exact body bytes, and the total time allowed.
 
+    ``shown``: the same headers for the log, a JSON object without a secret (both as delivery/headers.py makes them).
     ``identity``: the client certificate to show where the endpoint asks for one.
     """
 
     url: str
-    headers: tuple[tuple[str, str], ...]
+    headers: str
     body: bytes
     timeout: int
+    shown: str = "{}"
     identity: Identity | None = None
     method: str = "POST"
 
@@ -116,13 +118,16 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One HTTP request that was made for a delivery, as the log shows it. ``request_headers`` hold no secret."""
+    """One HTTP request that was made for a delivery, as the log shows it.
+
+    ``request_headers``: a JSON object, in which no secret is.
+    """
 
     number: int
     started_at: int
     duration: int
     url: str
-    request_headers: dict[str, str]
+    request_headers: str
     status_code: int | None = None
     response_headers: tuple[tuple[str, str], ...] = ()
     response_body: bytes = b""

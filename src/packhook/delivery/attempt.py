@@ -41,17 +41,18 @@ def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: 
     """The request of this attempt, with a signature of its own (Standard Webhooks 1.0.0)."""
     body = body_of(delivery)
     timestamp = now // SECOND
+    signature = sign(target.keys, delivery.event_id, timestamp, body)
     return Request(
         url=target.url,
         headers=(
-            ("content-type", "application/json"),
-            ("user-agent", _USER_AGENT),
-            ("webhook-id", delivery.event_id),
-            ("webhook-timestamp", str(timestamp)),
-            ("webhook-signature", sign(target.keys, delivery.event_id, timestamp, body)),
-            ("webhook-event", delivery.event_code),
-            ("webhook-attempt", str(number)),
-            *target.headers,
+            f"content-type: application/json\r\nuser-agent: {_USER_AGENT}\r\nwebhook-id: {delivery.event_id}\r\n"
+            f"webhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n"
+            f"webhook-event: {delivery.event_code}\r\nwebhook-attempt: {number}\r\n{target.lines}"
+        ),
+        shown=(
+            f'{{"content-type":"application/json","user-agent":"{_USER_AGENT}","webhook-id":"{delivery.event_id}",'
+            f'"webhook-timestamp":"{timestamp}","webhook-signature":"{signature}",'
+            f'"webhook-event":"{delivery.event_code}","webhook-attempt":"{number}"{target.shown}}}'
         ),
         body=body,
         timeout=target.timeout,
@@ -115,15 +116,14 @@ def made_of(
     error_code: str,
     error_message: str,
 ) -> Attempt:
-    """The exchange as the log shows it: the target's headers stand last in the request, and their values are hidden."""
-    own = len(request.headers) - len(target.headers)
+    """The exchange as the log shows it, without the values of the target's headers."""
     hidden = target.hidden
     return Attempt(
         number=number,
         started_at=started_at,
         duration=outcome.duration,
         url=request.url,
-        request_headers=dict(request.headers[:own] + target.shown_headers),
+        request_headers=request.shown,
         status_code=outcome.status_code,
         response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
         if hidden

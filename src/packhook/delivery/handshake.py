@@ -10,6 +10,7 @@ from packhook.core.clock import Clock
 from packhook.core.ownership import Consent, consent, wanted_rate
 from packhook.core.way import Attempt, Request
 from packhook.delivery.attempt import made_of
+from packhook.delivery.headers import lines, members
 from packhook.delivery.send import Wire, outcome_of
 from packhook.delivery.target import ORIGIN, PreparedTarget
 
@@ -19,15 +20,17 @@ RATE: Final = "webhook-request-rate"
 def compose(target: PreparedTarget, origin: str) -> Request:
     """The request of a handshake, with the webhook's own headers: a gateway may want them."""
     rate = wanted_rate(target.webhook.rate_limit)
+    asked_as = (ORIGIN, origin)
+    own = (
+        ("user-agent", f"packhook/{__version__}"),
+        *(((RATE, rate),) if rate else ()),
+        *(() if target.lines.startswith(lines((asked_as,))) else (asked_as,)),
+    )
     return Request(
         method="OPTIONS",
         url=target.url,
-        headers=(
-            ("user-agent", f"packhook/{__version__}"),
-            *(((RATE, rate),) if rate else ()),
-            *(() if (ORIGIN, origin) in target.headers else ((ORIGIN, origin),)),
-            *target.headers,
-        ),
+        headers=lines(own) + target.lines,
+        shown=f"{{{members(own)}{target.shown}}}",
         body=b"",
         timeout=target.timeout,
         identity=target.identity,

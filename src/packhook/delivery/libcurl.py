@@ -25,6 +25,7 @@ from packhook.core.way import Outcome, Request
 from packhook.delivery.causes import BAD_HEADER, BROKE, STOPPING, Cause, cause, failed, since
 from packhook.delivery.curl import Handle, Sockets
 from packhook.delivery.egress import Checked, Egress
+from packhook.delivery.headers import NUL
 from packhook.delivery.limits import HEADERS_KEPT
 from packhook.delivery.multi import BROKEN, Multi
 from packhook.delivery.tlscauses import is_not_accepted
@@ -194,12 +195,18 @@ class Curl:
         return Handle(self._trust.path, self._egress.may_open, self._loop, self._sockets, self._egress.proxy)
 
 
-def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:
-    """The headers as libcurl wants them, without its own additions; None where one holds CR, LF or NUL."""
-    text = "\n".join([_NOT_ADDED, *[f"{name}: {value}" if value else f"{name};" for name, value in headers]])
-    if text.count("\n") != _NOT_ADDED.count("\n") + len(headers) or "\r" in text or "\x00" in text:
+def _header_lines(lines: str) -> list[bytes] | None:
+    """The headers as libcurl wants them, without its own additions; None where one may not be sent."""
+    if NUL in lines:
         return None
+    text = "\n".join([_NOT_ADDED, *[_unless_empty(line) for line in lines.split("\r\n")[:-1]]])
     return text.encode().split(b"\n")
+
+
+def _unless_empty(line: str) -> str:
+    """A header without a value is left out, unless a semicolon stands in place of the colon."""
+    end = len(line) - len(": ")
+    return f"{line[:end]};" if line.find(": ") == end else line
 
 
 def _outcome(handle: Handle, code: int, duration: int) -> Outcome:

@@ -28,6 +28,7 @@ from packhook.delivery.causes import Cause, cause_of_connect, failed
 from packhook.delivery.connect import connect
 from packhook.delivery.connection import Asking, Connection
 from packhook.delivery.egress import Checked
+from packhook.delivery.headers import NUL
 from packhook.delivery.limits import IDLE_SECONDS, LIFETIME_SECONDS
 
 _log: Final = structlog.get_logger("packhook.send")
@@ -332,9 +333,7 @@ def _protocol(connection: Any) -> asyncio.Protocol:  # noqa: ANN401 it is one, t
 
 
 def _head(place: Place, request: Request) -> bytes | None:
-    """The head of the request; None where a header holds CR, LF or NUL."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    count = len(request.headers)
-    if lines.count("\r") != count or lines.count("\n") != count or "\0" in lines:
+    """The head of the request; None where a header may not be sent."""
+    if NUL in request.headers:
         return None
-    return f"{request.method}{place.begin}{lines}content-length: {len(request.body)}\r\n\r\n".encode()
+    return f"{request.method}{place.begin}{request.headers}content-length: {len(request.body)}\r\n\r\n".encode()

@@ -8,6 +8,7 @@ from packhook.core.certificate import identity
 from packhook.core.model import Identity, Policy, Target, Webhook
 from packhook.core.ownership import slower
 from packhook.core.signature import SigningKey
+from packhook.delivery.headers import lines, members
 from packhook.settings import Settings
 
 HIDDEN: Final = "***"
@@ -17,16 +18,16 @@ ORIGIN: Final = "webhook-request-origin"
 class PreparedTarget(Struct, frozen=True, kw_only=True):
     """A target with the instance's settings folded in. ``url`` and ``version`` are its webhook's.
 
-    ``shown_headers`` are its headers without their values, ``hidden`` the values that no log may show. ``rate`` is in
-    deliveries a second, 0 is no limit.
+    ``lines`` are its headers as they go out, ``shown`` is how the log shows them: members of a JSON object, with a
+    comma in front. ``hidden``: the values that no log may show. ``rate`` is in deliveries a second, 0 is no limit.
     """
 
     webhook: Webhook
     url: str
     version: int
     keys: tuple[SigningKey, ...]
-    headers: tuple[tuple[str, str], ...]
-    shown_headers: tuple[tuple[str, str], ...]
+    lines: str
+    shown: str
     hidden: tuple[str, ...]
     timeout: int
     rate: float
@@ -41,14 +42,15 @@ def prepare(target: Target, settings: Settings) -> PreparedTarget:
     schedule = webhook.retry_schedule or settings.retry_schedule
     headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
     asked_as = ((ORIGIN, settings.origin),) if settings.require_ownership else ()
+    shown = asked_as + tuple((name, HIDDEN) for name, _ in headers)
     return PreparedTarget(
         webhook=webhook,
         url=webhook.endpoint,
         version=webhook.version,
         keys=(SigningKey(webhook.secret),),
-        headers=asked_as + headers,
+        lines=lines(asked_as + headers),
+        shown=f",{members(shown)}" if shown else "",
         hidden=tuple(sorted((value for value in webhook.headers.values() if value), key=len, reverse=True)),
-        shown_headers=asked_as + tuple((name, HIDDEN) for name, _ in headers),
         timeout=webhook.timeout or settings.attempt_timeout,
         rate=slower(webhook.rate_limit, webhook.allowed_rate),
         schedule=schedule,

@@ -132,7 +132,7 @@ async def _sender(order: Order) -> AsyncIterator[list[Post]]:
     await sender.open()
 
     async def post(made: Item) -> None:
-        headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in made.headers))
+        headers = "".join([f"{line}\r\n" for line in made.headers])
         outcome = await sender.send(Request(url=order.url, headers=headers, body=made.body, timeout=TIMEOUT))
         if outcome.trouble is not None:
             raise StartError(f"the bare sender failed: {outcome.trouble}: {outcome.detail}")

@@ -101,7 +101,7 @@ class Life:
             started_at=self.now,
             duration=7,
             url="https://myapp.packcloud.local/",
-            request_headers={"webhook-id": leased.event_id},
+            request_headers=f'{{"webhook-id":"{leased.event_id}"}}',
             status_code=500 if failed else 200,
             response_body=b"ok",
             error_code="unsuccessful_status" if failed else "",

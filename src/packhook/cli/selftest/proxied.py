@@ -149,4 +149,4 @@ async def _opened(egress: _Watched) -> Sender:
 
 
 def _request(url: str) -> Request:
-    return Request(url=url, headers=(("content-type", "application/json"),), body=b"{}", timeout=_TIMEOUT)
+    return Request(url=url, headers="content-type: application/json\r\n", body=b"{}", timeout=_TIMEOUT)

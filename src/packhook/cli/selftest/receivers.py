@@ -73,7 +73,7 @@ async def _try(hostile: Hostile, sender: Sender) -> Row:
 
 
 async def _send(sender: Sender, url: str) -> list[Outcome]:
-    request = Request(url=url, headers=(("content-type", "application/json"),), body=b"{}" * 100, timeout=TIMEOUT)
+    request = Request(url=url, headers="content-type: application/json\r\n", body=b"{}" * 100, timeout=TIMEOUT)
     return await asyncio.gather(*(sender.send(request) for _ in range(TIMES)))
 
 

@@ -136,7 +136,7 @@ async def _opened_sender(egress: Egress) -> Sender:
 
 
 def _request(url: str) -> Request:
-    return Request(url=url, headers=(("content-type", "application/json"),), body=b"{}", timeout=_TIMEOUT)
+    return Request(url=url, headers="content-type: application/json\r\n", body=b"{}", timeout=_TIMEOUT)
 
 
 def _told(outcome: Outcome, egress: WatchedEgress) -> str:
