@@ -48,6 +48,21 @@ def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: l
         assert delivery_id[20] in "89ab"
 
 
+@pytest.mark.parametrize("bits", [28, 30, 40])
+def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
+    bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also over the bits of the variant, which stand in the middle of it (RFC 9562, 5.7)."""
+    ids.delivery_id(1)
+    monkeypatch.setattr(ids._counter, "_count", 2**bits - 3)
+    made = [ids.delivery_id(1) for _ in range(6)]
+    assert made == sorted(made)
+    numbers = [uuid.UUID(each.removeprefix("dlv_")) for each in made]
+    assert {(each.int >> 80, each.version, each.variant) for each in numbers} == {(1, 7, uuid.RFC_4122)}
+    counts = [(each.int >> 64 & 0xFFF) << 30 | each.int >> 32 & 0x3FFF_FFFF for each in numbers]
+    assert counts == list(range(2**bits - 2, 2**bits + 4))
+
+
 @pytest.mark.parametrize("at", [-(2**70), -1, 2**48, 2**70])
 def test_an_instant_that_no_id_has_is_before_or_after_all(at: int) -> None:
     """So that any time may be asked for."""

@@ -43,7 +43,7 @@ def delivery_id(at: int) -> str:
 
     The instant is given, not taken, so that a time asked for is a place among the ids however clocks were set.
     """
-    return f"{_counter.next(at)}{_uuid7().hex[-8:]}"
+    return _counter.next(at)
 
 
 def delivery_place(at: int) -> str:
@@ -54,7 +54,7 @@ def delivery_place(at: int) -> str:
 class _Counter:
     """Counts within an instant from a number of chance on: 42 bits (RFC 9562, section 6.2, method 1).
 
-    What it says is an id but for its last 32 bits; the half that stays as it was is not written anew.
+    Behind them are 32 of chance. What stays as it was is not written anew: all but the last 28 bits of the count.
     """
 
     __slots__ = ("_at", "_begin", "_count", "_high")
@@ -71,11 +71,11 @@ class _Counter:
             self._count = random.getrandbits(41)  # the highest bit is room to count; it need not be a secret
             self._high = -1
         self._count += 1
-        high = self._count >> 30
+        high = self._count >> 28
         if high != self._high:
             self._high = high
-            self._begin = f"dlv_{at:012x}7{high:03x}"
-        return f"{self._begin}{0x80000000 | self._count & 0x3FFFFFFF:08x}"
+            self._begin = f"dlv_{at:012x}7{high >> 2:03x}{0b1000 | high & 0b11:x}"
+        return self._begin + "%015x" % ((self._count & 0xFFF_FFFF) << 32 | random.getrandbits(32))
 
 
 _counter: Final = _Counter()
