@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from packhook.api.order import Order, QuickOrder, decode_order
-from packhook.api.publish import _decode, _decode_many
+from packhook.api.publish import _decode, _decode_many, _require_utf8
+from packhook.api.quick import REFUSED, decode_event
 from packhook.core.errors import InvalidInput, MalformedBody
 from packhook.service.example import example_order
 
@@ -104,6 +105,15 @@ def shape_accepts(data: bytes) -> bool:
     return True
 
 
+OTHERWISE: Final = (
+    b'{"event_code": "order.created", "data": %b}',
+    b'{"event_code":"order.created","data":%b }',
+    b'{"event_code" :"order.created" ,"data":%b}\n',
+    b'{"data":%b,"event_code":"order.created"}',
+    b'{"event_code":"order.shipped","data":%b,"event_code":"order.created"}',
+)
+
+
 def event(data: bytes) -> bytes:
     """A request to publish it."""
     return b'{"event_code":"order.created","data":' + data + b"}"
@@ -111,12 +121,26 @@ def event(data: bytes) -> bytes:
 
 def published(data: bytes) -> bool:
     """Whether a request with this data is taken; one that is not must be refused with a reason."""
+    wanted = ("order.created", data.strip(b" \t\r\n"))
+    for spelling in OTHERWISE:
+        assert decoded(spelling % data) in (None, wanted)
     try:
-        taken = bytes(_decode(event(data)).data)
+        taken = _decode(event(data))
     except (InvalidInput, MalformedBody):
+        assert [spelling for spelling in OTHERWISE if decoded(spelling % data)] == []
         return False
-    assert taken == data.strip(b" \t\r\n")
+    assert taken == wanted
+    assert [spelling for spelling in OTHERWISE if not decoded(spelling % data)] == []
     return True
+
+
+def decoded(body: bytes) -> tuple[str, bytes] | None:
+    """What the hot path takes of it."""
+    try:
+        _require_utf8(body)
+        return decode_event(body)
+    except (MalformedBody, *REFUSED):
+        return None
 
 
 def order(members: list[tuple[str, str]]) -> bytes:

@@ -92,7 +92,7 @@ def _explain_events(events: list[Raw]) -> RequestError:
 
 def _is_well(raw: Raw) -> bool:
     try:
-        decode_event(raw)
+        decode_event(bytes(raw))
     except (*REFUSED, BodyTooLarge):
         return False
     return True

@@ -15,8 +15,7 @@ from typing import Any, Final
 from packhook.api.answers import encode
 from packhook.api.explain import explain_batch, explain_event
 from packhook.api.lean import Call, LeanHandler
-from packhook.api.quick import REFUSED, decode_batch, decode_event
-from packhook.api.quickshapes import QuickBatch, QuickEvent
+from packhook.api.quick import REFUSED, Published, decode_batch, decode_event
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES
@@ -31,16 +30,14 @@ Receipts = tuple[Receipt, ...]
 
 
 def _begin_event(call: Call, body: bytes, told: Told[Receipts]) -> None:
-    event = _decode(body)
-    _publish(call, b"event", body, [(event.event_code, bytes(event.data))], told)
+    _publish(call, b"event", body, [_decode(body)], told)
 
 
 def _begin_batch(call: Call, body: bytes, told: Told[Receipts]) -> None:
-    batch = _decode_many(body)
-    _publish(call, b"batch", body, [(each.event_code, bytes(each.data)) for each in batch.events], told)
+    _publish(call, b"batch", body, _decode_many(body), told)
 
 
-def _publish(call: Call, kind: bytes, body: bytes, events: list[tuple[str, bytes]], told: Told[Receipts]) -> None:
+def _publish(call: Call, kind: bytes, body: bytes, events: list[Published], told: Told[Receipts]) -> None:
     key = _idempotency_key(call)
     fingerprint = b"" if key is None else hashlib.sha256(kind + b"\0" + body).digest()
     call.service.publisher.publish(call.organization_id, events, told, key, fingerprint)
@@ -56,7 +53,7 @@ def _idempotency_key(call: Call) -> str | None:
         raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 
 
-def _decode(body: bytes) -> QuickEvent:
+def _decode(body: bytes) -> Published:
     _require_utf8(body)
     try:
         return decode_event(body)
@@ -64,7 +61,7 @@ def _decode(body: bytes) -> QuickEvent:
         raise explain_event(body) from None
 
 
-def _decode_many(body: bytes) -> QuickBatch:
+def _decode_many(body: bytes) -> list[Published]:
     _require_utf8(body)
     try:
         return decode_batch(body)
