@@ -87,6 +87,10 @@ class Exchange:
         self.disconnected = False
         self.response_complete = False
 
+    def has_header(self, name: bytes) -> bool:
+        """Whether this one, in lower case, came with the request."""
+        return name in self._call.headers
+
     # --- what the protocol tells
 
     def start(self) -> None:

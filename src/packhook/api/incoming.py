@@ -178,6 +178,8 @@ class Incoming:
             self._door, route, organization_id, self.headers, self._server_state.default_headers,
             self._transport, self._flow, self._over,
         )  # fmt: skip
-        exchange.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        exchange.keep_alive = parser.should_keep_alive() and not (
+            exchange.has_header(b"connection") and parser.get_http_version() == "1.0"  # which is text made anew
+        )
         exchange.expects_continue = self.expects_continue
         return exchange

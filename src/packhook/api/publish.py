@@ -12,7 +12,6 @@ bytes that are not UTF-8, which are looked for first, and deeper nesting than th
 import hashlib
 from typing import Any, Final
 
-from packhook.api.answers import encode
 from packhook.api.explain import explain_batch, explain_event
 from packhook.api.lean import Call, LeanHandler
 from packhook.api.quick import REFUSED, Published, decode_batch, decode_event
@@ -78,14 +77,12 @@ def _require_utf8(body: bytes) -> None:
         raise MalformedBody(f"the body is not UTF-8: byte {error.start}") from None
 
 
-def _view(receipt: Receipt) -> dict[str, str | int]:
-    """What a publisher gets."""
-    return {
-        "id": receipt.id,
-        "event_code": receipt.event_code,
-        "created_at": to_rfc3339(receipt.created_at),
-        "deliveries": receipt.deliveries,
-    }
+def _view(receipt: Receipt) -> str:
+    """What a publisher gets, a JSON object: an id and a code hold nothing that JSON would escape."""
+    return (
+        f'{{"id":"{receipt.id}","event_code":"{receipt.event_code}",'
+        f'"created_at":"{to_rfc3339(receipt.created_at)}","deliveries":{receipt.deliveries}}}'
+    )
 
 
 publish_event: Final[LeanHandler[Any]] = LeanHandler(
@@ -93,12 +90,12 @@ publish_event: Final[LeanHandler[Any]] = LeanHandler(
     summary="Publish an event: 202 once it is durable.",
     limit=lambda _: MAX_DATA_BYTES + ENVELOPE,
     begin=_begin_event,
-    answer=lambda receipts: encode(_view(receipts[0])),
+    answer=lambda receipts: _view(receipts[0]).encode(),
 )
 publish_batch: Final[LeanHandler[Any]] = LeanHandler(
     name="publish_batch",
     summary="Publish up to 1000 events, all or nothing.",
     limit=lambda settings: settings.max_request_bytes,
     begin=_begin_batch,
-    answer=lambda receipts: encode({"data": [_view(receipt) for receipt in receipts]}),
+    answer=lambda receipts: f'{{"data":[{",".join([_view(receipt) for receipt in receipts])}]}}'.encode(),
 )
