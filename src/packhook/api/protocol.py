@@ -200,9 +200,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is given; on with the next request, unless the client does not take its answers."""
+        flow = self.flow
+        if not (flow.write_paused or flow.read_paused or self.pipeline or self._refusal is not None):
+            self._incoming.rest()  # nearly always
+            return
         if self.transport.is_closing():
             return
-        self._is_stuck = self.flow.write_paused
+        self._is_stuck = flow.write_paused
         if self._is_stuck:
             self.flow.pause_reading()
         elif self.pipeline or self._refusal is not None:
