@@ -50,7 +50,7 @@ class Order(BaseModel):
     updatable: bool = True
 
 
-class QuickOrder(Struct):
+class QuickOrder(Struct, gc=False):
     """The same, for the decoder of the hot path; a test holds the two together."""
 
     id: Annotated[str, Meta(min_length=1)]

@@ -72,7 +72,8 @@ class Recorder:
                 return
 
     def _make_room(self, written: list[Settlement]) -> None:
-        self._bytes -= sum(map(_size, written))
+        for settlement in written:
+            self._bytes -= _size(settlement)
         if self._is_crowded and self._bytes <= UNRECORDED_BYTES // 2:
             self._is_crowded = False
             self._crowded(False)
