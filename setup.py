@@ -49,6 +49,7 @@ COMPILED = (
     "service/publish.py",
     "store/ending.py",
     "store/leasing.py",
+    "store/postgres/arrays.py",
     "store/postgres/keys.py",
     "store/postgres/publish.py",
     "store/postgres/record.py",

@@ -1,14 +1,17 @@
 """Texts that PostgreSQL cannot hold: kept without the character, or not found, but never trouble."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from packhook.core.errors import NotFound
 from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.postgres.arrays import numbers, texts, words
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
+from postgres.server import direct
 from store.building import (
     ACME,
     ALL,
@@ -80,3 +83,29 @@ async def test_what_one_cannot_store_does_not_keep_out_the_others(node: Postgres
     assert isinstance(kept, tuple)
     assert kept[0].id == good.id
     assert (await node.list_events(ACME, ALL)).items == (good,)
+
+
+async def test_an_array_that_is_spelled_is_the_array(url: str) -> None:
+    """Whatever its texts hold: what means something in an array stands for itself, and NULL is not a word."""
+    drawn = random.Random(7)
+    pieces = ['"', "\\", "{", "}", ",", " ", "'", "NULL", "null", "\n", "\t", "", "a", "é", "💥", "\x01", "%s", "$1"]
+    odd = ["".join(drawn.choices(pieces, k=drawn.randrange(5))) for _ in range(2_000)]
+    named = ["null", "NULL", "-", "_", "a-b_c.d"]
+    wanted = [None if drawn.random() < 0.1 else each for each in odd]
+    counts = [None, 0, -1, 2**63 - 1, -(2**63), *drawn.choices(range(10**12), k=100)]
+    async with direct(url) as connection:
+        assert await connection.fetchval("SELECT $1::text::text[]", texts(wanted)) == wanted
+        assert await connection.fetchval("SELECT $1::text::text[]", words(named)) == named
+        assert await connection.fetchval("SELECT $1::text::bigint[]", numbers(counts)) == counts
+        for spelled, kind in ((texts([]), "text"), (words([]), "text"), (numbers([]), "bigint")):
+            assert await connection.fetchval(f"SELECT $1::text::{kind}[]", spelled) == []
+
+
+async def test_an_organization_may_be_called_null(node: PostgresStore) -> None:
+    """It is published for, and what came of it recorded, as for any other."""
+    await node.create_organization(organization("null"), noted())
+    hook = await add_webhook(node, organization_id="null")
+    made = event("null")
+    await node.publish(publication(made))
+    (found,) = (await node.get_event("null", made.id))[1]
+    assert (found.organization_id, found.webhook_id) == ("null", hook.id)

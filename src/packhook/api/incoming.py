@@ -178,8 +178,8 @@ class Incoming:
             self._door, route, organization_id, self.headers, self._server_state.default_headers,
             self._transport, self._flow, self._over,
         )  # fmt: skip
-        exchange.keep_alive = parser.should_keep_alive() and not (
-            exchange.has_header(b"connection") and parser.get_http_version() == "1.0"  # which is text made anew
-        )
+        # Without that header HTTP/1.0 is not kept anyway; and the version is a text that is made for each who asks.
+        is_asked_for = exchange.has_header(b"connection")
+        exchange.keep_alive = parser.should_keep_alive() and not (is_asked_for and parser.get_http_version() == "1.0")
         exchange.expects_continue = self.expects_continue
         return exchange

@@ -13,6 +13,7 @@ from packhook.core.errors import NotFound, PackhookError, Unavailable
 from packhook.core.way import Event, LeasedDelivery, Publication, Receipt
 from packhook.store.handover import Offer
 from packhook.store.leasing import Published, Room, first_delivery
+from packhook.store.postgres.arrays import spelled
 from packhook.store.postgres.asking import SQL, Db, columns, sayable
 from packhook.store.postgres.keys import Key, Keys
 from packhook.store.postgres.wanting import Asked, Wanted, Wants
@@ -124,8 +125,8 @@ class _FanOut:
             *columns(proofs, 3),
             *self.keys.values(),
             self.keys.stale_before,
-            *columns(self._events, 6),
-            *columns(self._deliveries, 10),
+            *spelled(columns(self._events, 6), "www-nt"),
+            *spelled(columns(self._deliveries, 10), "wwwwwwnnnt"),
         )
         written: set[Key] = {(row[0], row[1]) for row in rows if not row[2]}
         return written, {(row[0], row[1]) for row in rows if row[2]}

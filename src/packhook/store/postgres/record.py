@@ -7,6 +7,7 @@ from typing import Any
 from packhook.core.model import DeliveryStatus, Trouble, Urgency
 from packhook.core.way import Settlement
 from packhook.store import rows
+from packhook.store.postgres.arrays import spelled
 from packhook.store.postgres.asking import SQL, Db, columns
 from packhook.store.postgres.webhooks import disable_webhooks
 
@@ -54,9 +55,9 @@ async def _settle(db: Db, settlements: Sequence[Settlement]) -> list[bool]:
     return _kept(settlements, await db.all(SQL["settle_delivery"], *_columns(settlements), False))
 
 
-def _columns(settlements: Sequence[Settlement]) -> tuple[list[Any], ...]:
+def _columns(settlements: Sequence[Settlement]) -> list[Any]:
     given = {(each.delivery.id, each.delivery.lease): each for each in reversed(settlements)}
-    return columns([_values(given[key]) for key in sorted(given)], 16)
+    return spelled(columns([_values(given[key]) for key in sorted(given)], 16), "wwnwnnnnnt-n--tt")
 
 
 def _kept(settlements: Sequence[Settlement], rows: Iterable[Sequence[Any]]) -> list[bool]:

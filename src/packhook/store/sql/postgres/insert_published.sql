@@ -27,7 +27,7 @@ new_keys AS (
 new_events AS (
   INSERT INTO events (organization_id, id, event_code, data, created_at)
   SELECT organization_id, id, event_code, data, created_at
-  FROM unnest($10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::text[])
+  FROM unnest($10::text::text[], $11::text::text[], $12::text::text[], $13::bytea[], $14::text::bigint[], $15::text::text[])
     AS new (organization_id, id, event_code, data, created_at, key)
   WHERE NOT EXISTS (SELECT FROM changed)
     AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))),
@@ -36,8 +36,8 @@ new_deliveries AS (
     organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, updated_at,
     urgency, attempt_count, attempts_before)
   SELECT organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, created_at, 0, 0, 0
-  FROM unnest($16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::bigint[],
-    $24::bigint[], $25::text[])
+  FROM unnest($16::text::text[], $17::text::text[], $18::text::text[], $19::text::text[], $20::text::text[],
+    $21::text::text[], $22::text::bigint[], $23::text::bigint[], $24::text::bigint[], $25::text::text[])
     AS new (organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, key)
   WHERE NOT EXISTS (SELECT FROM changed)
     AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))

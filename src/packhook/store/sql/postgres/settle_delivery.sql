@@ -8,9 +8,9 @@ WITH settled AS (
     lease = 0, updated_at = given.started_at + given.duration
   FROM (
     SELECT given.*, mine.place
-    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::integer[],
-      $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::integer[], $13::text[], $14::bytea[], $15::text[],
-      $16::text[])
+    FROM unnest($1::text::text[], $2::text::text[], $3::text::bigint[], $4::text::text[], $5::text::bigint[],
+      $6::text::smallint[], $7::text::integer[], $8::text::bigint[], $9::text::bigint[], $10::text::text[], $11::text[],
+      $12::text::integer[], $13::text[], $14::bytea[], $15::text::text[], $16::text::text[])
       AS given (organization_id, id, lease, status, claimable_at, urgency, number, started_at, duration, url,
         request_headers, status_code, response_headers, response_body, error_code, error_message)
     CROSS JOIN LATERAL (
