@@ -86,7 +86,7 @@ class Dispatcher:
         return self._offer(self._room(), self._full | self._holds.held | self._claimer.backlog)
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Queue deliveries whose lease is committed."""
+        """Queue deliveries whose lease is committed; what may be sent of them is, when the loop comes round."""
         if self._stopping:
             self._claimer.release(leased)
             return
@@ -101,7 +101,7 @@ class Dispatcher:
                 self._full.add(lane.webhook_id)
             self._is_loaded(lane)  # begin now, not when its turn has come
             self._list(lane)
-        self._launch_what_may_go()
+        asyncio.get_running_loop().call_soon(self._launch_what_may_go)  # while SQLite's next COMMIT is under way
 
     def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Claim at ``due_at``, at once if that has come."""
