@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
 
+from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.way import Request
 from packhook.delivery.send import Sending, Told, Wire
@@ -42,6 +43,21 @@ async def test_what_is_published_goes_without_a_claim(tmp_path: Path, count: int
         assert Counter(ids(received)) == Counter(published)
         await node.store.until(lambda: len(node.store.settled) == count)
         assert [claimed.deliveries for claimed in node.store.claims if claimed.deliveries] == []
+
+
+async def test_what_is_handed_over_is_queued_at_once_and_sent_when_the_loop_comes_round(tmp_path: Path) -> None:
+    """What it takes counts in the next offer; that it is sent is nothing for which the next transaction waits."""
+    async with house(tmp_path) as node, Receiver() as receiver:
+        await node.webhook(receiver.url)
+        await node.publish()
+        await node.store.until(lambda: len(node.store.settled) == 1)
+        handover, sent = node.store.handover, node.store.settled[0].delivery
+        assert handover is not None
+        room = handover.offer().room
+        handover.accept([replaced(sent, lease_until=node.clock.now() + HOUR) for _ in range(2)])
+        assert handover.offer().room == room - 2
+        await receiver.wait_for(3, LATE)
+        assert handover.offer().room == room
 
 
 async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None:

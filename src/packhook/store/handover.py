@@ -30,7 +30,10 @@ class Handover(Protocol):
         ...
 
     def accept(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Take these in hand: their lease is committed. Called on the event loop, must not raise."""
+        """Take these in hand: their lease is committed. Called on the event loop, must not raise.
+
+        They count in the next offer, and nothing else is done at once: the store's next transaction waits for this.
+        """
         ...
 
     def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
