@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from packhook.api.explain import explain_batch, explain_event
 from packhook.api.lean import Call, LeanHandler
-from packhook.api.quick import REFUSED, Published, decode_batch, decode_event
+from packhook.api.quick import REFUSED, Given, decode_batch, decode_event
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES
@@ -36,7 +36,7 @@ def _begin_batch(call: Call, body: bytes, told: Told[Receipts]) -> None:
     _publish(call, b"batch", body, _decode_many(body), told)
 
 
-def _publish(call: Call, kind: bytes, body: bytes, events: list[Published], told: Told[Receipts]) -> None:
+def _publish(call: Call, kind: bytes, body: bytes, events: list[Given], told: Told[Receipts]) -> None:
     key = _idempotency_key(call)
     fingerprint = b"" if key is None else hashlib.sha256(kind + b"\0" + body).digest()
     call.service.publisher.publish(call.organization_id, events, told, key, fingerprint)
@@ -52,7 +52,7 @@ def _idempotency_key(call: Call) -> str | None:
         raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 
 
-def _decode(body: bytes) -> Published:
+def _decode(body: bytes) -> Given:
     _require_utf8(body)
     try:
         return decode_event(body)
@@ -60,7 +60,7 @@ def _decode(body: bytes) -> Published:
         raise explain_event(body) from None
 
 
-def _decode_many(body: bytes) -> list[Published]:
+def _decode_many(body: bytes) -> list[Given]:
     _require_utf8(body)
     try:
         return decode_batch(body)

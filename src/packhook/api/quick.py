@@ -19,8 +19,8 @@ REFUSED: Final = (msgspec.DecodeError, RecursionError)
 """What decoding raises for a body that the documented shape is to explain."""
 
 
-Published = tuple[str, bytes]
-"""An event's code, and its data."""
+Given = tuple[str, bytes]
+"""An event as it was given: its code, and its data."""
 
 _SPELLINGS: Final = (b'{"event_code":"%b","data":', b'{"event_code": "%b", "data": ')
 _BEGINNINGS: Final = {spelling % code.encode(): code for code in EVENT_CODES for spelling in _SPELLINGS}
@@ -29,14 +29,14 @@ _event: Final = msgspec.json.Decoder(QuickEvent).decode
 _batch: Final = msgspec.json.Decoder(QuickBatch).decode
 
 
-def decode_event(body: bytes) -> Published:
+def decode_event(body: bytes) -> Given:
     """One event. Raises one of REFUSED, or BodyTooLarge."""
     event = _as_most_spell_it(body) or _found(_event(body))
     _check_size(event[1])
     return event
 
 
-def decode_batch(body: bytes) -> list[Published]:
+def decode_batch(body: bytes) -> list[Given]:
     """A batch. Raises one of REFUSED, or BodyTooLarge."""
     events = [_found(event) for event in _batch(body).events]
     for _, data in events:
@@ -44,7 +44,7 @@ def decode_batch(body: bytes) -> list[Published]:
     return events
 
 
-def _as_most_spell_it(body: bytes) -> Published | None:
+def _as_most_spell_it(body: bytes) -> Given | None:
     """The event, where its data is an order from its first brace to the last but one; None where that is not so."""
     begin = body.find(b"{", 1)
     code = _BEGINNINGS.get(body[:begin])
@@ -58,7 +58,7 @@ def _as_most_spell_it(body: bytes) -> Published | None:
     return code, data
 
 
-def _found(event: QuickEvent) -> Published:
+def _found(event: QuickEvent) -> Given:
     if event.event_code not in _CODES:
         raise msgspec.ValidationError("event_code")
     decode_order(event.data)
