@@ -16,6 +16,8 @@ from store.building import (
     ACME,
     ALL,
     add_webhook,
+    claim,
+    delivered,
     event,
     next_version,
     noted,
@@ -107,5 +109,7 @@ async def test_an_organization_may_be_called_null(node: PostgresStore) -> None:
     hook = await add_webhook(node, organization_id="null")
     made = event("null")
     await node.publish(publication(made))
-    (found,) = (await node.get_event("null", made.id))[1]
-    assert (found.organization_id, found.webhook_id) == ("null", hook.id)
+    (leased,) = await claim(node, START)
+    assert (leased.organization_id, leased.webhook_id) == ("null", hook.id)
+    assert await node.record([delivered(leased, START)]) == [True]
+    assert [each.number for each in (await node.get_delivery("null", leased.id))[1]] == [1]
