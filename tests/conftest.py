@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -9,15 +8,6 @@ import pytest
 import uvloop
 
 import sending
-from packhook.core.build import is_compiled
-
-
-def pytest_report_header() -> str:
-    """Which packhook is tested; what should be compiled and is not is no test of it."""
-    if os.environ.get("PACKHOOK_TEST_COMPILED") and not is_compiled():
-        raise pytest.UsageError("PACKHOOK_TEST_COMPILED is set, and what is found is not compiled")
-    return f"packhook: {'compiled' if is_compiled() else 'interpreted'}"
-
 
 SLOW: Final = ("proof", "whole", "crash", "cli")
 """The folders of tests that take long, and wait for most of that: with them first, nobody is left alone at the end."""

@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
-from packhook.core.address import Address
-from packhook.core.way import Request
+from packhook.core.ip_policy import Address
+from packhook.core.model import Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.headers import lines
 from packhook.delivery.send import Sender

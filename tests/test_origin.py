@@ -13,7 +13,10 @@ from packhook.settings import load_settings
     [
         ({}, "packhook"),
         ({"public_url": "https://hooks.example.com:8443/a"}, "hooks.example.com"),
-        ({"public_url": "https://hooks.example.com", "request_origin": "events.example.com"}, "events.example.com"),
+        (
+            {"public_url": "https://hooks.example.com", "verification_origin": "events.example.com"},
+            "events.example.com",
+        ),
         ({"public_url": "http://["}, "packhook"),
         ({"public_url": "https://a\u00fc.example"}, "packhook"),
     ],
@@ -25,5 +28,5 @@ def test_the_name_by_which_endpoints_are_asked(said: dict[str, Any], origin: str
 
 def test_an_origin_that_is_no_name_is_refused() -> None:
     """It goes into a header."""
-    with pytest.raises(InvalidSettings, match="request_origin"):
-        load_settings(request_origin="a\r\nb: c")
+    with pytest.raises(InvalidSettings, match="verification_origin"):
+        load_settings(verification_origin="a\r\nb: c")

@@ -12,21 +12,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.egress_proxy import Proxy
 from packhook.core.errors import InvalidSettings, StartError
-from packhook.core.proxy import Proxy
 from packhook.settings import DEFAULT_SCHEDULE, Settings, load_settings, parse_duration
 
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERYTHING_WRONG: Final = {
     "port": "70000", "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
-    "require_ownership": "perhaps", "request_origin": "a b",
-    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "accepted_risks": "host",
+    "require_endpoint_verification": "perhaps", "verification_origin": "a b",
+    "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "allow_insecure": "host",
     "trusted_proxies": "proxy.internal",
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
-    "webhook_in_flight": "0", "queue_limit": "0", "publish_limit": "0", "max_request_bytes": "1023", "key_rate": "-1",
-    "max_connections": "0", "held_bytes": "1048575",
-    "organization_rate": "nan", "lease": "34s", "retention": "59s", "disable_after": "59s", "shutdown_grace": "-1s",
+    "max_in_flight_per_webhook": "0", "max_queued_deliveries": "0", "max_pending_publishes": "0",
+    "max_request_bytes": "1023", "api_key_rate_limit": "-1",
+    "max_connections": "0", "max_buffered_body_bytes": "1048575",
+    "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
+    "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
@@ -88,7 +90,7 @@ def test_the_defaults_that_the_contract_promises() -> None:
 def test_every_default_would_be_accepted_if_it_were_given() -> None:
     """Defaults are not checked at start, so they are checked here."""
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    durations = ("attempt_timeout", "lease", "retention", "disable_after", "shutdown_grace")
+    durations = ("attempt_timeout", "lease_duration", "retention", "disable_after", "shutdown_grace")
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
     given_as_text["audit_retention"] = "365d"
     given_as_text["retry_schedule"] = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
@@ -144,7 +146,7 @@ def test_every_setting_that_can_be_wrong_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("port", "got 70000"), ("log_level", "got 'loud'"), ("attempt_timeout", "30s"), ("lease", "35s")],
+    [("port", "got 70000"), ("log_level", "got 'loud'"), ("attempt_timeout", "30s"), ("lease_duration", "35s")],
 )
 def test_a_wrong_setting_is_told_with_what_was_expected_and_got(name: str, words: str) -> None:
     """In the words in which it is written."""
@@ -155,8 +157,8 @@ def test_a_wrong_setting_is_told_with_what_was_expected_and_got(name: str, words
 def test_mistakes_of_all_sources_are_one_error(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is an error at start, which the command line turns into a sentence."""
     file('log_level = "loud"\nverbose = true')
-    monkeypatch.setenv("PACKHOOK_LEASE", "1s")
-    assert set(complaints(port="x", nothing=1)) == {"log_level", "verbose", "lease", "port", "nothing"}
+    monkeypatch.setenv("PACKHOOK_LEASE_DURATION", "1s")
+    assert set(complaints(port="x", nothing=1)) == {"log_level", "verbose", "lease_duration", "port", "nothing"}
     assert issubclass(InvalidSettings, StartError)
 
 
@@ -258,7 +260,7 @@ def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("name", "least", "below"),
     [
-        ("attempt_timeout", "1s", "999ms"), ("lease", "35s", "34999ms"), ("retention", "1m", "59999ms"),
+        ("attempt_timeout", "1s", "999ms"), ("lease_duration", "35s", "34999ms"), ("retention", "1m", "59999ms"),
         ("disable_after", "1m", "59999ms"), ("audit_retention", "1m", "59999ms"),
     ],
 )  # fmt: skip
@@ -323,7 +325,7 @@ def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
     assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
 
 
-@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "accepted_risks"])
+@pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "allow_insecure"])
 @pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
 def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
     """A number is no list."""
@@ -345,7 +347,9 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
         load_settings()
 
 
-@pytest.mark.parametrize("name", ["port", "allow_http", "attempt_timeout", "lease", "key_rate", "log_level"])
+@pytest.mark.parametrize(
+    "name", ["port", "allow_http", "attempt_timeout", "lease_duration", "api_key_rate_limit", "log_level"]
+)
 def test_an_empty_variable_is_not_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a value that was given, and a wrong one where a number, a word or a duration is expected."""
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
@@ -388,8 +392,8 @@ def test_settings_do_not_change() -> None:
     [
         ("database", '"sqlite:////var/lib/packhook.db"', "sqlite:////var/lib/packhook.db"), ("port", "0", 0),
         ("port", "65535", 65_535), ("processes", "64", 64), ("allow_http", "true", True),
-        ("ca_bundle", '"authorities.pem"', Path("authorities.pem")), ("key_rate", "0.5", 0.5),
-        ("organization_rate", "1000000", 1_000_000.0), ("attempt_timeout", '"20s"', 20 * SECOND),
+        ("ca_bundle", '"authorities.pem"', Path("authorities.pem")), ("api_key_rate_limit", "0.5", 0.5),
+        ("organization_rate_limit", "1000000", 1_000_000.0), ("attempt_timeout", '"20s"', 20 * SECOND),
         ("shutdown_grace", '"0s"', 0), ("log_level", '"error"', "error"), ("log_format", '"json"', "json"),
     ],
 )  # fmt: skip

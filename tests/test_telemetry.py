@@ -34,8 +34,8 @@ def test_what_a_library_says_is_a_line_of_ours(level: str, count: int) -> None:
     lines = said(level)
     assert len(lines) == count
     assert [(line["event"], line["level"], line["of"], line["detail"]) for line in lines] == [
-        ("library", "warning", "uvicorn.error", "two words"),
-        ("library", "error", "asyncio", "one line\nand another"),
+        ("library_log", "warning", "uvicorn.error", "two words"),
+        ("library_log", "error", "asyncio", "one line\nand another"),
     ][-count:]
     assert lines[-1]["exception"].endswith("RuntimeError: broke")
     assert "exception" not in lines[0] or count == 1

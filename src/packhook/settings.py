@@ -25,8 +25,8 @@ from pydantic_settings import (
 )
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.egress_proxy import Proxy, parse_proxy
 from packhook.core.errors import InvalidSettings
-from packhook.core.proxy import Proxy, parse_proxy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         description="Where everything is kept: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
-    accepted_risks: Risks = Field(
+    allow_insecure: Risks = Field(
         (),
         description="Settings, comma-separated, whose values are fit for loopback alone and that you accept beyond it.",
     )
@@ -179,11 +179,11 @@ class Settings(BaseSettings):
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
         None, description="A PEM file of certificate authorities to trust besides the system's."
     )
-    require_ownership: bool = Field(
+    require_endpoint_verification: bool = Field(
         default=False,
         description="Whether a new endpoint gets test events only, until it has proven that it wants more.",
     )
-    request_origin: str = Field(
+    verification_origin: str = Field(
         "",
         max_length=253,
         pattern=r"^[A-Za-z0-9.-]*$",
@@ -196,19 +196,19 @@ class Settings(BaseSettings):
         15 * SECOND, ge=SECOND, le=30 * SECOND, description="Total time for one attempt, from DNS to the last byte."
     )
     max_in_flight: int = Field(1024, ge=1, le=100_000, description="Attempts under way at once, all webhooks together.")
-    webhook_in_flight: int = Field(
+    max_in_flight_per_webhook: int = Field(
         64, ge=1, le=10_000, description="Attempts under way at once to one webhook, at most."
     )
-    queue_limit: int = Field(
+    max_queued_deliveries: int = Field(
         10_000, ge=1, description="Deliveries kept in memory to be sent; the others wait in the database."
     )
-    publish_limit: int = Field(
+    max_pending_publishes: int = Field(
         5_000, ge=1, description="Publishes that may wait for their commit; more are answered 503 with Retry-After."
     )
     max_request_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
     )
-    held_bytes: int = Field(
+    max_buffered_body_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
         description="Bytes of published bodies that a node holds at once; more are answered 503 with Retry-After.",
@@ -216,13 +216,13 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         10_000, ge=1, description="Connections of clients to a node at once; one more is answered 503 and closed."
     )
-    key_rate: float = Field(
+    api_key_rate_limit: float = Field(
         0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make on a node; 0 is no limit."
     )
-    organization_rate: float = Field(
+    organization_rate_limit: float = Field(
         0.0, ge=0, le=1_000_000, description="The same for an organization with all its keys; 0 is no limit."
     )
-    lease: Duration = Field(
+    lease_duration: Duration = Field(
         60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another may take it."
     )
     retention: Duration = Field(
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     @property
     def origin(self) -> str:
         """By which name endpoints are asked for consent: that of the whole instance, not of one machine."""
-        return self.request_origin or _host_of(self.public_url) or "packhook"
+        return self.verification_origin or _host_of(self.public_url) or "packhook"
 
 
 def _host_of(url: str) -> str:

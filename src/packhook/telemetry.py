@@ -43,7 +43,7 @@ class Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """In one line, however many its words and its trace have."""
         write = _log.error if record.levelno >= logging.ERROR else _log.warning
-        write("library", of=record.name, detail=record.getMessage(), exc_info=record.exc_info or None)
+        write("library_log", of=record.name, detail=record.getMessage(), exc_info=record.exc_info or None)
 
 
 def _as_it_is(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -71,14 +71,16 @@ def _listening(node: subprocess.Popen[str], log: Path) -> str:
 
 @asynccontextmanager
 async def application(
-    folder: Path, clock: Clock, kind: type[Service] = Service, publish_limit: int = 5_000
+    folder: Path, clock: Clock, kind: type[Service] = Service, max_pending_publishes: int = 5_000
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
     """The application in this process, on a real database and the test's clock, and the operator's client of it.
 
     It sends nothing. A fault in it is an answer, as it is over a socket.
     """
     settings = Settings(
-        database=f"sqlite:///{folder / 'packhook.db'}", operator_key=OPERATOR_KEY, publish_limit=publish_limit
+        database=f"sqlite:///{folder / 'packhook.db'}",
+        operator_key=OPERATOR_KEY,
+        max_pending_publishes=max_pending_publishes,
     )
     store = open_store(settings, clock)
     await store.open()

@@ -24,7 +24,7 @@ DOORS: Final = pytest.mark.parametrize("mark", ["", "?"], ids=["lean", "asgi"])
 @pytest.fixture(scope="module")
 def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A node that holds a mebibyte at once."""
-    with running_node(tmp_path_factory.mktemp("small"), held_bytes=str(LIMIT)) as url:
+    with running_node(tmp_path_factory.mktemp("small"), max_buffered_body_bytes=str(LIMIT)) as url:
         yield url
 
 

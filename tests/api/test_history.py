@@ -9,10 +9,10 @@ import pytest
 from api.node import application, eventually
 from api.organization import EVENT, SECRET, Json, Organization, taken
 from packhook.core.clock import MINUTE
-from packhook.delivery.upkeep import Upkeep
+from packhook.delivery.maintenance import Upkeep
 from packhook.settings import Settings
-from packhook.store.base import Claim
-from packhook.store.handover import Offer
+from packhook.store.base import ClaimRequest
+from packhook.store.dispatcher import Capacity
 from packhook.testing import Hang, ManualClock, NulByte, Receiver, Status
 
 SCHEDULE: Final = ["1h", "2h"]
@@ -314,8 +314,8 @@ async def test_story_of_an_attempt_that_was_interrupted(tmp_path: Path) -> None:
         await organization.webhook()
         (waiting,) = await organization.deliveries((await organization.publish())["id"])
         for _ in range(2):
-            offer = Offer(lease=7, lease_until=clock.now() + MINUTE, room=1, room_bytes=1 << 20, closed=())
-            await store.claim(Claim(now=clock.now(), offer=offer, per_lane=1))
+            capacity = Capacity(lease=7, lease_until=clock.now() + MINUTE, slots=1, max_bytes=1 << 20, excluded=())
+            await store.claim(ClaimRequest(now=clock.now(), capacity=capacity, per_lane=1))
             clock.advance(2 * MINUTE)
         story = await organization.story(waiting["id"])
     (interruption,) = story["interruptions"]

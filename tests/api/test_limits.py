@@ -8,7 +8,7 @@ import pytest
 from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import EVENT, Organization
 from packhook.core.errors import RateLimited
-from packhook.service.limits import Limits
+from packhook.service.rate_limiter import Limits
 from packhook.settings import Settings
 
 
@@ -37,7 +37,7 @@ def taken(limits: Limits, times: int, key: str = "key_1", organization: str = "a
 def test_a_seconds_worth_at_once_and_then_evenly() -> None:
     """Ten a second: ten at once, one each tenth of a second, ten again after a rest."""
     seconds = Seconds()
-    limits = Limits(Settings(key_rate=10), seconds)
+    limits = Limits(Settings(api_key_rate_limit=10), seconds)
     assert taken(limits, 50) == 10
     seconds.now += 0.1
     assert taken(limits, 50) == 1
@@ -48,7 +48,7 @@ def test_a_seconds_worth_at_once_and_then_evenly() -> None:
 def test_a_rate_below_one_lets_one_in() -> None:
     """One each four seconds; the refusal says how long to wait."""
     seconds = Seconds()
-    limits = Limits(Settings(key_rate=0.25), seconds)
+    limits = Limits(Settings(api_key_rate_limit=0.25), seconds)
     assert taken(limits, 5) == 1
     with pytest.raises(RateLimited) as refused:
         limits.take("key_1", "acme")
@@ -62,21 +62,21 @@ def test_a_rate_below_one_lets_one_in() -> None:
 
 def test_keys_are_counted_apart_and_organizations_together() -> None:
     """Two keys of five each; an organization of seven."""
-    limits = Limits(Settings(key_rate=5, organization_rate=7), Seconds())
+    limits = Limits(Settings(api_key_rate_limit=5, organization_rate_limit=7), Seconds())
     assert [taken(limits, 9, "key_1"), taken(limits, 9, "key_2"), taken(limits, 9, "key_3", "other")] == [5, 2, 5]
 
 
 def test_the_operator_and_no_limit() -> None:
     """0 is no limit; the operator has none."""
     assert taken(Limits(Settings(), Seconds()), 1_000) == 1_000
-    limits = Limits(Settings(key_rate=1, organization_rate=1), Seconds())
+    limits = Limits(Settings(api_key_rate_limit=1, organization_rate_limit=1), Seconds())
     for _ in range(100):
         limits.take(None, None)
 
 
 async def test_at_the_door(tmp_path: Path) -> None:
     """Publishing and reading alike: 429 with ``Retry-After``; nothing of what was refused is written."""
-    with running_node(tmp_path, **SENDING, key_rate="2") as url:
+    with running_node(tmp_path, **SENDING, api_key_rate_limit="2") as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
             organization = await Organization.made(api)
             key = await organization.key("events:publish", "events:read")

@@ -18,8 +18,8 @@ from api.node import OPERATOR_KEY, SENDING, application, bearer, running_node
 from api.organization import SECRET, Organization, taken
 from packhook.core.model import SCOPES, Webhook
 from packhook.settings import Settings
+from packhook.store.encryption.cipher import sealed_under
 from packhook.store.open import open_store
-from packhook.store.vault import sealed_under
 from packhook.testing import ManualClock, Receiver
 
 ROTATE: Final = "/v1/master-key/rotate"
@@ -39,7 +39,7 @@ async def stored(folder: Path) -> list[Webhook]:
     """All webhooks as the database has them, once its node has ended."""
     store = open_store(Settings(database=f"sqlite:///{folder / 'packhook.db'}"), ManualClock())
     await store.open()
-    found = await store.webhooks_after("", 10_000)
+    found = await store.iter_webhooks("", 10_000)
     await store.close()
     return list(found)
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 from api.organization import Organization, taken
-from packhook.core.ownership import HELD
+from packhook.core.endpoint_verification import HELD
 from packhook.testing import Receiver, Status
 
 CONSENT: Final = Status(200, {"webhook-allowed-origin": "packhook", "webhook-allowed-rate": "120"})
@@ -18,7 +18,7 @@ DOCUMENTED: Final = {"id", "event_code", "endpoint", "secret", "enabled", "creat
 @pytest.fixture(scope="module")
 def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a node that requires ownership."""
-    with running_node(tmp_path_factory.mktemp("careful"), **SENDING, require_ownership="true") as url:
+    with running_node(tmp_path_factory.mktemp("careful"), **SENDING, require_endpoint_verification="true") as url:
         yield url
 
 

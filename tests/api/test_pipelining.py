@@ -335,7 +335,7 @@ async def test_a_fault_of_ours_in_the_middle_of_reading_is_told_to_the_log(
             assert await answers(url, publishing("x", mark=mark), 1) == []
     (line,) = lines
     assert (line["event"], line["log_level"], repr(line["exc_info"])) == (
-        "fault",
+        "unhandled_exception",
         "error",
         "RuntimeError('the inner secret of the server')",
     )
@@ -352,7 +352,7 @@ async def test_a_target_that_is_none_is_the_clients_fault(tmp_path: Path, target
         with capture_logs() as lines:
             status = await answers(url, HEALTH.replace(b"/health", target), 1)
     assert status in ([400], [404])
-    assert [line for line in lines if line["event"] == "fault"] == []
+    assert [line for line in lines if line["event"] == "unhandled_exception"] == []
 
 
 @pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -408,5 +408,5 @@ async def test_a_fault_behind_the_answer_is_told_to_the_log(tmp_path: Path, monk
         with capture_logs() as lines:
             assert await answers(url, NO_KEY, 1) == [401]
     assert [(line["event"], repr(line["exc_info"])) for line in lines] == [
-        ("fault", "RuntimeError('the inner secret of the server')")
+        ("unhandled_exception", "RuntimeError('the inner secret of the server')")
     ]

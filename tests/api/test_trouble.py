@@ -67,7 +67,7 @@ async def test_database_that_is_away(tmp_path: Path, method: str, path: str, bod
 
 async def test_load_is_shed(tmp_path: Path) -> None:
     """Where more wait to be stored than may, the others are 503; exactly those that were 202 are stored."""
-    async with application(tmp_path, ManualClock(), publish_limit=1) as (api, _, _):
+    async with application(tmp_path, ManualClock(), max_pending_publishes=1) as (api, _, _):
         organization = await Organization.made(api)
         answers = await asyncio.gather(*(organization.ask("POST", "/events", json=EVENT) for _ in range(20)))
         kept = {event["id"] for event in (await organization.contents())["/events"]}

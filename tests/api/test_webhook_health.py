@@ -6,7 +6,7 @@ from typing import Final
 from api.node import application
 from api.organization import Json, Organization, taken
 from packhook.core.clock import DAY, HOUR, to_rfc3339
-from packhook.delivery.upkeep import Upkeep
+from packhook.delivery.maintenance import Upkeep
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock, Receiver, Status

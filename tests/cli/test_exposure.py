@@ -46,7 +46,7 @@ def test_each_unfit_setting_is_refused(name: str) -> None:
     assert first.startswith("host: other machines reach 192.0.2.1")
     assert said.startswith(f"{name}: expected ")
     assert ", got " in said
-    assert last.endswith(f"accepted_risks = {name!r}")
+    assert last.endswith(f"allow_insecure = {name!r}")
 
 
 def test_all_unfit_settings_are_named_at_once() -> None:
@@ -54,15 +54,15 @@ def test_all_unfit_settings_are_named_at_once() -> None:
     lines = refusal(**UNFIT)
     assert [line.partition(":")[0] for line in lines[1:-1]] == list(UNFIT)
     assert "got 127.0.0.0/8, ::/0:" in lines[5]
-    rest = refusal(**UNFIT, accepted_risks="allow_http,public_url")
+    rest = refusal(**UNFIT, allow_insecure="allow_http,public_url")
     assert [line.partition(":")[0] for line in rest[1:-1]] == ["operator_key", "master_keys", "egress_allow"]
-    assert rest[-1].endswith("accepted_risks = 'allow_http,egress_allow,master_keys,operator_key,public_url'")
+    assert rest[-1].endswith("allow_insecure = 'allow_http,egress_allow,master_keys,operator_key,public_url'")
 
 
 def test_what_is_accepted_is_not_refused() -> None:
     """Name by name: accepting one does not accept the others."""
-    assert refusal(**UNFIT, accepted_risks=",".join(UNFIT)) == []
-    assert len(refusal(operator_key="", allow_http=True, accepted_risks=("allow_http",))) == 3
+    assert refusal(**UNFIT, allow_insecure=",".join(UNFIT)) == []
+    assert len(refusal(operator_key="", allow_http=True, allow_insecure=("allow_http",))) == 3
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_serve_refuses_before_it_listens(tmp_path: Path) -> None:
 
 
 async def test_serve_listens_where_the_operator_knows(tmp_path: Path) -> None:
-    """``accepted_risks`` from the environment, as any setting."""
-    settings = {"operator_key": OPERATOR_KEY, "accepted_risks": "master_keys, public_url"}
+    """``allow_insecure`` from the environment, as any setting."""
+    settings = {"operator_key": OPERATOR_KEY, "allow_insecure": "master_keys, public_url"}
     async with started("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path, settings=settings) as node:  # noqa: S104 as the test is about
         assert (await node.says(READY)).startswith(f"{READY}http://0.0.0.0:")

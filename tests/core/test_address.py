@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core import address as table
-from packhook.core.address import may_connect
+from packhook.core import ip_policy as table
+from packhook.core.ip_policy import may_connect
 
 # Written out here once more, from the design, so that a line lost in the code is noticed.
 DENIED_IPV4: Final = [

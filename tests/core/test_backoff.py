@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.backoff import LONGEST_RETRY_AFTER, retry_after, times_to_come, wait_after
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.retry_policy import LONGEST_RETRY_AFTER, retry_after, times_to_come, wait_after
 from packhook.settings import DEFAULT_SCHEDULE
 
 NOW: Final = 1_722_589_200_000  # 2024-08-02T09:00:00Z

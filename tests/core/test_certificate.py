@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certificates import BEGINS, ENDS, certificate_text, expired, key_text, new_key, pair
-from packhook.core.certificate import CertificateFacts, InvalidIdentity, facts, identity, read_identity
+from packhook.core.client_certificate import CertificateFacts, InvalidIdentity, facts, identity, read_identity
 from packhook.core.clock import SECOND
-from packhook.core.model import Identity
+from packhook.core.model import ClientCertificate
 
 NOW: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 KINDS: Final = (
@@ -143,7 +143,7 @@ def test_what_is_shown() -> None:
 def test_for_the_sender() -> None:
     """As bytes, with its end; nothing where there is none."""
     given = pair()
-    assert identity(given["certificate"], given["key"]) == Identity(
+    assert identity(given["certificate"], given["key"]) == ClientCertificate(
         certificate=given["certificate"].encode(), key=given["key"].encode(), expires_at=int(ENDS.timestamp()) * SECOND
     )
     assert identity("", "") is None

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
-from packhook.core.judge import judge
-from packhook.core.model import DeliveryStatus, Policy, Trouble
-from packhook.core.way import Outcome, Verdict
+from packhook.core.model import DeliveryStatus, FailureKind, Outcome, Policy, Verdict
+from packhook.core.retry_policy import judge
 from packhook.settings import DEFAULT_SCHEDULE
 
 NOW: Final = 1_722_589_200_000
@@ -48,8 +47,9 @@ outcomes = st.one_of(
         Outcome,
         trouble=st.sampled_from(
             [
-                Trouble.BLOCKED, Trouble.DNS, Trouble.CONNECT, Trouble.TLS, Trouble.TIMEOUT, Trouble.RESET,
-                Trouble.PROTOCOL, Trouble.INTERNAL, Trouble.TUNNEL,
+                FailureKind.BLOCKED, FailureKind.DNS, FailureKind.CONNECT, FailureKind.TLS, FailureKind.TIMEOUT,
+                    FailureKind.RESET,
+                FailureKind.PROTOCOL, FailureKind.INTERNAL, FailureKind.TUNNEL,
             ]
         ),
         detail=st.sampled_from(["", "words"]),
@@ -88,15 +88,15 @@ def test_2xx_at_the_last_attempt_is_delivered() -> None:
         (answered(599), "unsuccessful_status", False, True),
         (answered(199), "invalid_response", False, False),
         (answered(799), "invalid_response", False, True),
-        (Outcome(trouble=Trouble.DNS, detail="no such name"), "dns_failed", False, True),
-        (Outcome(trouble=Trouble.CONNECT, detail="refused"), "connect_failed", False, True),
-        (Outcome(trouble=Trouble.TLS, detail="expired"), "tls_failed", False, True),
-        (Outcome(trouble=Trouble.TIMEOUT, detail="late"), "timeout", True, True),
-        (Outcome(trouble=Trouble.RESET, detail="gone"), "connection_lost", False, True),
-        (Outcome(trouble=Trouble.PROTOCOL, detail="not HTTP"), "invalid_response", False, True),
-        (Outcome(trouble=Trouble.BLOCKED, detail="no"), "endpoint_not_allowed", False, True),
-        (Outcome(trouble=Trouble.INTERNAL, detail="ours"), "internal_error", False, False),
-        (Outcome(trouble=Trouble.TUNNEL, detail="403"), "tunnel_failed", False, True),
+        (Outcome(trouble=FailureKind.DNS, detail="no such name"), "dns_failed", False, True),
+        (Outcome(trouble=FailureKind.CONNECT, detail="refused"), "connect_failed", False, True),
+        (Outcome(trouble=FailureKind.TLS, detail="expired"), "tls_failed", False, True),
+        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), "timeout", True, True),
+        (Outcome(trouble=FailureKind.RESET, detail="gone"), "connection_lost", False, True),
+        (Outcome(trouble=FailureKind.PROTOCOL, detail="not HTTP"), "invalid_response", False, True),
+        (Outcome(trouble=FailureKind.BLOCKED, detail="no"), "endpoint_not_allowed", False, True),
+        (Outcome(trouble=FailureKind.INTERNAL, detail="ours"), "internal_error", False, False),
+        (Outcome(trouble=FailureKind.TUNNEL, detail="403"), "tunnel_failed", False, True),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -113,13 +113,13 @@ def test_everything_else_is_tried_again_by_the_schedule(
 @pytest.mark.parametrize("failures_before", [0, 2, 99])
 def test_a_proxy_that_fails_spends_nothing(failures_before: int) -> None:
     """It says nothing of the endpoint: no schedule, no breaker, no word on a run of 410s, no end."""
-    outcome = Outcome(trouble=Trouble.PROXY, detail="refused")
+    outcome = Outcome(trouble=FailureKind.PROXY, detail="refused")
     assert judged(outcome, failures_before=failures_before, gone_since=NOW - DAY) == Verdict(
         status=DeliveryStatus.PENDING,
         gone_since=NOW - DAY,
         error_code="proxy_failed",
         error_message="refused",
-        unspent=True,
+        not_counted=True,
     )
 
 
@@ -140,7 +140,7 @@ def test_words_for_a_redirect_name_where_it_pointed() -> None:
 
 def test_words_of_trouble_are_the_wires() -> None:
     """The judge adds nothing to them."""
-    assert judged(Outcome(trouble=Trouble.TLS, detail="the certificate has expired")).error_message == (
+    assert judged(Outcome(trouble=FailureKind.TLS, detail="the certificate has expired")).error_message == (
         "the certificate has expired"
     )
 
@@ -194,7 +194,7 @@ def test_410_twice_a_minute_apart_disables(gone_since: int | None, disables: boo
     [
         (answered(500), None),
         (answered(404), None),
-        (Outcome(trouble=Trouble.TIMEOUT, detail="late"), NOW - HOUR),
+        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), NOW - HOUR),
     ],
 )
 def test_what_ends_a_run_of_410(outcome: Outcome, kept: int | None) -> None:
@@ -239,7 +239,7 @@ def test_the_name_of_a_header_has_no_case(name: str) -> None:
 
 def test_trouble_asks_for_nothing() -> None:
     """A 503 that broke off before its end is no answer, whatever its headers said."""
-    broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), trouble=Trouble.RESET, detail="cut off")
+    broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), trouble=FailureKind.RESET, detail="cut off")
     verdict = judged(broken)
     assert (verdict.hold_until, verdict.overloaded, verdict.error_code) == (None, False, "connection_lost")
 
@@ -293,7 +293,7 @@ def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
         (answered(599), "answered 599"),
         (answered(102), "answered with the status code 102, which is not a final one"),
         (Outcome(), "answered with the status code 0, which is not a final one"),
-        (Outcome(trouble=Trouble.DNS), "dns_failed"),
+        (Outcome(trouble=FailureKind.DNS), "dns_failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

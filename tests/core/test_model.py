@@ -5,10 +5,22 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from packhook.core import model, way
+from packhook.core import model
 from packhook.core.clock import DAY, MINUTE
-from packhook.core.model import EVENT_CODES, FINISHED, SCOPES, DeliveryStatus, Policy, Target, Trouble, Urgency, Webhook
-from packhook.core.way import Attempt, Outcome, Verdict
+from packhook.core.model import (
+    EVENT_CODES,
+    FINISHED,
+    SCOPES,
+    Attempt,
+    DeliveryStatus,
+    FailureKind,
+    Outcome,
+    Policy,
+    Urgency,
+    Verdict,
+    Webhook,
+    WebhookState,
+)
 from packhook.settings import DEFAULT_SCHEDULE
 
 WEBHOOK: Final = Webhook(
@@ -24,7 +36,7 @@ WEBHOOK: Final = Webhook(
 )
 NOUNS: Final = [
     noun
-    for noun in (vars(model) | vars(way)).values()
+    for noun in vars(model).values()
     if isinstance(noun, type) and issubclass(noun, msgspec.Struct) and noun is not msgspec.Struct
 ]
 
@@ -48,7 +60,7 @@ def test_a_delivery_is_live_or_finished() -> None:
 
 def test_the_codes_of_trouble() -> None:
     """What ``attempts[].error.code`` may be: stable, so written out."""
-    assert {trouble.name: trouble.value for trouble in Trouble} == {
+    assert {trouble.name: trouble.value for trouble in FailureKind} == {
         "BLOCKED": "endpoint_not_allowed",
         "DNS": "dns_failed",
         "CONNECT": "connect_failed",
@@ -85,7 +97,7 @@ def test_every_noun_is_frozen_and_takes_its_fields_by_name(noun: type[msgspec.St
 
 @pytest.mark.parametrize(
     ("noun", "field", "value"),
-    [(WEBHOOK, "enabled", False), (Outcome(), "status_code", 200), (Target(webhook=WEBHOOK), "gone_since", 1)],
+    [(WEBHOOK, "enabled", False), (Outcome(), "status_code", 200), (WebhookState(webhook=WEBHOOK), "gone_since", 1)],
 )
 def test_a_noun_cannot_be_changed(noun: Any, field: str, value: object) -> None:  # noqa: ANN401 any of the nouns
     """Only replaced by another."""
@@ -121,7 +133,7 @@ def test_a_bare_verdict_and_a_bare_attempt_say_nothing_more() -> None:
         "disable_reason": "",
         "error_code": "",
         "error_message": "",
-        "unspent": False,
+        "not_counted": False,
     }
     attempt = Attempt(number=1, started_at=0, duration=0, url="https://example.com/", request_headers="{}")
     assert (attempt.status_code, attempt.response_headers, attempt.response_body) == (None, (), b"")

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.model import Trouble
-from packhook.core.ownership import Consent, consent, slower, wanted_rate
-from packhook.core.way import Outcome
+from packhook.core.endpoint_verification import Consent, consent, slower, wanted_rate
+from packhook.core.model import FailureKind, Outcome
 
 ORIGIN = "packhook.example.com"
 
@@ -28,7 +27,7 @@ def test_another_origin_is_none(allowed: str) -> None:
     """Exactly one name, and ours."""
     words = f"the endpoint did not consent: its webhook-allowed-origin is neither {ORIGIN} nor *"
     refused = consent(answered(("webhook-allowed-origin", allowed)), ORIGIN)
-    assert (refused.given, refused) == (False, Consent(error_code=Trouble.NO_CONSENT, error_message=words))
+    assert (refused.given, refused) == (False, Consent(error_code=FailureKind.NO_CONSENT, error_message=words))
 
 
 def test_an_answer_without_the_header_is_none() -> None:
@@ -42,7 +41,7 @@ def test_an_answer_without_the_header_is_none() -> None:
 
 def test_no_answer_is_none() -> None:
     """With the wire's own code and words."""
-    assert consent(Outcome(trouble=Trouble.TIMEOUT, detail="the time ran out"), ORIGIN) == Consent(
+    assert consent(Outcome(trouble=FailureKind.TIMEOUT, detail="the time ran out"), ORIGIN) == Consent(
         error_code="timeout", error_message="the time ran out"
     )
 

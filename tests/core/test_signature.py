@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from packhook.core.signature import (
+from packhook.core.signatures.standard import (
     TOLERANCE_SECONDS,
     InvalidSignature,
     SigningKey,

@@ -53,7 +53,7 @@ async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> 
     assert set(inbox.times) == set(shop.owed.values())
     assert {inbox.times[event_id] for event_id in hung} == {2}
     assert {each.headers["webhook-attempt"] for each in inbox.received} == {"1"}
-    assert "delivery_taken_over" in node.said
+    assert "lease_reclaimed" in node.said
     inbox.assert_all_well_signed()
 
 

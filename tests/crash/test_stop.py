@@ -58,7 +58,7 @@ async def test_a_stop_finishes_what_is_under_way(tmp_path: Path, asked_by: signa
     """Attempts on the wire end and count; what had not begun is given back, and sent after the next start. Exit 0."""
     gate = Gate()
     inbox = Inbox(gate)
-    async with opened(tmp_path, inbox, **PATIENT, webhook_in_flight="4") as (shop, node):
+    async with opened(tmp_path, inbox, **PATIENT, max_in_flight_per_webhook="4") as (shop, node):
         await shop.publish(range(20))
         await inbox.until(lambda: len(inbox.received) == 4)
         node.now.send(asked_by)
@@ -71,7 +71,7 @@ async def test_a_stop_finishes_what_is_under_way(tmp_path: Path, asked_by: signa
         ended = [order for order, event_id in shop.owed.items() if event_id in list(inbox.times)[:4]]
         assert [await _story(shop, order) for order in ended] == [("delivered", 1)] * 4
     assert set(inbox.times.values()) == {1}
-    assert "attempts_cut_off" not in node.said
+    assert "attempts_aborted" not in node.said
     inbox.assert_all_well_signed()
 
 
@@ -82,7 +82,7 @@ async def test_beyond_the_grace_an_attempt_is_cut_off_and_not_counted(tmp_path: 
         await shop.publish([1])
         await inbox.until(lambda: len(inbox.received) == 1)
         assert await node.stop() == 0
-        assert "attempts_cut_off" in node.said
+        assert "attempts_aborted" in node.said
         assert "Traceback" not in node.said
         inbox.answer = Status(200)
         await node.start()
@@ -91,7 +91,7 @@ async def test_beyond_the_grace_an_attempt_is_cut_off_and_not_counted(tmp_path: 
     assert (delivered["status"], delivered["attempt_count"], len(delivered["attempts"])) == ("delivered", 1, 1)
     assert inbox.times == {shop.owed["ord_1"]: 2}
     assert [each.headers["webhook-attempt"] for each in inbox.received] == ["1", "1"]
-    assert "delivery_taken_over" not in node.said, "it was released, not left behind"
+    assert "lease_reclaimed" not in node.said, "it was released, not left behind"
     inbox.assert_all_well_signed()
 
 

@@ -24,18 +24,26 @@ from packhook.core import ids
 from packhook.core.audit import Actor
 from packhook.core.clock import MINUTE, Clock, SystemClock
 from packhook.core.errors import Conflict, Unavailable
-from packhook.core.model import Delivery, DeliveryStatus, Target, Urgency, Webhook
-from packhook.core.way import LeasedDelivery, Receipt, Settlement
+from packhook.core.model import (
+    AttemptResult,
+    Delivery,
+    DeliveryStatus,
+    LeasedDelivery,
+    Receipt,
+    Urgency,
+    Webhook,
+    WebhookState,
+)
 from packhook.delivery.engine import Engine
 from packhook.delivery.send import Wire
-from packhook.delivery.target import PreparedTarget, prepare
+from packhook.delivery.target import PreparedWebhook, prepare
 from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Claim, Claimed, Store
-from packhook.store.ending import ended
-from packhook.store.handover import Handover
+from packhook.store.base import ClaimRequest, ClaimResult, Store
+from packhook.store.callbacks import ended
+from packhook.store.dispatcher import Dispatcher
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
@@ -81,9 +89,9 @@ def webhook(**changes: Any) -> Webhook:  # noqa: ANN401 as above
     return replaced(plain, **changes)
 
 
-def target(*, schedule: str = "5s,5m", **changes: Any) -> PreparedTarget:  # noqa: ANN401 as above
+def target(*, schedule: str = "5s,5m", **changes: Any) -> PreparedWebhook:  # noqa: ANN401 as above
     """A webhook made ready, on an instance with this schedule."""
-    return prepare(Target(webhook=webhook(**changes)), settings(retry_schedule=schedule))
+    return prepare(WebhookState(webhook=webhook(**changes)), settings(retry_schedule=schedule))
 
 
 def leased(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 as above
@@ -135,23 +143,23 @@ class WatchedStore:
         self._store = store
         self._happened = asyncio.Event()
         self._begun = 0
-        self.claims: list[Claimed] = []
-        self.settled: list[Settlement] = []
-        self.lost: list[Settlement] = []
+        self.claims: list[ClaimResult] = []
+        self.settled: list[AttemptResult] = []
+        self.lost: list[AttemptResult] = []
         self.released: list[LeasedDelivery] = []
         self.away: set[str] = set()
         self.refused: list[str] = []
-        self.handover: Handover | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever the store has
         return getattr(self._store, name)
 
-    def hand_over_to(self, handover: Handover) -> None:
+    def attach(self, dispatcher: Dispatcher) -> None:
         """As ever; remembered, so that a test can give a hint."""
-        self.handover = handover
-        self._store.hand_over_to(handover)
+        self.dispatcher = dispatcher
+        self._store.attach(dispatcher)
 
-    async def claim(self, claim: Claim) -> Claimed:
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
         """As ever, and remembered."""
         self._ask("claim")
         self._begun += 1
@@ -159,12 +167,12 @@ class WatchedStore:
         self.claims.append(claimed)
         return self._tell(claimed)
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         """As ever, and remembered."""
         self._ask("record")
-        kept = await self._store.record(settlements)
-        for settlement, was_kept in zip(settlements, kept, strict=True):
-            (self.settled if was_kept else self.lost).append(settlement)
+        kept = await self._store.record(results)
+        for result, was_kept in zip(results, kept, strict=True):
+            (self.settled if was_kept else self.lost).append(result)
         return self._tell(kept)
 
     async def release(
@@ -176,7 +184,7 @@ class WatchedStore:
         self.released += deliveries
         self._tell(None)
 
-    async def targets(self, webhook_ids: Sequence[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
         """As ever."""
         self._ask("targets")
         return await self._store.targets(webhook_ids)
@@ -186,11 +194,11 @@ class WatchedStore:
         self._ask("disable_failing")
         return await self._store.disable_failing(**asked)
 
-    async def look(self, now: int) -> Claimed:
+    async def look(self, now: int) -> ClaimResult:
         """What a claim gets that begins after this; the engine is given a hint to make one."""
         number = self._begun
-        assert self.handover is not None
-        self.handover.wake((), now)
+        assert self.dispatcher is not None
+        self.dispatcher.notify_due((), now)
         await self.until(lambda: len(self.claims) > number)
         return self.claims[number]
 
@@ -266,7 +274,7 @@ class House:
     def _so_far(self) -> tuple[int, int, int]:
         return len(self.store.settled), len(self.store.released), len(self.store.claims)
 
-    async def leap(self, milliseconds: int) -> Claimed:
+    async def leap(self, milliseconds: int) -> ClaimResult:
         """Move the test's clock on, and let the engine look at what is due; answers what it claimed."""
         assert isinstance(self.clock, ManualClock)
         return await self.store.look(self.clock.advance(milliseconds))

@@ -18,14 +18,24 @@ from structlog.testing import capture_logs
 from nouns import replaced
 from packhook import __version__
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import Policy, Target, Trouble, Urgency
-from packhook.core.signature import SigningKey
-from packhook.core.way import Attempt, LeasedDelivery, Outcome, Request, Settlement, Verdict
+from packhook.core.model import (
+    Attempt,
+    AttemptResult,
+    FailureKind,
+    LeasedDelivery,
+    Outcome,
+    Policy,
+    Request,
+    Urgency,
+    Verdict,
+    WebhookState,
+)
+from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.headers import lines
 from packhook.delivery.send import Sending, Wire
-from packhook.delivery.target import PreparedTarget, prepare
-from packhook.store.ending import ended
+from packhook.delivery.target import PreparedWebhook, prepare
+from packhook.store.callbacks import ended
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
@@ -49,20 +59,20 @@ def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET
 
 
 async def made(
-    to: PreparedTarget, receiver: Receiver, clock: ManualClock, sent: LeasedDelivery | None = None
-) -> tuple[Settlement, Received]:
+    to: PreparedWebhook, receiver: Receiver, clock: ManualClock, sent: LeasedDelivery | None = None
+) -> tuple[AttemptResult, Received]:
     """One attempt over a real wire: what it came to, and what arrived."""
     async with sending() as sender:
-        settlement = await attempted(sent or delivery(), to, None, sender, clock)
-    return settlement, receiver.received[-1]
+        result = await attempted(sent or delivery(), to, None, sender, clock)
+    return result, receiver.received[-1]
 
 
 async def attempted(
-    sent: LeasedDelivery, to: PreparedTarget, gone_since: int | None, wire: Wire, clock: ManualClock
-) -> Settlement:
+    sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Wire, clock: ManualClock
+) -> AttemptResult:
     """One attempt, waited for."""
-    settlement: Settlement = await ended(lambda told: attempt(sent, to, gone_since, wire, clock, told))
-    return settlement
+    result: AttemptResult = await ended(lambda told: attempt(sent, to, gone_since, wire, clock, told))
+    return result
 
 
 class Told:
@@ -190,47 +200,47 @@ async def test_the_log_shows_the_exchange_without_the_values_of_custom_headers()
     clock = ManualClock(AT)
     async with Receiver(Status(200, {"X-Answer": "Yes"}, b"thanks")) as receiver:
         to = target(endpoint=f"{receiver.url}/hook", headers={"authorization": TOKEN})
-        settlement, got = await made(to, receiver, clock, delivery(attempt_count=4, attempts_before=4))
+        result, got = await made(to, receiver, clock, delivery(attempt_count=4, attempts_before=4))
     assert got.headers["authorization"] == TOKEN
     ours = {name: value for name, value in got.headers.items() if name not in {"host", "content-length"}}
     shown = {**ours, "authorization": "***"}
-    assert settlement == Settlement(
+    assert result == AttemptResult(
         delivery=delivery(attempt_count=4, attempts_before=4),
         attempt=Attempt(
             number=5,
             started_at=AT,
-            duration=settlement.attempt.duration,
+            duration=result.attempt.duration,
             url=f"{receiver.url}/hook",
-            request_headers=settlement.attempt.request_headers,
+            request_headers=result.attempt.request_headers,
             status_code=200,
             response_headers=(("x-answer", "Yes"), ("content-length", "6")),
             response_body=b"thanks",
         ),
         verdict=Verdict(status=DELIVERED),
     )
-    assert json.loads(settlement.attempt.request_headers) == shown
-    assert TOKEN not in repr(settlement)
+    assert json.loads(result.attempt.request_headers) == shown
+    assert TOKEN not in repr(result)
 
 
 async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
     """By the schedule from the moment the answer came, within the jitter."""
     clock = ManualClock(AT)
     async with Receiver(Status(500, body=b"\x00oops")) as receiver:
-        settlement, _ = await made(target(endpoint=receiver.url), receiver, clock)
-    ended_at = AT + settlement.attempt.duration
-    next_at = settlement.verdict.next_attempt_at
+        result, _ = await made(target(endpoint=receiver.url), receiver, clock)
+    ended_at = AT + result.attempt.duration
+    next_at = result.verdict.next_attempt_at
     assert next_at is not None
     assert ended_at + 4 * SECOND <= next_at <= ended_at + 6 * SECOND
     words = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
-    assert settlement.verdict == Verdict(
+    assert result.verdict == Verdict(
         status=PENDING,
         next_attempt_at=next_at,
         endpoint_down=True,
         error_code="unsuccessful_status",
         error_message=words,
     )
-    assert (settlement.attempt.status_code, settlement.attempt.response_body) == (500, b"\x00oops")
-    assert (settlement.attempt.error_code, settlement.attempt.error_message) == ("unsuccessful_status", words)
+    assert (result.attempt.status_code, result.attempt.response_body) == (500, b"\x00oops")
+    assert (result.attempt.error_code, result.attempt.error_message) == ("unsuccessful_status", words)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +250,9 @@ async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, befor
     """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
     wire = Told(Outcome(status_code=500))
     sent = delivery(attempt_count=attempts, attempts_before=before)
-    settlement = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
-    assert (settlement.verdict.status, settlement.attempt.number) == (status, attempts + 1)
-    assert (settlement.verdict.next_attempt_at is None) is (status == EXHAUSTED)
+    result = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
+    assert (result.verdict.status, result.attempt.number) == (status, attempts + 1)
+    assert (result.verdict.next_attempt_at is None) is (status == EXHAUSTED)
 
 
 async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
@@ -250,20 +260,20 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
     async with Receiver() as receiver:
         endpoint = receiver.url
     async with sending() as sender:
-        settlement = await attempted(delivery(), target(endpoint=endpoint), None, sender, ManualClock(AT))
+        result = await attempted(delivery(), target(endpoint=endpoint), None, sender, ManualClock(AT))
     words = "connection refused: nothing listens at the endpoint's port"
-    assert (settlement.attempt.status_code, settlement.attempt.error_code) == (None, "connect_failed")
-    assert settlement.attempt.error_message == words
-    assert (settlement.verdict.status, settlement.verdict.endpoint_down) == (PENDING, True)
+    assert (result.attempt.status_code, result.attempt.error_code) == (None, "connect_failed")
+    assert result.attempt.error_message == words
+    assert (result.verdict.status, result.verdict.endpoint_down) == (PENDING, True)
 
 
 @pytest.mark.parametrize(("gone_since", "disabled"), [(None, False), (AT - 59_999, False), (AT - 60_000, True)])
 async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
     """The second 410 a minute later disables; the first only begins to count."""
     wire = Told(Outcome(status_code=410))
-    settlement = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
-    assert settlement.verdict.gone_since == (AT if gone_since is None else gone_since)
-    assert bool(settlement.verdict.disable_reason) is disabled
+    result = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
+    assert result.verdict.gone_since == (AT if gone_since is None else gone_since)
+    assert bool(result.verdict.disable_reason) is disabled
 
 
 async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
@@ -296,8 +306,8 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
     ("outcome", "levels"),
     [
         (Outcome(status_code=204), []),
-        (Outcome(trouble=Trouble.TIMEOUT, detail="late"), ["warning"]),
-        (Outcome(trouble=Trouble.INTERNAL, detail="ours"), ["error"]),
+        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), ["warning"]),
+        (Outcome(trouble=FailureKind.INTERNAL, detail="ours"), ["error"]),
     ],
 )
 async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
@@ -321,9 +331,9 @@ def test_a_webhooks_own_settings_come_before_the_instances(
 ) -> None:
     """Each for itself."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
-    prepared = prepare(Target(webhook=known), settings(retry_schedule="5s,5m"))
+    prepared = prepare(WebhookState(webhook=known), settings(retry_schedule="5s,5m"))
     assert [key.token(b"", b"") for key in prepared.keys] == [SigningKey("k" * 32).token(b"", b"")]
-    assert prepared == PreparedTarget(
+    assert prepared == PreparedWebhook(
         webhook=known,
         url=known.endpoint,
         version=known.version,

@@ -15,9 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from nouns import replaced
-from packhook.core.certificate import identity
-from packhook.core.model import Identity, Trouble
-from packhook.core.way import Outcome, Request
+from packhook.core.client_certificate import identity
+from packhook.core.model import ClientCertificate, FailureKind, Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 from packhook.testing import HangUp, Receiver, Unasked
@@ -51,7 +50,7 @@ class House:
         return context
 
 
-def shown(leaf: trustme.LeafCert) -> Identity:
+def shown(leaf: trustme.LeafCert) -> ClientCertificate:
     """A certificate as a webhook has it."""
     chain = b"".join(each.bytes() for each in leaf.cert_chain_pems).decode()
     made = identity(chain, leaf.private_key_pem.bytes().decode())
@@ -59,7 +58,7 @@ def shown(leaf: trustme.LeafCert) -> Identity:
     return made
 
 
-def der(of: Identity) -> bytes:
+def der(of: ClientCertificate) -> bytes:
     """The certificate as a receiver sees it."""
     return x509.load_pem_x509_certificate(of.certificate).public_bytes(Encoding.DER)
 
@@ -78,7 +77,7 @@ async def sender(house: House) -> AsyncIterator[Sender]:
         yield opened
 
 
-def asked(url: str, who: Identity | None) -> Request:
+def asked(url: str, who: ClientCertificate | None) -> Request:
     """A request that shows this certificate, or none."""
     return replaced(request_to(url), identity=who)
 
@@ -113,8 +112,8 @@ async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, s
     """However it ends, the next one over the same handle shows nothing that is not its own."""
     async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         receiver.answers(HangUp())
-        assert (await sender.send(asked(receiver.url, house.a))).trouble is Trouble.RESET
-        assert (await sender.send(asked("https://localhost:9", house.a))).trouble is Trouble.CONNECT
+        assert (await sender.send(asked(receiver.url, house.a))).trouble is FailureKind.RESET
+        assert (await sender.send(asked("https://localhost:9", house.a))).trouble is FailureKind.CONNECT
         assert (await sender.send(asked(receiver.url, None))).status_code == 200
         assert receiver.received[-1].certificate is None
 
@@ -168,7 +167,7 @@ async def test_a_refusal_is_told_in_words(house: House, sender: Sender, who: str
     ours = None if who == "none" else getattr(house, who)
     with refusing(house.context(ssl.CERT_REQUIRED)) as url:
         outcome = await sender.send(asked(url, ours))
-    assert outcome.trouble is Trouble.TLS
+    assert outcome.trouble is FailureKind.TLS
     assert outcome.detail in REFUSED[who]
 
 

@@ -11,7 +11,7 @@ from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house,
 
 from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
-from packhook.core.way import Request
+from packhook.core.model import Request
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
@@ -51,13 +51,13 @@ async def test_what_is_handed_over_is_queued_at_once_and_sent_when_the_loop_come
         await node.webhook(receiver.url)
         await node.publish()
         await node.store.until(lambda: len(node.store.settled) == 1)
-        handover, sent = node.store.handover, node.store.settled[0].delivery
-        assert handover is not None
-        room = handover.offer().room
-        handover.accept([replaced(sent, lease_until=node.clock.now() + HOUR) for _ in range(2)])
-        assert handover.offer().room == room - 2
+        dispatcher, sent = node.store.dispatcher, node.store.settled[0].delivery
+        assert dispatcher is not None
+        room = dispatcher.capacity().slots
+        dispatcher.enqueue([replaced(sent, lease_until=node.clock.now() + HOUR) for _ in range(2)])
+        assert dispatcher.capacity().slots == room - 2
         await receiver.wait_for(3, LATE)
-        assert handover.offer().room == room
+        assert dispatcher.capacity().slots == room
 
 
 async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None
 async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tmp_path: Path) -> None:
     """Memory is bounded: one under way and two queued; the others are pending rows, and each goes once."""
     gate = Gate()
-    async with Receiver(gate) as receiver, house(tmp_path, queue_limit=2, max_in_flight=1) as node:
+    async with Receiver(gate) as receiver, house(tmp_path, max_queued_deliveries=2, max_in_flight=1) as node:
         await node.webhook(receiver.url)
         published = await node.publish(30)
         await receiver.wait_for(1, LATE)
@@ -95,7 +95,7 @@ async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tm
 async def test_what_waited_before_the_node_started_goes(tmp_path: Path) -> None:
     """Published while no engine ran: found by the first look."""
     async with Receiver() as receiver:
-        async with house(tmp_path, max_in_flight=1, queue_limit=1) as node:
+        async with house(tmp_path, max_in_flight=1, max_queued_deliveries=1) as node:
             await node.webhook(receiver.url)
             receiver.answer = Hang()
             published = await node.publish(50)
@@ -151,7 +151,7 @@ async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Pat
 
 async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None:
     """Ten failures in a row, then a second of nothing; the eleventh is the probe, and after it all that waited goes."""
-    async with house(tmp_path, webhook_in_flight=1, retry_schedule="1h") as node, Receiver() as receiver:
+    async with house(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node, Receiver() as receiver:
         receiver.answers(*[Status(500)] * 10)
         await node.webhook(receiver.url)
         published = await node.publish(15)
@@ -170,7 +170,7 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
 async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: int) -> None:
     """Nothing goes to it before the time it asked for, whatever else there is; others go on."""
     slow = Status(status, {"retry-after": "1"})
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, webhook_in_flight=1) as node:
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(slow)
         await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
@@ -187,7 +187,7 @@ async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: 
 
 async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
     """What was in hand is given back, uncounted, and new events do not come in hand."""
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, webhook_in_flight=1) as node:
+    async with Receiver() as receiver, Receiver() as other, house(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
         await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
@@ -311,7 +311,7 @@ async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_leas
 async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> None:
     """All of it is in the database again at once, though one after another was given back."""
     gate = Gate()
-    async with Receiver(gate) as receiver, house(tmp_path, webhook_in_flight=1) as node:
+    async with Receiver(gate) as receiver, house(tmp_path, max_in_flight_per_webhook=1) as node:
         paused = await node.webhook(receiver.url)
         await node.publish(5)
         await receiver.wait_for(1, LATE)

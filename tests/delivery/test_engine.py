@@ -26,12 +26,12 @@ from engine_house import (
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.way import Request
-from packhook.delivery import record
+from packhook.core.model import Request
+from packhook.delivery import recorder
+from packhook.delivery.maintenance import Upkeep
 from packhook.delivery.send import Sending, Told, Wire
-from packhook.delivery.upkeep import Upkeep
-from packhook.store.base import Claim, Store
-from packhook.store.handover import Offer
+from packhook.store.base import ClaimRequest, Store
+from packhook.store.dispatcher import Capacity
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -139,7 +139,7 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
 async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
     """Queued before the change, sent after it."""
     gate = Gate()
-    async with Receiver(gate) as before, Receiver() as after, house(tmp_path, webhook_in_flight=1) as node:
+    async with Receiver(gate) as before, Receiver() as after, house(tmp_path, max_in_flight_per_webhook=1) as node:
         moved = await node.webhook(before.url)
         first, second = await node.publish(2)
         await before.wait_for(1, LATE)
@@ -154,7 +154,7 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
     gate, clock = Gate(Status(500)), ManualClock()
     async with (
         Receiver() as receiver,
-        house(tmp_path, clock=clock, webhook_in_flight=1, retry_schedule="5s,5s") as node,
+        house(tmp_path, clock=clock, max_in_flight_per_webhook=1, retry_schedule="5s,5s") as node,
     ):
         receiver.answers(gate)
         paused = await node.webhook(receiver.url)
@@ -179,7 +179,7 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
 async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what: str) -> None:
     """In hand or waiting; the one under way may end, and what it came to is in the log. The same with all of them."""
     gate = Gate(Status(500))
-    async with Receiver(gate) as receiver, house(tmp_path, webhook_in_flight=1, retry_schedule="1h") as node:
+    async with Receiver(gate) as receiver, house(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node:
         deleted = await node.webhook(receiver.url)
         await node.publish(3)
         await receiver.wait_for(1, LATE)
@@ -228,14 +228,14 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
             assert Counter(ids(receiver.received)) == Counter(published)
             stories = [await node.story(each) for each in published]
             assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
-    broken = [line for line in lines if line["event"] == "attempt_broke"]
+    broken = [line for line in lines if line["event"] == "attempt_crashed"]
     assert [(line["log_level"], line["exc_info"]) for line in broken] == [("error", True)] * 3
 
 
 @pytest.mark.parametrize("away", [{"record"}, {"targets"}, {"claim"}, {"release"}, {"record", "claim", "targets"}])
 async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, away: set[str]) -> None:
     """Whatever it was asked when it was away: all arrives when it is back, and each attempt is counted once."""
-    async with Receiver() as receiver, house(tmp_path, queue_limit=5, webhook_in_flight=1) as node:
+    async with Receiver() as receiver, house(tmp_path, max_queued_deliveries=5, max_in_flight_per_webhook=1) as node:
         await node.webhook(receiver.url)
         node.store.away = set(away)
         published = await node.publish(20)
@@ -256,10 +256,10 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing more is sent once they fill what they may; when the database is back all goes on, each event once."""
-    monkeypatch.setattr(record, "UNRECORDED_BYTES", 4 * 64 * 1024)
+    monkeypatch.setattr(recorder, "UNRECORDED_BYTES", 4 * 64 * 1024)
     answer = Status(200, body=b"x" * 64 * 1024)
     with capture_logs() as lines:
-        async with Receiver(answer) as receiver, house(tmp_path, webhook_in_flight=4, max_in_flight=8) as node:
+        async with Receiver(answer) as receiver, house(tmp_path, max_in_flight_per_webhook=4, max_in_flight=8) as node:
             await node.webhook(receiver.url)
             node.store.away = {"record"}
             published = await node.publish(40)
@@ -269,7 +269,7 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
             node.store.away.clear()
             await node.store.until(lambda: len(node.store.settled) == 40)
             assert Counter(ids(receiver.received)) == Counter(published)
-    assert "unrecorded_held_back" in {line["event"] for line in lines}
+    assert "sending_paused" in {line["event"] for line in lines}
 
 
 def spared(away: set[str]) -> set[str]:
@@ -286,8 +286,8 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
             (event_id,) = await node.publish()
             await receiver.wait_for(1, LATE)
             now = clock.advance(2 * MINUTE)
-            offer = Offer(lease=1, lease_until=now + MINUTE, room=10, room_bytes=1 << 30, closed=())
-            other_node = await node.store.claim(Claim(now=now, offer=offer, per_lane=10))
+            capacity = Capacity(lease=1, lease_until=now + MINUTE, slots=10, max_bytes=1 << 30, excluded=())
+            other_node = await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=10))
             assert [each.event_id for each in other_node.deliveries] == [event_id]
             gate.open()
             await node.store.until(lambda: len(node.store.lost) == 1)
@@ -302,7 +302,10 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
 async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
     """Within the grace: its answer counts. What was only queued is given back, nothing new is begun."""
     gate = Gate()
-    async with Receiver(gate) as receiver, standing(tmp_path, webhook_in_flight=2, shutdown_grace="15s") as node:
+    async with (
+        Receiver(gate) as receiver,
+        standing(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="15s") as node,
+    ):
         await node.webhook(receiver.url)
         running = asyncio.create_task(node.engine.run())
         await node.store.until(lambda: len(node.store.claims) > 0)
@@ -322,7 +325,10 @@ async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
 async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
     """After the grace; it is given back like what was queued, and no attempt is counted."""
     with capture_logs() as lines:
-        async with Receiver(Hang()) as receiver, standing(tmp_path, webhook_in_flight=2, shutdown_grace="50ms") as node:
+        async with (
+            Receiver(Hang()) as receiver,
+            standing(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="50ms") as node,
+        ):
             await node.webhook(receiver.url)
             running = asyncio.create_task(node.engine.run())
             await node.store.until(lambda: len(node.store.claims) > 0)
@@ -334,7 +340,7 @@ async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
             assert sorted(each.event_id for each in node.store.released) == sorted(published)
             interrupted = [(await node.story(each)).interruptions for each in published]
             assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
-    assert [line["count"] for line in lines if line["event"] == "attempts_cut_off"] == [2]
+    assert [line["count"] for line in lines if line["event"] == "attempts_aborted"] == [2]
 
 
 async def expect(node: House, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
@@ -347,7 +353,7 @@ async def expect(node: House, published: Sequence[str], wanted: dict[tuple[str, 
 async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
     """In hand, under way or waiting for another attempt: all of it arrives after the restart, none twice."""
     async with Receiver(Hang()) as receiver:
-        async with house(tmp_path, webhook_in_flight=3, queue_limit=10) as node:
+        async with house(tmp_path, max_in_flight_per_webhook=3, max_queued_deliveries=10) as node:
             receiver.answers(Status(500), Status(200))
             await node.webhook(receiver.url)
             published = await node.publish(30)
@@ -367,7 +373,7 @@ async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
 async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path) -> None:
     """It released nothing; alone with the database the next one frees it at once and says so."""
     async with Receiver(Hang()) as receiver:
-        async with standing(tmp_path, webhook_in_flight=1) as node:
+        async with standing(tmp_path, max_in_flight_per_webhook=1) as node:
             await node.webhook(receiver.url)
             running = asyncio.create_task(node.engine.run())
             await node.store.until(lambda: len(node.store.claims) > 0)
@@ -385,7 +391,7 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
                 for each in published:
                     (interruption,) = (await node.story(each)).interruptions
                     assert interruption.number == 1
-    assert len([line for line in lines if line["event"] == "delivery_taken_over"]) == 3
+    assert len([line for line in lines if line["event"] == "lease_reclaimed"]) == 3
 
 
 # --- the test event

@@ -7,8 +7,7 @@ from typing import Final
 import pytest
 
 from nouns import replaced
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.send import Sender
 from packhook.testing import (
     AnswerEarly,
@@ -94,39 +93,39 @@ ANSWERS: Final = {
     ),
 }
 TROUBLES: Final = {
-    "hang": (Hang(), Outcome(trouble=Trouble.TIMEOUT, detail=WAITING)),
-    "dripping head": (Drip("head", interval=10), Outcome(trouble=Trouble.TIMEOUT, detail=READING)),
+    "hang": (Hang(), Outcome(trouble=FailureKind.TIMEOUT, detail=WAITING)),
+    "dripping head": (Drip("head", interval=10), Outcome(trouble=FailureKind.TIMEOUT, detail=READING)),
     "dripping body": (
         Drip("body"),
         Outcome(
             status_code=200,
             headers=(*TEXT, ("content-length", "10000")),
-            trouble=Trouble.TIMEOUT,
+            trouble=FailureKind.TIMEOUT,
             detail=READING,
         ),
     ),
     "informational answers without end": (
         EndlessInformational(),
-        Outcome(trouble=Trouble.PROTOCOL, detail="the answer's headers are too large"),
+        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer's headers are too large"),
     ),
     "informational answers, slowly": (
         EndlessInformational(interval=20),
-        Outcome(trouble=Trouble.TIMEOUT, detail=READING),
+        Outcome(trouble=FailureKind.TIMEOUT, detail=READING),
     ),
-    "huge headers": (HugeHeaders(), Outcome(trouble=Trouble.PROTOCOL, detail="the answer's headers are too large")),
+    "huge headers": (HugeHeaders(), Outcome(trouble=FailureKind.PROTOCOL, detail="the answer's headers are too large")),
     "reset in the answer": (
         Reset(),
         Outcome(
             status_code=200,
             headers=HALF,
             body=b"half of it",
-            trouble=Trouble.RESET,
+            trouble=FailureKind.RESET,
             detail="the connection was reset before the whole answer had come",
         ),
     ),
     "reset instead of an answer": (
         Reset(after=b""),
-        Outcome(trouble=Trouble.RESET, detail="the connection was reset before the whole answer had come"),
+        Outcome(trouble=FailureKind.RESET, detail="the connection was reset before the whole answer had come"),
     ),
     "closed in the answer": (
         Cut(),
@@ -134,43 +133,43 @@ TROUBLES: Final = {
             status_code=200,
             headers=HALF,
             body=b"half of it",
-            trouble=Trouble.RESET,
+            trouble=FailureKind.RESET,
             detail="the connection was closed before the whole answer had come",
         ),
     ),
     "closed without an answer": (
         HangUp(),
-        Outcome(trouble=Trouble.RESET, detail="the connection was closed without an answer"),
+        Outcome(trouble=FailureKind.RESET, detail="the connection was closed without an answer"),
     ),
     "closed before the request was read": (
         HangUp(early=True),
-        Outcome(trouble=Trouble.RESET, detail="the connection was closed without an answer"),
+        Outcome(trouble=FailureKind.RESET, detail="the connection was closed without an answer"),
     ),
     "NUL in a header": (
         NulByte("head"),
-        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
     ),
-    "another protocol": (Garbage(), Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1")),
+    "another protocol": (Garbage(), Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1")),
     "an HTTP/0.9 page": (
         Garbage(b"<html>hello</html>"),
-        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
     ),
     "an HTTP/2 preface": (
         Garbage(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
-        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
     ),
     "a chunk without a size": (
         Cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n"),
         Outcome(
             status_code=200,
             headers=(("transfer-encoding", "chunked"),),
-            trouble=Trouble.PROTOCOL,
+            trouble=FailureKind.PROTOCOL,
             detail="the answer is not valid HTTP",
         ),
     ),
     "a negative content-length": (
         Cut(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
-        Outcome(trouble=Trouble.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
     ),
 }
 
@@ -198,7 +197,7 @@ async def test_trouble_is_an_outcome_within_the_deadline(
 
     What comes of itself may take a moment on a busy machine.
     """
-    limit = TIMEOUT if expected.trouble is Trouble.TIMEOUT else 3_000
+    limit = TIMEOUT if expected.trouble is FailureKind.TIMEOUT else 3_000
     started = time.monotonic()
     async with Receiver(behaviour) as receiver:
         outcome = await sender.send(request_to(receiver.url, timeout=limit))
@@ -220,5 +219,5 @@ async def test_next_request_after_trouble_is_unharmed(sender: Sender, behaviour:
 
 def _timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took, and without the dripped body, whose length is chance."""
-    dripped = outcome.trouble is Trouble.TIMEOUT
+    dripped = outcome.trouble is FailureKind.TIMEOUT
     return replaced(outcome, duration=0, body=b"" if dripped else outcome.body)

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from nouns import replaced
-from packhook.core.way import Outcome
+from packhook.core.model import Outcome
 from packhook.delivery.curl import Sockets
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender

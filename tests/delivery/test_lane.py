@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
-from packhook.core.model import Urgency
-from packhook.core.way import Verdict
+from packhook.core.model import Urgency, Verdict
 from packhook.delivery.lane import Lane
 from packhook.testing.clock import START
 

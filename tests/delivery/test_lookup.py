@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from packhook.core.errors import Unavailable
-from packhook.core.model import Target
-from packhook.delivery.lookup import AT_ONCE, Lookup
+from packhook.core.model import WebhookState
+from packhook.delivery.webhook_loader import AT_ONCE, Lookup
 from store.building import webhook
 
 
@@ -18,7 +18,7 @@ class Asked:
         self.may_answer = asyncio.Event()
         self._fault = fault
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         """Everything is there but what begins with ``gone``."""
         self.questions.append(list(webhook_ids))
         self.was_asked.set()
@@ -26,16 +26,18 @@ class Asked:
         error = self._fault(webhook_ids)
         if error is not None:
             raise error
-        return {each: Target(webhook=webhook(id=each)) for each in webhook_ids if not each.startswith("gone")}
+        return {each: WebhookState(webhook=webhook(id=each)) for each in webhook_ids if not each.startswith("gone")}
 
 
-async def settled(*waiting: asyncio.Task[Target | None]) -> list[str | type[BaseException] | None]:
+async def settled(*waiting: asyncio.Task[WebhookState | None]) -> list[str | type[BaseException] | None]:
     """Ids of what was found, kinds of what was raised."""
     ended = await asyncio.gather(*waiting, return_exceptions=True)
-    return [each.webhook.id if isinstance(each, Target) else None if each is None else type(each) for each in ended]
+    return [
+        each.webhook.id if isinstance(each, WebhookState) else None if each is None else type(each) for each in ended
+    ]
 
 
-def find(lookup: Lookup, *webhook_ids: str) -> list[asyncio.Task[Target | None]]:
+def find(lookup: Lookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | None]]:
     """Everybody asks at once."""
     return [asyncio.create_task(lookup.find(each)) for each in webhook_ids]
 

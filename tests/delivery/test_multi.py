@@ -16,8 +16,7 @@ import pycurl
 import pytest
 import trustme
 
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
 from packhook.delivery import multi
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
@@ -285,7 +284,7 @@ async def test_one_timer_keeps_each_deadline(sender: Sender, receiver: Receiver)
     early = await asyncio.wait_for(sender.send(request_to(receiver.url, timeout=300)), 10)
     under_way.cancel()
     await asyncio.wait([under_way])
-    assert [late.trouble, early.trouble] == [Trouble.TIMEOUT, Trouble.TIMEOUT]
+    assert [late.trouble, early.trouble] == [FailureKind.TIMEOUT, FailureKind.TIMEOUT]
     assert 390 <= late.duration < 5_000
     assert 290 <= early.duration < 5_000
 
@@ -311,7 +310,7 @@ async def test_when_libcurl_breaks_each_is_told(sender: Sender, receiver: Receiv
     """It never happened; if it does, no request waits for ever."""
     assert (await sender.send(request_to(receiver.url))).status_code == 200
     receiver.answers(Hang(), Hang())
-    told: list[Trouble | None] = []
+    told: list[FailureKind | None] = []
     for _ in range(2):
         sender.post(request_to(receiver.url), lambda outcome: told.append(outcome.trouble))
     await receiver.wait_for(3)
@@ -324,5 +323,5 @@ async def test_when_libcurl_breaks_each_is_told(sender: Sender, receiver: Receiv
     driver._multi = SimpleNamespace(socket_action=broken, remove_handle=real.remove_handle)
     driver._act(pycurl.SOCKET_TIMEOUT, 0)
     driver._multi = real
-    assert told == [Trouble.INTERNAL] * 2
+    assert told == [FailureKind.INTERNAL] * 2
     assert (await sender.send(request_to(receiver.url))).status_code == 200

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from engine_house import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
 
-from packhook.core.ownership import HELD
-from packhook.service import ownership
+from packhook.core.endpoint_verification import HELD
+from packhook.service import endpoint_verification
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
 from sending import LOOPBACK
 
@@ -22,8 +22,8 @@ CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[House]:
-    """A node that requires ownership."""
-    async with house(tmp_path, require_ownership=True, public_url=f"https://{ORIGIN}") as running:
+    """A node that requires endpoint_verification."""
+    async with house(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
         yield running
 
 
@@ -49,7 +49,7 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     gate = Gate(CONSENT)
     receiver.answers(gate)
     made = await node.webhook(f"{receiver.url}/hook?a=b", headers={"X-Key": "k"}, rate_limit=0.5)
-    assert (made.unproven, made.verified_at) == (True, None)
+    assert (made.verification_pending, made.verified_at) == (True, None)
     (event_id,) = await node.publish()
     await asked(receiver)
     story = await node.story(event_id)
@@ -69,7 +69,11 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     shown = json.loads(story.attempts[0].request_headers)
     assert (shown["webhook-request-origin"], shown["x-key"]) == (ORIGIN, "***")
     known = await node.service.webhooks.get(ACME, made.id)
-    assert (known.unproven, known.verified_at is not None, known.updated_at) == (False, True, made.updated_at)
+    assert (known.verification_pending, known.verified_at is not None, known.updated_at) == (
+        False,
+        True,
+        made.updated_at,
+    )
 
 
 async def test_without_consent_nothing_but_test_events_goes_out(node: House, receiver: Receiver) -> None:
@@ -92,7 +96,7 @@ async def test_it_is_asked_again_in_the_background(
     node: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few times, because an endpoint may be started after its webhook is made; then no more."""
-    monkeypatch.setattr(ownership, "WAITS", (0, 10, 10))
+    monkeypatch.setattr(endpoint_verification, "WAITS", (0, 10, 10))
     receiver.answers(Status(503), Status(200))
     receiver.answer = consenting
     made = await node.webhook(receiver.url)
@@ -126,10 +130,10 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
     (first,) = await node.publish()
     await node.becomes(first, DELIVERED)
     changed = await node.change(made, description="new", endpoint=made.endpoint)
-    assert (changed.unproven, changed.verified_at is not None) == (False, True)
+    assert (changed.verification_pending, changed.verified_at is not None) == (False, True)
     async with Receiver() as other:
         changed = await node.change(made, endpoint=other.url)
-        assert (changed.unproven, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
+        assert (changed.verification_pending, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
         (second,) = await node.publish()
         await asked(other)
         assert (await node.story(second)).held_reason == HELD
@@ -155,7 +159,7 @@ async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
     gate.open()
     await asking
     known = await node.service.webhooks.get(ACME, made.id)
-    assert (known.unproven, known.verified_at) == (True, None)
+    assert (known.verification_pending, known.verified_at) == (True, None)
 
 
 async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None:
@@ -223,7 +227,7 @@ async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: 
     """Turning it on stops nobody; turning it off lets go who was held."""
     async with standing(tmp_path) as node:
         await node.webhook(f"{receiver.url}/before")
-    async with house(tmp_path, require_ownership=True) as node:
+    async with house(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(f"{receiver.url}/after")
         (event_id,) = await node.publish()
         await receiver.wait_for(lambda got: ("POST", "/before") in [(each.method, each.path) for each in got])
@@ -236,7 +240,7 @@ async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: 
 
 async def test_a_stop_ends_what_is_being_asked(tmp_path: Path) -> None:
     """However long the endpoint takes."""
-    async with Receiver(Hang()) as receiver, house(tmp_path, require_ownership=True) as node:
+    async with Receiver(Hang()) as receiver, house(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(receiver.url)
         await asked(receiver)
         async with asyncio.timeout(5):

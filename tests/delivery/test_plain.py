@@ -13,8 +13,7 @@ from typing import Final
 import pytest
 
 from nouns import replaced
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.answer import Answer
 from packhook.delivery.connection import Connection
 from packhook.delivery.headers import lines
@@ -90,7 +89,7 @@ async def test_a_large_head_within_the_limit_is_taken_however_it_comes() -> None
     lines = b"x-filler: " + b"." * 988 + b"\r\n"
     begin, end = b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"
     async with Receiver() as receiver, sending() as sender:
-        for count, trouble in ((45, None), (80, Trouble.PROTOCOL)):
+        for count, trouble in ((45, None), (80, FailureKind.PROTOCOL)):
             receiver.answers(Pieces(begin + lines * count + end), Pieces(begin, *[lines * (count // 5)] * 5, end))
             for _ in range(2):
                 outcome = await sender.send(request_to(receiver.url))
@@ -105,7 +104,7 @@ async def test_an_endless_trailer_is_cut(trailer: bytes) -> None:
     async with Receiver() as receiver, sending() as sender:
         receiver.answers(Pieces(CHUNKED + b"2\r\nok\r\n0\r\nx-first: ", trailer, endless=True))
         outcome = await sender.send(request_to(receiver.url, timeout=10_000))
-    assert (outcome.status_code, outcome.trouble, outcome.duration < 5_000) == (200, Trouble.PROTOCOL, True)
+    assert (outcome.status_code, outcome.trouble, outcome.duration < 5_000) == (200, FailureKind.PROTOCOL, True)
 
 
 @BOTH_LOOPS
@@ -132,7 +131,7 @@ async def test_who_waits_in_line_goes_when_one_could_not_connect(cancelled: bool
             second = asyncio.ensure_future(sender.send(request_to(receiver.url, timeout=2_000)))
             asyncio.get_running_loop().call_later(0.1, lambda: first.cancel() if cancelled else None)
             assert (await second).status_code == 200
-    assert [outcome.trouble for outcome in told] == ([] if cancelled else [Trouble.TIMEOUT])
+    assert [outcome.trouble for outcome in told] == ([] if cancelled else [FailureKind.TIMEOUT])
 
 
 @BOTH_LOOPS

@@ -12,17 +12,17 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Unavailable
-from packhook.core.way import Attempt, LeasedDelivery, Settlement, Verdict
-from packhook.delivery.record import MOST_IN_A_BATCH, Recorder
-from packhook.store.base import Claim, Store
-from packhook.store.handover import Offer
+from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict
+from packhook.delivery.recorder import MOST_IN_A_BATCH, Recorder
+from packhook.store.base import ClaimRequest, Store
+from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 
 LEASE: Final = 7
 
 
-def settlement(delivery: LeasedDelivery) -> Settlement:
+def result(delivery: LeasedDelivery) -> AttemptResult:
     """It went well."""
     made = Attempt(
         number=delivery.attempt_count + 1,
@@ -31,28 +31,28 @@ def settlement(delivery: LeasedDelivery) -> Settlement:
         url="https://shop.example/",
         request_headers="{}",
     )
-    return Settlement(delivery=delivery, attempt=made, verdict=Verdict(status=DELIVERED))
+    return AttemptResult(delivery=delivery, attempt=made, verdict=Verdict(status=DELIVERED))
 
 
 async def claimed(node: House, count: int, lease: int = LEASE) -> tuple[LeasedDelivery, ...]:
     """So many deliveries of one webhook, leased."""
-    offer = Offer(lease=lease, lease_until=node.clock.now() + MINUTE, room=count, room_bytes=1 << 30, closed=())
-    return (await node.store.claim(Claim(now=node.clock.now(), offer=offer, per_lane=count))).deliveries
+    capacity = Capacity(lease=lease, lease_until=node.clock.now() + MINUTE, slots=count, max_bytes=1 << 30, excluded=())
+    return (await node.store.claim(ClaimRequest(now=node.clock.now(), capacity=capacity, per_lane=count))).deliveries
 
 
 class Desk:
     """A recorder at work, and what it has told of."""
 
     def __init__(self, store: Store) -> None:
-        self.told: list[Sequence[Settlement]] = []
+        self.told: list[Sequence[AttemptResult]] = []
         self.crowded: list[bool] = []
         self.recorder = Recorder(store, self.told.append, self.crowded.append)
         self.running = asyncio.create_task(self.recorder.run())
 
     @property
-    def heard(self) -> list[Settlement]:
+    def heard(self) -> list[AttemptResult]:
         """All it has told of, in order."""
-        return [settlement for batch in self.told for settlement in batch]
+        return [result for batch in self.told for result in batch]
 
     async def finish(self) -> None:
         """Let it end, within the time that a stop has."""
@@ -87,9 +87,9 @@ async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
     """Told only once it is durable, in the order it came."""
     async with desk(tmp_path, 3) as (at, node, leased):
         for delivery in leased:
-            at.recorder.add(settlement(delivery))
+            at.recorder.add(result(delivery))
         await at.finish()
-        assert at.heard == [settlement(delivery) for delivery in leased]
+        assert at.heard == [result(delivery) for delivery in leased]
         assert await statuses(node, leased) == [(DELIVERED, 1)] * 3
 
 
@@ -103,7 +103,7 @@ async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
         leased = await claimed(node, count)
         at = Desk(cast("Store", node.store))
         for delivery in leased:
-            at.recorder.add(settlement(delivery))
+            at.recorder.add(result(delivery))
         await at.finish()
         assert [len(batch) for batch in at.told] == [MOST_IN_A_BATCH, MOST_IN_A_BATCH, 1]
 
@@ -112,15 +112,15 @@ async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> No
     """They are written when it is back, those that came meanwhile as well; nobody is told before."""
     async with desk(tmp_path, 2) as (at, node, (first, second)):
         node.store.away = {"record"}
-        at.recorder.add(settlement(first))
+        at.recorder.add(result(first))
         await node.store.until(lambda: len(node.store.refused) == 1)
-        at.recorder.add(settlement(second))
+        at.recorder.add(result(second))
         await node.store.until(lambda: len(node.store.refused) == 2)
         assert at.told == []
         assert await statuses(node, (first, second)) == [(SENDING, 0)] * 2
         node.store.away.clear()
         await node.store.until(lambda: len(node.store.settled) == 2)
-        assert at.heard == [settlement(first), settlement(second)]
+        assert at.heard == [result(first), result(second)]
         assert await statuses(node, (first, second)) == [(DELIVERED, 1)] * 2
 
 
@@ -130,9 +130,9 @@ async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path)
         node.store.away = {"record"}
         with capture_logs() as lines:
             for delivery in leased:
-                at.recorder.add(settlement(delivery))
+                at.recorder.add(result(delivery))
             await at.finish()
-        (last,) = [line for line in lines if line["event"] == "settlements_lost_to_a_resend"]
+        (last,) = [line for line in lines if line["event"] == "unrecorded_attempts_dropped"]
         assert (last["count"], last["log_level"]) == (2, "error")
         assert at.told == []
         assert await statuses(node, leased) == [(SENDING, 0)] * 2
@@ -143,7 +143,7 @@ async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: i
     """Also when it is asked for in the same breath as the last settlements."""
     async with desk(tmp_path, count) as (at, node, leased):
         for delivery in leased:
-            at.recorder.add(settlement(delivery))
+            at.recorder.add(result(delivery))
         await at.finish()
         assert await statuses(node, leased) == [(DELIVERED, 1)] * count
 
@@ -159,8 +159,8 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
         (taken_over, again) = await claimed(node, 2, lease=LEASE + 1)
         at = Desk(cast("Store", node.store))
         with capture_logs() as lines:
-            at.recorder.add(settlement(stale))
-            at.recorder.add(settlement(again if again.id != stale.id else taken_over))
+            at.recorder.add(result(stale))
+            at.recorder.add(result(again if again.id != stale.id else taken_over))
             await at.finish()
         assert [one.delivery.id for one in at.heard] == [fresh.id]
         assert await statuses(node, (stale, fresh)) == [(SENDING, 0), (DELIVERED, 1)]
@@ -171,7 +171,7 @@ async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: 
     """Given back is given back."""
     async with desk(tmp_path, 1) as (at, node, (delivery,)):
         await node.store.release([delivery], node.clock.now())
-        at.recorder.add(settlement(delivery))
+        at.recorder.add(result(delivery))
         await at.finish()
         assert at.heard == []
         assert await statuses(node, [delivery]) == [(PENDING, 0)]
@@ -188,16 +188,16 @@ class SpoiledStore:
         self.asked: list[int] = []
         self.is_back = asyncio.Event()
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         """Break, be away, or write."""
-        self.asked.append(len(settlements))
-        if self._spoiled in [each.delivery.id for each in settlements]:
+        self.asked.append(len(results))
+        if self._spoiled in [each.delivery.id for each in results]:
             raise ValueError("no column can hold this")
         if self._left == 0 and not self.is_back.is_set():
             self.is_back.set()
             raise Unavailable("the database is away")
         self._left -= 1
-        return await self._store.record(settlements)
+        return await self._store.record(results)
 
 
 async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -206,9 +206,9 @@ async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Pat
         at = Desk(cast("Store", SpoiledStore(node.store, leased[1].id, 3)))
         with capture_logs() as lines:
             for delivery in leased:
-                at.recorder.add(settlement(delivery))
+                at.recorder.add(result(delivery))
             await at.finish()
-        assert [(line["event"], line["delivery_id"]) for line in lines] == [("record_broke", leased[1].id)]
+        assert [(line["event"], line["delivery_id"]) for line in lines] == [("record_rejected", leased[1].id)]
         assert await statuses(node, leased) == [(DELIVERED, 1), (SENDING, 0), (DELIVERED, 1)]
 
 
@@ -219,11 +219,11 @@ async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Pat
         at = Desk(cast("Store", store))
         with capture_logs() as lines:
             for delivery in leased:
-                at.recorder.add(settlement(delivery))
+                at.recorder.add(result(delivery))
             await store.is_back.wait()
             await node.store.until(lambda: len(node.store.settled) == 3)
             await at.finish()
-        assert [line["event"] for line in lines] == ["record_failed", "record_broke"]
+        assert [line["event"] for line in lines] == ["record_failed", "record_rejected"]
         assert [each.delivery.id for each in at.heard] == [delivery.id for delivery in leased[:3]]
         assert store.asked == [4, 1, 1, 1, 2, 1, 1]
         assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 3, (SENDING, 0)]

@@ -16,8 +16,7 @@ from cryptography import x509
 
 from nouns import replaced
 from packhook.core.errors import InvalidSettings
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome, Request
+from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.headers import lines
 from packhook.delivery.send import Sender
@@ -155,7 +154,7 @@ class TestTheRequest:
         header = (dirty, "v") if place == "name" else ("x-a", dirty)
         outcome = await sender.send(Request(url=receiver.url, headers=lines((header,)), body=b"", timeout=3_000))
         detail = "nothing was sent: a header holds a line break or NUL"
-        assert timeless(outcome) == Outcome(trouble=Trouble.INTERNAL, detail=detail)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.INTERNAL, detail=detail)
         assert receiver.connections_made == 0
 
     async def test_uses_no_proxy_from_the_environment(
@@ -222,9 +221,9 @@ class TestConnections:
             first = asyncio.create_task(sender.send(request_to(receiver.url, timeout=600)))
             await receiver.wait_for(1)
             second = await sender.send(request_to(receiver.url, timeout=200))
-            assert (await first).trouble is Trouble.TIMEOUT
+            assert (await first).trouble is FailureKind.TIMEOUT
         detail = "packhook had no connection free in time: it may have too few"
-        assert timeless(second) == Outcome(trouble=Trouble.INTERNAL, detail=detail)
+        assert timeless(second) == Outcome(trouble=FailureKind.INTERNAL, detail=detail)
 
     async def test_refused_says_so(self, sender: Sender) -> None:
         """Nothing listens: trouble with its cause, and no address in the words."""
@@ -232,7 +231,7 @@ class TestConnections:
             unheard.bind(("127.0.0.1", 0))
             outcome = await sender.send(request_to(f"http://127.0.0.1:{unheard.getsockname()[1]}"))
         detail = "connection refused: nothing listens at the endpoint's port"
-        assert timeless(outcome) == Outcome(trouble=Trouble.CONNECT, detail=detail)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.CONNECT, detail=detail)
 
     async def test_not_accepted_in_time_says_so(self, sender: Sender) -> None:
         """The time can run out before there is a connection."""
@@ -244,7 +243,7 @@ class TestConnections:
                 client.connect_ex(full.getsockname())
             outcome = await sender.send(request_to(f"http://127.0.0.1:{full.getsockname()[1]}", timeout=200))
         detail = "the time ran out while connecting: check that the endpoint is up and no firewall drops the connection"
-        assert timeless(outcome) == Outcome(trouble=Trouble.TIMEOUT, detail=detail)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TIMEOUT, detail=detail)
 
     async def test_that_are_not_read_from_say_so(self, sender: Sender) -> None:
         """The time can run out before the request is sent."""
@@ -252,7 +251,7 @@ class TestConnections:
             request = request_to(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=300, body=bytes(32_000_000))
             outcome = await sender.send(request)
         detail = "the time ran out while sending the request: the endpoint does not read it"
-        assert timeless(outcome) == Outcome(trouble=Trouble.TIMEOUT, detail=detail)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TIMEOUT, detail=detail)
 
     async def test_try_each_address_of_a_name(self, receiver: Receiver) -> None:
         """A name with two addresses is delivered to if only the second one listens."""
@@ -299,14 +298,14 @@ class TestCuttingOff:
             under_way = [asyncio.create_task(sender.send(request_to(receiver.url))) for _ in range(2)]
             await receiver.wait_for(2)
         outcomes = [timeless(outcome) for outcome in await asyncio.gather(*under_way)]
-        assert outcomes == [Outcome(trouble=Trouble.INTERNAL, detail="packhook is stopping")] * 2
+        assert outcomes == [Outcome(trouble=FailureKind.INTERNAL, detail="packhook is stopping")] * 2
 
     async def test_send_after_close_is_an_outcome(self) -> None:
         """Our own fault is a value too."""
         async with sending() as sender:
             pass
         outcome = await sender.send(request_to("http://127.0.0.1:9"))
-        assert outcome.trouble is Trouble.INTERNAL
+        assert outcome.trouble is FailureKind.INTERNAL
 
     async def test_trouble_of_our_own_is_an_outcome(self, sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
         """An exception in one attempt ends inside that attempt, and its text stays in our log."""
@@ -317,7 +316,7 @@ class TestCuttingOff:
         monkeypatch.setattr(sender._egress, "known", fail)
         outcome = await sender.send(request_to("http://127.0.0.1:9"))
         assert timeless(outcome) == Outcome(
-            trouble=Trouble.INTERNAL, detail="packhook could not send this; its log says why"
+            trouble=FailureKind.INTERNAL, detail="packhook could not send this; its log says why"
         )
 
     async def test_time_runs_from_the_look_up_on(self) -> None:
@@ -330,7 +329,7 @@ class TestCuttingOff:
         async with sending(Egress(LOOPBACK, allow_http=True, resolve=hang)) as sender:  # type: ignore[arg-type]
             outcome = await sender.send(request_to("http://localhost:9", timeout=200))
         detail = "looking up the host name took too long: check that its name servers answer"
-        assert timeless(outcome) == Outcome(trouble=Trouble.DNS, detail=detail)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.DNS, detail=detail)
         assert 190 <= outcome.duration < 700
 
 
@@ -368,7 +367,7 @@ class TestTls:
         receiver = authority.receiver(*names, hostname="localhost", expires=expires)
         async with receiver, authority.sender() as sender:
             outcome = await sender.send(request_to(receiver.url))
-        assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TLS, detail=words)
         assert receiver.received == []
 
     async def test_refuses_an_unknown_issuer(self, authority: Authority) -> None:
@@ -379,7 +378,7 @@ class TestTls:
             f"the certificate's issuer ({authority.name}) is unknown: install the full chain, or one from a public "
             "authority"
         )
-        assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TLS, detail=words)
 
     async def test_tells_nothing_unprintable_of_a_strangers_certificate(self, tmp_path: Path) -> None:
         """Its names are what somebody wrote; they come into logs and answers."""
@@ -396,7 +395,7 @@ class TestTls:
         async with receiver, authority.sender() as sender:
             outcome = await sender.send(request_to(receiver.url))
         words = "the certificate is not valid yet: check its dates and the server's clock"
-        assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TLS, detail=words)
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
     async def test_refuses_versions_before_1_2(self, authority: Authority) -> None:
@@ -408,13 +407,13 @@ class TestTls:
             "no TLS connection came about: the endpoint must speak TLS 1.2 or newer; if it wants a client certificate, "
             "set client_certificate on the webhook"
         )
-        assert timeless(outcome) == Outcome(trouble=Trouble.TLS, detail=words)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TLS, detail=words)
 
     async def test_to_a_plain_receiver_fails_in_the_handshake(self, authority: Authority) -> None:
         """https to a port that speaks http."""
         async with Receiver() as plain, authority.sender() as sender:
             outcome = await sender.send(request_to(f"https://localhost:{plain.port}"))
-        assert outcome.trouble is Trouble.TLS
+        assert outcome.trouble is FailureKind.TLS
 
     async def test_that_never_answers_the_handshake_ends_in_time(self, authority: Authority) -> None:
         """The total time covers the handshake, and the words say that it was it."""
@@ -422,7 +421,7 @@ class TestTls:
             silent.answers(Hang(early=True))
             outcome = await sender.send(request_to(f"https://localhost:{silent.port}", timeout=300))
         words = "the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port"
-        assert timeless(outcome) == Outcome(trouble=Trouble.TIMEOUT, detail=words)
+        assert timeless(outcome) == Outcome(trouble=FailureKind.TIMEOUT, detail=words)
 
     @pytest.mark.parametrize("content", [None, b"not PEM"], ids=["missing", "not PEM"])
     async def test_bundle_that_is_none_keeps_the_sender_from_opening(

@@ -7,8 +7,8 @@ from engine_house import ACME, OTHER, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packhook.delivery.fair_queue import Turns
 from packhook.delivery.lane import Lane
-from packhook.delivery.turns import Turns
 
 HOUSES = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_size=5)
 

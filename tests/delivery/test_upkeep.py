@@ -22,12 +22,11 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Webhook
-from packhook.core.way import Attempt, LeasedDelivery, Receipt, Settlement, Verdict
-from packhook.delivery.upkeep import BATCH, Upkeep
-from packhook.store.base import AuditFilter, Claim, PageRequest, Store
-from packhook.store.ending import ended
-from packhook.store.handover import Offer
+from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Receipt, Verdict, Webhook
+from packhook.delivery.maintenance import BATCH, Upkeep
+from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
+from packhook.store.callbacks import ended
+from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY
@@ -56,16 +55,16 @@ def upkeep(node: House, **changes: object) -> Upkeep:
 async def take(node: House) -> tuple[LeasedDelivery, ...]:
     """All that is due, leased for a minute."""
     now = node.clock.now()
-    offer = Offer(lease=now, lease_until=now + MINUTE, room=1_000, room_bytes=1 << 30, closed=())
-    return (await node.store.claim(Claim(now=now, offer=offer, per_lane=1_000))).deliveries
+    capacity = Capacity(lease=now, lease_until=now + MINUTE, slots=1_000, max_bytes=1 << 30, excluded=())
+    return (await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=1_000))).deliveries
 
 
-def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> Settlement:
+def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> AttemptResult:
     """One attempt that ended like this."""
     made = Attempt(
         number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers="{}"
     )
-    return Settlement(delivery=delivery, attempt=made, verdict=verdict)
+    return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
 
 
 async def end_all(node: House, verdict: Verdict) -> int:
@@ -120,7 +119,7 @@ async def test_all_that_is_due_goes_in_batches(node: House, clock: ManualClock) 
     (young,) = await node.publish(code=CODE_OF_NOBODY)
     with capture_logs() as lines:
         await upkeep(node).once()
-    assert [(line["event"], line["events"]) for line in lines] == [("swept", BATCH), ("swept", 100)]
+    assert [(line["event"], line["events"]) for line in lines] == [("retention_run", BATCH), ("retention_run", 100)]
     assert await events(node) == [young]
 
 
@@ -148,7 +147,7 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
     clock.advance(1)
     with capture_logs() as lines:
         await upkeep(node).once()
-    assert [(line["event"], line["idempotency_keys"]) for line in lines] == [("swept", 1)]
+    assert [(line["event"], line["idempotency_keys"]) for line in lines] == [("retention_run", 1)]
     assert await publish(b"two") != first
 
 
@@ -162,7 +161,7 @@ async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: House, clock:
     clock.advance(1)
     with capture_logs() as lines:
         await caring.once()
-    assert [(line["event"], line["audit_entries"]) for line in lines] == [("swept", 2)]
+    assert [(line["event"], line["audit_entries"]) for line in lines] == [("retention_run", 2)]
     assert await actions(node) == [("webhook.created", failing.id)]
 
 
@@ -250,7 +249,7 @@ async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: House, 
     await fail(node, 6)
     with capture_logs() as lines:
         await upkeep(node).once()
-    assert [line["event"] for line in lines if line["event"] != "swept"] == ["webhook_disabled"]
+    assert [line["event"] for line in lines if line["event"] != "retention_run"] == ["webhook_disabled"]
 
 
 async def still_enabled(node: House, webhook: Webhook) -> bool:

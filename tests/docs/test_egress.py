@@ -1,7 +1,7 @@
 """docs/explanation/egress.md has the table that is decided by."""
 
 from docs.pages import read, rows
-from packhook.core.address import ALLOWED_IPV6, DENIED_IPV4, DENIED_IPV6
+from packhook.core.ip_policy import ALLOWED_IPV6, DENIED_IPV4, DENIED_IPV6
 
 
 def test_the_table_of_the_docs_is_the_table_of_the_code() -> None:

@@ -10,7 +10,7 @@ from docs.pages import ROOT, Section, below, one_line, read, rows
 from packhook.api.bodies import _CODES
 from packhook.api.problems import STATUS, TYPE_BASE
 from packhook.core.errors import PackhookError, RequestError, StartError
-from packhook.core.model import Trouble
+from packhook.core.model import FailureKind
 
 _PAGE: Final = read("reference/errors.md")
 _API: Final = {section.title: section for section in below(_PAGE, "Errors of the API")}
@@ -51,7 +51,7 @@ def test_an_error_is_told_with_status_title_and_what_to_do(kind: type[PackhookEr
 
 def test_every_error_of_an_attempt_is_documented_and_no_other() -> None:
     """The stable ``error.code`` of each kind of trouble."""
-    assert set(_ATTEMPT) == {trouble.value for trouble in Trouble}
+    assert set(_ATTEMPT) == {trouble.value for trouble in FailureKind}
 
 
 @pytest.mark.parametrize("section", _ATTEMPT.values(), ids=lambda section: section.title)

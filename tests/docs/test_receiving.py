@@ -20,7 +20,7 @@ import pytest
 
 from docs.pages import blocks, read
 from packhook.core import ids
-from packhook.core.signature import SigningKey, new_secret, sign
+from packhook.core.signatures.standard import SigningKey, new_secret, sign
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
 _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")

@@ -8,14 +8,14 @@ from typing import Final
 
 import pytest
 
-from packhook.core.address import Address
-from packhook.core.model import Trouble
+from packhook.core.ip_policy import Address
+from packhook.core.model import FailureKind
 from packhook.delivery import egress as egress_module
 from packhook.delivery.egress import KEPT_SECONDS, REFUSAL, Checked, Egress, Refused
 from sending import FakeDns
 
-BLOCKED: Final = Refused(Trouble.BLOCKED, REFUSAL)
-SLOW: Final = Refused(Trouble.DNS, "looking up the host name took too long: check that its name servers answer")
+BLOCKED: Final = Refused(FailureKind.BLOCKED, REFUSAL)
+SLOW: Final = Refused(FailureKind.DNS, "looking up the host name took too long: check that its name servers answer")
 PUBLIC: Final = "93.184.216.34"
 PUBLIC_IPV6: Final = "2606:2800:220:1::1"
 
@@ -111,7 +111,7 @@ async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
     """With words of its own: it is the URL's form, not its address."""
     refused = await Egress().check(f"http://{PUBLIC}/")
     assert isinstance(refused, Refused)
-    assert (refused.trouble, "https" in refused.detail) == (Trouble.BLOCKED, True)
+    assert (refused.trouble, "https" in refused.detail) == (FailureKind.BLOCKED, True)
     assert isinstance(await Egress(allow_http=True).check(f"http://{PUBLIC}/"), Checked)
 
 
@@ -133,7 +133,7 @@ async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
 )
 async def test_name_without_an_address_is_told_in_plain_words(error: OSError | tuple[str, ...], words: str) -> None:
     """DNS trouble has a cause and a fix."""
-    assert await Egress(resolve=FakeDns(error)).check("https://gone.test/") == Refused(Trouble.DNS, words)
+    assert await Egress(resolve=FakeDns(error)).check("https://gone.test/") == Refused(FailureKind.DNS, words)
 
 
 async def test_answer_counts_for_some_seconds_and_no_longer() -> None:

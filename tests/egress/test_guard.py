@@ -8,15 +8,14 @@ import pytest
 
 from netns import only_loopback
 from nouns import replaced
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.testing import Receiver, Status
 from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
 
 pytestmark = pytest.mark.usefixtures("way")
 
-BLOCKED: Final = Outcome(trouble=Trouble.BLOCKED, detail=REFUSAL)
+BLOCKED: Final = Outcome(trouble=FailureKind.BLOCKED, detail=REFUSAL)
 FOREIGN: Final = "93.184.216.34"
 ONE_ADDRESS: Final = (ip_network("127.0.0.1/32"),)
 
@@ -120,7 +119,7 @@ async def test_guard_lets_a_public_address_pass() -> None:
     async with sending(egress) as sender:
         outcome = await sender.send(request_to(f"http://{FOREIGN}/"))
     assert without_time(outcome) == Outcome(
-        trouble=Trouble.CONNECT,
+        trouble=FailureKind.CONNECT,
         detail="the endpoint's network cannot be reached: check that its DNS records are right",
     )
     assert egress.opening == (FOREIGN,)
@@ -135,5 +134,5 @@ async def test_host_without_its_pin_is_not_looked_up_by_libcurl(host: str) -> No
         egress.pin = f"+other.test:{receiver.port}:127.0.0.1"
         outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
     detail = "packhook lost the pinned address of this request"
-    assert without_time(outcome) == Outcome(trouble=Trouble.INTERNAL, detail=detail)
+    assert without_time(outcome) == Outcome(trouble=FailureKind.INTERNAL, detail=detail)
     assert (egress.opening, receiver.connections_made) == ((), 0)

@@ -12,10 +12,9 @@ import trustme
 
 from netns import only_loopback
 from nouns import replaced
-from packhook.core.certificate import identity
-from packhook.core.model import Trouble
-from packhook.core.proxy import Proxy, parse_proxy
-from packhook.core.way import Outcome
+from packhook.core.client_certificate import identity
+from packhook.core.egress_proxy import Proxy, parse_proxy
+from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.delivery.proxy import ProxiedEgress
 from packhook.testing import (
@@ -40,7 +39,7 @@ from sending import LOOPBACK, FakeDns, request_to, sending
 PUBLIC: Final = "93.184.216.34"
 PUBLIC_IPV6: Final = "2606:2800:220:1::1"
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
-BLOCKED: Final = Outcome(trouble=Trouble.BLOCKED, detail=REFUSAL)
+BLOCKED: Final = Outcome(trouble=FailureKind.BLOCKED, detail=REFUSAL)
 TIMEOUT: Final = 400
 LATE: Final = 500
 
@@ -107,7 +106,7 @@ async def test_https_is_agreed_with_the_endpoint_by_its_name(tmp_path: Path) -> 
             other = timeless(await sender.send(request_to(receiver.url.replace("shop", "other"))))
     assert good == OK
     assert other == Outcome(
-        trouble=Trouble.TLS,
+        trouble=FailureKind.TLS,
         detail="the certificate is not for this host but for shop.test: install one that names it",
     )
     assert (asked_names, len(receiver.received)) == (["shop.test", "other.test", "other.test"], 1)
@@ -255,7 +254,7 @@ async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
         egress.way = Checked("http://shop.test/", f"+127.0.0.1:{proxy.port}:127.0.0.1")
         async with sending(egress) as sender:
             outcome = await sender.send(request_to("http://shop.test/"))
-    assert (outcome.trouble, proxy.asked) == (Trouble.INTERNAL, [])
+    assert (outcome.trouble, proxy.asked) == (FailureKind.INTERNAL, [])
 
 
 async def test_a_proxy_that_has_a_name_is_looked_up_by_us() -> None:
@@ -280,7 +279,7 @@ async def test_a_proxy_that_cannot_be_found_is_our_fault(answer: OSError | tuple
     async with sending(egress) as sender:
         outcome = timeless(await sender.send(request_to("http://127.0.0.1:9/")))
     words = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
-    assert outcome == Outcome(trouble=Trouble.PROXY, detail=words)
+    assert outcome == Outcome(trouble=FailureKind.PROXY, detail=words)
 
 
 async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> None:
@@ -297,7 +296,7 @@ async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> N
             failed = await sender.send(request_to(f"http://other.test:{receiver.port}/"))
     asked = [asked.to.rpartition(":")[0] for asked in proxy.asked]
     assert asked == ["127.0.0.3", "127.0.0.2", "127.0.0.1"] * 2
-    assert failed.trouble is Trouble.TUNNEL
+    assert failed.trouble is FailureKind.TUNNEL
 
 
 NOT_HTTP: Final = "the proxy's answer is not valid HTTP"
@@ -310,48 +309,49 @@ FORBIDDEN: Final = (
     "the proxy does not let packhook connect to the endpoint, it answered 403 Forbidden: "
     "the operator can allow it there"
 )
-TROUBLES: Final[dict[str, tuple[Behaviour, Trouble, str]]] = {
-    "403": (Status(403, close=True), Trouble.TUNNEL, FORBIDDEN),
-    "407": (Status(407), Trouble.PROXY, "the proxy did not accept packhook's user name and password"),
+TROUBLES: Final[dict[str, tuple[Behaviour, FailureKind, str]]] = {
+    "403": (Status(403, close=True), FailureKind.TUNNEL, FORBIDDEN),
+    "407": (Status(407), FailureKind.PROXY, "the proxy did not accept packhook's user name and password"),
     "502": (
-        Status(502), Trouble.TUNNEL,
+        Status(502), FailureKind.TUNNEL,
         "the proxy could not connect to the endpoint, it answered 502 Bad Gateway: check that the endpoint is up",
     ),
     "504 without end": (
-        EndlessBody(504), Trouble.TUNNEL,
+        EndlessBody(504), FailureKind.TUNNEL,
         "the proxy could not connect to the endpoint, it answered 504 Gateway Timeout: check that the endpoint is up",
     ),
     "405": (
-        Status(405, body=b"no"), Trouble.TUNNEL,
+        Status(405, body=b"no"), FailureKind.TUNNEL,
         "the proxy opened no way to the endpoint, it answered 405 Method Not Allowed",
     ),
     "redirect": (
-        Status(302, {"location": "http://10.0.0.1/"}), Trouble.TUNNEL,
+        Status(302, {"location": "http://10.0.0.1/"}), FailureKind.TUNNEL,
         "the proxy opened no way to the endpoint, it answered 302 Found",
     ),
     "1xx": (
-        EndlessInformational(), Trouble.TUNNEL, "the proxy opened no way to the endpoint, it answered 103 Early Hints",
+        EndlessInformational(), FailureKind.TUNNEL,
+        "the proxy opened no way to the endpoint, it answered 103 Early Hints",
     ),
-    "hangs": (Hang(), Trouble.TIMEOUT, CONNECTING),
-    "drips": (Drip("head"), Trouble.TIMEOUT, CONNECTING),
-    "closes": (HangUp(), Trouble.TUNNEL, CLOSED),
-    "resets": (Reset(b""), Trouble.TUNNEL, CLOSED),
-    "closes in its head": (Cut(b"HTTP/1.1 200 OK\r\nx: 1\r\n"), Trouble.TUNNEL, CLOSED),
-    "speaks another protocol": (Garbage(), Trouble.TUNNEL, NOT_HTTP),
-    "a page of HTTP/0.9": (Garbage(b"<html>hello</html>"), Trouble.TUNNEL, CLOSED),
-    "bytes": (Garbage(bytes(range(256)) * 16), Trouble.TUNNEL, NOT_HTTP),
-    "NUL in a header": (NulByte("head"), Trouble.TUNNEL, NOT_HTTP),
-    "headers without end": (HugeHeaders(300_000), Trouble.TUNNEL, LARGE),
-    "a header line without end": (Cut(b"HTTP/1.1 200 OK\r\nx: " + b"." * 400_000), Trouble.TUNNEL, CLOSED),
+    "hangs": (Hang(), FailureKind.TIMEOUT, CONNECTING),
+    "drips": (Drip("head"), FailureKind.TIMEOUT, CONNECTING),
+    "closes": (HangUp(), FailureKind.TUNNEL, CLOSED),
+    "resets": (Reset(b""), FailureKind.TUNNEL, CLOSED),
+    "closes in its head": (Cut(b"HTTP/1.1 200 OK\r\nx: 1\r\n"), FailureKind.TUNNEL, CLOSED),
+    "speaks another protocol": (Garbage(), FailureKind.TUNNEL, NOT_HTTP),
+    "a page of HTTP/0.9": (Garbage(b"<html>hello</html>"), FailureKind.TUNNEL, CLOSED),
+    "bytes": (Garbage(bytes(range(256)) * 16), FailureKind.TUNNEL, NOT_HTTP),
+    "NUL in a header": (NulByte("head"), FailureKind.TUNNEL, NOT_HTTP),
+    "headers without end": (HugeHeaders(300_000), FailureKind.TUNNEL, LARGE),
+    "a header line without end": (Cut(b"HTTP/1.1 200 OK\r\nx: " + b"." * 400_000), FailureKind.TUNNEL, CLOSED),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("behaviour", "trouble", "words"), TROUBLES.values(), ids=TROUBLES)
 async def test_a_proxy_that_fails_is_told_from_an_endpoint_that_fails(
-    behaviour: Behaviour, trouble: Trouble, words: str
+    behaviour: Behaviour, trouble: FailureKind, words: str
 ) -> None:
     """Within the deadline, in words of its own, and the next attempt is unharmed. An answer may take a moment."""
-    limit = TIMEOUT if trouble is Trouble.TIMEOUT else 3_000
+    limit = TIMEOUT if trouble is FailureKind.TIMEOUT else 3_000
     async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
         proxy.answers(behaviour)
         outcome = await sender.send(request_to(receiver.url, timeout=limit))
@@ -368,7 +368,7 @@ async def test_a_proxy_that_is_not_there_is_our_fault() -> None:
     async with Receiver() as receiver, sending(egress) as sender:
         outcome = timeless(await sender.send(request_to(receiver.url)))
     words = "packhook could not connect to its proxy: the connection was refused"
-    assert outcome == Outcome(trouble=Trouble.PROXY, detail=words)
+    assert outcome == Outcome(trouble=FailureKind.PROXY, detail=words)
     assert receiver.connections_made == 0
 
 
@@ -387,7 +387,7 @@ async def test_a_proxy_that_takes_no_connection_is_our_fault_in_time() -> None:
         for each in waiting:
             each.close()
     words = "packhook could not connect to its proxy: it did not answer in time"
-    assert timeless(outcome) == Outcome(trouble=Trouble.PROXY, detail=words)
+    assert timeless(outcome) == Outcome(trouble=FailureKind.PROXY, detail=words)
     assert outcome.duration < TIMEOUT + LATE
 
 
@@ -397,8 +397,12 @@ async def test_an_endpoint_that_fails_behind_the_proxy_is_told_as_ever() -> None
         receiver.answers(HangUp(), Status(500), Garbage(), AnswerEarly(Status(202, close=True)))
         outcomes = [await sender.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
         secure = await sender.send(request_to(receiver.url.replace("http:", "https:"), timeout=TIMEOUT))
-    assert [outcome.trouble or outcome.status_code for outcome in outcomes] == [Trouble.RESET, 500, Trouble.PROTOCOL]
-    assert secure.trouble is Trouble.TLS
+    assert [outcome.trouble or outcome.status_code for outcome in outcomes] == [
+        FailureKind.RESET,
+        500,
+        FailureKind.PROTOCOL,
+    ]
+    assert secure.trouble is FailureKind.TLS
 
 
 async def test_many_attempts_at_once_go_through() -> None:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from netns import only_loopback
-from packhook.core.address import Address
+from packhook.core.ip_policy import Address
 from packhook.delivery import resolve
 from packhook.delivery.resolve import SystemResolver
 

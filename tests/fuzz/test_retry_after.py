@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import fuzzed
-from packhook.core.backoff import LONGEST_RETRY_AFTER, retry_after
 from packhook.core.clock import SECOND
+from packhook.core.retry_policy import LONGEST_RETRY_AFTER, retry_after
 
 NOW: Final = 1_722_589_200_000
 pieces: Final = st.sampled_from(

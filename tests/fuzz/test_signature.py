@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import fuzzed
-from packhook.core.signature import TOLERANCE_SECONDS, InvalidSignature, SigningKey, secret_problem, sign, verify
+from packhook.core.signatures.standard import (
+    TOLERANCE_SECONDS,
+    InvalidSignature,
+    SigningKey,
+    secret_problem,
+    sign,
+    verify,
+)
 
 NOW: Final = 1_722_589_200
 SECRETS: Final = ("q9NhjkjV9o", "whsec_" + base64.b64encode(bytes(range(32))).decode())

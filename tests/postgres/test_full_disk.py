@@ -65,9 +65,9 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(full: tuple[str, Smal
     stored = 1 + await _fill(node, 200_000) + await _fill(node, 10)
     await _holds(node, stored)
     full[1].make_room()
-    settlement = delivered(leased, START)
+    result = delivered(leased, START)
     large = attempt(leased, START, response_body=os.urandom(MIB))
-    assert await node.record([replaced(settlement, attempt=large)]) == [True]
+    assert await node.record([replaced(result, attempt=large)]) == [True]
     await publish(node)
     await _holds(node, stored + 1)
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from packhook.core.errors import Conflict, NotFound, Unavailable
-from packhook.core.model import DeliveryStatus
-from packhook.core.way import Idempotency, LeasedDelivery, Settlement
-from packhook.store.base import Claimed, DeliveryFilter
+from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency, LeasedDelivery
+from packhook.store.base import ClaimResult, DeliveryFilter
 from packhook.store.postgres import wanting
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.publish import Publishing
@@ -27,6 +26,7 @@ from store.building import (
     Hands,
     add_webhook,
     ask,
+    capacity,
     claim,
     claim_one,
     delivered,
@@ -35,7 +35,6 @@ from store.building import (
     ids_of,
     next_version,
     noted,
-    offer,
     publication,
     publish,
 )
@@ -77,7 +76,7 @@ async def test_a_dead_nodes_deliveries_are_taken_over_when_its_leases_run_out(
     await add_webhook(node)
     await publish(node, 2)
     claimed = await claim(node, START)
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     await publish(node, 2)
     held = [*claimed, *hands.accepted]
     assert await claim(other, START + LEASE - 1) == ()
@@ -138,7 +137,7 @@ async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other
 
 async def test_who_wants_an_event_is_whoever_wants_it_now(node: PostgresStore, other: PostgresStore) -> None:
     """However often a node published for them before, and whatever the other node changed a moment ago."""
-    node.hand_over_to(hands := Hands(room=100))
+    node.attach(hands := Hands(room=100))
     hook = await add_webhook(node)
     assert await _deliveries(node) == 1
     more = await add_webhook(other)
@@ -238,7 +237,7 @@ async def test_an_answer_that_cannot_be_read_is_that_calls_alone(node: PostgresS
             "UPDATE idempotency_keys SET receipts = convert_to(replace(convert_from(receipts, 'UTF8'), "
             "'\"id\"', '\"new\":1,\"id\"'), 'UTF8')"
         )
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     unread, plain = await asyncio.gather(
         node.publish(publication(event(), idempotency=asked)), publish(node), return_exceptions=True
     )
@@ -253,7 +252,7 @@ async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: s
     hook = await add_webhook(node)
     await publish(node)
     async with direct(url) as late, late.transaction():
-        await Publishing([publication(unseen := event())], lambda: offer(0, room=0), Wants()).write(Db(late))
+        await Publishing([publication(unseen := event())], lambda: capacity(0, room=0), Wants()).write(Db(late))
         await node.record([delivered(await claim_one(node, START), START)])
         assert (await ask(node, START + LEASE)).next_due_at is None
     found = await claim_one(node, START + LEASE)
@@ -281,7 +280,7 @@ async def test_a_lane_that_is_looked_through_is_not_moved_under_the_looker(
     assert (await claim_one(node, START)).event_id == new.id
 
 
-async def _is_done_or_waits(task: "asyncio.Future[Claimed]", url: str) -> bool:
+async def _is_done_or_waits(task: "asyncio.Future[ClaimResult]", url: str) -> bool:
     async with direct(url) as connection:
         waiting = await connection.fetch(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -331,7 +330,7 @@ async def test_nothing_is_stranded_whatever_many_nodes_do_at_once(
     ended: list[str] = []
     for turn in range(25):
         now = START + 10 * turn
-        nodes[turn % 3].hand_over_to(hands := Hands(room=chance.choice([0, 3])))
+        nodes[turn % 3].attach(hands := Hands(room=chance.choice([0, 3])))
         hands.lease_until = now + 35
         work = [_publish_some(each, now) for each in nodes]
         work += [_claim_and_settle(each, now, chance, ended) for each in nodes for _ in range(2)]
@@ -375,7 +374,7 @@ def _with(leased: Sequence[LeasedDelivery], fates: list[str]) -> list[tuple[Leas
     return [(each, fate) for each, fate in zip(leased, fates, strict=True) if fate not in ("released", "forgotten")]
 
 
-def _settlement(leased: LeasedDelivery, fate: str, now: int) -> Settlement:
+def _settlement(leased: LeasedDelivery, fate: str, now: int) -> AttemptResult:
     if fate == "delivered":
         return delivered(leased, now)
     return failed(leased, now, next_attempt_at=now + 15, hold_until=now + 12 if fate == "held" else None)

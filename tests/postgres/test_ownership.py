@@ -15,7 +15,10 @@ from store.building import ACME, add_webhook, claim, next_version, noted, organi
 @pytest.fixture
 async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
     """Two nodes that require ownership, and an organization."""
-    nodes = PostgresStore(url, ManualClock(), hold_unproven=True), PostgresStore(url, ManualClock(), hold_unproven=True)
+    nodes = (
+        PostgresStore(url, ManualClock(), require_verification=True),
+        PostgresStore(url, ManualClock(), require_verification=True),
+    )
     for node in nodes:
         await node.open()
     await nodes[0].create_organization(organization(ACME), noted())
@@ -27,14 +30,14 @@ async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
 async def test_a_proof_on_one_node_lets_another_send(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
     """What was published over the API and what was by SQL; no node claims it before."""
     one, other = pair
-    held = await add_webhook(one, unproven=True)
+    held = await add_webhook(one, verification_pending=True)
     await publish(one, 2)
     async with direct(url) as connection:
         await connection.execute("""SELECT packhook.publish('acme', 'order.created', '{"id": "ord_1"}')""")
         now = await connection.fetchval("SELECT max(created_at) FROM packhook.events")
     assert [await claim(node, now) for node in (one, other)] == [(), ()]
-    other.hand_over_to(ears := Ears())
-    await one.replace_webhook(next_version(held, unproven=False, verified_at=START), noted())
+    other.attach(ears := Ears())
+    await one.replace_webhook(next_version(held, verification_pending=False, verified_at=START), noted())
     while held.id not in ears.changes or not ears.woken:
         await ears.wait()
     assert len(await claim(other, now)) == 3
@@ -43,7 +46,7 @@ async def test_a_proof_on_one_node_lets_another_send(pair: tuple[PostgresStore, 
 async def test_a_node_without_the_setting_lets_it_flow(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
     """From its start on; claims of the others had put the lane aside."""
     one, _ = pair
-    await add_webhook(one, unproven=True)
+    await add_webhook(one, verification_pending=True)
     await publish(one)
     assert await claim(one, START) == ()
     third = PostgresStore(url, ManualClock())

@@ -9,7 +9,7 @@ import pytest
 from nouns import replaced
 from packhook.core.model import DeliveryStatus, Interruption
 from packhook.store.base import DeliveryFilter
-from packhook.store.handover import Offer
+from packhook.store.dispatcher import Capacity
 from packhook.store.postgres import presence
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
@@ -29,9 +29,9 @@ class Leasing(Hands):
 
     first = 1
 
-    def offer(self) -> Offer:
+    def capacity(self) -> Capacity:
         """As ever, under that lease."""
-        return replaced(super().offer(), lease=self.first)
+        return replaced(super().capacity(), lease=self.first)
 
 
 @asynccontextmanager
@@ -41,7 +41,7 @@ async def node(url: str, room: int = 0, lease: int = 0) -> AsyncIterator[tuple[P
     await store.open()
     hands = Leasing(room=room)
     hands.first = lease
-    store.hand_over_to(hands)
+    store.attach(hands)
     try:
         yield store, hands
     finally:

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from packhook.core.audit import Actor
 from packhook.core.clock import SystemClock
-from packhook.core.way import Receipt
+from packhook.core.model import Receipt
 from packhook.delivery.engine import Engine
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
 from packhook.store.base import Told
-from packhook.store.ending import ended
+from packhook.store.callbacks import ended
 from packhook.store.open import open_store
 from packhook.testing import Receiver
 from postgres.log import Log

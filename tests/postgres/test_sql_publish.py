@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from packhook.core.way import Event
+from packhook.core.model import Event
 from packhook.store.base import DeliveryFilter
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
@@ -46,7 +46,7 @@ async def events_of(node: PostgresStore) -> tuple[Event, ...]:
 
 async def test_it_is_published_when_the_caller_commits(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
     """Byte for byte, with a delivery for each webhook that wants it, and every node hears of it."""
-    node.hand_over_to(hands := Hands())
+    node.attach(hands := Hands())
     async with caller.transaction():
         event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
         assert await events_of(node) == ()

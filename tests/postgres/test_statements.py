@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from packhook.core.clock import HOUR
-from packhook.store.base import Claim
+from packhook.store.base import ClaimRequest
 from packhook.store.postgres import claim as claiming
 from packhook.store.postgres.asking import SQL, Db
 from packhook.store.postgres.store import PostgresStore
@@ -25,13 +25,13 @@ from store.building import (
     Hands,
     add_webhook,
     ask,
+    capacity,
     claim,
     delivered,
     event,
     failed,
     next_version,
     noted,
-    offer,
     publication,
     publish,
 )
@@ -52,7 +52,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "next_lanes": ([],),
     "wanting_webhooks": ([ACME], ["order.created"]),
     "insert_published": ONE_EVENT,
-    "unproven_webhooks": ([ACME],),
+    "webhooks_pending_verification": ([ACME],),
     "release_delivery": (START, [ACME], ["d"], [1]),
     "expired_events": (0, "", 100),
     "lock_deliveries": (["e"],),
@@ -204,7 +204,7 @@ async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_
 
 async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node: PostgresStore) -> None:
     """Each is found by its own key, with a thousand of the same lease beside it, known to the planner or not."""
-    node.hand_over_to(hands := Hands(room=1_000))
+    node.attach(hands := Hands(room=1_000))
     await add_webhook(node)
     await publish(node, 1_000)
     mine = [(each.organization_id, each.id, each.lease) for each in hands.accepted[:5]]
@@ -253,7 +253,7 @@ async def test_many_deliveries_take_few_round_trips(
 
 async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, int, int]:
     """Of a publish of so many events, a claim of what was not handed over, and the record of both."""
-    node.hand_over_to(hands := Hands(room=count))
+    node.attach(hands := Hands(room=count))
     assert node._presence is not None
     await node._presence.close()  # what it asks now and then is not part of any event's way
     marks = [log.count()]
@@ -276,7 +276,7 @@ async def test_a_claim_in_doubt_holds_nothing(node: PostgresStore, url: str) -> 
     async with direct(url) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        asked = Claim(now=START, offer=offer(START + LEASE), per_lane=10)
+        asked = ClaimRequest(now=START, capacity=capacity(START + LEASE), per_lane=10)
         assert len((await claiming.claim(Db(connection), asked)).deliveries) == 3
         passed_over = await ask(node, START)
         assert (passed_over.deliveries, passed_over.next_due_at) == ((), START + claiming.SOON)

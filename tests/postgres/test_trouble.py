@@ -13,7 +13,7 @@ import pytest
 
 from nouns import replaced
 from packhook.core.errors import Conflict, NotFound, Unavailable
-from packhook.core.way import Event, Idempotency, LeasedDelivery
+from packhook.core.model import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
 from packhook.store.postgres import writer
 from packhook.store.postgres.asking import Db
@@ -154,7 +154,7 @@ async def test_what_was_refused_in_a_crash_is_not_there_and_what_was_answered_is
 ) -> None:
     """The server dies in the middle of many publishes, and comes back while some still wait for their answer."""
     await add_webhook(own_node)
-    own_node.hand_over_to(hands := Hands(room=1_000_000))
+    own_node.attach(hands := Hands(room=1_000_000))
     answered: list[str] = []
     refused: list[str] = []
 
@@ -301,7 +301,7 @@ async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[Postgr
     """The publisher gets its receipt and the engine its deliveries, as if nothing had happened; nothing is twice."""
     node, wire = relayed
     await add_webhook(node)
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     (kept,) = await _lose(wire, event_lost := event(), node.publish(publication(event_lost)))
     assert kept.id == event_lost.id
     assert (await node.list_events(ACME, ALL)).items == (event_lost,)
@@ -389,7 +389,7 @@ async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tu
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("before")))
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     new, plain = event(), event()
     wire.losing = plain.id.encode()
     calls = [
@@ -414,7 +414,7 @@ async def test_a_look_up_that_is_lost_undoes_nothing(relayed: tuple[PostgresStor
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("came-before")))
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     wire.losing, wire.sparing = b"came-before", 1
     plain = event()
     calls = [publication(event(), idempotency=key("came-before")), publication(plain)]
@@ -454,7 +454,7 @@ async def _lost(wire: Relay) -> bool:
 async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, url: str) -> None:
     """Cut off at its COMMIT: nothing is stored, and nothing is handed over."""
     await add_webhook(node)
-    node.hand_over_to(hands := Hands(room=10))
+    node.attach(hands := Hands(room=10))
     async with direct(url) as owner:
         await owner.execute(CUT_OFF_AT_COMMIT)
         with pytest.raises(Unavailable):
@@ -462,7 +462,7 @@ async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, 
         await owner.execute("DROP TRIGGER cut_off ON packhook.events")
     assert (await node.list_events(ACME, ALL)).items == ()
     assert hands.accepted == []
-    node.hand_over_to(Hands())
+    node.attach(Hands())
     await publish(node)
     assert len(await claim(node, START)) == 1
 

@@ -21,14 +21,14 @@ class Ears(Hands):
         super().__init__(room=room)
         self.heard = asyncio.Event()
 
-    def wake(self, webhook_ids: object, due_at: int) -> None:
+    def notify_due(self, webhook_ids: object, due_at: int) -> None:
         """Remember the hint."""
-        super().wake(frozenset(webhook_ids), due_at)  # type: ignore[call-overload] # ids, as they came
+        super().notify_due(frozenset(webhook_ids), due_at)  # type: ignore[call-overload] # ids, as they came
         self.heard.set()
 
-    def changed(self, webhook_id: str) -> None:
+    def invalidate(self, webhook_id: str) -> None:
         """Remember the hint."""
-        super().changed(webhook_id)
+        super().invalidate(webhook_id)
         self.heard.set()
 
     async def wait(self) -> None:
@@ -40,7 +40,7 @@ class Ears(Hands):
 
 async def test_the_others_hear_of_what_is_left_for_them(node: PostgresStore, other: PostgresStore) -> None:
     """And from when on it is theirs."""
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     await add_webhook(node)
     await publish(node, created_at=LATER)
     await ears.wait()
@@ -49,8 +49,8 @@ async def test_the_others_hear_of_what_is_left_for_them(node: PostgresStore, oth
 
 async def test_the_others_hear_nothing_of_what_was_handed_over(node: PostgresStore, other: PostgresStore) -> None:
     """Only of what there was no room for: the hint after it is the first they hear."""
-    other.hand_over_to(ears := Ears())
-    node.hand_over_to(own := Ears(room=2))
+    other.attach(ears := Ears())
+    node.attach(own := Ears(room=2))
     await add_webhook(node)
     await publish(node, 2)
     own.room = 0
@@ -65,7 +65,7 @@ async def test_the_others_hear_of_what_is_given_back(node: PostgresStore, other:
     await add_webhook(node)
     await publish(node)
     leased = await claim(node, START)
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     await node.release(leased, LATER)
     while (frozenset(), LATER) not in ears.woken:
         await ears.wait()
@@ -76,7 +76,7 @@ async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, 
     hooks = [await add_webhook(node) for _ in range(4)]
     await publish(node, 10)
     leased = await claim(node, START)
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
 
     async def hears(*wanted: Webhook) -> None:
         while not {each.id for each in wanted} <= set(ears.changes):
@@ -100,7 +100,7 @@ async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, 
 async def test_many_changes_at_once_are_all_heard(node: PostgresStore, other: PostgresStore) -> None:
     """More than fit into one hint."""
     hooks = [await add_webhook(node) for _ in range(250)]
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     await node.delete_organization(ACME, LATER, noted())
     while len(ears.changes) < len(hooks):
         await ears.wait()
@@ -110,7 +110,7 @@ async def test_many_changes_at_once_are_all_heard(node: PostgresStore, other: Po
 async def test_a_change_that_was_refused_is_not_told(node: PostgresStore, other: PostgresStore) -> None:
     """The next that was not is the first they hear of."""
     refused, done = await add_webhook(node), await add_webhook(node)
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     await asyncio.gather(node.replace_webhook(next_version(refused, version=9), noted()), return_exceptions=True)
     await node.replace_webhook(next_version(done), noted())
     await ears.wait()
@@ -122,7 +122,7 @@ async def test_a_listener_that_was_lost_comes_back_and_catches_up(
 ) -> None:
     """It hears of what was changed meanwhile, claims, and listens as before."""
     hook = await add_webhook(node)
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     async with direct(url) as killer:
         await killer.execute(KILL_LISTENERS)
     await node.replace_webhook(next_version(hook, updated_at=START), noted())
@@ -140,7 +140,7 @@ async def test_a_listener_that_was_lost_comes_back_and_catches_up(
 async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, other: PostgresStore, url: str) -> None:
     """A hint that is none breaks nothing."""
     hook = await add_webhook(node)
-    other.hand_over_to(ears := Ears())
+    other.attach(ears := Ears())
     async with direct(url) as stranger:
         for payload in (
             "",

@@ -11,7 +11,7 @@ from packhook.cli.bench.plan import SECRET, Plan
 from packhook.cli.bench.publish import Published
 from packhook.cli.bench.sink import Check, Noted
 from packhook.cli.bench.wire import Garbled, cut, header
-from packhook.core.signature import SigningKey
+from packhook.core.signatures.standard import SigningKey
 
 _DATA: Final = Plan().data()
 

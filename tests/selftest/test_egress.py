@@ -14,7 +14,7 @@ from packhook.cli.selftest.namespace import rows_of_egress
 from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import row
 from packhook.cli.selftest.spellings import BAD, HOSTILE, allowed_ends, denied_ends
-from packhook.core.address import DENIED_IPV4, DENIED_IPV6, Address, may_connect
+from packhook.core.ip_policy import DENIED_IPV4, DENIED_IPV6, Address, may_connect
 from packhook.delivery import egress as judging
 from packhook.delivery import proxy as tunneling
 

@@ -9,8 +9,8 @@ import sys
 
 from packhook.core.errors import PackhookError
 from packhook.settings import Settings
-from packhook.store.base import Claim
-from packhook.store.handover import Offer
+from packhook.store.base import ClaimRequest
+from packhook.store.dispatcher import Capacity
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
 
@@ -18,8 +18,8 @@ from packhook.testing.clock import START, ManualClock
 async def _live(url: str) -> None:
     store = open_store(Settings(database=url), ManualClock())
     await store.open()
-    offer = Offer(lease=1, lease_until=START + 86_400_000, room=100, room_bytes=1 << 20, closed=())
-    claimed = await store.claim(Claim(now=START, offer=offer, per_lane=100))
+    capacity = Capacity(lease=1, lease_until=START + 86_400_000, slots=100, max_bytes=1 << 20, excluded=())
+    claimed = await store.claim(ClaimRequest(now=START, capacity=capacity, per_lane=100))
     print("claimed", len(claimed.deliveries), flush=True)  # noqa: T201 its parent reads this
     await asyncio.to_thread(sys.stdin.read)
     await store.close()

@@ -9,10 +9,21 @@ from nouns import replaced
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
-from packhook.core.model import ApiKey, DeliveryStatus, Organization, Webhook
-from packhook.core.way import Attempt, Event, Idempotency, LeasedDelivery, Publication, Settlement, Verdict
-from packhook.store.base import Claim, Claimed, PageRequest, Store
-from packhook.store.handover import Offer
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    AttemptResult,
+    DeliveryStatus,
+    Event,
+    Idempotency,
+    LeasedDelivery,
+    Organization,
+    PublishRequest,
+    Verdict,
+    Webhook,
+)
+from packhook.store.base import ClaimRequest, ClaimResult, PageRequest, Store
+from packhook.store.dispatcher import Capacity
 from packhook.testing.clock import START
 
 ACME: Final = "acme"
@@ -28,42 +39,42 @@ _leases: Final = itertools.count(1)
 class Hands:
     """The engine as the store sees it: offers the room it was given, and remembers what came."""
 
-    def __init__(self, *, room: int = 0, room_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
+    def __init__(self, *, room: int = 0, max_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
         self.room = room
-        self.room_bytes = room_bytes
+        self.max_bytes = max_bytes
         self.closed = closed
         self.lease_until = START + LEASE
         self.accepted: list[LeasedDelivery] = []
         self.woken: list[tuple[frozenset[str], int]] = []
         self.changes: list[str] = []
 
-    def offer(self) -> Offer:
+    def capacity(self) -> Capacity:
         """The room, under a lease of its own."""
-        return offer(self.lease_until, room=self.room, room_bytes=self.room_bytes, closed=self.closed)
+        return capacity(self.lease_until, room=self.room, max_bytes=self.max_bytes, closed=self.closed)
 
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+    def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Remember what was handed over."""
         self.accepted += leased
 
-    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+    def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Remember the hint."""
         self.woken.append((frozenset(webhook_ids), due_at))
 
-    def changed(self, webhook_id: str) -> None:
+    def invalidate(self, webhook_id: str) -> None:
         """Remember the hint."""
         self.changes.append(webhook_id)
 
 
-def offer(
+def capacity(
     lease_until: int,
     *,
     room: int = PLENTY,
-    room_bytes: int = PLENTY_OF_BYTES,
+    max_bytes: int = PLENTY_OF_BYTES,
     closed: Collection[str] = (),
-) -> Offer:
+) -> Capacity:
     """An offer under a lease that no other offer has."""
-    return Offer(
-        lease=next(_leases), lease_until=lease_until, room=room, room_bytes=room_bytes, closed=frozenset(closed)
+    return Capacity(
+        lease=next(_leases), lease_until=lease_until, slots=room, max_bytes=max_bytes, excluded=frozenset(closed)
     )
 
 
@@ -124,9 +135,9 @@ def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401
     return replaced(plain, **changes)
 
 
-def publication(*events: Event, idempotency: Idempotency | None = None) -> Publication:
+def publication(*events: Event, idempotency: Idempotency | None = None) -> PublishRequest:
     """One publish call of these events, which are of one organization."""
-    return Publication(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
+    return PublishRequest(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
 
 
 def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
@@ -154,14 +165,14 @@ async def ask(
     now: int,
     *,
     room: int = PLENTY,
-    room_bytes: int = PLENTY_OF_BYTES,
+    max_bytes: int = PLENTY_OF_BYTES,
     per_lane: int = PLENTY,
     closed: Collection[str] = (),
     lease_for: int = LEASE,
-) -> Claimed:
+) -> ClaimResult:
     """A claim of all that is due, or of less."""
-    offered = offer(now + lease_for, room=room, room_bytes=room_bytes, closed=closed)
-    return await store.claim(Claim(now=now, offer=offered, per_lane=per_lane))
+    offered = capacity(now + lease_for, room=room, max_bytes=max_bytes, closed=closed)
+    return await store.claim(ClaimRequest(now=now, capacity=offered, per_lane=per_lane))
 
 
 async def claim(store: Store, now: int, *, lease_for: int = LEASE) -> tuple[LeasedDelivery, ...]:
@@ -190,16 +201,16 @@ def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa
     return replaced(plain, **changes)
 
 
-def delivered(leased: LeasedDelivery, at: int) -> Settlement:
+def delivered(leased: LeasedDelivery, at: int) -> AttemptResult:
     """It went well."""
-    return Settlement(delivery=leased, attempt=attempt(leased, at), verdict=Verdict(status=DeliveryStatus.DELIVERED))
+    return AttemptResult(delivery=leased, attempt=attempt(leased, at), verdict=Verdict(status=DeliveryStatus.DELIVERED))
 
 
-def failed(leased: LeasedDelivery, at: int, **verdict: Any) -> Settlement:  # noqa: ANN401 as above
+def failed(leased: LeasedDelivery, at: int, **verdict: Any) -> AttemptResult:  # noqa: ANN401 as above
     """It failed: again where the verdict has a ``next_attempt_at``, exhausted otherwise."""
     again = verdict.get("next_attempt_at") is not None
     code, words = "unsuccessful_status", "answered 500 Internal Server Error"
-    return Settlement(
+    return AttemptResult(
         delivery=leased,
         attempt=attempt(leased, at, status_code=500, error_code=code, error_message=words),
         verdict=Verdict(

@@ -49,5 +49,5 @@ async def store(empty_store: Store) -> Store:
 def hands(store: Store) -> Hands:
     """An engine that the store hands over to; it has no room until it is given some."""
     engine = Hands()
-    store.hand_over_to(engine)
+    store.attach(engine)
     return engine

@@ -5,7 +5,7 @@ from typing import Final
 import apsw
 import asyncpg
 
-from packhook.core.way import Event
+from packhook.core.model import Event
 
 _SQLITE: Final = """CREATE TRIGGER refused BEFORE INSERT ON events WHEN new.id = '{id}'
 BEGIN SELECT RAISE(ABORT, 'this event is refused'); END"""

@@ -9,7 +9,7 @@ import pytest
 from packhook.core.audit import NODE, Action, Actor, AuditEntry, Change
 from packhook.core.clock import DAY, HOUR, MINUTE
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store, Swept, WebhookFilter
+from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, RetentionBatch, Store, WebhookFilter
 from packhook.testing.clock import START
 from postgres.server import direct
 from store.building import (
@@ -237,11 +237,11 @@ async def test_entries_past_their_time_go(empty_store: Store) -> None:
     for number in (3, 1, 2, 0):
         await empty_store.write_audit(noted(created_at=START + number))
 
-    async def sweep() -> Swept:
+    async def sweep() -> RetentionBatch:
         times = {"events_before": 0, "keys_before": 0, "audit_before": START + 3, "now": LATER}
         return await empty_store.sweep(**times, limit=2)
 
-    assert await sweep() == Swept(audit_entries=2)
+    assert await sweep() == RetentionBatch(audit_entries=2)
     assert [each.created_at - START for each in await entries(empty_store)] == [2, 3]
-    assert [await sweep(), await sweep()] == [Swept(audit_entries=1), Swept()]
+    assert [await sweep(), await sweep()] == [RetentionBatch(audit_entries=1), RetentionBatch()]
     assert [each.created_at - START for each in await entries(empty_store)] == [3]

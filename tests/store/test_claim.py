@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
-from packhook.core.model import DeliveryStatus, Urgency, Webhook
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Webhook
 from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
 from store.building import (
@@ -214,7 +213,7 @@ async def test_nothing_is_claimed_without_room_for_bytes(store: Store) -> None:
     """A node whose memory is full of data takes no more, however few deliveries it holds."""
     await add_webhook(store)
     await publish(store)
-    assert (await ask(store, START, room_bytes=0)).deliveries == ()
+    assert (await ask(store, START, max_bytes=0)).deliveries == ()
     assert len(await claim(store, START)) == 1
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from packhook.core.clock import DAY
 from packhook.core.errors import NotFound
-from packhook.core.model import DeliveryStatus
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import DeliveryStatus, LeasedDelivery
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, Page, PageRequest, Store
 from packhook.store.open import open_store
@@ -24,11 +23,11 @@ from store.building import (
     ALL,
     OTHER,
     add_webhook,
+    capacity,
     claim,
     delivered,
     event,
     noted,
-    offer,
     organization,
     publication,
     publish,
@@ -217,6 +216,6 @@ async def test_slow_filing_leaves_no_more_behind(store: Store, path: Path) -> No
     for _ in range(2 * UNFILED // BATCH):
         slow.rows = 7
         with db:
-            insert(db, [publication(*(event() for _ in range(BATCH)))], lambda: offer(0, room=0), slow)
+            insert(db, [publication(*(event() for _ in range(BATCH)))], lambda: capacity(0, room=0), slow)
         assert max(unfiled(path)) <= UNFILED + BATCH
     db.close()

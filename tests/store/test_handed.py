@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from packhook.core.clock import MINUTE
-from packhook.core.model import DeliveryStatus, Interruption
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import DeliveryStatus, Interruption, LeasedDelivery
 from packhook.settings import Settings
-from packhook.store.base import DeliveryFilter, PageRequest, Store, Swept
+from packhook.store.base import DeliveryFilter, PageRequest, RetentionBatch, Store
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
 from store.building import (
@@ -85,7 +84,7 @@ async def test_it_is_canceled_if_its_webhook_was_deleted_and_its_lease_has_run_o
         await store.sweep(events_before=0, keys_before=0, audit_before=0, now=now, limit=10)
         for now in (START + LEASE - 1, START + LEASE)
     ]
-    assert (early, late) == (Swept(), Swept(canceled=1))
+    assert (early, late) == (RetentionBatch(), RetentionBatch(canceled=1))
     assert await status_of(store, handed) is DeliveryStatus.CANCELED
 
 
@@ -124,7 +123,7 @@ async def test_what_a_dead_process_had_been_handed_is_due_when_its_file_is_opene
     settings = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     first = open_store(settings, ManualClock())
     await first.open()
-    first.hand_over_to(hands := Hands(room=3))
+    first.attach(hands := Hands(room=3))
     await first.create_organization(organization(ACME), noted())
     await add_webhook(first)
     await publish(first, 4)

@@ -10,8 +10,7 @@ import pytest
 from nouns import replaced
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import NotFound
-from packhook.core.model import Delivery, DeliveryStatus
-from packhook.core.way import Settlement
+from packhook.core.model import AttemptResult, Delivery, DeliveryStatus
 from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
 from packhook.testing.clock import START
 from store.building import (
@@ -287,14 +286,14 @@ async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> 
     """More than nine, so that they are ordered by number and not as text."""
     await add_webhook(store)
     await publish(store, 2)
-    made: list[Settlement] = []
+    made: list[AttemptResult] = []
     for turn in range(12):
         leased = (await claim(store, START + turn * DAY))[0]
-        settlement = failed(leased, START + turn * DAY, next_attempt_at=START + (turn + 1) * DAY)
-        settlement = replaced(settlement, attempt=attempt(leased, START, response_body=b"%d" % turn))
-        await store.record([settlement])
+        result = failed(leased, START + turn * DAY, next_attempt_at=START + (turn + 1) * DAY)
+        result = replaced(result, attempt=attempt(leased, START, response_body=b"%d" % turn))
+        await store.record([result])
         if not made or made[0].delivery.id == leased.id:
-            made.append(settlement)
+            made.append(result)
     _, attempts = await store.get_delivery(ACME, made[0].delivery.id)
     assert attempts == tuple(each.attempt for each in made)
 

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from packhook.core.errors import Conflict, PackhookError
-from packhook.core.way import Idempotency
+from packhook.core.model import Idempotency
 from packhook.store.base import Store
 from packhook.testing.clock import START
 from store.building import ACME, ALL, OTHER, Hands, add_webhook, event, publication

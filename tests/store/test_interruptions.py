@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from packhook.core.clock import DAY
-from packhook.core.model import Interruption
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import Interruption, LeasedDelivery
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store

@@ -9,9 +9,9 @@ import pytest
 from packhook.core.errors import StartError
 from packhook.settings import MasterKey, Settings
 from packhook.store.base import Store
-from packhook.store.keyring import Keyring
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import SealedStore
 from packhook.store.open import open_store
-from packhook.store.sealed import SealedStore
 from packhook.testing.clock import ManualClock
 from store.building import ACME, add_webhook, noted, organization
 from store.dialects import DIALECTS

@@ -10,8 +10,8 @@ import pytest
 
 from packhook.core.errors import StartError
 from packhook.settings import Settings
-from packhook.store.keyring import Keyring, key_file, new_key
-from packhook.store.vault import Vault
+from packhook.store.encryption.cipher import Vault
+from packhook.store.encryption.keyring import Keyring, key_file, new_key
 
 KEY: Final = f"k1:{'A' * 43}="
 

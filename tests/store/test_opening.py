@@ -102,7 +102,7 @@ async def test_without_an_engine_everything_waits(store: Store) -> None:
     """And nothing is lost for it: an engine that comes later is handed what comes later."""
     await add_webhook(store)
     await publish(store)
-    store.hand_over_to(late := Hands(room=10))
+    store.attach(late := Hands(room=10))
     (new,) = await publish(store)
     assert [each.event_id for each in late.accepted] == [new.id]
     assert len(await claim(store, START)) == 1

@@ -1,4 +1,4 @@
-"""Deliveries of a webhook whose endpoint is unproven: stored, held without an attempt, and let go at the proof."""
+"""Deliveries of a webhook whose endpoint is unverified: stored, held without an attempt, and released once verified."""
 
 from collections.abc import AsyncIterator
 
@@ -34,7 +34,7 @@ from store.building import (
 @pytest.fixture
 async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
     """A store that requires ownership, with an organization."""
-    opened = open_store(Settings(database=database, require_ownership=True), clock)
+    opened = open_store(Settings(database=database, require_endpoint_verification=True), clock)
     await opened.open()
     await opened.create_organization(organization(ACME), noted())
     yield opened
@@ -43,7 +43,7 @@ async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
 
 def proven(of: Webhook) -> Webhook:
     """The webhook once its endpoint has proven itself."""
-    return next_version(of, unproven=False, verified_at=START + 5, allowed_rate=2.5)
+    return next_version(of, verification_pending=False, verified_at=START + 5, allowed_rate=2.5)
 
 
 async def statuses(store: Store) -> list[str]:
@@ -53,19 +53,19 @@ async def statuses(store: Store) -> list[str]:
 
 async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> None:
     """Created, read, changed, read; for the engine too."""
-    made = await add_webhook(holding, unproven=True)
+    made = await add_webhook(holding, verification_pending=True)
     assert await holding.get_webhook(ACME, made.id) == made
     await holding.replace_webhook(after := proven(made), noted())
     assert await holding.get_webhook(ACME, made.id) == after
     assert (await holding.targets([made.id]))[made.id].webhook == after
-    assert await holding.webhooks_after("", 10) == (after,)
+    assert await holding.iter_webhooks("", 10) == (after,)
 
 
 async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
     """However much room there is; those of the others are. The receipt counts both."""
-    held, other = await add_webhook(holding, unproven=True), await add_webhook(holding)
+    held, other = await add_webhook(holding, verification_pending=True), await add_webhook(holding)
     engine = Hands(room=100)
-    holding.hand_over_to(engine)
+    holding.attach(engine)
     receipts = await holding.publish(publication(event(), event()))
     assert [receipt.deliveries for receipt in receipts] == [2, 2]
     assert {leased.webhook_id for leased in engine.accepted} == {other.id}
@@ -74,13 +74,13 @@ async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
 
 async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: Store) -> None:
     """No attempt is spent; a claim asks for no other meanwhile; the proof wakes the engine."""
-    held = await add_webhook(holding, unproven=True)
+    held = await add_webhook(holding, verification_pending=True)
     await publish(holding, 3)
     for _ in range(2):
         claimed = await ask(holding, START)
         assert (claimed.deliveries, claimed.backlog, claimed.next_due_at) == ((), frozenset(), None)
     engine = Hands()
-    holding.hand_over_to(engine)
+    holding.attach(engine)
     await holding.replace_webhook(proven(held), noted())
     assert [ids for ids, _ in engine.woken] == [{held.id}]
     assert engine.changes == [held.id]
@@ -90,7 +90,7 @@ async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: St
 
 async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> None:
     """Nor does enabling."""
-    held = await add_webhook(holding, unproven=True)
+    held = await add_webhook(holding, verification_pending=True)
     await publish(holding)
     for changes in ({"description": "new"}, {"enabled": False}, {"enabled": True}):
         await holding.replace_webhook(held := next_version(held, **changes), noted())
@@ -103,7 +103,9 @@ async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> Non
     await publish(holding)
     leased = await claim_one(holding, START)
     await holding.record([delivered(leased, START)])
-    await holding.replace_webhook(held := next_version(known, unproven=True, endpoint="https://new.invalid/"), noted())
+    await holding.replace_webhook(
+        held := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), noted()
+    )
     await holding.replay_delivery(ACME, leased.id, START, noted())
     assert await claim(holding, START) == ()
     await holding.replace_webhook(proven(held), noted())
@@ -115,7 +117,7 @@ async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_wa
     known = await add_webhook(holding)
     await publish(holding, 2)
     first, _ = await claim(holding, START)
-    await holding.replace_webhook(next_version(known, unproven=True), noted())
+    await holding.replace_webhook(next_version(known, verification_pending=True), noted())
     await holding.release([first], START)
     assert await claim(holding, START + LEASE) == ()
     assert sorted(await statuses(holding)) == ["pending", "sending"]
@@ -123,7 +125,7 @@ async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_wa
 
 async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> None:
     """And then its event goes; what waits for others stays."""
-    await add_webhook(holding, unproven=True)
+    await add_webhook(holding, verification_pending=True)
     await publish(holding)
     at = START + 2 * DAY
     assert await claim(holding, START) == ()
@@ -139,7 +141,7 @@ async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) 
     later = START + HOUR
     leased = await claim_one(holding, START)
     await holding.record([failed(leased, START, next_attempt_at=START + 1, hold_until=later)])
-    await holding.replace_webhook(held := next_version(known, unproven=True), noted())
+    await holding.replace_webhook(held := next_version(known, verification_pending=True), noted())
     assert await claim(holding, START + 2) == ()
     await holding.replace_webhook(proven(held), noted())
     assert await claim(holding, later - 1) == ()
@@ -148,9 +150,9 @@ async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) 
 
 async def test_without_the_setting_nothing_is_held(store: Store) -> None:
     """Whatever the row says."""
-    held = await add_webhook(store, unproven=True)
+    held = await add_webhook(store, verification_pending=True)
     engine = Hands(room=1)
-    store.hand_over_to(engine)
+    store.attach(engine)
     await publish(store, 2)
     assert [leased.webhook_id for leased in engine.accepted] == [held.id]
     assert [leased.webhook_id for leased in await claim(store, START)] == [held.id]
@@ -160,11 +162,11 @@ async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_ho
     database: str, clock: ManualClock
 ) -> None:
     """From the next start on: also what claims had put aside."""
-    on, off = (Settings(database=database, require_ownership=required) for required in (True, False))
+    on, off = (Settings(database=database, require_endpoint_verification=required) for required in (True, False))
     first = open_store(on, clock)
     await first.open()
     await first.create_organization(organization(ACME), noted())
-    held = webhook(unproven=True)
+    held = webhook(verification_pending=True)
     await first.create_webhook(held, noted())
     await publish(first)
     assert await claim(first, START) == ()

@@ -6,8 +6,16 @@ from collections.abc import Sequence
 import pytest
 
 from packhook.core.errors import NotFound, PackhookError, Unavailable
-from packhook.core.model import MAX_DATA_BYTES, Delivery, DeliveryStatus, Urgency, Webhook
-from packhook.core.way import Event, LeasedDelivery, Receipt
+from packhook.core.model import (
+    MAX_DATA_BYTES,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    LeasedDelivery,
+    Receipt,
+    Urgency,
+    Webhook,
+)
 from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
 from store.building import (
@@ -197,13 +205,13 @@ async def test_what_is_for_a_closed_webhook_waits(store: Store, hands: Hands) ->
     assert (await claim_one(store, START)).webhook_id == closed.id
 
 
-@pytest.mark.parametrize(("room_bytes", "handed_over"), [(0, 0), (99, 0), (100, 1), (299, 2), (300, 3)])
+@pytest.mark.parametrize(("max_bytes", "handed_over"), [(0, 0), (99, 0), (100, 1), (299, 2), (300, 3)])
 async def test_no_more_bytes_are_handed_over_than_there_is_room_for(
-    store: Store, hands: Hands, room_bytes: int, handed_over: int
+    store: Store, hands: Hands, max_bytes: int, handed_over: int
 ) -> None:
     """Three events of a hundred bytes each."""
     await add_webhook(store)
-    hands.room, hands.room_bytes = 10, room_bytes
+    hands.room, hands.max_bytes = 10, max_bytes
     await publish(store, 3, data=b'{"a":"' + b"x" * 92 + b'"}')
     assert len(hands.accepted) == handed_over
     assert len(await claim(store, START)) == 3 - handed_over
@@ -249,7 +257,7 @@ async def test_publishes_at_once_share_the_room(store: Store, hands: Hands) -> N
 class Broken(Hands):
     """An engine that breaks its promise never to raise."""
 
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+    def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Raise."""
         raise RuntimeError(f"cannot take {len(leased)}")
 
@@ -257,7 +265,7 @@ class Broken(Hands):
 async def test_a_fault_in_the_engine_harms_no_publish(store: Store) -> None:
     """What is committed is committed, and answered; the store goes on, and the lease runs out."""
     await add_webhook(store)
-    store.hand_over_to(Broken(room=10))
+    store.attach(Broken(room=10))
     async with asyncio.timeout(30):
         events = [*await publish(store), *await publish(store)]
     assert [each.event_id for each in await claim(store, START + LEASE)] == [each.id for each in events]

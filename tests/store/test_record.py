@@ -7,8 +7,7 @@ import pytest
 
 from nouns import replaced
 from packhook.core.clock import DAY, HOUR, MINUTE
-from packhook.core.model import Delivery, DeliveryStatus, Target, Urgency
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Urgency, WebhookState
 from packhook.store.base import Store
 from packhook.testing.clock import START
 from store.building import (
@@ -57,10 +56,10 @@ async def leased(store: Store) -> LeasedDelivery:
 
 async def test_a_delivered_delivery_is_finished(store: Store, leased: LeasedDelivery) -> None:
     """With its attempt; it is never claimed again."""
-    settlement = delivered(leased, LATER)
-    assert await store.record([settlement]) == [True]
+    result = delivered(leased, LATER)
+    assert await store.record([result]) == [True]
     wanted = after(leased, DeliveryStatus.DELIVERED, attempts=1, at=LATER + 7, again=None)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (settlement.attempt,))
+    assert await store.get_delivery(ACME, leased.id) == (wanted, (result.attempt,))
     assert await claim(store, START + 100 * DAY) == ()
 
 
@@ -80,10 +79,10 @@ async def test_a_failed_delivery_is_pending_again(store: Store, leased: LeasedDe
 
 async def test_an_exhausted_delivery_is_finished(store: Store, leased: LeasedDelivery) -> None:
     """With its attempt; it is never claimed again."""
-    settlement = failed(leased, LATER)
-    assert await store.record([settlement]) == [True]
+    result = failed(leased, LATER)
+    assert await store.record([result]) == [True]
     wanted = after(leased, DeliveryStatus.EXHAUSTED, attempts=1, at=LATER + 7, again=None)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (settlement.attempt,))
+    assert await store.get_delivery(ACME, leased.id) == (wanted, (result.attempt,))
     assert await claim(store, START + 100 * DAY) == ()
 
 
@@ -102,7 +101,7 @@ async def test_a_stale_lease_settles_nothing(store: Store, leased: LeasedDeliver
     assert await store.record([stale]) == [False]
     assert await status_of(store, leased) is DeliveryStatus.SENDING
     target = (await store.targets([leased.webhook_id]))[leased.webhook_id]
-    assert target == Target(webhook=await store.get_webhook(ACME, leased.webhook_id))
+    assert target == WebhookState(webhook=await store.get_webhook(ACME, leased.webhook_id))
     assert target.webhook.enabled
     assert await store.record([settled := delivered(other, START + LEASE)]) == [True]
     assert (await store.get_delivery(ACME, leased.id))[1] == (settled.attempt,)
@@ -137,10 +136,10 @@ async def test_the_valid_settles_beside_the_stale_of_the_same_delivery(
 
 async def test_the_same_settlement_twice_counts_once(store: Store, leased: LeasedDelivery) -> None:
     """In one batch, or in two at the same time."""
-    settlement = delivered(leased, LATER)
-    assert await store.record([settlement, settlement]) == [True, False]
-    assert await asyncio.gather(*(store.record([settlement]) for _ in range(2))) == [[False], [False]]
-    assert (await store.get_delivery(ACME, leased.id))[1] == (settlement.attempt,)
+    result = delivered(leased, LATER)
+    assert await store.record([result, result]) == [True, False]
+    assert await asyncio.gather(*(store.record([result]) for _ in range(2))) == [[False], [False]]
+    assert (await store.get_delivery(ACME, leased.id))[1] == (result.attempt,)
 
 
 async def test_many_are_recorded_together_and_answered_in_order(store: Store) -> None:
@@ -169,9 +168,9 @@ async def test_a_webhook_is_failing_from_its_first_failure_to_its_next_success(s
         await store.record([failed(leased[number], START + number, next_attempt_at=LATER, gone_since=gone_since)])
         known.append(await store.targets([stored.id]))
     gone = [None, START + 1, START + 1, None]
-    assert known == [{stored.id: Target(webhook=stored, failing_since=START, gone_since=at)} for at in gone]
+    assert known == [{stored.id: WebhookState(webhook=stored, failing_since=START, gone_since=at)} for at in gone]
     await store.record([delivered(leased[4], LATER)])
-    assert await store.targets([stored.id]) == {stored.id: Target(webhook=stored)}
+    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=stored)}
 
 
 @pytest.mark.parametrize("again", [LATER, None], ids=["to be retried", "exhausted"])
@@ -237,17 +236,17 @@ ODD_ATTEMPTS = {
 @pytest.mark.parametrize("odd", ODD_ATTEMPTS.values(), ids=ODD_ATTEMPTS)
 async def test_whatever_a_receiver_wrote_is_kept(store: Store, leased: LeasedDelivery, odd: dict[str, object]) -> None:
     """Byte for byte and character for character."""
-    settlement = failed(leased, LATER)
-    settlement = replaced(settlement, attempt=attempt(leased, LATER, **odd))
-    assert await store.record([settlement]) == [True]
+    result = failed(leased, LATER)
+    result = replaced(result, attempt=attempt(leased, LATER, **odd))
+    assert await store.record([result]) == [True]
     _, attempts = await store.get_delivery(ACME, leased.id)
-    assert attempts == (settlement.attempt,)
+    assert attempts == (result.attempt,)
 
 
 async def test_words_with_a_nul_are_kept_without_it(store: Store, leased: LeasedDelivery) -> None:
     """Not every database can hold one in a text; the other words stay."""
-    settlement = failed(leased, LATER)
-    settlement = replaced(settlement, attempt=attempt(leased, LATER, error_message="a\0b"))
-    assert await store.record([settlement]) == [True]
+    result = failed(leased, LATER)
+    result = replaced(result, attempt=attempt(leased, LATER, error_message="a\0b"))
+    assert await store.record([result]) == [True]
     (kept,) = (await store.get_delivery(ACME, leased.id))[1]
-    assert kept == replaced(settlement.attempt, error_message="a\N{REPLACEMENT CHARACTER}b")
+    assert kept == replaced(result.attempt, error_message="a\N{REPLACEMENT CHARACTER}b")

@@ -4,8 +4,7 @@ import pytest
 
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Delivery, DeliveryStatus, Urgency
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Urgency
 from packhook.store.base import Store
 from packhook.testing.clock import START
 from store.building import (

@@ -10,13 +10,13 @@ import pytest
 
 from packhook.core.audit import CLI
 from packhook.core.errors import DatabaseInUse, StartError, Unavailable
-from packhook.core.model import Target, Webhook
+from packhook.core.model import Webhook, WebhookState
 from packhook.settings import Settings, parse_master_keys
 from packhook.store.base import Store, WebhookFilter
-from packhook.store.keyring import Keyring
+from packhook.store.encryption.cipher import MARK, sealed_under
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import SealedStore
 from packhook.store.open import open_store
-from packhook.store.sealed import SealedStore
-from packhook.store.vault import MARK, sealed_under
 from packhook.testing.clock import START, ManualClock
 from store.building import ACME, ALL, OTHER, add_webhook, next_version, noted, organization, webhook
 
@@ -33,7 +33,7 @@ FULL: Final[dict[str, Any]] = {
     "client_certificate": "shown to everybody",
     "client_key": SECRETS[3],
 }
-HOT: Final = ("publish", "claim", "record", "release", "hand_over_to")
+HOT: Final = ("publish", "claim", "record", "release", "attach")
 OWN: Final = {"open", "create_webhook", "replace_webhook", "reseal_webhook", "get_webhook", "list_webhooks", "targets"}
 
 
@@ -118,7 +118,7 @@ async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
     hook = await made(house.store)
     assert await house.store.get_webhook(ACME, hook.id) == hook
     assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
-    assert await house.store.targets([hook.id, "wh_unknown"]) == {hook.id: Target(webhook=hook)}
+    assert await house.store.targets([hook.id, "wh_unknown"]) == {hook.id: WebhookState(webhook=hook)}
     stored = await house.stored(hook)
     assert without_secrets(stored) == without_secrets(hook)
     assert list(stored.headers) == list(hook.headers)
@@ -211,7 +211,7 @@ async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(house: 
     await house.inner.create_webhook(old, noted())
     store = await house.reopen()
     assert await store.get_webhook(ACME, old.id) == old
-    assert await store.targets([old.id]) == {old.id: Target(webhook=old)}
+    assert await store.targets([old.id]) == {old.id: WebhookState(webhook=old)}
     assert under(await house.stored(old)) == {None}
     await store.replace_webhook(changed := next_version(old, description="new"), noted())
     assert under(await house.stored(old)) == {newest(house)}
@@ -342,7 +342,7 @@ async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(h
         ):
             with pytest.raises(Unavailable, match=said):
                 await asking
-        assert await house.store.targets([hook.id]) == {hook.id: Target(webhook=hook)}
+        assert await house.store.targets([hook.id]) == {hook.id: WebhookState(webhook=hook)}
     house.key_file.write_bytes(kept)
     house.key_file.chmod(0o600)
     assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
@@ -354,8 +354,8 @@ async def test_all_webhooks_one_after_the_other(store: Store) -> None:
     hooks = [await add_webhook(store, name, **FULL) for name in (ACME, OTHER, ACME, ACME, OTHER)]
     await store.delete_webhook(ACME, hooks[2].id, START, noted())
     left = [hooks[0], hooks[1], hooks[3], hooks[4]]
-    assert await store.webhooks_after("", 10) == tuple(left)
-    assert await store.webhooks_after("", 2) == (left[0], left[1])
-    assert await store.webhooks_after(left[1].id, 1) == (left[2],)
-    assert await store.webhooks_after(left[1].id, 10) == (left[2], left[3])
-    assert await store.webhooks_after(left[3].id, 10) == ()
+    assert await store.iter_webhooks("", 10) == tuple(left)
+    assert await store.iter_webhooks("", 2) == (left[0], left[1])
+    assert await store.iter_webhooks(left[1].id, 1) == (left[2],)
+    assert await store.iter_webhooks(left[1].id, 10) == (left[2], left[3])
+    assert await store.iter_webhooks(left[3].id, 10) == ()

@@ -12,8 +12,7 @@ import pytest
 
 from packhook.core.clock import DAY
 from packhook.core.errors import DatabaseInUse, SchemaTooNew, Unavailable
-from packhook.core.model import DeliveryStatus
-from packhook.core.way import Event
+from packhook.core.model import DeliveryStatus, Event
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, Store
 from packhook.store.migrate import migrations

@@ -11,9 +11,8 @@ import pytest
 
 from packhook.core.clock import HOUR
 from packhook.core.errors import RequestError
-from packhook.core.model import DeliveryStatus
-from packhook.core.way import Idempotency, LeasedDelivery
-from packhook.store.base import AuditFilter, Claim, Claimed, DeliveryFilter, PageRequest, WebhookFilter
+from packhook.core.model import DeliveryStatus, Idempotency, LeasedDelivery
+from packhook.store.base import AuditFilter, ClaimRequest, ClaimResult, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.sqlite import audit, claim, filing, history, publish, record, sweep, tenants, webhooks
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.statements import load
@@ -23,12 +22,12 @@ from store.building import (
     ALL,
     LEASE,
     OTHER,
+    capacity,
     delivered,
     event,
     failed,
     next_version,
     noted,
-    offer,
     organization,
     publication,
     webhook,
@@ -93,13 +92,13 @@ def add_webhook(db: apsw.Connection, name: str = ACME, **changes: Any) -> str:  
 def add_events(db: apsw.Connection, count: int, name: str = ACME) -> None:
     """Stored events, whose deliveries wait."""
     batch = publication(*(event(name) for _ in range(count)))
-    (answer,) = publish.publish(db, [batch], lambda: offer(0, room=0), filing.Pace())
+    (answer,) = publish.publish(db, [batch], lambda: capacity(0, room=0), filing.Pace())
     assert not isinstance(answer, RequestError)
 
 
-def claim_now(db: apsw.Connection, **offered: Any) -> Claimed:  # noqa: ANN401 as above
+def claim_now(db: apsw.Connection, **offered: Any) -> ClaimResult:  # noqa: ANN401 as above
     """A claim at the beginning."""
-    return claim.claim(db, Claim(now=START, offer=offer(START + LEASE, **offered), per_lane=100))
+    return claim.claim(db, ClaimRequest(now=START, capacity=capacity(START + LEASE, **offered), per_lane=100))
 
 
 def a_day(db: apsw.Connection) -> None:
@@ -108,7 +107,7 @@ def a_day(db: apsw.Connection) -> None:
     file_all(db)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
-        publish.publish(db, [again], lambda: offer(START + LEASE, room=1), filing.Pace(), hold_unproven=True)
+        publish.publish(db, [again], lambda: capacity(START + LEASE, room=1), filing.Pace(), require_verification=True)
     add_events(db, 4)
     leased = claim_now(db).deliveries
     record.record(db, [[delivered(leased[0], START)]])
@@ -119,8 +118,8 @@ def a_day(db: apsw.Connection) -> None:
     claim_now(db)
     read_back(db, leased[0], first)
     webhooks.delete_webhook(db, (OTHER, second, START, noted()))
-    webhooks.open_unproven(db, START)
-    sweep.Broom(hold_unproven=True).sweep(db, (START, START, START, START, 10))
+    webhooks.release_unverified(db, START)
+    sweep.Broom(require_verification=True).sweep(db, (START, START, START, START, 10))
     sweep.disable_failing(db, (START, START, "failed"))
     claim.rescue(db, START)
 
@@ -201,7 +200,7 @@ HOT = {
     "file_deliveries": "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "find_event": "filed_events USING PRIMARY KEY (organization_id=? AND id=?)",
     "find_delivery": "deliveries_of_organization (organization_id=? AND id=?)",
-    "unproven_webhooks": "webhooks_unproven (organization_id=? AND event_code=?)",
+    "webhooks_pending_verification": "webhooks_unproven (organization_id=? AND event_code=?)",
     "settle_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "release_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "lease_delivery": "INTEGER PRIMARY KEY (rowid=?)",
@@ -416,7 +415,7 @@ def test_a_claim_costs_the_same_whatever_waits_for_others(
         state(db, dead)
         mine = add_webhook(db)
         add_events(db, 5)
-        claimed: list[Claimed] = []
+        claimed: list[ClaimResult] = []
         taken = steps_of(db, lambda: claimed.append(claim_now(db)))
         db.close()
         assert [each.webhook_id for each in claimed[0].deliveries] == [mine] * 5

@@ -7,9 +7,8 @@ import pytest
 
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import DeliveryStatus, Target
-from packhook.core.way import Idempotency
-from packhook.store.base import DeliveryFilter, Store, Swept
+from packhook.core.model import DeliveryStatus, Idempotency, WebhookState
+from packhook.store.base import DeliveryFilter, RetentionBatch, Store
 from packhook.testing.clock import START
 from store.building import (
     ACME,
@@ -42,7 +41,7 @@ async def sweep(
     audit_before: int = 0,
     now: int = LATER,
     limit: int = 100,
-) -> Swept:
+) -> RetentionBatch:
     """One batch of upkeep; without an instant nothing is past its time."""
     return await store.sweep(
         events_before=events_before, keys_before=keys_before, audit_before=audit_before, now=now, limit=limit
@@ -57,7 +56,7 @@ async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) ->
     (young,) = await publish(store, created_at=START + 1)
     leased = await claim(store, LATER)
     await store.record([delivered(each, LATER) for each in leased])
-    assert await sweep(store, events_before=START + 1) == Swept(events=2)
+    assert await sweep(store, events_before=START + 1) == RetentionBatch(events=2)
     assert (await store.list_events(ACME, ALL)).items == (young,)
     assert [each.event_id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items] == [young.id]
     left = {each.event_id: each for each in leased}
@@ -65,7 +64,7 @@ async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) ->
         with pytest.raises(NotFound):
             await store.get_delivery(gone.organization_id, gone.id)
     assert len((await store.get_delivery(ACME, left[young.id].id))[1]) == 1
-    assert await sweep(store, events_before=START + 1) == Swept()
+    assert await sweep(store, events_before=START + 1) == RetentionBatch()
 
 
 async def test_events_with_a_live_delivery_stay(store: Store) -> None:
@@ -79,11 +78,11 @@ async def test_events_with_a_live_delivery_stay(store: Store) -> None:
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([pending], START)
     await store.replay_delivery(ACME, replayed.id, START, noted())
-    assert await sweep(store, events_before=LATER) == Swept(events=1)
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=1)
     kept = {each.event_id for each in (pending, sending, again, replayed)}
     assert {each.id for each in (await store.list_events(ACME, ALL)).items} == kept
     await store.record([delivered(each, LATER) for each in await claim(store, LATER)])
-    assert await sweep(store, events_before=LATER) == Swept(events=4)
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=4)
 
 
 async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(store: Store) -> None:
@@ -92,7 +91,7 @@ async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(sto
     await publish(store, 2)
     (young,) = await publish(store, created_at=LATER)
     await store.replace_webhook(next_version(hook, enabled=False), noted())
-    assert await sweep(store, events_before=LATER) == Swept(events=2, canceled=2)
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=2, canceled=2)
     (left,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
     assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
 
@@ -123,7 +122,9 @@ async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> No
         if batches[-1].is_done:
             break
     amounts = [2, 2, 1, 0]
-    assert batches == [Swept(events=each, idempotency_keys=each, canceled=each, more=each > 0) for each in amounts]
+    assert batches == [
+        RetentionBatch(events=each, idempotency_keys=each, canceled=each, more=each > 0) for each in amounts
+    ]
 
 
 async def test_stale_idempotency_keys_go(store: Store) -> None:
@@ -134,7 +135,7 @@ async def test_stale_idempotency_keys_go(store: Store) -> None:
 
     await store.publish(publication(event(), idempotency=key("old")))
     young = await store.publish(publication(event(created_at=START + 1), idempotency=key("young")))
-    assert await sweep(store, keys_before=START + 1) == Swept(idempotency_keys=1)
+    assert await sweep(store, keys_before=START + 1) == RetentionBatch(idempotency_keys=1)
     anew = event()
     assert (await store.publish(publication(anew, idempotency=key("old"))))[0].id == anew.id
     assert await store.publish(publication(event(), idempotency=key("young"))) == young
@@ -149,7 +150,7 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> Non
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([each for each in leased if each.id != again.id], START)
     await store.delete_webhook(ACME, gone.id, START, noted())
-    assert await sweep(store) == Swept(canceled=2)
+    assert await sweep(store) == RetentionBatch(canceled=2)
     for each, attempts in ((new, 0), (again, 1)):
         delivery, _ = await store.get_delivery(ACME, each.id)
         assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.CANCELED, attempts)
@@ -163,10 +164,10 @@ async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) 
     await publish(store, 3)
     done, again, unsent = await claim(store, START)
     await store.delete_webhook(ACME, gone.id, START, noted())
-    assert await sweep(store, now=START) == Swept()
+    assert await sweep(store, now=START) == RetentionBatch()
     assert await store.record([delivered(done, START), failed(again, START, next_attempt_at=LATER)]) == [True, True]
     await store.release([unsent], START)
-    assert await sweep(store) == Swept(canceled=2)
+    assert await sweep(store) == RetentionBatch(canceled=2)
     assert [await status_of(store, each) for each in (done, again, unsent)] == ["delivered", "canceled", "canceled"]
 
 
@@ -176,10 +177,10 @@ async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lea
     await publish(store)
     leased = await claim_one(store, START)
     await store.delete_webhook(ACME, gone.id, START, noted())
-    assert await sweep(store, now=START + LEASE - 1) == Swept()
-    assert await sweep(store, now=START + LEASE) == Swept(canceled=1)
+    assert await sweep(store, now=START + LEASE - 1) == RetentionBatch()
+    assert await sweep(store, now=START + LEASE) == RetentionBatch(canceled=1)
     assert await status_of(store, leased) is DeliveryStatus.CANCELED
-    assert await sweep(store, events_before=LATER) == Swept(events=1)
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=1)
 
 
 async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
@@ -229,7 +230,7 @@ async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) ->
     await publish(store, event_code="order.shipped", created_at=START + HOUR)
     await store.record([delivered(each, START + HOUR) for each in await claim(store, START + HOUR)])
     assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
-    assert await store.targets([other]) == {other: Target(webhook=await store.get_webhook(ACME, other))}
+    assert await store.targets([other]) == {other: WebhookState(webhook=await store.get_webhook(ACME, other))}
 
 
 async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, hands: Hands) -> None:

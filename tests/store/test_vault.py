@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.core.errors import InvalidSettings, Unavailable
-from packhook.core.signature import secret_problem
+from packhook.core.signatures.standard import secret_problem
 from packhook.service import rules
 from packhook.settings import MasterKey, Settings, load_settings, parse_master_keys
-from packhook.store.vault import MARK, Vault, sealed_under
+from packhook.store.encryption.cipher import MARK, Vault, sealed_under
 
 OLD: Final[MasterKey] = ("k1", bytes(range(32)))
 NEW: Final[MasterKey] = ("k2", bytes(range(32, 64)))

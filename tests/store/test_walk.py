@@ -18,10 +18,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from packhook.core.model import FINISHED, DeliveryStatus
-from packhook.core.way import LeasedDelivery, Settlement
+from packhook.core.model import FINISHED, AttemptResult, DeliveryStatus, LeasedDelivery
 from packhook.settings import Settings
-from packhook.store.base import Claimed
+from packhook.store.base import ClaimResult
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
 from store.building import (
@@ -84,7 +83,7 @@ class Walk(RuleBasedStateMachine):
         self.hooks: dict[str, Hook] = {}
         self.taken: list[LeasedDelivery] = []
         self.run(self.store.open())
-        self.store.hand_over_to(hands := Hands())
+        self.store.attach(hands := Hands())
         self.hands = hands
 
     def run(self, asked: Coroutine[Any, Any, T]) -> T:
@@ -116,7 +115,7 @@ class Walk(RuleBasedStateMachine):
             sent.due_at, sent.lease = each.lease_until, each.lease
             self.taken.append(each)
 
-    def agree(self, claimed: Claimed, closed: Iterable[str] = ()) -> None:
+    def agree(self, claimed: ClaimResult, closed: Iterable[str] = ()) -> None:
         """That only what was due was claimed, that what is left is told, and when to come again."""
         names = [each.id for each in claimed.deliveries]
         due = self.due(closed)
@@ -182,14 +181,14 @@ class Walk(RuleBasedStateMachine):
         assert max(Counter(each.webhook_id for each in claimed.deliveries).values(), default=0) <= per_lane
         assert bool(claimed.deliveries) == bool(due)
 
-    def settle(self, settlement: Settlement) -> bool:
+    def settle(self, result: AttemptResult) -> bool:
         """Record it; it counts where its lease is the delivery's."""
-        leased = settlement.delivery
+        leased = result.delivery
         sent = self.sent[leased.id]
         valid = not sent.finished and sent.lease == leased.lease
-        assert self.run(self.store.record([settlement])) == [valid]
+        assert self.run(self.store.record([result])) == [valid]
         if valid:
-            again = settlement.verdict.next_attempt_at
+            again = result.verdict.next_attempt_at
             sent.lease, sent.due_at, sent.finished = 0, again or 0, again is None
         return valid
 

@@ -7,7 +7,7 @@ import pytest
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Target, Webhook
+from packhook.core.model import Webhook, WebhookState
 from packhook.store.base import Store, WebhookFilter
 from packhook.testing.clock import START
 from store.building import (
@@ -52,7 +52,7 @@ async def test_a_webhook_is_kept_as_it_was_created(store: Store, stored: Webhook
     kept = await store.get_webhook(ACME, stored.id)
     assert kept == stored
     assert list(kept.headers) == list(stored.headers)
-    assert await store.targets([stored.id]) == {stored.id: Target(webhook=stored)}
+    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=stored)}
 
 
 async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Store) -> None:
@@ -143,7 +143,7 @@ async def test_targets_are_the_current_versions_of_those_that_are_there(store: S
     await store.replace_webhook(changed := next_version(mine, secret="another-secret"), noted())
     await store.delete_webhook(ACME, gone.id, LATER, noted())
     found = await store.targets([mine.id, theirs.id, gone.id, "wh_unknown"])
-    assert found == {mine.id: Target(webhook=changed), theirs.id: Target(webhook=theirs)}
+    assert found == {mine.id: WebhookState(webhook=changed), theirs.id: WebhookState(webhook=theirs)}
     assert await store.targets([]) == {}
 
 
@@ -152,11 +152,11 @@ async def test_webhooks_of_all_organizations_are_walked_in_order_of_their_ids(st
     hooks = [await add_webhook(store, name) for name in (ACME, OTHER, ACME, OTHER, ACME)]
     gone = hooks.pop(1)
     await store.delete_webhook(OTHER, gone.id, LATER, noted())
-    assert await store.webhooks_after("", 10) == tuple(hooks)
-    assert await store.webhooks_after("", 2) == tuple(hooks[:2])
-    assert await store.webhooks_after(hooks[0].id, 2) == tuple(hooks[1:3])
-    assert await store.webhooks_after(gone.id, 10) == tuple(hooks[1:])
-    assert await store.webhooks_after(hooks[-1].id, 10) == ()
+    assert await store.iter_webhooks("", 10) == tuple(hooks)
+    assert await store.iter_webhooks("", 2) == tuple(hooks[:2])
+    assert await store.iter_webhooks(hooks[0].id, 2) == tuple(hooks[1:3])
+    assert await store.iter_webhooks(gone.id, 10) == tuple(hooks[1:])
+    assert await store.iter_webhooks(hooks[-1].id, 10) == ()
 
 
 async def test_the_engine_hears_of_changes_and_deletions(store: Store, hands: Hands) -> None:
@@ -193,12 +193,12 @@ async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
     await store.record([failed(first, START, next_attempt_at=START + SECOND, hold_until=hold, gone_since=START)])
     await store.release([second], START)
     await store.replace_webhook(described := next_version(stored, description="new", updated_at=START), noted())
-    failing = Target(webhook=described, gone_since=START, failing_since=START, held_until=hold)
+    failing = WebhookState(webhook=described, gone_since=START, failing_since=START, held_until=hold)
     assert await store.targets([stored.id]) == {stored.id: failing}
     assert await claim(store, LATER) == ()
     await store.replace_webhook(disabled := next_version(described, enabled=False), noted())
     await store.replace_webhook(enabled := next_version(disabled, enabled=True, updated_at=LATER), noted())
-    assert await store.targets([stored.id]) == {stored.id: Target(webhook=enabled)}
+    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=enabled)}
     assert {each.id for each in await claim(store, LATER)} == {first.id, second.id}
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.clock import DAY, HOUR
-from packhook.core.way import Idempotency, Settlement
-from packhook.store.base import AuditFilter, Claim, DeliveryFilter, PageRequest, Usage, WebhookFilter
+from packhook.core.model import AttemptResult, Idempotency
+from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.leasing import Published
 from packhook.store.postgres import audit, history, publish, record, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming
@@ -108,11 +108,11 @@ async def _keep_webhooks(db: Db) -> None:
     await webhooks.replace_webhook(db, msgspec.structs.replace(off, version=3, enabled=True), noted())
     for code in (None, "order.created"):
         await webhooks.list_webhooks(db, ACME, PAGE, WebhookFilter(event_code=code, enabled=True if code else None))
-    await webhooks.webhooks_after(db, "", 10)
+    await webhooks.iter_webhooks(db, "", 10)
     await webhooks.changed_webhooks(db, START)
     await webhooks.targets(db, [hook.id, off.id])
     await webhooks.failing_since(db, [hook.id])
-    await webhooks.open_unproven(db, START)
+    await webhooks.release_unverified(db, START)
     await audit.list_audit(db, PAGE, AuditFilter(organization_id=ACME))
     await tell_changed(db, "old", [hook.id])
 
@@ -122,7 +122,7 @@ async def _publish(db: Db, name: str, count: int, hands: Hands, **changes: Any) 
     events = [event(name, **changes) for _ in range(count)]
     wants = Wants()
     for each in (publication(*events, idempotency=key), publication(*events, idempotency=key)):
-        for result in await publish.Publishing([each], hands.offer, wants, hold_unproven=True).write(db):
+        for result in await publish.Publishing([each], hands.capacity, wants, require_verification=True).write(db):
             assert isinstance(result, Published)
             hands.accepted += result.leased
 
@@ -136,21 +136,21 @@ async def _send(db: Db) -> None:
     assert len(leased) == 7, len(leased)
     await claiming.release(db, leased[6:], START, {leased[6].id})
     later = {"next_attempt_at": START + HOUR, "hold_until": START + 2 * HOUR, "gone_since": START}
-    settlements: Sequence[Settlement] = [
+    results: Sequence[AttemptResult] = [
         *(delivered(each, START) for each in leased[:3]),
         failed(leased[3], START, **later),
         failed(leased[4], START, disable_reason="gone"),
         failed(leased[5], START),
     ]
-    await record.record(db, settlements)
+    await record.record(db, results)
     await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), noted())
     await db.all(SQL["lower_lane"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))
     await history.replay_delivery(db, leased[0].organization_id, leased[0].id, START + 2, noted())
 
 
-def _claim(now: int, room: int) -> Claim:
-    return Claim(now=now, offer=Hands(room=room).offer(), per_lane=room)
+def _claim(now: int, room: int) -> ClaimRequest:
+    return ClaimRequest(now=now, capacity=Hands(room=room).capacity(), per_lane=room)
 
 
 async def _read(db: Db) -> None:
@@ -168,7 +168,7 @@ async def _lose_a_node(db: Db) -> None:
     """One that leased from 900,000 on."""
     await webhooks.create_webhook(db, webhook(OTHER, event_code="order.shipped"), noted())
     hands = Hands(room=1)
-    given = msgspec.structs.replace(hands.offer(), lease=900_001)
+    given = msgspec.structs.replace(hands.capacity(), lease=900_001)
     late = publication(event(OTHER, event_code="order.shipped"))
     await publish.Publishing([late], lambda: given, Wants()).write(db)
     await db.all(SQL["insert_node"], LOST_NODE, 900_000, 999_999, START)
@@ -178,11 +178,11 @@ async def _lose_a_node(db: Db) -> None:
 
 async def _clean_up(db: Db) -> None:
     before = dict.fromkeys(("events_before", "audit_before", "keys_before"), START - DAY)
-    swept: dict[str, Any] = {**before, "now": START + LEASE, "limit": 10, "hold_unproven": True}
+    swept: dict[str, Any] = {**before, "now": START + LEASE, "limit": 10, "require_verification": True}
     gone = webhook(event_code="order.canceled")
     await webhooks.create_webhook(db, gone, noted())
     old = [event(event_code="order.canceled", created_at=START - 2 * DAY) for _ in range(2)]
-    await publish.Publishing([publication(*old)], Hands().offer, Wants()).write(db)
+    await publish.Publishing([publication(*old)], Hands().capacity, Wants()).write(db)
     await webhooks.delete_webhook(db, ACME, gone.id, START, noted())
     await sweep.sweep(db, sweep.BEGINNING, **swept)
     await sweep.sweep(db, sweep.BEGINNING, **swept)

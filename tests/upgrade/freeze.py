@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from packhook.core.way import Idempotency
+from packhook.core.model import Idempotency
 from packhook.settings import Settings
 from packhook.store.migrate import migrations
 from packhook.store.open import open_store

@@ -20,7 +20,7 @@ import pytest
 from certificates import pair
 from packhook.core.audit import Action
 from packhook.core.model import SCOPES
-from packhook.core.signature import new_secret
+from packhook.core.signatures.standard import new_secret
 from packhook.testing import Receiver, Status
 from packhook.testing.behaviours import Hang
 from whole.day import Book, Client, Json, Node, found
@@ -295,7 +295,7 @@ def assert_that_it_was_a_day(day: Day, killed: dict[str, bytes]) -> None:
     assert {"packhook.db", "packhook.db-wal", "stderr.log", "stdout"} <= set(killed)
     for text in (ORDER, "authorization", "x-shop", day.hooks["good"], day.receiver.url):
         assert found({"it": text}, {"database": database}) == {("it", "itself", "database")}
-    for line in ("attempt_failed", "delivery_taken_over", "master_key_rotated", "fault", "Traceback"):
+    for line in ("attempt_failed", "lease_reclaimed", "master_key_rotated", "unhandled_exception", "Traceback"):
         assert line in log
     assert {(each.method, each.verified) for each in day.receiver.received} == {("POST", True), ("OPTIONS", False)}
     sent = {value for each in day.receiver.received for value in each.headers.values()}

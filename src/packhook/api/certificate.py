@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from packhook.api.shape import Answer, Request
-from packhook.core.certificate import InvalidIdentity, read_identity
+from packhook.core.client_certificate import InvalidIdentity, read_identity
 
 
 class ClientCertificate(Request):

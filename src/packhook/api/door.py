@@ -42,7 +42,7 @@ class Door:
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self.service = service
         self.settings = settings
-        self.held = HeldBodies(settings.held_bytes)
+        self.held = HeldBodies(settings.max_buffered_body_bytes)
         self._find_short = lru_cache(PATHS_KEPT)(self._find_plain)
 
     def find(self, path: str) -> tuple[LeanRoute, str] | None:

@@ -25,7 +25,7 @@ from packhook.api.lean import Call
 from packhook.api.problems import fault_response, problem_response
 from packhook.core.errors import PackhookError
 from packhook.core.ids import request_id
-from packhook.service.access import Principal
+from packhook.service.authentication import Principal
 
 MOST_BEFORE_ADMITTED: Final = 64 * 1024
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.forwarded import source_of
 from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
-from packhook.service.access import Access, Principal
+from packhook.service.authentication import Access, Principal
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

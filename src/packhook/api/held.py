@@ -1,6 +1,6 @@
 """How much of published bodies this node holds, from their first byte to their answer; and whose they are.
 
-An organization may hold as much as is still free (the dynamic threshold of shared buffers, as delivery/dispatch.py has
+An organization may hold as much as is still free (the dynamic threshold of shared buffers, as delivery/scheduler.py has
 it for lanes): one alone at most half of the limit, two a third each. So there is room for others, whatever one does.
 """
 

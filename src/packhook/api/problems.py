@@ -95,5 +95,5 @@ class Faults:
 
 def fault_response(scope: Scope, error: Exception) -> Response:
     """The answer for a fault of ours. The log has the trace, the answer has the request id to find it by."""
-    _log.error("fault", path=scope["path"], request_id=scope.get("packhook.request_id"), exc_info=error)
+    _log.error("unhandled_exception", path=scope["path"], request_id=scope.get("packhook.request_id"), exc_info=error)
     return problem_response(PackhookError("a fault of ours; the request id finds it in the log"))

@@ -130,7 +130,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _break_off(self, error: httptools.HttpParserError) -> None:
         """A fault of ours, in the middle of reading: what of the connection is still right, nobody knows."""
-        _log.error("fault", path=self._incoming.url.decode("latin-1"), exc_info=error.__context__)
+        _log.error("unhandled_exception", path=self._incoming.url.decode("latin-1"), exc_info=error.__context__)
         self.transport.close()
 
     def _turn_away(self) -> None:

@@ -17,8 +17,7 @@ from packhook.api.lean import Call, LeanHandler
 from packhook.api.quick import REFUSED, Given, decode_batch, decode_event
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
-from packhook.core.model import MAX_DATA_BYTES
-from packhook.core.way import Receipt
+from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.service import rules
 from packhook.store.base import Told
 

@@ -6,14 +6,13 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from packhook.core import certificate
+from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import ApiKey, Delivery, Health, Interruption, Organization, Webhook
-from packhook.core.ownership import HELD
-from packhook.core.signature import mask
-from packhook.core.way import Attempt, Event
-from packhook.service.access import Principal
+from packhook.core.endpoint_verification import HELD
+from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
+from packhook.core.signatures.standard import mask
+from packhook.service.authentication import Principal
 from packhook.service.history import DeliveryStory
 from packhook.settings import to_duration
 
@@ -54,7 +53,7 @@ def webhook(webhook: Webhook, who: Principal, health: Health | None, *, is_held:
 
 
 def _certificate(chain: str) -> View:
-    known = certificate.facts(chain)
+    known = client_certificate.facts(chain)
     return {
         "subject": known.subject,
         "issuer": known.issuer,

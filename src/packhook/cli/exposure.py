@@ -15,7 +15,7 @@ def refuse_unfit(settings: Settings) -> None:
     """InvalidSettings where the node would listen beyond loopback with something that is fit for loopback alone."""
     if is_loopback(settings.host):
         return
-    accepted = set(settings.accepted_risks)
+    accepted = set(settings.allow_insecure)
     unfit = [(name, words) for name, words in _unfit(settings) if name not in accepted]
     if unfit:
         names = ",".join(sorted({name for name, _ in unfit} | accepted))
@@ -24,7 +24,7 @@ def refuse_unfit(settings: Settings) -> None:
                 [
                     f"host: other machines reach {settings.host}, and these settings are fit for loopback alone:",
                     *(f"{name}: {words}" for name, words in unfit),
-                    f"Mend them, listen on 127.0.0.1, or say that you know: accepted_risks = {names!r}",
+                    f"Mend them, listen on 127.0.0.1, or say that you know: allow_insecure = {names!r}",
                 ]
             )
         )

@@ -11,7 +11,7 @@ import typer
 
 from packhook.cli.exits import Exit, fail
 from packhook.core.clock import SECOND
-from packhook.core.signature import InvalidSignature, secret_problem, verify
+from packhook.core.signatures.standard import InvalidSignature, secret_problem, verify
 from packhook.settings import parse_duration
 from packhook.testing import Behaviour, Hang, Received, Receiver, Status
 from packhook.testing.wire import Wire

@@ -26,7 +26,6 @@ import uvloop
 from packhook.cli.exits import exit_code
 from packhook.cli.exposure import refuse_unfit
 from packhook.cli.supervise import supervise
-from packhook.core.build import is_compiled
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
 from packhook.delivery.engine import Engine
@@ -35,9 +34,9 @@ from packhook.delivery.send import Sender, Wire
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
-from packhook.store.keyring import Keyring
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import SealedStore
 from packhook.store.open import open_store, require_many_nodes, shown
-from packhook.store.sealed import SealedStore
 from packhook.telemetry import configure_logs
 
 _log: Final = structlog.get_logger("packhook.serve")
@@ -143,7 +142,6 @@ async def _serve_until_stopped(
                 "started",
                 address=_address(listener),
                 database=shown(settings.database),
-                compiled=is_compiled(),
             )
             await server.serve([listener])
         await service.close()

@@ -8,7 +8,7 @@ import typer
 from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show
-from packhook.core.signature import new_secret
+from packhook.core.signatures.standard import new_secret
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks of an organization.")
 _COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disables_at", "created_at")

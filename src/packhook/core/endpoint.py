@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import idna
 from msgspec import Struct
 
-from packhook.core.address import Address
+from packhook.core.ip_policy import Address
 
 LONGEST: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}

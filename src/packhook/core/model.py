@@ -58,7 +58,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
     disabled_reason: str = ""  # why packhook itself disabled it
     client_certificate: str = ""  # PEM, shown to endpoints that ask for one; "" is none
     client_key: str = ""  # PEM
-    unproven: bool = False  # its endpoint has yet to prove that it wants what it gets
+    verification_pending: bool = False  # its endpoint has yet to prove that it wants what it gets
     verified_at: int | None = None  # when it did
     allowed_rate: float = 0.0  # deliveries a second that the endpoint allows; 0 is no limit
 
@@ -107,7 +107,7 @@ class Urgency(IntEnum):
     REPLAY = 2
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class WebhookState(Struct, frozen=True, kw_only=True):
     """A webhook as the sender sees it, and what is known of its endpoint.
 
     Since when it has answered 410, or failed (None: it does not), and before which instant nothing may be sent to it.
@@ -119,7 +119,7 @@ class Target(Struct, frozen=True, kw_only=True):
     held_until: int = 0
 
 
-class Identity(Struct, frozen=True, kw_only=True):
+class ClientCertificate(Struct, frozen=True, kw_only=True):
     """With what a sender shows who it is: a PEM chain, its key, and the instant at which the certificate ends."""
 
     certificate: bytes
@@ -130,7 +130,7 @@ class Identity(Struct, frozen=True, kw_only=True):
         return f"Identity(expires_at={self.expires_at})"
 
 
-class Trouble(StrEnum):
+class FailureKind(StrEnum):
     """Why there was no usable answer. The value is the stable ``error.code`` of an attempt."""
 
     BLOCKED = "endpoint_not_allowed"
@@ -167,3 +167,137 @@ class Interruption(Struct, frozen=True, kw_only=True):
 
     number: int
     noticed_at: int
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """What was published. ``data`` is a JSON object, byte for byte as it came."""
+
+    id: str
+    organization_id: str
+    event_code: str
+    data: bytes
+    created_at: int
+
+
+class Idempotency(Struct, frozen=True, kw_only=True):
+    """An ``Idempotency-Key``, the SHA-256 of the request it came with, and the instant before which keys are stale."""
+
+    key: str
+    fingerprint: bytes
+    stale_before: int
+
+
+class PublishRequest(Struct, frozen=True, kw_only=True):
+    """One publish call: one event, or a batch, all or nothing."""
+
+    organization_id: str
+    events: tuple[Event, ...]
+    idempotency: Idempotency | None = None
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What a publisher gets for one event, once it is durable: ``deliveries`` counts the webhooks it goes to."""
+
+    id: str
+    event_code: str
+    created_at: int
+    deliveries: int
+
+
+class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
+    """A delivery this node may send until ``lease_until``: all that an attempt needs, save the webhook itself."""
+
+    id: str
+    event_id: str
+    webhook_id: str
+    webhook_version: int
+    organization_id: str
+    event_code: str
+    event_created_at: int
+    data: bytes
+    attempt_count: int
+    attempts_before: int
+    urgency: Urgency
+    lease: int
+    lease_until: int
+    place: int = 0
+    """By which the store finds its row again, where it has something shorter than the id."""
+
+
+class Request(Struct, frozen=True, kw_only=True, gc=False):
+    """One request to make: a checked URL, the lines of its headers, the exact body bytes, and the total time allowed.
+
+    ``shown``: the same headers for the log, a JSON object without a secret (both as delivery/headers.py makes them).
+    ``identity``: the client certificate to show where the endpoint asks for one.
+    """
+
+    url: str
+    headers: str
+    body: bytes
+    timeout: int
+    shown: str = "{}"
+    identity: ClientCertificate | None = None
+    method: str = "POST"
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What the wire said to one request: an answer, or the trouble there was in place of one.
+
+    ``body`` is what was read of the answer, raw and capped (``truncated`` says that there was more).
+    ``detail`` is for the receiver's owner: plain words, no secrets, no inner addresses.
+    """
+
+    status_code: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    truncated: bool = False
+    trouble: FailureKind | None = None
+    detail: str = ""
+    duration: int = 0
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What an outcome means.
+
+    ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
+    webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
+    ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
+    ``not_counted``: it was no attempt, through a fault of ours; nothing is recorded and the delivery goes back.
+    """
+
+    status: DeliveryStatus
+    next_attempt_at: int | None = None
+    hold_until: int | None = None
+    overloaded: bool = False
+    endpoint_down: bool = False
+    gone_since: int | None = None
+    disable_reason: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    not_counted: bool = False
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One HTTP request that was made for a delivery, as the log shows it.
+
+    ``request_headers``: a JSON object, in which no secret is.
+    """
+
+    number: int
+    started_at: int
+    duration: int
+    url: str
+    request_headers: str
+    status_code: int | None = None
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_body: bytes = b""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class AttemptResult(Struct, frozen=True, kw_only=True):
+    """An attempt and its verdict, to be recorded; it settles nothing where the lease is no longer the row's."""
+
+    delivery: LeasedDelivery
+    attempt: Attempt
+    verdict: Verdict

@@ -13,15 +13,14 @@ import structlog
 
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
-from packhook.core.judge import judge
-from packhook.core.model import Trouble
-from packhook.core.signature import sign
-from packhook.core.way import Attempt, LeasedDelivery, Outcome, Request, Settlement, Verdict
+from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
+from packhook.core.retry_policy import judge
+from packhook.core.signatures.standard import sign
 from packhook.delivery.send import Sending, Wire
-from packhook.delivery.target import HIDDEN, PreparedTarget
+from packhook.delivery.target import HIDDEN, PreparedWebhook
 
 _log: Final = structlog.get_logger("packhook.attempt")
-_OURS: Final = (Trouble.INTERNAL, Trouble.PROXY)
+_OURS: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
 _USER_AGENT: Final = f"packhook/{__version__}"
 
 
@@ -37,7 +36,7 @@ def body_of(delivery: LeasedDelivery) -> bytes:
     return b"".join((head.encode(), delivery.data, b"}"))
 
 
-def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: int) -> Request:
+def compose(delivery: LeasedDelivery, target: PreparedWebhook, number: int, now: int) -> Request:
     """The request of this attempt, with a signature of its own (Standard Webhooks 1.0.0)."""
     body = body_of(delivery)
     timestamp = now // SECOND
@@ -62,11 +61,11 @@ def compose(delivery: LeasedDelivery, target: PreparedTarget, number: int, now: 
 
 def attempt(
     delivery: LeasedDelivery,
-    target: PreparedTarget,
+    target: PreparedWebhook,
     gone_since: int | None,
     wire: Wire,
     clock: Clock,
-    told: Callable[[Settlement | Exception], None],
+    told: Callable[[AttemptResult | Exception], None],
 ) -> Sending:
     """Send this delivery once; ``told`` hears what it came to, once, or which fault of ours kept it from that."""
     number = delivery.attempt_count + 1
@@ -75,23 +74,23 @@ def attempt(
 
     def ended(outcome: Outcome) -> None:
         try:
-            settlement = _settle(delivery, target, gone_since, request, outcome, started_at)
+            result = _settle(delivery, target, gone_since, request, outcome, started_at)
         except Exception as error:  # noqa: BLE001 a fault of ours is told, or the attempt would never end
             told(error)
         else:
-            told(settlement)
+            told(result)
 
     return wire.post(request, ended)
 
 
 def _settle(
     delivery: LeasedDelivery,
-    target: PreparedTarget,
+    target: PreparedWebhook,
     gone_since: int | None,
     request: Request,
     outcome: Outcome,
     started_at: int,
-) -> Settlement:
+) -> AttemptResult:
     """What the outcome means, and the attempt as the log is to show it."""
     verdict = judge(
         outcome,
@@ -104,12 +103,12 @@ def _settle(
     number = delivery.attempt_count + 1
     made = made_of(request, target, outcome, number, started_at, verdict.error_code, verdict.error_message)
     _tell(delivery, made, verdict, outcome)
-    return Settlement(delivery=delivery, attempt=made, verdict=verdict)
+    return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
 
 
 def made_of(
     request: Request,
-    target: PreparedTarget,
+    target: PreparedWebhook,
     outcome: Outcome,
     number: int,
     started_at: int,

@@ -11,40 +11,39 @@ from typing import Final
 import pycurl
 
 from packhook.core.clock import SECOND
-from packhook.core.judge import named
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
+from packhook.core.retry_policy import named
 from packhook.delivery.curl import PROXY_FAILED, Handle
 from packhook.delivery.egress import REFUSAL
 from packhook.delivery.tlscauses import NO_TLS, tls_cause
 
-Cause = tuple[Trouble, str]
+Cause = tuple[FailureKind, str]
 
-NO_CONNECTION: Final = Trouble.INTERNAL, "packhook had no connection free in time: it may have too few"
-NO_SOCKET: Final = Trouble.INTERNAL, "packhook has no free socket: raise its limit of open files"
-LOST_PIN: Final = Trouble.INTERNAL, "packhook lost the pinned address of this request"
-STOPPING: Final = Trouble.INTERNAL, "packhook is stopping"
-BROKE: Final = Trouble.INTERNAL, "packhook could not send this; its log says why"
-BAD_HEADER: Final = Trouble.INTERNAL, "nothing was sent: a header holds a line break or NUL"
-BLOCKED: Final = Trouble.BLOCKED, REFUSAL
+NO_CONNECTION: Final = FailureKind.INTERNAL, "packhook had no connection free in time: it may have too few"
+NO_SOCKET: Final = FailureKind.INTERNAL, "packhook has no free socket: raise its limit of open files"
+LOST_PIN: Final = FailureKind.INTERNAL, "packhook lost the pinned address of this request"
+STOPPING: Final = FailureKind.INTERNAL, "packhook is stopping"
+BROKE: Final = FailureKind.INTERNAL, "packhook could not send this; its log says why"
+BAD_HEADER: Final = FailureKind.INTERNAL, "nothing was sent: a header holds a line break or NUL"
+BLOCKED: Final = FailureKind.BLOCKED, REFUSAL
 CONNECTING: Final = (
-    Trouble.TIMEOUT,
+    FailureKind.TIMEOUT,
     "the time ran out while connecting: check that the endpoint is up and no firewall drops the connection",
 )
-SENDING: Final = Trouble.TIMEOUT, "the time ran out while sending the request: the endpoint does not read it"
+SENDING: Final = FailureKind.TIMEOUT, "the time ran out while sending the request: the endpoint does not read it"
 WAITING: Final = (
-    Trouble.TIMEOUT,
+    FailureKind.TIMEOUT,
     "the time ran out while waiting for the answer: answer first, and do the work afterwards",
 )
-READING: Final = Trouble.TIMEOUT, "the time ran out while reading the answer: send a short one, and end it"
-CLOSED: Final = Trouble.RESET, "the connection was closed without an answer"
-CLOSED_EARLY: Final = Trouble.RESET, "the connection was closed before the whole answer had come"
-RESET: Final = Trouble.RESET, "the connection was reset before the whole answer had come"
-LOST_SENDING: Final = Trouble.RESET, "the connection was lost while the request was sent"
-NOT_HTTP: Final = Trouble.PROTOCOL, "the answer is not HTTP/1.1"
-NOT_VALID: Final = Trouble.PROTOCOL, "the answer is not valid HTTP"
-LARGE_HEAD: Final = Trouble.PROTOCOL, "the answer's headers are too large"
-OTHER_CODING: Final = Trouble.PROTOCOL, "the answer has a transfer encoding that was not asked for"
+READING: Final = FailureKind.TIMEOUT, "the time ran out while reading the answer: send a short one, and end it"
+CLOSED: Final = FailureKind.RESET, "the connection was closed without an answer"
+CLOSED_EARLY: Final = FailureKind.RESET, "the connection was closed before the whole answer had come"
+RESET: Final = FailureKind.RESET, "the connection was reset before the whole answer had come"
+LOST_SENDING: Final = FailureKind.RESET, "the connection was lost while the request was sent"
+NOT_HTTP: Final = FailureKind.PROTOCOL, "the answer is not HTTP/1.1"
+NOT_VALID: Final = FailureKind.PROTOCOL, "the answer is not valid HTTP"
+LARGE_HEAD: Final = FailureKind.PROTOCOL, "the answer's headers are too large"
+OTHER_CODING: Final = FailureKind.PROTOCOL, "the answer has a transfer encoding that was not asked for"
 
 _CONNECT: Final = {
     errno.ECONNREFUSED: "connection refused: nothing listens at the endpoint's port",
@@ -54,8 +53,8 @@ _CONNECT: Final = {
     errno.ECONNRESET: "the endpoint's host reset the connection while it was made",
 }
 _PLAIN: Final[dict[int, Cause]] = {
-    pycurl.E_SSL_CONNECT_ERROR: (Trouble.TLS, NO_TLS),
-    pycurl.E_SSL_CACERT_BADFILE: (Trouble.INTERNAL, "packhook could not read its certificate authorities"),
+    pycurl.E_SSL_CONNECT_ERROR: (FailureKind.TLS, NO_TLS),
+    pycurl.E_SSL_CACERT_BADFILE: (FailureKind.INTERNAL, "packhook could not read its certificate authorities"),
     pycurl.E_GOT_NOTHING: CLOSED,
     pycurl.E_PARTIAL_FILE: CLOSED_EARLY,
     pycurl.E_SEND_ERROR: LOST_SENDING,
@@ -97,32 +96,32 @@ def cause(code: int, handle: Handle) -> Cause:
             return NOT_VALID
         case pycurl.E_WRITE_ERROR if handle.head_full:
             return LARGE_HEAD
-    return _PLAIN.get(code) or (Trouble.PROTOCOL, f"the exchange failed: {pycurl.easy_strerror(code)}")
+    return _PLAIN.get(code) or (FailureKind.PROTOCOL, f"the exchange failed: {pycurl.easy_strerror(code)}")
 
 
 def cause_of_connect(number: int | None) -> Cause:
     """Why no connection came about, by the system's error number."""
-    return Trouble.CONNECT, _CONNECT.get(number or 0, "no connection to the endpoint came about")
+    return FailureKind.CONNECT, _CONNECT.get(number or 0, "no connection to the endpoint came about")
 
 
 def _proxy(code: int, handle: Handle) -> Cause:
     """No tunnel came about. Until the proxy was told where to, that says nothing of the endpoint."""
     match code, handle.proxy_code():
         case pycurl.E_COULDNT_CONNECT, 0 if not handle.no_socket:
-            return Trouble.PROXY, f"packhook could not connect to its proxy: {_proxy_words(handle)}"
+            return FailureKind.PROXY, f"packhook could not connect to its proxy: {_proxy_words(handle)}"
         case pycurl.E_COULDNT_CONNECT, 0:
             return _connect(handle)
         case pycurl.E_OPERATION_TIMEDOUT, _:
             return _proxy_timeout(handle)
         case _, 407:
-            return Trouble.PROXY, "the proxy did not accept packhook's user name and password"
+            return FailureKind.PROXY, "the proxy did not accept packhook's user name and password"
         case pycurl.E_COULDNT_CONNECT, status:
-            return Trouble.TUNNEL, _refused(status)
+            return FailureKind.TUNNEL, _refused(status)
         case pycurl.E_WRITE_ERROR, _ if handle.head_full:
-            return Trouble.TUNNEL, "the proxy's answer has headers that are too large"
+            return FailureKind.TUNNEL, "the proxy's answer has headers that are too large"
         case ((pycurl.E_RECV_ERROR | pycurl.E_SEND_ERROR | pycurl.E_GOT_NOTHING), _):
-            return Trouble.TUNNEL, "the exchange with the proxy broke off, and no way to the endpoint was opened"
-    return Trouble.TUNNEL, "the proxy's answer is not valid HTTP"
+            return FailureKind.TUNNEL, "the exchange with the proxy broke off, and no way to the endpoint was opened"
+    return FailureKind.TUNNEL, "the proxy's answer is not valid HTTP"
 
 
 def _proxy_words(handle: Handle) -> str:
@@ -134,9 +133,9 @@ def _proxy_timeout(handle: Handle) -> Cause:
     if not handle.opened:
         return _timeout(handle)
     if not handle.easy.getinfo(pycurl.CONNECT_TIME):
-        return Trouble.PROXY, "packhook could not connect to its proxy: it did not answer in time"
+        return FailureKind.PROXY, "packhook could not connect to its proxy: it did not answer in time"
     words = "the time ran out while the proxy connected to the endpoint: check that it is up and no firewall drops it"
-    return Trouble.TIMEOUT, words
+    return FailureKind.TIMEOUT, words
 
 
 def _refused(status: int) -> str:
@@ -167,7 +166,7 @@ def _connecting(handle: Handle) -> Cause:
     if not handle.easy.getinfo(pycurl.CONNECT_TIME):
         return CONNECTING
     return (
-        Trouble.TIMEOUT,
+        FailureKind.TIMEOUT,
         "the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port",
     )
 

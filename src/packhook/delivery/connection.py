@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from packhook.core.way import Outcome
+from packhook.core.model import Outcome
 from packhook.delivery import causes
 from packhook.delivery.answer import Answer
 from packhook.delivery.causes import Cause, since

@@ -16,9 +16,9 @@ from typing import Any, Final
 import pycurl
 from cryptography import x509
 
-from packhook.core.certificate import facts_of
-from packhook.core.model import Identity
-from packhook.core.proxy import Proxy
+from packhook.core.client_certificate import facts_of
+from packhook.core.egress_proxy import Proxy
+from packhook.core.model import ClientCertificate
 from packhook.delivery.egress import Checked
 from packhook.delivery.limits import BODY_LIMIT, HEAD_LIMIT, IDLE_SECONDS, LIFETIME_SECONDS
 from packhook.delivery.traffic import Socket, Traffic
@@ -133,7 +133,7 @@ class Handle:
         self._url = ""
         self._timeout = 0
         self._fresh = False
-        self._identity: Identity | None = None
+        self._identity: ClientCertificate | None = None
         self._looking = False
         self._method = POST
         self._made: list[int] = []
@@ -160,7 +160,7 @@ class Handle:
         body: bytes,
         timeout: int,
         *,
-        identity: Identity | None = None,
+        identity: ClientCertificate | None = None,
         method: str = POST,
         fresh: bool = False,
         looking: bool = False,
@@ -196,7 +196,7 @@ class Handle:
             self._timeout = timeout
 
     @property
-    def identity(self) -> Identity | None:
+    def identity(self) -> ClientCertificate | None:
         """The client certificate that this request may show."""
         return self._identity
 
@@ -211,7 +211,7 @@ class Handle:
             return []
         return chain
 
-    def _show(self, identity: Identity) -> None:
+    def _show(self, identity: ClientCertificate) -> None:
         """The certificate for one request.
 
         libcurl keeps connections apart by it. A TLS session is not kept at all: one that is resumed counts as shown.

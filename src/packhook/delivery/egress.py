@@ -19,11 +19,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.address import Address, Network, may_connect
 from packhook.core.clock import SECOND
+from packhook.core.egress_proxy import Proxy
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
-from packhook.core.model import Trouble
-from packhook.core.proxy import Proxy
+from packhook.core.ip_policy import Address, Network, may_connect
+from packhook.core.model import FailureKind
 from packhook.delivery.resolve import NoPlace, Resolve, SystemResolver
 
 REFUSAL: Final = "the endpoint's address may not be connected to"
@@ -54,7 +54,7 @@ class Checked(Struct, frozen=True):
 class Refused(Struct, frozen=True):
     """A URL that may not, or cannot, be sent to. ``detail`` never tells an address."""
 
-    trouble: Trouble
+    trouble: FailureKind
     detail: str
 
 
@@ -66,8 +66,8 @@ class _Answer(Struct, frozen=True):
     until: float
 
 
-_NO_PLACE: Final = Refused(Trouble.INTERNAL, "packhook could not look the host name up: too many look-ups hang")
-_BLOCKED: Final = Refused(Trouble.BLOCKED, REFUSAL)
+_NO_PLACE: Final = Refused(FailureKind.INTERNAL, "packhook could not look the host name up: too many look-ups hang")
+_BLOCKED: Final = Refused(FailureKind.BLOCKED, REFUSAL)
 
 
 class Egress:
@@ -119,7 +119,9 @@ class Egress:
         lookup = self._lookup(endpoint)
         await asyncio.wait([lookup], timeout=min(limit, LOOKUP_LIMIT) / SECOND)
         if not lookup.done() or lookup.cancelled():
-            return Refused(Trouble.DNS, "looking up the host name took too long: check that its name servers answer")
+            return Refused(
+                FailureKind.DNS, "looking up the host name took too long: check that its name servers answer"
+            )
         return _judged(endpoint, lookup.result())
 
     def may_open(self, address: str, port: int) -> bool:  # noqa: ARG002 where there is a proxy, its port counts
@@ -140,7 +142,7 @@ class Egress:
         try:
             endpoint = parse_endpoint(url, allow_http=self._allow_http)
         except InvalidEndpoint as error:
-            return Refused(Trouble.BLOCKED, str(error))
+            return Refused(FailureKind.BLOCKED, str(error))
         if endpoint.address is None:
             return endpoint
         if may_connect(endpoint.address, self._allow):
@@ -162,7 +164,7 @@ class Egress:
         except NoPlace:
             return _Answer("", _NO_PLACE, 0.0)
         except OSError as error:
-            refused = Refused(Trouble.DNS, _WORDS.get(error.errno or 0, _NO_ADDRESS))
+            refused = Refused(FailureKind.DNS, _WORDS.get(error.errno or 0, _NO_ADDRESS))
             answer = _Answer("", refused, self._seconds() + KEPT_SECONDS)
         else:
             answer = _Answer(",".join(map(str, addresses)), self._objection(addresses), self._seconds() + KEPT_SECONDS)
@@ -171,7 +173,7 @@ class Egress:
 
     def _objection(self, addresses: Sequence[Address]) -> Refused | None:
         if not addresses:
-            return Refused(Trouble.DNS, _NO_ADDRESS)
+            return Refused(FailureKind.DNS, _NO_ADDRESS)
         return None if all(may_connect(address, self._allow) for address in addresses) else _BLOCKED
 
     def _keep(self, host: str, answer: _Answer) -> None:

@@ -7,17 +7,17 @@ from typing import Final
 
 from packhook import __version__
 from packhook.core.clock import Clock
-from packhook.core.ownership import Consent, consent, wanted_rate
-from packhook.core.way import Attempt, Request
+from packhook.core.endpoint_verification import Consent, consent, wanted_rate
+from packhook.core.model import Attempt, Request
 from packhook.delivery.attempt import made_of
 from packhook.delivery.headers import lines, members
 from packhook.delivery.send import Wire, outcome_of
-from packhook.delivery.target import ORIGIN, PreparedTarget
+from packhook.delivery.target import ORIGIN, PreparedWebhook
 
 RATE: Final = "webhook-request-rate"
 
 
-def compose(target: PreparedTarget, origin: str) -> Request:
+def compose(target: PreparedWebhook, origin: str) -> Request:
     """The request of a handshake, with the webhook's own headers: a gateway may want them."""
     rate = wanted_rate(target.webhook.rate_limit)
     asked_as = (ORIGIN, origin)
@@ -37,7 +37,7 @@ def compose(target: PreparedTarget, origin: str) -> Request:
     )
 
 
-async def handshake(target: PreparedTarget, origin: str, wire: Wire, clock: Clock) -> tuple[Attempt, Consent]:
+async def handshake(target: PreparedWebhook, origin: str, wire: Wire, clock: Clock) -> tuple[Attempt, Consent]:
     """Ask once; the exchange as a log shows it, and what it means."""
     started_at = clock.now()
     request = compose(target, origin)

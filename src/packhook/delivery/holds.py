@@ -8,7 +8,7 @@ from packhook.delivery.lane import Lane
 
 
 class Holds:
-    """``held`` are the webhooks whose lanes are closed to the handover; ``look`` is called when a lane's time has come.
+    """``held`` are webhooks whose lanes are closed to the dispatcher; ``look`` is called when a lane's time has come.
 
     One timer for each lane, the earliest that was asked for.
     """

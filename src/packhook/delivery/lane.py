@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import DeliveryStatus, Urgency
-from packhook.core.way import LeasedDelivery, Verdict
-from packhook.delivery.target import PreparedTarget
+from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Verdict
+from packhook.delivery.target import PreparedWebhook
 
 BREAKER_AFTER: Final = 10
 FIRST_HOLD: Final = 1 * SECOND
@@ -59,7 +58,7 @@ class Lane:
     def __init__(self, webhook_id: str, organization_id: str, limit: int) -> None:
         self.webhook_id = webhook_id
         self.organization_id = organization_id
-        self.target: PreparedTarget | None = None
+        self.target: PreparedWebhook | None = None
         self.generation = 0
         self.gone_since: int | None = None
         self.is_loading = False

@@ -21,7 +21,7 @@ from typing import Final
 import pycurl
 import structlog
 
-from packhook.core.way import Outcome, Request
+from packhook.core.model import Outcome, Request
 from packhook.delivery.causes import BAD_HEADER, BROKE, STOPPING, Cause, cause, failed, since
 from packhook.delivery.curl import Handle, Sockets
 from packhook.delivery.egress import Checked, Egress
@@ -84,7 +84,7 @@ class Posting:
         try:
             self._told(outcome)
         except Exception:  # noqa: BLE001 a fault in whoever listens may not harm the others
-            _log.exception("outcome_not_told")
+            _log.exception("attempt_callback_failed")
 
     def fail(self, why: Cause) -> None:
         """It came to nothing; told, unless it was cancelled."""

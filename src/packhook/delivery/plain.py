@@ -22,7 +22,7 @@ from typing import Any, Final
 import structlog
 
 from packhook.core.clock import SECOND
-from packhook.core.way import Outcome, Request
+from packhook.core.model import Outcome, Request
 from packhook.delivery import causes
 from packhook.delivery.causes import Cause, cause_of_connect, failed
 from packhook.delivery.connect import connect
@@ -171,7 +171,7 @@ class PlainPool:
         try:
             posting.told(outcome)
         except Exception:  # noqa: BLE001 a fault in whoever listens may not end the connection's loop
-            _log.exception("outcome_not_told")
+            _log.exception("attempt_callback_failed")
 
     def again(self, posting: Posting) -> None:
         """Over a new connection, whatever is kept."""

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from packhook.core.address import Address, Network
-from packhook.core.model import Trouble
-from packhook.core.proxy import Proxy
+from packhook.core.egress_proxy import Proxy
+from packhook.core.ip_policy import Address, Network
+from packhook.core.model import FailureKind
 from packhook.delivery.egress import LOOKUP_LIMIT, Checked, Egress, Refused
 from packhook.delivery.resolve import Resolve
 from packhook.settings import Settings
@@ -77,7 +77,7 @@ class ProxiedEgress(Egress):
 
     def _through(self, where: Checked, way: Checked | Refused) -> Checked | Refused:
         if isinstance(way, Refused):
-            return Refused(Trouble.PROXY, _NOT_FOUND)
+            return Refused(FailureKind.PROXY, _NOT_FOUND)
         if way.addresses != self._addresses:
             self._addresses = way.addresses
             self._places = frozenset(map(ipaddress.ip_address, way.addresses.split(",")))

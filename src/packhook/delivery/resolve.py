@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from packhook.core.address import Address
+from packhook.core.ip_policy import Address
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """From a name and a port to every address it has, the preferred first; OSError where it has none."""

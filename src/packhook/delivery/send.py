@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from packhook.core.way import Outcome, Request
+from packhook.core.model import Outcome, Request
 from packhook.delivery.causes import BROKE, STOPPING, failed
 from packhook.delivery.egress import Checked, Egress, Refused
 from packhook.delivery.libcurl import Curl

@@ -4,10 +4,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.certificate import identity
-from packhook.core.model import Identity, Policy, Target, Webhook
-from packhook.core.ownership import slower
-from packhook.core.signature import SigningKey
+from packhook.core.client_certificate import identity
+from packhook.core.endpoint_verification import slower
+from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
+from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.headers import lines, members
 from packhook.settings import Settings
 
@@ -15,7 +15,7 @@ HIDDEN: Final = "***"
 ORIGIN: Final = "webhook-request-origin"
 
 
-class PreparedTarget(Struct, frozen=True, kw_only=True):
+class PreparedWebhook(Struct, frozen=True, kw_only=True):
     """A target with the instance's settings folded in. ``url`` and ``version`` are its webhook's.
 
     ``lines`` are its headers as they go out, ``shown`` is how the log shows them: members of a JSON object, with a
@@ -33,17 +33,17 @@ class PreparedTarget(Struct, frozen=True, kw_only=True):
     rate: float
     schedule: tuple[int, ...]
     policy: Policy
-    identity: Identity | None = None
+    identity: ClientCertificate | None = None
 
 
-def prepare(target: Target, settings: Settings) -> PreparedTarget:
+def prepare(target: WebhookState, settings: Settings) -> PreparedWebhook:
     """The webhook's own settings where it has any, the instance's otherwise."""
     webhook = target.webhook
     schedule = webhook.retry_schedule or settings.retry_schedule
     headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
-    asked_as = ((ORIGIN, settings.origin),) if settings.require_ownership else ()
+    asked_as = ((ORIGIN, settings.origin),) if settings.require_endpoint_verification else ()
     shown = asked_as + tuple((name, HIDDEN) for name, _ in headers)
-    return PreparedTarget(
+    return PreparedWebhook(
         webhook=webhook,
         url=webhook.endpoint,
         version=webhook.version,

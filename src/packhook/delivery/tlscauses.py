@@ -8,9 +8,9 @@ from typing import Final
 import pycurl
 from cryptography import x509
 
-from packhook.core.certificate import facts_of
+from packhook.core.client_certificate import facts_of
 from packhook.core.clock import to_rfc3339
-from packhook.core.model import Identity, Trouble
+from packhook.core.model import ClientCertificate, FailureKind
 from packhook.delivery.curl import Handle
 
 NO_TLS: Final = "no TLS connection came about: the endpoint must speak TLS 1.2 or newer"
@@ -54,21 +54,21 @@ _OTHER_NAME: Final = "subject name"  # libcurl compares the name itself, after O
 _CUT_OFF: Final = "unexpected eof"
 
 
-def tls_cause(code: int, handle: Handle) -> tuple[Trouble, str] | None:
+def tls_cause(code: int, handle: Handle) -> tuple[FailureKind, str] | None:
     """What this error code (``pycurl.E_*``) says of certificates and TLS; None where it is of something else."""
     match code:
         case pycurl.E_SSL_CERTPROBLEM:
-            return Trouble.TLS, "the webhook's client certificate could not be used: give another, with its key"
+            return FailureKind.TLS, "the webhook's client certificate could not be used: give another, with its key"
         case pycurl.E_PEER_FAILED_VERIFICATION if is_not_accepted(handle):
-            return Trouble.TLS, _certificate(handle)
+            return FailureKind.TLS, _certificate(handle)
         case pycurl.E_PEER_FAILED_VERIFICATION:
-            return Trouble.TLS, _expired_ours(handle)
+            return FailureKind.TLS, _expired_ours(handle)
         case pycurl.E_SSL_CONNECT_ERROR | pycurl.E_RECV_ERROR | pycurl.E_SEND_ERROR if words := _alert(handle):
-            return Trouble.TLS, words
+            return FailureKind.TLS, words
         case pycurl.E_SSL_CONNECT_ERROR if words := _cut_off(handle):
-            return Trouble.TLS, f"{NO_TLS}; {words}"
+            return FailureKind.TLS, f"{NO_TLS}; {words}"
         case pycurl.E_RECV_ERROR if words := _cut_off(handle):
-            return Trouble.RESET, f"the connection was closed without an answer; {words}"
+            return FailureKind.RESET, f"the connection was closed without an answer; {words}"
     return None
 
 
@@ -118,7 +118,7 @@ def _cut_off(handle: Handle) -> str | None:
     return "it may refuse the webhook's client certificate"
 
 
-def _refused(ours: Identity, words: str) -> str:
+def _refused(ours: ClientCertificate, words: str) -> str:
     until = to_rfc3339(ours.expires_at)
     return f"the endpoint refused the webhook's client certificate (valid until {until}): {words}"
 

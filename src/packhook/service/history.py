@@ -3,13 +3,12 @@
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
-from packhook.core.backoff import times_to_come
+from packhook.core.endpoint_verification import HELD
 from packhook.core.errors import NotFound
-from packhook.core.model import Delivery, Interruption, Webhook
-from packhook.core.ownership import HELD
-from packhook.core.way import Attempt, Event
+from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
+from packhook.core.retry_policy import times_to_come
 from packhook.service.cursor import Listing, listing
-from packhook.service.ownership import Ownership
+from packhook.service.endpoint_verification import Ownership
 from packhook.settings import Settings
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 

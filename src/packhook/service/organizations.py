@@ -7,7 +7,7 @@ from packhook.core.audit import Action, Actor, entry, of_new_key
 from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import ApiKey, Organization
-from packhook.service.access import Access, hash_of, new_key
+from packhook.service.authentication import Access, hash_of, new_key
 from packhook.service.cursor import Listing, listing
 from packhook.store.base import PageRequest, Store
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, Unavailable
-from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES
-from packhook.core.way import Event, Idempotency, Publication, Receipt
+from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
 from packhook.settings import Settings
 from packhook.store.base import Store, Told
 
@@ -16,7 +15,7 @@ class Publisher:
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
-        self._limit = settings.publish_limit
+        self._limit = settings.max_pending_publishes
         self._clock = clock
         self._waiting = 0
 
@@ -36,7 +35,7 @@ class Publisher:
         if not 1 <= len(events) <= MAX_BATCH_EVENTS:
             raise InvalidInput([FieldError("/events", "invalid_length", f"expected 1 to {MAX_BATCH_EVENTS} events")])
         now = self._clock.now()
-        publication = Publication(
+        publication = PublishRequest(
             organization_id=organization_id,
             events=tuple([self._event(organization_id, code, data, now) for code, data in events]),
             idempotency=None
@@ -50,7 +49,7 @@ class Publisher:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
-    def _store_in_turn(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+    def _store_in_turn(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
         count = len(publication.events)
         if self._waiting and self._waiting + count > self._limit:
             raise Unavailable("too many events wait to be stored", retry_after_seconds=1)
@@ -59,5 +58,5 @@ class Publisher:
             self._waiting -= count
             told(receipts)
 
-        self._store.publish_soon(publication, stored)
+        self._store.publish_nowait(publication, stored)
         self._waiting += count

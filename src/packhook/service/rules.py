@@ -11,7 +11,7 @@ from typing import Final
 from packhook.core.clock import DAY, SECOND
 from packhook.core.endpoint import parse_endpoint
 from packhook.core.model import EVENT_CODES, SCOPES
-from packhook.core.signature import secret_problem
+from packhook.core.signatures.standard import secret_problem
 from packhook.settings import parse_duration
 
 MOST_HEADERS: Final = 20

@@ -3,18 +3,18 @@
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.delivery.engine import Engine
-from packhook.service.access import Access
+from packhook.service.authentication import Access
+from packhook.service.endpoint_verification import Ownership
 from packhook.service.history import History
-from packhook.service.masterkeys import MasterKeys
+from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
-from packhook.service.ownership import Ownership
 from packhook.service.publish import Publisher
 from packhook.service.replay import Replay
-from packhook.service.testevent import TestEvents
+from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
-from packhook.store.sealed import SealedStore
+from packhook.store.encryption.store import SealedStore
 
 
 class Service:

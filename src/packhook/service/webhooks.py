@@ -12,7 +12,7 @@ from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.model import Health, Webhook
 from packhook.service.cursor import Listing, listing
-from packhook.service.ownership import Ownership
+from packhook.service.endpoint_verification import Ownership
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
 
@@ -51,7 +51,7 @@ class Webhooks:
     async def create(self, organization_id: str, fields: WebhookFields, by: Actor) -> Webhook:
         """Subscribe. NotFound where the organization is not there."""
         now = self._clock.now()
-        known = {"enabled": True, "unproven": self._ownership.is_required, **fields.said()}
+        known = {"enabled": True, "verification_pending": self._ownership.is_required, **fields.said()}
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
         )
@@ -102,7 +102,7 @@ class Webhooks:
         if said.get("enabled", False):
             said["disabled_reason"] = ""
         if said.get("endpoint", before.endpoint) != before.endpoint:  # what the other one has proven says nothing
-            said |= {"unproven": self._ownership.is_required, "verified_at": None, "allowed_rate": 0.0}
+            said |= {"verification_pending": self._ownership.is_required, "verified_at": None, "allowed_rate": 0.0}
         now = max(self._clock.now(), before.updated_at)
         return msgspec.structs.replace(before, **said, updated_at=now, version=before.version + 1)
 

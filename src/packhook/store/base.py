@@ -18,9 +18,22 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from packhook.core.audit import Action, AuditEntry
-from packhook.core.model import ApiKey, Delivery, DeliveryStatus, Interruption, Organization, Target, Webhook
-from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
-from packhook.store.handover import Handover, Offer
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    AttemptResult,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    Interruption,
+    LeasedDelivery,
+    Organization,
+    PublishRequest,
+    Receipt,
+    Webhook,
+    WebhookState,
+)
+from packhook.store.dispatcher import Capacity, Dispatcher
 
 T = TypeVar("T")
 
@@ -77,15 +90,15 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     shown_to_keys: bool = False
 
 
-class Claim(Struct, frozen=True, kw_only=True):
-    """What a node asks for: up to ``offer.room`` due deliveries, at most ``per_lane`` of one webhook."""
+class ClaimRequest(Struct, frozen=True, kw_only=True):
+    """What a node asks for: up to ``capacity.slots`` due deliveries, at most ``per_lane`` of one webhook."""
 
     now: int
-    offer: Offer
+    capacity: Capacity
     per_lane: int
 
 
-class Claimed(Struct, frozen=True, kw_only=True):
+class ClaimResult(Struct, frozen=True, kw_only=True):
     """What it gets. ``backlog``: webhooks that have more due now. ``next_due_at``: when to come again, None: no need.
 
     ``next_due_at`` looks past the lanes that the offer closed.
@@ -103,7 +116,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     at: int
 
 
-class Swept(Struct, frozen=True, kw_only=True):
+class RetentionBatch(Struct, frozen=True, kw_only=True):
     """What one batch of upkeep removed or ended; ``more``: there are events that were not looked at yet."""
 
     events: int = 0
@@ -138,7 +151,7 @@ class Store(Protocol):
         """Prove that the database answers and holds the schema of this code."""
         ...
 
-    def hand_over_to(self, handover: Handover) -> None:
+    def attach(self, dispatcher: Dispatcher) -> None:
         """From now on, offer what is published to this engine; without one, deliveries wait to be claimed."""
         ...
 
@@ -210,8 +223,8 @@ class Store(Protocol):
         """Write this as the next version of the stored one.
 
         Conflict where ``webhook.version`` is not the stored version plus one: somebody else was faster.
-        Enabling it ends what is known of its failures, and makes what waited due now; so does proving it (``unproven``
-        ends), which says nothing of failures.
+        Enabling it ends what is known of its failures, and makes what waited due now; so does verifying it, which says
+        nothing of failures.
         """
         ...
 
@@ -223,7 +236,7 @@ class Store(Protocol):
         """No event goes there any more; its live deliveries are canceled by the next upkeep."""
         ...
 
-    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+    async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         """The next webhooks of all organizations in order of their ids, without the deleted; "" begins.
 
         For re-sealing: a store that seals answers secrets as they are stored, not opened.
@@ -234,20 +247,20 @@ class Store(Protocol):
         """Which of these fail, and since when: the first failure after the last success. Takes no organization."""
         ...
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         """The current version of these webhooks; deleted ones are missing. For the engine: takes no organization."""
         ...
 
     # --- the way of an event
 
-    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
         """Begin :meth:`publish`; ``told`` hears of its end, never before this returns.
 
         Unavailable where the store is closed.
         """
         ...
 
-    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+    async def publish(self, publication: PublishRequest) -> tuple[Receipt, ...]:
         """Store the events and, in the same transaction, one delivery for every enabled webhook that wants them.
 
         What the handover has room for is leased to it and handed over after the commit. With an idempotency key that
@@ -256,16 +269,16 @@ class Store(Protocol):
         """
         ...
 
-    async def claim(self, claim: Claim) -> Claimed:
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
         """Lease due deliveries: fair over organizations, then webhooks; in a lane by urgency, then by age.
 
         A delivery whose lease has run out is due. Deliveries of disabled, deleted or held webhooks are not, nor
-        those of unproven ones where ownership is required. The cost does not depend on how many deliveries wait for
-        other webhooks.
+        those of unverified ones where verification is required. The cost does not depend on how many deliveries wait
+        for other webhooks.
         """
         ...
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         """Write attempts, new states and what they mean for the webhook; False where the lease was no longer the row's.
 
         Where that disables a webhook, an audit entry says so. Keeps any text and any bytes a receiver may send.
@@ -325,7 +338,9 @@ class Store(Protocol):
 
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
+    async def sweep(
+        self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
+    ) -> RetentionBatch:
         """One batch of upkeep: at most ``limit`` of each: events past retention whose deliveries are all finished,
         with their deliveries and attempts; stale idempotency keys; live deliveries of deleted webhooks; audit entries
         past their retention."""  # fmt: skip

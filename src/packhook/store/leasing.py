@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from packhook.core import ids
-from packhook.core.model import Urgency
-from packhook.core.way import Event, LeasedDelivery, Receipt
+from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
 from packhook.store.base import Told
-from packhook.store.handover import Offer
+from packhook.store.dispatcher import Capacity
 
 
 class Published:
@@ -37,14 +36,14 @@ class Room:
 
     __slots__ = ("closed", "data", "deliveries", "lanes", "lease", "lease_until", "per_lane")
 
-    def __init__(self, offer: Offer) -> None:
-        self.lease = offer.lease
-        self.lease_until = offer.lease_until
-        self.deliveries = offer.room
-        self.data = offer.room_bytes
-        self.per_lane = offer.per_lane
+    def __init__(self, capacity: Capacity) -> None:
+        self.lease = capacity.lease
+        self.lease_until = capacity.lease_until
+        self.deliveries = capacity.slots
+        self.data = capacity.max_bytes
+        self.per_lane = capacity.per_lane
         self.lanes: dict[str, int] = {}
-        self.closed: Collection[str] = offer.closed
+        self.closed: Collection[str] = capacity.excluded
 
     def close(self, webhook_ids: Iterable[str]) -> None:
         """Lease nothing of these: what they are sent waits in the database."""

@@ -18,9 +18,11 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     """The store that ``settings.database`` names, not yet opened. InvalidSettings for a URL it cannot be."""
     url = settings.database
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteStore(url.removeprefix(_SQLITE), clock, hold_unproven=settings.require_ownership)
+        return SqliteStore(
+            url.removeprefix(_SQLITE), clock, require_verification=settings.require_endpoint_verification
+        )
     if url.startswith(_POSTGRES):
-        return PostgresStore(url, clock, hold_unproven=settings.require_ownership)
+        return PostgresStore(url, clock, require_verification=settings.require_endpoint_verification)
     raise InvalidSettings(
         "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
         f"got {shown(url)!r}"

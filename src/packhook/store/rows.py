@@ -6,8 +6,18 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.audit import Action, Actor, AuditEntry, Change
-from packhook.core.model import FINISHED, ApiKey, Delivery, DeliveryStatus, Interruption, Organization, Webhook
-from packhook.core.way import Attempt, Event, Receipt
+from packhook.core.model import (
+    FINISHED,
+    ApiKey,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    Interruption,
+    Organization,
+    Receipt,
+    Webhook,
+)
 from packhook.store.base import AuditFilter
 
 Row = Sequence[Any]
@@ -86,7 +96,7 @@ def webhook(row: Row) -> Webhook:
         disabled_reason=row[14],
         client_certificate=row[15],
         client_key=row[16],
-        unproven=bool(row[17]),
+        verification_pending=bool(row[17]),
         verified_at=row[18],
         allowed_rate=row[19],
     )
@@ -112,7 +122,7 @@ def webhook_values(webhook: Webhook) -> tuple[Any, ...]:
         webhook.disabled_reason,
         webhook.client_certificate,
         webhook.client_key,
-        int(webhook.unproven),
+        int(webhook.verification_pending),
         webhook.verified_at,
         webhook.allowed_rate,
     )

@@ -22,7 +22,7 @@ from packhook.cli.bench.plan import SECRET, Plan
 from packhook.cli.bench.sink import Noted
 from packhook.cli.bench.stage import run_module, sink
 from packhook.core.errors import StartError
-from packhook.core.signature import SigningKey
+from packhook.core.signatures.standard import SigningKey
 
 WRK: Final = "wrk"
 WRK_SECONDS: Final = 3

@@ -35,7 +35,7 @@ _HEADERS: Final = (
 )
 _RETRY: Final = 1  # the urgency of one that was tried before
 
-Target = tuple[str, str]
+WebhookState = tuple[str, str]
 """An organization and one of its webhooks."""
 
 
@@ -47,7 +47,7 @@ class Rows(Struct, frozen=True, kw_only=True):
 
     first: int
     count: int
-    targets: Sequence[Target]
+    targets: Sequence[WebhookState]
     created_at: int
     status: str
     status_code: int | None
@@ -70,7 +70,7 @@ class _Tables(Protocol):
 
 
 async def fill(
-    url: str, plan: Plan, live: Sequence[Target], dead: Sequence[Target], progress: Callable[[int], None]
+    url: str, plan: Plan, live: Sequence[WebhookState], dead: Sequence[WebhookState], progress: Callable[[int], None]
 ) -> None:
     """Put the plan's history and backlog there; ``progress`` hears how many events are."""
     tables = await _open(url)
@@ -90,7 +90,7 @@ async def fill(
         await tables.close()
 
 
-def _wanted(plan: Plan, live: Sequence[Target], dead: Sequence[Target], now: int) -> list[Rows]:
+def _wanted(plan: Plan, live: Sequence[WebhookState], dead: Sequence[WebhookState], now: int) -> list[Rows]:
     half = plan.backlog // 2
     held, waiting = dead[: len(dead) // 2], dead[len(dead) // 2 :]
     every = [
@@ -107,7 +107,7 @@ def _wanted(plan: Plan, live: Sequence[Target], dead: Sequence[Target], now: int
     return [rows for rows in every if rows.count]
 
 
-async def _targets(tables: _Tables, targets: Sequence[Target]) -> None:
+async def _targets(tables: _Tables, targets: Sequence[WebhookState]) -> None:
     await tables.run("make_targets")
     for number, target in enumerate(targets):
         await tables.run("insert_target", (number, *target))

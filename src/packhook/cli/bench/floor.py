@@ -24,8 +24,8 @@ from packhook.cli.bench.plan import EVENT_CODE, SECRET, Plan, organization_id
 from packhook.core import ids
 from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.errors import StartError
-from packhook.core.signature import SigningKey, sign
-from packhook.core.way import Request
+from packhook.core.model import Request
+from packhook.core.signatures.standard import SigningKey, sign
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 

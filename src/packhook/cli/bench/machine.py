@@ -12,7 +12,6 @@ from typing import Final
 import pycurl
 
 from packhook import __version__
-from packhook.core.build import is_compiled
 
 SYNCS: Final = 100
 _LIBRARIES: Final = ("uvicorn", "uvloop", "fastapi", "msgspec", "apsw", "asyncpg")
@@ -21,7 +20,7 @@ _LIBRARIES: Final = ("uvicorn", "uvloop", "fastapi", "msgspec", "apsw", "asyncpg
 def machine() -> dict[str, str]:
     """Hardware, system, disk, versions."""
     return {
-        "packhook": f"{__version__}, {'compiled' if is_compiled() else 'interpreted'}",
+        "packhook": __version__,
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB",

@@ -27,7 +27,6 @@ from packhook.cli.bench.measure import Ground, measure
 from packhook.cli.bench.node import LAYERS, Spent
 from packhook.cli.bench.plan import Plan
 from packhook.cli.bench.turns import measure_turns
-from packhook.core.build import is_compiled
 
 FLOOR, BESIDE, HALF, IDLE, PROFILE = "floor", "beside", "half", "idle", "profile"
 IDLE_RATE: Final = 50.0
@@ -58,8 +57,6 @@ async def measure_all(ground: Ground, plan: Plan, parts: set[str], rounds: int) 
             idle = plan.of(min(IDLE_EVENTS, plan.events), rate=IDLE_RATE, alone=True, batch=1, connections=1)
             scenarios.append(await _scenario(ground, IDLE, idle, progress))
         split = await _profile(ground, plan, load, progress) if PROFILE in parts else None
-        if split is not None and not split.layers:
-            without.append("layers: Python's frames, which the profile looks at, do not show what is compiled")
     return Report(machine=machine(), floors=floors, scenarios=scenarios, turns=turns, split=split, without=without)
 
 
@@ -109,12 +106,8 @@ async def _profile(ground: Ground, plan: Plan, load: Figures, progress: Progress
 
 
 def split(load: Figures, profile: Figures, spent: list[Spent]) -> Split:
-    """The profile's shares of the cost that was measured without it; 0 for a layer that it did not see.
-
-    There are none of a compiled packhook: it has no frames.
-    """
-    layers = () if is_compiled() else LAYERS
-    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in layers}
+    """The profile's shares of the cost that was measured without it; 0 for a layer that it did not see."""
+    seconds = {layer: sum(each.seconds.get(layer, 0.0) for each in spent) for layer in LAYERS}
     total = sum(seconds.values()) or 1.0
     arrived = profile.loss.expected - profile.loss.lost
     statements = sum(each.statements for each in spent)

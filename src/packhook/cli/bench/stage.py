@@ -18,7 +18,7 @@ import msgspec
 
 from packhook.cli.bench.authority import Authority
 from packhook.cli.bench.counter import Counter
-from packhook.cli.bench.fill import DEAD_WEBHOOKS, Target
+from packhook.cli.bench.fill import DEAD_WEBHOOKS, WebhookState
 from packhook.cli.bench.node import MARK, Spent
 from packhook.cli.bench.plan import EVENT_CODE, OPERATOR_KEY, SECRET, Plan, organization_id
 from packhook.cli.bench.publish import Order, Published
@@ -207,10 +207,10 @@ async def _line(process: asyncio.subprocess.Process, seconds: float = START_SECO
         return (await process.stdout.readline()).decode().strip()
 
 
-async def subscribe(node: Node, sink_url: str, plan: Plan) -> list[Target]:
+async def subscribe(node: Node, sink_url: str, plan: Plan) -> list[WebhookState]:
     """The plan's organizations and webhooks, through the API."""
     numbers = iter(range(plan.organizations))
-    made: list[Target] = []
+    made: list[WebhookState] = []
     lock = threading.Lock()
 
     def take() -> Iterator[int]:
@@ -228,14 +228,14 @@ async def subscribe(node: Node, sink_url: str, plan: Plan) -> list[Target]:
     return made
 
 
-async def subscribe_dead(node: Node) -> list[Target]:
+async def subscribe_dead(node: Node) -> list[WebhookState]:
     """Webhooks of an organization of their own, whose endpoint nobody answers at."""
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         url = f"http://127.0.0.1:{closed_soon.getsockname()[1]}"
     return await asyncio.to_thread(_subscribe, node, url, DEAD_WEBHOOKS, [DEAD_NUMBER])
 
 
-def _subscribe(node: Node, sink_url: str, fan_out: int, numbers: Iterable[int]) -> list[Target]:
+def _subscribe(node: Node, sink_url: str, fan_out: int, numbers: Iterable[int]) -> list[WebhookState]:
     made = []
     with closing(http.client.HTTPConnection(node.host, node.port, timeout=60)) as connection:
         for number in numbers:

@@ -108,17 +108,17 @@ class Line:
         if self._unsent:
             self._unsent += data
             return
-        sent = self._offer(data)
+        sent = self._capacity(data)
         if sent < len(data):
             self._unsent = data[sent:]
             self._poll.modify(self.number, select.EPOLLIN | select.EPOLLOUT)
 
     def _flush(self) -> None:
-        self._unsent = self._unsent[self._offer(self._unsent) :]
+        self._unsent = self._unsent[self._capacity(self._unsent) :]
         if not self._unsent:
             self._poll.modify(self.number, select.EPOLLIN)
 
-    def _offer(self, data: bytes) -> int:
+    def _capacity(self, data: bytes) -> int:
         try:
             return self._socket.send(data)
         except _NOT_YET:

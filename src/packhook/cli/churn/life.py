@@ -8,10 +8,19 @@ import msgspec
 from packhook.core import ids
 from packhook.core.audit import CLI, Action, AuditEntry, entry
 from packhook.core.clock import MINUTE, SECOND
-from packhook.core.model import DeliveryStatus, Organization, Webhook
-from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Settlement, Verdict
-from packhook.store.base import Claim, Store
-from packhook.store.handover import Offer
+from packhook.core.model import (
+    Attempt,
+    AttemptResult,
+    DeliveryStatus,
+    Event,
+    LeasedDelivery,
+    Organization,
+    PublishRequest,
+    Verdict,
+    Webhook,
+)
+from packhook.store.base import ClaimRequest, Store
+from packhook.store.dispatcher import Capacity
 
 BATCH: Final = 500
 FAILS_EACH: Final = 10  # every tenth attempt
@@ -73,27 +82,27 @@ class Life:
             )
             for _ in range(count)
         )
-        await self._store.publish(Publication(organization_id=ORGANIZATION, events=events))
+        await self._store.publish(PublishRequest(organization_id=ORGANIZATION, events=events))
 
     async def claim(self) -> tuple[LeasedDelivery, ...]:
         """A batch of what is due."""
         self._lease += 1
-        offer = Offer(
+        capacity = Capacity(
             lease=self._lease,
             lease_until=self.now + 2 * MINUTE,
-            room=BATCH,
-            room_bytes=2**30,
-            closed=frozenset(),
+            slots=BATCH,
+            max_bytes=2**30,
+            excluded=frozenset(),
         )
-        return (await self._store.claim(Claim(now=self.now, offer=offer, per_lane=BATCH))).deliveries
+        return (await self._store.claim(ClaimRequest(now=self.now, capacity=capacity, per_lane=BATCH))).deliveries
 
     async def settle(self, leased: Sequence[LeasedDelivery]) -> int:
         """Some fail and are tried again; how many are finished."""
-        settlements = [self._settlement(each) for each in leased]
-        await self._store.record(settlements)
-        return sum(each.verdict.status is DeliveryStatus.DELIVERED for each in settlements)
+        results = [self._settlement(each) for each in leased]
+        await self._store.record(results)
+        return sum(each.verdict.status is DeliveryStatus.DELIVERED for each in results)
 
-    def _settlement(self, leased: LeasedDelivery) -> Settlement:
+    def _settlement(self, leased: LeasedDelivery) -> AttemptResult:
         self._attempts += 1
         failed = self._attempts % FAILS_EACH == 0
         made = Attempt(
@@ -108,4 +117,4 @@ class Life:
         )
         status = DeliveryStatus.PENDING if failed else DeliveryStatus.DELIVERED
         again = self.now + RETRY_AFTER if failed else None
-        return Settlement(delivery=leased, attempt=made, verdict=Verdict(status=status, next_attempt_at=again))
+        return AttemptResult(delivery=leased, attempt=made, verdict=Verdict(status=status, next_attempt_at=again))

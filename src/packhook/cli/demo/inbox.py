@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from packhook.cli.demo.ledger import Ledger
-from packhook.core.signature import InvalidSignature, verify
+from packhook.core.signatures.standard import InvalidSignature, verify
 from packhook.testing import Behaviour, Received, Status
 
 SECRETS: Final = {

@@ -33,7 +33,7 @@ def faults(house: House, database: Database, seed: int, freeze: float) -> Iterat
     for step in STEPS:
         yield Fault(f"a node killed {step.replace('-', ' ')}", partial(_die_at, house, step, chance.randint(1, 5)))
     yield Fault(
-        f"a node frozen for {freeze:g} s and let go, leases last {SETTINGS['PACKHOOK_LEASE']}",
+        f"a node frozen for {freeze:g} s and let go, leases last {SETTINGS['PACKHOOK_LEASE_DURATION']}",
         partial(_freeze, house, chance.randrange(len(house)), freeze),
     )
     yield Fault("every node killed at once", partial(_kill_all, house))

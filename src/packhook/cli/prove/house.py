@@ -17,7 +17,7 @@ SETTINGS: Final = {
     "PACKHOOK_ALLOW_HTTP": "true",
     "PACKHOOK_RETRY_SCHEDULE": "0.2s,0.5s,1s,1s,1s,2s,2s,2s,2s,2s,2s,2s,2s,2s,2s",
     "PACKHOOK_ATTEMPT_TIMEOUT": "2s",
-    "PACKHOOK_LEASE": "35s",
+    "PACKHOOK_LEASE_DURATION": "35s",
     "PACKHOOK_SHUTDOWN_GRACE": "3s",
     "PACKHOOK_LOG_LEVEL": "error",
     "PACKHOOK_MASTER_KEYS": "prove:" + base64.b64encode(os.urandom(32)).decode(),

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar, cast
 import uvloop
 
 from packhook.cli.serve import run_node
-from packhook.core.way import Outcome, Publication, Receipt, Request, Settlement
+from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
-from packhook.store.base import Claim, Claimed, Store, Told
+from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
 from packhook.telemetry import configure_logs
 
 T = TypeVar("T")
@@ -50,22 +50,22 @@ class _DyingStore:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever the store has
         return getattr(self._store, name)
 
-    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
         def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
             self._death.at("after-commit")
             told(receipts)
 
-        self._store.publish_soon(publication, committed)
+        self._store.publish_nowait(publication, committed)
 
-    async def claim(self, claim: Claim) -> Claimed:
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
         claimed = await self._store.claim(claim)
         if claimed.deliveries:
             self._death.at("after-claim")
         return claimed
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         self._death.at("before-record")
-        return await self._then("after-record", self._store.record(settlements))
+        return await self._then("after-record", self._store.record(results))
 
     async def _then(self, step: str, work: Awaitable[T]) -> T:
         result = await work

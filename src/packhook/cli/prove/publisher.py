@@ -13,7 +13,7 @@ import httpx
 
 from packhook.cli.prove.house import SETTINGS
 from packhook.cli.prove.ledger import Ledger
-from packhook.core.signature import new_secret
+from packhook.core.signatures.standard import new_secret
 from packhook.service.example import example_order
 
 ORGANIZATION: Final = "prove"

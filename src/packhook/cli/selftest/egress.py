@@ -17,7 +17,7 @@ from packhook.cli.selftest.spellings import (
     denied_ends,
     in_url,
 )
-from packhook.core.address import Address
+from packhook.core.ip_policy import Address
 from packhook.delivery.egress import KEPT_SECONDS, REFUSAL, Checked, Egress, Refused
 
 ALLOWED: Final = "allowed"

@@ -7,10 +7,9 @@ from typing import Final
 from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
-from packhook.core.address import Address
-from packhook.core.model import Trouble
-from packhook.core.proxy import parse_proxy
-from packhook.core.way import Outcome, Request
+from packhook.core.egress_proxy import parse_proxy
+from packhook.core.ip_policy import Address
+from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.egress import Checked, Refused
 from packhook.delivery.proxy import ProxiedEgress
 from packhook.delivery.resolve import Resolve
@@ -112,7 +111,7 @@ async def _guarded(proxy: ConnectProxy, address: str) -> Row:
     outcome = await sender.send(_request("http://shop.test/"))
     await sender.close()
     opening = [(ip_address(host), port) for host, port in egress.opening]
-    blocked = outcome.trouble is Trouble.BLOCKED and opening == [(ip_address(there), proxy.port)]
+    blocked = outcome.trouble is FailureKind.BLOCKED and opening == [(ip_address(there), proxy.port)]
     happened = f"refused: {outcome.detail}" if blocked else _told(outcome)
     return row("proxy", f"a socket for {there} that the check let pass as the proxy's", DENIED, happened)
 
@@ -133,7 +132,7 @@ async def _sent(proxy: ConnectProxy, sender: Sender, egress: _Watched, url: str)
     heard = [f"CONNECT {each.to}" for each in proxy.asked[asked:]]
     unheard = not heard and proxy.connections_made == connections
     elsewhere = [f"a socket for {place}" for place in egress.opening if place != (_HERE, proxy.port)]
-    if outcome.trouble is Trouble.BLOCKED and unheard and not egress.opening:
+    if outcome.trouble is FailureKind.BLOCKED and unheard and not egress.opening:
         return _UNHEARD
     return ", ".join([*heard, _told(outcome), *elsewhere])
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.rows import Row, row
-from packhook.core.way import Outcome, Request
+from packhook.core.model import Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 from packhook.testing import Receiver, Status

@@ -5,7 +5,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from packhook.core.address import ALLOWED_IPV6, DENIED_IPV4, DENIED_IPV6, Address, Network
+from packhook.core.ip_policy import ALLOWED_IPV6, DENIED_IPV4, DENIED_IPV6, Address, Network
 
 HOSTILE: Final[dict[str, tuple[str, ...]]] = {
     "decimal": ("2130706433", "2852039166", "167772161", "0", "4294967295", "4294967296", "6425673729"),

@@ -7,9 +7,8 @@ from typing import Final
 from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
-from packhook.core.address import Address, Network
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome, Request
+from packhook.core.ip_policy import Address, Network
+from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.egress import Checked, Egress, Refused
 from packhook.delivery.resolve import Resolve
 from packhook.delivery.send import Sender
@@ -109,7 +108,7 @@ async def _guarded(address: str) -> Row:
     sender = await _opened_sender(egress)
     outcome = await sender.send(_request("http://shop.test/"))
     await sender.close()
-    happened = f"refused: {outcome.detail}" if outcome.trouble is Trouble.BLOCKED else _told(outcome, egress)
+    happened = f"refused: {outcome.detail}" if outcome.trouble is FailureKind.BLOCKED else _told(outcome, egress)
     return row("guard", f"a socket for {address} that the check let pass", DENIED, happened)
 
 
@@ -142,5 +141,5 @@ def _request(url: str) -> Request:
 def _told(outcome: Outcome, egress: WatchedEgress) -> str:
     if outcome.trouble is None:
         return f"answer {outcome.status_code}"
-    what = "refused" if outcome.trouble is Trouble.BLOCKED else outcome.trouble.value
+    what = "refused" if outcome.trouble is FailureKind.BLOCKED else outcome.trouble.value
     return f"{what}, {f'sockets for {egress.opening}' if egress.opening else 'no socket opened'}"

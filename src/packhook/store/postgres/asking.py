@@ -11,7 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from packhook.core.errors import Unavailable
 from packhook.store.base import Page, PageRequest
-from packhook.store.listing import list_page
+from packhook.store.pagination import list_page
 from packhook.store.rows import Row
 from packhook.store.statements import load
 

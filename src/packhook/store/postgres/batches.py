@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from packhook.core.errors import PackhookError, Unavailable
-from packhook.store.ending import ended
+from packhook.store.callbacks import ended
 from packhook.store.postgres.asking import InDoubt
 from packhook.store.postgres.writer import Alone, Writer
 
@@ -130,7 +130,7 @@ def _tell(listener: Callable[[Any], None], result: object) -> None:
     try:
         listener(result)
     except Exception:  # noqa: BLE001 a fault in whoever listens may not end the batches
-        _log.exception("commit_not_told")
+        _log.exception("post_commit_callback_failed")
 
 
 def _is_of_an_item(error: Exception) -> bool:

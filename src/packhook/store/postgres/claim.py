@@ -10,9 +10,8 @@ from typing import Final
 
 import structlog
 
-from packhook.core.model import Urgency
-from packhook.core.way import LeasedDelivery
-from packhook.store.base import Claim, Claimed
+from packhook.core.model import LeasedDelivery, Urgency
+from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.leasing import DueLane, fair
 from packhook.store.postgres.asking import SQL, Db, columns
 from packhook.store.rows import Row
@@ -24,29 +23,31 @@ NEVER: Final = 2**62
 SOON: Final = 100  # when another node has what is due in hand just now
 
 
-async def claim(db: Db, asked: Claim, *, hold_unproven: bool = False) -> Claimed:
+async def claim(db: Db, asked: ClaimRequest, *, require_verification: bool = False) -> ClaimResult:
     """See Store.claim."""
     await db.all(SQL["fold_calls"])
-    found = await _due_lanes(db, asked, hold_unproven)
+    found = await _due_lanes(db, asked, require_verification)
     open_lanes = [lane for lane in found if lane.enabled and lane.held_until <= asked.now]
     deliveries, visited = await _claim_lanes(db, list(fair(open_lanes)), asked)
     backlog = {lane.webhook_id for lane in open_lanes} - visited
     backlog |= await _move_on(db, found, visited, asked.now)
-    return Claimed(
+    return ClaimResult(
         deliveries=tuple(deliveries),
         backlog=frozenset(backlog),
         next_due_at=await _next_due(db, found, asked),
     )
 
 
-async def _due_lanes(db: Db, asked: Claim, hold_unproven: bool) -> list[DueLane]:
-    found = await db.all(SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.offer.closed), hold_unproven)
+async def _due_lanes(db: Db, asked: ClaimRequest, require_verification: bool) -> list[DueLane]:
+    found = await db.all(
+        SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.capacity.excluded), require_verification
+    )
     return [DueLane(*row) for row in found]
 
 
-async def _claim_lanes(db: Db, lanes: list[DueLane], asked: Claim) -> tuple[list[LeasedDelivery], set[str]]:
+async def _claim_lanes(db: Db, lanes: list[DueLane], asked: ClaimRequest) -> tuple[list[LeasedDelivery], set[str]]:
     """What there is room for, and which lanes were looked into; a lane that had nothing leaves its share to others."""
-    room = asked.offer.room if asked.offer.room_bytes > 0 else 0
+    room = asked.capacity.slots if asked.capacity.max_bytes > 0 else 0
     share = max(1, min(asked.per_lane, room // max(1, len(lanes))))
     deliveries: list[LeasedDelivery] = []
     visited: set[str] = set()
@@ -60,20 +61,20 @@ async def _claim_lanes(db: Db, lanes: list[DueLane], asked: Claim) -> tuple[list
     return deliveries, visited
 
 
-async def _claim_share(db: Db, lanes: list[DueLane], most: int, asked: Claim) -> list[LeasedDelivery]:
-    offer = asked.offer
+async def _claim_share(db: Db, lanes: list[DueLane], most: int, asked: ClaimRequest) -> list[LeasedDelivery]:
+    capacity = asked.capacity
     found = await db.all(
         SQL["claim_deliveries"],
         [lane.webhook_id for lane in lanes],
         [most] * len(lanes),
         asked.now,
-        offer.lease,
-        offer.lease_until,
+        capacity.lease,
+        capacity.lease_until,
     )
     turn = {lane.webhook_id: number for number, lane in enumerate(lanes)}
     await _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[9] == "sending"])
     found.sort(key=lambda row: (turn[row[6]], row[4], row[0]))
-    return [_leased(lanes[turn[row[6]]], offer.lease, offer.lease_until, row) for row in found]
+    return [_leased(lanes[turn[row[6]]], capacity.lease, capacity.lease_until, row) for row in found]
 
 
 async def _note_interruptions(db: Db, taken_over: list[tuple[str, int, int]]) -> None:
@@ -84,7 +85,7 @@ async def _note_interruptions(db: Db, taken_over: list[tuple[str, int, int]]) ->
 
 def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDelivery:
     if row[9] == "sending":
-        _log.warning("delivery_taken_over", delivery_id=row[0], detail="unknown outcome, sent again")
+        _log.warning("lease_reclaimed", delivery_id=row[0], detail="unknown outcome, sent again")
     return LeasedDelivery(
         id=row[0],
         event_id=row[1],
@@ -105,7 +106,7 @@ def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDeli
 async def _move_on(db: Db, found: list[DueLane], visited: set[str], now: int) -> set[str]:
     """Set when the lanes are due next; those that are now. A lane with more due goes behind the others.
 
-    A lane that is held, disabled or unproven is put aside until that ends: the next claim does not meet it again.
+    A lane that is held, disabled or unverified is put aside until that ends: the next claim does not meet it again.
     """
     aside = [
         (lane.webhook_id, lane.held_until if lane.enabled else NEVER)
@@ -122,8 +123,8 @@ async def _move_on(db: Db, found: list[DueLane], visited: set[str], now: int) ->
     return {webhook_id for webhook_id, at in nexts if at is not None and at <= now}
 
 
-async def _next_due(db: Db, found: list[DueLane], asked: Claim) -> int | None:
-    row = await db.first(SQL["next_lanes"], sorted(asked.offer.closed))
+async def _next_due(db: Db, found: list[DueLane], asked: ClaimRequest) -> int | None:
+    row = await db.first(SQL["next_lanes"], sorted(asked.capacity.excluded))
     if row is None or row[1] >= NEVER:
         return None
     webhook_id, due_at = row

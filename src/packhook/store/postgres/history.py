@@ -4,11 +4,10 @@ from typing import Any
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Delivery, Interruption
-from packhook.core.way import Attempt, Event
+from packhook.core.model import FINISHED, Attempt, Delivery, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
-from packhook.store.listing import between, is_merged
+from packhook.store.pagination import between, is_merged
 from packhook.store.postgres.asking import SQL, Db, page_of, sayable
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.tenants import get_organization

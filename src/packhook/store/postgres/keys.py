@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.errors import Conflict, NotFound, PackhookError, Unavailable
-from packhook.core.way import Idempotency, Publication, Receipt
+from packhook.core.model import Idempotency, PublishRequest, Receipt
 from packhook.store import rows
 from packhook.store.leasing import Published
 from packhook.store.postgres.asking import SQL, Db, columns
@@ -29,7 +29,7 @@ class Keys:
         self._before: dict[Key, Memory] = {}
         self.stale_before = 0
 
-    def add(self, publication: Publication, asked: Idempotency, receipts: tuple[Receipt, ...]) -> bool:
+    def add(self, publication: PublishRequest, asked: Idempotency, receipts: tuple[Receipt, ...]) -> bool:
         """Whether it is the first with its key; then it is to be remembered."""
         key = publication.organization_id, asked.key
         if key in self._first:
@@ -53,7 +53,7 @@ class Keys:
         found = await _found(db, list(self._first))
         return {key for key, memory in found.items() if memory == self._first[key][0]}
 
-    def answer(self, publication: Publication, taken: Published | NotFound | None) -> Published | PackhookError:
+    def answer(self, publication: PublishRequest, taken: Published | NotFound | None) -> Published | PackhookError:
         """``taken``, if it was the first with its key; otherwise what the first was answered, to the same request."""
         asked = publication.idempotency
         if taken is not None and (asked is None or isinstance(taken, NotFound)):

@@ -69,7 +69,7 @@ class Presence:
                 with database_errors():
                     await self._stay(connection)
             except Unavailable as error:
-                _log.warning("presence_lost", detail=error.detail)
+                _log.warning("liveness_connection_lost", detail=error.detail)
                 self._missing.clear()
                 await pause(self._closing, LOOK_SECONDS)
             finally:
@@ -105,5 +105,5 @@ class Presence:
             SQL["lower_lane"], webhook_ids, [organization_id for _, organization_id in lanes], [now] * len(lanes)
         )
         await db.all(SQL["delete_node"], node)
-        _log.warning("node_lost", deliveries=len(rows), detail="its outcomes are unknown, sent again")
+        _log.warning("node_dead", deliveries=len(rows), detail="its outcomes are unknown, sent again")
         return webhook_ids

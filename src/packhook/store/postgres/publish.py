@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from packhook.core.errors import NotFound, PackhookError, Unavailable
-from packhook.core.way import Event, LeasedDelivery, Publication, Receipt
-from packhook.store.handover import Offer
+from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
+from packhook.store.dispatcher import Capacity
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.postgres.arrays import spelled
 from packhook.store.postgres.asking import SQL, Db, columns, sayable
@@ -25,7 +25,7 @@ Taken = Published | NotFound | None
 """What a call comes to if its key is new; None where another call of the batch was the first with that key."""
 
 
-def weigh(publication: Publication) -> int:
+def weigh(publication: PublishRequest) -> int:
     """About how many rows it writes, where much data counts as more rows."""
     return sum(1 + len(event.data) // BYTES_LIKE_A_ROW for event in publication.events)
 
@@ -35,16 +35,16 @@ class Publishing:
 
     def __init__(
         self,
-        publications: Sequence[Publication],
-        offer: Callable[[], Offer],
+        publications: Sequence[PublishRequest],
+        capacity: Callable[[], Capacity],
         wants: Wants,
         *,
-        hold_unproven: bool = False,
+        require_verification: bool = False,
     ) -> None:
         self._publications = publications
-        self._offer = offer
+        self._capacity = capacity
         self._wants = wants
-        self._hold_unproven = hold_unproven
+        self._hold_unproven = require_verification
         self._fan_out: _FanOut | None = None
         self._taken: list[Taken] = []
 
@@ -69,10 +69,10 @@ class Publishing:
         return await self._answers(db, fan_out, await fan_out.keys.seek_own(db))
 
     async def _room(self, db: Db) -> Room:
-        room = Room(self._offer())
+        room = Room(self._capacity())
         if self._hold_unproven:
             asked = {each.organization_id for each in self._publications if sayable(each.organization_id)}
-            room.close(row[0] for row in await db.all(SQL["unproven_webhooks"], sorted(asked)))
+            room.close(row[0] for row in await db.all(SQL["webhooks_pending_verification"], sorted(asked)))
         return room
 
     async def _answers(self, db: Db, fan_out: "_FanOut", written: set[Key]) -> list[Published | PackhookError]:
@@ -91,7 +91,7 @@ class _FanOut:
         self._events: list[tuple[Any, ...]] = []
         self._deliveries: list[tuple[Any, ...]] = []
 
-    def take(self, publication: Publication) -> Taken:
+    def take(self, publication: PublishRequest) -> Taken:
         """What this call comes to; what it writes is only noted."""
         asked_for = [(each.organization_id, each.event_code) for each in publication.events]
         if not self._wanting.keys() >= set(asked_for):

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Any
 
-from packhook.core.model import DeliveryStatus, Trouble, Urgency
-from packhook.core.way import Settlement
+from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
 from packhook.store import rows
 from packhook.store.postgres.arrays import spelled
 from packhook.store.postgres.asking import SQL, Db, columns
@@ -15,8 +14,8 @@ from packhook.store.postgres.webhooks import disable_webhooks
 class Recording:
     """Outcomes that all are successes, in one statement; see Store.record. Which settled."""
 
-    def __init__(self, settlements: Sequence[Settlement]) -> None:
-        self._settlements = settlements
+    def __init__(self, results: Sequence[AttemptResult]) -> None:
+        self._settlements = results
 
     async def write(self, db: Db) -> list[bool]:
         """InDoubt where the answer of the database was lost."""
@@ -30,49 +29,49 @@ class Recording:
         return _kept(self._settlements, [(each.id, each.lease) for each in there]) if there else None
 
 
-def are_successes(settlements: Sequence[Settlement]) -> bool:
+def are_successes(results: Sequence[AttemptResult]) -> bool:
     """Whether there is something to settle, and all of it was delivered."""
-    return bool(settlements) and all(each.verdict.status is DeliveryStatus.DELIVERED for each in settlements)
+    return bool(results) and all(each.verdict.status is DeliveryStatus.DELIVERED for each in results)
 
 
-async def record(db: Db, settlements: Sequence[Settlement]) -> tuple[list[bool], frozenset[str]]:
+async def record(db: Db, results: Sequence[AttemptResult]) -> tuple[list[bool], frozenset[str]]:
     """See Store.record; which settled, and the ids of the webhooks that are to be disabled.
 
     What is locked is locked in one order, by kind and then by id: deliveries, webhooks, their health, lanes.
     """
-    kept = await _settle(db, settlements)
-    valid = list(compress(settlements, kept))
+    kept = await _settle(db, results)
+    valid = list(compress(results, kept))
     disabled = await _disable(db, valid)
     await _note_health(db, valid)
     await _put_off(db, valid)
     return kept, disabled
 
 
-async def _settle(db: Db, settlements: Sequence[Settlement]) -> list[bool]:
+async def _settle(db: Db, results: Sequence[AttemptResult]) -> list[bool]:
     """Which leases were still their row's."""
-    if not settlements:
+    if not results:
         return []
-    return _kept(settlements, await db.all(SQL["settle_delivery"], *_columns(settlements), False))
+    return _kept(results, await db.all(SQL["settle_delivery"], *_columns(results), False))
 
 
-def _columns(settlements: Sequence[Settlement]) -> list[Any]:
-    given = {(each.delivery.id, each.delivery.lease): each for each in reversed(settlements)}
+def _columns(results: Sequence[AttemptResult]) -> list[Any]:
+    given = {(each.delivery.id, each.delivery.lease): each for each in reversed(results)}
     return spelled(columns([_values(given[key]) for key in sorted(given)], 16), "wwnwnnnnnt-n--tt")
 
 
-def _kept(settlements: Sequence[Settlement], rows: Iterable[Sequence[Any]]) -> list[bool]:
+def _kept(results: Sequence[AttemptResult], rows: Iterable[Sequence[Any]]) -> list[bool]:
     """The same settlement twice settles once."""
     settled = {(row[0], row[1]) for row in rows}
     kept = []
-    for each in settlements:
+    for each in results:
         key = each.delivery.id, each.delivery.lease
         kept.append(key in settled)
         settled.discard(key)
     return kept
 
 
-def _values(settlement: Settlement) -> tuple[Any, ...]:
-    delivery, verdict = settlement.delivery, settlement.verdict
+def _values(result: AttemptResult) -> tuple[Any, ...]:
+    delivery, verdict = result.delivery, result.verdict
     return (
         delivery.organization_id,
         delivery.id,
@@ -80,14 +79,14 @@ def _values(settlement: Settlement) -> tuple[Any, ...]:
         verdict.status.value,
         verdict.next_attempt_at,
         max(delivery.urgency, Urgency.RETRY),
-        *rows.attempt_values(delivery.id, settlement.attempt)[1:],
+        *rows.attempt_values(delivery.id, result.attempt)[1:],
     )
 
 
-async def _disable(db: Db, settlements: Sequence[Settlement]) -> frozenset[str]:
+async def _disable(db: Db, results: Sequence[AttemptResult]) -> frozenset[str]:
     """The first reason counts."""
     wanted: dict[str, tuple[str, int]] = {}
-    for each in settlements:
+    for each in results:
         if each.verdict.disable_reason:
             ended_at = each.attempt.started_at + each.attempt.duration
             wanted.setdefault(each.delivery.webhook_id, (each.verdict.disable_reason, ended_at))
@@ -96,16 +95,16 @@ async def _disable(db: Db, settlements: Sequence[Settlement]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-async def _note_health(db: Db, settlements: Sequence[Settlement]) -> None:
+async def _note_health(db: Db, results: Sequence[AttemptResult]) -> None:
     """A success forgets the failures before it, those that follow it in this batch begin anew."""
-    failing: dict[str, list[Settlement]] = {}
+    failing: dict[str, list[AttemptResult]] = {}
     delivered: set[str] = set()
-    for each in settlements:
+    for each in results:
         webhook_id = each.delivery.webhook_id
         if each.verdict.status is DeliveryStatus.DELIVERED:
             delivered.add(webhook_id)
             failing.pop(webhook_id, None)
-        elif each.verdict.error_code != Trouble.INTERNAL:
+        elif each.verdict.error_code != FailureKind.INTERNAL:
             failing.setdefault(webhook_id, []).append(each)
     if delivered:
         await db.all(SQL["forget_health"], sorted(delivered))
@@ -114,17 +113,17 @@ async def _note_health(db: Db, settlements: Sequence[Settlement]) -> None:
         await db.all(SQL["note_failure"], *columns(noted, 5))
 
 
-def _failures(webhook_id: str, settlements: Sequence[Settlement]) -> tuple[Any, ...]:
+def _failures(webhook_id: str, results: Sequence[AttemptResult]) -> tuple[Any, ...]:
     """Gone is what the last says; since the first, and the latest."""
-    begun = [each.attempt.started_at for each in settlements]
-    return webhook_id, settlements[-1].verdict.gone_since, begun[0], max(begun), len(begun)
+    begun = [each.attempt.started_at for each in results]
+    return webhook_id, results[-1].verdict.gone_since, begun[0], max(begun), len(begun)
 
 
-async def _put_off(db: Db, settlements: Sequence[Settlement]) -> None:
+async def _put_off(db: Db, results: Sequence[AttemptResult]) -> None:
     """What failures mean for the lanes: when something is due again, and until when nothing may go."""
     due: dict[tuple[str, str], int] = {}
     held: dict[tuple[str, str], int] = {}
-    for each in settlements:
+    for each in results:
         lane = each.delivery.webhook_id, each.delivery.organization_id
         due_at, hold_until = each.verdict.next_attempt_at, each.verdict.hold_until
         if due_at is not None:

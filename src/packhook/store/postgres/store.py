@@ -8,21 +8,33 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import ApiKey, Delivery, Interruption, Organization, Target, Webhook
-from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    AttemptResult,
+    Delivery,
+    Event,
+    Interruption,
+    LeasedDelivery,
+    Organization,
+    PublishRequest,
+    Receipt,
+    Webhook,
+    WebhookState,
+)
 from packhook.store.base import (
     AuditFilter,
-    Claim,
-    Claimed,
+    ClaimRequest,
+    ClaimResult,
     DeliveryFilter,
     Page,
     PageRequest,
-    Swept,
+    RetentionBatch,
     Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.handover import Handover, Offer
+from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.leasing import Published, tell_receipts
 from packhook.store.postgres import audit, history, publish, record, schema, sweep, tenants, webhooks
 from packhook.store.postgres import claim as claiming
@@ -33,7 +45,7 @@ from packhook.store.postgres.session import Session
 from packhook.store.postgres.wake import Hearing, tell_changed
 from packhook.store.postgres.wanting import Wants
 
-_NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
+NO_CAPACITY: Final = Capacity(lease=0, lease_until=0, slots=0, max_bytes=0, excluded=frozenset())
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -42,16 +54,16 @@ P = ParamSpec("P")
 class PostgresStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, url: str, clock: Clock, *, hold_unproven: bool = False) -> None:
-        self._hold_unproven = hold_unproven
+    def __init__(self, url: str, clock: Clock, *, require_verification: bool = False) -> None:
+        self._hold_unproven = require_verification
         self._url = url
         self._clock = clock
         self._node = secrets.token_hex(6)
-        self._handover: Handover | None = None
+        self._dispatcher: Dispatcher | None = None
         self._session: Session | None = None
         self._presence: Presence | None = None
         self._swept_to = sweep.BEGINNING
-        self._publishing: Batches[Publication, Published] | None = None
+        self._publishing: Batches[PublishRequest, Published] | None = None
 
     # --- its life
 
@@ -62,12 +74,14 @@ class PostgresStore:
         self._presence = Presence(self._url, self._clock, self._leave)
         self._publishing = Batches(
             self._session.writer,
-            partial(publish.Publishing, offer=self._offer, wants=Wants(), hold_unproven=self._hold_unproven),
+            partial(
+                publish.Publishing, capacity=self._capacity, wants=Wants(), require_verification=self._hold_unproven
+            ),
             self._hand_over,
             publish.weigh,
         )
         if not self._hold_unproven:
-            await self._write(webhooks.open_unproven, self._clock.now())
+            await self._write(webhooks.release_unverified, self._clock.now())
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -80,10 +94,10 @@ class PostgresStore:
     async def ping(self) -> None:
         await self._look_up(schema.check)
 
-    def hand_over_to(self, handover: Handover) -> None:
-        self._handover = handover
+    def attach(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         if self._presence is not None:
-            self._presence.leases_from(handover.offer().lease)
+            self._presence.leases_from(dispatcher.capacity().lease)
 
     @property
     def _open(self) -> Session:
@@ -123,12 +137,12 @@ class PostgresStore:
 
     # --- the engine of this node, and the other nodes
 
-    def _offer(self) -> Offer:
-        return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
+    def _capacity(self) -> Capacity:
+        return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _hand_over(self, published: Sequence[Published]) -> None:
-        if self._handover is not None:
-            self._handover.accept([delivery for each in published for delivery in each.leased])
+        if self._dispatcher is not None:
+            self._dispatcher.enqueue([delivery for each in published for delivery in each.leased])
         for each in published:
             if each.waiting:
                 self._leave(each.waiting, each.receipts[0].created_at)
@@ -140,12 +154,12 @@ class PostgresStore:
             self._session.wakes.tell_due(due_at)
 
     def _wake(self, webhook_ids: Collection[str], due_at: int) -> None:
-        if self._handover is not None:
-            self._handover.wake(webhook_ids, due_at)
+        if self._dispatcher is not None:
+            self._dispatcher.notify_due(webhook_ids, due_at)
 
     def _changed(self, webhook_id: str) -> None:
-        if self._handover is not None:
-            self._handover.changed(webhook_id)
+        if self._dispatcher is not None:
+            self._dispatcher.invalidate(webhook_id)
 
     async def _catch_up(self, seconds: float) -> None:
         """Nothing was heard for so long: look for what was changed, and claim. Clocks of nodes may differ a little."""
@@ -213,37 +227,37 @@ class PostgresStore:
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
         await self._change(webhooks.delete_webhook, organization_id, webhook_id, now, entry)
 
-    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
-        return await self._read(webhooks.webhooks_after, anchor, limit)
+    async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+        return await self._read(webhooks.iter_webhooks, anchor, limit)
 
     async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
         return await self._read(webhooks.failing_since, webhook_ids)
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         return await self._look_up(webhooks.targets, webhook_ids)
 
     # --- the way of an event
 
-    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
         self._batches.begin(publication, partial(tell_receipts, told))
 
-    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+    async def publish(self, publication: PublishRequest) -> tuple[Receipt, ...]:
         return (await self._batches.write(publication)).receipts
 
     @property
-    def _batches(self) -> Batches[Publication, Published]:
+    def _batches(self) -> Batches[PublishRequest, Published]:
         if self._session is None or self._publishing is None:
             raise Unavailable("the store is not open")
         return self._publishing
 
-    async def claim(self, claim: Claim) -> Claimed:
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
         async with self._open.claiming:
-            return await self._write(claiming.claim, claim, hold_unproven=self._hold_unproven)
+            return await self._write(claiming.claim, claim, require_verification=self._hold_unproven)
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
-        if record.are_successes(settlements):
-            return await self._open.writer.write_alone(record.Recording(settlements))
-        return await self._change(record.record, settlements)
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
+        if record.are_successes(results):
+            return await self._open.writer.write_alone(record.Recording(results))
+        return await self._change(record.record, results)
 
     async def release(
         self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
@@ -284,7 +298,9 @@ class PostgresStore:
 
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
+    async def sweep(
+        self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
+    ) -> RetentionBatch:
         swept, self._swept_to = await self._write(
             sweep.sweep,
             self._swept_to,
@@ -293,7 +309,7 @@ class PostgresStore:
             audit_before=audit_before,
             now=now,
             limit=limit,
-            hold_unproven=self._hold_unproven,
+            require_verification=self._hold_unproven,
         )
         return swept
 

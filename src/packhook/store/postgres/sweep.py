@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhook.core.audit import of_disabling
-from packhook.store.base import Swept
+from packhook.store.base import RetentionBatch
 from packhook.store.postgres.asking import SQL, Db, columns, storable
 from packhook.store.postgres.audit import write_audit
 
@@ -24,18 +24,18 @@ async def sweep(
     audit_before: int,
     now: int,
     limit: int,
-    hold_unproven: bool = False,
-) -> tuple[Swept, Place]:
+    require_verification: bool = False,
+) -> tuple[RetentionBatch, Place]:
     """See Store.sweep; and how far it came. Nothing where another node is at it."""
     row = await db.first(SQL["lock_upkeep"])
     if row is None or not row[0]:
-        return Swept(), after
-    canceled = await _cancel(db, now, events_before, limit, hold_unproven)
+        return RetentionBatch(), after
+    canceled = await _cancel(db, now, events_before, limit, require_verification)
     events, reached = await _sweep_events(db, after, events_before, limit)
     keys = len(await db.all(SQL["sweep_idempotency_keys"], keys_before, limit))
     entries = len(await db.all(SQL["sweep_audit_entries"], audit_before, limit))
     more = reached != BEGINNING
-    swept = Swept(events=events, idempotency_keys=keys, canceled=canceled, audit_entries=entries, more=more)
+    swept = RetentionBatch(events=events, idempotency_keys=keys, canceled=canceled, audit_entries=entries, more=more)
     return swept, reached
 
 
@@ -64,7 +64,7 @@ async def _still_finished(db: Db, events: list[tuple[str, str]]) -> list[tuple[s
     return [each for each in events if each[1] not in replayed]
 
 
-async def _cancel(db: Db, now: int, events_before: int, limit: int, hold_unproven: bool) -> int:
+async def _cancel(db: Db, now: int, events_before: int, limit: int, require_verification: bool) -> int:
     """What nobody will send any more: its webhook was deleted, or disabled or held for longer than events are kept.
 
     Found by way of the lanes, so what called them is folded first.
@@ -72,7 +72,7 @@ async def _cancel(db: Db, now: int, events_before: int, limit: int, hold_unprove
     await db.all(SQL["fold_calls"])
     orphans = await db.all(SQL["cancel_orphans"], now, limit)
     await db.all(SQL["drop_orphan_lanes"])
-    expired = await db.all(SQL["cancel_expired"], now, events_before, limit, hold_unproven)
+    expired = await db.all(SQL["cancel_expired"], now, events_before, limit, require_verification)
     return len(orphans) + len(expired)
 
 

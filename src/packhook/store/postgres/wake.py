@@ -157,7 +157,7 @@ class Wakes:
             await self._hearing.missed(seconds)
         except Unavailable:
             return False
-        _log.info("listener_again", after_seconds=round(seconds, 1))
+        _log.info("listener_reconnected", after_seconds=round(seconds, 1))
         return True
 
     async def _listen(self) -> "asyncpg.Connection[Any]":
@@ -176,7 +176,7 @@ class Wakes:
         try:
             hint = _read.decode(str(payload))
         except msgspec.DecodeError:
-            _log.warning("hint_not_understood", payload=str(payload)[:200])
+            _log.warning("bad_notification", payload=str(payload)[:200])
             return
         if hint.node == self._node:
             return

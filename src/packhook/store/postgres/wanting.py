@@ -8,7 +8,7 @@ differ; then who wants the events is asked again.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from packhook.core.way import Publication
+from packhook.core.model import PublishRequest
 from packhook.store.postgres.asking import SQL, Db, sayable
 
 KEPT = 50_000
@@ -35,7 +35,7 @@ class Wants:
         self._kept: dict[Asked, Wanted] = {}
         self._size = 0
 
-    async def of(self, db: Db, publications: Sequence[Publication]) -> dict[Asked, Wanted]:
+    async def of(self, db: Db, publications: Sequence[PublishRequest]) -> dict[Asked, Wanted]:
         """For all events of these; organizations that are not there have no entry."""
         asked = {(event.organization_id, event.event_code) for each in publications for event in each.events}
         wanted = {each: self._kept[each] for each in asked if each in self._kept}

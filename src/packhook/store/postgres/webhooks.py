@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from packhook.core.audit import AuditEntry, of_disabling
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Target, Webhook
+from packhook.core.model import Webhook, WebhookState
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.postgres.asking import SQL, Db, columns, page_of, sayable, storable
@@ -22,7 +22,7 @@ def _values(webhook: Webhook) -> list[Any]:
     """For the columns of insert_webhook."""
     values = list(rows.webhook_values(webhook))
     values[_ENABLED] = webhook.enabled
-    values[_UNPROVEN] = webhook.unproven
+    values[_UNPROVEN] = webhook.verification_pending
     values[_DESCRIPTION] = storable(webhook.description)
     values[_REASON] = storable(webhook.disabled_reason)
     return values
@@ -66,7 +66,7 @@ async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[
     await write_audit(db, entry)
     if webhook.endpoint != before.endpoint:
         await db.all(SQL["forget_health"], [webhook.id])
-    is_proven = before.unproven and not webhook.unproven
+    is_proven = before.verification_pending and not webhook.verification_pending
     if is_proven:
         await db.all(SQL["lower_lane"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
     if not webhook.enabled or before.enabled:
@@ -77,9 +77,9 @@ async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[
     return True, (webhook.id,)
 
 
-async def open_unproven(db: Db, now: int) -> None:
+async def release_unverified(db: Db, now: int) -> None:
     """Nobody asks for proofs of ownership any more: what waited for one is due."""
-    await db.all(SQL["open_unproven_lanes"], now)
+    await db.all(SQL["release_unverified_lanes"], now)
 
 
 async def reseal_webhook(db: Db, webhook: Webhook) -> tuple[None, Collection[str]]:
@@ -119,7 +119,7 @@ async def delete_webhook(
     return None, (webhook_id,)
 
 
-async def webhooks_after(db: Db, anchor: str, limit: int) -> tuple[Webhook, ...]:
+async def iter_webhooks(db: Db, anchor: str, limit: int) -> tuple[Webhook, ...]:
     """See Store.webhooks_after."""
     return tuple(rows.webhook(row) for row in await db.all(SQL["webhooks_after"], anchor, limit))
 
@@ -134,10 +134,10 @@ async def failing_since(db: Db, webhook_ids: Collection[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in await db.all(SQL["failing_since"], list(webhook_ids))}
 
 
-async def targets(db: Db, webhook_ids: Collection[str]) -> dict[str, Target]:
+async def targets(db: Db, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
     """See Store.targets."""
     found = await db.all(SQL["get_targets"], list(webhook_ids))
     return {
-        row[0]: Target(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
+        row[0]: WebhookState(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
         for row in found
     }

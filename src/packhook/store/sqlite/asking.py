@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import apsw
 
-from packhook.store.listing import Fetch
+from packhook.store.pagination import Fetch
 from packhook.store.rows import Row
 from packhook.store.statements import load
 

@@ -5,7 +5,7 @@ import apsw
 from packhook.core.audit import AuditEntry
 from packhook.store import rows
 from packhook.store.base import AuditFilter, Page, PageRequest
-from packhook.store.listing import list_page
+from packhook.store.pagination import list_page
 from packhook.store.sqlite.asking import SQL, fetcher
 
 

@@ -6,9 +6,8 @@ from typing import Final
 import apsw
 import structlog
 
-from packhook.core.model import Urgency
-from packhook.core.way import LeasedDelivery
-from packhook.store.base import Claim, Claimed
+from packhook.core.model import LeasedDelivery, Urgency
+from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.leasing import DueLane, fair
 from packhook.store.rows import Row
 from packhook.store.sqlite.asking import SQL, first
@@ -19,13 +18,13 @@ LANES_AT_ONCE: Final = 500
 NEVER: Final = 2**62
 
 
-def claim(db: apsw.Connection, asked: Claim, *, hold_unproven: bool = False) -> Claimed:
+def claim(db: apsw.Connection, asked: ClaimRequest, *, require_verification: bool = False) -> ClaimResult:
     """See Store.claim."""
     expire_handed(db, asked.now)
-    open_lanes = [lane for lane in _due_lanes(db, asked, hold_unproven) if _may_go(db, lane, asked.now)]
+    open_lanes = [lane for lane in _due_lanes(db, asked, require_verification) if _may_go(db, lane, asked.now)]
     deliveries: list[LeasedDelivery] = []
     backlog: set[str] = set()
-    room = asked.offer.room if asked.offer.room_bytes > 0 else 0
+    room = asked.capacity.slots if asked.capacity.max_bytes > 0 else 0
     share = max(1, min(asked.per_lane, room // max(1, len(open_lanes))))
     for lane in fair(open_lanes):
         if room <= 0:
@@ -36,21 +35,21 @@ def claim(db: apsw.Connection, asked: Claim, *, hold_unproven: bool = False) -> 
         room -= len(claimed)
         if _move_on(db, lane, asked.now):
             backlog.add(lane.webhook_id)
-    return Claimed(
+    return ClaimResult(
         deliveries=tuple(deliveries),
         backlog=frozenset(backlog),
         next_due_at=_next_due(db, asked),
     )
 
 
-def _due_lanes(db: apsw.Connection, asked: Claim, hold_unproven: bool) -> list[DueLane]:
-    closed = asked.offer.closed
-    found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed), hold_unproven))
+def _due_lanes(db: apsw.Connection, asked: ClaimRequest, require_verification: bool) -> list[DueLane]:
+    closed = asked.capacity.excluded
+    found = db.execute(SQL["due_lanes"], (asked.now, LANES_AT_ONCE + len(closed), require_verification))
     return [DueLane(row[0], row[1], row[2], bool(row[3]), row[4]) for row in list(found) if row[0] not in closed]
 
 
 def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
-    """A lane that is held, disabled or unproven is put aside until that ends: no claim meets it before."""
+    """A lane that is held, disabled or verification_pending is put aside until that ends: no claim meets it before."""
     if not lane.enabled:
         db.execute(SQL["move_lane"], (NEVER, lane.webhook_id))
         return False
@@ -60,8 +59,8 @@ def _may_go(db: apsw.Connection, lane: DueLane, now: int) -> bool:
     return True
 
 
-def _claim_lane(db: apsw.Connection, lane: DueLane, asked: Claim, limit: int) -> list[LeasedDelivery]:
-    lease, lease_until = asked.offer.lease, asked.offer.lease_until
+def _claim_lane(db: apsw.Connection, lane: DueLane, asked: ClaimRequest, limit: int) -> list[LeasedDelivery]:
+    lease, lease_until = asked.capacity.lease, asked.capacity.lease_until
     found = list(db.execute(SQL["claim_deliveries"], {"webhook_id": lane.webhook_id, "now": asked.now, "limit": limit}))
     db.executemany(SQL["lease_delivery"], ((lease, lease_until, asked.now, row[9]) for row in found))
     _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[8] == "sending"])
@@ -75,7 +74,7 @@ def _note_interruptions(db: apsw.Connection, taken_over: list[tuple[str, int, in
 
 def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDelivery:
     if row[8] == "sending":
-        _log.warning("delivery_taken_over", delivery_id=row[0], detail="unknown outcome, sent again")
+        _log.warning("lease_reclaimed", delivery_id=row[0], detail="unknown outcome, sent again")
     return LeasedDelivery(
         id=row[0],
         event_id=row[1],
@@ -105,8 +104,8 @@ def _move_on(db: apsw.Connection, lane: DueLane, now: int) -> bool:
     return bool(at <= now)
 
 
-def _next_due(db: apsw.Connection, asked: Claim) -> int | None:
-    closed = asked.offer.closed
+def _next_due(db: apsw.Connection, asked: ClaimRequest) -> int | None:
+    closed = asked.capacity.excluded
     lanes = list(db.execute(SQL["next_lanes"], (len(closed) + 1,)))
     dues = [due_at for webhook_id, due_at in lanes if webhook_id not in closed][:1]
     dues += [row[0] for row in list(db.execute(SQL["next_handed"])) if row[0] is not None]

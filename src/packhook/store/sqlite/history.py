@@ -6,11 +6,10 @@ import apsw
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Delivery, DeliveryStatus, Interruption
-from packhook.core.way import Attempt, Event
+from packhook.core.model import FINISHED, Attempt, Delivery, DeliveryStatus, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
-from packhook.store.listing import between, is_merged, list_page
+from packhook.store.pagination import between, is_merged, list_page
 from packhook.store.sqlite.asking import SQL, fetcher, first
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.tenants import require_organization

@@ -6,9 +6,9 @@ from typing import Any
 import apsw
 
 from packhook.core.errors import Conflict, RequestError
-from packhook.core.way import LeasedDelivery, Publication, Receipt
+from packhook.core.model import LeasedDelivery, PublishRequest, Receipt
 from packhook.store import rows
-from packhook.store.handover import Offer
+from packhook.store.dispatcher import Capacity
 from packhook.store.leasing import Published, Room, first_delivery
 from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.filing import Numbers, Pace
@@ -17,17 +17,17 @@ from packhook.store.sqlite.tenants import require_organization
 
 def publish(
     db: apsw.Connection,
-    publications: Sequence[Publication],
-    offer: Callable[[], Offer],
+    publications: Sequence[PublishRequest],
+    capacity: Callable[[], Capacity],
     pace: Pace,
     *,
-    hold_unproven: bool = False,
+    require_verification: bool = False,
 ) -> list[Published | RequestError]:
     """Many publish calls in one transaction, a few statements for all; see Store.publish.
 
     Nothing is written before every call was looked at, so a call that is refused has written nothing.
     """
-    fanout = _FanOut(db, Room(offer()), pace, hold_unproven)
+    fanout = _FanOut(db, Room(capacity()), pace, require_verification)
     answers = [fanout.take(publication) for publication in publications]
     fanout.write()
     return answers
@@ -36,10 +36,10 @@ def publish(
 class _FanOut:
     """One transaction's publications: who wants them is asked once for each organization and event code."""
 
-    def __init__(self, db: apsw.Connection, room: Room, pace: Pace, hold_unproven: bool) -> None:
+    def __init__(self, db: apsw.Connection, room: Room, pace: Pace, require_verification: bool) -> None:
         self._db = db
         self._pace = pace
-        self._hold_unproven = hold_unproven
+        self._hold_unproven = require_verification
         self._room = room
         self._known: set[str] = set()
         self._wanting: dict[tuple[str, str], list[tuple[str, int]]] = {}
@@ -49,7 +49,7 @@ class _FanOut:
         self._lanes: dict[str, tuple[str, int]] = {}
         self._numbers: Numbers | None = None
 
-    def take(self, publication: Publication) -> Published | RequestError:
+    def take(self, publication: PublishRequest) -> Published | RequestError:
         """The answer to one publish call; what it writes is only noted."""
         try:
             self._require_organization(publication.organization_id)
@@ -78,7 +78,7 @@ class _FanOut:
             require_organization(self._db, organization_id)
             self._known.add(organization_id)
 
-    def _answered_before(self, publication: Publication) -> tuple[Receipt, ...] | None:
+    def _answered_before(self, publication: PublishRequest) -> tuple[Receipt, ...] | None:
         asked = publication.idempotency
         if asked is None:
             return None
@@ -92,13 +92,13 @@ class _FanOut:
             raise Conflict("this Idempotency-Key came with another body before")
         return rows.receipts_from_bytes(found[1])
 
-    def _remember(self, publication: Publication, receipts: tuple[Receipt, ...]) -> None:
+    def _remember(self, publication: PublishRequest, receipts: tuple[Receipt, ...]) -> None:
         asked = publication.idempotency
         if asked is not None:
             answer = (asked.fingerprint, rows.receipts_to_bytes(receipts), publication.events[0].created_at)
             self._remembered[publication.organization_id, asked.key] = answer
 
-    def _fan_out(self, publication: Publication) -> Published:
+    def _fan_out(self, publication: PublishRequest) -> Published:
         if self._numbers is None:
             self._numbers = Numbers(self._db)
         numbers = self._numbers
@@ -129,7 +129,7 @@ class _FanOut:
             found: list[Any] = list(self._db.execute(SQL["wanting_webhooks"], (organization_id, event_code)))
             wanting = self._wanting[organization_id, event_code] = found
             if self._hold_unproven:
-                held = list(self._db.execute(SQL["unproven_webhooks"], (organization_id, event_code)))
+                held = list(self._db.execute(SQL["webhooks_pending_verification"], (organization_id, event_code)))
                 self._room.close(row[0] for row in held)
         return wanting
 

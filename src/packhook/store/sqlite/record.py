@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import apsw
 
-from packhook.core.model import DeliveryStatus, Trouble, Urgency
-from packhook.core.way import Settlement
+from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
 from packhook.store import rows
 from packhook.store.sqlite.asking import SQL, first
 from packhook.store.sqlite.webhooks import disable_webhook
@@ -21,47 +20,47 @@ _marks: Final = count(secrets.randbits(61) + 1)
 """One for each settlement: put in place of the lease, and negative, so that it is neither a lease nor another's."""
 
 
-def record(db: apsw.Connection, batches: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
+def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
     """Several batches in one transaction; see Store.record."""
-    together = [settlement for batch in batches for settlement in batch]
+    together = [result for batch in batches for result in batch]
     kept = _settle(db, together)
     valid = list(compress(together, kept))
     db.executemany(
         SQL["insert_attempt"],
-        (rows.attempt_values(settlement.delivery.id, settlement.attempt) for settlement in valid),
+        (rows.attempt_values(result.delivery.id, result.attempt) for result in valid),
     )
     _note_health(db, valid)
-    for settlement in valid:
-        if settlement.verdict.status is not _DELIVERED:
-            _put_off(db, settlement)
+    for result in valid:
+        if result.verdict.status is not _DELIVERED:
+            _put_off(db, result)
     answers = iter(kept)
     return [list(islice(answers, len(batch))) for batch in batches]
 
 
-def _settle(db: apsw.Connection, settlements: Sequence[Settlement]) -> Sequence[bool]:
+def _settle(db: apsw.Connection, results: Sequence[AttemptResult]) -> Sequence[bool]:
     """Which of them settled their delivery: all, if so many rows changed; otherwise those whose mark is on it."""
-    marks = [-next(_marks) for _ in settlements]
+    marks = [-next(_marks) for _ in results]
     before = db.total_changes()
-    db.executemany(SQL["settle_delivery"], map(_values, settlements, marks))
-    if db.total_changes() - before == len(settlements):
-        return [True] * len(settlements)
+    db.executemany(SQL["settle_delivery"], map(_values, results, marks))
+    if db.total_changes() - before == len(results):
+        return [True] * len(results)
     return [
-        first(db, SQL["settled_mark"], (settlement.delivery.place,)) == (mark,)
-        for settlement, mark in zip(settlements, marks, strict=True)
+        first(db, SQL["settled_mark"], (result.delivery.place,)) == (mark,)
+        for result, mark in zip(results, marks, strict=True)
     ]
 
 
-def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None:
+def _note_health(db: apsw.Connection, results: Sequence[AttemptResult]) -> None:
     """A success forgets the failures before it, those that follow it in this batch begin anew."""
-    failing: dict[str, list[Settlement]] = {}
+    failing: dict[str, list[AttemptResult]] = {}
     delivered: set[str] = set()
-    for settlement in settlements:
-        webhook_id = settlement.delivery.webhook_id
-        if settlement.verdict.status is _DELIVERED:
+    for result in results:
+        webhook_id = result.delivery.webhook_id
+        if result.verdict.status is _DELIVERED:
             delivered.add(webhook_id)
             failing.pop(webhook_id, None)
-        elif settlement.verdict.error_code != Trouble.INTERNAL:
-            failing.setdefault(webhook_id, []).append(settlement)
+        elif result.verdict.error_code != FailureKind.INTERNAL:
+            failing.setdefault(webhook_id, []).append(result)
     db.executemany(SQL["forget_health"], ((webhook_id,) for webhook_id in delivered))
     db.executemany(
         SQL["note_failure"],
@@ -73,9 +72,9 @@ def _note_health(db: apsw.Connection, settlements: Sequence[Settlement]) -> None
     )
 
 
-def _values(settlement: Settlement, mark: int) -> tuple[Any, ...]:
+def _values(result: AttemptResult, mark: int) -> tuple[Any, ...]:
     """For settle_delivery."""
-    verdict, attempt, delivery = settlement.verdict, settlement.attempt, settlement.delivery
+    verdict, attempt, delivery = result.verdict, result.attempt, result.delivery
     return (
         str(verdict.status),
         verdict.next_attempt_at,
@@ -88,9 +87,9 @@ def _values(settlement: Settlement, mark: int) -> tuple[Any, ...]:
     )
 
 
-def _put_off(db: apsw.Connection, settlement: Settlement) -> None:
+def _put_off(db: apsw.Connection, result: AttemptResult) -> None:
     """What a failure means for the lane and for the webhook."""
-    delivery, verdict, attempt = settlement.delivery, settlement.verdict, settlement.attempt
+    delivery, verdict, attempt = result.delivery, result.verdict, result.attempt
     if verdict.next_attempt_at is not None:
         db.execute(SQL["lower_lane"], (delivery.webhook_id, delivery.organization_id, verdict.next_attempt_at))
     if verdict.hold_until is not None:

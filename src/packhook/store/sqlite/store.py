@@ -11,21 +11,33 @@ import structlog
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.core.model import ApiKey, Delivery, Interruption, Organization, Target, Webhook
-from packhook.core.way import Attempt, Event, LeasedDelivery, Publication, Receipt, Settlement
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    AttemptResult,
+    Delivery,
+    Event,
+    Interruption,
+    LeasedDelivery,
+    Organization,
+    PublishRequest,
+    Receipt,
+    Webhook,
+    WebhookState,
+)
 from packhook.store.base import (
     AuditFilter,
-    Claim,
-    Claimed,
+    ClaimRequest,
+    ClaimResult,
     DeliveryFilter,
     Page,
     PageRequest,
-    Swept,
+    RetentionBatch,
     Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.handover import Handover, Offer
+from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.leasing import Published, tell_receipts
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import audit, claim, history, publish, record, sweep, tenants, webhooks
@@ -39,7 +51,7 @@ _log: Final = structlog.get_logger("packhook.store")
 
 LISTS_AT_ONCE: Final = 2
 
-_NOTHING_IN_HAND: Final = Offer(lease=0, lease_until=0, room=0, room_bytes=0, closed=frozenset())
+NO_CAPACITY: Final = Capacity(lease=0, lease_until=0, slots=0, max_bytes=0, excluded=frozenset())
 
 _create_organization: Final = one_by_one(tenants.create_organization)
 _delete_organization: Final = one_by_one(tenants.delete_organization)
@@ -58,25 +70,27 @@ _replay: Final = one_by_one(history.replay_delivery)
 _write_audit: Final = one_by_one(audit.write_audit)
 _warn_failing: Final = one_by_one(sweep.warn_failing)
 _disable_failing: Final = one_by_one(sweep.disable_failing)
-_record: Final[Work[Sequence[Settlement], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
+_record: Final[Work[Sequence[AttemptResult], list[bool]]] = Work(partial(record.record))  # type: ignore[arg-type] # a batch never answers with an error
 
 
 class SqliteStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, path: str, clock: Clock, *, hold_unproven: bool = False) -> None:
-        self._hold_unproven = hold_unproven
+    def __init__(self, path: str, clock: Clock, *, require_verification: bool = False) -> None:
+        self._hold_unproven = require_verification
         self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
-        self._handover: Handover | None = None
+        self._dispatcher: Dispatcher | None = None
         pace = Pace()
-        self._publish: Work[Publication, Published] = Work(
-            lambda db, items: publish.publish(db, items, self._offer, pace, hold_unproven=hold_unproven),
+        self._publish: Work[PublishRequest, Published] = Work(
+            lambda db, items: publish.publish(
+                db, items, self._capacity, pace, require_verification=require_verification
+            ),
             self._hand_over,
             lambda publication: len(publication.events),
         )
-        self._claim = one_by_one(partial(claim.claim, hold_unproven=hold_unproven))
-        self._sweep = one_by_one(sweep.Broom(hold_unproven=hold_unproven).sweep)
+        self._claim = one_by_one(partial(claim.claim, require_verification=require_verification))
+        self._sweep = one_by_one(sweep.Broom(require_verification=require_verification).sweep)
         self._lock: IO[bytes] | None = None
         self._writer: Writer | None = None
         self._checkpoints: Checkpoints | None = None
@@ -93,14 +107,14 @@ class SqliteStore:
             with database_errors():
                 rescued = claim.rescue(db, self._clock.now())
                 if not self._hold_unproven:
-                    webhooks.open_unproven(db, self._clock.now())
+                    webhooks.release_unverified(db, self._clock.now())
             self._checkpoints = Checkpoints(db, self._path)
         except BaseException:
             self._lock.close()
             self._lock = None
             raise
         for delivery_id in rescued:
-            _log.warning("delivery_taken_over", delivery_id=delivery_id, detail="unknown outcome, sent again")
+            _log.warning("lease_reclaimed", delivery_id=delivery_id, detail="unknown outcome, sent again")
         self._writer = Writer(db)
         self._reader = Reader(self._path, LISTS_AT_ONCE)
         self._quick_reader = Reader(self._path, 1)
@@ -125,8 +139,8 @@ class SqliteStore:
         if version != migrations("sqlite")[-1].version:
             raise Unavailable(f"the database has schema version {version}, this code needs another")
 
-    def hand_over_to(self, handover: Handover) -> None:
-        self._handover = handover
+    def attach(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     @property
     def _writing(self) -> Writer:
@@ -147,24 +161,24 @@ class SqliteStore:
             raise Unavailable("the store is not open")
         return self._quick_reader
 
-    def _offer(self) -> Offer:
-        return _NOTHING_IN_HAND if self._handover is None else self._handover.offer()
+    def _capacity(self) -> Capacity:
+        return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _hand_over(self, published: Sequence[Published]) -> None:
-        if self._handover is None:
+        if self._dispatcher is None:
             return
-        self._handover.accept([delivery for each in published for delivery in each.leased])
+        self._dispatcher.enqueue([delivery for each in published for delivery in each.leased])
         for each in published:
             if each.waiting:
-                self._handover.wake(each.waiting, each.receipts[0].created_at)
+                self._dispatcher.notify_due(each.waiting, each.receipts[0].created_at)
 
     def _wake(self, webhook_ids: Collection[str], due_at: int) -> None:
-        if self._handover is not None:
-            self._handover.wake(webhook_ids, due_at)
+        if self._dispatcher is not None:
+            self._dispatcher.notify_due(webhook_ids, due_at)
 
     def _changed(self, webhook_id: str) -> None:
-        if self._handover is not None:
-            self._handover.changed(webhook_id)
+        if self._dispatcher is not None:
+            self._dispatcher.invalidate(webhook_id)
 
     # --- organizations and keys
 
@@ -230,31 +244,31 @@ class SqliteStore:
         await self._writing.write(_delete_webhook, (organization_id, webhook_id, now, entry))
         self._changed(webhook_id)
 
-    async def webhooks_after(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
-        return await self._reading.read(webhooks.webhooks_after, anchor, limit)
+    async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
+        return await self._reading.read(webhooks.iter_webhooks, anchor, limit)
 
     async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
         return await self._reading.read(webhooks.failing_since, webhook_ids)
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         return await self._looking_up.read(webhooks.targets, webhook_ids)
 
     # --- the way of an event
 
-    def publish_soon(self, publication: Publication, told: Told[tuple[Receipt, ...]]) -> None:
+    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
         self._writing.begin(self._publish, publication, partial(tell_receipts, told))
 
-    async def publish(self, publication: Publication) -> tuple[Receipt, ...]:
+    async def publish(self, publication: PublishRequest) -> tuple[Receipt, ...]:
         return (await self._writing.write(self._publish, publication)).receipts
 
-    async def claim(self, claim: Claim) -> Claimed:
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
         return await self._writing.write(self._claim, claim)
 
-    async def record(self, settlements: Sequence[Settlement]) -> list[bool]:
-        settled = await self._writing.write(_record, settlements)
-        for settlement in compress(settlements, settled):
-            if settlement.verdict.disable_reason:
-                self._changed(settlement.delivery.webhook_id)
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
+        settled = await self._writing.write(_record, results)
+        for result in compress(results, settled):
+            if result.verdict.disable_reason:
+                self._changed(result.delivery.webhook_id)
         return settled
 
     async def release(
@@ -294,7 +308,9 @@ class SqliteStore:
 
     # --- upkeep
 
-    async def sweep(self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int) -> Swept:
+    async def sweep(
+        self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
+    ) -> RetentionBatch:
         return await self._writing.write(self._sweep, (events_before, keys_before, audit_before, now, limit))
 
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:

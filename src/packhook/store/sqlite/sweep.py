@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from packhook.store.base import Swept
+from packhook.store.base import RetentionBatch
 from packhook.store.sqlite.asking import SQL
 from packhook.store.sqlite.claim import expire_handed
 from packhook.store.sqlite.webhooks import disable_webhook
@@ -15,13 +15,13 @@ class Broom:
     """How far the events were looked through; from the oldest again once a stretch had none that is old enough."""
 
     after: int = 0
-    hold_unproven: bool = False
+    require_verification: bool = False
 
-    def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int, int]) -> Swept:
+    def sweep(self, db: apsw.Connection, item: tuple[int, int, int, int, int]) -> RetentionBatch:
         """See Store.sweep; the item is (events_before, keys_before, audit_before, now, limit)."""
         events_before, keys_before, audit_before, now, limit = item
-        canceled = _cancel(db, now, events_before, limit, self.hold_unproven)
-        return Swept(
+        canceled = _cancel(db, now, events_before, limit, self.require_verification)
+        return RetentionBatch(
             events=self._sweep_events(db, events_before, limit),
             idempotency_keys=_sweep_by_age(db, SQL["sweep_idempotency_keys"], keys_before, limit),
             audit_entries=_sweep_by_age(db, SQL["sweep_audit_entries"], audit_before, limit),
@@ -51,12 +51,12 @@ def _sweep_by_age(db: apsw.Connection, statement: str, before: int, limit: int) 
     return db.changes()
 
 
-def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int, hold_unproven: bool) -> int:
+def _cancel(db: apsw.Connection, now: int, events_before: int, limit: int, require_verification: bool) -> int:
     """What nobody will send any more: its webhook was deleted, or disabled or held for longer than events are kept."""
     expire_handed(db, now)
     orphans = list(db.execute(SQL["cancel_orphans"], (now, limit)))
     db.execute(SQL["drop_orphan_lanes"])
-    expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit, hold_unproven)))
+    expired = list(db.execute(SQL["cancel_expired"], (now, events_before, limit, require_verification)))
     return len(orphans) + len(expired)
 
 

@@ -9,7 +9,7 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import ApiKey, Organization
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, Usage
-from packhook.store.listing import list_page
+from packhook.store.pagination import list_page
 from packhook.store.sqlite.asking import SQL, fetcher, first
 from packhook.store.sqlite.audit import write_audit
 

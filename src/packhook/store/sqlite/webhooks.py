@@ -6,10 +6,10 @@ import apsw
 
 from packhook.core.audit import AuditEntry, of_disabling
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Target, Webhook
+from packhook.core.model import Webhook, WebhookState
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
-from packhook.store.listing import list_page
+from packhook.store.pagination import list_page
 from packhook.store.sqlite.asking import SQL, fetcher, first
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.tenants import require_organization
@@ -56,18 +56,18 @@ def replace_webhook(db: apsw.Connection, item: tuple[Webhook, AuditEntry]) -> bo
     write_audit(db, entry)
     if webhook.endpoint != before.endpoint:
         db.execute(SQL["forget_health"], (webhook.id,))
-    if before.unproven and not webhook.unproven:
+    if before.verification_pending and not webhook.verification_pending:
         db.execute(SQL["lower_lane"], (webhook.id, webhook.organization_id, webhook.updated_at))
     if webhook.enabled and not before.enabled:
         db.execute(SQL["forget_health"], (webhook.id,))
         db.execute(SQL["open_lane"], (webhook.updated_at, webhook.id))
         return True
-    return before.unproven and not webhook.unproven
+    return before.verification_pending and not webhook.verification_pending
 
 
-def open_unproven(db: apsw.Connection, now: int) -> None:
+def release_unverified(db: apsw.Connection, now: int) -> None:
     """Nobody asks for proofs of ownership any more: what waited for one is due."""
-    db.execute(SQL["open_unproven_lanes"], (now,))
+    db.execute(SQL["release_unverified_lanes"], (now,))
 
 
 def reseal_webhook(db: apsw.Connection, webhook: Webhook) -> None:
@@ -109,7 +109,7 @@ def delete_webhook(db: apsw.Connection, item: tuple[str, str, int, AuditEntry]) 
     db.execute(SQL["forget_health"], (webhook_id,))
 
 
-def webhooks_after(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:
+def iter_webhooks(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:
     """See Store.webhooks_after."""
     return tuple(rows.webhook(row) for row in list(db.execute(SQL["webhooks_after"], (anchor, limit))))
 
@@ -119,10 +119,10 @@ def failing_since(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str
     return dict(list(db.execute(SQL["failing_since"], (rows.to_json(list(webhook_ids)),))))
 
 
-def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, Target]:
+def targets(db: apsw.Connection, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
     """See Store.targets."""
     found = db.execute(SQL["get_targets"], (rows.to_json(list(webhook_ids)),))
     return {
-        row[0]: Target(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
+        row[0]: WebhookState(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
         for row in found
     }

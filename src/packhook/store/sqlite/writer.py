@@ -26,7 +26,7 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.ending import ended
+from packhook.store.callbacks import ended
 from packhook.store.sqlite.connection import database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -173,7 +173,7 @@ class Writer:
                     self._arrived.clear()
                     await self._arrived.wait()
         except Exception:  # noqa: BLE001 whatever it was, nobody may wait for ever
-            _log.exception("writer_ended")
+            _log.exception("writer_crashed")
             self._closing = True
             for job in [*jobs, *self._waiting]:
                 self._tell(job.told, Unavailable("the writer has ended"))
@@ -248,7 +248,7 @@ class Writer:
         try:
             listener(result)
         except Exception:  # noqa: BLE001 a fault in whoever listens may not end the only writer
-            _log.exception("commit_not_told")
+            _log.exception("post_commit_callback_failed")
 
 
 def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:

@@ -1,8 +1,8 @@
--- What has waited past retention for a webhook that is disabled, or held as unproven, will not be sent; found by way of the lanes.
+-- What has waited past retention for a webhook that is disabled, or held as verification_pending, will not be sent; found by way of the lanes.
 -- Differs because a delivery that another node has in hand at this moment is passed over.
 WITH expired AS (
   SELECT d.organization_id, d.id FROM lanes l
-  JOIN webhooks w ON w.id = l.webhook_id AND (NOT w.enabled OR ($4::boolean AND w.unproven))
+  JOIN webhooks w ON w.id = l.webhook_id AND (NOT w.enabled OR ($4::boolean AND w.verification_pending))
   JOIN deliveries d ON d.webhook_id = l.webhook_id AND d.status IN ('pending', 'sending')
   WHERE d.status = 'pending' AND d.created_at < $2
   LIMIT $3 FOR UPDATE OF d SKIP LOCKED)

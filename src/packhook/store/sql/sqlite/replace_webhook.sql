@@ -2,6 +2,6 @@
 UPDATE webhooks SET
   event_code = ?, endpoint = ?, secret = ?, enabled = ?, updated_at = ?, version = ?, description = ?, headers = ?,
   rate_limit = ?, timeout = ?, retry_schedule = ?, disabled_reason = ?, client_certificate = ?, client_key = ?,
-  unproven = ?, verified_at = ?, allowed_rate = ?
+  verification_pending = ?, verified_at = ?, allowed_rate = ?
 WHERE organization_id = ? AND id = ? AND version = ? AND deleted_at IS NULL
 RETURNING id

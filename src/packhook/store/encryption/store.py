@@ -17,10 +17,10 @@ import msgspec
 
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.errors import Conflict, NotFound, StartError, Unavailable
-from packhook.core.model import Target, Webhook
+from packhook.core.model import Webhook, WebhookState
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
-from packhook.store.keyring import Keyring, new_key
-from packhook.store.vault import Vault, sealed_under
+from packhook.store.encryption.cipher import Vault, sealed_under
+from packhook.store.encryption.keyring import Keyring, new_key
 
 BATCH: Final = 500
 _CHECKED: Final = "packhook"
@@ -37,7 +37,7 @@ class SealedStore:
         self.made_key_file = False
         self.close = inner.close
         self.ping = inner.ping
-        self.hand_over_to = inner.hand_over_to
+        self.attach = inner.attach
         self.create_organization = inner.create_organization
         self.get_organization = inner.get_organization
         self.list_organizations = inner.list_organizations
@@ -51,10 +51,10 @@ class SealedStore:
         self.claim_key_check = inner.claim_key_check
         self.replace_key_check = inner.replace_key_check
         self.delete_webhook = inner.delete_webhook
-        self.webhooks_after = inner.webhooks_after
+        self.iter_webhooks = inner.iter_webhooks
         self.failing_since = inner.failing_since
         self.publish = inner.publish
-        self.publish_soon = inner.publish_soon
+        self.publish_nowait = inner.publish_nowait
         self.claim = inner.claim
         self.record = inner.record
         self.release = inner.release
@@ -122,7 +122,7 @@ class SealedStore:
     async def _key_ids_in_use(self) -> frozenset[str]:
         found: set[str] = set()
         anchor = ""
-        while batch := await self._inner.webhooks_after(anchor, BATCH):
+        while batch := await self._inner.iter_webhooks(anchor, BATCH):
             for webhook in batch:
                 found |= _key_ids(webhook)
             anchor = batch[-1].id
@@ -152,7 +152,7 @@ class SealedStore:
         items = tuple(self._opened(webhook) for webhook in found.items)
         return Page(items=items, has_prev=found.has_prev, has_next=found.has_next)
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, Target]:
+    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         """As the store inside, opened."""
         found = await self._inner.targets(webhook_ids)
         return {
@@ -183,7 +183,7 @@ class SealedStore:
             await self._inner.replace_key_check(check.encode(), stored)
 
     async def reseal(self, stored: Webhook) -> bool:
-        """Seal a webhook, as :meth:`webhooks_after` has it, under the newest key; False where there is nothing to do.
+        """Seal a webhook, as :meth:`iter_webhooks` has it, under the newest key; False where there is nothing to do.
 
         It becomes its next version with nothing else changed, ``updated_at`` neither; whoever changes it at the same
         time is not undone. Unavailable where it does not open.

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from packhook.core.errors import Unavailable
-from packhook.core.way import Settlement
+from packhook.core.model import AttemptResult
 from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")
@@ -27,26 +27,26 @@ class Recorder:
     """
 
     def __init__(
-        self, store: Store, recorded: Callable[[Sequence[Settlement]], None], crowded: Callable[[bool], None]
+        self, store: Store, recorded: Callable[[Sequence[AttemptResult]], None], crowded: Callable[[bool], None]
     ) -> None:
         self._store = store
         self._recorded = recorded
         self._crowded = crowded
         self._is_crowded = False
         self._bytes = 0
-        self._waiting: list[Settlement] = []
+        self._waiting: list[AttemptResult] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
 
-    def add(self, settlement: Settlement) -> None:
+    def add(self, result: AttemptResult) -> None:
         """Have this written soon; never blocks, never fails."""
         if not self._waiting:
             self._arrived.set()
-        self._waiting.append(settlement)
-        self._bytes += _size(settlement)
+        self._waiting.append(result)
+        self._bytes += _size(result)
         if self._bytes > UNRECORDED_BYTES and not self._is_crowded:
             self._is_crowded = True
-            _log.warning("unrecorded_held_back", count=len(self._waiting), detail="nothing is sent until there is room")
+            _log.warning("sending_paused", count=len(self._waiting), detail="nothing is sent until there is room")
             self._crowded(True)
 
     def finish(self) -> None:
@@ -68,17 +68,17 @@ class Recorder:
             del self._waiting[:done]
             self._make_room(batch[:done])
             if done < len(batch) and self._closing.is_set():
-                _log.error("settlements_lost_to_a_resend", count=len(self._waiting), detail="the database is away")
+                _log.error("unrecorded_attempts_dropped", count=len(self._waiting), detail="the database is away")
                 return
 
-    def _make_room(self, written: list[Settlement]) -> None:
-        for settlement in written:
-            self._bytes -= _size(settlement)
+    def _make_room(self, written: list[AttemptResult]) -> None:
+        for result in written:
+            self._bytes -= _size(result)
         if self._is_crowded and self._bytes <= UNRECORDED_BYTES // 2:
             self._is_crowded = False
             self._crowded(False)
 
-    async def _write(self, batch: list[Settlement]) -> int:
+    async def _write(self, batch: list[AttemptResult]) -> int:
         """How many of them, from the first on, need not be written again."""
         settled = await self._settled(batch)
         if isinstance(settled, Unavailable):
@@ -87,30 +87,28 @@ class Recorder:
             return 0
         if isinstance(settled, Exception):
             return await self._write_apart(batch, settled)
-        self._recorded([settlement for settlement, kept in zip(batch, settled, strict=True) if kept])
-        for settlement, kept in zip(batch, settled, strict=True):
+        self._recorded([result for result, kept in zip(batch, settled, strict=True) if kept])
+        for result, kept in zip(batch, settled, strict=True):
             if not kept:
-                _log.warning(
-                    "lease_lost", delivery_id=settlement.delivery.id, detail="another node has it; not settled"
-                )
+                _log.warning("lease_lost", delivery_id=result.delivery.id, detail="another node has it; not settled")
         return len(batch)
 
-    async def _settled(self, batch: list[Settlement]) -> Sequence[bool] | Exception:
+    async def _settled(self, batch: list[AttemptResult]) -> Sequence[bool] | Exception:
         try:
             return await self._store.record(batch)
         except Exception as error:  # noqa: BLE001 one settlement that cannot be written may not stop the others
             return error
 
-    async def _write_apart(self, batch: list[Settlement], error: Exception) -> int:
+    async def _write_apart(self, batch: list[AttemptResult], error: Exception) -> int:
         """One by one, until the database is away.
 
         What cannot be written even alone is given up: its lease runs out, and it is sent again.
         """
         if len(batch) == 1:
-            _log.error("record_broke", delivery_id=batch[0].delivery.id, exc_info=error)
+            _log.error("record_rejected", delivery_id=batch[0].delivery.id, exc_info=error)
             return 1
-        for done, settlement in enumerate(batch):
-            if not await self._write([settlement]):
+        for done, result in enumerate(batch):
+            if not await self._write([result]):
                 return done
         return len(batch)
 
@@ -122,5 +120,5 @@ class Recorder:
             return
 
 
-def _size(settlement: Settlement) -> int:
-    return len(settlement.attempt.response_body) + len(settlement.delivery.data) + BESIDE_THE_BODIES
+def _size(result: AttemptResult) -> int:
+    return len(result.attempt.response_body) + len(result.delivery.data) + BESIDE_THE_BODIES

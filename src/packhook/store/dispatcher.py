@@ -5,41 +5,41 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from packhook.core.way import LeasedDelivery
+from packhook.core.model import LeasedDelivery
 
 
-class Offer(Struct, frozen=True, kw_only=True):
+class Capacity(Struct, frozen=True, kw_only=True):
     """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
 
-    ``closed`` are webhooks whose deliveries should rather wait in the database; ``per_lane`` is the most of any other.
+    ``excluded`` are webhooks whose deliveries should wait in the database; ``per_lane`` is the most of any other.
     """
 
     lease: int
     lease_until: int
-    room: int
-    room_bytes: int
-    closed: Collection[str]
+    slots: int
+    max_bytes: int
+    excluded: Collection[str]
     per_lane: int = 2**31
 
 
-class Handover(Protocol):
+class Dispatcher(Protocol):
     """The engine as the store sees it: the short way from a commit to the lanes, without a query."""
 
-    def offer(self) -> Offer:
+    def capacity(self) -> Capacity:
         """What may be leased to this node in the transaction that begins now."""
         ...
 
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+    def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Take these in hand: their lease is committed. Called on the event loop, must not raise.
 
         They count in the next offer, and nothing else is done at once: the store's next transaction waits for this.
         """
         ...
 
-    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+    def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
         ...
 
-    def changed(self, webhook_id: str) -> None:
+    def invalidate(self, webhook_id: str) -> None:
         """A hint: this webhook was changed or deleted, so what is cached of it is old."""
         ...

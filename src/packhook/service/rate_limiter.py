@@ -20,8 +20,8 @@ class Limits:
     """Counts on this node alone; ``seconds`` is a monotonic clock."""
 
     def __init__(self, settings: Settings, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._key_rate = settings.key_rate
-        self._organization_rate = settings.organization_rate
+        self._key_rate = settings.api_key_rate_limit
+        self._organization_rate = settings.organization_rate_limit
         self._seconds = seconds
         self._due: dict[str, float] = {}
 

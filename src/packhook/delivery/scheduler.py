@@ -21,16 +21,16 @@ from typing import Final
 import structlog
 
 from packhook.core.clock import MINUTE, SECOND, Clock
-from packhook.core.way import LeasedDelivery, Verdict
-from packhook.delivery.claim import Claimer
+from packhook.core.model import LeasedDelivery, Verdict
+from packhook.delivery.claim_loop import Claimer
+from packhook.delivery.fair_queue import Turns
 from packhook.delivery.holds import Holds
 from packhook.delivery.lane import Lane
 from packhook.delivery.send import Sending
-from packhook.delivery.target import PreparedTarget
-from packhook.delivery.turns import Turns
+from packhook.delivery.target import PreparedWebhook
 from packhook.settings import Settings
 from packhook.store.base import Store
-from packhook.store.handover import Offer
+from packhook.store.dispatcher import Capacity
 
 _log: Final = structlog.get_logger("packhook.dispatch")
 
@@ -41,11 +41,11 @@ IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
 
-Attempting = Callable[[LeasedDelivery, Lane, PreparedTarget], Sending]
+Attempting = Callable[[LeasedDelivery, Lane, PreparedWebhook], Sending]
 Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
-class Dispatcher:
+class Scheduler:
     """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`.
 
     ``attempting`` begins one attempt, which calls :meth:`finished` at its end; ``loading`` sets a lane's target, and
@@ -57,7 +57,7 @@ class Dispatcher:
     ) -> None:
         self._settings = settings
         self._max_in_flight = settings.max_in_flight
-        self._queue_limit = settings.queue_limit
+        self._queue_limit = settings.max_queued_deliveries
         self._clock = clock
         self._attempting = attempting
         self._loading = loading
@@ -81,11 +81,11 @@ class Dispatcher:
 
     # --- the store's handover
 
-    def offer(self) -> Offer:
+    def capacity(self) -> Capacity:
         """What may be leased to this node now, for what is published."""
-        return self._offer(self._room(), self._full | self._holds.held | self._claimer.backlog)
+        return self._capacity(self._room(), self._full | self._holds.held | self._claimer.backlog)
 
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+    def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries whose lease is committed; what may be sent of them is, when the loop comes round."""
         if self._stopping:
             self._claimer.release(leased)
@@ -103,13 +103,13 @@ class Dispatcher:
             self._list(lane)
         asyncio.get_running_loop().call_soon(self._launch_what_may_go)  # while SQLite's next COMMIT is under way
 
-    def wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+    def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Claim at ``due_at``, at once if that has come."""
         if due_at <= self._clock.now():
             self._claimer.backlog.update(webhook_id for webhook_id in webhook_ids if webhook_id in self._lanes)
         self._claimer.at(due_at)
 
-    def changed(self, webhook_id: str) -> None:
+    def invalidate(self, webhook_id: str) -> None:
         """Load the webhook anew before its next attempt, and forget what was learned of it as it was."""
         lane = self._lanes.get(webhook_id)
         if lane is not None:
@@ -147,7 +147,7 @@ class Dispatcher:
 
     async def _cut_all_off(self) -> None:
         """End what is under way; it goes back, and costs its receiver no attempt."""
-        _log.warning("attempts_cut_off", count=len(self._under_way))
+        _log.warning("attempts_aborted", count=len(self._under_way))
         for delivery, lane, sending in list(self._under_way.values()):
             sending.cancel()
             self.cut_off(delivery)
@@ -191,7 +191,7 @@ class Dispatcher:
 
     # --- claiming, by claim.py
 
-    def begin(self) -> tuple[Offer, int] | None:
+    def begin(self) -> tuple[Capacity, int] | None:
         """What may be claimed now, and how much of it for one webhook; None where there is no room."""
         now = self._clock.now()
         for webhook_id in list(self._holds.held):
@@ -200,20 +200,20 @@ class Dispatcher:
         for webhook_id in list(self._full):
             self._drop_stale(self._lanes[webhook_id], now)
         self._forget_idle_lanes()
-        offer = self._offer(min(CLAIM_AT_ONCE, self._room()), self._full | self._holds.held)
-        self._starved = offer.room <= 0 or offer.room_bytes <= 0
-        return None if self._starved else (offer, self._lane_room())
+        capacity = self._capacity(min(CLAIM_AT_ONCE, self._room()), self._full | self._holds.held)
+        self._starved = capacity.slots <= 0 or capacity.max_bytes <= 0
+        return None if self._starved else (capacity, self._lane_room())
 
     def _room(self) -> int:
         return 0 if self._stopping else max(0, self._queue_limit - self._queued)
 
-    def _offer(self, room: int, closed: Iterable[str]) -> Offer:
-        return Offer(
+    def _capacity(self, room: int, closed: Iterable[str]) -> Capacity:
+        return Capacity(
             lease=next(self._leases),
-            lease_until=self._clock.now() + self._settings.lease,
-            room=room,
-            room_bytes=BYTES_IN_MEMORY - self._queued_bytes,
-            closed=frozenset(closed),
+            lease_until=self._clock.now() + self._settings.lease_duration,
+            slots=room,
+            max_bytes=BYTES_IN_MEMORY - self._queued_bytes,
+            excluded=frozenset(closed),
             per_lane=self._lane_room(),
         )
 
@@ -275,13 +275,13 @@ class Dispatcher:
             self._hold_if_held(lane, self._clock.now())
             self._list(lane)
 
-    def _launch(self, lane: Lane, target: PreparedTarget, now: int) -> None:
+    def _launch(self, lane: Lane, target: PreparedWebhook, now: int) -> None:
         delivery = lane.take(now)
         self._took(lane, delivery)
         try:
             self._under_way[id(delivery)] = delivery, lane, self._attempting(delivery, lane, target)
         except Exception:  # noqa: BLE001 one attempt's fault is not the node's
-            _log.exception("attempt_broke", delivery_id=delivery.id)
+            _log.exception("attempt_crashed", delivery_id=delivery.id)
             self.release(delivery)
             lane.finish(now)
             self.stumble(lane)
@@ -337,7 +337,7 @@ class Dispatcher:
     def _lane(self, webhook_id: str, organization_id: str) -> Lane:
         lane = self._lanes.get(webhook_id)
         if lane is None:
-            limit = min(self._settings.webhook_in_flight, self._max_in_flight)
+            limit = min(self._settings.max_in_flight_per_webhook, self._max_in_flight)
             lane = self._lanes[webhook_id] = Lane(webhook_id, organization_id, limit)
         return lane
 
@@ -349,7 +349,7 @@ class Dispatcher:
         """The same for this lane, which may hold no more than it can send while half of a lease lasts."""
         rate = lane.rate()
         free = self._lane_room()
-        return min(free, max(1, int(rate * self._settings.lease / SECOND / 2))) if rate else free
+        return min(free, max(1, int(rate * self._settings.lease_duration / SECOND / 2))) if rate else free
 
     def _list(self, lane: Lane) -> None:
         if lane.queued:

@@ -1,21 +1,25 @@
-"""What an outcome means: delivered, again at, exhausted, hold the webhook, disable it. Decides; records nothing.
+"""Decide what an outcome means and when to try again. Pure: no I/O, no clock; all times are milliseconds.
 
-The table is contract.md's, section 5; each line of it is a case below.
+The verdict is one of: delivered, try again at an instant, exhausted; it may hold or disable the webhook. The table is
+contract.md's, section 5; each of its lines is a case of :func:`judge`.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
-from packhook.core.backoff import retry_after, wait_after
-from packhook.core.model import DeliveryStatus, Policy, Trouble
-from packhook.core.way import Outcome, Verdict
+from packhook.core.clock import DAY, SECOND
+from packhook.core.model import DeliveryStatus, FailureKind, Outcome, Policy, Verdict
 
+LONGEST_RETRY_AFTER: Final = DAY
 THROTTLED: Final = (429, 503)
 OVERLOADED: Final = (429, 502, 503, 504)
 GONE: Final = 410
 
-_OURS: Final = (Trouble.INTERNAL,)
-_PROXY: Final = Trouble.PROXY
+_OURS: Final = (FailureKind.INTERNAL,)
+_PROXY: Final = FailureKind.PROXY
 _DELIVERED: Final = Verdict(status=DeliveryStatus.DELIVERED)
 _HINTS: Final = {
     400: "the endpoint did not accept the request",
@@ -77,9 +81,9 @@ def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
     return Verdict(
         status=DeliveryStatus.PENDING,
         gone_since=gone_since,
-        error_code=Trouble.PROXY.value,
-        error_message=outcome.detail or Trouble.PROXY.value,
-        unspent=True,
+        error_code=FailureKind.PROXY.value,
+        error_message=outcome.detail or FailureKind.PROXY.value,
+        not_counted=True,
     )
 
 
@@ -98,7 +102,7 @@ def _header(outcome: Outcome, wanted: str) -> str | None:
 
 def _is_overloaded(outcome: Outcome) -> bool:
     if outcome.trouble is not None:
-        return outcome.trouble is Trouble.TIMEOUT
+        return outcome.trouble is FailureKind.TIMEOUT
     return outcome.status_code in OVERLOADED
 
 
@@ -117,15 +121,15 @@ def _disable_reason(outcome: Outcome, gone_since: int | None, policy: Policy, no
     return "the endpoint answered 410 Gone more than once, at least a minute apart"
 
 
-def _cause(outcome: Outcome, status: int) -> tuple[Trouble, str]:
+def _cause(outcome: Outcome, status: int) -> tuple[FailureKind, str]:
     """A code and words for an answer that is not 2xx."""
     if 300 <= status < 400:
-        return Trouble.REDIRECT, _redirect_words(outcome, status)
+        return FailureKind.REDIRECT, _redirect_words(outcome, status)
     if not 400 <= status < 600:
-        return Trouble.PROTOCOL, f"answered with the status code {status}, which is not a final one"
+        return FailureKind.PROTOCOL, f"answered with the status code {status}, which is not a final one"
     words = f"answered {named(status)}"
     hint = _HINTS.get(status)
-    code = Trouble.GONE if status == GONE else Trouble.THROTTLED if status == 429 else Trouble.STATUS
+    code = FailureKind.GONE if status == GONE else FailureKind.THROTTLED if status == 429 else FailureKind.STATUS
     return code, f"{words}: {hint}" if hint else words
 
 
@@ -146,3 +150,40 @@ def named(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def wait_after(schedule: Sequence[int], failures: int, jitter: float, chance: float) -> int | None:
+    """How long to wait after the ``failures``-th failed attempt (from 1) of a schedule; None: it is used up.
+
+    ``chance`` in [0, 1) spreads the wait evenly over ``1 - jitter`` to ``1 + jitter`` times the step.
+    """
+    if not 1 <= failures <= len(schedule):
+        return None
+    return round(schedule[failures - 1] * (1 + jitter * (2 * chance - 1)))
+
+
+def times_to_come(schedule: Sequence[int], failures: int, next_attempt_at: int) -> tuple[int, ...]:
+    """The instants still to come if every attempt fails, without jitter: the next one first."""
+    times = [next_attempt_at]
+    for wait in schedule[failures:]:
+        times.append(times[-1] + wait)
+    return tuple(times)
+
+
+def retry_after(value: str, now: int) -> int | None:
+    """How long a ``Retry-After`` asks to wait (RFC 9110, 10.2.3: seconds or a date), 0 to 24 h; None: unreadable."""
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        digits = text.lstrip("0") or "0"
+        return LONGEST_RETRY_AFTER if len(digits) > 9 else min(int(digits) * SECOND, LONGEST_RETRY_AFTER)
+    moment = _date(text)
+    return None if moment is None else max(0, min(round(moment.timestamp() * SECOND) - now, LONGEST_RETRY_AFTER))
+
+
+def _date(text: str) -> datetime | None:
+    """Any of the three date forms of RFC 9110, 5.6.7."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

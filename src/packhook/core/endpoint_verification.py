@@ -11,8 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.model import Trouble
-from packhook.core.way import Outcome
+from packhook.core.model import FailureKind, Outcome
 
 HELD: Final = (
     "held: the endpoint has not proven yet that it wants these deliveries; it does so by a 2xx to a test event, or by "
@@ -70,7 +69,7 @@ def slower(own: float, allowed: float) -> float:
 
 
 def _refused(words: str) -> Consent:
-    return Consent(error_code=Trouble.NO_CONSENT.value, error_message=f"the endpoint did not consent: {words}")
+    return Consent(error_code=FailureKind.NO_CONSENT.value, error_message=f"the endpoint did not consent: {words}")
 
 
 def _header(outcome: Outcome, wanted: str) -> str | None:

@@ -2,7 +2,7 @@
 
 ::
 
-    created, endpoint changed ─▶ unproven: its deliveries wait ─┬─ OPTIONS, in the background, a few times ─┐
+    created, endpoint changed ─▶ verification_pending: deliveries wait ─┬─ OPTIONS, in the background, a few times ─┐
                                                                ├─ OPTIONS, when somebody asks for it ───────┼─▶ proven
                                                                └─ a test event that is answered 2xx ────────┘
 """
@@ -15,10 +15,9 @@ import structlog
 
 from packhook.core.audit import NODE, Action, Actor, entry
 from packhook.core.clock import SECOND, Clock
+from packhook.core.endpoint_verification import Consent
 from packhook.core.errors import Conflict, NotFound, Unavailable
-from packhook.core.model import Target, Webhook
-from packhook.core.ownership import Consent
-from packhook.core.way import Attempt
+from packhook.core.model import Attempt, Webhook, WebhookState
 from packhook.delivery.engine import Engine
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -39,11 +38,11 @@ class Ownership:
         self._clock = clock
         self._closing = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
-        self.is_required = settings.require_ownership
+        self.is_required = settings.require_endpoint_verification
 
     def is_held(self, webhook: Webhook) -> bool:
         """Whether its deliveries wait for a proof."""
-        return self.is_required and webhook.unproven
+        return self.is_required and webhook.verification_pending
 
     async def ask(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
         """Ask its endpoint now; consent is a proof. NotFound where the webhook is not this organization's."""
@@ -55,7 +54,7 @@ class Ownership:
 
     async def answered_well(self, webhook: Webhook, by: Actor) -> None:
         """Its endpoint answered a test event with 2xx: a proof, where one is required and there is none yet."""
-        if self.is_required and (webhook.unproven or webhook.verified_at is None):
+        if self.is_required and (webhook.verification_pending or webhook.verified_at is None):
             try:
                 await self._prove(webhook, "a test event", by)
             except Conflict as error:  # the exchange is what was asked for; the next one proves it too
@@ -92,7 +91,11 @@ class Ownership:
             await self._pause(wait)
             try:
                 target = (await self._store.targets([webhook.id])).get(webhook.id)
-                if target is None or not target.webhook.unproven or target.webhook.endpoint != webhook.endpoint:
+                if (
+                    target is None
+                    or not target.webhook.verification_pending
+                    or target.webhook.endpoint != webhook.endpoint
+                ):
                     return
                 _, consent = await self._ask(target, NODE)
             except (NotFound, Conflict):
@@ -112,7 +115,7 @@ class Ownership:
         except TimeoutError:
             return
 
-    async def _ask(self, target: Target, by: Actor) -> tuple[Attempt, Consent]:
+    async def _ask(self, target: WebhookState, by: Actor) -> tuple[Attempt, Consent]:
         attempt, consent = await self._engine.ask_consent(target)
         if consent.given:
             await self._prove(target.webhook, "the handshake", by, allowed_rate=consent.allowed_rate)
@@ -125,7 +128,7 @@ class Ownership:
             if before.endpoint != asked.endpoint:
                 return
             now = self._clock.now()
-            proven = {"unproven": False, "verified_at": now, "version": before.version + 1, **changes}
+            proven = {"verification_pending": False, "verified_at": now, "version": before.version + 1, **changes}
             told = entry(
                 Action.WEBHOOK_VERIFIED,
                 by,

@@ -15,9 +15,9 @@ import structlog
 
 from packhook.core.clock import SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.way import LeasedDelivery
-from packhook.store.base import Claim, Store
-from packhook.store.handover import Offer
+from packhook.core.model import LeasedDelivery
+from packhook.store.base import ClaimRequest, Store
+from packhook.store.dispatcher import Capacity
 
 _log: Final = structlog.get_logger("packhook.claim")
 
@@ -28,11 +28,11 @@ STUCK_AFTER_SECONDS: Final = 60.0
 class Hands(Protocol):
     """Who takes what was claimed."""
 
-    def begin(self) -> tuple[Offer, int] | None:
+    def begin(self) -> tuple[Capacity, int] | None:
         """What may be claimed now, and how much of it for one webhook; None where there is no room."""
         ...
 
-    def accept(self, leased: Sequence[LeasedDelivery]) -> None:
+    def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Take these."""
         ...
 
@@ -114,15 +114,15 @@ class Claimer:
         begun = self._hands.begin()
         if begun is None:
             return
-        offer, per_lane = begun
+        capacity, per_lane = begun
         try:
-            claimed = await self._store.claim(Claim(now=self._clock.now(), offer=offer, per_lane=per_lane))
+            claimed = await self._store.claim(ClaimRequest(now=self._clock.now(), capacity=capacity, per_lane=per_lane))
         except Unavailable as error:
             _log.error("claim_failed", detail=error.detail)
             self.at(self._clock.now() + SECOND)
             return
-        self.backlog = {webhook_id for webhook_id in self.backlog if webhook_id in offer.closed} | claimed.backlog
-        self._hands.accept(claimed.deliveries)
+        self.backlog = {webhook_id for webhook_id in self.backlog if webhook_id in capacity.excluded} | claimed.backlog
+        self._hands.enqueue(claimed.deliveries)
         if claimed.next_due_at is not None:
             self.at(claimed.next_due_at)
 

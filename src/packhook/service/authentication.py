@@ -10,7 +10,7 @@ from typing import Final
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
-from packhook.service.limits import Limits
+from packhook.service.rate_limiter import Limits
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
 

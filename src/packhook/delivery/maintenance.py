@@ -58,7 +58,7 @@ class Upkeep:
             if swept.is_done:
                 return
             _log.info(
-                "swept",
+                "retention_run",
                 events=swept.events,
                 idempotency_keys=swept.idempotency_keys,
                 canceled=swept.canceled,

@@ -7,25 +7,25 @@ from itertools import islice
 from typing import Final
 
 from packhook.core.errors import Unavailable
-from packhook.core.model import Target
+from packhook.core.model import WebhookState
 
 AT_ONCE: Final = 500
 
-_Asked = tuple[str, asyncio.Future[Target | None]]
+_Asked = tuple[str, asyncio.Future[WebhookState | None]]
 
 
 class Lookup:
     """Asks the store's ``targets`` for all that is wanted at the time. Made inside the running event loop."""
 
-    def __init__(self, targets: Callable[[Collection[str]], Awaitable[dict[str, Target]]]) -> None:
+    def __init__(self, targets: Callable[[Collection[str]], Awaitable[dict[str, WebhookState]]]) -> None:
         self._targets = targets
         self._loop = asyncio.get_running_loop()
         self._wanted: deque[_Asked] = deque()
         self._asking: asyncio.Task[None] | None = None
 
-    async def find(self, webhook_id: str) -> Target | None:
+    async def find(self, webhook_id: str) -> WebhookState | None:
         """The webhook as it is after this call; None if it was deleted. Raises what the store raises."""
-        end: asyncio.Future[Target | None] = self._loop.create_future()
+        end: asyncio.Future[WebhookState | None] = self._loop.create_future()
         self._wanted.append((webhook_id, end))
         if self._asking is None:
             self._asking = self._loop.create_task(self._run(), name="packhook-lookup")

@@ -10,7 +10,7 @@ from packhook.core.audit import Actor
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import Webhook
-from packhook.store.sealed import SealedStore
+from packhook.store.encryption.store import SealedStore
 
 _log: Final = structlog.get_logger("packhook.masterkeys")
 
@@ -57,7 +57,7 @@ class MasterKeys:
     async def _reseal_all(self, store: SealedStore) -> tuple[int, list[str]]:
         """How many were sealed anew, and which could not be."""
         resealed, left, anchor = 0, list[str](), ""
-        while batch := await store.webhooks_after(anchor, BATCH):
+        while batch := await store.iter_webhooks(anchor, BATCH):
             done = await asyncio.gather(*(_reseal(store, webhook) for webhook in batch))
             resealed += done.count(True)
             left += [webhook.id for webhook, did in zip(batch, done, strict=True) if did is None]

@@ -4,10 +4,10 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
-from packhook.core.way import Attempt, Event, Verdict
+from packhook.core.model import Attempt, Event, Verdict
 from packhook.delivery.engine import Engine
+from packhook.service.endpoint_verification import Ownership
 from packhook.service.example import example_data
-from packhook.service.ownership import Ownership
 from packhook.store.base import Store
 
 

@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec import Struct
 
 from packhook.core.clock import SECOND, to_rfc3339
-from packhook.core.model import Identity
+from packhook.core.model import ClientCertificate
 
 LONGEST_CHAIN: Final = 24 * 1024
 LONGEST_KEY: Final = 16 * 1024
@@ -86,11 +86,13 @@ def facts_of(own: x509.Certificate) -> CertificateFacts:
     )
 
 
-def identity(certificate: str, key: str) -> Identity | None:
+def identity(certificate: str, key: str) -> ClientCertificate | None:
     """For the sender, from what was read before; None where there is no certificate."""
     if not certificate:
         return None
-    return Identity(certificate=certificate.encode(), key=key.encode(), expires_at=facts(certificate).expires_at)
+    return ClientCertificate(
+        certificate=certificate.encode(), key=key.encode(), expires_at=facts(certificate).expires_at
+    )
 
 
 def _read_chain(certificate: str) -> list[x509.Certificate] | str:

@@ -23,7 +23,7 @@ from typing import Final
 
 from packhook.core.errors import StartError
 from packhook.settings import MasterKey, Settings, parse_master_keys
-from packhook.store.vault import Vault
+from packhook.store.encryption.cipher import Vault
 
 KEY_BYTES: Final = 32
 _SQLITE: Final = "sqlite:///"
