@@ -1,8 +1,12 @@
-# make demo   watch the main job: service, receiver, orders, deliveries
-# make test   everything that is tested, with make check before it
-# make check  lint, types, import contracts, the audit of what is installed
-# make lock   resolve the dependencies of pyproject.toml anew, into requirements.lock
-# make clean  forget the virtual environment and all caches
+# make demo    watch the main job: a node, a receiver, orders, deliveries
+# make unit    the fast tests: pure code, no database server, no process; under a minute
+# make lint    format check, lint, types, import contracts, audit of the installed packages
+# make test    make lint, then every test
+# make fmt     format the code, and fix what the linter can fix
+# make bench   measure this machine:                      make bench ARGS="--events 20000 --postgres"
+# make chaos   kill nodes and count what was delivered:   make chaos ARGS="--postgres --nodes 3"
+# make lock    resolve the dependencies of pyproject.toml again, into requirements.lock
+# make clean   delete the virtual environment and all caches
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,11 +14,13 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 LOCK   := requirements.lock
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Tests that wait for a wire or a process gain from company; more than four only fight for the cores.
+CODE   := src benchmarks tests
+ARGS   ?=
+# Most tests wait for a socket or a process, so four workers are faster than one per core.
 WORKERS ?= 4
 PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test check lock clean
+.PHONY: demo unit lint test fmt bench chaos lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -24,20 +30,39 @@ $(READY): pyproject.toml $(LOCK)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
+# After `pip install .` in this environment the tests would run on that copy: install the checkout again.
+INSTALLED := $(shell $(BIN)/python -c 'import packhook; print(packhook.__file__)' 2>/dev/null)
+ifneq ($(realpath $(INSTALLED)),$(realpath src/packhook/__init__.py))
+$(READY): reinstall
+endif
+
 demo: $(READY)
 	$(BIN)/packhook demo
 
-check: $(READY)
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+unit: $(READY)
+	$(BIN)/pytest --numprocesses 2 tests/unit
+
+lint: $(READY)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	PYTHONPATH=tests $(BIN)/python -m supply.audit
 
-test: check
+test: lint
 	$(PYTEST)
 
-# For every Python from 3.11 on, with a hash for each file that may be installed; its tool lives only as long as this.
+fmt: $(READY)
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
+# For every Python from 3.11 on, with a hash for each file that may be installed. uv is needed only here.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install 'uv>=0.9'

@@ -1,27 +1,41 @@
-"""What all tests share."""
+"""Configure all tests: check the installation, order the slow ones first, choose event loops."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 import pytest
 import uvloop
 
+import packhook
 import sending
 
-SLOW: Final = ("proof", "whole", "crash", "cli")
-"""The folders of tests that take long, and wait for most of that: with them first, nobody is left alone at the end."""
+SLOW: Final = ("chaos", "e2e", "cli")
+"""Folders of slow tests, which mostly wait. They start first, so that no worker is left with one at the end."""
+_SOURCE: Final = Path(__file__).parents[1] / "src/packhook"
+
+
+def pytest_configure() -> None:
+    """Exit unless the tests import packhook from this checkout."""
+    installed = Path(packhook.__file__).parent
+    if installed.resolve() != _SOURCE.resolve():
+        pytest.exit(
+            f"packhook is imported from {installed}, not from this checkout: the tests would test that copy.\n"
+            "Install the checkout instead: pip install --no-deps --editable . (make does it by itself)",
+            returncode=4,
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; otherwise in order."""
+    """Start slow tests first; otherwise keep the order."""
     items.sort(key=lambda item: next((n for n, name in enumerate(SLOW) if name in item.path.parts), len(SLOW)))
 
 
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Event loops to choose from: ``pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])`` runs a test on both."""
+    """Return the event loops of a test: two for ``pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])``."""
     marker = item.get_closest_marker("asyncio")
     if marker and "loop_factories" in marker.kwargs:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

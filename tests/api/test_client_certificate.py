@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import SUBSCRIPTION, Organization, taken
-from certificates import expired, key_text, new_key, pair
 from packhook.testing import Receiver
+from support.certificates import expired, key_text, new_key, pair
 
 END: Final = "2999-01-01T00:00:00.000Z"
 

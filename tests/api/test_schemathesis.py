@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
 
 from api.node import OPERATOR_KEY, bearer, eventually, running_node
 from api.organization import Organization, taken
-from netns import only_loopback
 from packhook.api.openapi import describe
+from support.netns import only_loopback
 
 CHECKS: Final = [
     not_a_server_error,

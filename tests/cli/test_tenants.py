@@ -5,10 +5,10 @@ from typing import Final
 import pytest
 
 from api.node import eventually
-from certificates import pair
 from cli.terminal import Terminal
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver, Status
+from support.certificates import pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

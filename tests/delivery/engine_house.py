@@ -19,7 +19,6 @@ from typing import Any, Final, TypeVar, cast
 
 import hypothesis
 
-from nouns import replaced
 from packhook.core import ids
 from packhook.core.audit import Actor
 from packhook.core.clock import MINUTE, Clock, SystemClock
@@ -49,6 +48,7 @@ from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
 from packhook.testing.wire import Wire as ReceiverWire
 from sending import LOOPBACK, sending
+from support.values import replaced
 
 T = TypeVar("T")
 

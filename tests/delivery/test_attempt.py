@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from nouns import replaced
 from packhook import __version__
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import (
@@ -39,6 +38,7 @@ from packhook.store.callbacks import ended
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
+from support.values import replaced
 
 AT: Final = START + 125
 HEAD: Final = (

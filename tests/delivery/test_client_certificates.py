@@ -14,13 +14,13 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from nouns import replaced
 from packhook.core.client_certificate import identity
 from packhook.core.model import ClientCertificate, FailureKind, Outcome, Request
 from packhook.delivery.egress import Egress
 from packhook.delivery.send import Sender
 from packhook.testing import HangUp, Receiver, Unasked
 from sending import LOOPBACK, FakeDns, request_to, sending
+from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 VERSIONS: Final = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}

@@ -9,11 +9,11 @@ from typing import Final
 import pytest
 from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
 
-from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Request
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
+from support.values import replaced
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
 

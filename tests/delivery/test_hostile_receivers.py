@@ -6,7 +6,6 @@ from typing import Final
 
 import pytest
 
-from nouns import replaced
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.send import Sender
 from packhook.testing import (
@@ -28,6 +27,7 @@ from packhook.testing import (
     Status,
 )
 from sending import request_to, sending
+from support.values import replaced
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
 

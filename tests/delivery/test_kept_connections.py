@@ -11,7 +11,6 @@ from typing import Final
 import pytest
 import trustme
 
-from nouns import replaced
 from packhook.core.model import Outcome
 from packhook.delivery.curl import Sockets
 from packhook.delivery.egress import Egress
@@ -20,6 +19,7 @@ from packhook.delivery.traffic import Socket
 from packhook.testing import Behaviour, Receiver, Split, Status
 from packhook.testing.wire import Wire
 from sending import LOOPBACK, FakeDns, request_to, sending
+from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 pytestmark = pytest.mark.usefixtures("way")

@@ -12,7 +12,6 @@ from typing import Final
 
 import pytest
 
-from nouns import replaced
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.answer import Answer
 from packhook.delivery.connection import Connection
@@ -22,6 +21,7 @@ from packhook.delivery.send import Sender
 from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Receiver, Reset, Status
 from packhook.testing.wire import Wire
 from sending import request_to, sending
+from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
 CHUNKED: Final = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -14,7 +14,6 @@ import pytest
 import trustme
 from cryptography import x509
 
-from nouns import replaced
 from packhook.core.errors import InvalidSettings
 from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.egress import Egress
@@ -22,6 +21,7 @@ from packhook.delivery.headers import lines
 from packhook.delivery.send import Sender
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
 from sending import BODY, HEADERS, LOOPBACK, FakeDns, request_to, sending
+from support.values import replaced
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
 

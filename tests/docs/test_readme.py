@@ -24,5 +24,5 @@ def test_every_make_target_in_the_readme_exists() -> None:
     """Somebody will type it."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z]+)`", prose(_README)))
-    assert named == {"demo", "test"}
+    assert named >= {"demo", "test"}
     assert named <= targets

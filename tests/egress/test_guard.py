@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
-from netns import only_loopback
-from nouns import replaced
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.egress import REFUSAL, Checked, Refused
 from packhook.testing import Receiver, Status
 from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
+from support.netns import only_loopback
+from support.values import replaced
 
 pytestmark = pytest.mark.usefixtures("way")
 

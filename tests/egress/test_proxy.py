@@ -10,8 +10,6 @@ from typing import Final
 import pytest
 import trustme
 
-from netns import only_loopback
-from nouns import replaced
 from packhook.core.client_certificate import identity
 from packhook.core.egress_proxy import Proxy, parse_proxy
 from packhook.core.model import FailureKind, Outcome
@@ -35,6 +33,8 @@ from packhook.testing import (
     Status,
 )
 from sending import LOOPBACK, FakeDns, request_to, sending
+from support.netns import only_loopback
+from support.values import replaced
 
 PUBLIC: Final = "93.184.216.34"
 PUBLIC_IPV6: Final = "2606:2800:220:1::1"

@@ -8,10 +8,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from netns import only_loopback
 from packhook.core.ip_policy import Address
 from packhook.delivery import resolve
 from packhook.delivery.resolve import SystemResolver
+from support.netns import only_loopback
 
 
 @only_loopback

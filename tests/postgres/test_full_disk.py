@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from nouns import replaced
 from packhook.core.errors import Unavailable
 from packhook.store.base import DeliveryFilter, PageRequest
 from packhook.store.postgres.store import PostgresStore
@@ -27,6 +26,7 @@ from store.building import (
     publish,
 )
 from store.disks import SmallDisk, tiny_disk
+from support.values import replaced
 
 MIB = 1024 * 1024
 

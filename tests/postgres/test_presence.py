@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from nouns import replaced
 from packhook.core.model import DeliveryStatus, Interruption
 from packhook.store.base import DeliveryFilter
 from packhook.store.dispatcher import Capacity
@@ -16,6 +15,7 @@ from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct, eventually
 from store.building import ACME, ALL, Hands, add_webhook, noted, organization, publish
+from support.values import replaced
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 import asyncpg
 import pytest
 
-from nouns import replaced
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
@@ -40,6 +39,7 @@ from store.building import (
     publish,
     webhook,
 )
+from support.values import replaced
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 
-from netns import only_loopback
 from packhook.cli.selftest import egress as rows_of_decisions
 from packhook.cli.selftest.namespace import rows_of_egress
 from packhook.cli.selftest.proxied import proxied
@@ -17,6 +16,7 @@ from packhook.cli.selftest.spellings import BAD, HOSTILE, allowed_ends, denied_e
 from packhook.core.ip_policy import DENIED_IPV4, DENIED_IPV6, Address, may_connect
 from packhook.delivery import egress as judging
 from packhook.delivery import proxy as tunneling
+from support.netns import only_loopback
 
 COMMAND: Final = [sys.executable, "-m", "packhook", "selftest", "egress"]
 

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from nouns import replaced
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
@@ -25,6 +24,7 @@ from packhook.core.model import (
 from packhook.store.base import ClaimRequest, ClaimResult, PageRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing.clock import START
+from support.values import replaced
 
 ACME: Final = "acme"
 OTHER: Final = "other"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from nouns import replaced
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import NotFound
 from packhook.core.model import AttemptResult, Delivery, DeliveryStatus
@@ -32,6 +31,7 @@ from store.building import (
     publication,
     publish,
 )
+from support.values import replaced
 
 MANY = 23
 SIZE = 5

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from nouns import replaced
 from packhook.core.clock import DAY, HOUR, MINUTE
 from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Urgency, WebhookState
 from packhook.store.base import Store
@@ -25,6 +24,7 @@ from store.building import (
     publish,
     status_of,
 )
+from support.values import replaced
 
 LATER = START + 1_000
 

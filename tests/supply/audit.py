@@ -1,4 +1,4 @@
-"""The audit of ``make check``: what is installed, against the lock, pyproject.toml and rules.toml; without a network.
+"""The audit of ``make lint``: what is installed, against the lock, pyproject.toml and rules.toml; without a network.
 
 It asks no advisory database, verifies no signature, and looks into no library that a wheel brings along: it says that
 nothing has changed since the lock was made, and that nothing we know to be bad is there. ``pip`` has compared every

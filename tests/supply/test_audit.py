@@ -34,7 +34,7 @@ class Made(Distribution):
 
 
 def test_this_checkout_is_as_locked() -> None:
-    """What ``make check`` says."""
+    """What ``make lint`` says."""
     assert audit(LOCK) == []
 
 

@@ -1,0 +1,1 @@
+"""Measure what a claim costs while deliveries come and go, without HTTP: ``python -m benchmarks claims``."""

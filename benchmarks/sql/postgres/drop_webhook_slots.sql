@@ -1,0 +1,2 @@
+-- Drop the numbered webhooks.
+DROP TABLE webhook_slots

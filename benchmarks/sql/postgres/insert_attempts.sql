@@ -1,0 +1,8 @@
+-- Insert one attempt for each delivery.
+-- Differs because PostgreSQL has generate_series.
+INSERT INTO attempts (
+  delivery_id, number, started_at, duration, url, request_headers, status_code, response_headers, response_body,
+  error_code, error_message)
+SELECT 'dlv_' || lpad(to_hex(n), 32, '0'), 1, $3::bigint + n / 1000, 5, $4, $5, $6::integer, '[]', ''::bytea, '', ''
+FROM generate_series($1::bigint, $2::bigint - 1) AS n
+ORDER BY n

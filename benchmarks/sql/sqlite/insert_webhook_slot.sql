@@ -1,0 +1,2 @@
+-- Insert one numbered webhook.
+INSERT INTO temp.webhook_slots VALUES (?1, ?2, ?3)

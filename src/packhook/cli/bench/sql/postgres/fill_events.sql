@@ -1,6 +1,0 @@
--- Old events, from one number to before another: their ids sort before those of the run.
--- Differs because PostgreSQL has a series to read from.
-INSERT INTO events (organization_id, id, event_code, data, created_at)
-SELECT t.organization_id, 'evt_' || lpad(to_hex(n), 32, '0'), $5, $6, $4::bigint + n / 1000
-FROM generate_series($1::bigint, $2::bigint - 1) AS n JOIN targets t ON t.number = n % $3::bigint
-ORDER BY n

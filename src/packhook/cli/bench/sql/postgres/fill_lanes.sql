@@ -1,3 +1,0 @@
--- A lane for each target: due from one instant on, held until another.
-INSERT INTO lanes (webhook_id, organization_id, due_at, held_until)
-SELECT webhook_id, organization_id, $1::bigint, $2::bigint FROM targets

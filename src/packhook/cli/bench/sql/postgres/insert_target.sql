@@ -1,2 +1,0 @@
--- One of them.
-INSERT INTO targets VALUES ($1, $2, $3)

@@ -1,2 +1,0 @@
--- Away with them.
-DROP TABLE temp.targets

@@ -1,1 +1,0 @@
-"""``packhook churn``: whether claiming stays as fast as it was, however many deliveries have come and gone."""

@@ -1,0 +1,186 @@
+"""Kill nodes and the database while orders are published, then account for every id. Exit 0 only if none is lost."""
+
+import asyncio
+import json as json_text
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.postgres_server import PostgresServer
+from chaos.accounting import Ledger, Verdict
+from chaos.cluster import Cluster
+from chaos.faults import Fault, faults
+from chaos.publisher import SECRET, Publisher, subscribe
+from packhook.cli.exits import Exit, fail
+from packhook.testing import Behaviour, HangUp, Received, Receiver, Status
+
+ARRIVAL_TIMEOUT_SECONDS: Final = 90.0
+PAUSE_SECONDS: Final = 1.0
+PATHS: Final = ("/warehouse", "/bookkeeping")
+FAILURE_INTERVAL: Final = 10
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """Hold the faults, each with whether it happened, the counts of the run, and the verdict."""
+
+    database: str
+    nodes: int
+    seconds: float
+    faults: list[tuple[str, bool]]
+    restarts: int
+    publish_retries: int
+    attempts: int
+    verdict: Verdict
+
+
+def chaos(
+    events: Annotated[int, typer.Option(help="Minimum number of orders to publish.", min=10)] = 2_000,
+    rate: Annotated[float, typer.Option(help="Orders per second.", min=1)] = 100.0,
+    nodes: Annotated[int, typer.Option(help="Nodes; more than one needs PostgreSQL.", min=1, max=16)] = 1,
+    database: Annotated[str, typer.Option(help="URL of an empty database; default: a new SQLite file.")] = "",
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="Start a PostgreSQL for this run, and kill it too.")
+    ] = False,
+    freeze: Annotated[float, typer.Option(help="Seconds to freeze a node; leases last 35.", min=0)] = 37.0,
+    seed: Annotated[int, typer.Option(help="Seed that chooses the victims.")] = 1,
+    json: Annotated[Path | None, typer.Option(help="Write the proof to this file as JSON.")] = None,
+) -> None:
+    """Prove that nothing is lost: publish, kill -9 at every crash point, restart, account for every id.
+
+    Example: python -m chaos --postgres --nodes 3
+    """
+    if postgres and database:
+        fail("--postgres starts a database of its own: omit --database", Exit.USAGE)
+    if nodes > 1 and not postgres and not database.startswith("postgres"):
+        fail("--nodes needs --postgres or --database postgresql://…: one SQLite file serves one node", Exit.USAGE)
+    proof = asyncio.run(_prove(database, postgres, nodes, events, rate, seed, freeze))
+    _print(proof)
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
+    if not proof.verdict.is_proven or not all(happened for _, happened in proof.faults):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float) -> Proof:
+    ledger, started = Ledger(PATHS), time.monotonic()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-chaos-")))
+        inbox = _Inbox(ledger)
+        receiver = await stack.enter_async_context(Receiver(inbox, secrets=(SECRET,)))
+        server = await _start_server(stack, folder) if postgres else None
+        database = server.url if server is not None else url or f"sqlite:///{folder / 'packhook.db'}"
+        cluster = Cluster(database, nodes, _open_log(stack, folder))
+        stack.push_async_callback(cluster.close)
+        await cluster.open()
+        await subscribe(cluster.urls[0], [receiver.url + path for path in PATHS])
+        publisher = Publisher(cluster.urls, ledger, events, rate, seed)
+        injected = await _publish_and_inject(faults(cluster, server, seed, freeze), publisher, ledger)
+        await _wait_for_arrivals(inbox, ledger)
+        attempts = len(receiver.received)
+    return Proof(
+        database="postgresql" if database.startswith("postgres") else "sqlite",
+        nodes=nodes,
+        seconds=time.monotonic() - started,
+        faults=injected,
+        restarts=cluster.restarts,
+        publish_retries=publisher.retries,
+        attempts=attempts,
+        verdict=ledger.verdict(),
+    )
+
+
+async def _start_server(stack: AsyncExitStack, folder: Path) -> PostgresServer:
+    server = PostgresServer(folder)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    return server
+
+
+def _open_log(stack: AsyncExitStack, folder: Path) -> int:
+    """Open a file for the nodes' output: a pipe that is not read would block them."""
+    log = os.open(folder / "nodes.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    stack.callback(os.close, log)
+    return log
+
+
+async def _publish_and_inject(planned: Iterable[Fault], publisher: Publisher, ledger: Ledger) -> list[tuple[str, bool]]:
+    """Publish while the faults are injected; return their names, each with whether it happened."""
+    console, injected = Console(), []
+    publishing = asyncio.create_task(publisher.run())
+    for fault in planned:
+        happened = await fault.inject()
+        injected.append((fault.name, happened))
+        console.print(Text(f"{fault.name}{'' if happened else ': DID NOT HAPPEN'}; {len(ledger.owed)} orders owed"))
+        await asyncio.sleep(PAUSE_SECONDS)
+    publisher.stop()
+    await publishing
+    return injected
+
+
+async def _wait_for_arrivals(inbox: "_Inbox", ledger: Ledger) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ARRIVAL_TIMEOUT_SECONDS):
+            while ledger.missing():
+                inbox.arrived.clear()
+                await inbox.arrived.wait()
+
+
+class _Inbox:
+    """Record every request, and fail every tenth, so that there are always retries."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._count = 0
+        self.arrived = asyncio.Event()
+
+    def __call__(self, received: Received) -> Behaviour:
+        self._count += 1
+        fails = self._count % FAILURE_INTERVAL == 0
+        order_id = str(json_text.loads(received.body)["data"]["id"])
+        event_id = received.headers["webhook-id"]
+        well_signed = received.verified is True
+        self.arrived.set()
+        self._ledger.record_arrival(received.path, order_id, event_id, accepted=not fails, well_signed=well_signed)
+        if fails:
+            return HangUp() if self._count % (2 * FAILURE_INTERVAL) else Status(500)
+        return Status(200)
+
+
+def _print(proof: Proof) -> None:
+    verdict = proof.verdict
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in (
+        ("database", proof.database),
+        ("nodes", proof.nodes),
+        ("restarts of nodes", proof.restarts),
+        ("publish retries", proof.publish_retries),
+        ("attempts", proof.attempts),
+        ("deliveries owed", verdict.owed),
+        ("arrived", verdict.arrived),
+        ("duplicates", verdict.duplicates),
+        ("LOST", len(verdict.lost)),
+        ("refused, but arrived", len(verdict.unexpected)),
+        ("orders with several event ids", len(verdict.split)),
+        ("badly signed", verdict.badly_signed),
+        ("seconds", f"{proof.seconds:.0f}"),
+    ):
+        table.add_row(name, str(value))
+    console = Console()
+    console.print()
+    console.print(table)
+    console.print(Text("\nproven: nothing was lost" if verdict.is_proven else "\nNOT PROVEN", style="bold"))
+
+
+if __name__ == "__main__":
+    typer.run(chaos)

@@ -1,0 +1,101 @@
+"""Run a node that kills itself with SIGKILL at a named crash point.
+
+``PACKHOOK_CHAOS_CRASH=POINT:N``: the N-th time that the point is reached. The crash points lie between the node and its
+database or its HTTP client; everything else is what ``serve`` runs.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, cast
+
+import uvloop
+
+from packhook.cli.serve import run_node
+from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
+from packhook.delivery.send import Sending, Wire
+from packhook.settings import load_settings
+from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
+from packhook.telemetry import configure_logs
+
+T = TypeVar("T")
+
+VARIABLE: Final = "PACKHOOK_CHAOS_CRASH"
+CRASH_POINTS: Final = ("after-commit", "after-claim", "before-send", "after-send", "before-record", "after-record")
+
+
+class CrashPoint:
+    """Kill this process the N-th time that one point is reached; ``order`` is POINT:N, empty for never."""
+
+    def __init__(self, order: str) -> None:
+        self._point, _, count = order.partition(":")
+        self._remaining = int(count or 0)
+
+    def reach(self, point: str) -> None:
+        """Count the point, and die if it is time."""
+        if point != self._point:
+            return
+        self._remaining -= 1
+        if self._remaining == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _CrashingStore:
+    """Wrap the store with crash points around its writes."""
+
+    def __init__(self, store: Store, crash: CrashPoint) -> None:
+        self._store = store
+        self._crash = crash
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 any member of the store
+        return getattr(self._store, name)
+
+    def publish_nowait(self, request: PublishRequest, callback: Told[tuple[Receipt, ...]]) -> None:
+        def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
+            self._crash.reach("after-commit")
+            callback(receipts)
+
+        self._store.publish_nowait(request, committed)
+
+    async def claim(self, claim: ClaimRequest) -> ClaimResult:
+        claimed = await self._store.claim(claim)
+        if claimed.deliveries:
+            self._crash.reach("after-claim")
+        return claimed
+
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
+        self._crash.reach("before-record")
+        return await self._then("after-record", self._store.record(results))
+
+    async def _then(self, point: str, work: Awaitable[T]) -> T:
+        result = await work
+        self._crash.reach(point)
+        return result
+
+
+class _CrashingWire:
+    """Wrap the HTTP client with crash points before and after each request."""
+
+    def __init__(self, wire: Wire, crash: CrashPoint) -> None:
+        self._wire = wire
+        self._crash = crash
+
+    def post(self, request: Request, callback: Callable[[Outcome], None]) -> Sending:
+        def responded(outcome: Outcome) -> None:
+            self._crash.reach("after-send")
+            callback(outcome)
+
+        self._crash.reach("before-send")
+        return self._wire.post(request, responded)
+
+
+def seams(crash: CrashPoint) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:
+    """Return the wrappers that :func:`run_node` puts around its store and its HTTP client."""
+    return lambda store: cast("Store", _CrashingStore(store, crash)), lambda wire: _CrashingWire(wire, crash)
+
+
+if __name__ == "__main__":
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    store_seam, wire_seam = seams(CrashPoint(os.environ.get(VARIABLE, "")))
+    uvloop.run(run_node(settings, store_seam=store_seam, wire_seam=wire_seam))

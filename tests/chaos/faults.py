@@ -1,0 +1,76 @@
+"""Inject faults into the cluster while orders are published, one after another."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from benchmarks.postgres_server import PostgresServer
+from chaos.cluster import SETTINGS, Cluster
+from chaos.crashing_node import CRASH_POINTS
+
+RANDOM_KILLS: Final = 4
+DOWNTIME_SECONDS: Final = 2.0
+CRASH_TIMEOUT_SECONDS: Final = 30.0
+
+
+class Fault(Struct, frozen=True):
+    """Describe a fault; ``inject`` returns whether it happened."""
+
+    name: str
+    inject: Callable[[], Awaitable[bool]]
+
+
+def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: float) -> Iterator[Fault]:
+    """Yield all faults in their order; ``server``: the database server that may be killed too."""
+    chance = random.Random(seed)
+    for _ in range(RANDOM_KILLS):
+        yield Fault("a node killed at random", partial(_kill, cluster, chance.randrange(len(cluster))))
+    for point in CRASH_POINTS:
+        inject = partial(_crash_at, cluster, point, chance.randint(1, 5))
+        yield Fault(f"a node killed {point.replace('-', ' ')}", inject)
+    yield Fault(
+        f"a node frozen for {freeze:g} s and resumed, leases last {SETTINGS['PACKHOOK_LEASE_DURATION']}",
+        partial(_freeze, cluster, chance.randrange(len(cluster)), freeze),
+    )
+    yield Fault("every node killed at once", partial(_kill_all, cluster))
+    if server is not None:
+        yield Fault("the database killed and restarted", partial(_restart_database, server))
+
+
+async def _kill(cluster: Cluster, number: int) -> bool:
+    cluster.send_signal(number, signal.SIGKILL)
+    return True
+
+
+async def _kill_all(cluster: Cluster) -> bool:
+    for number in range(len(cluster)):
+        cluster.send_signal(number, signal.SIGKILL)
+    return True
+
+
+async def _crash_at(cluster: Cluster, point: str, times: int) -> bool:
+    try:
+        async with asyncio.timeout(CRASH_TIMEOUT_SECONDS):
+            await cluster.crash_at(0, point, times)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _freeze(cluster: Cluster, number: int, seconds: float) -> bool:
+    cluster.send_signal(number, signal.SIGSTOP)
+    await asyncio.sleep(seconds)
+    cluster.send_signal(number, signal.SIGCONT)
+    return True
+
+
+async def _restart_database(server: PostgresServer) -> bool:
+    await server.kill()
+    await asyncio.sleep(DOWNTIME_SECONDS)
+    await server.start()
+    return True

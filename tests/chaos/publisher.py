@@ -1,0 +1,114 @@
+"""Publish orders to whichever node responds, each with an idempotency key, until it is accepted.
+
+A few publishes are invalid on purpose: they are refused, and must never arrive.
+"""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+
+from chaos.accounting import Ledger
+from chaos.cluster import SETTINGS
+from packhook.core.signatures.standard import new_secret
+from packhook.service.example import example_order
+
+ORGANIZATION: Final = "chaos"
+EVENT_CODE: Final = "order.created"
+SECRET: Final = new_secret()
+WORKERS: Final = 8
+TIMEOUT_SECONDS: Final = 120.0
+RETRY_SECONDS: Final = 0.05
+INVALID_INTERVAL: Final = 20
+
+
+async def subscribe(url: str, endpoints: Sequence[str]) -> None:
+    """Wait until the node responds, then create the organization and a webhook for each endpoint."""
+    async with _client() as client:
+        await _post_until_accepted(client, [f"{url}/v1/organizations"], {"id": ORGANIZATION}, {})
+        for endpoint in endpoints:
+            webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET}
+            response = await client.post(f"{url}/v1/organizations/{ORGANIZATION}/webhooks", json=webhook)
+            response.raise_for_status()
+
+
+class Publisher:
+    """Publish ``rate`` orders a second, at least ``events``, until :meth:`stop` was called.
+
+    ``retries`` counts the publish requests that had to be repeated.
+    """
+
+    def __init__(self, urls: Sequence[str], ledger: Ledger, events: int, rate: float, seed: int) -> None:
+        self._urls = [f"{url}/v1/organizations/{ORGANIZATION}/events" for url in urls]
+        self._ledger = ledger
+        self._events = events
+        self._pause = WORKERS / rate
+        self._numbers = itertools.count()
+        self._chance = random.Random(seed)
+        self._stopping = False
+        self.retries = 0
+
+    def stop(self) -> None:
+        """Stop once ``events`` orders are published."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Publish with several workers; return when all have stopped."""
+        async with _client() as client, asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work(client))
+
+    async def _work(self, client: httpx.AsyncClient) -> None:
+        for number in self._numbers:
+            if self._stopping and number >= self._events:
+                return
+            order_id = f"ord_{number:08d}"
+            if self._chance.randrange(INVALID_INTERVAL) == 0:
+                await self._publish_invalid(client, f"invalid_{number:08d}")
+            body = {"event_code": EVENT_CODE, "data": example_order(EVENT_CODE) | {"id": order_id}}
+            key = {"idempotency-key": order_id}
+            self.retries += await _post_until_accepted(client, self._shuffled(), body, key)
+            self._ledger.owed.add(order_id)
+            await asyncio.sleep(self._pause)
+
+    async def _publish_invalid(self, client: httpx.AsyncClient, order_id: str) -> None:
+        body = {"event_code": EVENT_CODE, "data": {"id": order_id, "quantity_ordered": "three"}}
+        self._ledger.refused.add(order_id)
+        for url in self._shuffled():
+            try:
+                response = await client.post(url, json=body)
+            except httpx.HTTPError:
+                continue
+            if response.status_code != 422:
+                raise RuntimeError(f"an invalid order got status {response.status_code}")
+            return
+
+    def _shuffled(self) -> list[str]:
+        return self._chance.sample(self._urls, len(self._urls))
+
+
+def _client() -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {SETTINGS['PACKHOOK_OPERATOR_KEY']}"}
+    return httpx.AsyncClient(headers=headers, trust_env=False, timeout=5)
+
+
+async def _post_until_accepted(
+    client: httpx.AsyncClient, urls: Sequence[str], body: object, headers: dict[str, str]
+) -> int:
+    """Post to one node after another until one responds 2xx; return the number of failed requests before."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        for failures, url in enumerate(itertools.cycle(urls)):
+            try:
+                response = await client.post(url, json=body, headers=headers)
+            except httpx.HTTPError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if response.is_success:
+                return failures
+            if response.status_code < 500:
+                response.raise_for_status()
+            await asyncio.sleep(RETRY_SECONDS)
+    raise AssertionError("the loop ends with a response or a timeout")

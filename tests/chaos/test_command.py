@@ -1,0 +1,50 @@
+"""Test ``make chaos`` with a small load: every fault happens, nothing is lost."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from chaos.crashing_node import CRASH_POINTS
+
+_ROOT = Path(__file__).parents[2]
+
+
+def _chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chaos", *arguments]
+    environment = {"PYTHONPATH": f"{_ROOT / 'tests'}:{_ROOT}", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=_ROOT, env=environment)
+
+
+def _prove(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    ran = _chaos("--events", "300", "--rate", "60", "--json", str(file), *arguments)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return json.loads(file.read_text()), ran.stdout
+
+
+def test_nothing_is_lost_with_one_node_on_sqlite(tmp_path: Path) -> None:
+    """Kill the node at random, at every crash point, freeze it, kill all: each order arrives at both webhooks."""
+    proof, output = _prove(tmp_path / "proof.json", "--freeze", "3")
+    assert all(happened for _, happened in proof["faults"])
+    assert {f"a node killed {point.replace('-', ' ')}" for point in CRASH_POINTS} <= {
+        name for name, _ in proof["faults"]
+    }
+    assert proof["verdict"]["owed"] >= 600
+    assert proof["verdict"]["lost"] == []
+    assert proof["restarts"] > len(CRASH_POINTS)
+    assert "proven: nothing was lost" in output
+
+
+def test_nothing_is_lost_with_three_nodes_and_a_killed_postgresql(tmp_path: Path) -> None:
+    """Also kill the database, and freeze a node for longer than a lease."""
+    proof, _ = _prove(tmp_path / "proof.json", "--postgres", "--nodes", "3")
+    assert all(happened for _, happened in proof["faults"])
+    assert ["the database killed and restarted", True] in proof["faults"]
+    assert (proof["database"], proof["nodes"], proof["verdict"]["lost"]) == ("postgresql", 3, [])
+
+
+def test_several_nodes_on_one_file_are_refused() -> None:
+    """Exit with the usage code and name the alternative."""
+    ran = _chaos("--nodes", "2")
+    assert (ran.returncode, ran.stderr.count("postgresql://")) == (2, 1)

@@ -1,1 +1,0 @@
-"""What a node leaves behind when it is killed or stopped."""

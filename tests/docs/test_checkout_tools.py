@@ -1,0 +1,73 @@
+"""Test that docs/reference/checkout-tools.md has every option of the benchmark and of the chaos proof."""
+
+import re
+import shlex
+from typing import Any, Final
+
+import pytest
+import typer
+
+from benchmarks.__main__ import app, with_default_command
+from chaos.__main__ import chaos
+from docs.pages import PAGES, ROOT, blocks, read, sections
+
+_OPTION: Final = re.compile(r"^- `(--[a-z-]+)`(?:, `(--no-[a-z-]+)`)? — ", re.MULTILINE)
+_SECTIONS: Final = {section.title: section.text for section in sections(read("reference/checkout-tools.md"))}
+_BENCHMARKS: Final[Any] = typer.main.get_command(app)
+
+
+def _chaos() -> Any:  # noqa: ANN401 Typer's or Click's, by version
+    tool = typer.Typer(add_completion=False)
+    tool.command()(chaos)
+    return typer.main.get_command(tool)
+
+
+_TOOLS: Final = {
+    "make bench": _BENCHMARKS.commands["events"],
+    'make bench ARGS="claims"': _BENCHMARKS.commands["claims"],
+    "make chaos": _chaos(),
+}
+
+
+def _options(command: Any) -> set[str]:  # noqa: ANN401 as above
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.mark.parametrize("title", _TOOLS)
+def test_every_option_is_documented_and_no_other(title: str) -> None:
+    """List the same options in the page as in the command."""
+    documented = {name for names in _OPTION.findall(_SECTIONS[title]) for name in names if name}
+    assert documented == _options(_TOOLS[title])
+
+
+def test_every_example_in_the_docs_can_be_run() -> None:
+    """Use only options that the tool has, in every shell block of every page and of the README."""
+    lines = [
+        line
+        for page in PAGES
+        for code in blocks(page.read_text("utf-8"), "sh")
+        for line in code.splitlines()
+        if line.startswith(("make bench", "make chaos"))
+    ]
+    assert len(lines) > 10
+    assert [line for line in lines if not _can_be_run(line)] == []
+
+
+def _can_be_run(line: str) -> bool:
+    target, arguments = re.fullmatch(r'make (bench|chaos)(?: ARGS="([^"]*)")?', line.strip()).groups()  # type: ignore[union-attr] # no match fails the test
+    words = shlex.split(arguments or "")
+    if target == "bench":
+        command, *words = with_default_command(words)
+        known = _options(_BENCHMARKS.commands[command])
+    else:
+        known = _options(_TOOLS["make chaos"])
+    return {word for word in words if word.startswith("-")} <= known
+
+
+def test_every_make_target_is_described() -> None:
+    """Describe every target in the comment at the top of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony is not None
+    described = re.findall(r"^# make (\w+) ", makefile, re.MULTILINE)
+    assert sorted({*described, "reinstall"}) == sorted(phony[1].split())

@@ -1,0 +1,155 @@
+"""No endpoint and no redirect leads the service to a forbidden address; its owner is told why.
+
+Every test that names a foreign address runs where there is no network but loopback. There something listens at the
+metadata address, so that a connection which ought not to be made would be seen.
+"""
+
+import fcntl
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import httpx
+
+from api.organization import Json, Organization
+from node import SENDING, Node, running
+from packhook.testing import Receiver, Redirect
+from support.netns import only_loopback
+
+QUICK: Final = SENDING | {"attempt_timeout": "1s"}
+METADATA: Final = "169.254.169.254"
+LATEST: Final = f"http://{METADATA}/latest"
+REFUSED: Final = (None, "endpoint_not_allowed", "the endpoint's address may not be connected to")
+ENDPOINTS: Final = (
+    LATEST,
+    f"https://{METADATA}/latest",
+    f"http://[::ffff:{METADATA}]/latest",
+    "http://[fd00:ec2::254]/latest",
+    "http://[::1]:8080/",
+    "http://0.0.0.0:8080/",
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "http://192.168.1.1/",
+    "http://100.100.100.200/latest",
+    "http://168.63.129.16/",
+    "http://[fe80::1]/",
+)
+_SIOCSIFADDR: Final = 0x8916
+
+
+@asynccontextmanager
+async def _metadata() -> AsyncIterator[Receiver]:
+    """Something that listens at the metadata address, inside the namespace; that it can be reached is made sure of."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(METADATA))
+        fcntl.ioctl(any_socket, _SIOCSIFADDR, struct.pack("16s16s", b"lo:1", address))
+    async with Receiver(address=METADATA, port=80) as receiver:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(LATEST)).status_code == 200
+        yield receiver
+
+
+@asynccontextmanager
+async def _trap() -> AsyncIterator[None]:
+    """Nobody but we connects to the metadata address."""
+    async with _metadata() as receiver:
+        yield
+        assert [receiver.connections_made, len(receiver.received)] == [1, 1], "somebody was here"
+
+
+@asynccontextmanager
+async def _organization(node: Node) -> AsyncIterator[Organization]:
+    async with node.client() as operator:
+        yield await Organization.made(operator)
+
+
+async def _stories(organization: Organization, *endpoints: str) -> list[Json]:
+    """Publish one event to a webhook for each endpoint; the deliveries, once they are finished, in this order."""
+    webhooks = [await organization.webhook(endpoint) for endpoint in endpoints]
+    deliveries = await organization.deliveries((await organization.publish())["id"])
+    found = {delivery["webhook_id"]: delivery["id"] for delivery in deliveries}
+    return [await organization.finished(found[webhook["id"]]) for webhook in webhooks]
+
+
+def _told(story: Json) -> list[tuple[int | None, str, str]]:
+    """Of each attempt: status code, error code, words."""
+    errors = [(attempt["status_code"], attempt["error"]) for attempt in story["attempts"]]
+    return [(status, error["code"], error["message"]) for status, error in errors]
+
+
+@only_loopback
+async def test_an_endpoint_at_a_forbidden_address_is_never_connected_to() -> None:
+    """It may be subscribed; each attempt is refused with one and the same text, and the delivery ends exhausted.
+
+    A test event is refused in the same way.
+    """
+    with TemporaryDirectory() as folder:
+        async with _trap(), running(Path(folder), **QUICK) as node, _organization(node) as organization:
+            for endpoint, story in zip(ENDPOINTS, await _stories(organization, *ENDPOINTS), strict=True):
+                assert (endpoint, story["status"], story["attempt_count"]) == (endpoint, "exhausted", 3)
+                assert (endpoint, _told(story)) == (endpoint, [REFUSED] * 3)
+            webhook = await organization.webhook(LATEST)
+            tried = (await organization.ask("POST", f"/webhooks/{webhook['id']}/test")).json()
+            assert (tried["delivered"], tried["attempt"]["error"]["code"]) == (False, REFUSED[1])
+
+
+@only_loopback
+async def test_a_redirect_to_the_metadata_address_is_not_followed() -> None:
+    """Whatever kind of redirect: a failed attempt, and the history shows where it pointed."""
+    with TemporaryDirectory() as folder:
+        async with _trap(), running(Path(folder), **QUICK) as node, Receiver() as receiver:
+            receiver.answers(Redirect(LATEST, 301), Redirect(LATEST, 307), Redirect(LATEST, 308))
+            async with _organization(node) as organization:
+                (story,) = await _stories(organization, receiver.url)
+        assert len(receiver.received) == 3
+    hint = "redirects are not followed, update the URL of the webhook"
+    phrases = ((301, "301 Moved Permanently"), (307, "307 Temporary Redirect"), (308, "308 Permanent Redirect"))
+    assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
+    assert _told(story) == [
+        (code, "redirect_not_followed", f"answered {phrase} to {LATEST}: {hint}") for code, phrase in phrases
+    ]
+
+
+@only_loopback
+async def test_networks_that_the_operator_opens_are_connected_to() -> None:
+    """With ``egress_allow`` even the metadata address: so the trap of these tests would catch who goes there."""
+    opened = QUICK | {"egress_allow": f"{METADATA}/32"}
+    with TemporaryDirectory() as folder:
+        async with (
+            _metadata() as receiver,
+            running(Path(folder), **opened) as node,
+            _organization(node) as organization,
+        ):
+            (story,) = await _stories(organization, LATEST)
+    assert (story["status"], story["attempt_count"]) == ("delivered", 1)
+    assert [each.method for each in receiver.received] == ["GET", "POST"]
+
+
+async def test_loopback_is_forbidden_too(tmp_path: Path) -> None:
+    """Without ``egress_allow``: by number and by name, and no connection is made."""
+    async with Receiver() as receiver, running(tmp_path, **QUICK | {"egress_allow": ""}) as node:
+        async with _organization(node) as organization:
+            named = f"http://localhost:{receiver.port}"
+            for story in await _stories(organization, receiver.url, named):
+                assert _told(story) == [REFUSED] * 3
+        assert receiver.connections_made == 0
+
+
+async def test_plain_http_is_refused_unless_the_operator_allows_it(tmp_path: Path) -> None:
+    """At creation; and at each attempt of a webhook that was made when it was allowed."""
+    async with Receiver() as receiver, running(tmp_path, **QUICK) as node:
+        async with _organization(node) as organization:
+            webhook = await organization.webhook(receiver.url)
+            assert await node.stop() == 0
+            await node.start(allow_http="false")
+            (delivery,) = await organization.deliveries((await organization.publish())["id"])
+            story = await organization.finished(delivery["id"])
+            body = {name: webhook[name] for name in ("event_code", "endpoint", "secret")}
+            refused = (await organization.ask("POST", "/webhooks", json=body)).json()
+        assert receiver.connections_made == 0
+    assert {code for _, code, _ in _told(story)} == {"endpoint_not_allowed"}
+    assert [error["field"] for error in refused["errors"]] == ["/endpoint"]

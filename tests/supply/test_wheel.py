@@ -1,0 +1,59 @@
+"""Test what an installation of packhook consists of: the package, without the tools of a checkout."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from supply.audit import ROOT
+
+SOURCE: Final = ROOT / "src"
+TOOLS: Final = {"bench", "benchmarks", "chaos", "churn", "claims", "prove"}
+CHECKOUT_ONLY: Final = {"benchmarks", "chaos", "tests"}
+_MODULES: Final = sorted(SOURCE.rglob("*.py"))
+_DISCOVER: Final = """
+from setuptools import Distribution
+distribution = Distribution()
+distribution.parse_config_files()
+distribution.set_defaults()
+print(*distribution.packages)
+"""
+
+
+def _packages() -> list[str]:
+    """Return the packages that setuptools puts into a wheel; in a process, because setuptools changes ``sys.path``."""
+    command = [sys.executable, "-c", _DISCOVER]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    return ran.stdout.split()
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield the top-level packages that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        yield from (name.partition(".")[0] for name in names)
+
+
+def test_the_wheel_has_packhook_and_nothing_else() -> None:
+    """Package everything below src/packhook, and neither benchmarks nor tests."""
+    packages = _packages()
+    assert "packhook.cli" in packages
+    assert {name.partition(".")[0] for name in packages} == {"packhook"}
+
+
+def test_no_module_of_the_wheel_is_a_tool_of_a_checkout() -> None:
+    """Keep the benchmark and the chaos proof out of the installed package."""
+    parts = {part for path in _MODULES for part in path.relative_to(SOURCE).with_suffix("").parts}
+    assert parts & TOOLS == set()
+
+
+@pytest.mark.parametrize("path", _MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_module_of_the_wheel_needs_the_checkout(path: Path) -> None:
+    """Import nothing from benchmarks or tests: an installation does not have them."""
+    assert CHECKOUT_ONLY.isdisjoint(_imports(path))

@@ -1,0 +1,1 @@
+"""Share values, certificates and network isolation between the tests of all layers."""

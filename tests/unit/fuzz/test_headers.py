@@ -1,0 +1,57 @@
+"""The rules for a webhook's own headers: what they accept goes out as those headers and no others."""
+
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packhook.delivery import headers
+from packhook.delivery.libcurl import _header_lines
+from packhook.service import rules
+from unit.fuzz import fuzzed
+
+OURS: Final = (
+    "host", "Connection", "content-type", "Content-Length", "webhook-id", "Webhook-Signature", "user-agent", "te",
+    "transfer-encoding", "upgrade", "expect", "proxy-authorization", "keep-alive", "trailer",
+)  # fmt: skip
+BREAKS: Final = (
+    "\r",
+    "\n",
+    "\r\n",
+    "\x00",
+    ":",
+    " ",
+    "\t",
+    ";",
+    "\x0b",
+    "\x85",
+    "\u2028",
+    "\u212a",
+    "\x7f",
+    "\ud800",
+    "\u010a",
+)
+pieces: Final = st.sampled_from([*OURS, *BREAKS, "x-", "X-A", "v", "authorization", "Bearer"]) | st.text(max_size=3)
+names: Final = st.lists(pieces, min_size=1, max_size=3).map("".join)
+values: Final = st.lists(pieces, max_size=4).map("".join)
+
+
+@fuzzed
+@given(st.dictionaries(names, values, max_size=4) | st.dictionaries(st.sampled_from(["x-a", "X-A", "x-b"]), values))
+def test_what_is_accepted_is_sent_as_it_is(given_headers: dict[str, str]) -> None:
+    """One line for each header, none of them ours, and nothing refused later that was accepted here."""
+    try:
+        kept = rules.headers(given_headers)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017 any words, and no other exception
+        return
+    assert kept.keys() == {name.lower() for name in given_headers}
+    assert not kept.keys() & {name.lower() for name in OURS}
+    lines = headers.lines(kept.items())
+    assert lines.split("\r\n") == [*[f"{name}: {value}" for name, value in kept.items()], ""]
+    of_libcurl = _header_lines(lines)
+    assert of_libcurl is not None
+    sent = [line for line in b"\r\n".join(of_libcurl).split(b"\r\n")[3:] if line]
+    assert [line.partition(b":")[0].rstrip(b";").decode() for line in sent] == list(kept)
+    assert all(32 <= byte < 127 for line in sent for byte in line)
+    assert rules.headers(kept) == kept

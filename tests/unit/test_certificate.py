@@ -1,0 +1,149 @@
+"""What is accepted as a client certificate, what is wrong with any other, and what may be shown of it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from packhook.core.client_certificate import CertificateFacts, InvalidIdentity, facts, identity, read_identity
+from packhook.core.clock import SECOND
+from packhook.core.model import ClientCertificate
+from support.certificates import BEGINS, ENDS, certificate_text, expired, key_text, new_key, pair
+
+NOW: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND
+KINDS: Final = (
+    "expected an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key"  # of either member
+)
+GOOD: Final[dict[str, Callable[[], Any]]] = {
+    "RSA": lambda: rsa.generate_private_key(65537, 2048),
+    "P-256": new_key,
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+def wrong(certificate: str, key: str, now: int | None = NOW) -> list[tuple[str, str]]:
+    """What is said of these."""
+    with pytest.raises(InvalidIdentity) as refused:
+        read_identity(certificate, key, now)
+    return refused.value.problems
+
+
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
+def test_each_kind_of_key_that_tls_speaks(make: Callable[[], Any]) -> None:
+    """RSA from 2,048 bits on, three curves, Ed25519; rebuilt as PKCS #8, and again the same."""
+    key = make()
+    certificate = certificate_text(key)
+    assert read_identity(certificate, key_text(key), NOW) == (certificate, key_text(key))
+
+
+def test_only_what_was_understood_is_kept() -> None:
+    """Text around the PEM, a second key, the older forms of a key: nothing of them is stored or sent."""
+    key = new_key()
+    certificate = certificate_text(key)
+    noisy = f"subject=/CN=a\n{certificate}\nsome words\n"
+    old = key_text(key, form=PrivateFormat.TraditionalOpenSSL)
+    assert read_identity(noisy, f"note\n{old}{key_text(new_key())}", NOW) == (certificate, key_text(key))
+
+
+def test_a_chain_stays_in_its_order() -> None:
+    """The webhook's own first, then those that issued it; only the first has to be for clients and match the key."""
+    key = new_key()
+    chain = certificate_text(key) + certificate_text(new_key(), name="Issuer", usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    assert read_identity(chain, key_text(key), NOW)[0] == chain
+
+
+WRONG_KEYS: Final = {
+    "": "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----",
+    "nonsense": "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----",
+    key_text(new_key(), b"pass"): (
+        "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook seals it itself"
+    ),
+    key_text(new_key()): "the key does not belong to the certificate (the first one, where there are several)",
+    key_text(dsa.generate_private_key(2048)): KINDS,
+    key_text(ed448.Ed448PrivateKey.generate()): KINDS,
+    "-" * 16_385: "expected at most 16384 characters, got 16385",
+}
+
+
+@pytest.mark.parametrize(("key", "words"), WRONG_KEYS.items(), ids=range(len(WRONG_KEYS)))
+def test_a_key_that_cannot_be_used(key: str, words: str) -> None:
+    """Said in words that hold nothing of it."""
+    assert wrong(pair()["certificate"], key) == [("key", words)]
+
+
+def test_a_weak_key() -> None:
+    """RSA below 2,048 bits, and a curve that TLS does not speak."""
+    for weak, named in {
+        rsa.generate_private_key(65537, 1024): "RSA of 1024 bits",  # noqa: S505 it is refused
+        ec.generate_private_key(ec.SECP256K1()): "the curve secp256k1",
+    }.items():
+        assert wrong(certificate_text(weak), key_text(weak)) == [("certificate", f"{KINDS}, got {named}")]
+
+
+NO_PEM: Final = "expected PEM: -----BEGIN CERTIFICATE-----, the webhook's own first, then those that issued it"
+WRONG_CERTIFICATES: Final = {
+    "": NO_PEM,
+    "nonsense": NO_PEM,
+    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n": NO_PEM,
+    key_text(new_key()): "it holds a private key: give that as key, which is never shown",
+    "-" * 24_577: "expected at most 24576 characters, got 24577",
+    certificate_text(new_key()) * 11: "expected at most 10 certificates, got 11",
+}
+
+
+@pytest.mark.parametrize(("certificate", "words"), WRONG_CERTIFICATES.items(), ids=range(len(WRONG_CERTIFICATES)))
+def test_a_certificate_that_cannot_be_read(certificate: str, words: str) -> None:
+    """Also one with its private key in it, which would be stored in clear."""
+    assert wrong(certificate, key_text(new_key())) == [("certificate", words)]
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    """Dates (since when), use, and whose key it is."""
+    other = certificate_text(new_key(), begins=ENDS.replace(year=2998), name="Issuer")
+    certificate = certificate_text(new_key(), ends=BEGINS.replace(month=2), usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    assert wrong(certificate + other, key_text(new_key())) == [
+        ("certificate", "it is not for client authentication: its extended key usage does not say so"),
+        ("certificate", "certificate 1 of 2 has expired: it was valid until 2024-02-01T00:00:00.000Z"),
+        ("certificate", "certificate 2 of 2 is not valid yet: it begins at 2998-01-01T00:00:00.000Z"),
+        ("key", "the key does not belong to the certificate (the first one, where there are several)"),
+    ]
+
+
+def test_dates_are_of_the_given_instant() -> None:
+    """Valid to the last second; without an instant they are not looked at."""
+    given = expired()
+    end = facts(given["certificate"]).expires_at
+    assert read_identity(given["certificate"], given["key"], end)
+    assert read_identity(given["certificate"], given["key"], None)
+    assert wrong(given["certificate"], given["key"], end + 1) == [
+        ("certificate", "it has expired: it was valid until 2024-01-02T00:00:00.000Z")
+    ]
+
+
+def test_what_is_shown() -> None:
+    """Names, end and fingerprint, as openssl says them."""
+    certificate = certificate_text(new_key(), name="client, of Acme")
+    (own,) = x509.load_pem_x509_certificates(certificate.encode())
+    assert facts(certificate) == CertificateFacts(
+        subject="CN=client\\, of Acme",
+        issuer="O=Example",
+        expires_at=int(ENDS.timestamp()) * SECOND,
+        sha256=own.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def test_for_the_sender() -> None:
+    """As bytes, with its end; nothing where there is none."""
+    given = pair()
+    assert identity(given["certificate"], given["key"]) == ClientCertificate(
+        certificate=given["certificate"].encode(), key=given["key"].encode(), expires_at=int(ENDS.timestamp()) * SECOND
+    )
+    assert identity("", "") is None
