@@ -4,6 +4,8 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +22,7 @@ from benchmarks.scenario import Environment
 from benchmarks.suite import BASELINE, COMPARE, HALF_LOAD, IDLE, PROFILE, measure_all
 from packhook.cli.exits import Exit, fail
 
+Work = Callable[[Environment], Awaitable[Report | Growth]]
 Sabotage = Literal["", "id", "signature", "body"]
 
 
@@ -46,13 +49,9 @@ def events(
     profile: Annotated[bool, typer.Option(help="Also measure which layer of the node uses its CPU.")] = True,
     history: Annotated[int, typer.Option(help="Events delivered before the start.", min=0)] = 0,
     backlog: Annotated[int, typer.Option(help="Deliveries that wait for dead webhooks meanwhile.", min=0)] = 0,
-    grow: Annotated[
-        bool, typer.Option("--grow", help="Measure the cost as webhooks, backlog and history grow instead.")
-    ] = False,
+    grow: Annotated[bool, typer.Option("--grow", help="Measure how the cost grows with the data instead.")] = False,
     grow_to: Annotated[int, typer.Option(help="With --grow: no step above this amount; 0: all.", min=0)] = 0,
-    large_history: Annotated[
-        bool, typer.Option("--large-history", help="With --grow: also ten million events of history.")
-    ] = False,
+    large_history: Annotated[bool, typer.Option("--large-history", help="With --grow: 10,000,000 old events.")] = False,
     memory_growth: Annotated[
         float | None, typer.Option(help="Fail if memory grows by more bytes per delivery than this.")
     ] = None,
@@ -70,17 +69,13 @@ def events(
         webhooks=max(webhooks, fan_out), window=window, processes=processes, tls=not plain_http, history=history,
         backlog=backlog,
     ).replace(events)  # fmt: skip
-    selected = {
-        BASELINE: baseline, COMPARE: compare, HALF_LOAD: at_half_load and not rate, IDLE: idle and not rate,
-        PROFILE: profile,
-    }  # fmt: skip
-    parts = {name for name, is_selected in selected.items() if is_selected}
-
-    async def work(environment: Environment) -> Report | Growth:
-        if grow:
-            return await measure_growth(environment, plan, rounds, grow_to, large_history=large_history)
-        return await measure_all(environment, plan, parts, rounds)
-
+    names = (BASELINE, COMPARE, HALF_LOAD, IDLE, PROFILE)
+    selected = (baseline, compare, at_half_load and not rate, idle and not rate, profile)
+    work: Work
+    if grow:
+        work = partial(measure_growth, plan=plan, rounds=rounds, limit=grow_to, large_history=large_history)
+    else:
+        work = partial(measure_all, plan=plan, parts=set(compress(names, selected)), rounds=rounds)
     report = asyncio.run(_with_environment(work, database, postgres=postgres, tls=plan.tls, sabotage=sabotage))
     _output(report, json, svg)
     if not (report.is_good and _is_memory_flat(report, memory_growth)):
@@ -100,14 +95,7 @@ def _check_options(database: str, processes: int, *, postgres: bool, compare: bo
         fail("--processes needs --postgres or --database: one SQLite file serves one process", Exit.USAGE)
 
 
-async def _with_environment(
-    work: Callable[[Environment], Awaitable[Report | Growth]],
-    database: str,
-    *,
-    postgres: bool,
-    tls: bool,
-    sabotage: str,
-) -> Report | Growth:
+async def _with_environment(work: Work, database: str, *, postgres: bool, tls: bool, sabotage: str) -> Report | Growth:
     with tempfile.TemporaryDirectory(prefix="packhook-bench-") as name:
         folder = Path(name)
         async with databases(database, folder, postgres=postgres) as created:

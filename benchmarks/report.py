@@ -72,7 +72,7 @@ def warnings(report: Report | Growth) -> list[str]:
     found += [warning for result in report.scenarios for warning in _scenario_warnings(result)]
     if isinstance(report, Report):
         found += [f"{bare.name}: NOT GOOD: {bare.loss}" for bare in report.baselines if not bare.loss.is_none]
-        found += [f"rounds: NOT GOOD: {loss}" for each in report.rounds for loss in each.losses if not loss.is_none]
+        found += [f"rounds: NOT GOOD: {loss}" for round_ in report.rounds for loss in round_.losses if not loss.is_none]
     return found
 
 

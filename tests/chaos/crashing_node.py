@@ -15,10 +15,11 @@ from packhook.cli.serve import run_node
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
-from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
+from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.telemetry import configure_logs
 
 T = TypeVar("T")
+Committed = Callable[[tuple[Receipt, ...] | Exception], None]
 
 VARIABLE: Final = "PACKHOOK_CHAOS_CRASH"
 CRASH_POINTS: Final = ("after-commit", "after-claim", "before-send", "after-send", "before-record", "after-record")
@@ -50,7 +51,7 @@ class _CrashingStore:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 any member of the store
         return getattr(self._store, name)
 
-    def publish_nowait(self, request: PublishRequest, callback: Told[tuple[Receipt, ...]]) -> None:
+    def publish_nowait(self, request: PublishRequest, callback: Committed) -> None:
         def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
             self._crash.reach("after-commit")
             callback(receipts)

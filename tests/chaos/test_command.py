@@ -37,7 +37,7 @@ def test_nothing_is_lost_with_one_node_on_sqlite(tmp_path: Path) -> None:
 
 
 def test_nothing_is_lost_with_three_nodes_and_a_killed_postgresql(tmp_path: Path) -> None:
-    """Also kill the database, and freeze a node for longer than a lease."""
+    """Kill the database too, and freeze a node for longer than a lease."""
     proof, _ = _prove(tmp_path / "proof.json", "--postgres", "--nodes", "3")
     assert all(happened for _, happened in proof["faults"])
     assert ["the database killed and restarted", True] in proof["faults"]

@@ -1,1 +1,1 @@
-"""The habits of the house, where a machine can tell."""
+"""Hold the code to the project's conventions, as far as a machine can check them."""

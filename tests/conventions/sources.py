@@ -1,0 +1,96 @@
+"""Find the files that the conventions apply to, and parse each Python file once."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDERS: Final = ("src", "benchmarks", "tests", "docs", ".ci")
+PYTHON_FOLDERS: Final = ("src", "benchmarks", "tests")
+KINDS: Final = {".py", ".sql", ".md", ".toml", ".json", ".sh", ".yml", ".yaml", ".txt", ".lua", ""}
+_GENERATED: Final = {"__pycache__", "packhook.egg-info"}
+
+NOT_YET: Final = (
+    "src/packhook/",
+    "tests/api/",
+    "tests/chaos/orders.py",
+    "tests/chaos/test_kill.py",
+    "tests/chaos/test_stop.py",
+    "tests/cli/",
+    "tests/conftest.py",
+    "tests/delivery/",
+    "tests/docs/",
+    "tests/e2e/",
+    "tests/egress/",
+    "tests/node.py",
+    "tests/postgres/",
+    "tests/selftest/",
+    "tests/sending.py",
+    "tests/store/",
+    "tests/supply/",
+    "tests/support/",
+    "tests/unit/",
+    "tests/upgrade/",
+    "docs/decisions/",
+    "docs/explanation/at-least-once.md",
+    "docs/explanation/claiming.md",
+    "docs/explanation/egress.md",
+    "docs/explanation/one-event.md",
+    "docs/how-to/prove-endpoints.md",
+    "docs/how-to/publish-in-your-transaction.md",
+    "docs/how-to/receive-and-verify.md",
+    "docs/how-to/run-in-production.md",
+    "docs/how-to/show-a-client-certificate.md",
+    "docs/index.md",
+    "docs/reference/api.md",
+    "docs/reference/cli.md",
+    "docs/reference/errors.md",
+    "docs/reference/settings.md",
+    "docs/tutorial.md",
+    "CHANGELOG.md",
+    "README.md",
+    "SECURITY.md",
+)
+"""Where names, words and docstrings do not follow the conventions yet. Remove an entry once its files do."""
+
+
+def name_of(path: Path) -> str:
+    """Return the path relative to the checkout."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_done(path: Path) -> bool:
+    """Tell whether the conventions for words and docstrings apply to this file."""
+    return not name_of(path).startswith(NOT_YET)
+
+
+@cache
+def texts() -> tuple[Path, ...]:
+    """Return every text file of the project; in the root, files without a leading dot."""
+    own = (path for path in ROOT.iterdir() if not path.name.startswith("."))  # tools leave hidden files there
+    below = (
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if not {"__pycache__", "packhook.egg-info"} & {*path.parts}
+    )
+    return tuple(sorted(path for path in (*own, *below) if path.suffix in KINDS and path.is_file()))
+
+
+@cache
+def python_files() -> tuple[Path, ...]:
+    """Return every Python file of the project."""
+    return tuple(path for path in texts() if path.suffix == ".py")
+
+
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """Return the parsed file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def verbs() -> frozenset[str]:
+    """Return the verbs that a docstring or a commit subject may begin with; add one to verbs.txt when it is missing."""
+    return frozenset((ROOT / "tests/conventions/verbs.txt").read_text("utf-8").split())
