@@ -139,107 +139,117 @@ class Settings(BaseSettings):
 
     database: str = Field(
         "sqlite:///packhook.db",
-        description="Where everything is kept: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
+        description="The database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     allow_insecure: Risks = Field(
         (),
-        description="Settings, comma-separated, whose values are fit for loopback alone and that you accept beyond it.",
+        description="Names of settings, comma-separated, whose unsafe values you accept although `host` "
+        "is not loopback.",
     )
-    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
+    port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 chooses a free one and prints it.")
     processes: int = Field(
-        1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
+        1,
+        ge=1,
+        le=64,
+        description="Number of nodes on this machine that share the port; more than one needs PostgreSQL.",
     )
-    public_url: str = Field("", description="How clients reach this server, for the links in pages; empty: as asked.")
+    public_url: str = Field(
+        "",
+        description="The URL by which clients reach this server, for links in list pages; empty: taken "
+        "from the request.",
+    )
     trusted_proxies: Networks = Field(
         (),
-        description="Networks (CIDR, comma-separated) of proxies in front, whose `X-Forwarded-For` the audit trail "
-        "believes.",
+        description="Networks (CIDR, comma-separated) of proxies whose `X-Forwarded-For` the audit trail trusts.",
     )
     operator_key: str = Field(
         "",
         repr=False,
-        description="The operator key. Empty: one is made at first start, printed once, and only its hash is stored.",
+        description="The operator key. Empty: the first start generates one, prints it once and stores only its hash.",
     )
     master_keys: MasterKeys = Field(
         (),
         repr=False,
-        description="What seals webhook secrets, header values and client keys in the database: `ID:BASE64` of 32 "
-        "bytes, comma-separated, newest first. Empty: a key file, made at first start.",
+        description="Keys that encrypt webhook secrets, header values and client keys in the database: "
+        "`ID:BASE64` of 32 bytes, comma-separated, newest first. Empty: the first start creates a key file.",
     )
-    allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
+    allow_http: bool = Field(default=False, description="Allow `http` endpoints; otherwise only `https`.")
     egress_allow: Networks = Field(
-        (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
+        (), description="Denied networks (CIDR, comma-separated) that packhook may connect to."
     )
     egress_proxy: Annotated[Proxy | None, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
         None,
         repr=False,
-        description="An HTTP proxy that every attempt goes through, by CONNECT: `http://USER:PASSWORD@HOST:PORT`.",
+        description="An HTTP proxy (CONNECT) for every attempt: `http://USER:PASSWORD@HOST:PORT`.",
     )
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
-        None, description="A PEM file of certificate authorities to trust besides the system's."
+        None, description="A PEM file of certificate authorities to trust in addition to the system's."
     )
     require_endpoint_verification: bool = Field(
         default=False,
-        description="Whether a new endpoint gets test events only, until it has proven that it wants more.",
+        description="Send only test events to a new endpoint until it is verified.",
     )
     verification_origin: str = Field(
         "",
         max_length=253,
         pattern=r"^[A-Za-z0-9.-]*$",
-        description="By which DNS name endpoints are asked for consent; empty: the host of `public_url`, or packhook.",
+        description="The DNS name sent in `webhook-request-origin`; empty: the host of `public_url`, or `packhook`.",
     )
     retry_schedule: Schedule = Field(
-        DEFAULT_SCHEDULE, description="The waits between attempts, comma-separated; each varies by 20 % at random."
+        DEFAULT_SCHEDULE, description="Waits between attempts, comma-separated; each varies by ±20 % at random."
     )
     attempt_timeout: Duration = Field(
         15 * SECOND, ge=SECOND, le=30 * SECOND, description="Total time for one attempt, from DNS to the last byte."
     )
-    max_in_flight: int = Field(1024, ge=1, le=100_000, description="Attempts under way at once, all webhooks together.")
+    max_in_flight: int = Field(
+        1024, ge=1, le=100_000, description="Concurrent attempts of all webhooks together, at most."
+    )
     max_in_flight_per_webhook: int = Field(
-        64, ge=1, le=10_000, description="Attempts under way at once to one webhook, at most."
+        64, ge=1, le=10_000, description="Concurrent attempts to one webhook, at most."
     )
     max_queued_deliveries: int = Field(
-        10_000, ge=1, description="Deliveries kept in memory to be sent; the others wait in the database."
+        10_000, ge=1, description="Deliveries queued in memory, at most; the others wait in the database."
     )
     max_pending_publishes: int = Field(
-        5_000, ge=1, description="Publishes that may wait for their commit; more are answered 503 with Retry-After."
+        5_000, ge=1, description="Events that may wait for their commit; more are answered 503 with `Retry-After`."
     )
     max_request_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
+        16 * 1024 * 1024, ge=1024, description="The largest request body, such as a batch of events."
     )
     max_buffered_body_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Bytes of published bodies that a node holds at once; more are answered 503 with Retry-After.",
+        description="Bytes of published bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
     max_connections: int = Field(
-        10_000, ge=1, description="Connections of clients to a node at once; one more is answered 503 and closed."
+        10_000, ge=1, description="Concurrent client connections to a node; one more is answered 503 and closed."
     )
     api_key_rate_limit: float = Field(
-        0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make on a node; 0 is no limit."
+        0.0, ge=0, le=1_000_000, description="Requests per second of one API key on a node; 0 is no limit."
     )
     organization_rate_limit: float = Field(
-        0.0, ge=0, le=1_000_000, description="The same for an organization with all its keys; 0 is no limit."
+        0.0,
+        ge=0,
+        le=1_000_000,
+        description="Requests per second of one organization, all its keys together, on a node; 0 is no limit.",
     )
     lease_duration: Duration = Field(
-        60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another may take it."
+        60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another node may claim it."
     )
     retention: Duration = Field(
-        30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."
+        30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be retried."
     )
-    audit_retention: Duration = Field(365 * DAY, ge=MINUTE, description="How long entries of the audit trail are kept.")
+    audit_retention: Duration = Field(365 * DAY, ge=MINUTE, description="How long audit entries are kept.")
     disable_after: Duration = Field(
-        5 * DAY, ge=MINUTE, description="A webhook without one success for so long, and ten failures, is disabled."
+        5 * DAY, ge=MINUTE, description="Disable a webhook after this time without a success and at least ten failures."
     )
     shutdown_grace: Duration = Field(
-        20 * SECOND, ge=0, description="How long a stop waits for the attempts under way before it cuts them off."
+        20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least urgent log line to write."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The lowest level to log.")
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`json`, `console`, or `auto`: console where a person watches, json otherwise."
+        "auto", description="`json`, `console`, or `auto`: `console` in a terminal, `json` otherwise."
     )
 
     @property

@@ -1,1 +1,1 @@
-"""The documentation is true: what it names exists, and what exists it names."""
+"""Tests that compare the documentation with the code, in both directions."""

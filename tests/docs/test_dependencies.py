@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from docs.pages import ROOT, below, read, rows
+from docs.pages import ROOT, find_section, read, rows
 
 _PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 _DECLARED: Final = {
@@ -17,9 +17,9 @@ _DECLARED: Final = {
 
 @pytest.mark.parametrize("title", _DECLARED)
 def test_every_dependency_has_its_line(title: str) -> None:
-    """And no line is left of one that is gone."""
-    (section,) = [each for each in below(read("decisions/dependencies.md"), "Dependencies") if each.title == title]
-    told = {name.strip("`"): reason for name, _, reason in rows(section.text)}
+    """No removed dependency keeps its line."""
+    table = find_section(read("decisions/dependencies.md"), title)
+    documented = {name.strip("`"): reason for name, _, reason in rows(table.text)}
     names = [re.match(r"[\w-]+", requirement) for requirement in _DECLARED[title]]
-    assert set(told) == {name[0] for name in names if name is not None}
-    assert all(told.values())
+    assert set(documented) == {name[0] for name in names if name is not None}
+    assert all(documented.values())

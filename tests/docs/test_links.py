@@ -1,4 +1,4 @@
-"""Every link leads somewhere, and what the docs name in the source is there."""
+"""Every link resolves, and every file that the docs name exists."""
 
 import re
 from pathlib import Path
@@ -9,20 +9,20 @@ import pytest
 from docs.pages import DOCS, PAGES, ROOT, anchors, links
 
 _MODULE: Final = re.compile(r"\b(?:[a-z_]+/)+[a-z_]+\.py\b")
-_ELSEWHERE: Final = ("http://", "https://")
+_EXTERNAL: Final = ("http://", "https://")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
 
 @every_page
 def test_every_relative_link_and_anchor_resolves(page: Path) -> None:
-    """A link names a file of this checkout, and its anchor a heading of that file."""
+    """A link points to a file of this checkout, its anchor to a heading of that file."""
     text = page.read_text("utf-8")
-    broken = [link for link in links(text) if not link.startswith(_ELSEWHERE) and not _leads_somewhere(page, link)]
+    broken = [link for link in links(text) if not link.startswith(_EXTERNAL) and not _resolves(page, link)]
     assert broken == []
 
 
-def _leads_somewhere(page: Path, link: str) -> bool:
+def _resolves(page: Path, link: str) -> bool:
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
     if not target.is_file() or not target.is_relative_to(ROOT):
@@ -31,29 +31,29 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 
 
 @every_page
-def test_every_module_that_is_named_exists(page: Path) -> None:
+def test_every_named_module_exists(page: Path) -> None:
     """A path such as ``delivery/lane.py`` is below src/packhook, one such as ``tests/…`` below the checkout."""
     named = set(_MODULE.findall(page.read_text("utf-8")))
-    gone = {path for path in named if not ((ROOT / "src/packhook" / path).is_file() or (ROOT / path).is_file())}
-    assert gone == set()
+    missing = {path for path in named if not ((ROOT / "src/packhook" / path).is_file() or (ROOT / path).is_file())}
+    assert missing == set()
 
 
 @every_page
-def test_every_tests_folder_that_is_named_exists(page: Path) -> None:
-    """A decision's check is one that is there."""
+def test_every_named_test_folder_exists(page: Path) -> None:
+    """The check of a decision exists."""
     named = set(re.findall(r"`(tests/[a-z_/]+/)`", page.read_text("utf-8")))
     assert {path for path in named if not (ROOT / path).is_dir()} == set()
 
 
-def test_every_page_is_reached_from_the_index() -> None:
-    """Nobody has to know a page's name to find it."""
+def test_the_index_links_every_page() -> None:
+    """A reader finds every page without knowing its name."""
     index = DOCS / "index.md"
     linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(index.read_text("utf-8"))}
     assert {page for page in DOCS.rglob("*.md") if page != index} - linked == set()
 
 
-def test_every_page_that_the_source_names_exists() -> None:
-    """Comments that point into the docs point at something."""
+def test_every_page_named_in_the_source_exists() -> None:
+    """Comments that point into the docs point to a page."""
     sources = [ROOT / "pyproject.toml", *(ROOT / "src").rglob("*.py")]
     named = {path for source in sources for path in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text("utf-8"))}
     assert {path for path in named if not (ROOT / path).is_file()} == set()
