@@ -7,18 +7,20 @@ import pytest
 
 from api.node import bearer
 from api.organization import EVENT, SUBSCRIPTION, Organization, taken
-from packhook.api import shapes
 from packhook.api.routes import BASE, ROUTES, Route
+from packhook.api.schemas.events import EventBatch, EventPublish
+from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.webhooks import WebhookCreate, WebhookUpdate
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver
 
 BODIES: Final[dict[type[Any], dict[str, Any]]] = {
-    shapes.OrganizationCreate: {},
-    shapes.ApiKeyCreate: {"scopes": ["events:read"]},
-    shapes.WebhookCreate: SUBSCRIPTION,
-    shapes.WebhookUpdate: {"enabled": True},
-    shapes.EventPublish: EVENT,
-    shapes.EventBatch: {"events": [EVENT]},
+    OrganizationCreate: {},
+    ApiKeyCreate: {"scopes": ["events:read"]},
+    WebhookCreate: SUBSCRIPTION,
+    WebhookUpdate: {"enabled": True},
+    EventPublish: EVENT,
+    EventBatch: {"events": [EVENT]},
 }
 SCOPE_OF: Final = {
     "POST /master-key/rotate": None,
@@ -104,7 +106,7 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
             assert taken(answer, 403)["detail"] == lacks
     answer = await ask(organization.api, route, ids, keys[route.scope] if route.scope else None)
     assert answer.status_code == route.status, answer.text
-    assert bool(answer.content) == (route.answer is not None)
+    assert bool(answer.content) == (route.response is not None)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)

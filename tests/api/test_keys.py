@@ -130,7 +130,7 @@ async def test_expired_key(tmp_path: Path) -> None:
         before = await organization.ask("GET", "/events", made["key"])
         clock.advance(1)
         after = await organization.ask("GET", "/events", made["key"])
-        service.access.forget()
+        service.access.invalidate()
         looked_up = await organization.ask("GET", "/events", made["key"])
     assert made["expires_at"] == expires_at
     assert [before.status_code, after.status_code, looked_up.status_code] == [200, 401, 401]

@@ -8,7 +8,7 @@ import pytest
 from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import EVENT, Organization
 from packhook.core.errors import RateLimited
-from packhook.service.rate_limiter import Limits
+from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
 
 
@@ -22,12 +22,12 @@ class Seconds:
         return self.now
 
 
-def taken(limits: Limits, times: int, key: str = "key_1", organization: str = "acme") -> int:
+def taken(limits: RateLimiter, times: int, key: str = "key_1", organization: str = "acme") -> int:
     """How many of so many requests are let in."""
     let_in = 0
     for _ in range(times):
         try:
-            limits.take(key, organization)
+            limits.acquire(key, organization)
         except RateLimited:
             continue
         let_in += 1
@@ -37,7 +37,7 @@ def taken(limits: Limits, times: int, key: str = "key_1", organization: str = "a
 def test_a_seconds_worth_at_once_and_then_evenly() -> None:
     """Ten a second: ten at once, one each tenth of a second, ten again after a rest."""
     seconds = Seconds()
-    limits = Limits(Settings(api_key_rate_limit=10), seconds)
+    limits = RateLimiter(Settings(api_key_rate_limit=10), seconds)
     assert taken(limits, 50) == 10
     seconds.now += 0.1
     assert taken(limits, 50) == 1
@@ -48,10 +48,10 @@ def test_a_seconds_worth_at_once_and_then_evenly() -> None:
 def test_a_rate_below_one_lets_one_in() -> None:
     """One each four seconds; the refusal says how long to wait."""
     seconds = Seconds()
-    limits = Limits(Settings(api_key_rate_limit=0.25), seconds)
+    limits = RateLimiter(Settings(api_key_rate_limit=0.25), seconds)
     assert taken(limits, 5) == 1
     with pytest.raises(RateLimited) as refused:
-        limits.take("key_1", "acme")
+        limits.acquire("key_1", "acme")
     assert (refused.value.retry_after_seconds, refused.value.detail) == (
         4,
         "this API key may make 0.25 requests a second",
@@ -62,16 +62,16 @@ def test_a_rate_below_one_lets_one_in() -> None:
 
 def test_keys_are_counted_apart_and_organizations_together() -> None:
     """Two keys of five each; an organization of seven."""
-    limits = Limits(Settings(api_key_rate_limit=5, organization_rate_limit=7), Seconds())
+    limits = RateLimiter(Settings(api_key_rate_limit=5, organization_rate_limit=7), Seconds())
     assert [taken(limits, 9, "key_1"), taken(limits, 9, "key_2"), taken(limits, 9, "key_3", "other")] == [5, 2, 5]
 
 
 def test_the_operator_and_no_limit() -> None:
     """0 is no limit; the operator has none."""
-    assert taken(Limits(Settings(), Seconds()), 1_000) == 1_000
-    limits = Limits(Settings(api_key_rate_limit=1, organization_rate_limit=1), Seconds())
+    assert taken(RateLimiter(Settings(), Seconds()), 1_000) == 1_000
+    limits = RateLimiter(Settings(api_key_rate_limit=1, organization_rate_limit=1), Seconds())
     for _ in range(100):
-        limits.take(None, None)
+        limits.acquire(None, None)
 
 
 async def test_at_the_door(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_at_the_door(tmp_path: Path) -> None:
     assert refused
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
     assert refused[0].json() == {
-        "type": "https://packhook.dev/errors/rate_limited",
+        "type": "/errors/rate_limited",
         "title": "Too many requests; slow down.",
         "status": 429,
         "detail": "this API key may make 2 requests a second",

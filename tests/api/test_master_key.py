@@ -195,7 +195,7 @@ async def test_a_wrong_setting(tmp_path: Path) -> None:
 
 
 async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
-    """All others are sealed anew; the answer names it, the log says why, and deleting it is a way out."""
+    """All others are encrypted again. The response names it, the log has the reason, and deleting it helps."""
     async with node(tmp_path) as api:
         organization = await Organization.made(api)
         broken, sound = await organization.webhook(headers=HEADERS), await organization.webhook(headers=HEADERS)
@@ -208,8 +208,8 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
         (key_id, before) = keys_in(tmp_path / "packhook.db.key")
         assert belongs_to(tmp_path / "packhook.db") == before
         assert problem["detail"] == (
-            f"webhooks sealed anew under {key_id}: 1; left as they were: 1 ({broken['id']}). "
-            "The log says why of each; mend that and rotate again"
+            f"webhooks encrypted again under {key_id}: 1; not changed: 1 ({broken['id']}). "
+            "The log has the reason for each; fix it and rotate again"
         )
         assert (await organization.ask("GET", f"/webhooks/{broken['id']}")).status_code == 503
         assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
@@ -245,6 +245,6 @@ async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
             for key in keys
         ]
     (newest, _) = keys_in(tmp_path / "packhook.db.key")
-    told = f'{{"key_id": "{newest}", "resealed": 1}}' if options else f"key_id    {newest}\nresealed  1"
+    told = f'{{"key_id":"{newest}","resealed":1}}' if options else f"key_id    {newest}\nresealed  1"
     assert [(each.returncode, each.stdout.rstrip()) for each in ended] == [(0, told), (4, "")]
     assert ended[1].stderr == "only the operator key may do this\n"

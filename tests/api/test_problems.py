@@ -25,7 +25,7 @@ REQUIRED: Final = "this field is required"
 UNKNOWN: Final = "there is no such field"
 NO_SUCH: Final = "there is no such parameter"
 PER_PAGE: Final = "expected a number from 1 to 100"
-CURSOR: Final = "expected a cursor from the prev or next link"
+CURSOR: Final = "expected a cursor from the prev or next link of this list"
 NO_PAGE: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SAFE: Final = {
     "x-content-type-options": "nosniff",
@@ -261,7 +261,7 @@ async def test_problem(scene: Scene, case: Case) -> None:
     problem = taken(answer, status)
     members = {"type", "title", "status", "detail"} | ({"errors"} if status == 422 else set())
     assert set(problem) == members
-    assert problem["type"] == f"https://packhook.dev/errors/{case.code}"
+    assert problem["type"] == f"/errors/{case.code}"
     assert (problem["title"], problem["status"]) == (title, status)
     if case.detail is not None:
         assert problem["detail"] == scene.filled(case.detail)

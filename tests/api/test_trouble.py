@@ -27,10 +27,10 @@ async def test_fault_of_ours(tmp_path: Path) -> None:
     async with application(tmp_path, ManualClock(), FaultyService) as (api, _, _):
         answer = await api.get("/ready")
     assert taken(answer, 500) == {
-        "type": "https://packhook.dev/errors/error",
+        "type": "/errors/error",
         "title": "Something went wrong.",
         "status": 500,
-        "detail": "a fault of ours; the request id finds it in the log",
+        "detail": "a fault of packhook; find it in the log by the request id",
     }
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"].startswith("req_")
@@ -56,7 +56,7 @@ async def test_database_that_is_away(tmp_path: Path, method: str, path: str, bod
         await store.close()
         answer = await organization.ask(method, path, json=body)
     assert taken(answer, 503) == {
-        "type": "https://packhook.dev/errors/unavailable",
+        "type": "/errors/unavailable",
         "title": "The service cannot do this right now; try again later.",
         "status": 503,
         "detail": "The service cannot do this right now; try again later.",

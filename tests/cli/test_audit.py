@@ -38,8 +38,8 @@ async def test_the_trail_of_the_whole_instance(terminal: Terminal) -> None:
     assert (newest["action"], newest["organization_id"]) == ("organization.deleted", terminal.organization)
     assert (await terminal.type("audit", "list"))[0] == 5
     words = ("audit", "list", "--all", "--action", "organization.deleted")
-    (told,) = (await terminal.asked(*words, "--of", terminal.organization))["data"]
-    assert (told, (await terminal.asked(*words, "--of", "nobody"))["data"]) == (newest, [])
+    (told,) = (await terminal.asked(*words, "--organization-id", terminal.organization))["data"]
+    assert (told, (await terminal.asked(*words, "--organization-id", "nobody"))["data"]) == (newest, [])
     created = ("audit", "list", "--all", "--action", "organization.created")
     assert len((await terminal.asked(*created))["data"]) > 1, "whatever organization the environment names"
-    assert (await terminal.type("audit", "list", "--of", "acme"))[0] == 2
+    assert (await terminal.type("audit", "list", "--organization-id", "acme"))[0] == 2

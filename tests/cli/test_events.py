@@ -158,4 +158,4 @@ async def test_what_waits_is_told(terminal: Terminal) -> None:
 
         delivery = await eventually(listed, lambda delivery: delivery["attempt_count"] == 1)
         told = await terminal.done("deliveries", "show", delivery["id"])
-    assert f"Still to come if every attempt fails: {delivery['next_attempt_at']}, " in told
+    assert f"Next attempts if every one fails: {delivery['next_attempt_at']}, " in told

@@ -36,9 +36,8 @@ from packhook.core.model import (
 from packhook.delivery.engine import Engine
 from packhook.delivery.send import Wire
 from packhook.delivery.target import PreparedWebhook, prepare
-from packhook.service.history import DeliveryStory
+from packhook.service.history import DeliveryDetail
 from packhook.service.service import Service
-from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.store.callbacks import ended
@@ -237,12 +236,12 @@ class House:
 
     async def webhook(self, endpoint: str, organization_id: str = ACME, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Subscribe an endpoint."""
-        said = WebhookFields(**{"event_code": CODE, "endpoint": endpoint, "secret": SECRET, **fields})
+        said = {"event_code": CODE, "endpoint": endpoint, "secret": SECRET, **fields}
         return await self.service.webhooks.create(organization_id, said, BY)
 
     async def change(self, changed: Webhook, **fields: Any) -> Webhook:  # noqa: ANN401 as above
         """Change a webhook in part."""
-        return await self.service.webhooks.update(changed.organization_id, changed.id, WebhookFields(**fields), BY)
+        return await self.service.webhooks.update(changed.organization_id, changed.id, fields, BY)
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events at once; their ids."""
@@ -256,12 +255,12 @@ class House:
         """The deliveries of an event."""
         return (await self.service.history.event(organization_id, event_id))[1]
 
-    async def story(self, event_id: str, organization_id: str = ACME) -> DeliveryStory:
+    async def story(self, event_id: str, organization_id: str = ACME) -> DeliveryDetail:
         """The only delivery of an event, whole."""
         (delivery,) = await self.deliveries(event_id, organization_id)
         return await self.service.history.delivery(organization_id, delivery.id)
 
-    async def becomes(self, event_id: str, status: DeliveryStatus, attempts: int | None = None) -> DeliveryStory:
+    async def becomes(self, event_id: str, status: DeliveryStatus, attempts: int | None = None) -> DeliveryDetail:
         """The story of an event's only delivery, once it has this status, and so many attempts where that is said."""
         async with asyncio.timeout(PATIENCE):
             while True:

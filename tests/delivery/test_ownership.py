@@ -114,11 +114,11 @@ async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receive
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
-    attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
+    attempt, refused = await node.service.verification.verify(ACME, made.id, BY)
     assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
     assert (await node.story(event_id)).held_reason == HELD
     receiver.answer = consenting
-    attempt, given = await node.service.ownership.ask(ACME, made.id, BY)
+    attempt, given = await node.service.verification.verify(ACME, made.id, BY)
     assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
     await node.becomes(event_id, DELIVERED)
 
@@ -152,7 +152,7 @@ async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
     receiver.answers(gate)
     made = await node.webhook(receiver.url)
     await asked(receiver)
-    asking = asyncio.create_task(node.service.ownership.ask(ACME, made.id, BY))
+    asking = asyncio.create_task(node.service.verification.verify(ACME, made.id, BY))
     receiver.answers(gate)
     await asked(receiver, 2)
     await node.change(made, endpoint=f"{receiver.url}/other")
@@ -188,7 +188,7 @@ async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behav
     made = await node.webhook(receiver.url, timeout=1_000)
     await asked(receiver)
     receiver.answer = answer
-    attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
+    attempt, refused = await node.service.verification.verify(ACME, made.id, BY)
     assert (refused.given, attempt.error_code) == (False, code)
     assert {got.path for got in receiver.received} == {"/"}
 
@@ -198,7 +198,7 @@ async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
     assert all("::1" not in str(network) for network in LOOPBACK)
     async with Receiver(address="::1", hostname="[::1]") as inside:
         made = await node.webhook(inside.url)
-        attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
+        attempt, refused = await node.service.verification.verify(ACME, made.id, BY)
         assert (refused.given, attempt.error_code, attempt.error_message) == (
             False,
             "endpoint_not_allowed",
@@ -219,7 +219,7 @@ async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: P
             ("POST", False)
         ] * 2
         receiver.answer = Status(200, {"webhook-allowed-origin": "*"})
-        assert (await node.service.ownership.ask(ACME, made.id, BY))[1].given
+        assert (await node.service.verification.verify(ACME, made.id, BY))[1].given
         assert (await node.service.webhooks.get(ACME, made.id)).verified_at is not None
 
 

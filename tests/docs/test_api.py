@@ -15,7 +15,7 @@ from packhook.core.model import DeliveryStatus
 _PAGE: Final = read("reference/api.md")
 _ROUTE: Final = re.compile(r"`(GET|POST|PUT|DELETE) (/\S*)` · (?:scope `(\S+)`|(operator key|no key)) · answers (\d+)")
 _ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, RateLimited, Unavailable, PackhookError)}
-_PAGES: Final = {"GET /openapi.json", "GET /docs"}  # the description itself, and how it is read
+_PAGES: Final = {"GET /openapi.json", "GET /docs", "GET /errors/{code}"}  # not in the OpenAPI document
 
 
 class Told(NamedTuple):

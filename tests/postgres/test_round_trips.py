@@ -10,7 +10,6 @@ from packhook.core.clock import SystemClock
 from packhook.core.model import Receipt
 from packhook.delivery.engine import Engine
 from packhook.service.service import Service
-from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
 from packhook.store.base import Told
 from packhook.store.callbacks import ended
@@ -40,7 +39,7 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         engine = Engine(store, sender, settings, clock)
         service = Service(store, engine, settings, clock)
         await service.organizations.create(ACME, "Acme", BY)
-        said = WebhookFields(event_code="order.created", endpoint=receiver.url, secret="q9NhjkjV9o")
+        said = {"event_code": "order.created", "endpoint": receiver.url, "secret": "q9NhjkjV9o"}
         await service.webhooks.create(ACME, said, BY)
         running = asyncio.create_task(engine.run())
         await looking.execute("SET log_statement = 'none'")

@@ -1,38 +1,42 @@
-"""The application: every route but the lean ones on FastAPI, its errors, its description; in front of it the door."""
+"""The ASGI application: FastAPI with its routes, errors and pages; the publish routes stand in front of it."""
+
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route as PlainRoute
+from starlette.routing import Route as StarletteRoute
 
 from packhook import __version__
-from packhook.api import handlers, problems, reading
+from packhook.api import docs_page, handlers, problems
+from packhook.api.auth import documented_bearer, route_class
 from packhook.api.door import Door
-from packhook.api.guard import documented_bearer, guarded
 from packhook.api.headers import Headers
 from packhook.api.openapi import describe
-from packhook.api.routes import BASE, BY_FASTAPI, LEAN, Handler, Route
+from packhook.api.routes import BASE, FASTAPI_ROUTES, LEAN, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
 from packhook.settings import Settings
 
+_GET: Final = ["GET", "HEAD"]
+
 
 def create_app(service: Service, settings: Settings) -> Door:
-    """The ASGI application over a service that is open."""
+    """Return the ASGI application of an open service."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.service = service
     app.state.settings = settings
-    app.add_exception_handler(PackhookError, problems.answer_error)
-    app.add_exception_handler(HTTPException, problems.answer_http_exception)
-    for route in BY_FASTAPI:
+    app.add_exception_handler(PackhookError, problems.handle_error)
+    app.add_exception_handler(HTTPException, problems.handle_http_exception)
+    for route in FASTAPI_ROUTES:
         _add(app, route)
-    app.add_api_route("/health", handlers.health, methods=["GET"])
-    app.add_api_route("/ready", handlers.ready, methods=["GET"])
-    _add_description(app)
-    app.add_middleware(problems.Faults)
+    app.add_api_route("/health", handlers.health, methods=_GET)
+    app.add_api_route("/ready", handlers.ready, methods=_GET)
+    _add_pages(app)
+    app.add_middleware(problems.UnhandledExceptions)
     return Door(Headers(app), LEAN, service, settings)
 
 
@@ -40,23 +44,31 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
     app.router.add_api_route(
         BASE + route.path,
         route.handler,
-        methods=[route.method],
+        methods=_GET if route.method == "GET" else [route.method],
         status_code=route.status,
         dependencies=[documented_bearer],
-        route_class_override=guarded(route.scope),
+        route_class_override=route_class(route.scope),
     )
 
 
-def _add_description(app: FastAPI) -> None:
+def _add_pages(app: FastAPI) -> None:
+    """Add the OpenAPI document, the documentation page, and a page for each problem type."""
     document = describe()
-    app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI's documented way to bring one's own
-    text = reading.page(document)
+    app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI's documented extension point
+    docs_html = docs_page.page(document)
+    error_html = {kind.code: docs_page.error_page(kind, status) for kind, status in problems.STATUS.items()}
 
     async def openapi(_request: Request) -> Response:
         return JSONResponse(document)
 
     async def docs(_request: Request) -> Response:
-        return HTMLResponse(text, headers={"content-security-policy": reading.POLICY})
+        return HTMLResponse(docs_html, headers={"content-security-policy": docs_page.POLICY})
 
-    app.router.routes.append(PlainRoute("/openapi.json", openapi, methods=["GET"]))
-    app.router.routes.append(PlainRoute("/docs", docs, methods=["GET"]))
+    async def error(request: Request) -> Response:
+        code = request.path_params["code"]
+        if code not in error_html:
+            raise HTTPException(404)
+        return HTMLResponse(error_html[code], headers={"content-security-policy": docs_page.POLICY})
+
+    for path, page in (("/openapi.json", openapi), ("/docs", docs), (problems.TYPE_BASE + "{code}", error)):
+        app.router.routes.append(StarletteRoute(path, page, methods=["GET"]))  # Starlette adds HEAD itself

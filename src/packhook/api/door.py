@@ -86,7 +86,9 @@ class Door:
         refuse_repeated(scope["headers"])
         headers = dict(scope["headers"])
         call = Call(organization_id, headers, self.service)
-        await self.service.access.admit(bearer(call.header(b"authorization")), route.scope, organization_id)
+        await self.service.access.authenticate_and_authorize(
+            bearer(call.header(b"authorization")), route.scope, organization_id
+        )
         hold = Hold(self.held, organization_id)
         try:
             came = await self._done(route, call, receive, hold)

@@ -135,16 +135,16 @@ class Exchange:
         if len(headers) < len(self._headers):
             refuse_repeated(self._headers)
         key = bearer(self._call.header(b"authorization"))
-        principal = self._access.known(key)
+        principal = self._access.cached_principal(key)
         if principal is None:
-            self._looking = asyncio.ensure_future(self._access.who(key))
+            self._looking = asyncio.ensure_future(self._access.authenticate(key))
             self._looking.add_done_callback(lambda looking: self._do(lambda: self._admit(looking.result())))
         else:
             self._admit(principal)
 
     def _admit(self, principal: Principal) -> None:
         call = self._call
-        self._access.allow(principal, self._route.scope, call.organization_id)
+        self._access.authorize(principal, self._route.scope, call.organization_id)
         check_head(call.header(b"content-type"), call.header(b"content-length"), self._limit)
         if self.disconnected and not self._is_whole:
             return

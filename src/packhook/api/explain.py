@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from packhook.api import shapes
 from packhook.api.bodies import SMALL_BODY, parse_shape
 from packhook.api.quick import REFUSED, decode_event
+from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody, RequestError
 from packhook.core.model import MAX_BATCH_EVENTS
 
@@ -39,7 +39,7 @@ def explain_event(body: bytes) -> RequestError:
             [FieldError("", "invalid", f"an event has event_code and data, this has {members} members")]
         )
     try:
-        parse_shape(body, shapes.EventPublish, {})
+        parse_shape(body, EventPublish, {})
     except InvalidInput as error:
         return InvalidInput(error.errors[:MOST_ERRORS])
     except MalformedBody as error:
@@ -65,7 +65,7 @@ def explain_batch(body: bytes) -> RequestError:
 
 def _explain_small_batch(body: bytes) -> RequestError:
     try:
-        parse_shape(body, shapes.EventBatch, {})
+        parse_shape(body, EventBatch, {})
     except InvalidInput as error:
         return InvalidInput(error.errors[:MOST_ERRORS])
     except MalformedBody as error:

@@ -1,12 +1,12 @@
-"""Where a request came from, behind proxies that the operator trusts: what each of them appends to a header.
+"""The client's address behind trusted proxies, from ``X-Forwarded-For``.
 
 ::
 
     X-Forwarded-For: anything, that, a client, may write, 203.0.113.9, 10.0.0.7     connection from 10.0.0.8
                                                           └ the client    └──── trusted proxies ────┘
 
-Read from the right: each address was written by whoever has the one behind it, so the first that is no trusted proxy's
-is the last that can be believed (RFC 7239, 8.1).
+Each proxy appends the address that it got the request from. Read from the right: the first address that is not a
+trusted proxy's is the last one that can be believed (RFC 7239, 8.1).
 """
 
 import ipaddress
@@ -20,10 +20,10 @@ _WITH_PORT: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+))(?::\d
 
 
 def source_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The client's address; ``peer`` is the connection's own, ``forwarded`` the values of ``X-Forwarded-For``.
+    """Return the client's address. ``peer`` is the connection's, ``forwarded`` the values of ``X-Forwarded-For``.
 
-    The connection's own too where it is no trusted proxy's, or what a trusted one wrote is no address. Where all of
-    them are trusted it is the first of the header.
+    Returns ``peer`` if that is not a trusted proxy, or the header has an invalid address before the client's is found.
+    If all addresses are trusted, returns the first one of the header.
     """
     address = _address(peer)
     if address is None or not _is_in(address, trusted) or not forwarded:
@@ -38,7 +38,7 @@ def source_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -
 
 
 def _address(text: str) -> Address | None:
-    """With or without a port; an IPv4 address that came over an IPv6 socket is IPv4."""
+    """Parse an address with or without a port. An IPv4-mapped IPv6 address becomes IPv4."""
     match = _WITH_PORT.fullmatch(text)
     try:
         address = ipaddress.ip_address(text if match is None else match["six"] or match["four"])

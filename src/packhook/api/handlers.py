@@ -1,26 +1,19 @@
-"""What each route does: read the request, make one call to the service, show what came back."""
+"""Handlers: read the request, call the service once, serialize the result. ``routes.py`` says which one serves what."""
 
-import re
-from typing import Any, Final
-
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from packhook.api import shapes, views
-from packhook.api.answers import answer, no_content, page
+from packhook.api import parameters, serializers
+from packhook.api.auth import actor_of, principal_of
 from packhook.api.bodies import read_shape
-from packhook.api.guard import actor_of, principal_of
-from packhook.api.query import Query
-from packhook.core.audit import Action
+from packhook.api.responses import created, no_content, respond, respond_page
+from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.webhooks import WebhookCreate, WebhookUpdate, stored_fields
 from packhook.core.clock import from_rfc3339
-from packhook.core.model import DeliveryStatus, Health, Webhook
-from packhook.service import rules
+from packhook.core.model import Health, Webhook
 from packhook.service.service import Service
-from packhook.service.webhooks import WebhookFields
-from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
-
-PAGING: Final = ("per_page", "cursor")
-AUDIT: Final = ("action", "actor", "object_id", "since", "until")
+from packhook.store.base import AuditFilter, PageRequest
 
 
 def _service(request: Request) -> Service:
@@ -32,25 +25,25 @@ def _organization(request: Request) -> str:
     return str(request.path_params["organizationId"])
 
 
-# --- organizations and keys
+# --- organizations and API keys
 
 
 async def create_organization(request: Request) -> Response:
     """Create an organization."""
-    body = await read_shape(request, shapes.OrganizationCreate)
-    made = await _service(request).organizations.create(body.id or None, body.name, actor_of(request))
-    return answer(views.organization(made), 201)
+    body = await read_shape(request, OrganizationCreate)
+    organization = await _service(request).organizations.create(body.id or None, body.name, actor_of(request))
+    return created(request, serializers.organization(organization))
 
 
 async def list_organizations(request: Request) -> Response:
     """List organizations."""
-    asked = Query(request, *PAGING).page()
-    return page(request, asked, await _service(request).organizations.list(asked), views.organization)
+    page, _ = parameters.ORGANIZATIONS.read(request.query_params)
+    return respond_page(request, page, await _service(request).organizations.list(page), serializers.organization)
 
 
 async def get_organization(request: Request) -> Response:
     """Get an organization."""
-    return answer(views.organization(await _service(request).organizations.get(_organization(request))))
+    return respond(serializers.organization(await _service(request).organizations.get(_organization(request))))
 
 
 async def delete_organization(request: Request) -> Response:
@@ -60,20 +53,20 @@ async def delete_organization(request: Request) -> Response:
 
 
 async def create_api_key(request: Request) -> Response:
-    """Create an API key. Its text is in this answer and nowhere else."""
-    body = await read_shape(request, shapes.ApiKeyCreate)
+    """Create an API key. Only this response has its text."""
+    body = await read_shape(request, ApiKeyCreate)
     expires_at = from_rfc3339(body.expires_at) if body.expires_at else None
     key, text = await _service(request).organizations.create_key(
         _organization(request), body.name, tuple(body.scopes), expires_at, actor_of(request)
     )
-    return answer({**views.api_key(key), "key": text}, 201)
+    return created(request, {**serializers.api_key(key), "key": text})
 
 
 async def list_api_keys(request: Request) -> Response:
-    """List API keys, without the revoked."""
-    asked = Query(request, *PAGING).page()
-    found = await _service(request).organizations.list_keys(_organization(request), asked)
-    return page(request, asked, found, views.api_key)
+    """List the API keys that were not revoked."""
+    page, _ = parameters.API_KEYS.read(request.query_params)
+    found = await _service(request).organizations.list_keys(_organization(request), page)
+    return respond_page(request, page, found, serializers.api_key)
 
 
 async def revoke_api_key(request: Request) -> Response:
@@ -85,209 +78,146 @@ async def revoke_api_key(request: Request) -> Response:
 
 
 async def rotate_master_key(request: Request) -> Response:
-    """Seal all webhooks' secrets under a new master key; of keys from the setting, under the newest."""
-    return answer(await _service(request).master_keys.rotate(actor_of(request)))
+    """Encrypt all webhook secrets under a new master key; with the setting, under its newest."""
+    return respond(await _service(request).master_keys.rotate(actor_of(request)))
 
 
 # --- webhooks
 
 
 async def create_webhook(request: Request) -> Response:
-    """Create webhook."""
-    body = await read_shape(request, shapes.WebhookCreate)
-    webhook = await _service(request).webhooks.create(_organization(request), _fields(body), actor_of(request))
-    return answer(_webhook(request, webhook, None), 201)
+    """Create a webhook."""
+    body = await read_shape(request, WebhookCreate)
+    webhook = await _service(request).webhooks.create(_organization(request), stored_fields(body), actor_of(request))
+    return created(request, _webhook(request, webhook, None))
 
 
 async def list_webhooks(request: Request) -> Response:
-    """List webhooks."""
-    query = Query(request, *PAGING, "event_code", "enabled")
-    where = WebhookFilter(
-        event_code=query.read("event_code", rules.event_code), enabled=query.read("enabled", _boolean)
-    )
-    asked = query.page()
-    found = await _service(request).webhooks.list(_organization(request), asked, where)
+    """List webhooks, oldest first."""
+    page, where = parameters.WEBHOOKS.read(request.query_params)
+    found = await _service(request).webhooks.list(_organization(request), page, where)
     health = await _service(request).webhooks.health(found.items)
-    return page(request, asked, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
+    return respond_page(request, page, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
 
 
 async def get_webhook(request: Request) -> Response:
-    """Get webhook."""
+    """Get a webhook."""
     webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
-    return await _with_health(request, webhook)
+    return await _respond_webhook(request, webhook)
 
 
 async def update_webhook(request: Request) -> Response:
-    """Update webhook: an absent field stays as it is."""
-    body = await read_shape(request, shapes.WebhookUpdate)
+    """Update a webhook: an absent field stays as it is."""
+    body = await read_shape(request, WebhookUpdate)
     webhook = await _service(request).webhooks.update(
-        _organization(request), request.path_params["webhookId"], _fields(body), actor_of(request)
+        _organization(request), request.path_params["webhookId"], stored_fields(body), actor_of(request)
     )
-    return await _with_health(request, webhook)
+    return await _respond_webhook(request, webhook)
 
 
 async def delete_webhook(request: Request) -> Response:
-    """Delete webhook; what it was sent stays readable."""
+    """Delete a webhook; its history stays readable."""
     await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"], actor_of(request))
     return no_content()
 
 
 async def test_webhook(request: Request) -> Response:
-    """Send a signed example event now, and show the whole exchange."""
+    """Send a signed example event now, and return the exchange."""
     event, attempt, verdict = await _service(request).test_events.send(
         _organization(request), request.path_params["webhookId"], actor_of(request)
     )
-    return answer({"event": views.event(event), "attempt": views.attempt(attempt), "delivered": not verdict.error_code})
+    return respond(
+        {
+            "event": serializers.event(event),
+            "attempt": serializers.attempt(attempt),
+            "delivered": not verdict.error_code,
+        }
+    )
 
 
 async def verify_webhook(request: Request) -> Response:
-    """Ask the endpoint now whether it wants to be sent to, and show the whole exchange."""
-    attempt, consent = await _service(request).ownership.ask(
+    """Ask the endpoint now whether it wants events, and return the exchange."""
+    attempt, consent = await _service(request).verification.verify(
         _organization(request), request.path_params["webhookId"], actor_of(request)
     )
-    return answer({"verified": consent.given, "attempt": views.attempt(attempt)})
+    return respond({"verified": consent.given, "attempt": serializers.attempt(attempt)})
 
 
-async def _with_health(request: Request, webhook: Webhook) -> Response:
+async def _respond_webhook(request: Request, webhook: Webhook) -> Response:
     health = await _service(request).webhooks.health([webhook])
-    return answer(_webhook(request, webhook, health.get(webhook.id)))
+    return respond(_webhook(request, webhook, health.get(webhook.id)))
 
 
-def _webhook(request: Request, webhook: Webhook, health: Health | None) -> dict[str, Any]:
-    """A webhook as whoever asks may see it."""
-    is_held = _service(request).ownership.is_held(webhook)
-    return views.webhook(webhook, principal_of(request), health, is_held=is_held)
+def _webhook(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:
+    is_pending = _service(request).verification.is_pending(webhook)
+    return serializers.webhook(webhook, principal_of(request), health, is_pending=is_pending)
 
 
-def _fields(body: shapes.WebhookCreate | shapes.WebhookUpdate) -> WebhookFields:
-    """Only what was said, in the service's units."""
-    said: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
-    if "timeout_seconds" in said:
-        said["timeout"] = rules.timeout_seconds(said.pop("timeout_seconds"))
-    if "retry_schedule" in said:
-        said["retry_schedule"] = rules.retry_schedule(said["retry_schedule"])
-    if "client_certificate" in said:
-        said["client_certificate"], said["client_key"] = body.client_certificate.identity
-    return WebhookFields(**said)
-
-
-# --- reading back
+# --- history
 
 
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
-    asked = Query(request, *PAGING).page()
-    return page(request, asked, await _service(request).history.events(_organization(request), asked), views.event)
+    page, _ = parameters.EVENTS.read(request.query_params)
+    found = await _service(request).history.events(_organization(request), page)
+    return respond_page(request, page, found, serializers.event)
 
 
 async def get_event(request: Request) -> Response:
     """Get an event with its deliveries."""
     event, deliveries = await _service(request).history.event(_organization(request), request.path_params["eventId"])
-    return answer(views.event_story(event, deliveries))
+    return respond(serializers.event_detail(event, deliveries))
 
 
 async def list_deliveries(request: Request) -> Response:
     """List deliveries, newest first."""
-    query = Query(request, *PAGING, *DeliveryFilter.__struct_fields__)
-    where = DeliveryFilter(
-        webhook_id=query.read("webhook_id", _id),
-        event_id=query.read("event_id", _id),
-        event_code=query.read("event_code", rules.event_code),
-        status=query.read("status", _status),
-        since=query.read("since", _instant),
-        until=query.read("until", _instant),
-    )
-    asked = query.page()
-    found = await _service(request).history.deliveries(_organization(request), asked, where)
-    return page(request, asked, found, views.delivery)
+    page, where = parameters.DELIVERIES.read(request.query_params)
+    found = await _service(request).history.deliveries(_organization(request), page, where)
+    return respond_page(request, page, found, serializers.delivery)
 
 
 async def get_delivery(request: Request) -> Response:
     """Get a delivery with every attempt and the rest of its schedule."""
-    story = await _service(request).history.delivery(_organization(request), request.path_params["deliveryId"])
-    return answer(views.delivery_story(story))
+    detail = await _service(request).history.delivery(_organization(request), request.path_params["deliveryId"])
+    return respond(serializers.delivery_detail(detail))
 
 
 async def retry_delivery(request: Request) -> Response:
-    """Send a finished delivery again, its schedule begun anew."""
+    """Send a finished delivery again, from the start of its schedule."""
     delivery = await _service(request).replay.retry(
         _organization(request), request.path_params["deliveryId"], actor_of(request)
     )
-    return answer(views.delivery(delivery), 202)
+    return respond(serializers.delivery(delivery), 202)
 
 
 async def list_audit(request: Request) -> Response:
-    """List audit entries of an organization, newest first; to a key those about webhooks and deliveries."""
+    """List audit entries of an organization, newest first; an API key sees those about webhooks and deliveries."""
     await _service(request).organizations.get(_organization(request))
-    query = Query(request, *PAGING, *AUDIT)
-    return await _audit_page(request, query, _organization(request))
+    page, where = parameters.AUDIT.read(request.query_params)
+    return await _respond_audit(request, page, msgspec.structs.replace(where, organization_id=_organization(request)))
 
 
 async def list_all_audit(request: Request) -> Response:
-    """List audit entries of the whole instance, newest first, of deleted organizations too."""
-    query = Query(request, *PAGING, "organization_id", *AUDIT)
-    return await _audit_page(request, query, query.read("organization_id", _id))
+    """List audit entries of the whole instance, newest first, also of deleted organizations."""
+    return await _respond_audit(request, *parameters.AUDIT_ALL.read(request.query_params))
 
 
-async def _audit_page(request: Request, query: Query, organization_id: str | None) -> Response:
-    who = principal_of(request)
-    where = AuditFilter(
-        organization_id=organization_id,
-        action=query.read("action", _action),
-        actor=query.read("actor", _id),
-        object_id=query.read("object_id", _id),
-        since=query.read("since", _instant),
-        until=query.read("until", _instant),
-        shown_to_keys=not who.is_operator,
-    )
-    asked = query.page()
-    found = await _service(request).history.audit(asked, where)
-    return page(request, asked, found, lambda entry: views.audit_entry(entry, who))
+async def _respond_audit(request: Request, page: PageRequest, where: AuditFilter) -> Response:
+    principal = principal_of(request)
+    where = msgspec.structs.replace(where, shown_to_keys=not principal.is_operator)
+    found = await _service(request).history.audit(page, where)
+    return respond_page(request, page, found, lambda entry: serializers.audit_entry(entry, principal))
 
 
-# --- the process
+# --- health checks
 
 
 async def health(_request: Request) -> Response:
-    """Alive: the process answers."""
-    return answer({"status": "ok"})
+    """Liveness: the process responds."""
+    return respond({"status": "ok"})
 
 
 async def ready(request: Request) -> Response:
-    """Ready: the database has the right schema and deliveries are being sent."""
+    """Readiness: the database has the right schema, and deliveries are being sent."""
     await _service(request).ready()
-    return answer({"status": "ok"})
-
-
-# --- the rules of query parameters
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("expected true or false")
-    return text == "true"
-
-
-def _status(text: str) -> DeliveryStatus:
-    if text not in tuple(DeliveryStatus):
-        raise ValueError(f"expected one of {', '.join(DeliveryStatus)}")
-    return DeliveryStatus(text)
-
-
-def _action(text: str) -> Action:
-    if text not in tuple(Action):
-        raise ValueError(f"expected one of {', '.join(Action)}")
-    return Action(text)
-
-
-def _instant(text: str) -> int:
-    try:
-        return from_rfc3339(text.replace(" ", "+"))
-    except ValueError:
-        raise ValueError("expected an RFC 3339 time such as 2026-08-02T09:30:00Z") from None
-
-
-def _id(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", text):
-        raise ValueError("expected an id")
-    return text
+    return respond({"status": "ok"})

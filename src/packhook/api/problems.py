@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 ``application/problem+json``, one stable type for each error of ``core/errors.py``."""
+"""Error responses: RFC 9457 ``application/problem+json``, one stable type for each error of ``core/errors.py``."""
 
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unav
 
 _log: Final = structlog.get_logger("packhook.api")
 
-TYPE_BASE: Final = "https://packhook.dev/errors/"
+TYPE_BASE: Final = "/errors/"
+"""A problem's type is a relative reference: the node serves a page there (docs_page.py)."""
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final[dict[type[PackhookError], int]] = {
@@ -36,7 +37,7 @@ _BY_STATUS: Final = {status: kind for kind, status in STATUS.items()}
 
 
 def problem(error: PackhookError) -> dict[str, Any]:
-    """The problem object of an error."""
+    """Return the problem object of an error."""
     kind = type(error) if type(error) in STATUS else PackhookError
     body: dict[str, Any] = {
         "type": TYPE_BASE + kind.code,
@@ -45,12 +46,12 @@ def problem(error: PackhookError) -> dict[str, Any]:
         "detail": error.detail,
     }
     if isinstance(error, InvalidInput):
-        body["errors"] = [{"field": each.field, "code": each.code, "message": each.message} for each in error.errors]
+        body["errors"] = [{"field": item.field, "code": item.code, "message": item.message} for item in error.errors]
     return body
 
 
 def problem_response(error: PackhookError) -> Response:
-    """The answer for an error, with the headers that go with it."""
+    """Return the response for an error, with its headers."""
     body = problem(error)
     headers = {}
     if isinstance(error, Unauthorized):
@@ -59,29 +60,29 @@ def problem_response(error: PackhookError) -> Response:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unavailable) and not isinstance(error, errors.RateLimited):
         _log.warning("unavailable", code=error.code, detail=error.detail)
-        body["detail"] = Unavailable.title()  # what the database said is for the log
+        body["detail"] = Unavailable.title()  # the reason is for the log
     return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
 
 
-async def answer_error(_request: Request, error: Exception) -> Response:
-    """For FastAPI's handlers: our own errors."""
+async def handle_error(_request: Request, error: Exception) -> Response:
+    """Handle packhook's errors, for FastAPI."""
     assert isinstance(error, PackhookError)  # noqa: S101 registered for nothing else
     return problem_response(error)
 
 
-async def answer_http_exception(request: Request, error: Exception) -> Response:
-    """For FastAPI's handlers: what Starlette itself answers, such as an unknown path."""
+async def handle_http_exception(request: Request, error: Exception) -> Response:
+    """Handle Starlette's own errors, such as an unknown path, for FastAPI."""
     assert isinstance(error, HTTPException)  # noqa: S101 registered for nothing else
     kind = _BY_STATUS.get(error.status_code, PackhookError)
     detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
-    answer = problem_response(kind(detail))
+    response = problem_response(kind(detail))
     if error.status_code == 405:
-        answer.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET"
-    return answer
+        response.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET, HEAD"
+    return response
 
 
-class Faults:
-    """Whatever was raised and is no error of ours is a fault of ours, answered as a problem; no trace leaves."""
+class UnhandledExceptions:
+    """ASGI middleware: respond to an unhandled exception with a problem; the traceback goes to the log only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -89,11 +90,11 @@ class Faults:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
         try:
             await self._app(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 the last place to answer; handlers answer in one piece, at their end
+        except Exception as error:  # noqa: BLE001 the outermost handler; no response has begun, for handlers send theirs at the end
             await fault_response(scope, error)(scope, receive, send)
 
 
 def fault_response(scope: Scope, error: Exception) -> Response:
-    """The answer for a fault of ours. The log has the trace, the answer has the request id to find it by."""
+    """Log the exception, and return a response whose request id finds it in the log."""
     _log.error("unhandled_exception", path=scope["path"], request_id=scope.get("packhook.request_id"), exc_info=error)
-    return problem_response(PackhookError("a fault of ours; the request id finds it in the log"))
+    return problem_response(PackhookError("a fault of packhook; find it in the log by the request id"))

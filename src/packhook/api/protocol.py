@@ -17,12 +17,12 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from packhook.api.answers import encode
 from packhook.api.door import Door
 from packhook.api.exchange import Exchange
 from packhook.api.headers import ALWAYS, NO_PAGE
 from packhook.api.incoming import Incoming
 from packhook.api.problems import MEDIA_TYPE, problem
+from packhook.api.responses import encode
 from packhook.core.errors import Unavailable
 
 _log: Final = structlog.get_logger("packhook.api")

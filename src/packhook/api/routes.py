@@ -1,4 +1,8 @@
-"""Every route, on one screen: what is asked, who may, what does it, what it answers."""
+"""The route table: for each route its scope, handler, schemas, query parameters, errors and tag.
+
+``app.py`` serves it, ``openapi.py`` describes it. What every route can answer (401, 403, 429, 503), what a body adds
+(400, 413, 415, 422) and what a query adds (422) is in :meth:`Route.all_errors`; ``errors`` has the others.
+"""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -9,77 +13,140 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import handlers as do
-from packhook.api import publish
-from packhook.api import shapes as s
+from packhook.api import handlers, parameters, publish
 from packhook.api.lean import LeanHandler
+from packhook.api.parameters import ListQuery
+from packhook.api.schemas.audit import AuditPage
+from packhook.api.schemas.events import (
+    DeliveryDetailOut,
+    DeliveryOut,
+    DeliveryPage,
+    EventBatch,
+    EventDetailOut,
+    EventPage,
+    EventPublish,
+    ReceiptOut,
+    ReceiptsOut,
+)
+from packhook.api.schemas.organizations import (
+    ApiKeyCreate,
+    ApiKeyCreated,
+    ApiKeyPage,
+    OrganizationCreate,
+    OrganizationOut,
+    OrganizationPage,
+    RotationOut,
+)
+from packhook.api.schemas.webhooks import (
+    ExchangeOut,
+    VerificationOut,
+    WebhookCreate,
+    WebhookOut,
+    WebhookPage,
+    WebhookUpdate,
+)
+from packhook.core import errors
+from packhook.core.errors import Conflict, NotFound, PackhookError
 
 BASE: Final = "/v1"
-OPERATOR: Final = None  # only the operator key
+OPERATOR: Final = None  # the operator key only
 ORGANIZATION: Final = "/organizations/{organizationId}"
-_O: Final = ORGANIZATION
-_W: Final = f"{_O}/webhooks"
-_E: Final = f"{_O}/events"
-_D: Final = f"{_O}/deliveries"
-_K: Final = f"{_O}/api-keys"
-_PAGING: Final = ("per_page", "cursor")
-_AUDIT: Final = ("action", "actor", "object_id", "since", "until")
-_FILTERS: Final = ("webhook_id", "event_id", "event_code", "status", "since", "until")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 H = TypeVar("H", Handler, LeanHandler[Any])
+Errors = tuple[type[PackhookError], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[H]):
-    """One route. ``scope`` None is the operator's alone."""
+    """Declare one route. ``scope`` None: the operator key only."""
 
+    tag: str
     method: str
     path: str
     scope: str | None
     handler: H
     status: int
-    answer: type[BaseModel] | None
+    response: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    query: tuple[str, ...] = ()
+    query: ListQuery[Any] | None = None
+    errors: Errors = ()
+    takes_idempotency_key: bool = False
+
+    def all_errors(self) -> Errors:
+        """Return every error that this route can answer."""
+        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Unavailable)
+        if self.body is not None:
+            kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
+        if self.body is not None or self.query is not None:
+            kinds += (errors.InvalidInput,)
+        return kinds + self.errors
 
 
-BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
-    Route("POST", "/organizations", OPERATOR, do.create_organization, 201, s.OrganizationOut, s.OrganizationCreate),
-    Route("GET", "/organizations", OPERATOR, do.list_organizations, 200, s.OrganizationPage, query=_PAGING),
-    Route("GET", _O, OPERATOR, do.get_organization, 200, s.OrganizationOut),
-    Route("DELETE", _O, OPERATOR, do.delete_organization, 204, None),
-    Route("POST", _K, OPERATOR, do.create_api_key, 201, s.ApiKeyMade, s.ApiKeyCreate),
-    Route("GET", _K, OPERATOR, do.list_api_keys, 200, s.ApiKeyPage, query=_PAGING),
-    Route("DELETE", _K + "/{keyId}", OPERATOR, do.revoke_api_key, 204, None),
-    Route("POST", "/master-key/rotate", OPERATOR, do.rotate_master_key, 200, s.RotationOut),
-    Route("POST", _W, "webhooks:write", do.create_webhook, 201, s.WebhookOut, s.WebhookCreate),
-    Route("GET", _W, "webhooks:read", do.list_webhooks, 200, s.WebhookPage, query=(*_PAGING, "event_code", "enabled")),
-    Route("GET", _W + "/{webhookId}", "webhooks:read", do.get_webhook, 200, s.WebhookOut),
-    Route("PUT", _W + "/{webhookId}", "webhooks:write", do.update_webhook, 200, s.WebhookOut, s.WebhookUpdate),
-    Route("DELETE", _W + "/{webhookId}", "webhooks:write", do.delete_webhook, 204, None),
-    Route("POST", _W + "/{webhookId}/test", "webhooks:write", do.test_webhook, 200, s.ExchangeOut),
-    Route("POST", _W + "/{webhookId}/verify", "webhooks:write", do.verify_webhook, 200, s.VerificationOut),
-    Route("GET", _E, "events:read", do.list_events, 200, s.EventPage, query=_PAGING),
-    Route("GET", _E + "/{eventId}", "events:read", do.get_event, 200, s.EventStoryOut),
-    Route("GET", _D, "events:read", do.list_deliveries, 200, s.DeliveryPage, query=(*_PAGING, *_FILTERS)),
-    Route("GET", _D + "/{deliveryId}", "events:read", do.get_delivery, 200, s.DeliveryStoryOut),
-    Route("POST", _D + "/{deliveryId}/retry", "events:publish", do.retry_delivery, 202, s.DeliveryOut),
-    Route("GET", _O + "/audit", "webhooks:write", do.list_audit, 200, s.AuditPage, query=(*_PAGING, *_AUDIT)),
-    Route("GET", "/audit", OPERATOR, do.list_all_audit, 200, s.AuditPage, query=(*_PAGING, "organization_id", *_AUDIT)),
+_WEBHOOKS: Final = f"{ORGANIZATION}/webhooks"
+_EVENTS: Final = f"{ORGANIZATION}/events"
+_DELIVERIES: Final = f"{ORGANIZATION}/deliveries"
+_KEYS: Final = f"{ORGANIZATION}/api-keys"
+_WEBHOOK: Final = f"{_WEBHOOKS}/{{webhookId}}"
+_DELIVERY: Final = f"{_DELIVERIES}/{{deliveryId}}"
+_404: Final = (NotFound,)
+_404_409: Final = (NotFound, Conflict)
+
+# fmt: off
+FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
+    Route("organizations", "POST", "/organizations", OPERATOR, handlers.create_organization, 201, OrganizationOut,
+          OrganizationCreate, errors=(Conflict,)),
+    Route("organizations", "GET", "/organizations", OPERATOR, handlers.list_organizations, 200, OrganizationPage,
+          query=parameters.ORGANIZATIONS),
+    Route("organizations", "GET", ORGANIZATION, OPERATOR, handlers.get_organization, 200, OrganizationOut, errors=_404),
+    Route("organizations", "DELETE", ORGANIZATION, OPERATOR, handlers.delete_organization, 204, errors=_404),
+    Route("api-keys", "POST", _KEYS, OPERATOR, handlers.create_api_key, 201, ApiKeyCreated, ApiKeyCreate, errors=_404),
+    Route("api-keys", "GET", _KEYS, OPERATOR, handlers.list_api_keys, 200, ApiKeyPage, query=parameters.API_KEYS,
+          errors=_404),
+    Route("api-keys", "DELETE", f"{_KEYS}/{{keyId}}", OPERATOR, handlers.revoke_api_key, 204, errors=_404),
+    Route("master-key", "POST", "/master-key/rotate", OPERATOR, handlers.rotate_master_key, 200, RotationOut,
+          errors=(Conflict,)),
+    Route("webhooks", "POST", _WEBHOOKS, "webhooks:write", handlers.create_webhook, 201, WebhookOut, WebhookCreate,
+          errors=_404),
+    Route("webhooks", "GET", _WEBHOOKS, "webhooks:read", handlers.list_webhooks, 200, WebhookPage,
+          query=parameters.WEBHOOKS, errors=_404),
+    Route("webhooks", "GET", _WEBHOOK, "webhooks:read", handlers.get_webhook, 200, WebhookOut, errors=_404),
+    Route("webhooks", "PUT", _WEBHOOK, "webhooks:write", handlers.update_webhook, 200, WebhookOut, WebhookUpdate,
+          errors=_404_409),
+    Route("webhooks", "DELETE", _WEBHOOK, "webhooks:write", handlers.delete_webhook, 204, errors=_404),
+    Route("webhooks", "POST", f"{_WEBHOOK}/test", "webhooks:write", handlers.test_webhook, 200, ExchangeOut,
+          errors=_404),
+    Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,
+          errors=_404_409),
+    Route("events", "GET", _EVENTS, "events:read", handlers.list_events, 200, EventPage, query=parameters.EVENTS,
+          errors=_404),
+    Route("events", "GET", f"{_EVENTS}/{{eventId}}", "events:read", handlers.get_event, 200, EventDetailOut,
+          errors=_404),
+    Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,
+          query=parameters.DELIVERIES, errors=_404),
+    Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),
+    Route("deliveries", "POST", f"{_DELIVERY}/retry", "events:publish", handlers.retry_delivery, 202, DeliveryOut,
+          errors=_404_409),
+    Route("audit", "GET", f"{ORGANIZATION}/audit", "webhooks:write", handlers.list_audit, 200, AuditPage,
+          query=parameters.AUDIT, errors=_404),
+    Route("audit", "GET", "/audit", OPERATOR, handlers.list_all_audit, 200, AuditPage, query=parameters.AUDIT_ALL),
 )
 
-# Publishing, the hot path: door.py answers these itself.
+# Publishing, the hot path: served in front of FastAPI (door.py).
 LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
-    Route("POST", _E, "events:publish", publish.publish_event, 202, s.ReceiptOut, s.EventPublish),
-    Route("POST", _E + "/batch", "events:publish", publish.publish_batch, 202, s.ReceiptsOut, s.EventBatch),
+    Route("events", "POST", _EVENTS, "events:publish", publish.publish_event, 202, ReceiptOut, EventPublish,
+          errors=_404_409, takes_idempotency_key=True),
+    Route("events", "POST", f"{_EVENTS}/batch", "events:publish", publish.publish_batch, 202, ReceiptsOut, EventBatch,
+          errors=_404_409, takes_idempotency_key=True),
 )
+# fmt: on
 
-ROUTES: Final[tuple[Route[Any], ...]] = (*BY_FASTAPI, *LEAN)
+ROUTES: Final[tuple[Route[Any], ...]] = (*FASTAPI_ROUTES, *LEAN)
 
 _PATTERNS: Final = tuple((compile_path(BASE + route.path)[0], route.method) for route in ROUTES)
 
 
 def methods_of(path: str) -> list[str]:
-    """Every method that some route has at this path; RFC 9110, 15.5.6 wants them told."""
-    return sorted({method for pattern, method in _PATTERNS if pattern.match(path)})
+    """Return the methods of the routes at this path, for ``Allow`` (RFC 9110, 15.5.6)."""
+    methods = {method for pattern, method in _PATTERNS if pattern.match(path)}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -1,85 +1,104 @@
-"""Asking a running server: one request, one answer, and every problem as a sentence and an exit code."""
+"""A client of a running node: one request, one response; every error becomes a message and an exit code."""
 
+import json
 import os
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import httpx
-import typer
 
 from packhook.cli.exits import Exit, fail
+from packhook.cli.tables import show, show_json
+from packhook.cli.text import visible
 
-DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
-_CODES: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 429: Exit.UNREACHABLE}
-
-Server = Annotated[str, typer.Option("--server", envvar="PACKHOOK_SERVER", help="The server's URL.")]
-Key = Annotated[str, typer.Option("--key", envvar="PACKHOOK_KEY", help="An API key; else PACKHOOK_OPERATOR_KEY.")]
-Organization = Annotated[
-    str, typer.Option("--organization", "-o", envvar="PACKHOOK_ORGANIZATION", help="Whose it is.", show_default=False)
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the server's JSON, for scripts.")]
+_EXITS: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 429: Exit.UNREACHABLE}
+_LONGEST_INTEGER: Final = 4_000
+"""Digits. Python refuses to convert longer ones, so they are shown as text."""
 
 
-def call(
-    server: str,
-    key: str,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    json: object = None,
-    query: dict[str, Any] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Any:  # noqa: ANN401 whatever JSON the server answers
-    """The server's answer as JSON, None where it is empty; ends the program with a sentence where there is trouble."""
-    known = {name: value for name, value in (query or {}).items() if value is not None}
-    bearer = (key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")).strip()
-    if not bearer:
-        fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
-    sent = {"authorization": f"Bearer {bearer}", **(headers or {})}
-    if not all(each.isascii() and each.isprintable() and each == each.strip() for each in sent.values()):
-        fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
-    if body is not None:
-        sent["content-type"] = "application/json"
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Hold a response body: ``text`` as it came, ``value`` as parsed JSON (None: empty)."""
+
+    text: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Call one node, with the options that all client commands share."""
+
+    server: str
+    key: str
+    organization: str = ""
+    as_json: bool = False
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        json: object = None,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """Return the response to a request below ``/v1``. Exit with a message if it is an error."""
+        try:
+            response = httpx.request(
+                method, f"{self.server.rstrip('/')}/v1{path}", content=content, json=json, params=query,
+                headers=self._headers(headers or {}, has_content=content is not None), trust_env=False, timeout=60,
+            )  # fmt: skip
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            fail(f"cannot reach {self.server}: {error}. Is `packhook serve` running there?", Exit.UNREACHABLE)
+        if not response.is_success:
+            _fail_with_problem(response)
+        try:
+            return Reply(response.text, _parse(response.text) if response.content else None)
+        except (ValueError, RecursionError):
+            fail(f"{self.server} does not respond with JSON: is it packhook?", Exit.UNREACHABLE)
+
+    def show(self, reply: Reply, columns: tuple[str, ...] = ()) -> None:
+        """Print a reply: with ``--json`` as it came, else its page or object."""
+        if self.as_json:
+            show_json(reply.text)
+        else:
+            show(reply.value, columns)
+
+    def path(self, *parts: str) -> str:
+        """Return a path below the organization. Exit with a message if no organization was given."""
+        if not self.organization:
+            fail("which organization? give --organization or set PACKHOOK_ORGANIZATION", Exit.USAGE)
+        return path("organizations", self.organization, *parts)
+
+    def _headers(self, headers: dict[str, str], *, has_content: bool) -> dict[str, str]:
+        bearer = (self.key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")).strip()
+        if not bearer:
+            fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
+        sent = {"authorization": f"Bearer {bearer}", **headers}
+        if not all(value.isascii() and value.isprintable() and value == value.strip() for value in sent.values()):
+            fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
+        return sent | ({"content-type": "application/json"} if has_content else {})
+
+
+def path(*parts: str) -> str:
+    """Join the parts of a path. Each is quoted, so an id with odd characters leads to no other object."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 any JSON
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else digits)
+
+
+def _fail_with_problem(response: httpx.Response) -> NoReturn:
     try:
-        answer = httpx.request(
-            method, f"{server.rstrip('/')}/v1{path}", content=body, json=json, params=known, headers=sent,
-            trust_env=False, timeout=60,
-        )  # fmt: skip
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fail(f"cannot reach {server}: {error}. Is `packhook serve` running there?", Exit.UNREACHABLE)
-    if answer.is_success:
-        return _read(answer, server)
-    return _tell(answer)
-
-
-def _read(answer: httpx.Response, server: str) -> Any:  # noqa: ANN401 as above
-    try:
-        return answer.json() if answer.content else None
-    except ValueError:
-        fail(f"{server} does not speak JSON: is it packhook?", Exit.UNREACHABLE)
-
-
-def _tell(answer: httpx.Response) -> None:
-    try:
-        problem = answer.json()
+        problem = response.json()
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
-        problem = {"title": f"the server answered {answer.status_code}"}
-    lines = [f"  {each['field']}: {each['message']}" for each in problem.get("errors", [])]
-    said = problem.get("title", "") if lines else problem.get("detail") or problem.get("title", "")
-    code = _CODES.get(answer.status_code, Exit.UNREACHABLE if answer.status_code >= 500 else Exit.USAGE)
-    fail("\n".join([said, *lines]), code)
-
-
-def organization_path(organization: str) -> str:
-    """Where an organization's things are; ends the program where none was named."""
-    if not organization:
-        fail("which organization? give --organization or set PACKHOOK_ORGANIZATION", Exit.USAGE)
-    return f"/organizations/{part(organization)}"
-
-
-def part(of_path: str) -> str:
-    """An id as a part of a path: whatever is in it, it leads to no other thing."""
-    return quote(of_path, safe="")
+        problem = {"title": f"the server responded with {response.status_code}"}
+    lines = [visible(f"  {error['field']}: {error['message']}") for error in problem.get("errors", [])]
+    title = problem.get("title", "")
+    code = _EXITS.get(response.status_code, Exit.UNREACHABLE if response.status_code >= 500 else Exit.USAGE)
+    fail("\n".join([visible(title if lines else problem.get("detail") or title), *lines]), code)

@@ -1,10 +1,11 @@
-"""Every command by its name. A command is imported when it is asked for: none waits for what only another needs."""
+"""All subcommands by name. Each is imported when it is used, so none pays for what only another one needs."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 COMMANDS: Final = {
     "serve": "packhook.cli.serve:serve",
@@ -19,19 +20,31 @@ COMMANDS: Final = {
     "deliveries": "packhook.cli.deliveries:app",
     "audit": "packhook.cli.audit:app",
 }
-"""Where each is: a function, or a Typer of several."""
+"""Where each subcommand is: a function, or a Typer app with several."""
+
+
+class StrictCommand(TyperCommand):
+    """A command that refuses a repeated option where one value is meant, instead of taking the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 Typer's context
+        """Parse the arguments. Exit with a usage error if they repeat an option."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            if option.param_type_name == "option" and not option.multiple and given.count(option) > 1:
+                ctx.fail(f"Option '{option.opts[0]}' was given more than once.")
+        return super().parse_args(ctx, args)
 
 
 class Commands(Mapping[str, Any]):
-    """The commands as Click has them, in the order of the help."""
+    """Map names to Click commands, in the order of the help."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 Typer's or Click's, by version
-        if name not in self._made:
-            self._made[name] = _made(name, COMMANDS[name])
-        return self._made[name]
+        if name not in self._loaded:
+            self._loaded[name] = _load(name, COMMANDS[name])
+        return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -40,17 +53,17 @@ class Commands(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _made(name: str, where: str) -> Any:  # noqa: ANN401 as above
-    module, _, what = where.partition(":")
-    found = getattr(import_module(module), what)
-    above = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+def _load(name: str, location: str) -> Any:  # noqa: ANN401 as above
+    module, _, attribute = location.partition(":")
+    found = getattr(import_module(module), attribute)
+    parent = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     if isinstance(found, typer.Typer):
-        above.add_typer(found, name=name)
+        parent.add_typer(found, name=name)
     else:
-        above.command(name)(found)
-        above.callback()(_nothing)  # without it, the one command would be all there is
-    return typer.main.get_group(above).commands[name]
+        parent.command(name, cls=StrictCommand)(found)
+        parent.callback()(_empty_callback)  # without a callback, Typer makes the only command the root
+    return typer.main.get_group(parent).commands[name]
 
 
-def _nothing() -> None:
-    """It stands above one command."""
+def _empty_callback() -> None:
+    """Do nothing."""

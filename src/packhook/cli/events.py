@@ -1,98 +1,102 @@
-"""``packhook events``: publishing and reading events."""
+"""``packhook events``: publish and read events."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Final
 
+import msgspec
 import typer
+from msgspec import Raw, Struct
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
+from packhook.api import parameters
+from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
-from packhook.cli.tables import show
+from packhook.cli.options import client_command
 from packhook.core.model import MAX_BATCH_EVENTS
 
 app = typer.Typer(no_args_is_help=True, help="Events of an organization.")
 _COLUMNS = ("id", "event_code", "created_at", "deliveries")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-@app.command()
+class _Batch(Struct):
+    events: list[Raw]
+
+
+_value: Final = msgspec.json.Decoder(Raw).decode
+_array: Final = msgspec.json.Decoder(list[Raw]).decode
+_batch: Final = msgspec.json.Decoder(_Batch).decode
+
+
+@client_command(app, "publish")
 def publish(
+    client: Client,
     file: Annotated[str, typer.Argument(help="A file of events, or - for standard input.")] = "-",
     code: Annotated[str | None, typer.Option(help="The event code; the input then holds bare data objects.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key publishes once within 24 hours.")] = None,
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-    as_json: AsJson = False,
 ) -> None:
-    """Publish events: an object, an array, {"events": […]}, or one object a line. All or nothing.
+    """Publish events: an object, an array, {"events": […]}, or one object per line. All or nothing.
 
     Example: echo '{"id": "ord_1"}' | packhook events publish --code order.created -o acme
     """
-    events = [{"event_code": code, "data": event} if code else event for event in _read(file)]
+    events = _events(_read(file), is_bare=code is not None)
+    if code is not None:
+        events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), data) for data in events]
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
         fail(f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}", Exit.USAGE)
     headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
-    path = f"{organization_path(organization)}/events"
     if len(events) == 1:
-        receipt = call(server, key, "POST", path, body=_encode(events[0]), headers=headers)
-        show(receipt, as_json)
+        client.show(client.call("POST", client.path("events"), content=events[0], headers=headers))
     else:
-        receipts = call(server, key, "POST", f"{path}/batch", body=_encode({"events": events}), headers=headers)
-        show(receipts, as_json, _COLUMNS)
+        batch = b'{"events":[%b]}' % b",".join(events)
+        client.show(client.call("POST", client.path("events", "batch"), content=batch, headers=headers), _COLUMNS)
 
 
-def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def _read(file: str) -> list[Any]:
+def _read(file: str) -> bytes:
     try:
-        text = sys.stdin.buffer.read().decode("utf-8") if file == "-" else Path(file).read_text("utf-8")
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        content.decode("utf-8")
     except (OSError, UnicodeError) as error:
         fail(f"cannot read {file}: {error}", Exit.USAGE)
+    return content.removeprefix(_BYTE_ORDER_MARK).strip()
+
+
+def _events(content: bytes, *, is_bare: bool) -> list[bytes]:
+    """Return the events, each as the bytes that were given. Bare data has no ``events`` member of ours."""
     try:
-        whole = json.loads(text)
-    except ValueError:
-        return _lines(text)
-    if isinstance(whole, list):
-        return whole
-    return whole["events"] if isinstance(whole, dict) and isinstance(whole.get("events"), list) else [whole]
+        _value(content)
+    except (msgspec.DecodeError, RecursionError):
+        return _lines(content)
+    if content.startswith(b"["):
+        return [bytes(event) for event in _array(content)]
+    if not is_bare:
+        try:
+            return [bytes(event) for event in _batch(content).events]
+        except msgspec.ValidationError:
+            pass  # no batch, so it is one event
+    return [content]
 
 
-def _lines(text: str) -> list[Any]:
+def _lines(content: bytes) -> list[bytes]:
     events = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            events.append(json.loads(line))
-        except ValueError as error:
+            _value(line)
+        except (msgspec.DecodeError, RecursionError) as error:
             fail(f"line {number} is not JSON: {error}", Exit.USAGE)
+        events.append(line.strip())
     return events
 
 
-@app.command("list")
-def list_(
-    cursor: Annotated[str | None, typer.Option(help="From the page before.")] = None,
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-    as_json: AsJson = False,
-) -> None:
+@client_command(app, "list", query=parameters.EVENTS)
+def list_(client: Client, query: dict[str, str]) -> None:
     """List events, newest first. Example: packhook events list -o acme"""
-    found = call(server, key, "GET", f"{organization_path(organization)}/events", query={"cursor": cursor})
-    show(found, as_json, _COLUMNS[:3])
+    client.show(client.call("GET", client.path("events"), query=query), _COLUMNS[:3])
 
 
-@app.command("show")
-def show_(
-    event_id: Annotated[str, typer.Argument(help="The event's id.")],
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-    as_json: AsJson = False,
-) -> None:
+@client_command(app, "show")
+def show_(client: Client, event_id: Annotated[str, typer.Argument(help="The event's id.")]) -> None:
     """Show an event with its deliveries. Example: packhook events show evt_… -o acme"""
-    show(call(server, key, "GET", f"{organization_path(organization)}/events/{part(event_id)}"), as_json)
+    client.show(client.call("GET", client.path("events", event_id)))

@@ -1,25 +1,26 @@
-"""Exit codes that mean something, and how trouble becomes one."""
+"""Exit codes, and which error ends the program with which."""
 
 import sys
 from enum import IntEnum
 from typing import NoReturn
 
+from packhook.cli.text import visible
 from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
 
 
 class Exit(IntEnum):
-    """What a script can tell from the exit code."""
+    """Name the exit codes that a script can rely on."""
 
     DONE = 0
-    FAILED = 1  # what was asked for was tried and did not succeed
+    FAILED = 1  # the request was carried out and did not succeed
     USAGE = 2  # wrong options or invalid input
-    UNREACHABLE = 3  # no server, or one that cannot do it now
-    DENIED = 4  # no key, a wrong one, or one that lacks the scope
-    MISSING = 5  # no such thing, or it contradicts what is there
+    UNREACHABLE = 3  # no server, or a server that is unavailable
+    DENIED = 4  # no key, a wrong key, or one that lacks the scope
+    MISSING = 5  # not found, or a conflict with what is there
 
 
 def exit_code(error: PackhookError) -> Exit:
-    """What an error of ours ends the program with."""
+    """Return the exit code of an error."""
     match error:
         case InvalidSettings():
             return Exit.USAGE
@@ -30,6 +31,6 @@ def exit_code(error: PackhookError) -> Exit:
 
 
 def fail(message: str, code: Exit) -> NoReturn:
-    """Say what is wrong on standard error, and end."""
-    print(message, file=sys.stderr)  # noqa: T201 this is the command line
+    """Print the lines of a message to standard error, and exit."""
+    print("\n".join(map(visible, message.split("\n"))), file=sys.stderr)  # noqa: T201 this is the command line
     raise SystemExit(int(code))

@@ -1,57 +1,45 @@
-"""``packhook keys``: an organization's API keys, and the master key that seals secrets. Only with the operator key."""
+"""``packhook keys``: an organization's API keys, and the master key. Only with the operator key."""
 
 from typing import Annotated
 
 import typer
 
-from packhook.cli.client import DEFAULT_SERVER, AsJson, Key, Organization, Server, call, organization_path, part
-from packhook.cli.tables import show
+from packhook.api import parameters
+from packhook.cli.client import Client, path
+from packhook.cli.options import client_command
 from packhook.core.model import SCOPES
 
 app = typer.Typer(no_args_is_help=True, help="API keys of an organization (with the operator key).")
 _COLUMNS = ("id", "name", "scopes", "prefix", "created_at", "expires_at", "last_used_at")
 
 
-@app.command()
+@client_command(app, "create")
 def create(
+    client: Client,
     name: Annotated[str, typer.Argument(help="What the key is for.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; absent: all of them.")] = None,
-    expires_at: Annotated[str | None, typer.Option(help="When it stops working, RFC 3339; absent: never.")] = None,
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-    as_json: AsJson = False,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be repeated. Without it: all of them.")
+    ] = None,
+    expires_at: Annotated[str | None, typer.Option(help="When it expires, RFC 3339; without it: never.")] = None,
 ) -> None:
     """Create an API key and print it, this once. Example: packhook keys create shop -o acme --scope events:publish"""
     body = {"name": name, "scopes": scope or list(SCOPES)} | ({"expires_at": expires_at} if expires_at else {})
-    show(call(server, key, "POST", f"{organization_path(organization)}/api-keys", json=body), as_json)
+    client.show(client.call("POST", client.path("api-keys"), json=body))
 
 
-@app.command("list")
-def list_(
-    cursor: Annotated[str | None, typer.Option(help="From the page before.")] = None,
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-    as_json: AsJson = False,
-) -> None:
+@client_command(app, "list", query=parameters.API_KEYS)
+def list_(client: Client, query: dict[str, str]) -> None:
     """List API keys. Example: packhook keys list -o acme"""
-    found = call(server, key, "GET", f"{organization_path(organization)}/api-keys", query={"cursor": cursor})
-    show(found, as_json, _COLUMNS)
+    client.show(client.call("GET", client.path("api-keys"), query=query), _COLUMNS)
 
 
-@app.command()
-def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id, from the list.")],
-    organization: Organization = "",
-    server: Server = DEFAULT_SERVER,
-    key: Key = "",
-) -> None:
+@client_command(app, "revoke", has_output=False)
+def revoke(client: Client, key_id: Annotated[str, typer.Argument(help="The key's id, from the list.")]) -> None:
     """Revoke an API key: it stops working at once. Example: packhook keys revoke key_… -o acme"""
-    call(server, key, "DELETE", f"{organization_path(organization)}/api-keys/{part(key_id)}")
+    client.call("DELETE", client.path("api-keys", key_id))
 
 
-@app.command("rotate-master")
-def rotate_master(server: Server = DEFAULT_SERVER, key: Key = "", as_json: AsJson = False) -> None:
-    """Seal all webhook secrets under a new master key, while serving. Example: packhook keys rotate-master"""
-    show(call(server, key, "POST", "/master-key/rotate"), as_json)
+@client_command(app, "rotate-master", has_organization=False)
+def rotate_master(client: Client) -> None:
+    """Encrypt all webhook secrets under a new master key, while serving. Example: packhook keys rotate-master"""
+    client.show(client.call("POST", path("master-key", "rotate")))

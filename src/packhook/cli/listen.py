@@ -1,4 +1,4 @@
-"""``packhook listen``: a receiver on this machine that verifies what comes, prints it, and fails when told to."""
+"""``packhook listen``: a local receiver that verifies signatures, prints requests, and fails on request."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from packhook.cli.exits import Exit, fail
+from packhook.cli.tables import show_json
+from packhook.cli.text import visible
 from packhook.core.clock import SECOND
 from packhook.core.signatures.standard import InvalidSignature, secret_problem, verify
 from packhook.settings import parse_duration
@@ -17,40 +19,40 @@ from packhook.testing import Behaviour, Hang, Received, Receiver, Status
 from packhook.testing.wire import Wire
 
 
-class _Later:
-    """A proper answer, after a while; ``answered`` is set when none is due."""
+class _Delayed:
+    """Send a response after a delay. ``is_idle`` is set while no response is due."""
 
     early = False
 
-    def __init__(self, answer: Status, milliseconds: int) -> None:
-        self._answer = answer
+    def __init__(self, response: Status, milliseconds: int) -> None:
+        self._response = response
         self._milliseconds = milliseconds
         self._due = 0
-        self.answered = asyncio.Event()
+        self.is_idle = asyncio.Event()
 
     async def write(self, wire: Wire) -> None:
         self._due += 1
-        self.answered.clear()
+        self.is_idle.clear()
         try:
             await wire.pause(self._milliseconds)
-            await self._answer.write(wire)
+            await self._response.write(wire)
         finally:
             self._due -= 1
             if not self._due:
-                self.answered.set()
+                self.is_idle.set()
 
 
 def listen(
     port: Annotated[int, typer.Option(help="The port to listen on, on 127.0.0.1; 0 takes a free one.")] = 9000,
     secret: Annotated[list[str] | None, typer.Option(help="A secret to verify with; may be repeated.")] = None,
-    status: Annotated[int, typer.Option(help="The status to answer with.", min=200, max=599)] = 200,
-    fail_first: Annotated[int, typer.Option(help="Answer 500 to so many requests first.", min=0)] = 0,
-    delay: Annotated[str, typer.Option(help="Wait before each answer, such as 2s.")] = "0s",
-    hang: Annotated[bool, typer.Option("--hang", help="Never answer.")] = False,
-    count: Annotated[int, typer.Option(help="End after so many requests; 0: never.", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    status: Annotated[int, typer.Option(help="The status to respond with.", min=200, max=599)] = 200,
+    fail_first: Annotated[int, typer.Option(help="Respond with 500 to this many requests first.", min=0)] = 0,
+    delay: Annotated[str, typer.Option(help="Wait before each response, such as 2s.")] = "0s",
+    hang: Annotated[bool, typer.Option("--hang", help="Never respond.")] = False,
+    count: Annotated[int, typer.Option(help="Exit after this many requests; 0: never.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Receive webhooks here: verify, print, fail on purpose.
+    """Receive webhooks here: verify, print, fail on request. Without a valid signature: 401.
 
     Example: packhook listen --port 9000 --secret q9NhjkjV9o --fail-first 2
     """
@@ -62,59 +64,72 @@ def listen(
         problems.append(f"--delay: {error}")
     if problems:
         fail("\n".join(problems), Exit.USAGE)
-    answers = _Answers(Hang() if hang else _answer(status, milliseconds), fail_first)
+    responses = _Responses(Hang() if hang else _response(status, milliseconds), fail_first, secrets)
     try:
-        bad = asyncio.run(_listen(port, secrets, answers, count, as_json))
+        invalid = asyncio.run(_listen(port, responses, count, as_json))
     except KeyboardInterrupt:
         return
     except OSError as error:
         fail(f"cannot listen on 127.0.0.1:{port}: {error.strerror}", Exit.FAILED)
-    if bad:
+    if invalid:
         raise typer.Exit(Exit.FAILED)
 
 
-def _answer(status: int, milliseconds: int) -> Behaviour:
-    return _Later(Status(status), milliseconds) if milliseconds else Status(status)
+def _response(status: int, milliseconds: int) -> Behaviour:
+    return _Delayed(Status(status), milliseconds) if milliseconds else Status(status)
 
 
-class _Answers:
-    """500 to the first few, then as told."""
+class _Responses:
+    """Choose the response: 401 without a valid signature, 500 to the first few, then ``then``."""
 
-    def __init__(self, then: Behaviour, fail_first: int) -> None:
+    def __init__(self, then: Behaviour, fail_first: int, secrets: Sequence[str]) -> None:
         self._then = then
-        self._left = fail_first
+        self._failures_left = fail_first
+        self._secrets = secrets
 
     async def finish(self) -> None:
-        """Wait for the answers that are due; not for those that never come."""
-        if isinstance(self._then, _Later):
-            await asyncio.sleep(0)  # the last one begins
-            await self._then.answered.wait()
+        """Wait for delayed responses, but not for those of ``--hang``."""
+        if isinstance(self._then, _Delayed):
+            await asyncio.sleep(0)  # let the last one begin
+            await self._then.is_idle.wait()
 
-    def __call__(self, _received: Received) -> Behaviour:
-        if self._left:
-            self._left -= 1
+    def __call__(self, received: Received) -> Behaviour:
+        if self.is_verified(received) is False:
+            return Status(401)
+        if self._failures_left:
+            self._failures_left -= 1
             return Status(500)
         return self._then
 
+    def is_verified(self, received: Received) -> bool | None:
+        """Return whether the signature is valid; None without secrets to check it with."""
+        if not self._secrets:
+            return None
+        try:
+            verify(self._secrets, received.headers, received.body, time.time_ns() // (1_000_000 * SECOND))
+        except InvalidSignature:
+            return False
+        return True
 
-async def _listen(port: int, secrets: Sequence[str], answers: _Answers, count: int, as_json: bool) -> int:
-    """Print what comes; after ``count`` requests, how many of them were not signed well."""
-    bad = 0
-    async with Receiver(answers, port=port) as receiver:
+
+async def _listen(port: int, responses: _Responses, count: int, as_json: bool) -> int:
+    """Print requests. After ``count`` of them, return how many had no valid signature."""
+    invalid = 0
+    async with Receiver(responses, port=port) as receiver:
         _say({"listening": receiver.url} if as_json else f"listening on {receiver.url}", as_json)
         seen = 0
         while not count or seen < count:
             arrived = await receiver.wait_for(lambda received, seen=seen: len(received) > seen, 3600 * 24 * 365)  # type: ignore[misc] # mypy cannot see the default
             for received in arrived[seen : count or None]:
-                line = _line(received, secrets)
-                bad += line["verified"] is False
+                line = _line(received, responses.is_verified(received))
+                invalid += line["verified"] is False
                 _say(line if as_json else _sentence(line), as_json)
             seen = len(arrived)
-        await answers.finish()
-    return bad
+        await responses.finish()
+    return invalid
 
 
-def _line(received: Received, secrets: Sequence[str]) -> dict[str, Any]:
+def _line(received: Received, is_verified: bool | None) -> dict[str, Any]:
     headers = received.headers
     try:
         body = json.loads(received.body)
@@ -126,20 +141,10 @@ def _line(received: Received, secrets: Sequence[str]) -> dict[str, Any]:
         "event": headers.get("webhook-event"),
         "id": headers.get("webhook-id"),
         "attempt": headers.get("webhook-attempt"),
-        "verified": _verified(received, secrets),
+        "verified": is_verified,
         "path": received.path,
         "order": data.get("reference") or data.get("id") if isinstance(data, dict) else None,
     }
-
-
-def _verified(received: Received, secrets: Sequence[str]) -> bool | None:
-    if not secrets:
-        return None
-    try:
-        verify(secrets, received.headers, received.body, time.time_ns() // (1_000_000 * SECOND))
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _sentence(line: dict[str, Any]) -> str:
@@ -150,4 +155,7 @@ def _sentence(line: dict[str, Any]) -> str:
 
 
 def _say(line: dict[str, Any] | str, as_json: bool) -> None:
-    print(json.dumps(line, ensure_ascii=False) if as_json else line, flush=True)  # noqa: T201 this is the command line
+    if as_json:
+        show_json(json.dumps(line, ensure_ascii=False), flush=True)
+    else:
+        print(visible(str(line)), flush=True)  # noqa: T201 this is the command line

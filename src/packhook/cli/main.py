@@ -1,5 +1,7 @@
-"""The ``packhook`` command: all there is to say, and how trouble is told."""
+"""The ``packhook`` command: its subcommands, and how errors end the program."""
 
+import io
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,16 +13,19 @@ from packhook.cli.exits import exit_code, fail
 from packhook.core.errors import InvalidSettings, PackhookError
 
 
-class _Telling(TyperGroup):
-    """Ends with a sentence and an exit code where packhook itself says what is wrong."""
+class _Root(TyperGroup):
+    """Load subcommands lazily; turn packhook's errors into a message and an exit code."""
 
-    def __init__(self, **given: Any) -> None:  # noqa: ANN401 as Typer has it
-        super().__init__(**given)
-        commands: Any = Commands()  # Click's own may be added to
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 as Typer has it
+        super().__init__(**options)
+        commands: Any = Commands()  # Click wants a dict; a mapping is enough
         self.commands = commands
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 as Typer has it
-        """Run the command that was named."""
+        """Run the subcommand."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a command
         try:
             return super().invoke(ctx)
         except InvalidSettings as error:
@@ -30,21 +35,23 @@ class _Telling(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Telling,
+    cls=_Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Webhooks for order events: stored durably, signed, delivered at least once.",
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         print(f"packhook {__version__}")  # noqa: T201 this is the command line
         raise typer.Exit
 
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Webhooks for order events: stored durably, signed, delivered at least once."""

@@ -1,4 +1,4 @@
-"""``packhook migrate``: bring a database's schema up to date, and say so."""
+"""``packhook migrate``: bring a database's schema up to date."""
 
 import asyncio
 from pathlib import Path
@@ -13,11 +13,11 @@ from packhook.store.open import open_store, shown
 
 def migrate(
     database: Annotated[
-        str | None, typer.Option(help="Where everything is kept: sqlite:///PATH or postgresql://USER@HOST/NAME.")
+        str | None, typer.Option(help="The database: sqlite:///PATH or postgresql://USER@HOST/NAME.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
 ) -> None:
-    """Bring the database up to this version's schema; `serve` does the same at its start.
+    """Bring the database up to this version's schema; `serve` does the same when it starts.
 
     Example: packhook migrate --database sqlite:///packhook.db
     """

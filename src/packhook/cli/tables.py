@@ -1,4 +1,4 @@
-"""Showing answers: a table for people, JSON for scripts."""
+"""Output of results: a table for people, JSON for scripts. Text from outside passes through ``visible``."""
 
 import json
 import sys
@@ -9,66 +9,72 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDE: Final = 10_000
+from packhook.cli.text import visible, visible_json
+
+UNLIMITED_WIDTH: Final = 10_000
 
 
 def console() -> Console:
-    """Where answers are printed: as wide as the terminal, or without a fold where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+    """Return a console as wide as the terminal; without a terminal, lines are not folded."""
+    return Console() if sys.stdout.isatty() else Console(width=UNLIMITED_WIDTH)
 
 
 def say(text: str) -> None:
-    """A line as it is; the terminal folds it, nothing is cut apart."""
-    Console().print(Text(text), soft_wrap=True)
+    """Print one line. The terminal may fold it, but nothing is cut."""
+    Console().print(Text(visible(text)), soft_wrap=True)
 
 
-def show(answer: Any, as_json: bool, columns: Sequence[str] = ()) -> None:  # noqa: ANN401 any JSON
-    """A page or one thing; ``columns`` are the members to show of each item of a page."""
-    if as_json:
-        print(json.dumps(answer, ensure_ascii=False))  # noqa: T201 this is the command line
-    elif isinstance(answer, dict) and "data" in answer and isinstance(answer["data"], list):
-        _table(answer["data"], columns)
-        if answer.get("next"):
-            Console(stderr=True).print("There is more: --cursor", Text(answer["next"].rpartition("cursor=")[2]))
+def show_json(document: str, *, flush: bool = False) -> None:
+    """Print a JSON document, for scripts."""
+    print(visible_json(document), flush=flush)  # noqa: T201 this is the command line
+
+
+def show(value: Any, columns: Sequence[str] = ()) -> None:  # noqa: ANN401 any JSON
+    """Print a page as a table with these columns, or one object member by member."""
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        _show_page(value["data"], columns)
+        if value.get("next"):
+            cursor = value["next"].rpartition("cursor=")[2]
+            Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)))
     else:
-        _one(answer)
+        _show_object(value)
 
 
-def _table(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
+def _show_page(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for item in items:
-        table.add_row(*(Text(_text(item.get(column))) for column in columns))
+        table.add_row(*(Text(_cell(item.get(column))) for column in columns))
     _print(table)
 
 
-def _one(answer: dict[str, Any]) -> None:
+def _show_object(members: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in answer.items():
-        table.add_row(name, Text(_text(value)))
+    for name, value in members.items():
+        table.add_row(Text(visible(name)), Text(_cell(value)))
     _print(table)
 
 
 def _print(table: Table) -> None:
-    """Without the spaces that fill up its last column: a key that is copied with them is another one."""
-    where = console()
-    with where.capture() as captured:
-        where.print(table)
+    """Print without trailing spaces: a key that is copied with them would not be valid."""
+    output = console()
+    with output.capture() as captured:
+        output.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # noqa: T201 this is the command line
 
 
-def _text(value: object) -> str:
+def _cell(value: object) -> str:
     match value:
         case None:
             return "-"
         case bool():
             return "yes" if value else "no"
         case str():
-            return value
-        case list() if all(isinstance(each, str) for each in value):
-            return ", ".join(value) or "-"
+            return visible(value)
+        case list() if all(isinstance(item, str) for item in value):
+            return visible(", ".join(value)) or "-"
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return visible(json.dumps(value, ensure_ascii=False))

@@ -16,15 +16,15 @@ from packhook.core.model import ApiKey, Webhook
 OPERATOR: Final = "operator"
 PACKHOOK: Final = "packhook"
 LONGEST_USER_AGENT: Final = 200
-_TOLD: Final = ("event_code", "endpoint", "enabled")  # the fields of a webhook whose values may be told
-_OWN: Final = {  # the others, and how the API calls them
-    "secret": "secret",
-    "description": "description",
-    "headers": "headers",
-    "rate_limit": "rate_limit",
-    "timeout": "timeout_seconds",
-    "retry_schedule": "retry_schedule",
-    "client_certificate": "client_certificate",
+_FIELDS_WITH_VALUES: Final = ("event_code", "endpoint", "enabled")
+_NOT_SETTINGS: Final = {"id", "organization_id", "created_at", "updated_at", "version", "disabled_reason"} | {
+    "client_key", "verification_pending", "verified_at", "allowed_rate"
+}  # fmt: skip
+_API_NAMES: Final = {"timeout": "timeout_seconds"}
+_FIELDS_BY_NAME: Final = {  # every other setting: the entry names it, without its value
+    name: _API_NAMES.get(name, name)
+    for name in Webhook.__struct_fields__
+    if name not in {*_NOT_SETTINGS, *_FIELDS_WITH_VALUES}
 }
 
 Value = str | bool | None
@@ -118,8 +118,12 @@ def of_webhook(action: Action, by: Actor, now: int, webhook: Webhook, before: We
     """That a webhook was created (``before`` None) or changed: its fields by name, the values of three of them."""
     known: Mapping[str, Any] = {} if before is None else msgspec.structs.asdict(before)
     after = msgspec.structs.asdict(webhook)
-    told = tuple(Change(name, known.get(name), after[name]) for name in _TOLD if after[name] != known.get(name))
-    own = tuple(Change(said) for name, said in _OWN.items() if after[name] != known.get(name, type(after[name])()))
+    told = tuple(
+        Change(name, known.get(name), after[name]) for name in _FIELDS_WITH_VALUES if after[name] != known.get(name)
+    )
+    own = tuple(
+        Change(said) for name, said in _FIELDS_BY_NAME.items() if after[name] != known.get(name, type(after[name])())
+    )
     return entry(
         action,
         by,

@@ -1,1 +1,1 @@
-"""What a user can ask for: rules, not HTTP. ``service.py`` wires it all."""
+"""The operations of the product, without HTTP. ``service.py`` connects them to one store and one engine."""

@@ -1,55 +1,50 @@
-"""Who asks: from a bearer key to a principal. Keys are known by their SHA-256 alone and compared in constant time."""
+"""Authentication and authorization: from a bearer key to a principal, and what that principal may do.
+
+Only the SHA-256 of a key is stored; hashes are compared in constant time.
+"""
 
 import base64
 import hashlib
 import hmac
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
-from packhook.service.rate_limiter import Limits
+from packhook.core.model import ApiKey
+from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
 
 OPERATOR_PREFIX: Final = "pho_"
-KEPT_SECONDS: Final = 1.0
-MOST_KEPT: Final = 10_000
+CACHE_SECONDS: Final = 1.0
+MAX_CACHED: Final = 10_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. The operator belongs to no organization and may do everything."""
+    """Identify the caller: the operator (``organization_id`` None), who may do everything, or an API key."""
 
-    __slots__ = ("api_key_id", "expires_at", "organization_id", "prefix", "scopes")
-
-    def __init__(
-        self,
-        *,
-        organization_id: str | None = None,
-        scopes: frozenset[str] = frozenset(),
-        api_key_id: str | None = None,
-        prefix: str = "",
-        expires_at: int | None = None,
-    ) -> None:
-        self.organization_id: Final = organization_id
-        self.scopes: Final = scopes
-        self.api_key_id: Final = api_key_id
-        self.prefix: Final = prefix
-        self.expires_at: Final = expires_at
+    organization_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    api_key_id: str | None = None
+    prefix: str = ""
+    expires_at: int | None = None
 
     @property
     def is_operator(self) -> bool:
-        """Whether this is the operator's key."""
+        """Return True for the operator key."""
         return self.organization_id is None
 
     def may(self, scope: str) -> bool:
-        """Whether this key has the scope."""
+        """Return True if this key has the scope."""
         return self.is_operator or scope in self.scopes
 
     def require(self, scope: str | None, organization_id: str | None) -> None:
-        """NotFound for another organization; Forbidden without the scope (None: only the operator has it)."""
+        """Raise NotFound for another organization, Forbidden without the scope (None: the operator's alone)."""
         if self.is_operator:
             return
         if organization_id is not None and organization_id != self.organization_id:
@@ -64,74 +59,77 @@ OPERATOR: Final = Principal()
 
 
 def hash_of(key: str) -> bytes:
-    """What is stored of a key: SHA-256, which is enough for 32 random bytes."""
+    """Return the SHA-256 of a key, which is all that is stored. Its 32 random bytes need no salt."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def new_key(prefix: str) -> str:
-    """A fresh key: its prefix and 32 random bytes."""
+    """Make a key: the prefix and 32 random bytes."""
     return prefix + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
 class Access:
-    """Knows the keys. What it learned of one it keeps for a second, so that a revocation counts soon on every node."""
+    """Authenticate and authorize requests.
+
+    A principal is cached for one second, so a revoked key stops working within a second on every node.
+    """
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._operator_hash = hash_of(settings.operator_key) if settings.operator_key else b""
-        self._limits = Limits(settings)
+        self._rate_limiter = RateLimiter(settings)
         self._generation = 0
-        self._known: dict[str, tuple[float, Principal]] = {}
-        self._used: dict[str, int] = {}
+        self._cache: dict[str, tuple[float, Principal]] = {}
+        self._last_used: dict[str, int] = {}
 
     async def open(self) -> str | None:
-        """Make the operator key at first start; its text, this once. None where there is one already."""
+        """Make the operator key at the first start. Return its text, or None where there is one already."""
         if self._operator_hash:
             return None
-        made = new_key(OPERATOR_PREFIX)
-        first = entry(Action.OPERATOR_KEY_CREATED, CLI, self._clock.now(), object_id="operator")
-        self._operator_hash = await self._store.claim_operator_key(hash_of(made), first)
-        return made if hmac.compare_digest(self._operator_hash, hash_of(made)) else None
+        key = new_key(OPERATOR_PREFIX)
+        created = entry(Action.OPERATOR_KEY_CREATED, CLI, self._clock.now(), object_id="operator")
+        self._operator_hash = await self._store.claim_operator_key(hash_of(key), created)
+        return key if hmac.compare_digest(self._operator_hash, hash_of(key)) else None
 
-    async def admit(self, key: str, scope: str | None, organization_id: str | None) -> Principal:
-        """Who this key is, if they may: with this scope, in this organization (see Principal.require), not too often.
+    async def authenticate_and_authorize(self, key: str, scope: str | None, organization_id: str | None) -> Principal:
+        """Return the principal of this key, if it may use this scope in this organization.
 
-        Raises Unauthorized, NotFound, Forbidden, RateLimited.
+        Raises Unauthorized, NotFound, Forbidden or RateLimited.
         """
-        principal = self.known(key) or await self.who(key)
-        self.allow(principal, scope, organization_id)
+        principal = self.cached_principal(key) or await self.authenticate(key)
+        self.authorize(principal, scope, organization_id)
         return principal
 
-    def allow(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
-        """The second half of :meth:`admit`: whether they may. Raises NotFound, Forbidden, RateLimited."""
+    def authorize(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
+        """Check scope, organization and rate limit. Raises NotFound, Forbidden or RateLimited."""
         principal.require(scope, organization_id)
-        self._limits.take(principal.api_key_id, principal.organization_id)
+        self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
 
-    def known(self, key: str) -> Principal | None:
-        """Who this key is, if that was asked a moment ago: no look-up, no waiting."""
-        found = self._known.get(key)
+    def cached_principal(self, key: str) -> Principal | None:
+        """Return the principal of this key if it is cached and the key has not expired."""
+        found = self._cache.get(key)
         if found is None or found[0] < time.monotonic():
             return None
         principal = found[1]
         if principal.expires_at is not None and principal.expires_at <= self._clock.now():
             return None
         if principal.api_key_id is not None:
-            self._used[principal.api_key_id] = self._clock.now()
+            self._last_used[principal.api_key_id] = self._clock.now()
         return principal
 
-    async def who(self, key: str) -> Principal:
-        """Who this key is. Unauthorized for one that is unknown, revoked or expired: one answer for all three."""
-        principal = self.known(key)
+    async def authenticate(self, key: str) -> Principal:
+        """Return the principal of this key. Raise the same Unauthorized for an unknown, revoked or expired one."""
+        principal = self.cached_principal(key)
         if principal is not None:
             return principal
         generation = self._generation
         principal = await self._look_up(key)
         if generation != self._generation:
-            return principal  # something was revoked meanwhile: true for this once
-        if len(self._known) >= MOST_KEPT:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + KEPT_SECONDS, principal)
+            return principal  # a key was revoked during the look-up: do not cache this answer
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[key] = (time.monotonic() + CACHE_SECONDS, principal)
         return principal
 
     async def _look_up(self, key: str) -> Principal:
@@ -140,32 +138,34 @@ class Access:
             return OPERATOR
         found = await self._store.find_api_key(hashed)
         now = self._clock.now()
-        if found is None or not hmac.compare_digest(found[1], hashed):
+        if found is None or not hmac.compare_digest(found[1], hashed) or _has_expired(found[0], now):
             raise Unauthorized("this API key is not valid")
-        known = found[0]
-        if known.expires_at is not None and known.expires_at <= now:
-            raise Unauthorized("this API key is not valid")
-        self._used[known.id] = now
+        api_key = found[0]
+        self._last_used[api_key.id] = now
         return Principal(
-            organization_id=known.organization_id,
-            scopes=frozenset(known.scopes),
-            api_key_id=known.id,
-            prefix=known.prefix,
-            expires_at=known.expires_at,
+            organization_id=api_key.organization_id,
+            scopes=frozenset(api_key.scopes),
+            api_key_id=api_key.id,
+            prefix=api_key.prefix,
+            expires_at=api_key.expires_at,
         )
 
-    def forget(self) -> None:
-        """Ask the store anew about every key."""
+    def invalidate(self) -> None:
+        """Drop the cache: look every key up again."""
         self._generation += 1
-        self._known.clear()
+        self._cache.clear()
 
     async def flush(self) -> None:
-        """Write down when keys were last used."""
-        used, self._used = self._used, {}
+        """Store when keys were last used."""
+        used, self._last_used = self._last_used, {}
         if not used:
             return
         try:
             await self._store.note_usage([Usage(api_key_id=key_id, at=at) for key_id, at in used.items()])
         except Unavailable:
-            self._used = used | self._used
+            self._last_used = used | self._last_used
             raise
+
+
+def _has_expired(api_key: ApiKey, now: int) -> bool:
+    return api_key.expires_at is not None and api_key.expires_at <= now

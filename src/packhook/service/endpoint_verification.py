@@ -1,11 +1,11 @@
-"""Whether a webhook's endpoint has proven that it wants what it gets, and asking it.
+"""Endpoint verification: ask an endpoint whether it wants events, and record that it does.
 
 ::
 
-    created, endpoint changed ─▶ verification_pending: deliveries wait ─┬─ OPTIONS, in the background, a few times ─┐
-                                                               ├─ OPTIONS, when somebody asks for it ───────┼─▶ proven
-                                                               └─ a test event that is answered 2xx ────────┘
-"""
+    created, endpoint changed ─▶ verification_pending: deliveries wait ─┬─ OPTIONS in the background, up to 3 times ─┐
+                                                                        ├─ OPTIONS on request ───────────────────────┼─▶ verified
+                                                                        └─ a test event that is answered 2xx ────────┘
+"""  # noqa: E501 a diagram
 
 import asyncio
 from typing import Any, Final
@@ -25,67 +25,67 @@ from packhook.store.base import Store
 _log: Final = structlog.get_logger("packhook.ownership")
 
 WAITS: Final = (0, 2 * SECOND, 15 * SECOND)  # before each try in the background
-MOST_AT_ONCE: Final = 100
-TRIES: Final = 5
+MAX_CONCURRENT: Final = 100
+MAX_TRIES: Final = 5
 
 
-class Ownership:
-    """Proofs of all webhooks. What it asks in the background ends with :meth:`close`."""
+class EndpointVerification:
+    """Verify endpoints. Background tasks end with :meth:`close`."""
 
     def __init__(self, store: Store, engine: Engine, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._engine = engine
         self._clock = clock
         self._closing = asyncio.Event()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.is_required = settings.require_endpoint_verification
 
-    def is_held(self, webhook: Webhook) -> bool:
-        """Whether its deliveries wait for a proof."""
+    def is_pending(self, webhook: Webhook) -> bool:
+        """Return True if the webhook's deliveries wait for its endpoint to be verified."""
         return self.is_required and webhook.verification_pending
 
-    async def ask(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
-        """Ask its endpoint now; consent is a proof. NotFound where the webhook is not this organization's."""
+    async def verify(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
+        """Ask the endpoint now; record consent. Raise NotFound if the webhook is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
         target = (await self._store.targets([webhook_id])).get(webhook_id)
         if target is None:
             raise NotFound(f"no webhook {webhook_id!r}")
-        return await self._ask(msgspec.structs.replace(target, webhook=webhook), by)
+        return await self._verify(msgspec.structs.replace(target, webhook=webhook), by)
 
-    async def answered_well(self, webhook: Webhook, by: Actor) -> None:
-        """Its endpoint answered a test event with 2xx: a proof, where one is required and there is none yet."""
+    async def mark_verified_by_test(self, webhook: Webhook, by: Actor) -> None:
+        """Record that the endpoint answered a test event with 2xx, if verification is required and missing."""
         if self.is_required and (webhook.verification_pending or webhook.verified_at is None):
             try:
-                await self._prove(webhook, "a test event", by)
-            except Conflict as error:  # the exchange is what was asked for; the next one proves it too
+                await self._record(webhook, "a test event", by)
+            except Conflict as error:  # the caller asked for the exchange; the next test event records it
                 _log.warning("webhook_not_verified", webhook_id=webhook.id, detail=error.detail)
 
-    def ask_soon(self, webhook: Webhook) -> None:
-        """Ask its endpoint in the background, a few times, if it is held."""
-        if not self.is_held(webhook):
+    def schedule_verification(self, webhook: Webhook) -> None:
+        """Ask the endpoint in the background, up to three times, if its verification is pending."""
+        if not self.is_pending(webhook):
             return
-        if len(self._asking) >= MOST_AT_ONCE:
-            _log.warning("webhook_not_verified", webhook_id=webhook.id, detail="too many are being asked: ask it again")
+        if len(self._tasks) >= MAX_CONCURRENT:
+            _log.warning("webhook_not_verified", webhook_id=webhook.id, detail="too many at once: request it again")
             return
-        task = asyncio.get_running_loop().create_task(self._keep_asking(webhook), name=f"packhook-ask-{webhook.id}")
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        task = asyncio.get_running_loop().create_task(self._run(webhook), name=f"packhook-verify-{webhook.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Cancel background tasks."""
         self._closing.set()
-        for task in list(self._asking):
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _keep_asking(self, webhook: Webhook) -> None:
+    async def _run(self, webhook: Webhook) -> None:
         try:
-            await self._ask_a_few_times(webhook)
-        except Exception:  # noqa: BLE001 nobody waits for this: its fault is told here
+            await self._verify_with_retries(webhook)
+        except Exception:  # noqa: BLE001 nobody awaits this task, so it logs its own faults
             _log.exception("webhook_not_verified", webhook_id=webhook.id)
 
-    async def _ask_a_few_times(self, webhook: Webhook) -> None:
-        """Until it consents, or is another's or nobody's to ask, or has been asked often enough."""
+    async def _verify_with_retries(self, webhook: Webhook) -> None:
+        """Ask until the endpoint consents, the webhook is deleted, verified or changed, or the tries are used up."""
         detail = ""
         for wait in WAITS:
             await self._pause(wait)
@@ -97,7 +97,7 @@ class Ownership:
                     or target.webhook.endpoint != webhook.endpoint
                 ):
                     return
-                _, consent = await self._ask(target, NODE)
+                _, consent = await self._verify(target, NODE)
             except (NotFound, Conflict):
                 return
             except Unavailable as error:
@@ -115,33 +115,31 @@ class Ownership:
         except TimeoutError:
             return
 
-    async def _ask(self, target: WebhookState, by: Actor) -> tuple[Attempt, Consent]:
+    async def _verify(self, target: WebhookState, by: Actor) -> tuple[Attempt, Consent]:
         attempt, consent = await self._engine.ask_consent(target)
         if consent.given:
-            await self._prove(target.webhook, "the handshake", by, allowed_rate=consent.allowed_rate)
+            await self._record(target.webhook, "the handshake", by, allowed_rate=consent.allowed_rate)
         return attempt, consent
 
-    async def _prove(self, asked: Webhook, how: str, by: Actor, **changes: Any) -> None:  # noqa: ANN401 a field has its own type
-        """Write it down, unless the endpoint is another by now: then it is not the one that was asked."""
-        for last in (*[False] * (TRIES - 1), True):
-            before = await self._store.get_webhook(asked.organization_id, asked.id)
-            if before.endpoint != asked.endpoint:
+    async def _record(self, verified: Webhook, reason: str, by: Actor, **changes: Any) -> None:  # noqa: ANN401 a field has its own type
+        """Store the verification, unless the endpoint was changed since it was asked."""
+        for is_last in (*[False] * (MAX_TRIES - 1), True):
+            before = await self._store.get_webhook(verified.organization_id, verified.id)
+            if before.endpoint != verified.endpoint:
                 return
             now = self._clock.now()
-            proven = {"verification_pending": False, "verified_at": now, "version": before.version + 1, **changes}
-            told = entry(
-                Action.WEBHOOK_VERIFIED,
-                by,
-                now,
-                organization_id=asked.organization_id,
-                object_id=asked.id,
-                reason=how,
+            after = msgspec.structs.replace(
+                before, verification_pending=False, verified_at=now, version=before.version + 1, **changes
             )
+            audit = entry(
+                Action.WEBHOOK_VERIFIED, by, now, organization_id=verified.organization_id, object_id=verified.id,
+                reason=reason,
+            )  # fmt: skip
             try:
-                await self._store.replace_webhook(msgspec.structs.replace(before, **proven), told)
+                await self._store.replace_webhook(after, audit)
             except Conflict:
-                if last:
+                if is_last:
                     raise
             else:
-                _log.info("webhook_verified", webhook_id=asked.id, by=how)
+                _log.info("webhook_verified", webhook_id=verified.id, by=reason)
                 return

@@ -1,4 +1,4 @@
-"""An order as an example: what a test event carries and what the API's description shows."""
+"""The example order of test events and of the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ _LATER: Final = "2024-08-03T14:05:00.000Z"
 
 
 def example_order(event_code: str) -> dict[str, Any]:
-    """The order resource at the moment of this event."""
+    """Return the order resource at the time of this event."""
     order: dict[str, Any] = {
         "id": "ord_example_0001",
         "brand_id": "brd_example",
@@ -40,5 +40,5 @@ def example_order(event_code: str) -> dict[str, Any]:
 
 
 def example_data(event_code: str) -> bytes:
-    """The same as the bytes of an event's data."""
+    """Return the same order as JSON bytes."""
     return msgspec.json.encode(example_order(event_code))

@@ -1,4 +1,4 @@
-"""Reading back: events, deliveries, attempts, and when the next ones are planned."""
+"""Reads of what happened: events, deliveries, attempts, planned attempts and the audit trail."""
 
 from msgspec import Struct
 
@@ -7,17 +7,17 @@ from packhook.core.endpoint_verification import HELD
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import times_to_come
-from packhook.service.cursor import Listing, listing
-from packhook.service.endpoint_verification import Ownership
+from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.pagination import Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 
 
-class DeliveryStory(Struct, frozen=True, kw_only=True):
-    """A delivery with its attempts, oldest first, and the instants planned if every further attempt fails.
+class DeliveryDetail(Struct, frozen=True, kw_only=True):
+    """Hold a delivery with its attempts, oldest first, and the times of the next attempts if each of them fails.
 
-    ``interruptions`` are attempts that may have been made, and of which nobody knows the outcome.
-    ``held_reason``: why it waits although it is due; nothing is planned then.
+    ``interruptions`` are attempts with an unknown outcome. ``held_reason`` says why a due delivery waits; then
+    ``schedule`` is empty.
     """
 
     delivery: Delivery
@@ -28,46 +28,43 @@ class DeliveryStory(Struct, frozen=True, kw_only=True):
 
 
 class History:
-    """Every read of what happened."""
+    """Read events, deliveries and audit entries."""
 
-    def __init__(self, store: Store, settings: Settings, ownership: Ownership) -> None:
+    def __init__(self, store: Store, settings: Settings, verification: EndpointVerification) -> None:
         self._store = store
-        self._ownership = ownership
+        self._verification = verification
         self._settings = settings
 
     async def event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
-        """The event with its deliveries."""
+        """Return an event with its deliveries."""
         return await self._store.get_event(organization_id, event_id)
 
     async def events(self, organization_id: str, page: PageRequest) -> Listing[Event]:
-        """A page, newest first."""
-        found = await self._store.list_events(organization_id, page)
-        return listing(found, tuple(event.id for event in found.items))
+        """Return a page of events, newest first."""
+        return listing("events", await self._store.list_events(organization_id, page))
 
     async def deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Listing[Delivery]:
-        """A page, newest first."""
-        found = await self._store.list_deliveries(organization_id, page, where)
-        return listing(found, tuple(delivery.id for delivery in found.items))
+        """Return a page of deliveries, newest first."""
+        return listing("deliveries", await self._store.list_deliveries(organization_id, page, where))
 
-    async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryStory:
-        """One delivery, whole."""
+    async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryDetail:
+        """Return a delivery with everything known of it."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
         webhook = None if delivery.next_attempt_at is None else await self._webhook_of(delivery)
-        is_held = webhook is not None and self._ownership.is_held(webhook)
-        return DeliveryStory(
+        awaits_verification = webhook is not None and self._verification.is_pending(webhook)
+        return DeliveryDetail(
             delivery=delivery,
             attempts=attempts,
-            schedule=() if is_held else self._to_come(delivery, webhook),
+            schedule=() if awaits_verification else self._remaining_schedule(delivery, webhook),
             interruptions=await self._store.interruptions(organization_id, delivery_id),
-            held_reason=HELD if is_held else "",
+            held_reason=HELD if awaits_verification else "",
         )
 
     async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
-        """A page of the audit trail, newest first."""
-        found = await self._store.list_audit(page, where)
-        return listing(found, tuple(entry.id for entry in found.items))
+        """Return a page of audit entries, newest first."""
+        return listing("audit", await self._store.list_audit(page, where))
 
-    def _to_come(self, delivery: Delivery, webhook: Webhook | None) -> tuple[int, ...]:
+    def _remaining_schedule(self, delivery: Delivery, webhook: Webhook | None) -> tuple[int, ...]:
         if delivery.next_attempt_at is None:
             return ()
         failures = delivery.attempt_count - delivery.attempts_before

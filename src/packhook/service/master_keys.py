@@ -1,4 +1,4 @@
-"""Master keys: a new one, and every webhook's secrets sealed under it, while everything goes on."""
+"""Rotation of the master key while the node serves: a new key, and every webhook's secrets encrypted again under it."""
 
 import asyncio
 from typing import Final
@@ -15,58 +15,58 @@ from packhook.store.encryption.store import SealedStore
 _log: Final = structlog.get_logger("packhook.masterkeys")
 
 BATCH: Final = 100
-SHOWN: Final = 10
+MAX_NAMED: Final = 10
 
 
 class Rotation(Struct, frozen=True, kw_only=True):
-    """What a rotation came to: the key that is the newest now, and how many webhooks were sealed anew."""
+    """Hold the result of a rotation: the id of the newest key, and how many webhooks were encrypted again."""
 
     key_id: str
     resealed: int
 
 
 class MasterKeys:
-    """The operator's hand on what the secrets are sealed under."""
+    """Rotate the master key."""
 
     def __init__(self, store: SealedStore | None, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._alone = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def rotate(self, by: Actor) -> Rotation:
-        """Take a new key (of the setting: its newest), and seal all webhooks under it, batch by batch.
+        """Make a new key (with the setting: use its newest), and encrypt all webhooks under it, batch by batch.
 
-        Conflict where some could not be, with their ids; all the others are sealed anew all the same.
+        Raises Conflict with the ids of webhooks that could not be decrypted; all others are done nevertheless.
         """
         if self._store is None:
-            raise Unavailable("this node seals nothing")
-        async with self._alone:
+            raise Unavailable("this node encrypts nothing")
+        async with self._lock:
             key_id = await self._store.renew(by, self._clock.now())
-            resealed, left = await self._reseal_all(self._store)
-            if not left:
+            resealed, failed = await self._reseal_all(self._store)
+            if not failed:
                 await self._store.move_check()
-        _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(left))
-        if left:
-            shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")
+        _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(failed))
+        if failed:
+            named = ", ".join(failed[:MAX_NAMED]) + (", …" if len(failed) > MAX_NAMED else "")
             raise Conflict(
-                f"webhooks sealed anew under {key_id}: {resealed}; left as they were: {len(left)} ({shown}). "
-                "The log says why of each; mend that and rotate again"
+                f"webhooks encrypted again under {key_id}: {resealed}; not changed: {len(failed)} ({named}). "
+                "The log has the reason for each; fix it and rotate again"
             )
         return Rotation(key_id=key_id, resealed=resealed)
 
     async def _reseal_all(self, store: SealedStore) -> tuple[int, list[str]]:
-        """How many were sealed anew, and which could not be."""
-        resealed, left, anchor = 0, list[str](), ""
+        """Return how many webhooks were encrypted again, and the ids of those that could not be."""
+        resealed, failed, anchor = 0, list[str](), ""
         while batch := await store.iter_webhooks(anchor, BATCH):
-            done = await asyncio.gather(*(_reseal(store, webhook) for webhook in batch))
-            resealed += done.count(True)
-            left += [webhook.id for webhook, did in zip(batch, done, strict=True) if did is None]
+            results = await asyncio.gather(*(_reseal(store, webhook) for webhook in batch))
+            resealed += results.count(True)
+            failed += [webhook.id for webhook, result in zip(batch, results, strict=True) if result is None]
             anchor = batch[-1].id
-        return resealed, left
+        return resealed, failed
 
 
 async def _reseal(store: SealedStore, webhook: Webhook) -> bool | None:
-    """Whether there was anything to do; None where it could not be done."""
+    """Return True if it was encrypted again, False if it needed nothing, None if it could not be decrypted."""
     try:
         return await store.reseal(webhook)
     except Unavailable as error:

@@ -8,15 +8,16 @@ from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import ApiKey, Organization
 from packhook.service.authentication import Access, hash_of, new_key
-from packhook.service.cursor import Listing, listing
+from packhook.service.pagination import Listing, listing
 from packhook.store.base import PageRequest, Store
 
 KEY_PREFIX: Final = "phk_"
-SHOWN: Final = 12
+PREFIX_LENGTH: Final = 12
+"""How many characters of a key stay readable, to recognize it by."""
 
 
 class Organizations:
-    """Tenants and who may act for them."""
+    """Create, read and delete organizations and their API keys."""
 
     def __init__(self, store: Store, clock: Clock, access: Access) -> None:
         self._store = store
@@ -24,58 +25,56 @@ class Organizations:
         self._access = access
 
     async def create(self, organization_id: str | None, name: str, by: Actor) -> Organization:
-        """Under this id, or a new one. Conflict where it is, or was, in use."""
+        """Create an organization with this id, or a new one. Raise Conflict if the id is, or was, in use."""
         chosen = organization_id or ids.organization_id()
         now = self._clock.now()
         organization = Organization(id=chosen, name=name or chosen, created_at=now)
-        made = entry(Action.ORGANIZATION_CREATED, by, now, organization_id=chosen, object_id=chosen)
-        await self._store.create_organization(organization, made)
+        audit = entry(Action.ORGANIZATION_CREATED, by, now, organization_id=chosen, object_id=chosen)
+        await self._store.create_organization(organization, audit)
         return organization
 
     async def get(self, organization_id: str) -> Organization:
-        """NotFound where there is none."""
+        """Return an organization. Raise NotFound if there is none."""
         return await self._store.get_organization(organization_id)
 
     async def list(self, page: PageRequest) -> Listing[Organization]:
-        """A page, in order of ids."""
-        found = await self._store.list_organizations(page)
-        return listing(found, tuple(organization.id for organization in found.items))
+        """Return a page, ordered by id."""
+        return listing("organizations", await self._store.list_organizations(page))
 
     async def delete(self, organization_id: str, by: Actor) -> None:
-        """Its keys and webhooks stop at once; its events stay until retention takes them, its id stays taken."""
+        """Delete an organization: keys and webhooks stop at once, events go with retention, the id stays taken."""
         now = self._clock.now()
-        gone = entry(Action.ORGANIZATION_DELETED, by, now, organization_id=organization_id, object_id=organization_id)
-        await self._store.delete_organization(organization_id, now, gone)
-        self._access.forget()
+        audit = entry(Action.ORGANIZATION_DELETED, by, now, organization_id=organization_id, object_id=organization_id)
+        await self._store.delete_organization(organization_id, now, audit)
+        self._access.invalidate()
 
     async def create_key(
         self, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: int | None, by: Actor
     ) -> tuple[ApiKey, str]:
-        """A new key and, this once, its text. InvalidInput where it would never be valid."""
+        """Create an API key. Return it with its text, which is not stored. Raise InvalidInput if it has expired."""
         if expires_at is not None and expires_at <= self._clock.now():
-            raise InvalidInput([FieldError("/expires_at", "invalid", "expected a time to come")])
+            raise InvalidInput([FieldError("/expires_at", "invalid", "expected a time in the future")])
         text = new_key(KEY_PREFIX)
         key = ApiKey(
             id=ids.api_key_id(),
             organization_id=organization_id,
             name=name,
             scopes=scopes,
-            prefix=text[:SHOWN],
+            prefix=text[:PREFIX_LENGTH],
             created_at=self._clock.now(),
             expires_at=expires_at,
         )
-        made = of_new_key(by, key, None if expires_at is None else to_rfc3339(expires_at))
-        await self._store.create_api_key(key, hash_of(text), made)
+        audit = of_new_key(by, key, None if expires_at is None else to_rfc3339(expires_at))
+        await self._store.create_api_key(key, hash_of(text), audit)
         return key, text
 
     async def list_keys(self, organization_id: str, page: PageRequest) -> Listing[ApiKey]:
-        """A page, oldest first, without the revoked."""
-        found = await self._store.list_api_keys(organization_id, page)
-        return listing(found, tuple(key.id for key in found.items))
+        """Return a page of the keys that were not revoked, oldest first."""
+        return listing("api-keys", await self._store.list_api_keys(organization_id, page))
 
     async def revoke_key(self, organization_id: str, api_key_id: str, by: Actor) -> None:
-        """The key stops working: here at once, on other nodes within a second."""
+        """Revoke a key: at once on this node, within a second on others."""
         now = self._clock.now()
-        gone = entry(Action.API_KEY_REVOKED, by, now, organization_id=organization_id, object_id=api_key_id)
-        await self._store.revoke_api_key(organization_id, api_key_id, now, gone)
-        self._access.forget()
+        audit = entry(Action.API_KEY_REVOKED, by, now, organization_id=organization_id, object_id=api_key_id)
+        await self._store.revoke_api_key(organization_id, api_key_id, now, audit)
+        self._access.invalidate()

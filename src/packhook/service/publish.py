@@ -1,4 +1,4 @@
-"""Publishing: ids and times are given here, then the store makes it durable. The door closes when too many wait."""
+"""Publishing: give events their ids and times, and let the store make them durable. Bounds how many wait."""
 
 from collections.abc import Sequence
 
@@ -11,52 +11,52 @@ from packhook.store.base import Store, Told
 
 
 class Publisher:
-    """Takes events in. Its callers have checked that each ``data`` is a valid JSON object."""
+    """Publish events. Callers have checked that each ``data`` is a valid JSON object."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
-        self._limit = settings.max_pending_publishes
+        self._max_pending = settings.max_pending_publishes
         self._clock = clock
-        self._waiting = 0
+        self._pending = 0
 
     def publish(
         self,
         organization_id: str,
         events: Sequence[tuple[str, bytes]],
-        told: Told[tuple[Receipt, ...]],
+        on_done: Told[tuple[Receipt, ...]],
         idempotency_key: str | None = None,
         fingerprint: bytes = b"",
     ) -> None:
-        """Store these (event code, data) and their deliveries, all or nothing; durable when ``told`` has the receipts.
+        """Store these (event code, data) pairs and their deliveries, all or nothing.
 
-        ``fingerprint`` tells one request from another with the same key. Raises BodyTooLarge, InvalidInput and
-        Unavailable; ``told`` may have NotFound, Conflict (the key came with another fingerprint) or Unavailable too.
+        ``on_done`` gets the receipts once everything is durable, or NotFound, Conflict (the idempotency key was used
+        with another ``fingerprint``) or Unavailable. Raises BodyTooLarge, InvalidInput and Unavailable at once.
         """
         if not 1 <= len(events) <= MAX_BATCH_EVENTS:
             raise InvalidInput([FieldError("/events", "invalid_length", f"expected 1 to {MAX_BATCH_EVENTS} events")])
         now = self._clock.now()
-        publication = PublishRequest(
+        request = PublishRequest(
             organization_id=organization_id,
             events=tuple([self._event(organization_id, code, data, now) for code, data in events]),
             idempotency=None
             if idempotency_key is None
             else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
         )
-        self._store_in_turn(publication, told)
+        self._store_bounded(request, on_done)
 
     def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
         if len(data) > MAX_DATA_BYTES:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
-    def _store_in_turn(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
-        count = len(publication.events)
-        if self._waiting and self._waiting + count > self._limit:
+    def _store_bounded(self, request: PublishRequest, on_done: Told[tuple[Receipt, ...]]) -> None:
+        count = len(request.events)
+        if self._pending and self._pending + count > self._max_pending:
             raise Unavailable("too many events wait to be stored", retry_after_seconds=1)
 
         def stored(receipts: tuple[Receipt, ...] | Exception) -> None:
-            self._waiting -= count
-            told(receipts)
+            self._pending -= count
+            on_done(receipts)
 
-        self._store.publish_nowait(publication, stored)
-        self._waiting += count
+        self._store.publish_nowait(request, stored)
+        self._pending += count

@@ -1,4 +1,4 @@
-"""Sending again what is finished."""
+"""Replay of finished deliveries."""
 
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
@@ -7,17 +7,17 @@ from packhook.store.base import Store
 
 
 class Replay:
-    """Puts deliveries back on their way, behind everything that is on its first way."""
+    """Replay deliveries. A replay is sent after first attempts and retries."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def retry(self, organization_id: str, delivery_id: str, by: Actor) -> Delivery:
-        """Send one delivery again, its schedule begun anew; the same ``webhook-id``.
+        """Send one delivery again from the start of its schedule, with the same ``webhook-id``.
 
-        Conflict where it is not finished, or its webhook was deleted.
+        Raises Conflict if it is not finished, or its webhook was deleted.
         """
         now = self._clock.now()
-        asked = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)
-        return await self._store.replay_delivery(organization_id, delivery_id, now, asked)
+        audit = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)
+        return await self._store.replay_delivery(organization_id, delivery_id, now, audit)

@@ -1,6 +1,6 @@
-"""The rules for what a user writes, one function for each: it returns the value as it is kept, or raises ValueError.
+"""Validation rules for user input, one function each.
 
-The message of the ValueError is what the user reads.
+A rule returns the value as it is stored, or raises ValueError with the message that the user reads.
 """
 
 import difflib
@@ -14,11 +14,11 @@ from packhook.core.model import EVENT_CODES, SCOPES
 from packhook.core.signatures.standard import secret_problem
 from packhook.settings import parse_duration
 
-MOST_HEADERS: Final = 20
-LONGEST_HEADER: Final = 4096
-MOST_WAITS: Final = 20
-LONGEST_WAIT: Final = 7 * DAY
-LOWEST_RATE, HIGHEST_RATE = 0.001, 10_000
+MAX_HEADERS: Final = 20
+MAX_HEADER_LENGTH: Final = 4096
+MAX_WAITS: Final = 20
+MAX_WAIT: Final = 7 * DAY
+MIN_RATE, MAX_RATE = 0.001, 10_000
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VISIBLE: Final = re.compile(r"[\x20-\x7e]*")
@@ -30,81 +30,81 @@ _RESERVED: Final = frozenset(
 
 
 def event_code(code: str) -> str:
-    """One of the three; a near miss is told which one it missed."""
+    """Return a known event code; the message suggests the nearest one."""
     if code in EVENT_CODES:
         return code
     near = difflib.get_close_matches(code, EVENT_CODES, n=1, cutoff=0.75)
     if near:
         raise ValueError(f"{code!r} is not an event code; did you mean `{near[0]}`?")
-    raise ValueError(f"expected one of {', '.join(f'`{each}`' for each in EVENT_CODES)}")
+    raise ValueError(f"expected one of {', '.join(f'`{code}`' for code in EVENT_CODES)}")
 
 
 def endpoint(url: str, *, allow_http: bool) -> str:
-    """The URL, rebuilt."""
+    """Return the URL, parsed and rebuilt."""
     return parse_endpoint(url, allow_http=allow_http).url
 
 
 def secret(text: str) -> str:
-    """8 to 255 printable ASCII characters; a ``whsec_`` one holds 24 to 64 bytes."""
+    """Accept 8 to 255 printable ASCII characters; ``whsec_`` and the base64 of 24 to 64 bytes."""
     problem = secret_problem(text)
     if problem is not None:
         raise ValueError(problem)
     return text
 
 
-def headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Static request headers: names in lower case, none that is ours or the connection's, values in visible ASCII."""
-    if len(given) > MOST_HEADERS:
-        raise ValueError(f"expected at most {MOST_HEADERS} headers, got {len(given)}")
-    kept: dict[str, str] = {}
-    for name, value in given.items():
+def headers(value: Mapping[str, str]) -> dict[str, str]:
+    """Return static request headers, names in lower case. Refuse names that packhook sets and values not in ASCII."""
+    if len(value) > MAX_HEADERS:
+        raise ValueError(f"expected at most {MAX_HEADERS} headers, got {len(value)}")
+    accepted: dict[str, str] = {}
+    for name, text in value.items():
         lower = name.lower()
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a header name")
         if lower in _RESERVED or lower.startswith(("content-", "webhook-")):
             raise ValueError(f"the header {lower} is set by packhook itself")
-        if lower in kept:
+        if lower in accepted:
             raise ValueError(f"the header {lower} is given twice")
-        if not _VISIBLE.fullmatch(value) or len(value) > LONGEST_HEADER:
-            raise ValueError(f"the value of {lower} must be visible ASCII, at most {LONGEST_HEADER} characters")
-        kept[lower] = value.strip()
-    return kept
+        if not _VISIBLE.fullmatch(text) or len(text) > MAX_HEADER_LENGTH:
+            raise ValueError(f"the value of {lower} must be visible ASCII, at most {MAX_HEADER_LENGTH} characters")
+        accepted[lower] = text.strip()
+    return accepted
 
 
 def rate_limit(rate: float) -> float:
-    """Deliveries a second; 0 is no limit."""
-    if rate != 0 and not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise ValueError(f"expected a number from {LOWEST_RATE} to {HIGHEST_RATE}, or 0 for no limit")
+    """Accept deliveries per second; 0 is no limit."""
+    if rate != 0 and not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(f"expected a number from {MIN_RATE} to {MAX_RATE}, or 0 for no limit")
     return float(rate)
 
 
 def timeout_seconds(seconds: float) -> int:
-    """Milliseconds for one attempt; 0 is the instance's."""
+    """Return the timeout of one attempt in milliseconds; 0 is the instance's."""
     if seconds != 0 and not 1 <= seconds <= 30:
         raise ValueError("expected a number from 1 to 30, or 0 for the instance's timeout")
     return round(seconds * SECOND)
 
 
 def retry_schedule(waits: list[str]) -> tuple[int, ...]:
-    """Waits in milliseconds from texts such as ``5s``; an empty list is the instance's schedule."""
-    if len(waits) > MOST_WAITS:
-        raise ValueError(f"expected at most {MOST_WAITS} waits, got {len(waits)}")
+    """Return waits in milliseconds from texts such as ``5s``; an empty list is the instance's schedule."""
+    if len(waits) > MAX_WAITS:
+        raise ValueError(f"expected at most {MAX_WAITS} waits, got {len(waits)}")
     parsed = tuple(parse_duration(wait) for wait in waits)
-    if any(wait > LONGEST_WAIT for wait in parsed):
+    if any(wait > MAX_WAIT for wait in parsed):
         raise ValueError("expected waits of at most 7d each")
     return parsed
 
 
-def scopes(given: list[str]) -> tuple[str, ...]:
-    """Some of the four scopes, one at least, each once, in their order."""
-    unknown = [scope for scope in given if scope not in SCOPES]
-    if unknown or not given:
+def scopes(value: list[str]) -> tuple[str, ...]:
+    """Return the scopes without duplicates, in the order of SCOPES. Refuse unknown ones and an empty list."""
+    unknown = [scope for scope in value if scope not in SCOPES]
+    if unknown or not value:
         raise ValueError(f"expected some of {', '.join(f'`{scope}`' for scope in SCOPES)}")
-    return tuple(scope for scope in SCOPES if scope in given)
+    return tuple(scope for scope in SCOPES if scope in value)
 
 
 def idempotency_key(text: str) -> str:
-    """1 to 255 visible ASCII characters."""
+    """Accept 1 to 255 visible ASCII characters."""
     if not _KEY.fullmatch(text):
         raise ValueError("expected 1 to 255 visible ASCII characters")
     return text

@@ -1,4 +1,4 @@
-"""The test event: one signed example to a webhook, now, with the whole exchange for an answer."""
+"""Test events: send one signed example event to a webhook now, and return the whole exchange."""
 
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
@@ -6,27 +6,24 @@ from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Event, Verdict
 from packhook.delivery.engine import Engine
-from packhook.service.endpoint_verification import Ownership
+from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.example import example_data
 from packhook.store.base import Store
 
 
 class TestEvents:
-    """Sends test events; they are not stored, not retried, and count for nothing but as a proof of ownership.
+    """Send test events. They are audited, but not stored and not retried; a 2xx verifies the endpoint."""
 
-    That one was sent is in the audit.
-    """
+    __test__ = False  # pytest would collect it by its name
 
-    __test__ = False  # not a test case, whatever a test runner thinks of the name
-
-    def __init__(self, store: Store, engine: Engine, clock: Clock, ownership: Ownership) -> None:
-        self._ownership = ownership
+    def __init__(self, store: Store, engine: Engine, clock: Clock, verification: EndpointVerification) -> None:
+        self._verification = verification
         self._store = store
         self._engine = engine
         self._clock = clock
 
     async def send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
-        """Send one; enabled or not. NotFound where the webhook is not this organization's."""
+        """Send a test event, also to a disabled webhook. Raise NotFound if it is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
         target = (await self._store.targets([webhook_id])).get(webhook_id)
         if target is None:
@@ -44,5 +41,5 @@ class TestEvents:
         )
         attempt, verdict = await self._engine.try_out(target, event)
         if not verdict.error_code:
-            await self._ownership.answered_well(target.webhook, by)
+            await self._verification.mark_verified_by_test(target.webhook, by)
         return event, attempt, verdict

@@ -1,75 +1,56 @@
-"""Webhooks: create, read, change in part, delete."""
+"""Webhooks: create, read, update in part, delete."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
 
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry, of_webhook
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.model import Health, Webhook
-from packhook.service.cursor import Listing, listing
-from packhook.service.endpoint_verification import Ownership
+from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.pagination import Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
 
-TRIES: Final = 5
+MAX_TRIES: Final = 5
 
-
-class WebhookFields(Struct, frozen=True, kw_only=True):
-    """What a user says of a webhook, checked by ``rules``; what is UNSET was not said."""
-
-    event_code: str | UnsetType = UNSET
-    endpoint: str | UnsetType = UNSET
-    secret: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    headers: dict[str, str] | UnsetType = UNSET
-    rate_limit: float | UnsetType = UNSET
-    timeout: int | UnsetType = UNSET
-    retry_schedule: tuple[int, ...] | UnsetType = UNSET
-    client_certificate: str | UnsetType = UNSET
-    client_key: str | UnsetType = UNSET
-
-    def said(self) -> dict[str, Any]:
-        """The fields that were said."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+WebhookFields = Mapping[str, Any]
+"""Fields of ``core.model.Webhook`` by name, with values that ``rules`` has checked; an absent field stays as it is."""
 
 
 class Webhooks:
-    """The webhooks of all organizations; every call names whose."""
+    """Manage webhooks. Every call names the organization, save :meth:`health`."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, ownership: Ownership) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, verification: EndpointVerification) -> None:
         self._store = store
         self._disable_after = settings.disable_after
         self._clock = clock
-        self._ownership = ownership
+        self._verification = verification
 
-    async def create(self, organization_id: str, fields: WebhookFields, by: Actor) -> Webhook:
-        """Subscribe. NotFound where the organization is not there."""
+    async def create(self, organization_id: str, set_fields: WebhookFields, by: Actor) -> Webhook:
+        """Create a webhook, enabled unless the fields say otherwise. Raise NotFound without the organization."""
         now = self._clock.now()
-        known = {"enabled": True, "verification_pending": self._ownership.is_required, **fields.said()}
+        fields = {"enabled": True, "verification_pending": self._verification.is_required, **set_fields}
         webhook = Webhook(
-            id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
+            id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **fields
         )
         await self._store.create_webhook(webhook, of_webhook(Action.WEBHOOK_CREATED, by, now, webhook))
-        self._ownership.ask_soon(webhook)
+        self._verification.schedule_verification(webhook)
         return webhook
 
     async def get(self, organization_id: str, webhook_id: str) -> Webhook:
-        """NotFound where it is not this organization's."""
+        """Return a webhook. Raise NotFound if it is not this organization's."""
         return await self._store.get_webhook(organization_id, webhook_id)
 
     async def list(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Listing[Webhook]:
-        """A page, oldest first."""
-        found = await self._store.list_webhooks(organization_id, page, where)
-        return listing(found, tuple(webhook.id for webhook in found.items))
+        """Return a page, oldest first."""
+        return listing("webhooks", await self._store.list_webhooks(organization_id, page, where))
 
     async def health(self, webhooks: Collection[Webhook]) -> dict[str, Health]:
-        """Of those that fail, by their ids; the others are well, or were sent nothing yet."""
+        """Return the health of those that fail, by id. The others succeed, or were sent nothing yet."""
         failing = await self._store.failing_since([webhook.id for webhook in webhooks])
         return {
             webhook.id: Health(
@@ -80,34 +61,36 @@ class Webhooks:
             if webhook.id in failing
         }
 
-    async def update(self, organization_id: str, webhook_id: str, fields: WebhookFields, by: Actor) -> Webhook:
-        """Change what was said, keep the rest. Enabling forgets why packhook disabled it."""
-        for last in (*[False] * (TRIES - 1), True):
+    async def update(self, organization_id: str, webhook_id: str, set_fields: WebhookFields, by: Actor) -> Webhook:
+        """Change these fields, keep the others. Enabling clears the reason why packhook disabled the webhook."""
+        for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
-            after = self._changed(before, fields)
-            told = of_webhook(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
+            after = self._changed(before, set_fields)
+            audit = of_webhook(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
             try:
-                await self._store.replace_webhook(after, told)
+                await self._store.replace_webhook(after, audit)
             except Conflict:
-                if last:
+                if is_last:
                     raise
             else:
                 if after.endpoint != before.endpoint:
-                    self._ownership.ask_soon(after)
+                    self._verification.schedule_verification(after)
                 return after
         raise AssertionError("the last try returns or raises")
 
-    def _changed(self, before: Webhook, fields: WebhookFields) -> Webhook:
-        said = fields.said()
-        if said.get("enabled", False):
-            said["disabled_reason"] = ""
-        if said.get("endpoint", before.endpoint) != before.endpoint:  # what the other one has proven says nothing
-            said |= {"verification_pending": self._ownership.is_required, "verified_at": None, "allowed_rate": 0.0}
+    def _changed(self, before: Webhook, set_fields: WebhookFields) -> Webhook:
+        changes = dict(set_fields)
+        if changes.get("enabled", False):
+            changes["disabled_reason"] = ""
+        if changes.get("endpoint", before.endpoint) != before.endpoint:  # the new endpoint has to be verified itself
+            changes |= {
+                "verification_pending": self._verification.is_required, "verified_at": None, "allowed_rate": 0.0
+            }  # fmt: skip
         now = max(self._clock.now(), before.updated_at)
-        return msgspec.structs.replace(before, **said, updated_at=now, version=before.version + 1)
+        return msgspec.structs.replace(before, **changes, updated_at=now, version=before.version + 1)
 
     async def delete(self, organization_id: str, webhook_id: str, by: Actor) -> None:
-        """Unsubscribe; what it was sent stays readable, what waits is canceled."""
+        """Delete a webhook. Its history stays readable; its pending deliveries are canceled."""
         now = self._clock.now()
-        gone = entry(Action.WEBHOOK_DELETED, by, now, organization_id=organization_id, object_id=webhook_id)
-        await self._store.delete_webhook(organization_id, webhook_id, now, gone)
+        audit = entry(Action.WEBHOOK_DELETED, by, now, organization_id=organization_id, object_id=webhook_id)
+        await self._store.delete_webhook(organization_id, webhook_id, now, audit)

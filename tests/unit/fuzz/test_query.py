@@ -4,19 +4,19 @@ import base64
 from typing import Final
 from urllib.parse import urlencode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 
-from packhook.api.query import Query
-from packhook.core.clock import from_rfc3339
+from packhook.api.parameters import DELIVERIES
 from packhook.core.errors import InvalidInput
-from packhook.core.model import DeliveryStatus
-from packhook.service.cursor import MOST_PER_PAGE, listing, page_request
+from packhook.core.model import Organization
+from packhook.service.pagination import MAX_PER_PAGE, listing, page_request
 from packhook.store.base import Page, PageRequest
 from unit.fuzz import fuzzed
 
-NAMES: Final = ("per_page", "cursor", "since", "status")
+NAMES: Final = tuple(DELIVERIES.parameters)
 texts: Final = st.text(max_size=12) | st.sampled_from(
     ["", "1", "100", "101", "0", "-1", "\u0661", "YWV2dF8x", "Yg", "pending"]
 )
@@ -27,13 +27,9 @@ pairs: Final = st.lists(st.tuples(st.sampled_from(NAMES) | st.text(max_size=6), 
 
 
 def read(query_string: bytes) -> PageRequest | InvalidInput:
-    """What the API makes of it; InvalidInput is the only way to refuse."""
-    request = Request({"type": "http", "query_string": query_string, "headers": [], "method": "GET", "path": "/"})
+    """Read a query string of the list of deliveries; InvalidInput is the only refusal."""
     try:
-        query = Query(request, *NAMES)
-        query.read("since", from_rfc3339)
-        query.read("status", DeliveryStatus)
-        return query.page()
+        return DELIVERIES.read(QueryParams(query_string))[0]
     except InvalidInput as refused:
         return refused
 
@@ -44,7 +40,7 @@ def judge(answer: PageRequest | InvalidInput) -> None:
         assert answer.errors
         assert all(error.code and error.message for error in answer.errors)
     else:
-        assert 1 <= answer.limit <= MOST_PER_PAGE
+        assert 1 <= answer.limit <= MAX_PER_PAGE
         assert answer.anchor != ""
 
 
@@ -72,7 +68,7 @@ def test_any_parameters_are_a_page_or_refused(given_pairs: list[tuple[str, str]]
 def test_any_cursor_is_an_anchor_or_refused(cursor: str) -> None:
     """An anchor is ASCII and never empty."""
     try:
-        page = page_request(25, cursor)
+        page = page_request("events", 25, cursor)
     except InvalidInput as refused:
         fields = [error.field for error in refused.errors]
     else:
@@ -83,7 +79,10 @@ def test_any_cursor_is_an_anchor_or_refused(cursor: str) -> None:
 @fuzzed
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.booleans())
 def test_own_cursors_come_back(anchor: str, backwards: bool) -> None:
-    """The prev and next of a page are read as what they were made of."""
-    made = listing(Page(items=("x",), has_prev=True, has_next=True), (anchor,))
+    """The prev and next of a page are read as what they were made of, by their own list and by no other."""
+    item = Organization(id=anchor, name="", created_at=0)
+    made = listing("organizations", Page(items=(item,), has_prev=True, has_next=True))
     cursor = made.prev if backwards else made.next
-    assert page_request(10, cursor) == PageRequest(limit=10, anchor=anchor, backwards=backwards)
+    assert page_request("organizations", 10, cursor) == PageRequest(limit=10, anchor=anchor, backwards=backwards)
+    with pytest.raises(InvalidInput):
+        page_request("events", 10, cursor)

@@ -1,4 +1,4 @@
-"""Who may use a route, decided before its body is read: a route class for each scope."""
+"""Authentication of requests, before their body is read: a route class for each scope."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -20,55 +20,56 @@ documented_bearer = Depends(
 )
 
 
-def guard(scope: str | None, handle: Handler) -> Handler:
-    """A handler for principals with ``scope`` (None: for the operator alone), of the organization in the path."""
+def authenticated(scope: str | None, handler: Handler) -> Handler:
+    """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path."""
 
-    async def guarded_handler(request: Request) -> Response:
+    async def authenticated_handler(request: Request) -> Response:
         refuse_repeated(request.scope["headers"])
         access: Access = request.app.state.service.access
-        key = bearer(request.headers.get("authorization"))
-        request.state.principal = await access.admit(key, scope, request.path_params.get("organizationId"))
-        return await handle(request)
+        request.state.principal = await access.authenticate_and_authorize(
+            bearer(request.headers.get("authorization")), scope, request.path_params.get("organizationId")
+        )
+        return await handler(request)
 
-    return guarded_handler
+    return authenticated_handler
 
 
-class GuardedRoute(APIRoute):
-    """FastAPI's route behind the guard."""
+class AuthenticatedRoute(APIRoute):
+    """Authenticate before FastAPI handles the request."""
 
     scope: str | None = None
 
     def get_route_handler(self) -> Handler:
-        """The route's own handler, guarded."""
-        return guard(self.scope, super().get_route_handler())
+        """Return FastAPI's handler, wrapped."""
+        return authenticated(self.scope, super().get_route_handler())
 
 
-def guarded(scope: str | None) -> type[GuardedRoute]:
-    """The route class of a scope."""
-    return type(f"Guarded_{scope}", (GuardedRoute,), {"scope": scope})
+def route_class(scope: str | None) -> type[AuthenticatedRoute]:
+    """Return the route class of a scope."""
+    return type(f"Authenticated_{scope}", (AuthenticatedRoute,), {"scope": scope})
 
 
 def actor_of(request: Request) -> Actor:
-    """Who changes something with this request, and from where, for the audit trail."""
+    """Return who makes this request, and from where, for the audit trail."""
     principal = principal_of(request)
-    said = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
+    user_agent = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
     return Actor(
         name=principal.api_key_id or OPERATOR,
         key_prefix=principal.prefix,
         source=_source(request),
         request_id=request.scope["packhook.request_id"],
-        user_agent="".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said),
+        user_agent="".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in user_agent),
     )
 
 
 def _source(request: Request) -> str:
-    """The connection's own address: what a header says of it anybody can write, unless a trusted proxy wrote it."""
+    """Return the client's address. Anybody can write the header, so only a trusted proxy's is read."""
     peer = "unknown" if request.client is None else request.client.host
     trusted = request.app.state.settings.trusted_proxies
     return source_of(peer, request.headers.getlist("x-forwarded-for"), trusted) if trusted else peer
 
 
 def principal_of(request: Request) -> Principal:
-    """Who sends this request, once the guard let it through."""
+    """Return the principal of an authenticated request."""
     principal: Principal = request.state.principal
     return principal

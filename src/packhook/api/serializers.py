@@ -1,74 +1,69 @@
-"""Nouns as the wire shows them: times as text, secrets masked, bytes made readable. Plain dicts, ready to encode."""
+"""Serializers: values of ``core`` to JSON bodies. Times become text, secrets are masked, bytes become readable."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw
 
+from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
-from packhook.core.clock import SECOND, to_rfc3339
+from packhook.core.clock import to_rfc3339
 from packhook.core.endpoint_verification import HELD
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
 from packhook.core.signatures.standard import mask
 from packhook.service.authentication import Principal
-from packhook.service.history import DeliveryStory
-from packhook.settings import to_duration
+from packhook.service.history import DeliveryDetail
 
-View = dict[str, Any]
+Body = dict[str, Any]
 
 UNKNOWN_OUTCOME: Final = (
-    "packhook had this attempt in hand when it was interrupted: the request may have been made, and its outcome is "
-    "unknown; it is sent again, under the same number"
+    "packhook was interrupted during this attempt: the request may have been made, and its outcome is unknown; "
+    "it is sent again, under the same number"
 )
 
 
-def webhook(webhook: Webhook, who: Principal, health: Health | None, *, is_held: bool) -> View:
-    """The seven documented fields, then our own where they are set; ``health`` of one that fails."""
-    own = {
-        "description": webhook.description,
-        "headers": dict.fromkeys(webhook.headers, "***"),
-        "rate_limit": webhook.rate_limit,
-        "timeout_seconds": webhook.timeout / SECOND,
-        "retry_schedule": [to_duration(wait) for wait in webhook.retry_schedule],
+def webhook(webhook: Webhook, principal: Principal, health: Health | None, *, is_pending: bool) -> Body:
+    """Serialize a webhook: the seven documented fields, then what is set. ``health`` is None unless it fails."""
+    state = {
         "disabled_reason": webhook.disabled_reason,
         "failing_since": None if health is None else _instant(health.failing_since),
         "disables_at": None if health is None else _instant(health.disables_at),
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
         "verified_at": _instant(webhook.verified_at),
         "allowed_rate": webhook.allowed_rate,
-        "held_reason": HELD if is_held else "",
+        "held_reason": HELD if is_pending else "",
     }
     return {
         "id": webhook.id,
         "event_code": webhook.event_code,
         "endpoint": webhook.endpoint,
-        "secret": webhook.secret if who.may("webhooks:write") else mask(webhook.secret),
+        "secret": webhook.secret if principal.may("webhooks:write") else mask(webhook.secret),
         "enabled": webhook.enabled,
         "created_at": to_rfc3339(webhook.created_at),
         "updated_at": to_rfc3339(webhook.updated_at),
-        **{name: value for name, value in own.items() if value},
+        **shown_settings(webhook),
+        **{name: value for name, value in state.items() if value},
     }
 
 
-def _certificate(chain: str) -> View:
-    known = client_certificate.facts(chain)
+def _certificate(chain: str) -> Body:
+    facts = client_certificate.facts(chain)
     return {
-        "subject": known.subject,
-        "issuer": known.issuer,
-        "expires_at": to_rfc3339(known.expires_at),
-        "sha256": known.sha256,
+        "subject": facts.subject,
+        "issuer": facts.issuer,
+        "expires_at": to_rfc3339(facts.expires_at),
+        "sha256": facts.sha256,
     }
 
 
-def organization(organization: Organization) -> View:
-    """An organization."""
+def organization(organization: Organization) -> Body:
+    """Serialize an organization."""
     return {"id": organization.id, "name": organization.name, "created_at": to_rfc3339(organization.created_at)}
 
 
-def api_key(key: ApiKey) -> View:
-    """A key, without its text."""
+def api_key(key: ApiKey) -> Body:
+    """Serialize an API key, without its text."""
     return {
         "id": key.id,
         "name": key.name,
@@ -80,24 +75,24 @@ def api_key(key: ApiKey) -> View:
     }
 
 
-def event(event: Event) -> View:
-    """An event, its data byte for byte."""
+def event(event: Event) -> Body:
+    """Serialize an event, its data byte for byte."""
     return {
         "id": event.id,
         "event_code": event.event_code,
         "organization_id": event.organization_id,
-        "data": msgspec.Raw(event.data),
+        "data": Raw(event.data),
         "created_at": to_rfc3339(event.created_at),
     }
 
 
-def event_story(found: Event, deliveries: Sequence[Delivery]) -> View:
-    """An event with its deliveries."""
-    return {**event(found), "deliveries": [delivery(each) for each in deliveries]}
+def event_detail(found: Event, deliveries: Sequence[Delivery]) -> Body:
+    """Serialize an event with its deliveries."""
+    return {**event(found), "deliveries": [delivery(item) for item in deliveries]}
 
 
-def delivery(delivery: Delivery) -> View:
-    """A delivery, without its attempts."""
+def delivery(delivery: Delivery) -> Body:
+    """Serialize a delivery, without its attempts."""
     return {
         "id": delivery.id,
         "event_id": delivery.event_id,
@@ -111,19 +106,19 @@ def delivery(delivery: Delivery) -> View:
     }
 
 
-def delivery_story(story: DeliveryStory) -> View:
-    """A delivery with its attempts and the times still to come."""
+def delivery_detail(detail: DeliveryDetail) -> Body:
+    """Serialize a delivery with its attempts and the times of the next ones."""
     return {
-        **delivery(story.delivery),
-        **({"held_reason": story.held_reason} if story.held_reason else {}),
-        "schedule": [to_rfc3339(instant) for instant in story.schedule],
-        "attempts": [attempt(each) for each in story.attempts],
-        "interruptions": [interruption(each) for each in story.interruptions],
+        **delivery(detail.delivery),
+        **({"held_reason": detail.held_reason} if detail.held_reason else {}),
+        "schedule": [to_rfc3339(instant) for instant in detail.schedule],
+        "attempts": [attempt(item) for item in detail.attempts],
+        "interruptions": [interruption(item) for item in detail.interruptions],
     }
 
 
-def interruption(interruption: Interruption) -> View:
-    """An attempt of which nobody knows the outcome, in words."""
+def interruption(interruption: Interruption) -> Body:
+    """Serialize an attempt with an unknown outcome."""
     return {
         "attempt": interruption.number,
         "noticed_at": to_rfc3339(interruption.noticed_at),
@@ -131,9 +126,9 @@ def interruption(interruption: Interruption) -> View:
     }
 
 
-def audit_entry(entry: AuditEntry, who: Principal) -> View:
-    """An entry of the audit trail; where the operator sits is no tenant's business."""
-    hidden = entry.by.name == OPERATOR and not who.is_operator
+def audit_entry(entry: AuditEntry, principal: Principal) -> Body:
+    """Serialize an audit entry. A tenant does not see the operator's address and user agent."""
+    is_hidden = entry.by.name == OPERATOR and not principal.is_operator
     return {
         "id": entry.id,
         "created_at": to_rfc3339(entry.created_at),
@@ -145,14 +140,14 @@ def audit_entry(entry: AuditEntry, who: Principal) -> View:
         "reason": entry.reason or None,
         "actor": entry.by.name,
         "key_prefix": entry.by.key_prefix or None,
-        "source": None if hidden else entry.by.source,
+        "source": None if is_hidden else entry.by.source,
         "request_id": entry.by.request_id or None,
-        "user_agent": None if hidden else entry.by.user_agent or None,
+        "user_agent": None if is_hidden else entry.by.user_agent or None,
     }
 
 
-def attempt(attempt: Attempt) -> View:
-    """An attempt; what of the answer is not UTF-8 is shown as replacement characters."""
+def attempt(attempt: Attempt) -> Body:
+    """Serialize an attempt. Bytes of the response that are not UTF-8 become replacement characters."""
     return {
         "number": attempt.number,
         "started_at": to_rfc3339(attempt.started_at),

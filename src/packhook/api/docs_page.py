@@ -1,6 +1,6 @@
-"""``/docs``: the description as a page to read, made on the server; it needs no script and nothing from elsewhere.
+"""HTML pages made on the server: ``/docs`` from the OpenAPI document, ``/errors/CODE`` from the error classes.
 
-Its policy lets a browser use this very style, known by its hash, and nothing else.
+No script, no external resource. The content security policy allows this style, by its hash, and nothing else.
 """
 
 import base64
@@ -8,6 +8,8 @@ import hashlib
 import html
 import json
 from typing import Any, Final
+
+from packhook.core.errors import PackhookError
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}"
@@ -23,16 +25,33 @@ POLICY: Final = (
 
 
 def page(document: dict[str, Any]) -> str:
-    """The document as HTML."""
+    """Render the OpenAPI document."""
     schemas = document["components"]["schemas"]
-    sections = [_operations(document["paths"]), _outgoing(document["webhooks"]), _shapes(schemas)]
+    sections = [_operations(document["paths"]), _outgoing(document["webhooks"]), _schemas(schemas)]
     title = html.escape(document["info"]["title"])
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{title} API</title><style>{_STYLE}</style><h1>{title} {html.escape(document['info']['version'])}</h1>"
+    return _html(
+        f"{title} API",
+        f"<h1>{title} {html.escape(document['info']['version'])}</h1>"
         f"<p>{html.escape(document['info']['description'])}</p>"
         f"<p>The same for machines: <a href=/openapi.json>openapi.json</a>. Send the header "
-        f"<code>Authorization: Bearer KEY</code>.</p>{''.join(sections)}</html>"
+        f"<code>Authorization: Bearer KEY</code>.</p>{''.join(sections)}",
+    )
+
+
+def error_page(kind: type[PackhookError], status: int) -> str:
+    """Render the page of a problem type."""
+    return _html(
+        kind.code,
+        f"<h1>{kind.code}</h1><p>Status {status}. {html.escape(kind.title())}</p>"
+        "<p>The response's <code>detail</code> says what is wrong; its <code>x-request-id</code> finds the request in "
+        "the log. All problem types are in packhook's documentation, under Errors.</p>",
+    )
+
+
+def _html(title: str, body: str) -> str:
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title}</title><style>{_STYLE}</style>{body}</html>"
     )
 
 
@@ -50,24 +69,24 @@ def _operations(paths: dict[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    about = html.escape(operation.get("summary", ""))
+    summary = html.escape(operation.get("summary", ""))
     scope = html.escape(operation.get("description", ""))
     parameters = "".join(
-        f"<li><code>{html.escape(each['name'])}</code> in {each['in']}</li>" for each in operation.get("parameters", [])
+        f"<li><code>{html.escape(item['name'])}</code> in {item['in']}</li>" for item in operation.get("parameters", [])
     )
-    answers = "".join(
-        f"<tr><td>{status}<td>{html.escape(each['description'])}<td>{_linked(each)}"
-        for status, each in operation["responses"].items()
+    responses = "".join(
+        f"<tr><td>{status}<td>{html.escape(response['description'])}<td>{_schema_links(response)}"
+        for status, response in operation["responses"].items()
     )
-    body = _linked(operation["requestBody"]) if "requestBody" in operation else ""
+    body = _schema_links(operation["requestBody"]) if "requestBody" in operation else ""
     return (
-        f"<details><summary><span class=method>{method}</span><code>{html.escape(path)}</code> {about}</summary>"
+        f"<details><summary><span class=method>{method}</span><code>{html.escape(path)}</code> {summary}</summary>"
         f"<p>{scope}</p><ul>{parameters}</ul>{'<p>Body: ' + body + '</p>' if body else ''}"
-        f"<table><tr><th>Status<th>When<th>Shape{answers}</table></details>"
+        f"<table><tr><th>Status<th>When<th>Schema{responses}</table></details>"
     )
 
 
-def _linked(part: dict[str, Any]) -> str:
+def _schema_links(part: dict[str, Any]) -> str:
     names = [
         content["schema"]["$ref"].rpartition("/")[2]
         for content in part.get("content", {}).values()
@@ -82,16 +101,16 @@ def _outgoing(webhooks: dict[str, Any]) -> str:
         content = methods["post"]["requestBody"]["content"]["application/json"]
         example = html.escape(json.dumps(content["example"], indent=2))
         headers = "".join(
-            f"<li><code>{each['name']}</code> {html.escape(each['description'])}</li>"
-            for each in methods["post"]["parameters"]
+            f"<li><code>{header['name']}</code> {html.escape(header['description'])}</li>"
+            for header in methods["post"]["parameters"]
         )
         parts.append(f"<details><summary><code>{code}</code></summary><ul>{headers}</ul><pre>{example}</pre></details>")
     return f"<h2>What receivers get</h2>{''.join(parts)}"
 
 
-def _shapes(schemas: dict[str, Any]) -> str:
+def _schemas(schemas: dict[str, Any]) -> str:
     parts = [
         f"<details id='{name}'><summary>{name}</summary><pre>{_pretty(schema)}</pre></details>"
         for name, schema in schemas.items()
     ]
-    return f"<h2>Shapes</h2>{''.join(parts)}"
+    return f"<h2>Schemas</h2>{''.join(parts)}"

@@ -1,16 +1,16 @@
-"""A client certificate over the wire: both halves in, names and a fingerprint out."""
+"""Schemas of a webhook's client certificate: PEM in, subject and fingerprint out."""
 
 from typing import Self
 
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from packhook.api.shape import Answer, Request
+from packhook.api.schemas.model import RequestModel, ResponseModel
 from packhook.core.client_certificate import InvalidIdentity, read_identity
 
 
-class ClientCertificate(Request):
-    """With what packhook shows the endpoint who it is (mTLS): both members, or none to unset it."""
+class ClientCertificate(RequestModel):
+    """A certificate and its key for mutual TLS: both members, or none to remove it."""
 
     certificate: str = Field(default="", description="PEM: the webhook's own certificate, then those that issued it.")
     key: str = Field(default="", description="PEM, unencrypted: the certificate's private key. Write-only.")
@@ -18,31 +18,31 @@ class ClientCertificate(Request):
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The certificate and its key, rebuilt; two empty texts unset them."""
+        """Return the certificate and its key, rebuilt; two empty strings remove them."""
         return self._identity
 
     @model_validator(mode="after")
-    def _belong_together(self, info: ValidationInfo) -> Self:
+    def _check_pair(self, info: ValidationInfo) -> Self:
         if self.model_fields_set:
             try:
                 self._identity = read_identity(self.certificate, self.key, (info.context or {}).get("now"))
             except InvalidIdentity as error:
-                raise ValidationError.from_exception_data("ClientCertificate", _each(error.problems)) from None
+                raise ValidationError.from_exception_data("ClientCertificate", _details(error.problems)) from None
         return self
 
 
-def _each(problems: list[tuple[str, str]]) -> list[InitErrorDetails]:
-    """Every problem at its own member, without what was given."""
+def _details(problems: list[tuple[str, str]]) -> list[InitErrorDetails]:
+    """Return one error for each (member, message), without the input."""
     return [
         InitErrorDetails(type=PydanticCustomError("invalid", "{words}", {"words": words}), loc=(member,), input=None)
         for member, words in problems
     ]
 
 
-class CertificateOut(Answer):
-    """What is shown of a client certificate; the key never is."""
+class CertificateOut(ResponseModel):
+    """A client certificate, without its key."""
 
     subject: str
     issuer: str
     expires_at: str
-    sha256: str = Field(description="Of the certificate itself, in hex.")
+    sha256: str = Field(description="SHA-256 fingerprint of the certificate, in hex.")

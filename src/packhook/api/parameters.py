@@ -1,0 +1,174 @@
+"""Query parameters of lists, each declared once: how it is parsed, its JSON schema, its description.
+
+A handler reads them with :meth:`ListQuery.read`; ``openapi.py`` and the CLI's options come from the same declaration.
+The names are those of the filter's fields in ``store/base.py``. A new filter is one field there and one line here.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
+from starlette.datastructures import QueryParams
+
+from packhook.core.audit import Action
+from packhook.core.clock import from_rfc3339
+from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.model import EVENT_CODES, DeliveryStatus
+from packhook.service import rules
+from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
+from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Declare one query parameter. ``parse`` raises ValueError with the message that the user reads."""
+
+    description: str
+    parse: Callable[[str], Any]
+    schema: Mapping[str, Any]
+
+
+def per_page(text: str) -> int:
+    """Parse the page size, 1 to 100."""
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_PER_PAGE:
+        raise ValueError(f"expected a number from 1 to {MAX_PER_PAGE}")
+    return int(text)
+
+
+def _parse_boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("expected true or false")
+    return text == "true"
+
+
+def _parse_instant(text: str) -> int:
+    try:
+        return from_rfc3339(text.replace(" ", "+"))  # an unescaped + of a time zone arrives as a space
+    except ValueError:
+        raise ValueError("expected an RFC 3339 time such as 2026-08-02T09:30:00Z") from None
+
+
+def _parse_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError("expected an id")
+    return text
+
+
+def _id(description: str) -> Parameter:
+    return Parameter(description, _parse_id, {"type": "string", "pattern": f"^{_ID.pattern}$"})
+
+
+def _instant(description: str) -> Parameter:
+    return Parameter(description, _parse_instant, {"type": "string", "format": "date-time"})
+
+
+def _one_of(description: str, values: type[StrEnum]) -> Parameter:
+    def parse(text: str) -> StrEnum:
+        if text not in tuple(values):
+            raise ValueError(f"expected one of {', '.join(values)}")
+        return values(text)
+
+    return Parameter(description, parse, {"type": "string", "enum": list(values)})
+
+
+_EVENT_CODE: Final = Parameter(
+    "Only of this event code.", rules.event_code, {"type": "string", "enum": list(EVENT_CODES)}
+)
+PAGING: Final[Mapping[str, Parameter]] = {
+    "per_page": Parameter(
+        "Items per page, 1 to 100.",
+        per_page,
+        {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": DEFAULT_PER_PAGE},
+    ),
+    "cursor": Parameter("From a prev or next link of this list.", str, {"type": "string"}),
+}
+
+F = TypeVar("F", bound=Struct)
+
+
+class NoFilter(Struct, frozen=True):
+    """Hold no filter: the list has paging alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery(Generic[F]):
+    """Declare the query parameters of one list: paging, and filters named as the fields of ``filter_type``."""
+
+    list_name: str
+    filter_type: type[F]
+    filters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Return all parameters by name, paging first."""
+        return {**PAGING, **self.filters}
+
+    def read(self, query: QueryParams) -> tuple[PageRequest, F]:
+        """Parse a query string. Raise InvalidInput with everything that is wrong: unknown, repeated, invalid."""
+        names = [name for name, _ in query.multi_items()]
+        wrong = [
+            FieldError(name, "unknown_parameter", "there is no such parameter")
+            for name in dict.fromkeys(names)
+            if name not in self.parameters
+        ]
+        wrong += [
+            FieldError(name, "repeated_parameter", "expected this parameter once")
+            for name in self.parameters
+            if names.count(name) > 1
+        ]
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if name in query:
+                try:
+                    values[name] = parameter.parse(query[name])
+                except ValueError as error:
+                    wrong.append(FieldError(name, "invalid", str(error)))
+        try:
+            page = page_request(self.list_name, values.pop("per_page", DEFAULT_PER_PAGE), values.pop("cursor", None))
+        except InvalidInput as error:
+            wrong += error.errors
+        if wrong:
+            raise InvalidInput(wrong)
+        return page, self.filter_type(**values)
+
+
+_AUDIT_FILTERS: Final = {
+    "action": _one_of("Only this action.", Action),
+    "actor": _id("Only by `operator`, `packhook` or this API key's id."),
+    "object_id": _id("Only about the object with this id."),
+    "since": _instant("Done at this time or later, RFC 3339."),
+    "until": _instant("Done before this time, RFC 3339."),
+}
+
+ORGANIZATIONS: Final = ListQuery("organizations", NoFilter)
+API_KEYS: Final = ListQuery("api-keys", NoFilter)
+EVENTS: Final = ListQuery("events", NoFilter)
+WEBHOOKS: Final = ListQuery(
+    "webhooks",
+    WebhookFilter,
+    {
+        "event_code": _EVENT_CODE,
+        "enabled": Parameter("Only enabled ones (true), or only disabled ones.", _parse_boolean, {"type": "boolean"}),
+    },
+)
+DELIVERIES: Final = ListQuery(
+    "deliveries",
+    DeliveryFilter,
+    {
+        "webhook_id": _id("Only to this webhook."),
+        "event_id": _id("Only of this event."),
+        "event_code": _EVENT_CODE,
+        "status": _one_of("Only with this status.", DeliveryStatus),
+        "since": _instant("Created at this time or later, RFC 3339."),
+        "until": _instant("Created before this time, RFC 3339."),
+    },
+)
+AUDIT: Final = ListQuery("audit", AuditFilter, _AUDIT_FILTERS)
+AUDIT_ALL: Final = ListQuery(
+    "audit", AuditFilter, {"organization_id": _id("Only of this organization, deleted or not."), **_AUDIT_FILTERS}
+)

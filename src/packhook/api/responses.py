@@ -1,0 +1,55 @@
+"""Responses: JSON bodies, pages with absolute links, the location of what was created."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from packhook.service.pagination import Listing
+from packhook.store.base import PageRequest
+
+T = TypeVar("T")
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+def respond(body: Any, status: int = 200) -> Response:  # noqa: ANN401 whatever msgspec encodes
+    """Return a JSON response."""
+    return Response(encode(body), status, media_type="application/json")
+
+
+def created(request: Request, body: dict[str, Any]) -> Response:
+    """Return 201 with the new object and its URL in ``Location``: the list's URL and the object's id."""
+    response = respond(body, 201)
+    response.headers["location"] = f"{_url(request)}/{body['id']}"
+    return response
+
+
+def no_content() -> Response:
+    """Return 204, empty."""
+    return Response(status_code=204)
+
+
+def respond_page(request: Request, page: PageRequest, listing: Listing[T], serialize: Callable[[T], Any]) -> Response:
+    """Return a page. Its links keep the filters."""
+    return respond(
+        {
+            "data": [serialize(item) for item in listing.items],
+            "prev": _link(request, listing.prev),
+            "next": _link(request, listing.next),
+            "per_page": page.limit,
+        }
+    )
+
+
+def _link(request: Request, cursor: str | None) -> str | None:
+    return None if cursor is None else f"{_url(request)}?{urlencode({**request.query_params, 'cursor': cursor})}"
+
+
+def _url(request: Request) -> str:
+    """Return the absolute URL of this request without its query; below ``public_url`` where that is set."""
+    public = request.app.state.settings.public_url.rstrip("/")
+    return f"{public}{request.url.path}" if public else str(request.url.replace(query=None))

@@ -1,0 +1,125 @@
+"""Schemas of events, deliveries and attempts."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+from packhook.api.order import Order
+from packhook.api.schemas.model import Page, RequestModel, ResponseModel
+from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, DeliveryStatus
+from packhook.service import rules
+
+EVENT_CODE: Final[dict[str, Any]] = {"enum": list(EVENT_CODES)}
+EventCode = Annotated[
+    str,
+    AfterValidator(rules.event_code),
+    Field(description=f"{', '.join(EVENT_CODES)}.", examples=["order.created"], json_schema_extra=EVENT_CODE),
+]
+
+
+class EventPublish(RequestModel):
+    """An event to publish."""
+
+    event_code: EventCode
+    data: Order
+
+
+class EventBatch(RequestModel):
+    """Events to publish, all or nothing."""
+
+    events: list[EventPublish] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
+
+
+class ReceiptOut(ResponseModel):
+    """A published event, stored durably. ``deliveries`` counts the webhooks that get it."""
+
+    id: str
+    event_code: str
+    created_at: str
+    deliveries: int
+
+
+class ReceiptsOut(ResponseModel):
+    """Receipts of a batch, in the order of its events."""
+
+    data: list[ReceiptOut]
+
+
+class DeliveryOut(ResponseModel):
+    """One event for one webhook."""
+
+    id: str
+    event_id: str
+    webhook_id: str
+    event_code: str
+    status: str = Field(json_schema_extra={"enum": list(DeliveryStatus)})
+    attempt_count: int
+    next_attempt_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class AttemptError(ResponseModel):
+    """Why an attempt failed: a stable code, and a message for the receiver's owner."""
+
+    code: str
+    message: str
+
+
+class AttemptOut(ResponseModel):
+    """One HTTP request."""
+
+    number: int
+    started_at: str
+    duration_ms: int
+    url: str
+    request_headers: dict[str, str]
+    status_code: int | None
+    response_headers: list[tuple[str, str]]
+    response_body: str
+    error: AttemptError | None
+
+
+class InterruptionOut(ResponseModel):
+    """An attempt that may have been made; its outcome is unknown."""
+
+    attempt: int
+    noticed_at: str
+    message: str
+
+
+class DeliveryDetailOut(DeliveryOut):
+    """A delivery with its attempts and the times of the next ones."""
+
+    schedule: list[str]
+    attempts: list[AttemptOut]
+    interruptions: list[InterruptionOut]
+    held_reason: str = Field(default="", description="Why it waits although it is due; absent where it does not.")
+
+
+class EventOut(ResponseModel):
+    """An event as it was published."""
+
+    id: str
+    event_code: str
+    organization_id: str
+    data: dict[str, Any]
+    created_at: str
+
+
+class EventDetailOut(EventOut):
+    """An event with its deliveries."""
+
+    deliveries: list[DeliveryOut]
+
+
+class EventPage(Page):
+    """Events, newest first."""
+
+    data: list[EventOut]
+
+
+class DeliveryPage(Page):
+    """Deliveries, newest first."""
+
+    data: list[DeliveryOut]

@@ -1,0 +1,97 @@
+"""Schemas of organizations, API keys and the master key."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+from packhook.api.schemas.model import Page, RequestModel, ResponseModel
+from packhook.core.clock import from_rfc3339
+from packhook.core.ids import ORGANIZATION_ID
+from packhook.core.model import SCOPES
+from packhook.service import rules
+
+_SCOPES: Final[dict[str, Any]] = {"items": {"type": "string", "enum": list(SCOPES)}, "minItems": 1}
+
+
+def _scopes(value: list[str]) -> list[str]:
+    return list(rules.scopes(value))
+
+
+def _organization_id(value: str) -> str:
+    if not ORGANIZATION_ID.fullmatch(value):
+        raise ValueError("expected 1 to 64 of the characters A-Z a-z 0-9 _ -")
+    return value
+
+
+def _instant(value: str) -> str:
+    try:
+        from_rfc3339(value)
+    except ValueError:
+        raise ValueError("expected an RFC 3339 time such as 2030-01-01T00:00:00Z") from None
+    return value
+
+
+Scopes = Annotated[list[str], AfterValidator(_scopes), Field(json_schema_extra=_SCOPES)]
+Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
+
+
+class OrganizationCreate(RequestModel):
+    """A new organization."""
+
+    id: Annotated[str, AfterValidator(_organization_id)] = Field(
+        default="", description="Chosen by the operator; absent: packhook makes one.", examples=["acme"]
+    )
+    name: str = Field(default="", max_length=200, examples=["Acme Outfitters"])
+
+
+class OrganizationOut(ResponseModel):
+    """An organization."""
+
+    id: str
+    name: str
+    created_at: str
+
+
+class OrganizationPage(Page):
+    """Organizations, ordered by id."""
+
+    data: list[OrganizationOut]
+
+
+class ApiKeyCreate(RequestModel):
+    """A new API key."""
+
+    name: str = Field(default="", max_length=200, examples=["order service"])
+    scopes: Scopes = Field(examples=[["events:publish", "events:read"]])
+    expires_at: Instant = Field(default="", description="RFC 3339; absent: never.", examples=["2030-01-01T00:00:00Z"])
+
+
+class ApiKeyOut(ResponseModel):
+    """An API key, without its text."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    prefix: str
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+class ApiKeyCreated(ApiKeyOut):
+    """A new API key, with its text."""
+
+    key: str
+
+
+class ApiKeyPage(Page):
+    """API keys, oldest first."""
+
+    data: list[ApiKeyOut]
+
+
+class RotationOut(ResponseModel):
+    """The id of the newest master key, and how many webhooks were encrypted again under it."""
+
+    key_id: str
+    resealed: int

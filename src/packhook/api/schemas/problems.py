@@ -1,0 +1,29 @@
+"""Schemas of errors and of the health checks."""
+
+from pydantic import Field
+
+from packhook.api.schemas.model import ResponseModel
+
+
+class FieldProblem(ResponseModel):
+    """An invalid field: a JSON Pointer into the body, or the name of a parameter."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(ResponseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = Field(default=[])
+
+
+class HealthStatus(ResponseModel):
+    """The result of a health check."""
+
+    status: str

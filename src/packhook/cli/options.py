@@ -1,0 +1,135 @@
+"""How client commands are declared: one decorator adds the options that are not a command's own.
+
+::
+
+    own parameters ─ filters of a list (api/parameters.py) ─ fields of a schema (api/schemas/) ─ server, key, organization, json
+                     └ ``query``: dict                       └ ``fields``: dict                  └ ``client``: Client
+"""  # noqa: E501 a diagram
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Final
+
+import typer
+from pydantic import BaseModel
+
+from packhook.api.parameters import ListQuery, Parameter
+from packhook.cli.client import Client
+from packhook.cli.commands import StrictCommand
+from packhook.cli.exits import Exit, fail
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
+_KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
+
+Command = Callable[..., None]
+
+
+def client_command(
+    app: typer.Typer,
+    name: str,
+    *,
+    query: ListQuery[Any] | None = None,
+    schema: type[BaseModel] | None = None,
+    has_organization: bool = True,
+    has_output: bool = True,
+) -> Callable[[Command], Command]:
+    """Add a function to ``app`` as a command.
+
+    The function gets ``client``; with ``query`` also ``query``, the filters that were given; with ``schema`` also
+    ``fields``, the fields that were given. What remains of its parameters are its own arguments and options.
+    """
+
+    def add(function: Command) -> Command:
+        own = [
+            parameter.replace(kind=_KEYWORD)
+            for parameter in inspect.signature(function, eval_str=True).parameters.values()
+            if parameter.name not in ("client", "query", "fields")
+        ]
+        filters = {} if query is None else query.parameters
+        options = [
+            *own,
+            *(_option(name, str, _filter_help(parameter)) for name, parameter in filters.items()),
+            *(() if schema is None else _schema_options(schema)),
+            *_shared(has_organization=has_organization, has_output=has_output),
+        ]
+
+        def run(**values: Any) -> None:  # noqa: ANN401 any option
+            client = Client(
+                server=values["server"],
+                key=values["key"],
+                organization=values.get("organization", ""),
+                as_json=values.get("as_json", False),
+            )
+            arguments = {parameter.name: values[parameter.name] for parameter in own}
+            if query is not None:
+                arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
+            if schema is not None:
+                arguments["fields"] = _fields(schema, values)
+            function(client, **arguments)
+
+        run.__doc__ = function.__doc__
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        setattr(run, "__signature__", inspect.Signature(options))  # noqa: B010 mypy knows no such attribute
+        app.command(name, cls=StrictCommand)(run)
+        return function
+
+    return add
+
+
+def _filter_help(parameter: Parameter) -> str:
+    values = parameter.schema.get("enum")
+    return f"{parameter.description} One of {', '.join(values)}." if values else parameter.description
+
+
+def _option(name: str, kind: Any, help_text: str, *, flag: str = "") -> inspect.Parameter:  # noqa: ANN401 a type
+    flags = (flag,) if flag else ()
+    return inspect.Parameter(
+        name, _KEYWORD, default=None, annotation=Annotated[kind | None, typer.Option(*flags, help=help_text)]
+    )
+
+
+def _shared(*, has_organization: bool, has_output: bool) -> Iterable[inspect.Parameter]:
+    def shared(name: str, kind: type, default: object, *flags: str, **option: Any) -> inspect.Parameter:  # noqa: ANN401 Typer's
+        return inspect.Parameter(
+            name, _KEYWORD, default=default, annotation=Annotated[kind, typer.Option(*flags, **option)]
+        )
+
+    if has_organization:
+        yield shared(
+            "organization", str, "", "--organization", "-o", envvar="PACKHOOK_ORGANIZATION",
+            help="The organization's id.", show_default=False,
+        )  # fmt: skip
+    yield shared("server", str, DEFAULT_SERVER, "--server", envvar="PACKHOOK_SERVER", help="The server's URL.")
+    yield shared("key", str, "", "--key", envvar="PACKHOOK_KEY", help="An API key; else PACKHOOK_OPERATOR_KEY.")
+    if has_output:
+        yield shared("as_json", bool, False, "--json", help="Print the server's JSON, for scripts.")
+
+
+def _schema_options(schema: type[BaseModel]) -> Iterable[inspect.Parameter]:
+    """Make an option for each text, number, list (``A,B``) and mapping (``NAME:VALUE``, repeated) of a schema."""
+    for name, field in schema.model_fields.items():
+        text = field.description or ""
+        if field.annotation in (str, int, float):
+            yield _option(name, field.annotation, text)
+        elif field.annotation == list[str]:
+            yield _option(name, str, f"{text} Separated by commas.")
+        elif field.annotation == dict[str, str]:
+            yield _option(name, list[str], f"NAME:VALUE, may be repeated. {text}", flag=f"--{name.removesuffix('s')}")
+
+
+def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a schema that were given as options."""
+    fields = {name: values[name] for name in schema.model_fields if values.get(name) is not None}
+    for name, value in fields.items():
+        if schema.model_fields[name].annotation == list[str]:
+            fields[name] = [item.strip() for item in value.split(",") if item.strip()]
+        elif schema.model_fields[name].annotation == dict[str, str]:
+            fields[name] = dict(_pair(f"--{name.removesuffix('s')}", text) for text in value)
+    return fields
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        fail(f"{flag}: expected NAME:VALUE, got {text!r}", Exit.USAGE)
+    return name.strip(), value.strip()

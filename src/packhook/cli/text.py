@@ -1,0 +1,18 @@
+"""Text from outside, made safe for a terminal."""
+
+import json
+from collections.abc import Callable
+
+
+def visible(text: str) -> str:
+    """Escape what is not printable: control characters, line breaks, bidirectional and other format characters."""
+    return _escaped(text, lambda char: char.encode("unicode_escape").decode("ascii"))
+
+
+def visible_json(document: str) -> str:
+    """Escape the same in JSON, on one line. The value stays the same: raw line breaks stand between tokens only."""
+    return _escaped(document, lambda char: " " if char in "\n\r\t" else json.dumps(char)[1:-1])
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    return text if text.isprintable() else "".join(char if char.isprintable() else escape(char) for char in text)

@@ -1,0 +1,69 @@
+"""Keyset pagination: opaque cursors that name a list, an item of it and a direction.
+
+A cursor is ``a`` or ``b`` (after, before), the list's name, ``:`` and the item's id, as URL-safe base64. The name makes
+a cursor of one list an error in another one.
+"""
+
+import base64
+import binascii
+from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from packhook.core.errors import FieldError, InvalidInput
+from packhook.store.base import Page, PageRequest
+
+T = TypeVar("T")
+
+DEFAULT_PER_PAGE: Final = 25
+MAX_PER_PAGE: Final = 100
+
+
+class HasId(Protocol):
+    """Anything that has an id."""
+
+    @property
+    def id(self) -> str:
+        """Return the id, by which its list is ordered."""
+        ...
+
+
+Item = TypeVar("Item", bound=HasId)
+
+
+class Listing(Struct, Generic[T], frozen=True, kw_only=True):
+    """Hold one page of a list, with the cursors of the previous and the next page (None: there is none)."""
+
+    items: tuple[T, ...]
+    prev: str | None
+    next: str | None
+
+
+def page_request(list_name: str, per_page: int = DEFAULT_PER_PAGE, cursor: str | None = None) -> PageRequest:
+    """Decode a cursor. Raise InvalidInput unless it came from a page of this list."""
+    if cursor is None:
+        return PageRequest(limit=per_page)
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode("ascii")
+    except (binascii.Error, UnicodeError, ValueError):
+        text = ""
+    name, _, anchor = text[1:].partition(":")
+    if text[:1] not in ("a", "b") or name != list_name or not anchor:
+        raise InvalidInput(
+            [FieldError("cursor", "invalid_cursor", "expected a cursor from the prev or next link of this list")]
+        )
+    return PageRequest(limit=per_page, anchor=anchor, backwards=text[0] == "b")
+
+
+def listing(list_name: str, page: Page[Item]) -> Listing[Item]:
+    """Add the cursors to a page of this list."""
+    items = page.items
+    return Listing(
+        items=items,
+        prev=_cursor("b", list_name, items[0].id) if page.has_prev and items else None,
+        next=_cursor("a", list_name, items[-1].id) if page.has_next and items else None,
+    )
+
+
+def _cursor(direction: str, list_name: str, anchor: str) -> str:
+    return base64.urlsafe_b64encode(f"{direction}{list_name}:{anchor}".encode()).decode().rstrip("=")

@@ -1,0 +1,85 @@
+"""What every GET route and every creation has: HEAD, Location; and the pages of problem types."""
+
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from api.node import bearer
+from api.organization import SUBSCRIPTION, Organization, taken
+from packhook.api.problems import STATUS
+from packhook.api.routes import BASE, ROUTES, Route, methods_of
+from packhook.core.errors import PackhookError
+
+GETS: Final = [route for route in ROUTES if route.method == "GET" and route.path.count("{") < 2]
+LISTS: Final = [route.path for route in GETS if route.query is not None and "{organizationId}" in route.path]
+
+
+@pytest.mark.parametrize("route", GETS, ids=lambda route: route.path)
+async def test_head_is_get_without_a_body(organization: Organization, route: Route[Any]) -> None:
+    """The same status and headers; nothing behind them."""
+    path = BASE + route.path.format(organizationId=organization.id)
+    get, head = await organization.api.get(path), await organization.api.head(path)
+    changing = {"x-request-id", "date", "content-length"}
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert {name: value for name, value in head.headers.items() if name not in changing} == {
+        name: value for name, value in get.headers.items() if name not in changing
+    }
+    assert "HEAD" in methods_of(path)
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/docs", "/openapi.json", "/errors/conflict"])
+async def test_head_of_pages(api: httpx.AsyncClient, path: str) -> None:
+    """They are GET routes, too."""
+    answer = await api.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_head_needs_a_key_too(organization: Organization) -> None:
+    """And the scope of GET."""
+    key = await organization.key("events:read")
+    assert (await organization.api.head(f"{organization.path}/webhooks", headers=bearer(key))).status_code == 403
+    assert (await organization.api.head(f"{organization.path}/events", headers=bearer(key))).status_code == 200
+
+
+async def test_what_is_created_has_a_location(organization: Organization) -> None:
+    """The absolute URL of the new object."""
+    made = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)
+    webhook = taken(await organization.api.get(made.headers["location"]), 200)
+    assert webhook == taken(made, 201)
+    key = await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]})
+    assert (await organization.api.delete(key.headers["location"])).status_code == 204
+    other = await organization.api.post("/v1/organizations", json={})
+    assert taken(await organization.api.get(other.headers["location"]), 200) == taken(other, 201)
+
+
+@pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.code)
+async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]) -> None:
+    """Served by the node itself, to anybody: its code, its status and its title."""
+    async with httpx.AsyncClient(base_url=node_url) as anybody:
+        page = await anybody.get(f"/errors/{kind.code}")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert [text for text in (kind.code, str(STATUS[kind]), "<script") if text in page.text] == [
+        kind.code,
+        str(STATUS[kind]),
+    ]
+
+
+async def test_the_type_of_a_problem_leads_to_its_page(api: httpx.AsyncClient) -> None:
+    """A relative reference, resolved against the URL that was asked."""
+    answer = await api.get("/v1/organizations/nobody")
+    assert answer.json()["type"] == "/errors/not_found"
+    assert (await api.get(str(answer.url.join(answer.json()["type"])))).status_code == 200
+    assert (await api.get("/errors/nonsense")).status_code == 404
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_cursor_of_another_list_is_refused(organization: Organization, path: str) -> None:
+    """Not answered with an empty page."""
+    for _ in range(2):
+        await organization.webhook()
+    page = taken(await organization.ask("GET", "/webhooks", params={"per_page": 1}), 200)
+    cursor = httpx.URL(page["next"]).params["cursor"]
+    url = BASE + path.format(organizationId=organization.id)
+    answer = await organization.api.get(url, params={"cursor": cursor})
+    assert answer.status_code == (200 if path.endswith("/webhooks") else 422)

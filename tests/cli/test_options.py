@@ -1,0 +1,128 @@
+"""Options of client commands: declared once, given once; input and output keep what they were given."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from cli.terminal import Terminal
+from docs.commands import commands
+from packhook.api import parameters
+from packhook.api.parameters import ListQuery
+from packhook.api.schemas.webhooks import WebhookSettings
+from packhook.cli.exits import Exit
+from packhook.cli.text import visible, visible_json
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENDPOINT: Final = "https://myapp.packcloud.local/order-created"
+LISTS: Final[dict[str, ListQuery[Any]]] = {
+    "organizations": parameters.ORGANIZATIONS,
+    "keys": parameters.API_KEYS,
+    "webhooks": parameters.WEBHOOKS,
+    "events": parameters.EVENTS,
+    "deliveries": parameters.DELIVERIES,
+    "audit": parameters.AUDIT_ALL,
+}
+HOSTILE: Final = "Acme\x1b[31m\u202e\x9b\u2028end"
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_command_has_every_filter_of_the_api(name: str) -> None:
+    """A query parameter of the API is an option of the command, under the same name."""
+    options = commands()[f"packhook {name} list"].options
+    assert {f"--{parameter.replace('_', '-')}" for parameter in LISTS[name].parameters} - options == set()
+
+
+@pytest.mark.parametrize("name", ["create", "update"])
+async def test_a_webhook_setting_is_an_option_of_create_and_update(name: str) -> None:
+    """Every setting of the schema; ``headers`` is given one by one."""
+    flags = {f"--{setting.replace('_', '-')}" for setting in WebhookSettings.model_fields}
+    assert (flags - {"--headers"} | {"--header"}) - commands()[f"packhook webhooks {name}"].options == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("webhooks", "create", "--event-code", "order.created", "--event-code", "order.shipped"),
+        ("webhooks", "list", "-o", "acme", "--organization", "other"),
+        ("events", "list", "--json", "--json"),
+        ("listen", "--port", "0", "--port", "0"),
+    ],
+    ids=" ".join,
+)
+async def test_a_repeated_option_is_an_error(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """Where one value is meant, none is taken in silence."""
+    code, out, err = await terminal.type(*words)
+    assert (code, out) == (Exit.USAGE, "")
+    assert "more than once" in err
+
+
+async def test_an_update_without_fields_says_that_nothing_was_changed(terminal: Terminal) -> None:
+    """Exit 2, and the webhook is as it was."""
+    made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
+    code, out, err = await terminal.type("webhooks", "update", made["id"])
+    assert (code, out) == (Exit.USAGE, "")
+    assert "nothing was changed" in err
+    assert await terminal.get(f"/webhooks/{made['id']}") == made
+
+
+@pytest.mark.parametrize(
+    "data",
+    ['{"id": "ord_1", "events": [{"id": "x"}]}', '{"id":"ord_1","total":12345678901234567.891,"n":1e400}'],
+    ids=["a member called events", "numbers"],
+)
+async def test_bare_data_is_published_byte_for_byte(terminal: Terminal, data: str) -> None:
+    """With ``--code`` the input is the event's data, whatever its members are called and however they are spelled."""
+    event = await terminal.asked("events", "publish", "--code", "order.created", given=data)
+    async with terminal.node.client() as operator:
+        answer = await operator.get(f"/v1/organizations/{terminal.organization}/events/{event['id']}")
+    assert f'"data":{data},' in answer.text
+    assert data in (await terminal.done("events", "show", event["id"], "--json"))
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        (b'\xef\xbb\xbf{"id":"ord_1"}', 1),
+        ('{"id":"ord_1","note":"a\u2028b"}\n{"id":"ord_2"}'.encode(), 2),
+        (b'{"id":"ord_1","n":%b}' % (b"9" * 5_000), 1),
+    ],
+    ids=["a byte order mark", "a line separator in a string", "a long number"],
+)
+async def test_what_is_published_can_be_listed(terminal: Terminal, given: bytes, count: int) -> None:
+    """Odd input that is valid JSON is published and read back, as a table and as JSON."""
+    await terminal.asked("events", "publish", "--code", "order.created", given=given)
+    assert len((await terminal.done("events", "list")).splitlines()) == count + 1
+    assert "ord_1" in await terminal.done("events", "list", "--json")
+
+
+@pytest.mark.parametrize("given", ["[" * 100_000, '{"id": "\\ud800"}', "NaN"], ids=["depth", "a surrogate", "NaN"])
+async def test_input_that_is_refused_is_a_sentence(terminal: Terminal, given: str) -> None:
+    """Exit 2 and no traceback."""
+    code, out, err = await terminal.type("events", "publish", "--code", "order.created", given=given)
+    assert (code, out, "Traceback" in err) == (Exit.USAGE, "", False), err
+
+
+async def test_text_from_outside_cannot_control_the_terminal(terminal: Terminal) -> None:
+    """Control and bidirectional characters are escaped in tables, single objects, JSON and errors."""
+    async with terminal.node.client() as operator:
+        name = f"{terminal.organization}_x"
+        await operator.post("/v1/organizations", json={"id": name, "name": HOSTILE})
+    shown = [
+        await terminal.done("organizations", "list", "--per-page", "100"),
+        await terminal.done("organizations", "show", name),
+        await terminal.done("organizations", "show", name, "--json"),
+        (await terminal.type("webhooks", "show", f"wh_{HOSTILE}")).err,
+    ]
+    for text in shown:
+        assert visible(text.replace("\n", "")) == text.replace("\n", "")
+        assert "x1b" in text or "u001b" in text
+    assert json.loads(shown[2])["name"] == HOSTILE
+
+
+async def test_visible_text() -> None:
+    """What is printable stays; in JSON the value stays."""
+    assert visible("Zoë 李 €") == "Zoë 李 €"
+    assert visible("a\nb\x00\u202e") == r"a\nb\x00\u202e"
+    assert visible_json('{"a": "\x7f\U000e0001"}\n') == r'{"a": "\u007f\udb40\udc01"} '
