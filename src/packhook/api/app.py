@@ -1,25 +1,26 @@
-"""The application: every route but the lean ones on FastAPI, its errors, its description; in front of it the door."""
+"""The ASGI application: every route but the publish routes, on FastAPI, with its errors and its description."""
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as PlainRoute
+from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import handlers, problems, reading
-from packhook.api.door import Door
 from packhook.api.guard import documented_bearer, guarded
 from packhook.api.headers import Headers
 from packhook.api.openapi import describe
-from packhook.api.routes import BASE, BY_FASTAPI, LEAN, Handler, Route
+from packhook.api.paths import RejectEncodedSeparators
+from packhook.api.routes import BASE, BY_FASTAPI, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 
-def create_app(service: Service, settings: Settings) -> Door:
-    """The ASGI application over a service that is open."""
+def create_app(service: Service, settings: Settings) -> ASGIApp:
+    """Return the ASGI application of an open service."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
@@ -33,7 +34,7 @@ def create_app(service: Service, settings: Settings) -> Door:
     app.add_api_route("/ready", handlers.ready, methods=["GET"])
     _add_description(app)
     app.add_middleware(problems.Faults)
-    return Door(Headers(app), LEAN, service, settings)
+    return Headers(RejectEncodedSeparators(app))
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

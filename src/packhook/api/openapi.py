@@ -8,10 +8,10 @@ from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
 from packhook.api import shapes
-from packhook.api.lean import LeanHandler
-from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
-from packhook.api.routes import BASE, LEAN, ROUTES, Handler, Route
+from packhook.api.publish.handlers import PublishHandler
+from packhook.api.publish.order import Order
+from packhook.api.routes import BASE, PUBLISH_ROUTES, ROUTES, Handler, Route
 from packhook.core import errors
 from packhook.core.audit import Action
 from packhook.core.model import EVENT_CODES, DeliveryStatus
@@ -95,12 +95,12 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     return operation
 
 
-def _named(handler: Handler | LeanHandler[Any]) -> str:
-    return handler.name if isinstance(handler, LeanHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
+def _named(handler: Handler | PublishHandler) -> str:
+    return handler.name if isinstance(handler, PublishHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
 
 
-def _summarized(handler: Handler | LeanHandler[Any]) -> str:
-    return handler.summary if isinstance(handler, LeanHandler) else (handler.__doc__ or "").strip()
+def _summarized(handler: Handler | PublishHandler) -> str:
+    return handler.summary if isinstance(handler, PublishHandler) else (handler.__doc__ or "").strip()
 
 
 def _tag(route: Route[Any]) -> str:
@@ -117,7 +117,7 @@ def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": _PARAMETERS[name]} for name in route.query]
-    if route in LEAN:
+    if route in PUBLISH_ROUTES:
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
     return parameters
@@ -134,10 +134,10 @@ def _errors(route: Route[Any]) -> list[type[errors.PackhookError]]:
         kinds.append(errors.NotFound)
     if route.body is not None:
         kinds += [errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType, errors.InvalidInput]
-    if route.query or route in LEAN:
+    if route.query or route in PUBLISH_ROUTES:
         kinds.append(errors.InvalidInput)
     if (
-        route in LEAN
+        route in PUBLISH_ROUTES
         or (route.method, route.path) == ("POST", "/organizations")
         or route.path.endswith(("/retry", "/rotate", "/verify"))
         or route.method == "PUT"

@@ -10,9 +10,8 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from packhook.api import handlers as do
-from packhook.api import publish
 from packhook.api import shapes as s
-from packhook.api.lean import LeanHandler
+from packhook.api.publish.handlers import PublishHandler, publish_batch, publish_event
 
 BASE: Final = "/v1"
 OPERATOR: Final = None  # only the operator key
@@ -27,7 +26,7 @@ _AUDIT: Final = ("action", "actor", "object_id", "since", "until")
 _FILTERS: Final = ("webhook_id", "event_id", "event_code", "status", "since", "until")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-H = TypeVar("H", Handler, LeanHandler[Any])
+H = TypeVar("H", Handler, PublishHandler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,13 @@ BY_FASTAPI: Final[tuple[Route[Handler], ...]] = (
     Route("GET", "/audit", OPERATOR, do.list_all_audit, 200, s.AuditPage, query=(*_PAGING, "organization_id", *_AUDIT)),
 )
 
-# Publishing, the hot path: door.py answers these itself.
-LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
-    Route("POST", _E, "events:publish", publish.publish_event, 202, s.ReceiptOut, s.EventPublish),
-    Route("POST", _E + "/batch", "events:publish", publish.publish_batch, 202, s.ReceiptsOut, s.EventBatch),
+# Publishing, the hot path: publish/protocol.py calls these directly.
+PUBLISH_ROUTES: Final[tuple[Route[PublishHandler], ...]] = (
+    Route("POST", _E, "events:publish", publish_event, 202, s.ReceiptOut, s.EventPublish),
+    Route("POST", _E + "/batch", "events:publish", publish_batch, 202, s.ReceiptsOut, s.EventBatch),
 )
 
-ROUTES: Final[tuple[Route[Any], ...]] = (*BY_FASTAPI, *LEAN)
+ROUTES: Final[tuple[Route[Any], ...]] = (*BY_FASTAPI, *PUBLISH_ROUTES)
 
 _PATTERNS: Final = tuple((compile_path(BASE + route.path)[0], route.method) for route in ROUTES)
 

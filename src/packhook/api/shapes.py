@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, StrictBool, ValidationInfo
 
 from packhook.api.certificate import CertificateOut, ClientCertificate
-from packhook.api.order import Order
+from packhook.api.publish.order import Order
 from packhook.api.shape import Answer, Request
 from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
