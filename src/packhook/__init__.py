@@ -4,9 +4,9 @@ The way of one event, with the module at each step::
 
     POST …/events                                              a platform publishes
       │
-      ├─ api/protocol.py    bytes to requests
-      ├─ api/exchange.py    who asks, and may they             service/authentication.py  service/rate_limiter.py
-      ├─ api/publish.py     decode, check; data stays bytes    api/quick.py
+      ├─ api/publish/protocol.py   bytes to requests, within limits
+      ├─ api/publish/app.py        authenticate and authorize         service/authentication.py  service/rate_limiter.py
+      ├─ api/publish/decoder.py    decode, validate; data stays bytes
       ├─ service/publish.py an id, a time, a place in the queue
       ▼
     store/base.py           the promise: on disk when it returns

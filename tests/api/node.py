@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Final, TypeVar
 
 import httpx
+from uvicorn.server import ServerState
 
-from packhook.api.app import create_app
+from packhook.api.publish.app import PublishApp
+from packhook.api.publish.protocol import HttpProtocol
+from packhook.api.server import server_config
 from packhook.core.clock import Clock
 from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
@@ -26,7 +30,6 @@ T = TypeVar("T")
 
 OPERATOR_KEY: Final = "the-operator-key-of-these-tests"
 SENDING: Final = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule": "0.2s,0.2s"}
-INSIDE: Final = "http://packhook.test"
 _SAID: Final = "packhook listens on "
 
 
@@ -73,9 +76,9 @@ def _listening(node: subprocess.Popen[str], log: Path) -> str:
 async def application(
     folder: Path, clock: Clock, kind: type[Service] = Service, max_pending_publishes: int = 5_000
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
-    """The application in this process, on a real database and the test's clock, and the operator's client of it.
+    """The server in this process, on a real database and the test's clock, and the operator's client of it.
 
-    It sends nothing. A fault in it is an answer, as it is over a socket.
+    It sends nothing.
     """
     settings = Settings(
         database=f"sqlite:///{folder / 'packhook.db'}",
@@ -87,13 +90,32 @@ async def application(
     sender = Sender(Egress(()))
     await sender.open()
     service = kind(store, Engine(store, sender, settings, clock), settings, clock)
-    wire = httpx.ASGITransport(create_app(service, settings), raise_app_exceptions=False)
     try:
-        async with httpx.AsyncClient(transport=wire, base_url=INSIDE, headers=bearer(OPERATOR_KEY)) as api:
+        async with (
+            listening(service, settings) as (url, _),
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api,
+        ):
             yield api, service, store
     finally:
         await sender.close()
         await store.close()
+
+
+@asynccontextmanager
+async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple[str, set[HttpProtocol]]]:
+    """The API's server in this process: its URL and its connections. When the block ends, so do they."""
+    config = server_config(service, settings)
+    config.load()
+    state = ServerState()
+    protocol = partial(HttpProtocol, PublishApp(service, settings), config=config, server_state=state, app_state={})
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", state.connections  # type: ignore[misc] # ours alone
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        await asyncio.gather(*state.tasks)
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], pleased: Callable[[T], bool], timeout_seconds: float = 15) -> T:

@@ -84,15 +84,19 @@ async def test_what_is_no_request_at_all(tmp_path: Path, first: bytes) -> None:
     assert [line for line in log.splitlines() if '"level": "error"' in line] == []
 
 
-async def test_trailers_are_counted_too(node_url: str) -> None:
-    """They are kept nowhere, but they are made."""
-    head = b"POST /v1/organizations/x/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+@pytest.mark.parametrize("mark", [b"", b"?"], ids=["plain", "query"])
+async def test_trailers_are_counted_too(node_url: str, mark: bytes) -> None:
+    """They are kept nowhere, but each is built: a client that sends too many is disconnected."""
+    head = b"POST /v1/organizations/x/events%b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" % mark
     reader, writer = await asyncio.open_connection(*node_url.removeprefix("http://").split(":"))
-    writer.write(head + b"a:\r\n" * 10_000)
+    writer.write(head)
     async with asyncio.timeout(10):
-        answer = await reader.read()
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"0\r\n" + b"a:\r\n" * 10_000)
+        rest = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"HTTP/1.1" not in rest
 
 
 async def test_a_large_head_within_the_limit_is_taken(api: httpx.AsyncClient) -> None:

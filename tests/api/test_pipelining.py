@@ -5,24 +5,20 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
-import uvicorn
 from structlog.testing import capture_logs
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.server import ServerState
 
-from api.node import OPERATOR_KEY, application, eventually
+from api.node import OPERATOR_KEY, application, eventually, listening
 from api.organization import EVENT, Organization
 from api.raw import BODY, connected, one_answer, publishing
-from packhook.api import protocol
-from packhook.api.app import create_app
-from packhook.api.exchange import Exchange
-from packhook.api.protocol import BoundedHttp
+from packhook.api.publish import protocol
+from packhook.api.publish.app import PublishApp
+from packhook.api.publish.protocol import HttpProtocol
 from packhook.settings import Settings
 from packhook.testing import ManualClock
 
@@ -139,10 +135,19 @@ async def test_what_is_no_request_is_refused_when_those_before_have_their_answer
     assert await published(organization) == 6
 
 
-async def test_a_request_has_one_answer_though_its_body_breaks(node_url: str) -> None:
-    """It was refused by its head; what comes then is no request, and no answer either."""
-    head = NO_KEY.replace(b"content-length: 0", b"transfer-encoding: chunked")
-    assert await answers(node_url, head + b"zz\r\n", 2) == [401]
+@DOORS
+async def test_a_request_has_one_answer_though_its_body_breaks(node_url: str, mark: str) -> None:
+    """A request that was refused by its head gets no second answer when its body turns out to be invalid."""
+    head = NO_KEY.replace(b"content-length: 0", b"transfer-encoding: chunked").replace(
+        b"events ", f"events{mark} ".encode()
+    )
+    reader, writer = await connected(node_url)
+    writer.write(head)
+    first = await one_answer(reader)
+    writer.write(b"zz\r\n")
+    assert (first and first[0], await one_answer(reader)) == (401, None)
+    writer.close()
+    assert await answers(node_url, head + b"zz\r\n", 2) == [400]
 
 
 @DOORS
@@ -243,27 +248,21 @@ async def test_continue_is_said_when_the_body_is_wanted(node_url: str, organizat
 
 async def test_long_paths_are_not_kept(api: httpx.AsyncClient) -> None:
     """Whoever asks for many long paths fills no memory; they are answered all the same."""
-    door = create_app(None, Settings())  # type: ignore[arg-type] # no request comes
+    publish = PublishApp(None, Settings())  # type: ignore[arg-type] # no request comes
     path = b"/v1/organizations/" + b"x" * 50_000 + b"/events"
-    assert door.find_plain(path) == door.find(path.decode())
-    assert door._find_short.cache_info().currsize == 0
+    assert publish.match(path) is not None
+    assert publish._match_cached.cache_info().currsize == 0
     assert (await api.post(path.decode(), json=EVENT)).status_code == 404
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[str, set[BoundedHttp]]]:
+async def served(folder: Path) -> AsyncIterator[tuple[str, set[HttpProtocol]]]:
     """A server in this process, and its connections."""
-    async with application(folder, ManualClock()) as (_, service, _store):
-        door = create_app(service, Settings())
-        config = uvicorn.Config(door, lifespan="off", log_config=None, access_log=False)
-        config.load()
-        state = ServerState()
-        made = partial(BoundedHttp, config=config, server_state=state, app_state={}, door=door)
-        server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", state.connections  # type: ignore[misc] # ours alone
-        finally:
-            server.close()
+    async with (
+        application(folder, ManualClock()) as (_, service, _store),
+        listening(service, Settings()) as serving,
+    ):
+        yield serving
 
 
 async def ended(reader: asyncio.StreamReader) -> None:
@@ -280,9 +279,9 @@ async def ended(reader: asyncio.StreamReader) -> None:
 )
 async def test_who_does_not_get_on_is_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: bytes) -> None:
     """Idle after an answer, with an empty line, half a head or half a body besides."""
-    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.2)
-    monkeypatch.setattr(protocol, "SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "SLOW_SECONDS", 0.2)
     async with served(tmp_path) as (url, _):
         reader, writer = await connected(url)
         writer.write(HEALTH)
@@ -300,8 +299,8 @@ async def test_who_takes_no_answers_is_sent_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: bytes, then: bytes
 ) -> None:
     """Also where the connection is to be closed, and only what was said last has not been taken."""
-    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(protocol, "SLOWEST_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(protocol, "SLOW_SECONDS", 0.3)
     async with served(tmp_path) as (url, connections):
         _, writer = await connected(url)
         writer.transport.pause_reading()  # type: ignore[attr-defined] # as above
@@ -318,21 +317,19 @@ async def test_who_takes_no_answers_is_sent_away(
         writer.transport.abort()
 
 
-@pytest.mark.parametrize(
-    ("step", "mark"), [("begin", ""), ("begin_asgi", "?"), ("take_asgi", "?"), ("finish_asgi", "?")]
-)
+@pytest.mark.parametrize("step", ["_begin_publish", "on_url", "on_body", "on_message_complete"])
 async def test_a_fault_of_ours_in_the_middle_of_reading_is_told_to_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, mark: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """With its trace; it is no fault of the client's, who is told nothing: the connection is closed."""
 
     def broken(*_: object) -> None:
         raise RuntimeError("the inner secret of the server")
 
-    monkeypatch.setattr(BoundedHttp, step, broken)
+    monkeypatch.setattr(HttpProtocol, step, broken)
     async with served(tmp_path) as (url, _):
         with capture_logs() as lines:
-            assert await answers(url, publishing("x", mark=mark), 1) == []
+            assert await answers(url, publishing("x"), 1) == []
     (line,) = lines
     assert (line["event"], line["log_level"], repr(line["exc_info"])) == (
         "unhandled_exception",
@@ -389,7 +386,7 @@ async def test_the_headers_of_a_client_that_left_are_forgotten_at_once(tmp_path:
 
 async def _requests() -> int:
     """How many there are in memory."""
-    return sum(isinstance(each, (Exchange, RequestResponseCycle)) for each in gc.get_objects())
+    return sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
 
 
 async def _headers() -> int:
@@ -400,10 +397,10 @@ async def _headers() -> int:
 async def test_a_fault_behind_the_answer_is_told_to_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client has its answer already."""
 
-    def broken(_: BoundedHttp) -> None:
+    def broken(_: HttpProtocol) -> None:
         raise RuntimeError("the inner secret of the server")
 
-    monkeypatch.setattr(BoundedHttp, "on_response_complete", broken)
+    monkeypatch.setattr(HttpProtocol, "on_response_complete", broken)
     async with served(tmp_path) as (url, _):
         with capture_logs() as lines:
             assert await answers(url, NO_KEY, 1) == [401]

@@ -7,8 +7,8 @@ import pytest
 
 from docs.pages import Section, blocks, one_line, read, sections
 from packhook.api.openapi import describe
-from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE
+from packhook.api.publish.order import Order
 from packhook.core.errors import Conflict, Forbidden, PackhookError, RateLimited, Unauthorized, Unavailable
 from packhook.core.model import DeliveryStatus
 

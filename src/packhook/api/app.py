@@ -7,14 +7,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import docs_page, handlers, problems
 from packhook.api.auth import documented_bearer, route_class
-from packhook.api.door import Door
 from packhook.api.headers import Headers
 from packhook.api.openapi import describe
-from packhook.api.routes import BASE, FASTAPI_ROUTES, LEAN, Handler, Route
+from packhook.api.paths import RejectEncodedSeparators
+from packhook.api.routes import BASE, FASTAPI_ROUTES, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -22,7 +23,7 @@ from packhook.settings import Settings
 _GET: Final = ["GET", "HEAD"]
 
 
-def create_app(service: Service, settings: Settings) -> Door:
+def create_app(service: Service, settings: Settings) -> ASGIApp:
     """Return the ASGI application of an open service."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -37,7 +38,7 @@ def create_app(service: Service, settings: Settings) -> Door:
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
-    return Door(Headers(app), LEAN, service, settings)
+    return Headers(RejectEncodedSeparators(app))
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

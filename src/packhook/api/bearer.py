@@ -5,7 +5,7 @@ from typing import Final
 
 from packhook.core.errors import FieldError, InvalidInput, Unauthorized
 
-ONCE: Final = (b"authorization", b"content-type", b"idempotency-key")
+ONCE: Final = (b"authorization", b"content-encoding", b"content-type", b"idempotency-key")
 
 
 def bearer(header: str | None) -> str:

@@ -1,7 +1,7 @@
 """Reading a request: its body up to a limit, its JSON into a shape, every wrong field named at once."""
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,42 +18,39 @@ _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "the
 
 
 async def read_body(
-    content_type: str | None,
-    declared: str | None,
-    receive: Receive,
-    limit: int,
-    grow: Callable[[int], None] = lambda _: None,
+    headers: Mapping[bytes, bytes], receive: Receive, limit: int, reserve: Callable[[int], None] = lambda _: None
 ) -> bytes:
-    """The body, at most ``limit`` bytes of it; refuses by its head before reading, and while reading.
+    """Return the body, at most ``limit`` bytes. Refuses by the headers (names in lower case) before it reads.
 
-    ``grow`` hears of each part's bytes, and may refuse too.
+    ``reserve`` is called with the size of each part, and may raise. Raises UnsupportedMediaType, BodyTooLarge, and
+    MalformedBody if the client disconnects.
     """
-    check_head(content_type, declared, limit)
+    _check_headers(headers, limit)
     chunks: list[bytes] = []
     more, size = True, 0
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise MalformedBody("the client left before the whole body had come")
-        chunks.append(message.get("body", b""))
-        more, size = message.get("more_body", False), size + len(chunks[-1])
-        check_size(size, limit)
-        grow(len(chunks[-1]))
+            raise MalformedBody("the client disconnected before the whole body arrived")
+        chunk = message.get("body", b"")
+        chunks.append(chunk)
+        more, size = message.get("more_body", False), size + len(chunk)
+        if size > limit:
+            raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
+        reserve(len(chunk))
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def check_head(content_type: str | None, declared: str | None, limit: int) -> None:
-    """What the head says of the body: UnsupportedMediaType, or BodyTooLarge by its ``Content-Length``."""
-    if content_type != "application/json":
-        _require_json(content_type)
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge(f"the body may have {limit} bytes, this has {declared}")
-
-
-def check_size(size: int, limit: int) -> None:
-    """BodyTooLarge as soon as more has come than may."""
-    if size > limit:
-        raise BodyTooLarge(f"the body may have {limit} bytes, this has more")
+def _check_headers(headers: Mapping[bytes, bytes], limit: int) -> None:
+    content_type = headers.get(b"content-type")
+    if content_type != b"application/json":
+        _require_json(None if content_type is None else content_type.decode("latin-1"))
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding.strip().lower() != b"identity":
+        raise UnsupportedMediaType(f"expected no content-encoding, got {encoding.decode('latin-1')}")
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        raise BodyTooLarge(f"the body may have {limit} bytes, this has {length.decode()}")
 
 
 def _require_json(content_type: str | None) -> None:
@@ -75,8 +72,7 @@ def _is_utf8(charset: str) -> bool:
 
 async def read_shape(request: Request, shape: type[S]) -> S:
     """The body as a shape. MalformedBody, or InvalidInput with every wrong field."""
-    headers = request.headers
-    body = await read_body(headers.get("content-type"), headers.get("content-length"), request.receive, SMALL_BODY)
+    body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY)
     state = request.app.state
     return parse_shape(body, shape, context={"settings": state.settings, "now": state.service.clock.now()})
 

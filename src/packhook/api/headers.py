@@ -15,7 +15,9 @@ ALWAYS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 NO_PAGE: Final = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-"""What an answer that is no page may load and be: nothing. A page says for itself what it needs beside that."""
+"""The policy of every response that is not a page: load nothing. A page sends a policy of its own."""
+SECURITY_HEADERS: Final = (*ALWAYS, NO_PAGE)
+"""The security headers of a response that is not a page."""
 
 
 class Headers:

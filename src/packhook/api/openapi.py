@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
-from packhook.api.lean import LeanHandler
-from packhook.api.order import Order
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
+from packhook.api.publish.handlers import PublishHandler
+from packhook.api.publish.order import Order
 from packhook.api.routes import BASE, ROUTES, Handler, Route
 from packhook.api.schemas.events import EventPublish
 from packhook.api.schemas.problems import HealthStatus, Problem
@@ -78,12 +78,12 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
     return operation
 
 
-def _operation_id(handler: Handler | LeanHandler[Any]) -> str:
-    return handler.name if isinstance(handler, LeanHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
+def _operation_id(handler: Handler | PublishHandler) -> str:
+    return handler.name if isinstance(handler, PublishHandler) else str(getattr(handler, "__name__"))  # noqa: B009 a callable need not have one
 
 
-def _summary(handler: Handler | LeanHandler[Any]) -> str:
-    return handler.summary if isinstance(handler, LeanHandler) else (handler.__doc__ or "").strip()
+def _summary(handler: Handler | PublishHandler) -> str:
+    return handler.summary if isinstance(handler, PublishHandler) else (handler.__doc__ or "").strip()
 
 
 def _parameters(route: Route[Any]) -> list[dict[str, Any]]:

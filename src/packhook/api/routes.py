@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import handlers, parameters, publish
-from packhook.api.lean import LeanHandler
+from packhook.api import handlers, parameters
 from packhook.api.parameters import ListQuery
+from packhook.api.publish.handlers import PublishHandler, publish_batch, publish_event
 from packhook.api.schemas.audit import AuditPage
 from packhook.api.schemas.events import (
     DeliveryDetailOut,
@@ -53,7 +53,7 @@ OPERATOR: Final = None  # the operator key only
 ORGANIZATION: Final = "/organizations/{organizationId}"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-H = TypeVar("H", Handler, LeanHandler[Any])
+H = TypeVar("H", Handler, PublishHandler)
 Errors = tuple[type[PackhookError], ...]
 
 
@@ -132,16 +132,16 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("audit", "GET", "/audit", OPERATOR, handlers.list_all_audit, 200, AuditPage, query=parameters.AUDIT_ALL),
 )
 
-# Publishing, the hot path: served in front of FastAPI (door.py).
-LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
-    Route("events", "POST", _EVENTS, "events:publish", publish.publish_event, 202, ReceiptOut, EventPublish,
+# Publishing, the hot path: publish/protocol.py calls these directly.
+PUBLISH_ROUTES: Final[tuple[Route[PublishHandler], ...]] = (
+    Route("events", "POST", _EVENTS, "events:publish", publish_event, 202, ReceiptOut, EventPublish,
           errors=_404_409, takes_idempotency_key=True),
-    Route("events", "POST", f"{_EVENTS}/batch", "events:publish", publish.publish_batch, 202, ReceiptsOut, EventBatch,
+    Route("events", "POST", f"{_EVENTS}/batch", "events:publish", publish_batch, 202, ReceiptsOut, EventBatch,
           errors=_404_409, takes_idempotency_key=True),
 )
 # fmt: on
 
-ROUTES: Final[tuple[Route[Any], ...]] = (*FASTAPI_ROUTES, *LEAN)
+ROUTES: Final[tuple[Route[Any], ...]] = (*FASTAPI_ROUTES, *PUBLISH_ROUTES)
 
 _PATTERNS: Final = tuple((compile_path(BASE + route.path)[0], route.method) for route in ROUTES)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from packhook.api.order import Order
+from packhook.api.publish.order import Order
 from packhook.api.schemas.model import Page, RequestModel, ResponseModel
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service import rules

@@ -12,7 +12,7 @@ import pytest
 from api.node import bearer, eventually, running_node
 from api.organization import EVENT, Organization
 from api.raw import connected, one_answer, publishing
-from packhook.api.held import HeldBodies, Hold
+from packhook.api.publish.body_budget import BodyBudget, Reservation
 from packhook.core.errors import Unavailable
 
 LIMIT: Final = 1024 * 1024
@@ -106,24 +106,24 @@ async def test_whatever_becomes_of_a_body_it_is_given_back(
 
 def test_what_each_may_hold() -> None:
     """As much as is free, counted together with what it has; alone, one body whatever its size."""
-    bodies = HeldBodies(100)
-    first, second, other = Hold(bodies, "a"), Hold(bodies, "a"), Hold(bodies, "b")
+    bodies = BodyBudget(100)
+    first, second, other = Reservation(bodies, "a"), Reservation(bodies, "a"), Reservation(bodies, "b")
     first.grow(50)
     with pytest.raises(Unavailable):
         second.grow(1)
     other.grow(25)
     with pytest.raises(Unavailable):
         first.grow(1)
-    other.end()
-    other.end()
+    other.release()
+    other.release()
     first.grow(1_000)
     with pytest.raises(Unavailable):
         other.grow(1)
-    first.end()
+    first.release()
     second.grow(50)
     other.grow(25)
-    second.end()
-    other.end()
+    second.release()
+    other.release()
     first.grow(0)
-    first.end()
-    assert bodies._of == {}
+    first.release()
+    assert bodies._used_by == {}

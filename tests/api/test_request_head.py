@@ -1,0 +1,125 @@
+"""Heads that are refused on every route: an encoded separator in the path, a bad ``Host``, an encoded body."""
+
+import re
+from typing import Final
+
+import pytest
+
+from api.node import OPERATOR_KEY
+from api.organization import Organization
+from api.raw import BODY, Answer, connected, one_answer, publishing
+from packhook.api.routes import BASE, ROUTES
+
+HEALTH: Final = b"GET /health HTTP/1.1\r\n%b\r\n"
+WHOLE: Final = "HTTP/1.1 {} HTTP/1.1"
+
+
+async def answer_to(url: str, request: bytes) -> Answer:
+    """Return the only response to what is sent over a new connection."""
+    reader, writer = await connected(url)
+    writer.write(request)
+    answer = await one_answer(reader)
+    writer.close()
+    assert answer is not None
+    return answer
+
+
+def spellings(path: str) -> list[str]:
+    """Return a route's path with an encoded separator: within each parameter, and in place of each ``/``."""
+    plain = BASE + re.sub(r"{\w+}", "acme", path)
+    within = [
+        BASE
+        + re.sub(r"{\w+}", "acme", path[: match.start()])
+        + f"acme%2Fevents{re.sub('{.*?}', 'x', path[match.end() :])}"
+        for match in re.finditer(r"{\w+}", path)
+    ]
+    instead = [
+        plain[: match.start()] + code + plain[match.end() :]
+        for match in re.finditer("/", plain)
+        for code in ("%2F", "%2f")
+    ]
+    return [*within, *(spelling for spelling in instead if spelling.startswith("/"))]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=[f"{route.method} {route.path}" for route in ROUTES])
+async def test_an_encoded_separator_is_in_no_route(node_url: str, route: object) -> None:
+    """404, as RFC 3986, 2.2 has it: ``%2F`` is data in a segment, and no id contains it."""
+    method, path = getattr(route, "method"), getattr(route, "path")  # noqa: B009 a generic type
+    reader, writer = await connected(node_url)
+    key = f"authorization: Bearer {OPERATOR_KEY}"
+    for spelling in spellings(path):
+        head = f"{method} {spelling} HTTP/1.1\r\nhost: x\r\n{key}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY)
+        answer = await one_answer(reader)
+        assert answer is not None
+        assert (answer[0], answer[1]["content-type"]) == (404, "application/problem+json"), spelling
+    writer.close()
+
+
+async def test_an_encoded_separator_does_not_publish(node_url: str, organization: Organization) -> None:
+    """Encoded twice, it is part of an id. Other characters may be encoded."""
+    request = publishing(organization.id)
+    for old, new, status in [
+        (b"/events", b"%2Fevents", 404),
+        (b"/events", b"%2fevents", 404),
+        (b"/events", b"%2Fevents/batch", 404),
+        (b"/events", b"%252Fevents", 405),
+        (b"/events", b"/%65vents", 202),
+        (b"/events", b"/events?next=%2F", 202),
+    ]:
+        assert (await answer_to(node_url, request.replace(old, new, 1)))[0] == status, new
+    assert len((await organization.contents())["/events"]) == 2
+
+
+GOOD_HOSTS: Final = [
+    "x", "packhook.example.com", "packhook.example.com:8080", "127.0.0.1:80", "[::1]", "[2001:db8::1]:443", "a_b", "x:",
+    "caf%C3%A9",
+]  # fmt: skip
+BAD_HOSTS: Final = [
+    "", "x y", "x, y", "user@x", "x/y", "http://x", "x:port", "x:99999", "x:80:80", "::1", "[::1", "[:::1]", "[v1.x]",
+    "x?", "x#", "x%zz", "caf\xe9", "x" * 300, "[::1%25eth0]", "\\x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+async def test_good_host(node_url: str, organization: Organization, host: str) -> None:
+    """Any host, with or without a port: a proxy may pass on what the client sent."""
+    line = f"host: {host}".encode("latin-1")
+    assert (await answer_to(node_url, HEALTH % (line + b"\r\n")))[0] == 200
+    assert (await answer_to(node_url, publishing(organization.id).replace(b"host: x", line)))[0] == 202
+
+
+@pytest.mark.parametrize("lines", [[], ["x", "x"], ["x", "y"], *([host] for host in BAD_HOSTS)], ids=repr)
+async def test_bad_host(node_url: str, organization: Organization, lines: list[str]) -> None:
+    """None, two, or one that is not a host: 400, and nothing is published (RFC 9112, 3.2)."""
+    headers = "".join(f"host: {host}\r\n" for host in lines).encode("latin-1")
+    for request in (
+        HEALTH % headers,
+        publishing(organization.id).replace(b"host: x\r\n", headers),
+        publishing(organization.id, mark="?").replace(b"host: x\r\n", headers),
+    ):
+        status, answered, _ = await answer_to(node_url, request)
+        assert (status, answered["connection"]) == (400, "close")
+    assert (await organization.contents())["/events"] == []
+
+
+async def test_http_1_0_needs_no_host(node_url: str) -> None:
+    """Health checks of load balancers have none."""
+    assert (await answer_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b""))[0] == 200
+    assert (await answer_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b"host: x y\r\n"))[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/events", "/events?", "/events/batch", "/webhooks"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+async def test_an_encoded_body_is_refused(node_url: str, organization: Organization, path: str, encoding: str) -> None:
+    """415 and its name: what is stored and signed are the bytes of JSON."""
+    request = publishing(organization.id, f"content-encoding: {encoding}").replace(b"/events", path.encode(), 1)
+    status, _, body = await answer_to(node_url, request)
+    assert (status, encoding.encode() in body) == (415, True)
+    assert (await organization.contents())["/events"] == []
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity"])
+async def test_identity_is_no_encoding(node_url: str, organization: Organization, encoding: str) -> None:
+    """202, as without the header."""
+    assert (await answer_to(node_url, publishing(organization.id, f"content-encoding: {encoding}")))[0] == 202
