@@ -1,4 +1,4 @@
-"""What the tests of crashes share: a shop that publishes and keeps account, and an inbox that counts what arrives."""
+"""Publish orders to a node that is killed or stopped, and count what arrives."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ WORKERS: Final = 8
 
 
 class Gate:
-    """A proper answer, once the gate is open; the connection closes after it, as with all but a plain answer."""
+    """Respond 200 once ``open`` is set, then close the connection."""
 
     early = False
 
@@ -29,60 +29,60 @@ class Gate:
         self.open = asyncio.Event()
 
     async def write(self, wire: Wire) -> None:
-        """Wait, then answer."""
+        """Wait until the gate is open, then respond."""
         await self.open.wait()
         await wire.write(Status(200, close=True).rendered)
 
 
 class Inbox:
-    """Answers a receiver's requests with ``answer``, or with what ``answer`` says to the how-manieth it is."""
+    """Record requests; respond with ``answer``, or with what it returns for the number of the request."""
 
     def __init__(self, answer: Behaviour | Callable[[int], Behaviour]) -> None:
         self.answer = answer
         self.received: list[Received] = []
-        self.times: Counter[str] = Counter()
-        self._news = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+        self._arrived = asyncio.Event()
 
     def __call__(self, received: Received) -> Behaviour:
-        """How to answer this one; it is counted by its ``webhook-id``."""
+        """Record a request, count it by its ``webhook-id``, and return the response."""
         self.received.append(received)
-        self.times[received.headers["webhook-id"]] += 1
-        self._news.set()
+        self.counts[received.headers["webhook-id"]] += 1
+        self._arrived.set()
         return self.answer(len(self.received)) if callable(self.answer) else self.answer
 
-    async def until(self, pleased: Callable[[], bool], limit_seconds: float = 60) -> None:
-        """Wait until the function is pleased; it is asked at each arrival."""
+    async def wait_until(self, condition: Callable[[], bool], limit_seconds: float = 60) -> None:
+        """Wait until the condition holds; it is checked at each arrival."""
         try:
             async with asyncio.timeout(limit_seconds):
-                while not pleased():
-                    self._news.clear()
-                    await self._news.wait()
+                while not condition():
+                    self._arrived.clear()
+                    await self._arrived.wait()
         except TimeoutError:
-            raise TimeoutError(f"{len(self.times)} events arrived, in {len(self.received)} requests") from None
+            raise TimeoutError(f"{len(self.counts)} events arrived, in {len(self.received)} requests") from None
 
-    async def holds(self, event_ids: set[str]) -> None:
-        """Wait until each of these events has arrived."""
-        await self.until(lambda: self.times.keys() >= event_ids)
+    async def wait_for(self, event_ids: set[str]) -> None:
+        """Wait until all of these events have arrived."""
+        await self.wait_until(lambda: self.counts.keys() >= event_ids)
 
     @property
     def orders(self) -> dict[str, set[str]]:
-        """Which events arrived for each order."""
+        """Return the ids of the events that arrived, by order."""
         found: dict[str, set[str]] = {}
-        for each in self.received:
-            found.setdefault(json.loads(each.body)["data"]["id"], set()).add(each.headers["webhook-id"])
+        for request in self.received:
+            found.setdefault(json.loads(request.body)["data"]["id"], set()).add(request.headers["webhook-id"])
         return found
 
-    def assert_all_well_signed(self) -> None:
-        """Every request, first or again, bears a good signature; the same event always has the same body."""
-        assert [each for each in self.received if each.verified is not True] == []
+    def assert_well_signed(self) -> None:
+        """Check that every request has a valid signature, and that an event always has the same body."""
+        assert [request for request in self.received if request.verified is not True] == []
         bodies: dict[str, set[bytes]] = {}
-        for each in self.received:
-            bodies.setdefault(each.headers["webhook-id"], set()).add(each.body)
+        for request in self.received:
+            bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
         assert {event_id for event_id, seen in bodies.items() if len(seen) > 1} == set()
 
 
-class Shop:
-    """Publishes orders by their numbers. ``owed``: the event of each order whose publish was answered 202."""
+class OrderPublisher:
+    """Publish numbered orders. ``owed``: the event id of each order whose publish was answered 202."""
 
     def __init__(self, organization: Organization) -> None:
         self.organization = organization
@@ -90,50 +90,50 @@ class Shop:
         self.unanswered: list[list[str]] = []
 
     async def publish(self, numbers: Sequence[int], idempotency_key: str = "") -> bool:
-        """Publish one order, or several as a batch; False where no answer came."""
+        """Publish one order, or several as a batch; return False if there was no response."""
         orders = [f"ord_{number}" for number in numbers]
         events = [{"event_code": "order.created", "data": {"id": order}} for order in orders]
         path, body = ("/events", events[0]) if len(events) == 1 else ("/events/batch", {"events": events})
         headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
         try:
-            answer = await self.organization.ask("POST", path, json=body, headers=headers)
+            response = await self.organization.ask("POST", path, json=body, headers=headers)
         except httpx.TransportError:
             self.unanswered.append(orders)
             return False
-        assert answer.status_code == 202, answer.text
-        receipts = answer.json()["data"] if len(events) > 1 else [answer.json()]
+        assert response.status_code == 202, response.text
+        receipts = response.json()["data"] if len(events) > 1 else [response.json()]
         for order, receipt in zip(orders, receipts, strict=True):
-            assert self.owed.setdefault(order, receipt["id"]) == receipt["id"], "the same publish made another event"
+            assert self.owed.setdefault(order, receipt["id"]) == receipt["id"], "the same publish created another event"
         return True
 
-    async def publish_until_unanswered(self, pieces: Sequence[Sequence[int]]) -> None:
-        """Publish these, several at a time; each publisher ends when it gets no answer."""
-        left = iter(pieces)
+    async def publish_until_unanswered(self, batches: Sequence[Sequence[int]]) -> None:
+        """Publish these with several workers; each stops when it gets no response."""
+        remaining = iter(batches)
 
-        async def publisher() -> None:
-            for piece in left:
-                if not await self.publish(piece):
+        async def work() -> None:
+            for batch in remaining:
+                if not await self.publish(batch):
                     return
 
-        await _side_by_side(publisher)
+        await _run_workers(work)
 
-    async def publish_all(self, pieces: Sequence[Sequence[int]], node: Node) -> None:
-        """Publish these, several at a time, as the documentation asks: again, with the same key, until answered."""
-        left = iter(enumerate(pieces))
+    async def publish_all(self, batches: Sequence[Sequence[int]], node: Node) -> None:
+        """Publish these with several workers; repeat each with its idempotency key until there is a response."""
+        remaining = iter(enumerate(batches))
 
-        async def publisher() -> None:
-            for number, piece in left:
-                while not await self.publish(piece, f"piece-{number}"):
+        async def work() -> None:
+            for number, batch in remaining:
+                while not await self.publish(batch, f"batch-{number}"):
                     await node.listening.wait()
 
-        await _side_by_side(publisher)
+        await _run_workers(work)
 
 
 @asynccontextmanager
-async def opened(folder: Path, inbox: Inbox, **settings: str) -> AsyncIterator[tuple[Shop, Node]]:
-    """A node, and a shop of its own organization, whose one webhook leads to this inbox.
+async def publishing_node(folder: Path, inbox: Inbox, **settings: str) -> AsyncIterator[tuple[OrderPublisher, Node]]:
+    """Start a node with one webhook that leads to this inbox; yield a publisher for its organization, and the node.
 
-    A lease outlives every test: what a dead node had in hand comes only if it is taken over.
+    A lease outlives every test: the deliveries of a dead node arrive only if they are reclaimed.
     """
     async with (
         Receiver(inbox, secrets=[SECRET]) as receiver,
@@ -142,19 +142,19 @@ async def opened(folder: Path, inbox: Inbox, **settings: str) -> AsyncIterator[t
     ):
         organization = await Organization.made(operator)
         await organization.webhook(receiver.url, secret=SECRET)
-        yield Shop(organization), node
+        yield OrderPublisher(organization), node
 
 
-async def _side_by_side(publisher: Callable[[], Coroutine[None, None, None]]) -> None:
+async def _run_workers(work: Callable[[], Coroutine[None, None, None]]) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(WORKERS):
-            group.create_task(publisher())
+            group.create_task(work())
 
 
-def pieces(orders: int, batch: int = 50) -> list[list[int]]:
-    """The numbers of so many orders: half of them in batches, half alone, in turns."""
+def batches(orders: int, size: int = 50) -> list[list[int]]:
+    """Return the numbers of so many orders: batches and single orders, in alternation."""
     numbers = iter(range(orders))
     found: list[list[int]] = []
-    while piece := list(itertools.islice(numbers, batch)):
-        found += [piece, *([number] for number in itertools.islice(numbers, batch))]
+    while batch := list(itertools.islice(numbers, size)):
+        found += [batch, *([number] for number in itertools.islice(numbers, size))]
     return found

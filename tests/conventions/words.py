@@ -57,7 +57,6 @@ RETIRED_NAMES: Final = {
     "cut_off": "release_aborted",
     "delivery_place": "delivery_id_lower_bound",
     "do_alone": "execute_single",
-    "ended": "await_callback",
     "hand_over_to": "set_dispatcher",
     "let_go": "release",
     "mind_the_clock": "on_clock_jump",

@@ -1,1 +1,1 @@
-"""The whole service, from publish to history, against receivers that misbehave."""
+"""Test whole nodes, from publish to history, and the tools that run them."""

@@ -1,7 +1,7 @@
-"""No endpoint and no redirect leads the service to a forbidden address; its owner is told why.
+"""Test that no endpoint and no redirect makes a node connect to a denied address, and that the history says why.
 
-Every test that names a foreign address runs where there is no network but loopback. There something listens at the
-metadata address, so that a connection which ought not to be made would be seen.
+Every test that names a foreign address runs in a namespace that has only loopback. There a server listens at the
+metadata address, so that a forbidden connection would be noticed.
 """
 
 import fcntl
@@ -43,10 +43,10 @@ _SIOCSIFADDR: Final = 0x8916
 
 @asynccontextmanager
 async def _metadata() -> AsyncIterator[Receiver]:
-    """Something that listens at the metadata address, inside the namespace; that it can be reached is made sure of."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    """Listen at the metadata address, inside the namespace, and check that it can be reached."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(METADATA))
-        fcntl.ioctl(any_socket, _SIOCSIFADDR, struct.pack("16s16s", b"lo:1", address))
+        fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s", b"lo:1", address))
     async with Receiver(address=METADATA, port=80) as receiver:
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(LATEST)).status_code == 200
@@ -55,10 +55,10 @@ async def _metadata() -> AsyncIterator[Receiver]:
 
 @asynccontextmanager
 async def _trap() -> AsyncIterator[None]:
-    """Nobody but we connects to the metadata address."""
+    """Check that only the test itself connects to the metadata address."""
     async with _metadata() as receiver:
         yield
-        assert [receiver.connections_made, len(receiver.received)] == [1, 1], "somebody was here"
+        assert [receiver.connections_made, len(receiver.received)] == [1, 1], "a connection to the metadata address"
 
 
 @asynccontextmanager
@@ -67,31 +67,31 @@ async def _organization(node: Node) -> AsyncIterator[Organization]:
         yield await Organization.made(operator)
 
 
-async def _stories(organization: Organization, *endpoints: str) -> list[Json]:
-    """Publish one event to a webhook for each endpoint; the deliveries, once they are finished, in this order."""
+async def _finished_deliveries(organization: Organization, *endpoints: str) -> list[Json]:
+    """Publish one event to a webhook per endpoint; return the finished deliveries in this order."""
     webhooks = [await organization.webhook(endpoint) for endpoint in endpoints]
     deliveries = await organization.deliveries((await organization.publish())["id"])
     found = {delivery["webhook_id"]: delivery["id"] for delivery in deliveries}
     return [await organization.finished(found[webhook["id"]]) for webhook in webhooks]
 
 
-def _told(story: Json) -> list[tuple[int | None, str, str]]:
-    """Of each attempt: status code, error code, words."""
-    errors = [(attempt["status_code"], attempt["error"]) for attempt in story["attempts"]]
+def _causes(delivery: Json) -> list[tuple[int | None, str, str]]:
+    """Return status code, error code and message of each attempt."""
+    errors = [(attempt["status_code"], attempt["error"]) for attempt in delivery["attempts"]]
     return [(status, error["code"], error["message"]) for status, error in errors]
 
 
 @only_loopback
 async def test_an_endpoint_at_a_forbidden_address_is_never_connected_to() -> None:
-    """It may be subscribed; each attempt is refused with one and the same text, and the delivery ends exhausted.
+    """Accept the webhook, refuse each attempt with the same text, and exhaust the delivery.
 
-    A test event is refused in the same way.
+    Refuse a test event in the same way.
     """
     with TemporaryDirectory() as folder:
         async with _trap(), running(Path(folder), **QUICK) as node, _organization(node) as organization:
-            for endpoint, story in zip(ENDPOINTS, await _stories(organization, *ENDPOINTS), strict=True):
-                assert (endpoint, story["status"], story["attempt_count"]) == (endpoint, "exhausted", 3)
-                assert (endpoint, _told(story)) == (endpoint, [REFUSED] * 3)
+            for endpoint, detail in zip(ENDPOINTS, await _finished_deliveries(organization, *ENDPOINTS), strict=True):
+                assert (endpoint, detail["status"], detail["attempt_count"]) == (endpoint, "exhausted", 3)
+                assert (endpoint, _causes(detail)) == (endpoint, [REFUSED] * 3)
             webhook = await organization.webhook(LATEST)
             tried = (await organization.ask("POST", f"/webhooks/{webhook['id']}/test")).json()
             assert (tried["delivered"], tried["attempt"]["error"]["code"]) == (False, REFUSED[1])
@@ -99,24 +99,24 @@ async def test_an_endpoint_at_a_forbidden_address_is_never_connected_to() -> Non
 
 @only_loopback
 async def test_a_redirect_to_the_metadata_address_is_not_followed() -> None:
-    """Whatever kind of redirect: a failed attempt, and the history shows where it pointed."""
+    """Count every kind of redirect as a failed attempt, and show its target in the history."""
     with TemporaryDirectory() as folder:
         async with _trap(), running(Path(folder), **QUICK) as node, Receiver() as receiver:
             receiver.answers(Redirect(LATEST, 301), Redirect(LATEST, 307), Redirect(LATEST, 308))
             async with _organization(node) as organization:
-                (story,) = await _stories(organization, receiver.url)
+                (detail,) = await _finished_deliveries(organization, receiver.url)
         assert len(receiver.received) == 3
     hint = "redirects are not followed, update the URL of the webhook"
     phrases = ((301, "301 Moved Permanently"), (307, "307 Temporary Redirect"), (308, "308 Permanent Redirect"))
-    assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
-    assert _told(story) == [
+    assert (detail["status"], detail["attempt_count"]) == ("exhausted", 3)
+    assert _causes(detail) == [
         (code, "redirect_not_followed", f"answered {phrase} to {LATEST}: {hint}") for code, phrase in phrases
     ]
 
 
 @only_loopback
 async def test_networks_that_the_operator_opens_are_connected_to() -> None:
-    """With ``egress_allow`` even the metadata address: so the trap of these tests would catch who goes there."""
+    """Connect to the metadata address with ``egress_allow``: so the trap of these tests works."""
     opened = QUICK | {"egress_allow": f"{METADATA}/32"}
     with TemporaryDirectory() as folder:
         async with (
@@ -124,32 +124,32 @@ async def test_networks_that_the_operator_opens_are_connected_to() -> None:
             running(Path(folder), **opened) as node,
             _organization(node) as organization,
         ):
-            (story,) = await _stories(organization, LATEST)
-    assert (story["status"], story["attempt_count"]) == ("delivered", 1)
-    assert [each.method for each in receiver.received] == ["GET", "POST"]
+            (detail,) = await _finished_deliveries(organization, LATEST)
+    assert (detail["status"], detail["attempt_count"]) == ("delivered", 1)
+    assert [request.method for request in receiver.received] == ["GET", "POST"]
 
 
 async def test_loopback_is_forbidden_too(tmp_path: Path) -> None:
-    """Without ``egress_allow``: by number and by name, and no connection is made."""
+    """Make no connection without ``egress_allow``, by address or by name."""
     async with Receiver() as receiver, running(tmp_path, **QUICK | {"egress_allow": ""}) as node:
         async with _organization(node) as organization:
             named = f"http://localhost:{receiver.port}"
-            for story in await _stories(organization, receiver.url, named):
-                assert _told(story) == [REFUSED] * 3
+            for detail in await _finished_deliveries(organization, receiver.url, named):
+                assert _causes(detail) == [REFUSED] * 3
         assert receiver.connections_made == 0
 
 
 async def test_plain_http_is_refused_unless_the_operator_allows_it(tmp_path: Path) -> None:
-    """At creation; and at each attempt of a webhook that was made when it was allowed."""
+    """Refuse at creation, and in each attempt for a webhook that was created while http was allowed."""
     async with Receiver() as receiver, running(tmp_path, **QUICK) as node:
         async with _organization(node) as organization:
             webhook = await organization.webhook(receiver.url)
             assert await node.stop() == 0
             await node.start(allow_http="false")
             (delivery,) = await organization.deliveries((await organization.publish())["id"])
-            story = await organization.finished(delivery["id"])
+            detail = await organization.finished(delivery["id"])
             body = {name: webhook[name] for name in ("event_code", "endpoint", "secret")}
             refused = (await organization.ask("POST", "/webhooks", json=body)).json()
         assert receiver.connections_made == 0
-    assert {code for _, code, _ in _told(story)} == {"endpoint_not_allowed"}
+    assert {code for _, code, _ in _causes(detail)} == {"endpoint_not_allowed"}
     assert [error["field"] for error in refused["errors"]] == ["/endpoint"]

@@ -1,8 +1,8 @@
-"""The whole way of one event: what packhook is for, in one test. Read this first.
+"""Follow one event from publish to delivery: the purpose of packhook in one test. Read this first.
 
-A platform subscribes a webhook, publishes an order, and the receiver gets it: once, signed, byte for byte. The node is
-a process of its own (``packhook serve``), spoken to over its HTTP API; the receiver is a real server, and it verifies
-with ``standardwebhooks``, the library that receivers use.
+A platform subscribes a webhook and publishes an order; the receiver gets it once, signed, byte for byte. The node is a
+process (``packhook serve``) that the test uses over its HTTP API. The receiver is a real server, which verifies with
+``standardwebhooks``, the library that receivers use.
 """
 
 import base64
@@ -21,10 +21,10 @@ ORDER: Final = b'{"id": "ord_1", "status":"created",  "total": {"currency":"EUR"
 
 
 async def test_one_event(tmp_path: Path) -> None:
-    """From the platform's publish to the receiver's 200, and back to whoever asks what became of it."""
+    """Deliver a published order to the receiver, and show the delivery in the history."""
     with running_node(tmp_path, **SENDING) as url:
         async with httpx.AsyncClient(base_url=f"{url}/v1") as api, Receiver(Status(200, body=b"thanks")) as receiver:
-            # The operator makes an organization, and a key with which its platform may act for it.
+            # The operator creates an organization, and an API key for its platform.
             await api.post("/organizations", headers=bearer(OPERATOR_KEY), json={"id": "northwind"})
             scopes = ["webhooks:write", "events:publish", "events:read"]
             key = await api.post(
@@ -37,13 +37,13 @@ async def test_one_event(tmp_path: Path) -> None:
             subscription = {"event_code": "order.created", "endpoint": f"{receiver.url}/orders", "secret": SECRET}
             webhook = (await api.post("/webhooks", json=subscription)).json()
 
-            # It publishes an order: 202 means that the event is on disk, with one delivery for each webhook.
+            # It publishes an order: 202 means that the event is on disk, with one delivery per webhook.
             body = b'{"event_code": "order.created", "data": ' + ORDER + b"}"
             published = await api.post("/events", content=body, headers={"content-type": "application/json"})
             event = published.json()
             assert (published.status_code, event["deliveries"]) == (202, 1)
 
-            # The receiver gets one POST, and its library finds the signature right.
+            # The receiver gets one POST with a valid signature.
             (received,) = await receiver.wait_for(1)
             assert (received.method, received.path) == ("POST", "/orders")
             assert Webhook(SECRET).verify(received.body, received.headers) == {
@@ -54,16 +54,20 @@ async def test_one_event(tmp_path: Path) -> None:
                 "data": json.loads(ORDER),
             }
             assert received.body.endswith(b'"data":' + ORDER + b"}"), "the data is byte for byte what was published"
-            assert received.headers["webhook-id"] == event["id"], "the same at every attempt: what to deduplicate by"
+            assert received.headers["webhook-id"] == event["id"], "the same in every attempt, for deduplication"
 
-            # Whoever asks is told what became of it: delivered, at the first attempt, and the whole exchange.
+            # The history shows that the first attempt delivered it, with request and response.
             async def delivery() -> httpx.Response:
                 listed = (await api.get("/deliveries", params={"event_id": event["id"]})).json()["data"]
                 return await api.get(f"/deliveries/{listed[0]['id']}")
 
-            story = (await eventually(delivery, lambda answer: answer.json()["status"] == "delivered")).json()
-            assert (story["webhook_id"], story["attempt_count"], story["next_attempt_at"]) == (webhook["id"], 1, None)
-            (attempt,) = story["attempts"]
+            detail = (await eventually(delivery, lambda response: response.json()["status"] == "delivered")).json()
+            assert (detail["webhook_id"], detail["attempt_count"], detail["next_attempt_at"]) == (
+                webhook["id"],
+                1,
+                None,
+            )
+            (attempt,) = detail["attempts"]
             assert (attempt["number"], attempt["url"], attempt["error"]) == (1, f"{receiver.url}/orders", None)
             assert (attempt["status_code"], attempt["response_body"]) == (200, "thanks")
             assert attempt["request_headers"]["webhook-signature"] == received.headers["webhook-signature"]

@@ -1,4 +1,4 @@
-"""The whole service behind a network that demands a proxy: through it, and while it fails."""
+"""Test a node behind a forward proxy: through it, and while it fails."""
 
 import json
 from pathlib import Path
@@ -13,18 +13,18 @@ WRONG: Final = "another-s3cr3t"
 
 
 def at(proxy: ConnectProxy, password: str = PASSWORD) -> str:
-    """The setting for this proxy."""
+    """Return the ``egress_proxy`` setting for this proxy."""
     return proxy.url.replace("://", f"://packhook:{password}@")
 
 
 def logged(node: Node, event: str) -> list[Json]:
-    """The log's lines of this event."""
+    """Return the log lines of this event."""
     lines = [json.loads(line) for line in node.said.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == event]
 
 
 async def test_every_attempt_goes_through_the_proxy(tmp_path: Path) -> None:
-    """Deliveries and test events; nothing reaches the receiver in another way, and no password is said."""
+    """Send deliveries and test events through the proxy only, and never show its password."""
     async with (
         Receiver() as receiver,
         ConnectProxy(credentials=f"packhook:{PASSWORD}") as proxy,
@@ -33,17 +33,17 @@ async def test_every_attempt_goes_through_the_proxy(tmp_path: Path) -> None:
     ):
         organization = await Organization.made(operator)
         webhook = await organization.webhook(receiver.url)
-        story = await organization.delivered((await organization.publish())["id"])
+        detail = await organization.delivered((await organization.publish())["id"])
         tried = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
-        assert (story["status"], tried["delivered"]) == ("delivered", True)
-        assert {asked.to for asked in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
+        assert (detail["status"], tried["delivered"]) == ("delivered", True)
+        assert {request.to for request in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
         assert (len(receiver.received), receiver.connections_made) == (2, len(proxy.asked))
-        assert PASSWORD not in json.dumps(story)
+        assert PASSWORD not in json.dumps(detail)
     assert PASSWORD not in node.said
 
 
-async def test_while_the_proxy_is_away_nothing_is_spent(tmp_path: Path) -> None:
-    """No attempt is counted, the delivery waits, the log says whose fault it is; when it is back, it goes."""
+async def test_a_failing_proxy_costs_no_attempt(tmp_path: Path) -> None:
+    """Count no attempt, keep the delivery waiting, log the cause, and deliver once the proxy works."""
     async with Receiver() as receiver, ConnectProxy(credentials=f"packhook:{PASSWORD}") as proxy:
         wrong = SENDING | {"egress_proxy": at(proxy, WRONG), "log_format": "json"}
         async with running(tmp_path, **wrong) as node, node.client() as operator:
@@ -56,32 +56,32 @@ async def test_while_the_proxy_is_away_nothing_is_spent(tmp_path: Path) -> None:
             waiting = await organization.story(delivery["id"])
             assert await node.stop() == 0
             await node.start(egress_proxy=at(proxy))
-            story = await organization.finished(delivery["id"])
+            detail = await organization.finished(delivery["id"])
     assert (tried["delivered"], tried["attempt"]["error"]["code"]) == (False, "proxy_failed")
     assert (waiting["status"] in {"pending", "sending"}, waiting["attempts"]) == (True, [])
-    assert (story["status"], story["attempt_count"]) == ("delivered", 1)
+    assert (detail["status"], detail["attempt_count"]) == ("delivered", 1)
     first, *_ = logged(node, "attempt_failed")
     assert (first["level"], first["error"], first["next_attempt_at"]) == ("error", "proxy_failed", None)
     assert first["detail"] == "the proxy did not accept packhook's user name and password"
-    assert [word for word in (PASSWORD, WRONG) if word in node.said] == []
+    assert [password for password in (PASSWORD, WRONG) if password in node.said] == []
 
 
-async def test_a_way_that_the_proxy_does_not_open_is_an_attempt(tmp_path: Path) -> None:
-    """Whether it is the proxy's rules, the endpoint or nonsense: by the schedule, in words that name the proxy."""
+async def test_a_refused_tunnel_is_an_attempt(tmp_path: Path) -> None:
+    """Retry by the schedule when the proxy refuses, fails or sends garbage, and name the proxy in the cause."""
     async with Receiver() as receiver, ConnectProxy() as proxy:
         proxy.answers(Status(403, close=True), Garbage(), Status(502, close=True))
         async with running(tmp_path, **SENDING, egress_proxy=proxy.url) as node, node.client() as operator:
             organization = await Organization.made(operator)
             await organization.webhook(receiver.url)
-            story = await organization.delivered((await organization.publish())["id"])
-    assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
-    assert {attempt["error"]["code"] for attempt in story["attempts"]} == {"tunnel_failed"}
-    assert all(attempt["error"]["message"].startswith("the proxy") for attempt in story["attempts"])
+            detail = await organization.delivered((await organization.publish())["id"])
+    assert (detail["status"], detail["attempt_count"]) == ("exhausted", 3)
+    assert {attempt["error"]["code"] for attempt in detail["attempts"]} == {"tunnel_failed"}
+    assert all(attempt["error"]["message"].startswith("the proxy") for attempt in detail["attempts"])
     assert receiver.received == []
 
 
-async def test_a_proxy_that_is_none_keeps_the_node_from_starting(tmp_path: Path) -> None:
-    """What was expected and what came, without its password. Exit 2."""
+async def test_an_invalid_proxy_prevents_the_start(tmp_path: Path) -> None:
+    """Exit 2 and print the expected and the given value, without the password."""
     ran = await packhook("serve", folder=tmp_path, settings={"egress_proxy": f"https://user:{PASSWORD}@proxy"})
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines()[-1] == (

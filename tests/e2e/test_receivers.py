@@ -1,4 +1,4 @@
-"""Whatever a receiver does, the whole service ends the delivery as documented, and its history says why, in words."""
+"""Test that a delivery ends as documented whatever the receiver does, and that the history gives the cause."""
 
 import json
 import re
@@ -43,7 +43,7 @@ WAITING: Final = "the time ran out while waiting for the answer: answer first, a
 READING: Final = "the time ran out while reading the answer: send a short one, and end it"
 RESET: Final = "the connection was reset before the whole answer had come"
 
-# What it does; then of each attempt: status code, error code, words.
+# The behaviour, then status code, error code and message of each attempt.
 FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
     "answers 500": (Status(500), 500, "unsuccessful_status", FAILED),
     "hangs": (Hang(), None, "timeout", WAITING),
@@ -68,7 +68,7 @@ FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
     ),
 }  # fmt: skip
 
-# What it does; then what is kept of the answer.
+# The behaviour, then the response body that is stored.
 STRANGE: Final[dict[str, tuple[Behaviour, str]]] = {
     "an endless body": (EndlessBody(), FULL),
     "a NUL and half a character": (NulByte("body"), "a\x00b\ufffd"),
@@ -78,32 +78,32 @@ STRANGE: Final[dict[str, tuple[Behaviour, str]]] = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
-    """A node whose attempts may last a second, three to a delivery."""
+    """Yield a node with an attempt timeout of one second and three attempts per delivery."""
     async with running(tmp_path_factory.mktemp("node"), **QUICK) as started:
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def organization(node: Node) -> AsyncIterator[Organization]:
-    """An organization of the test's own."""
+    """Yield a new organization."""
     async with node.client() as operator:
         yield await Organization.made(operator)
 
 
-async def _story(organization: Organization, endpoint: str) -> Json:
-    """Publish one event to one new webhook; its delivery, once it is finished."""
+async def _finished_delivery(organization: Organization, endpoint: str) -> Json:
+    """Publish one event to a new webhook; return its finished delivery."""
     await organization.webhook(endpoint)
     return await organization.delivered((await organization.publish())["id"])
 
 
-def _told(story: Json) -> list[tuple[int | None, str, str]]:
-    """Of each attempt: status code, error code, words."""
-    causes = [(attempt["status_code"], attempt["error"] or {}) for attempt in story["attempts"]]
+def _causes(detail: Json) -> list[tuple[int | None, str, str]]:
+    """Return status code, error code and message of each attempt."""
+    causes = [(attempt["status_code"], attempt["error"] or {}) for attempt in detail["attempts"]]
     return [(status, error.get("code", ""), error.get("message", "")) for status, error in causes]
 
 
-def _summary(story: Json) -> Json:
-    return {name: story[name] for name in ("status", "attempt_count", "next_attempt_at", "schedule")}
+def _summary(detail: Json) -> Json:
+    return {name: detail[name] for name in ("status", "attempt_count", "next_attempt_at", "schedule")}
 
 
 def _ended(status: str, attempts: int) -> Json:
@@ -111,51 +111,49 @@ def _ended(status: str, attempts: int) -> Json:
 
 
 async def test_500_twice_and_then_200(organization: Organization) -> None:
-    """Delivered by the third attempt of the schedule: numbered, signed anew each time, under one id."""
+    """Deliver with the third attempt: numbered, each signed again, all with one id."""
     async with Receiver(secrets=[SECRET]) as receiver:
         receiver.answers(Status(500), Status(500))
-        story = await _story(organization, receiver.url)
-    assert _summary(story) == _ended("delivered", 3)
-    assert _told(story) == [(500, "unsuccessful_status", FAILED)] * 2 + [(200, "", "")]
-    assert [attempt["number"] for attempt in story["attempts"]] == [1, 2, 3]
-    assert [each.headers["webhook-attempt"] for each in receiver.received] == ["1", "2", "3"]
-    assert {each.headers["webhook-id"] for each in receiver.received} == {story["event_id"]}
-    assert len({each.body for each in receiver.received}) == 1
-    assert [each.verified for each in receiver.received] == [True] * 3
+        detail = await _finished_delivery(organization, receiver.url)
+    assert _summary(detail) == _ended("delivered", 3)
+    assert _causes(detail) == [(500, "unsuccessful_status", FAILED)] * 2 + [(200, "", "")]
+    assert [attempt["number"] for attempt in detail["attempts"]] == [1, 2, 3]
+    assert [request.headers["webhook-attempt"] for request in receiver.received] == ["1", "2", "3"]
+    assert {request.headers["webhook-id"] for request in receiver.received} == {detail["event_id"]}
+    assert len({request.body for request in receiver.received}) == 1
+    assert [request.verified for request in receiver.received] == [True] * 3
 
 
-@pytest.mark.parametrize(("behaviour", "status", "code", "words"), FAILING.values(), ids=FAILING)
-async def test_a_receiver_that_always_fails_is_given_up(
-    organization: Organization, behaviour: Behaviour, status: int | None, code: str, words: str
+@pytest.mark.parametrize(("behaviour", "status", "code", "message"), FAILING.values(), ids=FAILING)
+async def test_a_receiver_that_always_fails_exhausts_the_delivery(
+    organization: Organization, behaviour: Behaviour, status: int | None, code: str, message: str
 ) -> None:
-    """Every attempt ends within its deadline and tells the cause; after the last the delivery is exhausted."""
+    """End every attempt within its deadline with a cause; exhaust the delivery after the last one."""
     async with Receiver(behaviour) as receiver:
         if behaviour.early:
             receiver.answers(*[behaviour] * ATTEMPTS)
-        story = await _story(organization, receiver.url)
+        detail = await _finished_delivery(organization, receiver.url)
         assert (receiver.connections_made if behaviour.early else len(receiver.received)) == ATTEMPTS
-    assert _summary(story) == _ended("exhausted", ATTEMPTS)
-    assert _told(story) == [(status, code, words)] * ATTEMPTS
-    assert all(attempt["duration_ms"] <= SECOND + SLACK_MS for attempt in story["attempts"])
-    assert {attempt["url"] for attempt in story["attempts"]} == {f"{receiver.url}/"}
+    assert _summary(detail) == _ended("exhausted", ATTEMPTS)
+    assert _causes(detail) == [(status, code, message)] * ATTEMPTS
+    assert all(attempt["duration_ms"] <= SECOND + SLACK_MS for attempt in detail["attempts"])
+    assert {attempt["url"] for attempt in detail["attempts"]} == {f"{receiver.url}/"}
 
 
 @pytest.mark.parametrize(("behaviour", "body"), STRANGE.values(), ids=STRANGE)
-async def test_a_strange_answer_is_delivered_when_it_is_2xx(
-    organization: Organization, behaviour: Behaviour, body: str
-) -> None:
-    """What it holds is kept as far as it may be, and breaks nothing: neither a record nor the next delivery."""
+async def test_an_odd_2xx_response_delivers(organization: Organization, behaviour: Behaviour, body: str) -> None:
+    """Store as much of the body as allowed, and deliver the next event too."""
     async with Receiver() as receiver:
         receiver.answers(behaviour)
-        story = await _story(organization, receiver.url)
-        again = await organization.delivered((await organization.publish())["id"])
-    assert _summary(story) == _ended("delivered", 1)
-    assert [attempt["response_body"] for attempt in story["attempts"]] == [body]
-    assert _summary(again) == _ended("delivered", 1)
+        detail = await _finished_delivery(organization, receiver.url)
+        second = await organization.delivered((await organization.publish())["id"])
+    assert _summary(detail) == _ended("delivered", 1)
+    assert [attempt["response_body"] for attempt in detail["attempts"]] == [body]
+    assert _summary(second) == _ended("delivered", 1)
 
 
 async def test_every_hostile_receiver_of_the_self_test_is_recorded(tmp_path: Path) -> None:
-    """One attempt at each, all at once: within the deadline, and with the same words in the delivery's history."""
+    """Make one attempt at each of them concurrently, and store the causes that the self-test expects."""
     once = QUICK | {"retry_schedule": ""}
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(running(tmp_path, **once))
@@ -167,79 +165,79 @@ async def test_every_hostile_receiver_of_the_self_test_is_recorded(tmp_path: Pat
             url = receiver.url.replace("http:", "https:") if hostile.tls else receiver.url
             webhooks[(await organization.webhook(url))["id"]] = hostile
         deliveries = await organization.deliveries((await organization.publish())["id"])
-        stories = {each["webhook_id"]: await organization.finished(each["id"]) for each in deliveries}
-    assert stories.keys() == webhooks.keys()
-    for webhook_id, story in stories.items():
-        hostile, (attempt,) = webhooks[webhook_id], story["attempts"]
-        expected = {_comparable(words) for words in hostile.expected}
+        details = {delivery["webhook_id"]: await organization.finished(delivery["id"]) for delivery in deliveries}
+    assert details.keys() == webhooks.keys()
+    for webhook_id, detail in details.items():
+        hostile, (attempt,) = webhooks[webhook_id], detail["attempts"]
+        expected = {_comparable(message) for message in hostile.expected}
         assert _comparable(_in_words(attempt)) in expected, (hostile.what, attempt)
         assert attempt["duration_ms"] <= SECOND + LATE_MS, hostile.what
 
 
 def _in_words(attempt: Json) -> str:
-    """An attempt as the self-test tells it."""
+    """Format an attempt as the self-test does."""
     answer = "" if attempt["status_code"] is None else f"answer {attempt['status_code']}, "
     error = attempt["error"]
     return f"{answer}{error['code']}: {error['message']}" if error else answer
 
 
-def _comparable(words: str) -> str:
-    """Of an answer that came whole, its status: the history says what it means, the self-test how long it was."""
-    status = re.match(r"answer \d+", words)
-    whole = status is not None and not re.match(r"answer \d+, (?!unsuccessful|redirect)\w+: ", words)
-    return status[0] if status is not None and whole else words
+def _comparable(message: str) -> str:
+    """Reduce a complete response to its status: the history adds the meaning, the self-test the length."""
+    status = re.match(r"answer \d+", message)
+    complete = status is not None and not re.match(r"answer \d+, (?!unsuccessful|redirect)\w+: ", message)
+    return status[0] if status is not None and complete else message
 
 
-async def test_nobody_listens(organization: Organization) -> None:
-    """A port that is closed costs attempts, and says so."""
+async def test_a_closed_port(organization: Organization) -> None:
+    """Count attempts at a port where nothing listens, with that cause."""
     async with Receiver() as receiver:
         gone = receiver.url
-    story = await _story(organization, gone)
-    assert _summary(story) == _ended("exhausted", ATTEMPTS)
-    words = "connection refused: nothing listens at the endpoint's port"
-    assert _told(story) == [(None, "connect_failed", words)] * ATTEMPTS
+    detail = await _finished_delivery(organization, gone)
+    assert _summary(detail) == _ended("exhausted", ATTEMPTS)
+    message = "connection refused: nothing listens at the endpoint's port"
+    assert _causes(detail) == [(None, "connect_failed", message)] * ATTEMPTS
 
 
-async def test_a_receiver_that_asks_to_wait_is_left_alone(organization: Organization) -> None:
-    """``Retry-After`` outweighs a shorter schedule, for the whole webhook."""
+async def test_retry_after_delays_the_webhook(organization: Organization) -> None:
+    """Wait for ``Retry-After`` even if the schedule is shorter."""
     async with Receiver() as receiver:
         receiver.answers(Status(503, {"retry-after": "2"}))
-        story = await _story(organization, receiver.url)
-    assert _summary(story) == _ended("delivered", 2)
-    first, second = (from_rfc3339(attempt["started_at"]) for attempt in story["attempts"])
+        detail = await _finished_delivery(organization, receiver.url)
+    assert _summary(detail) == _ended("delivered", 2)
+    first, second = (from_rfc3339(attempt["started_at"]) for attempt in detail["attempts"])
     assert second - first >= 2 * SECOND
 
 
-async def test_an_exhausted_delivery_can_be_sent_again(organization: Organization) -> None:
-    """Its attempts and their numbers go on; its id stays; the receiver that was mended gets it."""
+async def test_an_exhausted_delivery_can_be_retried(organization: Organization) -> None:
+    """Continue the numbers of the attempts and keep the id when an exhausted delivery is retried."""
     async with Receiver(Status(500), secrets=[SECRET]) as receiver:
-        story = await _story(organization, receiver.url)
+        detail = await _finished_delivery(organization, receiver.url)
         receiver.answer = Status(200)
-        answer = await organization.ask("POST", f"/deliveries/{story['id']}/retry")
+        answer = await organization.ask("POST", f"/deliveries/{detail['id']}/retry")
         assert answer.status_code == 202, answer.text
-        again = await organization.finished(story["id"])
-    assert _summary(again) == _ended("delivered", 4)
-    assert [each.headers["webhook-attempt"] for each in receiver.received] == ["1", "2", "3", "4"]
-    assert {each.headers["webhook-id"] for each in receiver.received} == {story["event_id"]}
+        retried = await organization.finished(detail["id"])
+    assert _summary(retried) == _ended("delivered", 4)
+    assert [request.headers["webhook-attempt"] for request in receiver.received] == ["1", "2", "3", "4"]
+    assert {request.headers["webhook-id"] for request in receiver.received} == {detail["event_id"]}
 
 
-async def test_one_hanging_receiver_holds_nobody_else_up(organization: Organization) -> None:
-    """However many deliveries hang, another webhook's arrive meanwhile, at their first attempt."""
-    async with Receiver(Hang()) as hanging, Receiver() as well:
+async def test_a_hanging_receiver_delays_no_other(organization: Organization) -> None:
+    """Deliver to another webhook at the first attempt while 300 deliveries hang."""
+    async with Receiver(Hang()) as hanging, Receiver() as healthy:
         await organization.webhook(hanging.url, timeout_seconds=30)
         events = [{"event_code": "order.created", "data": {"id": f"ord_{number}"}} for number in range(300)]
         assert (await organization.ask("POST", "/events/batch", json={"events": events})).status_code == 202
         await hanging.wait_for(1)
-        await organization.webhook(well.url)
+        await organization.webhook(healthy.url)
         receipts = [await organization.publish() for _ in range(5)]
-        await well.wait_for(5)
+        await healthy.wait_for(5)
         assert [receipt["deliveries"] for receipt in receipts] == [2] * 5
         await hanging.wait_for(2)
 
 
-async def test_no_secret_is_in_anything_the_node_says(tmp_path: Path) -> None:
-    """Failures of every kind and refused requests, at the most talkative level: no key, secret or header's value."""
-    value, secret, unknown = "header-value-of-a-receiver", "whsec_" + "c2VjcmV0" * 5, "phk_unknown-key-of-nobody"
+async def test_no_secret_is_in_the_output_of_a_node(tmp_path: Path) -> None:
+    """Print no key, secret or header value at the debug level, after failures of every kind and refused requests."""
+    value, secret, unknown = "header-value-of-a-receiver", "whsec_" + "c2VjcmV0" * 5, "phk_unknown-key"
     async with running(tmp_path, log_level="debug", log_format="console", **QUICK) as node:
         async with node.client() as operator:
             organization = await Organization.made(operator)
@@ -247,19 +245,19 @@ async def test_no_secret_is_in_anything_the_node_says(tmp_path: Path) -> None:
             for behaviour in (Status(500), HangUp(), EndlessBody(), NulByte("head"), Redirect("/x"), Hang()):
                 async with Receiver(behaviour) as receiver:
                     await organization.webhook(receiver.url, secret=secret, headers={"x-receiver": value})
-                    story = await _publish_and_read(organization, key)
-                    assert json.dumps(story).count(value) == 0
+                    detail = await _publish_and_read(organization, key)
+                    assert json.dumps(detail).count(value) == 0
             assert (await organization.ask("GET", "/webhooks", unknown)).status_code == 401
             assert (await organization.ask("POST", "/webhooks", key, json={"secret": secret})).status_code == 403
             assert (await operator.post(organization.path + "/webhooks", content=secret)).status_code in (400, 415)
         assert await node.stop() == 0
     assert "attempt_failed" in node.said
     hidden = (value, secret, secret.removeprefix("whsec_"), key, unknown, operator.headers["authorization"][7:])
-    assert {each for each in hidden if each in node.said} == set()
+    assert {text for text in hidden if text in node.said} == set()
 
 
 async def _publish_and_read(organization: Organization, key: str) -> Json:
-    """Publish with an organization's key; the delivery to the newest webhook, once it is finished."""
+    """Publish with an organization's key; return the finished delivery to the newest webhook."""
     event: dict[str, Any] = {"event_code": "order.created", "data": {"id": "ord_1"}}
     answer = await organization.ask("POST", "/events", key, json=event)
     assert answer.status_code == 202, answer.text
@@ -267,5 +265,5 @@ async def _publish_and_read(organization: Organization, key: str) -> Json:
     newest = max(deliveries, key=lambda delivery: str(delivery["webhook_id"]))
     finished = await organization.finished(newest["id"])
     found: httpx.Response = await organization.ask("GET", f"/deliveries/{finished['id']}", key)
-    story: Json = found.json()
-    return story
+    detail: Json = found.json()
+    return detail

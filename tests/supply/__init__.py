@@ -1,1 +1,1 @@
-"""What is installed is what was locked, and nothing in it is known to be bad."""
+"""Check that the installed packages are the locked ones, and that none of them is known to be bad."""

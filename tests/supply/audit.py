@@ -1,8 +1,8 @@
-"""The audit of ``make lint``: what is installed, against the lock, pyproject.toml and rules.toml; without a network.
+"""Compare the installed packages with the lock, pyproject.toml and rules.toml, without a network.
 
-It asks no advisory database, verifies no signature, and looks into no library that a wheel brings along: it says that
-nothing has changed since the lock was made, and that nothing we know to be bad is there. ``pip`` has compared every
-file with its hash when it was installed.
+``make lint`` runs it. It proves that nothing has changed since the lock was made, and that no package is known to be
+bad. ``pip`` compared each file with its hash at installation. It queries no advisory database, verifies no signature,
+and does not inspect the libraries inside wheels.
 """
 
 import sys
@@ -16,44 +16,46 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from supply.lock import Locked, Unlocked, locked
+from supply.lock import InvalidLock, LockedPackage, read_lock
 
 ROOT: Final = Path(__file__).parents[2]
-OURS: Final = "packhook"
-BY_VENV: Final = frozenset({"pip", "setuptools"})  # a virtual environment is made with them
+OWN_PACKAGE: Final = "packhook"
+VENV_PACKAGES: Final = frozenset({"pip", "setuptools"})  # created with a virtual environment
 Rules = Mapping[str, Any]
 
 
-def undeclared(lock: Iterable[Locked], declared: Iterable[str]) -> Iterator[str]:
-    """Where pyproject.toml asks for what the lock does not have."""
-    versions = {each.name: each.version for each in lock}
+def undeclared(lock: Iterable[LockedPackage], declared: Iterable[str]) -> Iterator[str]:
+    """Yield requirements of pyproject.toml that the lock does not satisfy."""
+    versions = {package.name: package.version for package in lock}
     for text in declared:
-        wanted = Requirement(text)
-        version = versions.get(canonicalize_name(wanted.name))
+        required = Requirement(text)
+        version = versions.get(canonicalize_name(required.name))
         if version is None:
-            yield f"{wanted.name}: pyproject.toml wants it and the lock has none: make lock"
-        elif version not in wanted.specifier:
-            yield f"{wanted.name}: pyproject.toml wants {wanted.specifier} and the lock has {version}: make lock"
+            yield f"{required.name}: required by pyproject.toml, missing in the lock: make lock"
+        elif version not in required.specifier:
+            yield f"{required.name}: pyproject.toml requires {required.specifier}, the lock has {version}: make lock"
 
 
-def unneeded(lock: Iterable[Locked], declared: Iterable[str], installed: Mapping[str, Distribution]) -> Iterator[str]:
-    """What the lock has and nothing that pyproject.toml asks for leads to."""
+def unneeded(
+    lock: Iterable[LockedPackage], declared: Iterable[str], installed: Mapping[str, Distribution]
+) -> Iterator[str]:
+    """Yield locked packages that no requirement of pyproject.toml needs, directly or indirectly."""
     needed: set[str] = set()
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = [Requirement(text) for text in declared]
-    while waiting:
-        wanted = waiting.pop()
-        name = canonicalize_name(wanted.name)
+    pending = [Requirement(text) for text in declared]
+    while pending:
+        required = pending.pop()
+        name = canonicalize_name(required.name)
         found = installed.get(name)
-        asked = (name, frozenset(wanted.extras))
-        if found is None or asked in seen:
+        visited = (name, frozenset(required.extras))
+        if found is None or visited in seen:
             continue
-        seen.add(asked)
+        seen.add(visited)
         needed.add(name)
-        waiting += _requirements(found, wanted.extras)
-    for each in lock:
-        if each.is_wanted and each.name in installed and each.name not in needed:
-            yield f"{each.name}: the lock has it and nothing needs it: make lock"
+        pending += _requirements(found, required.extras)
+    for package in lock:
+        if package.is_required and package.name in installed and package.name not in needed:
+            yield f"{package.name}: locked, but nothing requires it: make lock"
 
 
 def _requirements(of: Distribution, extras: Iterable[str]) -> Iterator[Requirement]:
@@ -64,42 +66,42 @@ def _requirements(of: Distribution, extras: Iterable[str]) -> Iterator[Requireme
             yield requirement
 
 
-def changed(lock: Iterable[Locked], installed: Mapping[str, Distribution]) -> Iterator[str]:
-    """Where what is installed is not what was locked."""
-    wanted = {each.name: each.version for each in lock if each.is_wanted}
-    for name, version in wanted.items():
+def changed(lock: Iterable[LockedPackage], installed: Mapping[str, Distribution]) -> Iterator[str]:
+    """Yield the differences between the installed and the locked packages."""
+    required = {package.name: package.version for package in lock if package.is_required}
+    for name, version in required.items():
         found = installed.get(name)
         if found is None:
-            yield f"{name}: locked, and not installed: make clean"
+            yield f"{name}: locked, but not installed: make clean"
         elif Version(found.version) != version:
             yield f"{name}: {version} is locked, {found.version} is installed: make clean"
-    for name in installed.keys() - wanted.keys() - BY_VENV - {OURS}:
-        yield f"{name}: installed, and not locked: make clean"
+    for name in installed.keys() - required.keys() - VENV_PACKAGES - {OWN_PACKAGE}:
+        yield f"{name}: installed, but not locked: make clean"
 
 
 def forbidden(installed: Mapping[str, Distribution], rules: Rules) -> Iterator[str]:
-    """What is known to be bad, and why."""
-    for rule in rules["least"]:
+    """Yield packages older than the versions that rules.toml requires, each with the reason."""
+    for rule in rules["minimum"]:
         found = installed.get(rule["name"])
         if found is not None and Version(found.version) < Version(rule["version"]):
             yield f"{rule['name']}: {found.version} is older than {rule['version']}: {rule['reason']}"
 
 
 def unlicensed(installed: Mapping[str, Distribution], rules: Rules) -> Iterator[str]:
-    """What comes under a licence that nobody has agreed to."""
+    """Yield packages with a licence that rules.toml does not list."""
     for name, found in installed.items():
-        said = _licence(found, rules["spelled"])
-        if name not in BY_VENV and not _is_allowed(said, rules["licences"]):
-            yield f"{name}: its licence {said!r} is not among those of rules.toml"
+        licence = _licence(found, rules["synonyms"])
+        if name not in VENV_PACKAGES and not _is_allowed(licence, rules["licences"]):
+            yield f"{name}: its licence {licence!r} is not listed in rules.toml"
 
 
-def _licence(of: Distribution, spelled: Mapping[str, str]) -> str:
-    """An SPDX expression, from whichever field has one."""
+def _licence(of: Distribution, synonyms: Mapping[str, str]) -> str:
+    """Return an SPDX expression, from the first metadata field that has one."""
     for expression in of.metadata.get_all("License-Expression") or ():
         return str(expression)
     classifiers = [text for text in of.metadata.get_all("Classifier") or () if text.startswith("License :: ")]
-    said = [text.rpartition(" :: ")[2] for text in classifiers] or list(of.metadata.get_all("License") or ())
-    return " OR ".join(spelled.get(text, text) for text in said)
+    names = [text.rpartition(" :: ")[2] for text in classifiers] or list(of.metadata.get_all("License") or ())
+    return " OR ".join(synonyms.get(text, text) for text in names)
 
 
 def _is_allowed(expression: str, allowed: Iterable[str]) -> bool:
@@ -108,7 +110,7 @@ def _is_allowed(expression: str, allowed: Iterable[str]) -> bool:
 
 
 def declared() -> list[str]:
-    """All that pyproject.toml asks for."""
+    """Return all requirements of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     return [
         *project["project"]["dependencies"],
@@ -117,27 +119,27 @@ def declared() -> list[str]:
     ]
 
 
-def here() -> dict[str, Distribution]:
-    """All that is installed, by canonical name."""
+def installed_packages() -> dict[str, Distribution]:
+    """Return the installed packages by canonical name."""
     return {canonicalize_name(found.name): found for found in distributions()}
 
 
 def rules() -> Rules:
-    """The rules."""
+    """Return the content of rules.toml."""
     return tomllib.loads((ROOT / "tests/supply/rules.toml").read_text("utf-8"))
 
 
 def audit(text: str) -> list[str]:
-    """All that is wrong with this lock, here."""
+    """Return all problems of this lock and of the installed packages, sorted."""
     try:
-        lock = list(locked(text))
-    except Unlocked as error:
+        lock = list(read_lock(text))
+    except InvalidLock as error:
         return [str(error)]
-    wanted, installed = declared(), here()
+    requirements, installed = declared(), installed_packages()
     return sorted(
         (
-            *undeclared(lock, wanted),
-            *unneeded(lock, wanted, installed),
+            *undeclared(lock, requirements),
+            *unneeded(lock, requirements, installed),
             *changed(lock, installed),
             *forbidden(installed, rules()),
             *unlicensed(installed, rules()),
@@ -146,6 +148,6 @@ def audit(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    wrong = audit((ROOT / "requirements.lock").read_text("utf-8"))
-    print("\n".join(wrong) or "Audit: everything installed is as locked, and nothing in it is known to be bad.")  # noqa: T201 a command
-    sys.exit(bool(wrong))
+    problems = audit((ROOT / "requirements.lock").read_text("utf-8"))
+    print("\n".join(problems) or "Audit: the installed packages are the locked ones, and none is known to be bad.")  # noqa: T201 a command
+    sys.exit(bool(problems))

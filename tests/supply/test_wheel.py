@@ -41,7 +41,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def test_the_wheel_has_packhook_and_nothing_else() -> None:
-    """Package everything below src/packhook, and neither benchmarks nor tests."""
+    """Include everything below src/packhook, and neither benchmarks nor tests."""
     packages = _packages()
     assert "packhook.cli" in packages
     assert {name.partition(".")[0] for name in packages} == {"packhook"}

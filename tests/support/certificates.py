@@ -1,4 +1,4 @@
-"""Client certificates for tests, as a webhook's owner has them: good ones, and each that is wrong in its own way."""
+"""Make client certificates for tests: valid ones, and ones with a single fault."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,14 +15,14 @@ PKCS8: Final = serialization.PrivateFormat.PKCS8
 
 
 def new_key() -> Any:  # noqa: ANN401 any kind of key
-    """An EC key, the quickest to make."""
+    """Return a new EC key, the fastest kind to generate."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def key_text(key: Any, passphrase: bytes = b"", form: serialization.PrivateFormat = PKCS8) -> str:  # noqa: ANN401 as above
-    """The key as PEM."""
-    sealing = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return str(key.private_bytes(PEM, form, sealing).decode())
+    """Return the key as PEM."""
+    encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    return str(key.private_bytes(PEM, form, encryption).decode())
 
 
 def certificate_text(
@@ -33,7 +33,7 @@ def certificate_text(
     ends: datetime = ENDS,
     usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CLIENT_AUTH,
 ) -> str:
-    """A certificate for the key as PEM, signed by some authority."""
+    """Return a certificate for the key as PEM, signed by a new authority."""
     authority = new_key()
     builder = (
         x509.CertificateBuilder()
@@ -50,11 +50,11 @@ def certificate_text(
 
 
 def pair(**about: Any) -> dict[str, str]:  # noqa: ANN401 see certificate_text
-    """A certificate and its key, as the API takes them."""
+    """Return a certificate and its key, as the API accepts them."""
     key = new_key()
     return {"certificate": certificate_text(key, **about), "key": key_text(key)}
 
 
 def expired() -> dict[str, str]:
-    """One that has ended."""
+    """Return an expired certificate and its key."""
     return pair(ends=BEGINS + timedelta(days=1))

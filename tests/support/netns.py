@@ -1,8 +1,8 @@
-"""Run a test where nothing can leave: in a network namespace of its own that has only loopback.
+"""Run a test without a network: in a network namespace of its own that has only loopback.
 
 ``@only_loopback`` runs the decorated test, sync or async, in a fresh Python process inside such a namespace. A test
-that gives a foreign address or name to code that could connect to it belongs there: then even a broken guard reaches
-nobody. Where namespaces are not to be had the test is skipped, and fails where ``CI`` is set.
+that gives a foreign address or name to code that could connect to it belongs there: then even a broken address check
+reaches no host. Where namespaces are not available the test is skipped; it fails if ``CI`` is set.
 
 The test's arguments must be picklable, so it takes parameters but no fixtures.
 """
@@ -39,8 +39,8 @@ def only_loopback(test: Callable[..., Any]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def isolated(*args: object, **kwargs: object) -> None:
-        order = pickle.dumps((sys.path, test.__module__, test.__qualname__, args, kwargs))
-        child = subprocess.run([sys.executable, __file__], input=order, capture_output=True, timeout=60, check=False)
+        call = pickle.dumps((sys.path, test.__module__, test.__qualname__, args, kwargs))
+        child = subprocess.run([sys.executable, __file__], input=call, capture_output=True, timeout=60, check=False)
         if child.returncode == _NO_NAMESPACE:
             _unavailable()
         assert child.returncode == 0, child.stderr.decode(errors="replace")
@@ -49,14 +49,14 @@ def only_loopback(test: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _unavailable() -> None:
-    reason = "no network namespace to be had here (unshare was refused): nothing was tested"
+    reason = "no network namespace available (unshare was refused): the test did not run"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def _enter_namespace() -> bool:
-    """Leave the network behind; as root, else as root of a user namespace. False where neither is allowed."""
+    """Enter a new network namespace, as root or as root of a user namespace; return False if neither is allowed."""
     unshare = ctypes.CDLL(None, use_errno=True).unshare
     if unshare(_CLONE_NEWNET) != 0 and unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return False
@@ -65,23 +65,23 @@ def _enter_namespace() -> bool:
 
 
 def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
-        (flags,) = struct.unpack_from("h", answer, 16)
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        response = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
+        (flags,) = struct.unpack_from("h", response, 16)
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
 def _has_no_route() -> bool:
     return len(Path("/proc/self/net/route").read_text().splitlines()) <= 1
 
 
-def _obey() -> int:
-    order = sys.stdin.buffer.read()
+def _run_call() -> int:
+    call = sys.stdin.buffer.read()
     if not _enter_namespace():
         return _NO_NAMESPACE
-    assert _has_no_route(), "the namespace has a way out"
+    assert _has_no_route(), "the namespace has a route"
     warnings.simplefilter("error")
-    sys.path, module, name, args, kwargs = pickle.loads(order)  # noqa: S301 our parent wrote it
+    sys.path, module, name, args, kwargs = pickle.loads(call)  # noqa: S301 the parent process wrote it
     test = inspect.unwrap(getattr(importlib.import_module(module), name))
     result = test(*args, **kwargs)
     if inspect.iscoroutine(result):
@@ -90,4 +90,4 @@ def _obey() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_obey())
+    sys.exit(_run_call())

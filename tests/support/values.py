@@ -1,12 +1,12 @@
-"""Values with something changed."""
+"""Change frozen values."""
 
 from typing import Any, TypeVar
 
 import msgspec
 
-N = TypeVar("N")
+V = TypeVar("V")
 
 
-def replaced(noun: N, **changes: Any) -> N:  # noqa: ANN401 any of its parts
-    """Return another value of its kind, the same but for these parts."""
-    return msgspec.structs.replace(noun, **changes)  # type: ignore[type-var] # every noun is a Struct
+def replaced(value: V, **changes: Any) -> V:  # noqa: ANN401 any field
+    """Return a copy of the value with these fields changed."""
+    return msgspec.structs.replace(value, **changes)  # type: ignore[type-var] # every value is a Struct

@@ -1,0 +1,167 @@
+"""Run a node that can be killed and restarted, record every response, and search all of it for secrets."""
+
+import asyncio
+import base64
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+Json = Any
+
+_LISTENS: Final = "packhook listens on "
+_OPERATOR_KEY: Final = "operator key: "
+
+
+class Node:
+    """Run ``packhook serve`` on one database, once or several times; keep the output of all runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = ""
+        self.output: list[str] = []
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def log(self) -> Path:
+        """Return the file with its standard error."""
+        return self.folder / "stderr.log"
+
+    async def start(self, **settings: str) -> None:
+        """Start the node; return when it listens."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
+        own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
+        database = f"sqlite:///{self.folder / 'packhook.db'}"
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "packhook", "serve", "--port", "0", "--database", database),
+                env=own, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self._process.stdout is not None
+        async with asyncio.timeout(30):
+            async for line in self._process.stdout:
+                self.output.append(line.decode())
+                if self.output[-1].startswith(_LISTENS):
+                    self.url = self.output[-1].removeprefix(_LISTENS).strip()
+                    return
+        raise AssertionError(f"the node did not start: {self.log.read_text()}")
+
+    async def end(self, signum: signal.Signals) -> int:
+        """Send the signal, wait for the end, and return the exit code."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.send_signal(signum)
+        async with asyncio.timeout(40):
+            rest, _ = await process.communicate()
+        self.output.append(rest.decode())
+        assert process.returncode is not None
+        return process.returncode
+
+    async def close(self) -> None:
+        """Kill the node if it still runs."""
+        if self._process is not None:
+            await self.end(signal.SIGKILL)
+
+    def take_operator_key(self) -> str:
+        """Return the operator key that was printed, and remove it from the output: it must not occur a second time."""
+        (at,) = [number for number, line in enumerate(self.output) if line.startswith(_OPERATOR_KEY)]
+        return self.output.pop(at).removeprefix(_OPERATOR_KEY).strip()
+
+    def contents(self) -> dict[str, bytes]:
+        """Return its output and every file that it wrote except the key file, by name."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "packhook.db.key"]
+        return {"stdout": "".join(self.output).encode()} | {path.name: path.read_bytes() for path in files}
+
+
+@dataclass(slots=True)
+class RecordedResponse:
+    """Hold a response, its client and its request; ``shown``: the secrets that this response is meant to show."""
+
+    client: str
+    request: str
+    content: bytes
+    shown: tuple[str, ...] = ()
+
+    def without_shown(self) -> bytes:
+        """Return the content without one occurrence of each secret that it is meant to show."""
+        content = self.content
+        for text in self.shown:
+            assert text.encode() in content, (self.request, text)
+            content = content.replace(text.encode(), b"", 1)
+        return content
+
+
+@dataclass(slots=True)
+class ResponseLog:
+    """Record every response."""
+
+    responses: list[RecordedResponse] = field(default_factory=list)
+
+    def client(self, node: Node, name: str, key: str) -> "Client":
+        """Return a client that uses this key and records its responses here."""
+        return Client(self, node, name, key)
+
+
+class Client:
+    """Send requests to a node and record every response with its headers."""
+
+    def __init__(self, log: ResponseLog, node: Node, name: str, key: str) -> None:
+        self._log = log
+        self._node = node
+        self._name = name
+        self.key = key
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        shows: tuple[str, ...] = (),
+        **options: Any,  # noqa: ANN401 the options of httpx
+    ) -> Json:
+        """Check the status and return the JSON body. ``shows`` names the members that may show a secret."""
+        headers = {"authorization": f"Bearer {self.key}", **options.pop("headers", {})}
+        async with httpx.AsyncClient(timeout=60) as client:
+            response = await client.request(method, self._node.url + path, headers=headers, **options)
+        assert response.status_code == status, (method, path, response.text)
+        content = response.content + b"\n".join(name + b": " + value for name, value in response.headers.raw)
+        is_json = "json" in response.headers.get("content-type", "")
+        body = response.json() if is_json else None
+        shown = tuple(member[name] for name in shows for member in _members_with(body, name))
+        self._log.responses.append(RecordedResponse(self._name, f"{method} {path}", content, shown))
+        return body
+
+
+def _members_with(body: Json, name: str) -> Iterator[dict[str, str]]:
+    """Yield the object itself, or the objects of a page."""
+    for item in body.get("data", [body]):
+        assert name in item
+        yield item
+
+
+def encodings(secret: str) -> dict[str, bytes]:
+    """Return the encodings from which a secret could be recovered, by name."""
+    raw = secret.encode()
+    found = {"itself": raw, "hex": raw.hex().encode(), "base64": base64.b64encode(raw).rstrip(b"=")}
+    found["base64 for URLs"] = base64.urlsafe_b64encode(raw).rstrip(b"=")
+    if secret.startswith("whsec_"):
+        encoded = secret.removeprefix("whsec_")
+        found |= {"without its prefix": encoded.encode(), "its bytes": base64.b64decode(encoded)}
+    return found
+
+
+def find_secrets(secrets: dict[str, str], contents: dict[str, bytes]) -> set[tuple[str, str, str]]:
+    """Return the secrets found in these contents: the name, the encoding, and the place."""
+    return {
+        (name, encoding, place)
+        for name, secret in secrets.items()
+        for encoding, text in encodings(secret).items()
+        for place, content in contents.items()
+        if text in content
+    }
