@@ -84,7 +84,7 @@ async def test_rotating(tmp_path: Path) -> None:
         after = [each for owner in organizations for each in (await owner.contents())["/webhooks"]]
         again = taken(await api.post(ROTATE), 200)
     newest, second, *rest = keys_in(tmp_path / "packhook.db.key")
-    assert [answer, again] == [{"key_id": second, "resealed": 120}, {"key_id": newest, "resealed": 120}]
+    assert [answer, again] == [{"key_id": second, "reencrypted": 120}, {"key_id": newest, "reencrypted": 120}]
     assert rest == [first]
     assert after == before
     found = await stored(tmp_path)
@@ -96,7 +96,7 @@ async def test_rotating_what_is_not_there(tmp_path: Path) -> None:
     """Without a webhook there is a new key, and nothing to seal."""
     async with node(tmp_path) as api:
         answer = taken(await api.post(ROTATE), 200)
-    assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "resealed": 0}
+    assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "reencrypted": 0}
 
 
 async def test_rotating_while_serving(tmp_path: Path) -> None:
@@ -112,12 +112,12 @@ async def test_rotating_while_serving(tmp_path: Path) -> None:
             return taken(answer, 200)
 
         async def rotate() -> list[int]:
-            return [taken(await api.post(ROTATE), 200)["resealed"] for _ in range(5)]
+            return [taken(await api.post(ROTATE), 200)["reencrypted"] for _ in range(5)]
 
         async def publish() -> list[dict[str, Any]]:
             return [await organization.publish() for _ in range(10)]
 
-        changed, resealed, receipts = await asyncio.gather(
+        changed, reencrypted, receipts = await asyncio.gather(
             asyncio.gather(*map(change, hooks)), asyncio.gather(rotate(), rotate()), publish()
         )
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == list(changed)
@@ -125,7 +125,7 @@ async def test_rotating_while_serving(tmp_path: Path) -> None:
         assert all(each.verified for each in received)
         assert {each.headers["authorization"] for each in received} == {HEADERS["authorization"]}
     assert len(keys_in(tmp_path / "packhook.db.key")) == 11
-    assert sum(map(sum, resealed)) > 0
+    assert sum(map(sum, reencrypted)) > 0
     assert under(await stored(tmp_path)) == {keys_in(tmp_path / "packhook.db.key")[0]}
 
 
@@ -149,7 +149,7 @@ async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
     assert (code, "under the master key k1, and the setting master_keys does not have it" in said) == (1, True)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
         answers = [taken(await api.post(ROTATE), 200) for _ in range(2)]
-    assert answers == [{"key_id": "k2", "resealed": 1}, {"key_id": "k2", "resealed": 0}]
+    assert answers == [{"key_id": "k2", "reencrypted": 1}, {"key_id": "k2", "reencrypted": 0}]
     async with node(tmp_path, master_keys=KEYS["k2"]) as api:
         found = taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"]
     assert found == [webhook, newer]
@@ -165,7 +165,7 @@ async def test_from_the_file_to_the_setting(tmp_path: Path) -> None:
     (tmp_path / "packhook.db.key").unlink()
     async with node(tmp_path, master_keys=f"{KEYS['k3']},{line}") as api:
         assert taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"] == [webhook]
-        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "resealed": 1}
+        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "reencrypted": 1}
 
 
 async def test_a_start_without_the_key(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
         assert (await organization.ask("GET", f"/webhooks/{broken['id']}")).status_code == 503
         assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
         assert (await organization.ask("DELETE", f"/webhooks/{broken['id']}")).status_code == 204
-        assert taken(await api.post(ROTATE), 200)["resealed"] == 1
+        assert taken(await api.post(ROTATE), 200)["reencrypted"] == 1
         assert belongs_to(tmp_path / "packhook.db") == keys_in(tmp_path / "packhook.db.key")[0]
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
     log = (tmp_path / "node.log").read_text()
@@ -245,6 +245,6 @@ async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
             for key in keys
         ]
     (newest, _) = keys_in(tmp_path / "packhook.db.key")
-    told = f'{{"key_id":"{newest}","resealed":1}}' if options else f"key_id    {newest}\nresealed  1"
+    told = f'{{"key_id":"{newest}","reencrypted":1}}' if options else f"key_id       {newest}\nreencrypted  1"
     assert [(each.returncode, each.stdout.rstrip()) for each in ended] == [(0, told), (4, "")]
     assert ended[1].stderr == "only the operator key may do this\n"

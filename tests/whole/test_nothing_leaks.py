@@ -207,7 +207,7 @@ async def changes_and_refusals(day: Day) -> None:
 async def rotation(day: Day) -> None:
     """A new master key for all webhooks, and a new secret after it."""
     answer = await day.ask_as("operator").ask("POST", "/v1/master-key/rotate", 200)
-    assert answer["resealed"] == len(day.hooks)
+    assert answer["reencrypted"] == len(day.hooks)
     await day.ask_as("owner").ask("POST", "/v1/master-key/rotate", 403)
     later = {"secret": SECRETS["secret after the rotation"]}
     await day.ask_as("owner").ask("PUT", f"{HOOKS}/{day.hooks['failing']}", 200, shows=("secret",), json=later)

@@ -20,7 +20,7 @@ def console() -> Console:
 
 
 def say(text: str) -> None:
-    """Print one line. The terminal may fold it, but nothing is cut."""
+    """Print one line. The terminal may fold it; nothing is cut."""
     Console().print(Text(visible(text)), soft_wrap=True)
 
 

@@ -44,7 +44,7 @@ def create(
     client_certificate: _Certificate = None,
     client_key: _ClientKey = None,
 ) -> None:
-    """Create a webhook; without --secret, a new secret is made and printed.
+    """Create a webhook. Without --secret, packhook makes a secret and prints it.
 
     Example: packhook webhooks create -o acme --event-code order.created --endpoint https://…
     """
