@@ -1,4 +1,4 @@
-"""``packhook demo``: exit 0 only if every event arrived; the next steps that it prints work."""
+"""Test ``packhook demo``: exit 0 only if every event arrived; the next steps that it prints work."""
 
 import asyncio
 import itertools
@@ -66,7 +66,7 @@ async def _wait_until_closed(url: str) -> None:
 
 
 async def test_it_ends_with_0_when_all_arrived(tmp_path: Path) -> None:
-    """20 published, 20 arrived with valid signatures, some by a retry; no file is left."""
+    """Publish 20 events; all arrive with valid signatures, some by a retry, and no file is left."""
     ran = await packhook("demo", "--events", "20", "--exit", folder=tmp_path)
     assert (ran.code, ran.err) == (0, "")
     figures = dict(line.split(maxsplit=1) for line in ran.out.splitlines() if re.match(r"[a-z]+  ", line))
@@ -79,7 +79,7 @@ async def test_it_ends_with_0_when_all_arrived(tmp_path: Path) -> None:
 
 
 async def test_settings_around_it_do_not_reach_its_service(tmp_path: Path) -> None:
-    """It has its own settings, whatever the environment says for another node."""
+    """Ignore settings of the environment that are for another node."""
     (tmp_path / "packhook.toml").write_text('egress_allow = ""\n')
     settings = {"port": "eighty", "egress_allow": "", "key": "x"}
     ran = await packhook("demo", "--events", "3", "--exit", folder=tmp_path, settings=settings)
@@ -87,7 +87,7 @@ async def test_settings_around_it_do_not_reach_its_service(tmp_path: Path) -> No
 
 
 async def test_a_service_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
-    """The port is in use: a message and exit 1."""
+    """Exit 1 with a message if the port is in use."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -99,7 +99,7 @@ async def test_a_service_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_dies_is_a_failure(tmp_path: Path) -> None:
-    """Killed during the demo: a message and exit 1."""
+    """Exit 1 with a message if the service is killed during the demo."""
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         (service,) = children(demo.pid)
         os.kill(service, signal.SIGKILL)
@@ -111,7 +111,7 @@ async def test_a_service_that_dies_is_a_failure(tmp_path: Path) -> None:
 async def test_a_demo_that_is_stopped_early_fails_and_stops_its_service(
     tmp_path: Path, stop_signal: signal.Signals
 ) -> None:
-    """``--exit`` promises 0 only if every event arrived; no service and no file is left behind."""
+    """Exit with an error if not every event arrived; leave no service and no file."""
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         url = await _url(demo)
         demo.send(stop_signal)
@@ -121,7 +121,7 @@ async def test_a_demo_that_is_stopped_early_fails_and_stops_its_service(
 
 
 async def test_the_next_steps_work(tmp_path: Path) -> None:
-    """The printed curl commands, as they are: one more webhook, an order, its two deliveries. Ctrl-C ends the demo."""
+    """Run the printed curl commands as they are: add a webhook, publish an order, list its deliveries."""
     async with _demo("--events", "3", folder=tmp_path) as demo:
         url = await _url(demo)
         await demo.says("API reference: ")
@@ -180,7 +180,7 @@ def _ledger() -> Ledger:
 
 
 def test_the_ledger_is_complete_when_every_event_was_delivered() -> None:
-    """A second delivery counts as a duplicate. A failure before it, or arrival before the receipt, does not matter."""
+    """Count a second delivery as a duplicate. Failures before it, or arrival before the receipt, do not matter."""
     ledger = Ledger()
     ledger.arrived("evt_1", at=10.0, accepted=False, is_verified=True)
     ledger.published("evt_1", "order.created", "NW-1", at=9.0)
@@ -194,7 +194,7 @@ def test_the_ledger_is_complete_when_every_event_was_delivered() -> None:
 
 @pytest.mark.parametrize(("accepted", "is_verified"), [(None, True), (False, True), (False, False), (True, False)])
 def test_the_ledger_is_not_complete_when_an_event_was_not_delivered(accepted: bool | None, is_verified: bool) -> None:
-    """Missing, not accepted, or without a valid signature: the summary names the order."""
+    """Name the order in the summary if it is missing, not accepted, or has no valid signature."""
     ledger = _ledger()
     if accepted is not None:
         ledger.arrived("evt_2", at=11.0, accepted=accepted, is_verified=is_verified)
@@ -204,7 +204,7 @@ def test_the_ledger_is_not_complete_when_an_event_was_not_delivered(accepted: bo
 
 
 def test_an_invalid_signature_fails_the_demo_although_all_arrived() -> None:
-    """Valid requests before or after it do not help; the summary names the event."""
+    """Name the event in the summary, although valid requests came before or after."""
     ledger = _ledger()
     ledger.arrived("evt_2", at=11.0, accepted=False, is_verified=False)
     ledger.arrived("evt_2", at=12.0, accepted=True, is_verified=True)
@@ -213,7 +213,7 @@ def test_an_invalid_signature_fails_the_demo_although_all_arrived() -> None:
 
 
 def test_an_event_that_nobody_published_fails_the_demo() -> None:
-    """The summary names it."""
+    """Name the unknown event in the summary."""
     ledger = _ledger()
     ledger.arrived("evt_2", at=11.0, accepted=True, is_verified=True)
     assert ledger.is_complete

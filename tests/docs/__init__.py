@@ -1,1 +1,1 @@
-"""The documentation is true: what it names exists, and what exists it names."""
+"""Test that the documentation matches the code: it names everything, and only what exists."""

@@ -1,4 +1,4 @@
-"""Reading the documentation: its pages, headings, tables, code blocks and links."""
+"""Read the documentation: pages, headings, tables, code blocks and links."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
 class Section(NamedTuple):
-    """What stands under one heading, up to the next heading of whatever level."""
+    """Hold the text under one heading, up to the next heading of any level."""
 
     level: int
     title: str
@@ -23,22 +23,22 @@ class Section(NamedTuple):
 
 
 def read(page: str) -> str:
-    """A page below docs/."""
+    """Return the text of a page below docs/."""
     return (DOCS / page).read_text("utf-8")
 
 
 def prose(text: str) -> str:
-    """The text without its code blocks."""
+    """Return the text without code blocks."""
     return _FENCE.sub("", text)
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The code blocks in this language."""
+    """Return the code blocks in this language."""
     return [code for name, code in _FENCE.findall(text) if name == language]
 
 
 def sections(text: str) -> list[Section]:
-    """Every section, in order; code blocks are blanked before headings are looked for, and are in the texts."""
+    """Return every section in order. Code blocks are ignored for headings and kept in the texts."""
     blank = _FENCE.sub(lambda fence: re.sub(r"[^\n]", " ", fence[0]), text)
     found = list(_HEADING.finditer(blank))
     ends = [heading.start() for heading in found[1:]] + [len(text)]
@@ -49,7 +49,7 @@ def sections(text: str) -> list[Section]:
 
 
 def below(text: str, title: str) -> list[Section]:
-    """The sections below the section of this title, down to the next one of its level."""
+    """Return the sections below the section of this title, down to the next one of its level."""
     found: list[Section] = []
     level = 0
     for section in sections(text):
@@ -63,22 +63,22 @@ def below(text: str, title: str) -> list[Section]:
 
 
 def rows(text: str) -> Iterator[list[str]]:
-    """The cells of every table row, headers and rulers left out."""
+    """Yield the cells of every table row, without headers and rulers."""
     for table in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
         for line in table.splitlines()[2:]:
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
 
 
 def links(text: str) -> list[str]:
-    """The targets of every link."""
+    """Return the targets of every link."""
     return _LINK.findall(prose(text))
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that the headings of a page have, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     return {re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-") for section in sections(text)}
 
 
 def one_line(text: str) -> str:
-    """The text with every run of white space as one space."""
+    """Return the text with every run of white space as one space."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""docs/decisions/dependencies.md has one line for each dependency, with its reason."""
+"""Test docs/decisions/dependencies.md: one line with a reason for each dependency."""
 
 import re
 import tomllib
@@ -17,9 +17,9 @@ _DECLARED: Final = {
 
 @pytest.mark.parametrize("title", _DECLARED)
 def test_every_dependency_has_its_line(title: str) -> None:
-    """And no line is left of one that is gone."""
-    (section,) = [each for each in below(read("decisions/dependencies.md"), "Dependencies") if each.title == title]
-    told = {name.strip("`"): reason for name, _, reason in rows(section.text)}
+    """Have no line of a removed dependency."""
+    (section,) = [item for item in below(read("decisions/dependencies.md"), "Dependencies") if item.title == title]
+    documented = {name.strip("`"): reason for name, _, reason in rows(section.text)}
     names = [re.match(r"[\w-]+", requirement) for requirement in _DECLARED[title]]
-    assert set(told) == {name[0] for name in names if name is not None}
-    assert all(told.values())
+    assert set(documented) == {name[0] for name in names if name is not None}
+    assert all(documented.values())

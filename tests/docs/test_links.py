@@ -1,4 +1,4 @@
-"""Every link leads somewhere, and what the docs name in the source is there."""
+"""Test links, and names of source files in the docs."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(RO
 
 @every_page
 def test_every_relative_link_and_anchor_resolves(page: Path) -> None:
-    """A link names a file of this checkout, and its anchor a heading of that file."""
+    """Link to existing files and headings."""
     text = page.read_text("utf-8")
     broken = [link for link in links(text) if not link.startswith(_ELSEWHERE) and not _leads_somewhere(page, link)]
     assert broken == []
@@ -32,7 +32,7 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 
 @every_page
 def test_every_module_that_is_named_exists(page: Path) -> None:
-    """A path such as ``delivery/lane.py`` is below src/packhook, one such as ``tests/…`` below the checkout."""
+    """Name existing modules: ``delivery/lane.py`` is below src/packhook, ``tests/…`` below the checkout."""
     named = set(_MODULE.findall(page.read_text("utf-8")))
     gone = {path for path in named if not ((ROOT / "src/packhook" / path).is_file() or (ROOT / path).is_file())}
     assert gone == set()
@@ -40,20 +40,20 @@ def test_every_module_that_is_named_exists(page: Path) -> None:
 
 @every_page
 def test_every_tests_folder_that_is_named_exists(page: Path) -> None:
-    """A decision's check is one that is there."""
+    """Name an existing check in each decision."""
     named = set(re.findall(r"`(tests/[a-z_/]+/)`", page.read_text("utf-8")))
     assert {path for path in named if not (ROOT / path).is_dir()} == set()
 
 
 def test_every_page_is_reached_from_the_index() -> None:
-    """Nobody has to know a page's name to find it."""
+    """Link every page from the index."""
     index = DOCS / "index.md"
     linked = {(DOCS / link.partition("#")[0]).resolve() for link in links(index.read_text("utf-8"))}
     assert {page for page in DOCS.rglob("*.md") if page != index} - linked == set()
 
 
 def test_every_page_that_the_source_names_exists() -> None:
-    """Comments that point into the docs point at something."""
+    """Point comments at existing pages."""
     sources = [ROOT / "pyproject.toml", *(ROOT / "src").rglob("*.py")]
     named = {path for source in sources for path in re.findall(r"\bdocs/[\w/-]+\.md", source.read_text("utf-8"))}
     assert {path for path in named if not (ROOT / path).is_file()} == set()

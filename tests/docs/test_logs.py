@@ -1,4 +1,4 @@
-"""docs/how-to/run-in-production.md tells every kind of log line, and none that is never written."""
+"""Test docs/how-to/run-in-production.md: it has every log event, and no other."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ _SOURCES: Final = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "src/p
 
 
 def _written(tree: ast.AST) -> Iterator[str]:
-    """The events that are written to a module's ``_log``, also by way of a name for one of its methods."""
+    """Return the events that a module writes to its ``_log``, also through an alias of a method."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(
@@ -23,7 +23,7 @@ def _written(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_log_line_is_documented_and_no_other() -> None:
-    """An operator who meets one can look it up."""
-    (section,) = [each for each in sections(read("how-to/run-in-production.md")) if each.title == "Logs"]
-    told = {event for cells in rows(section.text) for event in re.findall(r"`(\w+)`", cells[0])}
-    assert told == {event for tree in _SOURCES for event in _written(tree)}
+    """Document each event, for operators."""
+    (section,) = [item for item in sections(read("how-to/run-in-production.md")) if item.title == "Logs"]
+    documented = {event for cells in rows(section.text) for event in re.findall(r"`(\w+)`", cells[0])}
+    assert documented == {event for tree in _SOURCES for event in _written(tree)}

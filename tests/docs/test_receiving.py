@@ -1,4 +1,4 @@
-"""docs/how-to/receive-and-verify.md: its code verifies what packhook signs, and nothing else."""
+"""Test docs/how-to/receive-and-verify.md: its code accepts what packhook signs, and nothing else."""
 
 import http.client
 import json
@@ -32,17 +32,17 @@ Verify = Callable[[Mapping[str, str], bytes], bool]
 
 
 class Message(NamedTuple):
-    """A signed request, as a receiver gets it."""
+    """Hold a signed request, as a receiver gets it."""
 
     headers: dict[str, str]
     body: bytes
 
 
 def _signed(secret: str, *, ago_seconds: int = 0, others: tuple[str, ...] = ()) -> Message:
-    """A message signed just now, or some time ago; ``others`` are secrets that sign before this one."""
+    """Sign a message, now or some time ago; ``others`` are secrets that sign before this one."""
     event_id, timestamp = ids.event_id(), int(time.time()) - ago_seconds
     body = json.dumps({"id": event_id, "data": {"note": "Zürich 🚚"}}, ensure_ascii=False).encode()
-    keys = [SigningKey(each) for each in (*others, secret)]
+    keys = [SigningKey(item) for item in (*others, secret)]
     headers = {
         "content-type": "application/json",
         "webhook-id": event_id,
@@ -53,7 +53,7 @@ def _signed(secret: str, *, ago_seconds: int = 0, others: tuple[str, ...] = ()) 
 
 
 def _forged(message: Message) -> dict[str, Message]:
-    """What a receiver must refuse, by what is wrong with it."""
+    """Return messages that a receiver must refuse, by what is wrong with them."""
     headers, body = message
     return {
         "another body": Message(headers, body.replace(b"Z", b"z")),
@@ -66,7 +66,7 @@ def _forged(message: Message) -> dict[str, Message]:
 
 
 def _messages(secret: str) -> dict[str, tuple[Message, bool]]:
-    """Every message that a verifier is asked about, and what it must say."""
+    """Return every message with the expected verdict."""
     good = _signed(secret)
     return {
         "good": (good, True),
@@ -85,7 +85,7 @@ def _with_secret(code: str, secret: str) -> str:
 
 
 def _run(code: str, name: str) -> dict[str, Any]:
-    """Run a block of the page as a module of this name; what it defines."""
+    """Run a block of the page as a module and return what it defines."""
     defined: dict[str, Any] = {"__name__": name}
     exec(compile(code, f"receive-and-verify.md: {name}", "exec"), defined)  # noqa: S102 our own page
     return defined
@@ -94,7 +94,7 @@ def _run(code: str, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("secret", _SECRETS)
 @pytest.mark.parametrize("code", [_LIBRARY, _BY_HAND], ids=["library", "by hand"])
 def test_python_accepts_what_is_genuine_and_refuses_all_else(code: str, secret: str) -> None:
-    """With both kinds of secret: text, and base64 behind ``whsec_``."""
+    """Verify both kinds of secret: text, and base64 after ``whsec_``."""
     verify: Verify = _run(_with_secret(code, secret), "verifying")["is_genuine"]
     messages = _messages(secret)
     found = {what: verify(message.headers, message.body) for what, (message, _) in messages.items()}
@@ -104,20 +104,20 @@ def test_python_accepts_what_is_genuine_and_refuses_all_else(code: str, secret: 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node on this machine")
 @pytest.mark.parametrize("secret", _SECRETS)
 def test_node_accepts_what_is_genuine_and_refuses_all_else(secret: str) -> None:
-    """The same messages, given to Node as JSON."""
+    """Verify the same messages in Node."""
     messages = _messages(secret)
     asked = [[message.headers, message.body.decode()] for message, _ in messages.values()]
     answer = "console.log(JSON.stringify(asked.map(([headers, body]) => isGenuine(headers, Buffer.from(body)))))"
     code = f"{_with_secret(_NODE, secret)}\nconst asked = {json.dumps(asked)};\n{answer}"
-    said = subprocess.run(["node", "-"], input=code, capture_output=True, text=True, timeout=60, check=True)  # noqa: S607
-    assert dict(zip(messages, json.loads(said.stdout), strict=True)) == {
+    node = subprocess.run(["node", "-"], input=code, capture_output=True, text=True, timeout=60, check=True)  # noqa: S607
+    assert dict(zip(messages, json.loads(node.stdout), strict=True)) == {
         what: expected for what, (_, expected) in messages.items()
     }
 
 
 @contextmanager
 def _receiver(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[int]:
-    """The page's whole receiver on a free port, its inbox in this folder."""
+    """Run the page's whole receiver on a free port, with its inbox in this folder."""
     verifying = ModuleType("verifying")
     vars(verifying).update(_run(_BY_HAND, "verifying"))
     monkeypatch.setitem(sys.modules, "verifying", verifying)
@@ -141,10 +141,10 @@ def _post(port: int, message: Message) -> int:
 
 
 def test_the_whole_receiver_keeps_each_event_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An event that comes twice is answered well and kept once; a forged one is refused and not kept."""
+    """Accept a repeated event and store it once; refuse a forged one."""
     message = _signed("q9NhjkjV9o")
     with _receiver(monkeypatch, tmp_path) as port:
-        statuses = [_post(port, each) for each in (message, message, *_forged(message).values())]
+        statuses = [_post(port, item) for item in (message, message, *_forged(message).values())]
     assert statuses == [204, 204, *[401] * len(_forged(message))]
     with closing(sqlite3.connect(tmp_path / "inbox.db")) as db:
         kept = db.execute("SELECT id, body FROM inbox").fetchall()

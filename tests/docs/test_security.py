@@ -1,4 +1,4 @@
-"""SECURITY.md names defences and tests that are there, and is found from README."""
+"""Test SECURITY.md: its defences and tests exist, and README links it."""
 
 import ast
 import re
@@ -15,20 +15,20 @@ _DEFENDED: Final = next(
 
 
 def test_readme_leads_to_it() -> None:
-    """Who finds a weakness looks there first."""
+    """Link the page for reports of vulnerabilities."""
     assert "SECURITY.md" in links((ROOT / "README.md").read_text("utf-8"))
 
 
-def test_it_says_how_to_report_and_what_is_not_defended() -> None:
-    """A model without its limits is an advertisement."""
+def test_it_has_a_contact_and_the_limits() -> None:
+    """State the limits of the threat model."""
     titles = [section.title for section in sections(_PAGE)]
     assert {"Reporting", "What is protected", "From whom", "What is not defended"} <= set(titles)
     assert len(_DEFENDED) > 20
 
 
 @pytest.mark.parametrize("defended", _DEFENDED, ids=lambda cells: cells[0])
-def test_a_defence_stands_in_a_file_and_is_held_by_a_test(defended: list[str]) -> None:
-    """Each of them by name: renaming one fails here."""
+def test_a_defence_names_its_file_and_its_test(defended: list[str]) -> None:
+    """Name existing files and tests."""
     _, _, stands_in, held_by = defended
     files = re.findall(r"`([\w/.]+)`", stands_in)
     assert files
@@ -39,7 +39,7 @@ def test_a_defence_stands_in_a_file_and_is_held_by_a_test(defended: list[str]) -
 
 
 def _tests_of(file: str) -> set[str]:
-    """The tests of a file; the file itself is the one without a name."""
+    """Return the tests of a file; the file itself has an empty name."""
     found = {""}
     for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):

@@ -1,4 +1,4 @@
-"""docs/reference/settings.md says of every setting its name, environment variable, default and meaning."""
+"""Test docs/reference/settings.md: name, environment variable, default and meaning of every setting."""
 
 import re
 from pathlib import Path
@@ -17,13 +17,13 @@ _BESIDE: Final = {"PACKHOOK_CONFIG", PROGRAMS, "PACKHOOK_COMPILE"}  # which file
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
-    """An undocumented setting fails here, and so does one that is gone."""
+    """Document every setting, and no other."""
     assert set(_DOCUMENTED) == set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_a_setting_is_told_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its variable, its description, and a default that, given as the setting, is the default."""
+def test_a_setting_is_documented_correctly(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Document variable, description and a default that parses to the real default."""
     variable, default, meaning = _DOCUMENTED[name]
     field = Settings.model_fields[name]
     assert variable == f"`PACKHOOK_{name.upper()}`"
@@ -38,7 +38,7 @@ def test_a_setting_is_told_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
-    """Every PACKHOOK_… is a setting's, or an option's of the command line."""
+    """Name only environment variables of settings and of the command line."""
     known = {f"PACKHOOK_{name.upper()}" for name in Settings.model_fields} | _BESIDE
     known |= {variable for command in commands().values() for variable in command.variables}
     assert set(re.findall(r"PACKHOOK_[A-Z_]+", page.read_text("utf-8"))) - known == set()
