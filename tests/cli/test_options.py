@@ -1,6 +1,10 @@
 """Test options of client commands, and that input and output stay what they are."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import Any, Final
 
 import pytest
@@ -119,6 +123,29 @@ async def test_text_from_outside_cannot_control_the_terminal(terminal: Terminal)
         assert visible(text.replace("\n", "")) == text.replace("\n", "")
         assert "x1b" in text or "u001b" in text
     assert json.loads(shown[2])["name"] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [(">/dev/full", 1, "cannot write: No space left on device\n"), (">&-", 0, ""), ("| head -c 0; exit 0", 0, "")],
+    ids=["a full disk", "closed", "a pipe without a reader"],
+)
+async def test_output_that_cannot_be_written_is_no_traceback(redirection: str, code: int, message: str) -> None:
+    """Exit with a message and a code."""
+    command = f"{sys.executable} -m packhook --version {redirection}"
+    ran = await asyncio.to_thread(subprocess.run, ["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (code, message)
+
+
+async def test_a_terminal_that_is_not_utf_8(terminal: Terminal) -> None:
+    """Escape what it cannot show."""
+    async with terminal.node.client() as operator:
+        await operator.post("/v1/organizations", json={"id": f"{terminal.organization}_y", "name": "李"})
+    command = [sys.executable, "-m", "packhook", "organizations", "list", "--server", terminal.node.url]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PACKHOOK_KEY": terminal.key}
+    ran = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert r"\u674e" in ran.stdout
 
 
 async def test_visible_text() -> None:
