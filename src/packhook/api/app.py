@@ -14,7 +14,7 @@ from packhook.api.auth import documented_bearer, route_class
 from packhook.api.door import Door
 from packhook.api.headers import Headers
 from packhook.api.openapi import describe
-from packhook.api.routes import BASE, FASTAPI_ROUTES, LEAN, Handler, Route
+from packhook.api.routes import BASE, FASTAPI_ROUTES, PUBLISH_ROUTES, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -37,7 +37,7 @@ def create_app(service: Service, settings: Settings) -> Door:
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
-    return Door(Headers(app), LEAN, service, settings)
+    return Door(Headers(app), PUBLISH_ROUTES, service, settings)
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

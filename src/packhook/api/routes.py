@@ -132,8 +132,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("audit", "GET", "/audit", OPERATOR, handlers.list_all_audit, 200, AuditPage, query=parameters.AUDIT_ALL),
 )
 
-# Publishing, the hot path: served in front of FastAPI (door.py).
-LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
+# Publishing, the hot path: served in front of FastAPI.
+PUBLISH_ROUTES: Final[tuple[Route[LeanHandler[Any]], ...]] = (
     Route("events", "POST", _EVENTS, "events:publish", publish.publish_event, 202, ReceiptOut, EventPublish,
           errors=_404_409, takes_idempotency_key=True),
     Route("events", "POST", f"{_EVENTS}/batch", "events:publish", publish.publish_batch, 202, ReceiptsOut, EventBatch,
@@ -141,7 +141,7 @@ LEAN: Final[tuple[Route[LeanHandler[Any]], ...]] = (
 )
 # fmt: on
 
-ROUTES: Final[tuple[Route[Any], ...]] = (*FASTAPI_ROUTES, *LEAN)
+ROUTES: Final[tuple[Route[Any], ...]] = (*FASTAPI_ROUTES, *PUBLISH_ROUTES)
 
 _PATTERNS: Final = tuple((compile_path(BASE + route.path)[0], route.method) for route in ROUTES)
 
