@@ -1,1 +1,1 @@
-"""The HTTP API, asked over sockets: a whole node runs, and nothing of it is replaced."""
+"""Test the HTTP API over sockets: a whole node runs, and no part of it is replaced."""

@@ -1,4 +1,4 @@
-"""A node that runs for all tests of the API, a client of it, and an organization for each test."""
+"""Provide one node for all tests of the API, a client of it, and an organization for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,32 +12,32 @@ from packhook.testing import Receiver
 
 @pytest.fixture(scope="session")
 def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a node that may send to loopback, and tries three times within half a second."""
+    """Yield the URL of a node that may send to loopback and makes three attempts within half a second."""
     with running_node(tmp_path_factory.mktemp("node"), **SENDING) as url:
         yield url
 
 
 @pytest.fixture
 async def api(node_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The operator's client."""
+    """Yield the operator's client."""
     async with httpx.AsyncClient(base_url=node_url, headers=bearer(OPERATOR_KEY), timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 async def organization(api: httpx.AsyncClient) -> Organization:
-    """An organization that only this test sees."""
+    """Create an organization that only this test sees."""
     return await Organization.made(api)
 
 
 @pytest.fixture
 async def another(api: httpx.AsyncClient) -> Organization:
-    """A second organization that only this test sees."""
+    """Create a second organization that only this test sees."""
     return await Organization.made(api)
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """A receiver that answers 200 and knows the documented example's secret."""
+    """Yield a receiver that responds with 200 and knows the secret of the documented example."""
     async with Receiver(secrets=("q9NhjkjV9o",)) as listening:
         yield listening

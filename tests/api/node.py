@@ -1,4 +1,4 @@
-"""What the tests of the API share: a node as a process of its own, and one in the test's own process and time."""
+"""Run a node: as a process of its own, or in the test's process with the test's clock."""
 
 import asyncio
 import os
@@ -30,17 +30,18 @@ T = TypeVar("T")
 
 OPERATOR_KEY: Final = "the-operator-key-of-these-tests"
 SENDING: Final = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule": "0.2s,0.2s"}
-_SAID: Final = "packhook listens on "
+INSIDE: Final = "http://packhook.test"
+_READY: Final = "packhook listens on "
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that shows a key."""
+    """Return the authorization header of a key."""
     return {"authorization": f"Bearer {key}"}
 
 
 @contextmanager
 def running_node(folder: Path, **settings: str) -> Iterator[str]:
-    """A node that is started, asked to stop, and waited for; yields its URL. Its log is ``node.log`` in the folder."""
+    """Start a node and yield its URL; stop it at the end. Its log is ``node.log`` in the folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     environment |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
     environment["PACKHOOK_OPERATOR_KEY"] = OPERATOR_KEY
@@ -52,23 +53,23 @@ def running_node(folder: Path, **settings: str) -> Iterator[str]:
         yield _listening(node, folder / "node.log")
     finally:
         node.terminate()
-        too_late = Timer(30, node.kill)
-        too_late.start()
+        kill_timer = Timer(30, node.kill)
+        kill_timer.start()
         node.communicate()
-        too_late.cancel()
-    assert node.returncode == 0, f"the node did not stop well when it was asked to: {node.returncode}"
+        kill_timer.cancel()
+    assert node.returncode == 0, f"the node did not stop cleanly: {node.returncode}"
 
 
 def _listening(node: subprocess.Popen[str], log: Path) -> str:
-    """The URL that the node prints once it listens."""
+    """Return the URL that the node prints once it listens."""
     assert node.stdout is not None
-    too_late = Timer(30, node.kill)
-    too_late.start()
+    kill_timer = Timer(30, node.kill)
+    kill_timer.start()
     for line in node.stdout:
-        if line.startswith(_SAID):
-            too_late.cancel()
-            return line.removeprefix(_SAID).strip()
-    too_late.cancel()
+        if line.startswith(_READY):
+            kill_timer.cancel()
+            return line.removeprefix(_READY).strip()
+    kill_timer.cancel()
     raise AssertionError(f"the node did not start: {log.read_text()}")
 
 
@@ -76,9 +77,9 @@ def _listening(node: subprocess.Popen[str], log: Path) -> str:
 async def application(
     folder: Path, clock: Clock, kind: type[Service] = Service, max_pending_publishes: int = 5_000
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
-    """The server in this process, on a real database and the test's clock, and the operator's client of it.
+    """Run the application in this process, on a real database and the test's clock; yield the operator's client of it.
 
-    It sends nothing.
+    It sends no deliveries. An unhandled exception becomes a response, as over a socket.
     """
     settings = Settings(
         database=f"sqlite:///{folder / 'packhook.db'}",
@@ -118,11 +119,11 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple
         await asyncio.gather(*state.tasks)
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], pleased: Callable[[T], bool], timeout_seconds: float = 15) -> T:
-    """Ask until the answer pleases, for what can only be asked; TimeoutError if it never does."""
+async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool], timeout_seconds: float = 15) -> T:
+    """Repeat a request until the result is accepted. Raise TimeoutError if it never is."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(timeout_seconds):
-        while not pleased(answer := await ask()):
+        while not accept(answer := await ask()):
             again = asyncio.Event()
             loop.call_later(0.02, again.set)
             await again.wait()

@@ -1,4 +1,4 @@
-"""The audit trail over HTTP: each change with who made it and from where; who may read of what."""
+"""Test the audit trail over HTTP: who made each change, from where, and who may read it."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -16,26 +16,26 @@ NOBODY: Final = {"actor": "operator", "key_prefix": None, "source": "127.0.0.1",
 
 
 async def trail(of: Organization, key: str = "", **query: Any) -> list[Json]:  # noqa: ANN401 any parameter
-    """The organization's entries, the oldest first."""
+    """Return the organization's entries, oldest first."""
     page = taken(await of.ask("GET", "/audit", key, params={"per_page": 100, **query}), 200)
     found: list[Json] = page["data"]
     return found[::-1]
 
 
 async def all_of_it(of: Organization) -> list[Json]:
-    """What the operator reads of it, also when it is gone; the oldest first."""
+    """Return the entries as the operator reads them, oldest first, also of a deleted organization."""
     page = taken(await of.api.get("/v1/audit", params={"organization_id": of.id, "per_page": 100}), 200)
     found: list[Json] = page["data"]
     return found[::-1]
 
 
 def changed(entry: Json) -> dict[str, tuple[object, object]]:
-    """The fields that were changed, from what to what."""
-    return {each["field"]: (each["before"], each["after"]) for each in entry["changes"]}
+    """Return the changed fields with their values before and after."""
+    return {item["field"]: (item["before"], item["after"]) for item in entry["changes"]}
 
 
-async def test_everything_that_is_done_is_told(organization: Organization, receiver: Receiver) -> None:
-    """In its order, each about its thing; the deleted organization's trail stays the operator's to read."""
+async def test_every_change_has_an_audit_entry(organization: Organization, receiver: Receiver) -> None:
+    """Record every kind of change in order; after deletion the operator can still read the trail."""
     key = taken(await organization.ask("POST", "/api-keys", json={"name": "shop", "scopes": ["events:read"]}), 201)
     hook = await organization.webhook(receiver.url)
     delivery = await organization.delivered((await organization.publish())["id"])
@@ -44,7 +44,7 @@ async def test_everything_that_is_done_is_told(organization: Organization, recei
     taken(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": False}), 200)
     for path in (f"/webhooks/{hook['id']}", f"/api-keys/{key['id']}", ""):
         assert (await organization.ask("DELETE", path)).status_code == 204
-    assert [(each["action"], each["object_id"]) for each in await all_of_it(organization)] == [
+    assert [(item["action"], item["object_id"]) for item in await all_of_it(organization)] == [
         ("organization.created", organization.id),
         ("api_key.created", key["id"]),
         ("webhook.created", hook["id"]),
@@ -59,20 +59,20 @@ async def test_everything_that_is_done_is_told(organization: Organization, recei
 
 
 async def test_who_and_from_where(organization: Organization) -> None:
-    """The key that asked, the connection's address whatever the headers say, the answer's request id."""
+    """Record the API key, the address of the connection whatever the headers say, and the request id."""
     made = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
     headers = {"user-agent": "Mozilla " + "x" * 500, "x-forwarded-for": "203.0.113.9", "forwarded": "for=203.0.113.9"}
     answer = await organization.ask("POST", "/webhooks", made["key"], json=SUBSCRIPTION, headers=headers)
     hook = taken(answer, 201)
-    told = (await trail(organization, made["key"]))[-1]
-    assert told == {
-        "id": told["id"],
+    entry = (await trail(organization, made["key"]))[-1]
+    assert entry == {
+        "id": entry["id"],
         "created_at": hook["created_at"],
         "organization_id": organization.id,
         "action": "webhook.created",
         "object_kind": "webhook",
         "object_id": hook["id"],
-        "changes": told["changes"],
+        "changes": entry["changes"],
         "reason": None,
         "actor": made["id"],
         "key_prefix": made["prefix"],
@@ -83,7 +83,7 @@ async def test_who_and_from_where(organization: Organization) -> None:
 
 
 async def test_fields_by_name_and_no_secret(organization: Organization) -> None:
-    """Endpoint, event code and enabled from what to what; the others by name; what stays is not told."""
+    """Record values of endpoint, event code and enabled, other fields by name, and no unchanged field."""
     own: Json = {"description": "d", "headers": {"x-token": "very-secret"}, "rate_limit": 2.5, "timeout_seconds": 7.0}
     hook = await organization.webhook(secret="the-first-secret", **own)
     path = f"/webhooks/{hook['id']}"
@@ -109,12 +109,12 @@ async def test_fields_by_name_and_no_secret(organization: Organization) -> None:
     assert not any(secret in answer.text for secret in ("the-first", "the-second", "very-secret", "other-secret"))
 
 
-async def test_a_new_key_is_told_without_its_text(organization: Organization) -> None:
-    """Its name, readable beginning, scopes and end."""
+async def test_a_new_key_is_audited_without_its_text(organization: Organization) -> None:
+    """Record name, prefix, scopes and expiry of a new key."""
     asked = {"name": "shop", "scopes": ["events:publish", "events:read"], "expires_at": "2099-01-01T00:00:00Z"}
     made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
-    (told,) = await trail(organization, action="api_key.created")
-    assert changed(told) == {
+    (entry,) = await trail(organization, action="api_key.created")
+    assert changed(entry) == {
         "name": (None, "shop"),
         "prefix": (None, made["prefix"]),
         "scopes": (None, "events:publish events:read"),
@@ -124,22 +124,22 @@ async def test_a_new_key_is_told_without_its_text(organization: Organization) ->
 
 
 async def test_what_a_key_may_read(organization: Organization) -> None:
-    """Webhooks and deliveries, which it manages; not where the operator sits, not organizations and keys."""
+    """Show an API key entries about webhooks and deliveries, without the operator's address."""
     key = await organization.key("webhooks:write")
     await organization.webhook()
     mine = taken(await organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION), 201)
     seen = await trail(organization, key)
-    assert [(each["action"], each["source"], each["user_agent"] is None) for each in seen] == [
+    assert [(item["action"], item["source"], item["user_agent"] is None) for item in seen] == [
         ("webhook.created", None, True),
         ("webhook.created", "127.0.0.1", False),
     ]
     assert seen[-1]["object_id"] == mine["id"]
-    assert [each["source"] for each in await trail(organization)] == ["127.0.0.1"] * 4
+    assert [item["source"] for item in await trail(organization)] == ["127.0.0.1"] * 4
     assert await trail(organization, key, action="api_key.created") == []
 
 
-async def test_what_is_refused_is_not_told(organization: Organization) -> None:
-    """Nothing was changed."""
+async def test_a_refused_request_has_no_audit_entry(organization: Organization) -> None:
+    """Record nothing when nothing was changed."""
     hook = await organization.webhook()
     before = await trail(organization)
     for method, path, body in (
@@ -155,13 +155,13 @@ async def test_what_is_refused_is_not_told(organization: Organization) -> None:
 
 
 async def test_filters_and_pages(organization: Organization, another: Organization) -> None:
-    """As in the other lists; a link keeps its filters, and nobody else's entries are among them."""
+    """Filter and page like other lists; links keep the filters, and no other organization's entries appear."""
     await another.webhook()
     hooks = [await organization.webhook() for _ in range(3)]
     asked = {"per_page": 2, "action": "webhook.created", "actor": "operator", "since": hooks[0]["created_at"]}
     first = taken(await organization.ask("GET", "/audit", params=asked), 200)
     second = taken(await organization.api.get(first["next"]), 200)
-    assert [each["object_id"] for each in first["data"] + second["data"]] == [hook["id"] for hook in hooks[::-1]]
+    assert [item["object_id"] for item in first["data"] + second["data"]] == [hook["id"] for hook in hooks[::-1]]
     assert (first["prev"], second["next"], first["per_page"]) == (None, None, 2)
     assert taken(await organization.api.get(second["prev"]), 200)["data"] == first["data"]
     assert await trail(organization, until=hooks[0]["created_at"], action="webhook.created") == []
@@ -178,30 +178,34 @@ async def test_filters_and_pages(organization: Organization, another: Organizati
     ],
 )
 async def test_wrong_filter(organization: Organization, name: str, value: str) -> None:
-    """422 that names it."""
+    """Refuse with 422 that names the parameter."""
     problem = taken(await organization.ask("GET", "/audit", params={name: value}), 422)
     assert [error["field"] for error in problem["errors"]] == [name]
 
 
 async def test_master_key(api: httpx.AsyncClient) -> None:
-    """Of no organization, about the new key; by the operator, who may look over the whole instance."""
+    """Record it without an organization, with the new key's id; only the operator reads the whole instance."""
     rotated = taken(await api.post("/v1/master-key/rotate"), 200)
-    (told,) = taken(await api.get("/v1/audit", params={"object_id": rotated["key_id"]}), 200)["data"]
-    assert told | NOBODY == told
-    assert (told["action"], told["object_kind"], told["organization_id"]) == ("master_key.rotated", "master_key", None)
+    (entry,) = taken(await api.get("/v1/audit", params={"object_id": rotated["key_id"]}), 200)["data"]
+    assert entry | NOBODY == entry
+    assert (entry["action"], entry["object_kind"], entry["organization_id"]) == (
+        "master_key.rotated",
+        "master_key",
+        None,
+    )
 
 
 async def test_a_user_agent_that_cannot_be_printed(tmp_path: Path) -> None:
-    """Its odd characters are replaced; what changed is told all the same."""
+    """Replace control characters of the user agent; the change itself is recorded."""
     async with application(tmp_path, ManualClock()) as (api, _, _):
         odd = [(b"user-agent", b"odd\x85[31m\xadagent")]
         taken(await api.post("/v1/organizations", json={"id": "acme"}, headers=odd), 201)
-        (told,) = taken(await api.get("/v1/audit"), 200)["data"]
-    assert told["user_agent"] == "odd\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}agent"
+        (entry,) = taken(await api.get("/v1/audit"), 200)["data"]
+    assert entry["user_agent"] == "odd\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}agent"
 
 
 def test_every_action_is_about_a_kind_of_thing() -> None:
-    """Which stands before the dot."""
+    """Derive the object kind from the part before the dot."""
     assert {action.kind for action in Action} == {
         "organization", "api_key", "webhook", "delivery", "master_key", "operator_key",
     }  # fmt: skip

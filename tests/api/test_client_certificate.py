@@ -1,4 +1,4 @@
-"""A webhook's client certificate: given, refused, shown without its key, kept, replaced, removed, and presented."""
+"""Test a webhook's client certificate: set, refused, shown without its key, replaced, removed, presented."""
 
 import ssl
 from pathlib import Path
@@ -20,7 +20,7 @@ END: Final = "2999-01-01T00:00:00.000Z"
 
 
 def shown(certificate: str) -> dict[str, str]:
-    """What an answer shows of it."""
+    """Return what a response shows of the certificate."""
     own = x509.load_pem_x509_certificate(certificate.encode())
     return {
         "subject": "CN=client.invalid",
@@ -31,7 +31,7 @@ def shown(certificate: str) -> dict[str, str]:
 
 
 async def test_it_is_shown_without_its_key(organization: Organization) -> None:
-    """When it is made, got and listed; with a key that may write and one that may read only."""
+    """Show it on create, get and list, to a key that may write and to one that may only read."""
     given = pair()
     made = await organization.webhook(client_certificate=given)
     assert made["client_certificate"] == shown(given["certificate"])
@@ -43,7 +43,7 @@ async def test_it_is_shown_without_its_key(organization: Organization) -> None:
 
 
 async def test_it_stays_is_replaced_and_is_removed(organization: Organization) -> None:
-    """Absent it stays, a pair replaces it, an empty object removes it, null is an error; so both go together."""
+    """Keep it if absent, replace it as a pair, remove it with an empty object, refuse null."""
     first, second = pair(), pair()
     made = await organization.webhook(client_certificate=first)
     path = f"/webhooks/{made['id']}"
@@ -75,8 +75,8 @@ WRONG: Final = {
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("case", list(WRONG))
-async def test_what_is_wrong_is_said_at_its_member(organization: Organization, method: str, case: str) -> None:
-    """With every other wrong field, at once; nothing of the key is repeated, and nothing is written."""
+async def test_an_error_names_the_member(organization: Organization, method: str, case: str) -> None:
+    """Report it with every other invalid field; repeat nothing of the key, and store nothing."""
     given, fields = WRONG[case]
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
@@ -89,7 +89,7 @@ async def test_what_is_wrong_is_said_at_its_member(organization: Organization, m
 
 
 async def test_it_is_presented(tmp_path: Path) -> None:
-    """From the API to the wire: two webhooks of one host, each with its own certificate, and one with none."""
+    """Present it on the wire: two webhooks of one host with different certificates, and one without."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -99,7 +99,7 @@ async def test_it_is_presented(tmp_path: Path) -> None:
     leaves = {name: ca.issue_cert(f"{name}.invalid") for name in ("a", "b")}
     given = {
         name: {
-            "certificate": b"".join(each.bytes() for each in leaf.cert_chain_pems).decode(),
+            "certificate": b"".join(item.bytes() for item in leaf.cert_chain_pems).decode(),
             "key": leaf.private_key_pem.bytes().decode(),
         }
         for name, leaf in leaves.items()

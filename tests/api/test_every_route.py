@@ -1,4 +1,4 @@
-"""Every route of the table: who is let in, and that nobody reaches what is another organization's."""
+"""Test access to every route of the table: scopes, and isolation of organizations."""
 
 from typing import Any, Final
 
@@ -53,12 +53,12 @@ OF_A_THING: Final = [route for route in ROUTES if route.path.count("{") == 2]
 
 
 def name(route: Route[Any]) -> str:
-    """For the test's id."""
+    """Return the test id of a route."""
     return f"{route.method} {route.path}"
 
 
 async def things_of(organization: Organization, receiver: Receiver) -> dict[str, str]:
-    """One of each thing, the delivery finished; their ids as paths name them."""
+    """Create one object of each kind and return the ids by path parameter; the delivery is finished."""
     webhook = await organization.webhook(receiver.url)
     receipt = await organization.publish()
     delivery = await organization.delivered(receipt["id"])
@@ -73,7 +73,7 @@ async def things_of(organization: Organization, receiver: Receiver) -> dict[str,
 
 
 async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], key: str | None = None) -> httpx.Response:
-    """A good request to this route about these things, as the operator or with a key."""
+    """Send a valid request to a route about these objects, as the operator or with a key."""
     body = None if route.body is None else BODIES[route.body]
     return await api.request(
         route.method, BASE + route.path.format(**ids), json=body, headers={} if key is None else bearer(key)
@@ -82,7 +82,7 @@ async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], ke
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_no_key(node_url: str, organization: Organization, route: Route[Any]) -> None:
-    """401 before anything else is looked at, whether what is asked for is there or not."""
+    """Respond with 401 before anything else is looked at, whether the object exists or not."""
     there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId"), "x")
     async with httpx.AsyncClient(base_url=node_url) as nobody:
         for ids in ({"organizationId": organization.id, **there}, {"organizationId": "nobody", **there}):
@@ -94,7 +94,7 @@ async def test_no_key(node_url: str, organization: Organization, route: Route[An
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_each_scope(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
-    """A key with one scope is let in exactly where the scope is the route's; the operator everywhere."""
+    """Accept a key with one scope exactly where the route requires it."""
     ids = await things_of(organization, receiver)
     keys = {scope: await organization.key(scope) for scope in SCOPES}
     for scope in SCOPES:
@@ -111,7 +111,7 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_operator(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
-    """The operator's key opens every route."""
+    """Accept the operator key on every route."""
     answer = await ask(organization.api, route, await things_of(organization, receiver))
     assert answer.status_code == route.status, answer.text
 
@@ -120,7 +120,7 @@ async def test_operator(organization: Organization, receiver: Receiver, route: R
 async def test_key_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
-    """404, with every scope there is: as if it were not there. Nothing of it is touched."""
+    """Respond with 404 to a key with every scope, as if the organization did not exist; change nothing."""
     ids = await things_of(organization, receiver)
     key = await another.key(*SCOPES)
     before = await organization.contents()
@@ -135,7 +135,7 @@ async def test_key_of_another_organization(
 async def test_organization_that_is_not_there(
     organization: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
-    """404 for the operator too, also where the thing itself is there under its own organization."""
+    """Respond with 404 to the operator too, also if the object exists in its own organization."""
     ids = await things_of(organization, receiver)
     answer = await ask(organization.api, route, {**ids, "organizationId": "nobody"})
     assert answer.status_code == 404
@@ -145,21 +145,21 @@ async def test_organization_that_is_not_there(
 async def test_thing_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
-    """Under one's own path another organization's thing is 404, word for word as one that is nowhere."""
+    """Respond to another organization's id exactly as to an unknown id."""
     ids = await things_of(another, receiver)
     before = await another.contents()
     key = await organization.key(*SCOPES) if route.scope else None
     theirs = taken(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)
-    nowhere = {**{each: f"{value}0" for each, value in ids.items()}, "organizationId": organization.id}
+    nowhere = {**{item: f"{value}0" for item, value in ids.items()}, "organizationId": organization.id}
     unknown = taken(await ask(organization.api, route, nowhere, key), 404)
-    (asked,) = [value for each, value in ids.items() if each != "organizationId" and f"{{{each}}}" in route.path]
-    assert theirs["detail"].endswith(f"'{asked}'")
-    assert unknown == {**theirs, "detail": theirs["detail"].replace(asked, asked + "0")}
+    (unknown_id,) = [value for item, value in ids.items() if item != "organizationId" and f"{{{item}}}" in route.path]
+    assert theirs["detail"].endswith(f"'{unknown_id}'")
+    assert unknown == {**theirs, "detail": theirs["detail"].replace(unknown_id, unknown_id + "0")}
     assert await another.contents() == before
 
 
 def test_the_table_itself() -> None:
-    """It has these routes, each once, for who has these scopes; and each body in it has an example here."""
+    """Hold exactly these routes with these scopes; each body of the table has an example here."""
     assert {name(route): route.scope for route in ROUTES} == SCOPE_OF
     assert len(ROUTES) == len(SCOPE_OF)
     assert {route.body for route in ROUTES} - {None} == set(BODIES)

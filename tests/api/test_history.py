@@ -1,4 +1,4 @@
-"""Reading back: events, deliveries, every attempt and what is still to come; and sending a delivery again."""
+"""Test events, deliveries, attempts, planned attempts, and the retry of a delivery."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,17 +19,17 @@ SCHEDULE: Final = ["1h", "2h"]
 
 
 def ids(page: Json) -> list[str]:
-    """The ids on a page."""
-    return [each["id"] for each in page["data"]]
+    """Return the ids on a page."""
+    return [item["id"] for item in page["data"]]
 
 
 def time(text: str) -> datetime:
-    """An instant of the API's."""
+    """Parse an instant of the API."""
     return datetime.fromisoformat(text)
 
 
 async def walk(organization: Organization, path: str, **wanted: Any) -> list[Json]:  # noqa: ANN401 any parameter
-    """The pages of a list, from the first to the last."""
+    """Return the pages of a list, from the first to the last."""
     pages = [taken(await organization.ask("GET", path, params=wanted), 200)]
     while pages[-1]["next"]:
         pages.append(taken(await organization.api.get(pages[-1]["next"]), 200))
@@ -37,7 +37,7 @@ async def walk(organization: Organization, path: str, **wanted: Any) -> list[Jso
 
 
 async def test_events_newest_first(organization: Organization, another: Organization) -> None:
-    """In pages, whole, and only the organization's own."""
+    """List the organization's own events, in pages."""
     published = [await organization.publish(reference=f"R-{number}") for number in range(5)]
     await another.publish()
     pages = await walk(organization, "/events", per_page=2)
@@ -54,7 +54,7 @@ async def test_events_newest_first(organization: Organization, another: Organiza
 
 
 async def test_event_with_its_deliveries(organization: Organization, receiver: Receiver) -> None:
-    """One event shows each of its deliveries as the list of deliveries does."""
+    """Show the deliveries of an event as the list of deliveries shows them."""
     webhooks = [await organization.webhook(receiver.url) for _ in range(2)]
     receipt = await organization.publish()
     await receiver.wait_for(2)
@@ -78,7 +78,7 @@ async def test_event_with_its_deliveries(organization: Organization, receiver: R
 
 
 async def test_filters_of_deliveries(organization: Organization, receiver: Receiver) -> None:
-    """Each filter alone, and all together, gives what has the property; ``since`` is inclusive, ``until`` is not."""
+    """Filter by each parameter alone and by all together; ``since`` is inclusive, ``until`` is not."""
     good = await organization.webhook(receiver.url)
     await organization.webhook(receiver.url, event_code="order.shipped")
     async with Receiver(Status(500)) as failing:
@@ -91,21 +91,21 @@ async def test_filters_of_deliveries(organization: Organization, receiver: Recei
             found: list[Json] = taken(await organization.ask("GET", "/deliveries"), 200)["data"]
             return found
 
-        whole = await eventually(listed, lambda found: all(each["attempt_count"] for each in found))
+        whole = await eventually(listed, lambda found: all(item["attempt_count"] for item in found))
     since, until = receipts[1]["created_at"], receipts[2]["created_at"]
     filters: dict[str, tuple[str, Any]] = {
-        "webhook_id": (good["id"], lambda each: each["webhook_id"] == good["id"]),
-        "event_id": (receipts[2]["id"], lambda each: each["event_id"] == receipts[2]["id"]),
-        "event_code": ("order.shipped", lambda each: each["event_code"] == "order.shipped"),
-        "status": ("delivered", lambda each: each["status"] == "delivered"),
-        "since": (since, lambda each: each["created_at"] >= since),
-        "until": (until, lambda each: each["created_at"] < until),
+        "webhook_id": (good["id"], lambda item: item["webhook_id"] == good["id"]),
+        "event_id": (receipts[2]["id"], lambda item: item["event_id"] == receipts[2]["id"]),
+        "event_code": ("order.shipped", lambda item: item["event_code"] == "order.shipped"),
+        "status": ("delivered", lambda item: item["status"] == "delivered"),
+        "since": (since, lambda item: item["created_at"] >= since),
+        "until": (until, lambda item: item["created_at"] < until),
     }
     assert len(whole) == 5
-    assert [each["id"] for each in whole] == sorted((each["id"] for each in whole), reverse=True)
+    assert [item["id"] for item in whole] == sorted((item["id"] for item in whole), reverse=True)
     for name, (value, wanted) in filters.items():
         found = taken(await organization.ask("GET", "/deliveries", params={name: value}), 200)["data"]
-        assert found == [each for each in whole if wanted(each)], name
+        assert found == [item for item in whole if wanted(item)], name
         assert 0 < len(found) < 5, name
     everything = {name: value for name, (value, _) in filters.items() if name not in ("event_code", "until")}
     (one,) = taken(await organization.ask("GET", "/deliveries", params=everything), 200)["data"]
@@ -113,15 +113,15 @@ async def test_filters_of_deliveries(organization: Organization, receiver: Recei
 
 
 async def test_pages_of_deliveries_keep_their_filters(organization: Organization) -> None:
-    """A link leads on within what was asked for."""
+    """Keep the filters in links."""
     webhook, _ = await organization.webhook(enabled=True), await organization.webhook()
     published = [(await organization.publish())["id"] for _ in range(3)]
     pages = await walk(organization, "/deliveries", webhook_id=webhook["id"], per_page=1)
-    assert [[each["event_id"] for each in page["data"]] for page in pages] == [[id_] for id_ in reversed(published)]
+    assert [[item["event_id"] for item in page["data"]] for page in pages] == [[id_] for id_ in reversed(published)]
 
 
 async def test_since_with_an_offset(organization: Organization) -> None:
-    """A time may have an offset, and a plus sign that nobody escaped is still one."""
+    """Accept a time with an offset, also with an unescaped plus sign."""
     await organization.webhook()
     await organization.publish()
     for since, count in (("2024-08-02T11:30:00+02:00", 1), ("9999-01-01T00:00:00+00:00", 0)):
@@ -129,8 +129,8 @@ async def test_since_with_an_offset(organization: Organization) -> None:
         assert len(page["data"]) == count
 
 
-async def test_story_of_a_success(organization: Organization) -> None:
-    """A delivery shows the whole exchange, and neither the secret nor the values of the webhook's own headers."""
+async def test_detail_of_a_delivered_delivery(organization: Organization) -> None:
+    """Show the whole exchange, without the secret and the values of the webhook's headers."""
     answer = Status(202, {"x-trace": "t-1"}, b"thanks")
     async with Receiver(answer, secrets=(SECRET,)) as receiver:
         await organization.webhook(receiver.url + "/hook?a=b", headers={"X-Api-Key": "hidden-value"})
@@ -164,8 +164,8 @@ async def test_story_of_a_success(organization: Organization) -> None:
     assert time(story["created_at"]) <= time(attempt["started_at"]) <= time(story["updated_at"])
 
 
-async def test_story_of_a_delivery_on_its_way(organization: Organization) -> None:
-    """After a failure: when it is tried next, and the rest of the schedule if everything fails."""
+async def test_detail_of_a_pending_delivery(organization: Organization) -> None:
+    """Show the next attempt after a failure, and the rest of the schedule."""
     async with Receiver(Status(500, body=b"no")) as receiver:
         await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
         receipt = await organization.publish()
@@ -175,7 +175,7 @@ async def test_story_of_a_delivery_on_its_way(organization: Organization) -> Non
     wait = time(story["next_attempt_at"]) - time(attempt["started_at"])
     assert story["status"] == "pending"
     assert timedelta(minutes=47) < wait < timedelta(minutes=73)
-    assert [time(each) - time(story["next_attempt_at"]) for each in story["schedule"]] == [
+    assert [time(item) - time(story["next_attempt_at"]) for item in story["schedule"]] == [
         timedelta(0),
         timedelta(hours=2),
     ]
@@ -184,8 +184,8 @@ async def test_story_of_a_delivery_on_its_way(organization: Organization) -> Non
     assert attempt["error"]["message"].startswith("answered 500 Internal Server Error")
 
 
-async def test_story_of_a_failure(organization: Organization) -> None:
-    """After the last attempt a delivery is exhausted; every attempt is there, in order, with its cause in words."""
+async def test_detail_of_an_exhausted_delivery(organization: Organization) -> None:
+    """Exhaust the delivery after the last attempt; show every attempt in order, with its cause in words."""
     async with Receiver(secrets=(SECRET,)) as receiver:
         receiver.answers(Status(500), Status(404), Status(302, {"location": "https://new.example/"}))
         await organization.webhook(receiver.url)
@@ -193,18 +193,18 @@ async def test_story_of_a_failure(organization: Organization) -> None:
         received = await receiver.wait_for(3)
     assert (story["status"], story["attempt_count"], story["next_attempt_at"]) == ("exhausted", 3, None)
     assert story["schedule"] == []
-    told = [(each["number"], each["status_code"], each["error"]["code"]) for each in story["attempts"]]
-    assert told == [
+    attempts = [(item["number"], item["status_code"], item["error"]["code"]) for item in story["attempts"]]
+    assert attempts == [
         (1, 500, "unsuccessful_status"),
         (2, 404, "unsuccessful_status"),
         (3, 302, "redirect_not_followed"),
     ]
     assert "https://new.example/" in story["attempts"][2]["error"]["message"]
-    assert [each.headers["webhook-attempt"] for each in received] == ["1", "2", "3"]
-    assert len({each.headers["webhook-id"] for each in received}) == 1
-    assert all(each.verified for each in received)
+    assert [item.headers["webhook-attempt"] for item in received] == ["1", "2", "3"]
+    assert len({item.headers["webhook-id"] for item in received}) == 1
+    assert all(item.verified for item in received)
     listed = taken(await organization.ask("GET", "/deliveries", params={"status": "exhausted"}), 200)["data"]
-    assert [each["id"] for each in listed] == [story["id"]]
+    assert [item["id"] for item in listed] == [story["id"]]
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ async def test_story_of_a_failure(organization: Organization) -> None:
     [(NulByte("body"), "a\0b\N{REPLACEMENT CHARACTER}"), (Status(200, body=b"." * 100_000), "." * 65_536)],
     ids=["NUL and half a character", "longer than what is kept"],
 )
-async def test_answer_that_is_no_text(organization: Organization, answer: NulByte | Status, shown: str) -> None:
-    """Whatever a receiver answers can be read back, up to 64 KiB of it."""
+async def test_a_response_that_is_not_text(organization: Organization, answer: NulByte | Status, shown: str) -> None:
+    """Show any response of a receiver, up to 64 KiB of it."""
     async with Receiver(answer) as receiver:
         await organization.webhook(receiver.url)
         story = await organization.delivered((await organization.publish())["id"])
@@ -221,7 +221,7 @@ async def test_answer_that_is_no_text(organization: Organization, answer: NulByt
 
 
 async def test_retry_of_the_exhausted(organization: Organization) -> None:
-    """202; the same event id, attempts that go on counting and are all kept, and the schedule begun anew."""
+    """Respond with 202; keep event id and attempts, continue their numbers, start the schedule again."""
     async with Receiver(Status(500), secrets=(SECRET,)) as receiver:
         await organization.webhook(receiver.url)
         failed = await organization.delivered((await organization.publish())["id"])
@@ -238,13 +238,13 @@ async def test_retry_of_the_exhausted(organization: Organization) -> None:
     assert again["next_attempt_at"] is not None
     assert (story["status"], story["attempt_count"]) == ("delivered", 5)
     assert story["attempts"][:3] == failed["attempts"]
-    assert [each["number"] for each in story["attempts"]] == [1, 2, 3, 4, 5]
-    assert len({each.headers["webhook-id"] for each in received}) == 1
-    assert all(each.verified for each in received)
+    assert [item["number"] for item in story["attempts"]] == [1, 2, 3, 4, 5]
+    assert len({item.headers["webhook-id"] for item in received}) == 1
+    assert all(item.verified for item in received)
 
 
 async def test_retry_of_the_delivered(organization: Organization, receiver: Receiver) -> None:
-    """What was delivered can be sent again too."""
+    """Retry a delivered delivery too."""
     await organization.webhook(receiver.url)
     delivered = await organization.delivered((await organization.publish())["id"])
     taken(await organization.ask("POST", f"/deliveries/{delivered['id']}/retry"), 202)
@@ -255,7 +255,7 @@ async def test_retry_of_the_delivered(organization: Organization, receiver: Rece
 
 
 async def test_retry_of_the_pending(organization: Organization) -> None:
-    """A delivery that its schedule still has in hand is a conflict."""
+    """Refuse with a conflict while the schedule is not used up."""
     async with Receiver(Status(500)) as receiver:
         await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
         (delivery,) = await organization.deliveries((await organization.publish())["id"])
@@ -265,8 +265,8 @@ async def test_retry_of_the_pending(organization: Organization) -> None:
     assert await organization.story(delivery["id"]) == before
 
 
-async def test_retry_of_what_is_being_sent(organization: Organization) -> None:
-    """A delivery that is on the wire is a conflict; it has no next attempt and no schedule while it is."""
+async def test_retry_during_an_attempt(organization: Organization) -> None:
+    """Refuse with a conflict during an attempt; there is no next attempt and no schedule meanwhile."""
     async with Receiver(Hang()) as receiver:
         await organization.webhook(receiver.url)
         (delivery,) = await organization.deliveries((await organization.publish())["id"])
@@ -278,7 +278,7 @@ async def test_retry_of_what_is_being_sent(organization: Organization) -> None:
 
 
 async def test_delivery_of_a_deleted_webhook(organization: Organization) -> None:
-    """What it was sent stays readable and cannot be retried."""
+    """Keep the history of a deleted webhook readable; refuse to retry it."""
     async with Receiver(Status(500)) as receiver:
         webhook = await organization.webhook(receiver.url)
         receipt = await organization.publish()
@@ -290,8 +290,8 @@ async def test_delivery_of_a_deleted_webhook(organization: Organization) -> None
     assert taken(await organization.ask("GET", f"/events/{receipt['id']}"), 200)["data"] == EVENT["data"]
 
 
-async def test_what_waits_for_a_deleted_webhook(tmp_path: Path) -> None:
-    """It is canceled by upkeep at the latest, and has no next attempt then."""
+async def test_pending_deliveries_of_a_deleted_webhook(tmp_path: Path) -> None:
+    """Cancel pending deliveries of a deleted webhook; they have no next attempt then."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
         organization = await Organization.made(api)
@@ -306,8 +306,8 @@ async def test_what_waits_for_a_deleted_webhook(tmp_path: Path) -> None:
     assert retried.status_code == 409
 
 
-async def test_story_of_an_attempt_that_was_interrupted(tmp_path: Path) -> None:
-    """Its lease ran out in hands that fell silent: that it may have been made is told, and it is not counted."""
+async def test_detail_of_an_interrupted_attempt(tmp_path: Path) -> None:
+    """Show an attempt whose node stopped responding as an interruption, and do not count it."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
         organization = await Organization.made(api)

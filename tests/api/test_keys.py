@@ -1,4 +1,4 @@
-"""API keys: shown once, good for their scopes, until they are revoked or expire; and when they were last used."""
+"""Test API keys: shown once, valid for their scopes until revoked or expired, with the time of last use."""
 
 import asyncio
 import re
@@ -37,9 +37,9 @@ WRONG: Final[list[tuple[str, Any]]] = [
 
 
 async def test_key_is_shown_once(organization: Organization) -> None:
-    """Its text is in the answer that makes it; the list has its readable beginning only."""
-    asked = {"name": "order service", "scopes": ["events:read", "events:publish"]}
-    made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+    """Return the text once, on creation; the list has only the prefix."""
+    body = {"name": "order service", "scopes": ["events:read", "events:publish"]}
+    made = taken(await organization.ask("POST", "/api-keys", json=body), 201)
     key = made.pop("key")
     assert made == {
         "id": made["id"],
@@ -57,7 +57,7 @@ async def test_key_is_shown_once(organization: Organization) -> None:
 
 
 async def test_only_its_hash_is_stored(tmp_path: Path) -> None:
-    """No file of the database holds a key, neither an organization's nor the operator's."""
+    """Store no key in any file of the database, neither an organization's nor the operator's."""
     async with application(tmp_path, ManualClock()) as (api, _, _):
         organization = await Organization.made(api)
         key = await organization.key(*SCOPES)
@@ -69,10 +69,10 @@ async def test_only_its_hash_is_stored(tmp_path: Path) -> None:
 
 
 async def test_keys_are_listed_in_pages(organization: Organization) -> None:
-    """Oldest first, without the revoked."""
-    asked = [{"name": name, "scopes": SCOPES} for name in ("one", "two", "three")]
-    made = [taken(await organization.ask("POST", "/api-keys", json=each), 201) for each in asked]
-    shown = [{name: value for name, value in each.items() if name != "key"} for each in made]
+    """List keys oldest first, without revoked ones."""
+    body = [{"name": name, "scopes": SCOPES} for name in ("one", "two", "three")]
+    made = [taken(await organization.ask("POST", "/api-keys", json=item), 201) for item in body]
+    shown = [{name: value for name, value in item.items() if name != "key"} for item in made]
     await organization.ask("DELETE", f"/api-keys/{made[1]['id']}")
     first = taken(await organization.ask("GET", "/api-keys", params={"per_page": 1}), 200)
     second = taken(await organization.api.get(first["next"]), 200)
@@ -80,9 +80,9 @@ async def test_keys_are_listed_in_pages(organization: Organization) -> None:
 
 
 async def test_revoked_key(organization: Organization) -> None:
-    """It is refused at once, also where it was in use a moment ago; another key is not."""
-    asked = {"scopes": ["events:read"]}
-    made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+    """Refuse a revoked key at once, even just after it was used; accept other keys."""
+    body = {"scopes": ["events:read"]}
+    made = taken(await organization.ask("POST", "/api-keys", json=body), 201)
     other = await organization.key("events:read")
     assert (await organization.ask("GET", "/events", made["key"])).status_code == 200
     answer = await organization.ask("DELETE", f"/api-keys/{made['id']}")
@@ -96,7 +96,7 @@ async def test_revoked_key(organization: Organization) -> None:
 async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was found before counts for the one request that had asked, and for no other."""
+    """Use a look-up that was in progress during a revocation for its own request only."""
     found, revoked = asyncio.Event(), asyncio.Event()
     async with application(tmp_path, ManualClock()) as (api, service, store):
         organization = await Organization.made(api)
@@ -119,13 +119,13 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
 
 
 async def test_expired_key(tmp_path: Path) -> None:
-    """It works until the instant it expires at, and from then on never, also where it was in use a moment ago."""
+    """Accept a key until its expiry and never after, even just after it was used."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, service, _):
         organization = await Organization.made(api)
         expires_at = to_rfc3339(clock.now() + HOUR)
-        asked = {"scopes": ["events:read"], "expires_at": expires_at}
-        made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+        body = {"scopes": ["events:read"], "expires_at": expires_at}
+        made = taken(await organization.ask("POST", "/api-keys", json=body), 201)
         clock.advance(HOUR - 1)
         before = await organization.ask("GET", "/events", made["key"])
         clock.advance(1)
@@ -137,17 +137,17 @@ async def test_expired_key(tmp_path: Path) -> None:
 
 
 async def test_a_key_that_expires_while_it_is_in_use(organization: Organization) -> None:
-    """Whatever the node remembers of it, no request that begins after that instant is let in; neither to publish."""
+    """Refuse every request that begins after the expiry, reads and publishes, whatever is cached."""
     expires_at = time.time_ns() // 1_000_000 + 2 * SECOND
-    asked = {"scopes": ["events:read", "events:publish"], "expires_at": to_rfc3339(expires_at)}
-    key = taken(await organization.ask("POST", "/api-keys", json=asked), 201)["key"]
+    body = {"scopes": ["events:read", "events:publish"], "expires_at": to_rfc3339(expires_at)}
+    key = taken(await organization.ask("POST", "/api-keys", json=body), 201)["key"]
     let_in: dict[str, list[int]] = {"GET": [], "POST": []}
     waiting = set(let_in)
     while waiting:
         for method in sorted(waiting):
             begun = time.time_ns() // 1_000_000
-            body = EVENT if method == "POST" else None
-            if (await organization.ask(method, "/events", key, json=body)).status_code != 401:
+            event = EVENT if method == "POST" else None
+            if (await organization.ask(method, "/events", key, json=event)).status_code != 401:
                 let_in[method].append(begun)
             else:
                 assert time.time_ns() // 1_000_000 >= expires_at
@@ -156,49 +156,49 @@ async def test_a_key_that_expires_while_it_is_in_use(organization: Organization)
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("given", "stored"),
     [
         ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00.000Z"),
         ("2030-01-01T02:00:00.25+02:00", "2030-01-01T00:00:00.250Z"),
         ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
     ],
 )
-async def test_expiry_is_kept_in_utc(organization: Organization, said: str, kept: str) -> None:
-    """Any RFC 3339 time; it is shown in UTC with milliseconds."""
-    made = taken(await organization.ask("POST", "/api-keys", json={"scopes": SCOPES, "expires_at": said}), 201)
-    assert made["expires_at"] == kept
+async def test_expiry_is_stored_in_utc(organization: Organization, given: str, stored: str) -> None:
+    """Accept any RFC 3339 time and show it in UTC with milliseconds."""
+    made = taken(await organization.ask("POST", "/api-keys", json={"scopes": SCOPES, "expires_at": given}), 201)
+    assert made["expires_at"] == stored
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)
 async def test_wrong_value(organization: Organization, field: str, value: object) -> None:
-    """Refused at its pointer; no key is made, and the list of keys can still be read."""
+    """Refuse at the field's pointer; create no key, and keep the list readable."""
     problem = taken(await organization.ask("POST", "/api-keys", json={"scopes": SCOPES, field: value}), 422)
     assert {error["field"].split("/")[1] for error in problem["errors"]} == {field}
     assert (await organization.contents())["/api-keys"] == []
 
 
 async def test_key_without_the_scope(organization: Organization) -> None:
-    """403, which names the scope that is wanted."""
+    """Respond with 403 that names the missing scope."""
     key = await organization.key("webhooks:read")
     problem = taken(await organization.ask("POST", "/webhooks", key, json={}), 403)
     assert problem["detail"] == "this API key lacks the scope webhooks:write"
 
 
 async def test_organization_key_is_not_the_operators(organization: Organization) -> None:
-    """No key of an organization, whatever its scopes, makes organizations or keys: not even its own."""
+    """Refuse organizations and API keys to every API key, whatever its scopes."""
     key = await organization.key(*SCOPES)
     made = await organization.api.post("/v1/organizations", json={}, headers=bearer(key))
-    asked = [made, await organization.ask("POST", "/api-keys", key, json={"scopes": SCOPES})]
-    assert [taken(answer, 403)["detail"] for answer in asked] == ["only the operator key may do this"] * 2
+    body = [made, await organization.ask("POST", "/api-keys", key, json={"scopes": SCOPES})]
+    assert [taken(answer, 403)["detail"] for answer in body] == ["only the operator key may do this"] * 2
 
 
 async def test_last_use_appears(organization: Organization) -> None:
-    """``last_used_at`` is null until the key is used; soon after, it is when."""
+    """Show null in ``last_used_at`` until the key is used, and the time soon after."""
     key, unused = await organization.key("events:read"), await organization.key("events:read")
 
     async def last_uses() -> list[str | None]:
         found = taken(await organization.ask("GET", "/api-keys"), 200)["data"]
-        return [each["last_used_at"] for each in found]
+        return [item["last_used_at"] for item in found]
 
     assert await last_uses() == [None, None]
     assert (await organization.ask("GET", "/events", key)).status_code == 200
@@ -211,7 +211,7 @@ async def test_last_use_appears(organization: Organization) -> None:
 
 
 async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
-    """What was not yet written down when the node is stopped is written then."""
+    """Store the time of last use when the node stops."""
     with running_node(tmp_path) as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
             organization = await Organization.made(api)
@@ -219,5 +219,5 @@ async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
             assert (await organization.ask("GET", "/events", key)).status_code == 200
     with running_node(tmp_path) as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            (kept,) = taken(await Organization(api, organization.id).ask("GET", "/api-keys"), 200)["data"]
-    assert kept["last_used_at"] >= kept["created_at"]
+            (stored,) = taken(await Organization(api, organization.id).ask("GET", "/api-keys"), 200)["data"]
+    assert stored["last_used_at"] >= stored["created_at"]

@@ -1,4 +1,4 @@
-"""Requests a second, for a key and for an organization: 429 and when to come again."""
+"""Test request rates of keys and organizations: 429 with the time to wait."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from packhook.settings import Settings
 
 
 class Seconds:
-    """A monotonic clock that stands until it is moved."""
+    """Provide a monotonic clock that moves only when told to."""
 
     now = 1_000.0
 
     def __call__(self) -> float:
-        """The present moment."""
+        """Return the current time."""
         return self.now
 
 
 def taken(limits: RateLimiter, times: int, key: str = "key_1", organization: str = "acme") -> int:
-    """How many of so many requests are let in."""
+    """Return how many of these requests are accepted."""
     let_in = 0
     for _ in range(times):
         try:
@@ -35,7 +35,7 @@ def taken(limits: RateLimiter, times: int, key: str = "key_1", organization: str
 
 
 def test_a_seconds_worth_at_once_and_then_evenly() -> None:
-    """Ten a second: ten at once, one each tenth of a second, ten again after a rest."""
+    """Allow ten at once, then one each tenth of a second, and ten again after a second of rest."""
     seconds = Seconds()
     limits = RateLimiter(Settings(api_key_rate_limit=10), seconds)
     assert taken(limits, 50) == 10
@@ -46,7 +46,7 @@ def test_a_seconds_worth_at_once_and_then_evenly() -> None:
 
 
 def test_a_rate_below_one_lets_one_in() -> None:
-    """One each four seconds; the refusal says how long to wait."""
+    """Allow one in four seconds; the error says how long to wait."""
     seconds = Seconds()
     limits = RateLimiter(Settings(api_key_rate_limit=0.25), seconds)
     assert taken(limits, 5) == 1
@@ -61,13 +61,13 @@ def test_a_rate_below_one_lets_one_in() -> None:
 
 
 def test_keys_are_counted_apart_and_organizations_together() -> None:
-    """Two keys of five each; an organization of seven."""
+    """Limit two keys to five each, and their organization to seven."""
     limits = RateLimiter(Settings(api_key_rate_limit=5, organization_rate_limit=7), Seconds())
     assert [taken(limits, 9, "key_1"), taken(limits, 9, "key_2"), taken(limits, 9, "key_3", "other")] == [5, 2, 5]
 
 
 def test_the_operator_and_no_limit() -> None:
-    """0 is no limit; the operator has none."""
+    """Limit nothing with 0, and never the operator."""
     assert taken(RateLimiter(Settings(), Seconds()), 1_000) == 1_000
     limits = RateLimiter(Settings(api_key_rate_limit=1, organization_rate_limit=1), Seconds())
     for _ in range(100):
@@ -75,7 +75,7 @@ def test_the_operator_and_no_limit() -> None:
 
 
 async def test_at_the_door(tmp_path: Path) -> None:
-    """Publishing and reading alike: 429 with ``Retry-After``; nothing of what was refused is written."""
+    """Respond with 429 and ``Retry-After`` to publishes and reads; store nothing of a refused request."""
     with running_node(tmp_path, **SENDING, api_key_rate_limit="2") as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
             organization = await Organization.made(api)

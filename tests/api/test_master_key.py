@@ -1,4 +1,4 @@
-"""The master key: rotated by the operator alone while everything goes on, and asked for at every start."""
+"""Test the master key: rotation by the operator while the node serves, and the check at every start."""
 
 import asyncio
 import base64
@@ -29,14 +29,14 @@ KEYS: Final = {name: f"{name}:{base64.b64encode(name.encode() * 16).decode()}" f
 
 @asynccontextmanager
 async def node(folder: Path, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A node on the folder's database, and the operator's client of it."""
+    """Run a node on the folder's database and yield the operator's client."""
     with running_node(folder, **SENDING, **settings) as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             yield api
 
 
 async def stored(folder: Path) -> list[Webhook]:
-    """All webhooks as the database has them, once its node has ended."""
+    """Return all webhooks as they are stored, after the node has stopped."""
     store = open_store(Settings(database=f"sqlite:///{folder / 'packhook.db'}"), ManualClock())
     await store.open()
     found = await store.iter_webhooks("", 10_000)
@@ -45,12 +45,12 @@ async def stored(folder: Path) -> list[Webhook]:
 
 
 def under(webhooks: list[Webhook]) -> set[str | None]:
-    """The ids of the keys that their secrets and header values are sealed under."""
-    return {sealed_under(text) for each in webhooks for text in (each.secret, *each.headers.values())}
+    """Return the ids of the keys that encrypt their secrets and header values."""
+    return {sealed_under(text) for item in webhooks for text in (item.secret, *item.headers.values())}
 
 
 def belongs_to(database: Path) -> str | None:
-    """The master key that a node must have to be let in: the next one once everything is sealed under it."""
+    """Return the id of the master key that a node must have to start."""
     db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     ((check,),) = db.execute("SELECT value FROM instance WHERE name = 'key_check'")
     db.close()
@@ -58,12 +58,12 @@ def belongs_to(database: Path) -> str | None:
 
 
 def keys_in(file: Path) -> list[str]:
-    """The ids in the key file, the newest first."""
+    """Return the ids in the key file, newest first."""
     return [line.partition(":")[0] for line in file.read_text().splitlines() if not line.startswith("#")]
 
 
 def refusal(folder: Path, **settings: str) -> tuple[int, str]:
-    """The exit code of a node that does not start, and what it says."""
+    """Return exit code and message of a node that does not start."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
     database = f"sqlite:///{folder / 'packhook.db'}"
@@ -74,33 +74,33 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
 
 
 async def test_rotating(tmp_path: Path) -> None:
-    """Every webhook of every organization is sealed under a new key; nobody sees a difference."""
+    """Encrypt every webhook of every organization under a new key; responses stay the same."""
     async with node(tmp_path) as api:
         before, organizations = [], [await Organization.made(api) for _ in range(2)]
         for organization in organizations:
             before += [await organization.webhook(headers=HEADERS) for _ in range(60)]
         (first,) = keys_in(tmp_path / "packhook.db.key")
         answer = taken(await api.post(ROTATE), 200)
-        after = [each for owner in organizations for each in (await owner.contents())["/webhooks"]]
+        after = [item for owner in organizations for item in (await owner.contents())["/webhooks"]]
         again = taken(await api.post(ROTATE), 200)
     newest, second, *rest = keys_in(tmp_path / "packhook.db.key")
-    assert [answer, again] == [{"key_id": second, "resealed": 120}, {"key_id": newest, "resealed": 120}]
+    assert [answer, again] == [{"key_id": second, "reencrypted": 120}, {"key_id": newest, "reencrypted": 120}]
     assert rest == [first]
     assert after == before
     found = await stored(tmp_path)
     assert under(found) == {newest}
-    assert {each.version for each in found} == {3}
+    assert {item.version for item in found} == {3}
 
 
 async def test_rotating_what_is_not_there(tmp_path: Path) -> None:
-    """Without a webhook there is a new key, and nothing to seal."""
+    """Make a new key even if there is no webhook to encrypt."""
     async with node(tmp_path) as api:
         answer = taken(await api.post(ROTATE), 200)
-    assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "resealed": 0}
+    assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "reencrypted": 0}
 
 
 async def test_rotating_while_serving(tmp_path: Path) -> None:
-    """Changes made meanwhile stand, events published meanwhile arrive, signed with a secret that was the webhook's."""
+    """Keep concurrent changes, and deliver concurrent events with a valid signature."""
     async with Receiver(secrets=("secret-0", "secret-1", "secret-2")) as receiver, node(tmp_path) as api:
         organization = await Organization.made(api)
         hooks = [await organization.webhook(receiver.url, secret="secret-0", headers=HEADERS) for _ in range(10)]
@@ -112,25 +112,25 @@ async def test_rotating_while_serving(tmp_path: Path) -> None:
             return taken(answer, 200)
 
         async def rotate() -> list[int]:
-            return [taken(await api.post(ROTATE), 200)["resealed"] for _ in range(5)]
+            return [taken(await api.post(ROTATE), 200)["reencrypted"] for _ in range(5)]
 
         async def publish() -> list[dict[str, Any]]:
             return [await organization.publish() for _ in range(10)]
 
-        changed, resealed, receipts = await asyncio.gather(
+        changed, reencrypted, receipts = await asyncio.gather(
             asyncio.gather(*map(change, hooks)), asyncio.gather(rotate(), rotate()), publish()
         )
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == list(changed)
         received = await receiver.wait_for(len(receipts) * len(hooks))
-        assert all(each.verified for each in received)
-        assert {each.headers["authorization"] for each in received} == {HEADERS["authorization"]}
+        assert all(item.verified for item in received)
+        assert {item.headers["authorization"] for item in received} == {HEADERS["authorization"]}
     assert len(keys_in(tmp_path / "packhook.db.key")) == 11
-    assert sum(map(sum, resealed)) > 0
+    assert sum(map(sum, reencrypted)) > 0
     assert under(await stored(tmp_path)) == {keys_in(tmp_path / "packhook.db.key")[0]}
 
 
 async def test_only_the_operator_rotates(organization: Organization) -> None:
-    """No scope is enough, and no key is told apart from a wrong one."""
+    """Refuse every API key, whatever its scopes, like a wrong key."""
     key = await organization.key(*SCOPES)
     refused = taken(await organization.api.post(ROTATE, headers=bearer(key)), 403)
     assert refused["detail"] == "only the operator key may do this"
@@ -138,18 +138,18 @@ async def test_only_the_operator_rotates(organization: Organization) -> None:
 
 
 async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
-    """Seals what an older key had under the setting's newest; then the older one may go, and not before."""
+    """Encrypt under the setting's newest key; only then the older one can be removed."""
     async with node(tmp_path, master_keys=KEYS["k1"]) as api:
         organization = await Organization.made(api)
         webhook = await organization.webhook(headers=HEADERS)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
         newer = await Organization(api, organization.id).webhook(headers=HEADERS)
-    assert [sealed_under(each.secret) for each in await stored(tmp_path)] == ["k1", "k2"]
-    code, said = refusal(tmp_path, master_keys=KEYS["k2"])
-    assert (code, "under the master key k1, and the setting master_keys does not have it" in said) == (1, True)
+    assert [sealed_under(item.secret) for item in await stored(tmp_path)] == ["k1", "k2"]
+    code, message = refusal(tmp_path, master_keys=KEYS["k2"])
+    assert (code, "under the master key k1, and the setting master_keys does not have it" in message) == (1, True)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
         answers = [taken(await api.post(ROTATE), 200) for _ in range(2)]
-    assert answers == [{"key_id": "k2", "resealed": 1}, {"key_id": "k2", "resealed": 0}]
+    assert answers == [{"key_id": "k2", "reencrypted": 1}, {"key_id": "k2", "reencrypted": 0}]
     async with node(tmp_path, master_keys=KEYS["k2"]) as api:
         found = taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"]
     assert found == [webhook, newer]
@@ -157,7 +157,7 @@ async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
 
 
 async def test_from_the_file_to_the_setting(tmp_path: Path) -> None:
-    """The lines of the file are the setting's text."""
+    """Accept the lines of the key file as the setting's value."""
     async with node(tmp_path) as api:
         organization = await Organization.made(api)
         webhook = await organization.webhook(headers=HEADERS)
@@ -165,21 +165,21 @@ async def test_from_the_file_to_the_setting(tmp_path: Path) -> None:
     (tmp_path / "packhook.db.key").unlink()
     async with node(tmp_path, master_keys=f"{KEYS['k3']},{line}") as api:
         assert taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"] == [webhook]
-        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "resealed": 1}
+        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "reencrypted": 1}
 
 
 async def test_a_start_without_the_key(tmp_path: Path) -> None:
-    """Ends with a sentence that says which key and where it was looked for; no other key is made."""
+    """Exit with a message that names the key and where it was looked for; make no other key."""
     async with node(tmp_path) as api:
         await (await Organization.made(api)).webhook()
     file = tmp_path / "packhook.db.key"
     (key_id,), kept = keys_in(file), file.read_bytes()
     file.unlink()
-    said = (
+    message = (
         f"the database holds webhook secrets that are sealed under the master key {key_id}, and the key file {file} "
         "does not have it: put the key, or its copy, back; without it no delivery can be signed\n"
     )
-    assert refusal(tmp_path) == (1, said)
+    assert refusal(tmp_path) == (1, message)
     assert not file.exists()
     file.write_bytes(kept)
     file.chmod(0o640)
@@ -187,15 +187,15 @@ async def test_a_start_without_the_key(tmp_path: Path) -> None:
 
 
 async def test_a_wrong_setting(tmp_path: Path) -> None:
-    """Is refused without being shown."""
-    code, said = refusal(tmp_path, master_keys=f"{KEYS['k1']},{KEYS['k2'][:-2]}")
-    assert (code, "master key 2: expected ID:BASE64 of 32 bytes" in said) == (2, True)
-    assert KEYS["k2"][3:-2] not in said
-    assert KEYS["k1"][3:] not in said
+    """Refuse the value without showing it."""
+    code, message = refusal(tmp_path, master_keys=f"{KEYS['k1']},{KEYS['k2'][:-2]}")
+    assert (code, "master key 2: expected ID:BASE64 of 32 bytes" in message) == (2, True)
+    assert KEYS["k2"][3:-2] not in message
+    assert KEYS["k1"][3:] not in message
 
 
-async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
-    """All others are encrypted again. The response names it, the log has the reason, and deleting it helps."""
+async def test_one_that_cannot_be_decrypted_stops_no_other(tmp_path: Path) -> None:
+    """Encrypt all others, name the broken one in the response; it can be deleted."""
     async with node(tmp_path) as api:
         organization = await Organization.made(api)
         broken, sound = await organization.webhook(headers=HEADERS), await organization.webhook(headers=HEADERS)
@@ -214,7 +214,7 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
         assert (await organization.ask("GET", f"/webhooks/{broken['id']}")).status_code == 503
         assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
         assert (await organization.ask("DELETE", f"/webhooks/{broken['id']}")).status_code == 204
-        assert taken(await api.post(ROTATE), 200)["resealed"] == 1
+        assert taken(await api.post(ROTATE), 200)["reencrypted"] == 1
         assert belongs_to(tmp_path / "packhook.db") == keys_in(tmp_path / "packhook.db.key")[0]
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
     log = (tmp_path / "node.log").read_text()
@@ -222,8 +222,8 @@ async def test_one_that_does_not_open_stops_no_other(tmp_path: Path) -> None:
     assert SECRET not in log
 
 
-async def test_a_node_that_seals_nothing(tmp_path: Path) -> None:
-    """Says that it cannot, and does nothing."""
+async def test_a_node_without_encryption(tmp_path: Path) -> None:
+    """Respond with unavailable and change nothing."""
     async with application(tmp_path, ManualClock()) as (api, _, _):
         assert taken(await api.post(ROTATE), 503)["detail"] == (
             "The service cannot do this right now; try again later."
@@ -232,7 +232,7 @@ async def test_a_node_that_seals_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["for people", "for scripts"])
 async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """Prints the new key's id and how many webhooks it seals; without the operator key it is refused."""
+    """Print the new key's id and the number of webhooks; refuse without the operator key."""
     async with node(tmp_path) as api:
         organization = await Organization.made(api)
         await organization.webhook()
@@ -245,6 +245,6 @@ async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
             for key in keys
         ]
     (newest, _) = keys_in(tmp_path / "packhook.db.key")
-    told = f'{{"key_id":"{newest}","resealed":1}}' if options else f"key_id    {newest}\nresealed  1"
-    assert [(each.returncode, each.stdout.rstrip()) for each in ended] == [(0, told), (4, "")]
+    expected = f'{{"key_id":"{newest}","reencrypted":1}}' if options else f"key_id       {newest}\nreencrypted  1"
+    assert [(item.returncode, item.stdout.rstrip()) for item in ended] == [(0, expected), (4, "")]
     assert ended[1].stderr == "only the operator key may do this\n"

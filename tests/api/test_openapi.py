@@ -1,4 +1,4 @@
-"""The API's own description: valid OpenAPI 3.1, true to the routes, with examples that are what they say."""
+"""Test the OpenAPI document: valid 3.1, in line with the routes, with valid examples."""
 
 import base64
 import hashlib
@@ -29,13 +29,13 @@ OUTGOING: Final = {code: DOCUMENT["webhooks"][code]["post"] for code in DOCUMENT
 
 
 def problems_of(value: object, schema: dict[str, Any]) -> list[str]:
-    """What is wrong with a value, by a schema that may point into the document."""
+    """Return the errors of a value by a schema that may refer to the document."""
     whole = {**schema, "components": DOCUMENT["components"]}
     return [str(error) for error in jsonschema_rs.Draft202012Validator(whole, validate_formats=True).iter_errors(value)]
 
 
 def examples_of(content: dict[str, Any]) -> Iterator[Any]:
-    """The examples of one media type."""
+    """Yield the examples of one media type."""
     if "example" in content:
         yield content["example"]
     for example in content.get("examples", {}).values():
@@ -43,7 +43,7 @@ def examples_of(content: dict[str, Any]) -> Iterator[Any]:
 
 
 def contents() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every body that the document describes, in or out."""
+    """Yield every request and response body of the document."""
     for name, operation in {**OPERATIONS, **OUTGOING}.items():
         for where, part in {"body": operation.get("requestBody", {}), **operation["responses"]}.items():
             for media_type, content in part.get("content", {}).items():
@@ -54,7 +54,7 @@ CONTENTS: Final = dict(contents())
 
 
 async def test_it_is_served(node_url: str) -> None:
-    """To anybody, as JSON."""
+    """Serve the document as JSON, without a key."""
     async with httpx.AsyncClient(base_url=node_url) as anybody:
         answer = await anybody.get("/openapi.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
@@ -62,7 +62,7 @@ async def test_it_is_served(node_url: str) -> None:
 
 
 def test_it_is_openapi_3_1() -> None:
-    """By the schema of OpenAPI 3.1 itself; and every shape is a valid JSON Schema (2020-12)."""
+    """Conform to the schema of OpenAPI 3.1; each component is a valid JSON Schema (2020-12)."""
     assert DOCUMENT["openapi"] == "3.1.0"
     schemathesis.openapi.from_dict(DOCUMENT).validate()
     for schema in SCHEMAS.values():
@@ -70,7 +70,7 @@ def test_it_is_openapi_3_1() -> None:
 
 
 def test_routes_and_document_agree() -> None:
-    """Every route is described, and nothing else is."""
+    """Describe every route, and nothing else."""
     routes = {f"{route.method} {BASE}{route.path}": route for route in ROUTES}
     assert set(OPERATIONS) == {*routes, "GET /health", "GET /ready"}
     for name, route in routes.items():
@@ -81,37 +81,37 @@ def test_routes_and_document_agree() -> None:
 
 
 def test_parameters() -> None:
-    """Each name in a path is a parameter, required; no parameter is there twice."""
+    """Require each parameter of a path; repeat no parameter."""
     for name, operation in OPERATIONS.items():
         parameters = operation.get("parameters", [])
-        in_path = {each["name"] for each in parameters if each["in"] == "path" and each["required"]}
+        in_path = {item["name"] for item in parameters if item["in"] == "path" and item["required"]}
         assert in_path == set(re.findall(r"{(\w+)}", name)), name
-        assert len({(each["in"], each["name"]) for each in parameters}) == len(parameters), name
+        assert len({(item["in"], item["name"]) for item in parameters}) == len(parameters), name
 
 
 def test_every_operation_has_an_id_of_its_own() -> None:
-    """And a summary."""
+    """Give each operation a unique id and a summary."""
     operations = [*OPERATIONS.values(), *OUTGOING.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"] for operation in operations)
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """To a shape of the document; and every shape is used."""
+    """Resolve every reference to a component; use every component."""
     used = set(re.findall(r"'#/components/schemas/(\w+)'", str(DOCUMENT)))
     assert used == set(SCHEMAS)
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_examples_are_valid(content: dict[str, Any]) -> None:
-    """Every example of every body is what its schema says."""
+    """Validate every example of every body by its schema."""
     assert [problems_of(example, content["schema"]) for example in examples_of(content)] == [
         [] for _ in examples_of(content)
     ]
 
 
 def test_there_are_examples() -> None:
-    """Of each event that can be published, of what receivers get, of every kind of problem."""
+    """Have examples of each event, of what receivers get, and of every kind of problem."""
     published = CONTENTS[f"POST {BASE}/organizations/{{organizationId}}/events: body application/json"]
     assert [example["event_code"] for example in examples_of(published)] == list(EVENT_CODES)
     problems = [
@@ -124,7 +124,7 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_examples_of_fields_are_valid(name: str) -> None:
-    """What stands beside a field as an example, its own schema accepts; so for a whole shape."""
+    """Validate the examples of fields and of whole schemas."""
     schema = SCHEMAS[name]
     wrong = [problems_of(example, schema) for example in schema.get("examples", [])]
     for member in schema.get("properties", {}).values():
@@ -133,7 +133,7 @@ def test_examples_of_fields_are_valid(name: str) -> None:
 
 
 def test_three_order_events() -> None:
-    """The ``webhooks`` section has the three events, each with an example that is what its schema says."""
+    """Describe the three events in the ``webhooks`` section, each with a valid example."""
     assert list(OUTGOING) == list(EVENT_CODES)
     for code, operation in OUTGOING.items():
         content = operation["requestBody"]["content"]["application/json"]
@@ -145,7 +145,7 @@ def test_three_order_events() -> None:
 
 
 async def test_what_a_receiver_gets_is_as_described(organization: Organization) -> None:
-    """Body and headers of a real request fit the ``webhooks`` section, and all the headers are described."""
+    """Match body and headers of a real request with the ``webhooks`` section."""
     for code, operation in OUTGOING.items():
         async with Receiver() as receiver:
             await organization.webhook(receiver.url, event_code=code)
@@ -160,7 +160,7 @@ async def test_what_a_receiver_gets_is_as_described(organization: Organization) 
 
 
 async def test_page_to_read(node_url: str) -> None:
-    """``/docs`` shows every operation and shape, needs nothing from elsewhere, and may run no script."""
+    """Show every operation and schema on ``/docs``, without scripts and external resources."""
     async with httpx.AsyncClient(base_url=node_url) as anybody:
         answer = await anybody.get("/docs")
     page = answer.text

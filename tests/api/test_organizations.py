@@ -1,4 +1,4 @@
-"""Organizations: made by the operator under an id of its own choice, listed, and gone with all their access."""
+"""Test organizations: created by the operator, listed, and deleted with all their access."""
 
 from typing import Any, Final
 from uuid import uuid4
@@ -14,23 +14,23 @@ WRONG: Final[list[tuple[str, Any]]] = [
 ]
 
 
-async def test_made_under_a_chosen_id(api: httpx.AsyncClient) -> None:
-    """The operator may choose the id, of up to 64 characters, and a name; reading gives the same."""
+async def test_create_with_a_chosen_id(api: httpx.AsyncClient) -> None:
+    """Accept an id of up to 64 characters and a name, and return them on reading."""
     chosen = f"Shop_{uuid4().hex}-"[:64].ljust(64, "x")
     made = taken(await api.post("/v1/organizations", json={"id": chosen, "name": "Acme Outfitters"}), 201)
     assert made == {"id": chosen, "name": "Acme Outfitters", "created_at": made["created_at"]}
     assert taken(await api.get(f"/v1/organizations/{chosen}"), 200) == made
 
 
-async def test_made_without_an_id(api: httpx.AsyncClient) -> None:
-    """Where none is chosen an id is made, and it is the name too."""
+async def test_create_without_an_id(api: httpx.AsyncClient) -> None:
+    """Make an id if none is given, and use it as the name."""
     made = taken(await api.post("/v1/organizations", json={}), 201)
     assert made["id"].startswith("org_")
     assert made == {"id": made["id"], "name": made["id"], "created_at": made["created_at"]}
 
 
 async def test_id_is_taken_once(api: httpx.AsyncClient, organization: Organization) -> None:
-    """An id in use is a conflict, and stays one after the organization is gone: its events are still kept."""
+    """Refuse an id that is or was in use with a conflict: its events are still stored."""
     again = {"id": organization.id}
     assert (await api.post("/v1/organizations", json=again)).status_code == 409
     assert (await api.delete(organization.path)).status_code == 204
@@ -40,26 +40,26 @@ async def test_id_is_taken_once(api: httpx.AsyncClient, organization: Organizati
 
 @pytest.mark.parametrize(("field", "value"), WRONG)
 async def test_wrong_value(api: httpx.AsyncClient, field: str, value: object) -> None:
-    """Refused at its pointer."""
+    """Refuse at the field's pointer."""
     problem = taken(await api.post("/v1/organizations", json={field: value}), 422)
     assert [(error["field"], error["code"]) for error in problem["errors"]] == [(f"/{field}", "invalid")]
 
 
 async def test_list_in_order_of_ids(api: httpx.AsyncClient) -> None:
-    """Every organization is on exactly one page, in order of ids; those that are gone are on none."""
+    """List each organization on exactly one page, ordered by id, without deleted ones."""
     made = [await Organization.made(api) for _ in range(4)]
     await api.delete(made[0].path)
     page = taken(await api.get("/v1/organizations", params={"per_page": 3}), 200)
-    listed = [each["id"] for each in page["data"]]
+    listed = [item["id"] for item in page["data"]]
     while page["next"]:
         page = taken(await api.get(page["next"]), 200)
-        listed += [each["id"] for each in page["data"]]
+        listed += [item["id"] for item in page["data"]]
     assert listed == sorted(set(listed))
-    assert {each.id for each in made} & set(listed) == {each.id for each in made[1:]}
+    assert {item.id for item in made} & set(listed) == {item.id for item in made[1:]}
 
 
 async def test_delete_ends_all_access(api: httpx.AsyncClient, organization: Organization) -> None:
-    """Its keys are refused at once, and nothing of it can be asked for or published any more."""
+    """Refuse its keys at once; nothing of it can be read or published any more."""
     key = await organization.key("webhooks:read", "events:publish")
     assert (await organization.ask("GET", "/webhooks", key)).status_code == 200
     answer = await api.delete(organization.path)
@@ -82,7 +82,7 @@ async def test_delete_ends_all_access(api: httpx.AsyncClient, organization: Orga
 
 
 async def test_delete_ends_its_webhooks(api: httpx.AsyncClient, organization: Organization) -> None:
-    """Its webhooks are gone with it."""
+    """Delete its webhooks too."""
     webhook = await organization.webhook()
     await api.delete(organization.path)
     assert (await organization.ask("GET", f"/webhooks/{webhook['id']}")).status_code == 404

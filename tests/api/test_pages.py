@@ -1,4 +1,4 @@
-"""What every GET route and every creation has: HEAD, Location; and the pages of problem types."""
+"""Test what routes have in common: HEAD, Location, bound cursors, and pages of problem types."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ LISTS: Final = [route.path for route in GETS if route.query is not None and "{or
 
 @pytest.mark.parametrize("route", GETS, ids=lambda route: route.path)
 async def test_head_is_get_without_a_body(organization: Organization, route: Route[Any]) -> None:
-    """The same status and headers; nothing behind them."""
+    """Return the status and headers of GET without a body."""
     path = BASE + route.path.format(organizationId=organization.id)
     get, head = await organization.api.get(path), await organization.api.head(path)
     changing = {"x-request-id", "date", "content-length"}
@@ -30,20 +30,20 @@ async def test_head_is_get_without_a_body(organization: Organization, route: Rou
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/docs", "/openapi.json", "/errors/conflict"])
 async def test_head_of_pages(api: httpx.AsyncClient, path: str) -> None:
-    """They are GET routes, too."""
+    """Support HEAD on pages too."""
     answer = await api.head(path)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 async def test_head_needs_a_key_too(organization: Organization) -> None:
-    """And the scope of GET."""
+    """Require the scope of GET."""
     key = await organization.key("events:read")
     assert (await organization.api.head(f"{organization.path}/webhooks", headers=bearer(key))).status_code == 403
     assert (await organization.api.head(f"{organization.path}/events", headers=bearer(key))).status_code == 200
 
 
 async def test_what_is_created_has_a_location(organization: Organization) -> None:
-    """The absolute URL of the new object."""
+    """Return the absolute URL of the new object."""
     made = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)
     webhook = taken(await organization.api.get(made.headers["location"]), 200)
     assert webhook == taken(made, 201)
@@ -55,7 +55,7 @@ async def test_what_is_created_has_a_location(organization: Organization) -> Non
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.code)
 async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]) -> None:
-    """Served by the node itself, to anybody: its code, its status and its title."""
+    """Serve a page with code, status and title, without a key."""
     async with httpx.AsyncClient(base_url=node_url) as anybody:
         page = await anybody.get(f"/errors/{kind.code}")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -66,7 +66,7 @@ async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]
 
 
 async def test_the_type_of_a_problem_leads_to_its_page(api: httpx.AsyncClient) -> None:
-    """A relative reference, resolved against the URL that was asked."""
+    """Resolve the relative type against the request's URL."""
     answer = await api.get("/v1/organizations/nobody")
     assert answer.json()["type"] == "/errors/not_found"
     assert (await api.get(str(answer.url.join(answer.json()["type"])))).status_code == 200
@@ -75,7 +75,7 @@ async def test_the_type_of_a_problem_leads_to_its_page(api: httpx.AsyncClient) -
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_cursor_of_another_list_is_refused(organization: Organization, path: str) -> None:
-    """Not answered with an empty page."""
+    """Refuse the cursor instead of returning an empty page."""
     for _ in range(2):
         await organization.webhook()
     page = taken(await organization.ask("GET", "/webhooks", params={"per_page": 1}), 200)

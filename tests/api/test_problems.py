@@ -1,4 +1,4 @@
-"""Every error is an RFC 9457 problem with all that is wrong in it, and leaves nothing behind."""
+"""Test errors: each is an RFC 9457 problem with everything that is wrong, and changes nothing."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ UTF_16: Final = {"content-type": "application/json; charset=utf-16"}
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and the problem it is answered with. In texts, ``{…}`` is filled in with what the test made."""
+    """Declare a request and its problem. ``{…}`` in texts is replaced with ids of the test."""
 
     code: str
     method: str
@@ -52,50 +52,50 @@ class Case:
     request: dict[str, Any] = field(default_factory=dict)
 
 
-def said(**request: Any) -> dict[str, Any]:  # noqa: ANN401 httpx's arguments
-    """What is sent besides method and path."""
+def sent(**request: Any) -> dict[str, Any]:  # noqa: ANN401 httpx's arguments
+    """Return the parts of a request besides method and path."""
     return request
 
 
 CASES: Final = {
-    "malformed JSON": Case("malformed_body", "POST", "{o}/webhooks", request=said(content=b'{"a":', headers=JSON)),
-    "malformed event": Case("malformed_body", "POST", "{o}/events", request=said(content=b"{]", headers=JSON)),
-    "malformed batch": Case("malformed_body", "POST", "{o}/events/batch", request=said(content=b"", headers=JSON)),
-    "two JSON texts": Case("malformed_body", "POST", "{o}/events", request=said(content=b"{}{}", headers=JSON)),
+    "malformed JSON": Case("malformed_body", "POST", "{o}/webhooks", request=sent(content=b'{"a":', headers=JSON)),
+    "malformed event": Case("malformed_body", "POST", "{o}/events", request=sent(content=b"{]", headers=JSON)),
+    "malformed batch": Case("malformed_body", "POST", "{o}/events/batch", request=sent(content=b"", headers=JSON)),
+    "two JSON texts": Case("malformed_body", "POST", "{o}/events", request=sent(content=b"{}{}", headers=JSON)),
     "not UTF-8": Case(
         "malformed_body",
         "POST",
         "{o}/events",
         "the body is not UTF-8: byte 55",
-        request=said(content=b'{"event_code":"order.created","data":{"id":"1","name":"\xff"}}', headers=JSON),
+        request=sent(content=b'{"event_code":"order.created","data":{"id":"1","name":"\xff"}}', headers=JSON),
     ),
     "NaN": Case(
         "malformed_body",
         "POST",
         "{o}/events",
-        request=said(content=b'{"event_code":"order.created","data":{"id":"1","weight":NaN}}', headers=JSON),
+        request=sent(content=b'{"event_code":"order.created","data":{"id":"1","weight":NaN}}', headers=JSON),
     ),
-    "not an object": Case("invalid_input", "POST", "{o}/webhooks", request=said(json=[SUBSCRIPTION])),
+    "not an object": Case("invalid_input", "POST", "{o}/webhooks", request=sent(json=[SUBSCRIPTION])),
     "text": Case(
         "unsupported_media_type",
         "POST",
         "{o}/webhooks",
         "expected content-type application/json, got text/plain",
-        request=said(content=b"{}", headers=TEXT),
+        request=sent(content=b"{}", headers=TEXT),
     ),
-    "form": Case("unsupported_media_type", "POST", "{o}/events", request=said(content=b"a=b", headers=FORM)),
+    "form": Case("unsupported_media_type", "POST", "{o}/events", request=sent(content=b"a=b", headers=FORM)),
     "no content type": Case(
         "unsupported_media_type",
         "PUT",
         "{o}/webhooks/{webhook}",
         "expected content-type application/json, got none",
-        request=said(content=b'{"enabled":false}'),
+        request=sent(content=b'{"enabled":false}'),
     ),
-    "UTF-16": Case("unsupported_media_type", "POST", "{o}/events", request=said(content=b"{}", headers=UTF_16)),
+    "UTF-16": Case("unsupported_media_type", "POST", "{o}/events", request=sent(content=b"{}", headers=UTF_16)),
     "no key": Case(
         "unauthorized", "GET", "{o}/webhooks", "expected the header Authorization: Bearer KEY", key="none"
     ),
-    "no key to publish": Case("unauthorized", "POST", "{o}/events", key="none", request=said(json=EVENT)),
+    "no key to publish": Case("unauthorized", "POST", "{o}/events", key="none", request=sent(json=EVENT)),
     "another scheme": Case("unauthorized", "GET", "{o}", key="basic"),
     "unknown key": Case("unauthorized", "POST", "{o}/events", "this API key is not valid", key="unknown"),
     "revoked key": Case("unauthorized", "GET", "{o}/webhooks", "this API key is not valid", key="revoked"),
@@ -105,7 +105,7 @@ CASES: Final = {
         "{o}/webhooks",
         "this API key lacks the scope webhooks:write",
         key="reader",
-        request=said(json=SUBSCRIPTION),
+        request=sent(json=SUBSCRIPTION),
     ),
     "key without scope to publish": Case(
         "forbidden", "POST", "{o}/events", "this API key lacks the scope events:publish", key="reader"
@@ -117,9 +117,9 @@ CASES: Final = {
     "another organization's webhook": Case(
         "not_found", "GET", "{o}/webhooks/{theirs}", "no webhook '{theirs}'", key="reader"
     ),
-    "unknown organization": Case("not_found", "POST", "/v1/organizations/nobody/events", request=said(json=EVENT)),
+    "unknown organization": Case("not_found", "POST", "/v1/organizations/nobody/events", request=sent(json=EVENT)),
     "unknown webhook": Case(
-        "not_found", "PUT", "{o}/webhooks/wh_1", "no webhook 'wh_1'", request=said(json={"enabled": False})
+        "not_found", "PUT", "{o}/webhooks/wh_1", "no webhook 'wh_1'", request=sent(json={"enabled": False})
     ),
     "unknown event": Case("not_found", "GET", "{o}/events/evt_1", "no event 'evt_1'"),
     "unknown delivery": Case("not_found", "POST", "{o}/deliveries/dlv_1/retry", "no delivery 'dlv_1'"),
@@ -129,30 +129,30 @@ CASES: Final = {
     "wrong method": Case("method_not_allowed", "PATCH", "{o}/webhooks/{webhook}"),
     "wrong method on events": Case("method_not_allowed", "DELETE", "{o}/events"),
     "wrong method on a batch": Case("method_not_allowed", "PUT", "{o}/events/batch"),
-    "taken id": Case("conflict", "POST", "/v1/organizations", request=said(json={"id": "{o_id}"})),
+    "taken id": Case("conflict", "POST", "/v1/organizations", request=sent(json={"id": "{o_id}"})),
     "large webhook": Case(
         "body_too_large",
         "POST",
         "{o}/webhooks",
         "the body may have 65536 bytes, this has 307200",
-        request=said(content=b" " * 307_200, headers=JSON),
+        request=sent(content=b" " * 307_200, headers=JSON),
     ),
     "large event": Case(
         "body_too_large",
         "POST",
         "{o}/events",
         "the body may have 266240 bytes, this has 307200",
-        request=said(content=b" " * 307_200, headers=JSON),
+        request=sent(content=b" " * 307_200, headers=JSON),
     ),
     "large batch": Case(
-        "body_too_large", "POST", "{o}/events/batch", request=said(content=b" " * 16_777_217, headers=JSON)
+        "body_too_large", "POST", "{o}/events/batch", request=sent(content=b" " * 16_777_217, headers=JSON)
     ),
     "empty object": Case(
         "invalid_input",
         "POST",
         "{o}/webhooks",
         errors=[(f"/{name}", "missing", REQUIRED) for name in SUBSCRIPTION],
-        request=said(json={}),
+        request=sent(json={}),
     ),
     "all that can be wrong": Case(
         "invalid_input",
@@ -165,14 +165,14 @@ CASES: Final = {
             ("/enabled", "invalid", "Input should be a valid boolean"),
             ("/colour", "unknown_field", UNKNOWN),
         ],
-        request=said(json={"event_code": "orders.created", "secret": None, "enabled": "yes", "colour": "red"}),
+        request=sent(json={"event_code": "orders.created", "secret": None, "enabled": "yes", "colour": "red"}),
     ),
     "unknown fields of an event": Case(
         "invalid_input",
         "POST",
         "{o}/events",
         errors=[("/id", "unknown_field", UNKNOWN), ("/organization_id", "unknown_field", UNKNOWN)],
-        request=said(json={**EVENT, "id": "evt_1", "organization_id": "other"}),
+        request=sent(json={**EVENT, "id": "evt_1", "organization_id": "other"}),
     ),
     "unknown query parameter": Case(
         "invalid_input", "GET", "{o}/webhooks?page=2&limit=5",
@@ -203,7 +203,7 @@ CASES: Final = {
 
 @dataclass
 class Scene:
-    """Two organizations with a webhook each, and keys of the first."""
+    """Hold two organizations with a webhook each, and keys of the first."""
 
     ours: Organization
     theirs: Organization
@@ -211,7 +211,7 @@ class Scene:
     keys: dict[str, dict[str, str]]
 
     def filled(self, text: Any) -> Any:  # noqa: ANN401 any part of a request
-        """With the names of what is there in place of ``{…}``."""
+        """Replace ``{…}`` with the ids."""
         if isinstance(text, dict) and text == {"id": "{o_id}"}:
             return {"id": self.ours.id}
         for name, value in self.names.items():
@@ -219,13 +219,13 @@ class Scene:
         return text
 
     async def kept(self) -> list[Any]:
-        """All that both have."""
-        return [await each.contents() for each in (self.ours, self.theirs)]
+        """Return everything stored of both."""
+        return [await item.contents() for item in (self.ours, self.theirs)]
 
 
 @pytest.fixture
 async def scene(organization: Organization, another: Organization) -> Scene:
-    """Set up for one case."""
+    """Set up one case."""
     webhook, theirs = await organization.webhook(), await another.webhook()
     revoked = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:read"]}), 201)
     await organization.ask("DELETE", f"/api-keys/{revoked['id']}")
@@ -254,7 +254,7 @@ async def answer_to(case: Case, scene: Scene) -> httpx.Response:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_problem(scene: Scene, case: Case) -> None:
-    """Exactly the members of a problem, its type under our docs, every wrong field at once; and nothing written."""
+    """Return exactly the members of a problem, with every invalid field; store nothing."""
     before = await scene.kept()
     answer = await answer_to(case, scene)
     status, title = TITLES[case.code]
@@ -274,7 +274,7 @@ async def test_problem(scene: Scene, case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_headers_of_a_problem(scene: Scene, case: Case) -> None:
-    """A request id, what keeps browsers and caches off, and on 401 alone how to show a key."""
+    """Return a request id and the security headers; on 401 alone also ``www-authenticate``."""
     answer = await answer_to(case, scene)
     assert answer.headers["x-request-id"].startswith("req_")
     assert SAFE.items() <= dict(answer.headers).items()
@@ -285,7 +285,7 @@ async def test_headers_of_a_problem(scene: Scene, case: Case) -> None:
 
 
 async def test_every_answer_has_an_id_of_its_own(organization: Organization) -> None:
-    """Good answers too, and those without a body, one id each."""
+    """Return the headers on good and empty responses too, each with its own request id."""
     webhook = await organization.webhook()
     answers = [
         await organization.ask("GET", "/webhooks"),
@@ -306,15 +306,15 @@ async def test_every_answer_has_an_id_of_its_own(organization: Organization) -> 
 
 
 async def test_what_is_no_request_is_answered_with_the_same_headers(node_url: str) -> None:
-    """No application sees it; uvicorn answers itself."""
+    """Return the headers on uvicorn's own error response too."""
     reader, writer = await asyncio.open_connection(*node_url.removeprefix("http://").split(":"))
     writer.write(b"nonsense\r\n\r\n")
     status, *lines = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")[0].split("\r\n")
     writer.close()
-    told = dict(line.split(": ", 1) for line in lines)
+    headers = dict(line.split(": ", 1) for line in lines)
     assert status.startswith("HTTP/1.1 400 ")
-    assert SAFE.items() <= told.items()
-    assert told["content-security-policy"] == NO_PAGE
+    assert SAFE.items() <= headers.items()
+    assert headers["content-security-policy"] == NO_PAGE
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,8 @@ async def test_what_is_no_request_is_answered_with_the_same_headers(node_url: st
         ("/deliveries", {"GET"}),
     ],
 )
-async def test_wrong_method_tells_the_right_ones(organization: Organization, path: str, methods: set[str]) -> None:
-    """405 has ``Allow`` with every method of the path (RFC 9110, 15.5.6)."""
+async def test_a_wrong_method_lists_the_allowed_ones(organization: Organization, path: str, methods: set[str]) -> None:
+    """Return ``Allow`` with every method of the path on 405 (RFC 9110, 15.5.6)."""
     answer = await organization.ask("PATCH", path)
     assert answer.status_code == 405
     assert {method.strip() for method in answer.headers["allow"].split(",")} - {"HEAD"} == methods

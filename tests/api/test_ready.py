@@ -1,4 +1,4 @@
-"""``/health`` and ``/ready``: the process answers; and everything it needs does too."""
+"""Test the health checks: ``/health`` for the process, ``/ready`` for everything it needs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from packhook.testing import ManualClock
 
 
 async def test_node_that_runs(node_url: str) -> None:
-    """Both are 200, and ask for no key."""
+    """Respond with 200 without a key."""
     async with httpx.AsyncClient(base_url=node_url) as anybody:
         answers = [await anybody.get(path) for path in ("/health", "/ready")]
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"status": "ok"})] * 2
@@ -17,7 +17,7 @@ async def test_node_that_runs(node_url: str) -> None:
 
 
 async def test_database_that_is_away(tmp_path: Path) -> None:
-    """The process is alive and says so; it is not ready, and says when to ask again."""
+    """Stay alive without the database; be not ready, with ``Retry-After``."""
     async with application(tmp_path, ManualClock()) as (api, _, store):
         assert (await api.get("/ready")).status_code == 200
         await store.close()  # as when the database goes away below a running node

@@ -1,6 +1,6 @@
-"""Random requests made from the API's own description: never a fault, and every answer is one that it describes.
+"""Test random requests generated from the OpenAPI document: no fault, and every response conforms to the document.
 
-The node and the requests are in a network namespace of their own: the webhooks made here have random endpoints.
+Node and requests run in a network namespace of their own, for the webhooks created here have random endpoints.
 """
 
 import tempfile
@@ -41,7 +41,7 @@ UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
 
 
 async def things(url: str) -> dict[str, str]:
-    """An organization with one of each thing, so that not every request is about what is not there."""
+    """Create an organization with one object of each kind, so that some requests are about existing objects."""
     async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
         organization = await Organization.made(api)
         webhook = await organization.webhook()
@@ -59,7 +59,7 @@ async def things(url: str) -> dict[str, str]:
 
 
 def operations(url: str, tag: str) -> Iterator[Any]:
-    """What the description offers under a tag."""
+    """Return the operations of a tag."""
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json").include(tag=tag).exclude(operation_id=LEFT_OUT)
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
@@ -67,8 +67,8 @@ def operations(url: str, tag: str) -> Iterator[Any]:
 
 
 def exercise(operation: Any, ids: dict[str, str]) -> int:  # noqa: ANN401 schemathesis's own type is private
-    """Ask so often, half of the time about what is there, bodies right and wrong; how many answers were good."""
-    there = {each["name"]: ids[each["name"]] for each in path_parameters(operation)}
+    """Send this many requests, valid and invalid, half of them about existing objects; count the successes."""
+    there = {item["name"]: ids[item["name"]] for item in path_parameters(operation)}
     takes_anything = "requestBody" in operation.definition.raw
     good = 0
 
@@ -88,14 +88,14 @@ def exercise(operation: Any, ids: dict[str, str]) -> int:  # noqa: ANN401 schema
 
 
 def path_parameters(operation: Any) -> list[dict[str, Any]]:  # noqa: ANN401 as above
-    """The parameters in an operation's path."""
-    return [each for each in operation.definition.raw.get("parameters", []) if each["in"] == "path"]
+    """Return the path parameters of an operation."""
+    return [item for item in operation.definition.raw.get("parameters", []) if item["in"] == "path"]
 
 
 @pytest.mark.parametrize("tag", TAGS)
 @only_loopback
 async def test_every_answer_is_described(tag: str) -> None:
-    """No 5xx, and status, content type, headers and body are what the description says."""
+    """Respond with no 5xx; status, content type, headers and body conform to the document."""
     with tempfile.TemporaryDirectory() as folder, running_node(Path(folder)) as url:
         ids = await things(url)
         good = {operation.label: exercise(operation, ids) for operation in operations(url, tag)}
@@ -104,7 +104,7 @@ async def test_every_answer_is_described(tag: str) -> None:
 
 
 def test_every_operation_is_under_a_tag() -> None:
-    """Nothing that the description has is left out, save the one that sends at once."""
-    described = [each for methods in describe()["paths"].values() for each in methods.values()]
-    assert {tag for each in described for tag in each["tags"]} == set(TAGS)
-    assert {each["operationId"] for each in described} >= {*LEFT_OUT, *UNTOUCHED}
+    """Leave out no operation but the one that sends at once."""
+    described = [item for methods in describe()["paths"].values() for item in methods.values()]
+    assert {tag for item in described for tag in item["tags"]} == set(TAGS)
+    assert {item["operationId"] for item in described} >= {*LEFT_OUT, *UNTOUCHED}

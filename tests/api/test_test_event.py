@@ -1,4 +1,4 @@
-"""``POST …/test``: a signed example event, sent now, with the whole exchange for an answer; nothing is kept of it."""
+"""Test ``POST …/test``: a signed example event is sent at once, and the exchange is returned."""
 
 import json
 
@@ -14,7 +14,7 @@ from packhook.testing import HangUp, Receiver, Status
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("code", EVENT_CODES)
 async def test_exchange(organization: Organization, code: str, *, enabled: bool) -> None:
-    """What was sent and what came back; also to a webhook that is disabled."""
+    """Return request and response of the exchange, also for a disabled webhook."""
     async with Receiver(Status(200, {"x-trace": "t-1"}, b"ok"), secrets=(SECRET,)) as receiver:
         webhook = await organization.webhook(receiver.url + "/hook", event_code=code, enabled=enabled)
         exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
@@ -57,39 +57,39 @@ async def test_exchange(organization: Organization, code: str, *, enabled: bool)
     }
 
 
-async def test_nothing_is_kept(organization: Organization, receiver: Receiver) -> None:
-    """No event and no delivery comes of it, and nothing is tried again; that it was sent is in the audit trail."""
+async def test_nothing_is_stored(organization: Organization, receiver: Receiver) -> None:
+    """Store no event and no delivery, retry nothing; audit that it was sent."""
     webhook = await organization.webhook(receiver.url)
     before = await organization.contents()
     receiver.answers(Status(500))
     exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
     after = await organization.contents()
-    told, *trail = after.pop("/audit")
-    assert (told["action"], told["object_id"], trail) == ("webhook.tested", webhook["id"], before.pop("/audit"))
+    entry, *trail = after.pop("/audit")
+    assert (entry["action"], entry["object_id"], trail) == ("webhook.tested", webhook["id"], before.pop("/audit"))
     assert after == before
     assert (await organization.ask("GET", f"/events/{exchange['event']['id']}")).status_code == 404
 
 
 async def test_failure_is_an_answer(organization: Organization) -> None:
-    """An endpoint that fails or is not there is told in words; the request itself went well."""
+    """Respond with 200 and the cause in words if the endpoint fails or does not exist."""
     async with Receiver() as receiver:
         receiver.answers(HangUp(), Status(404))
         webhook = await organization.webhook(receiver.url)
         path = f"/webhooks/{webhook['id']}/test"
         lost, refused = [taken(await organization.ask("POST", path), 200) for _ in range(2)]
     nobody = taken(await organization.ask("POST", path), 200)
-    assert [each["delivered"] for each in (refused, lost, nobody)] == [False, False, False]
-    assert [each["attempt"]["status_code"] for each in (refused, lost, nobody)] == [404, None, None]
-    assert [each["attempt"]["error"]["code"] for each in (refused, lost, nobody)] == [
+    assert [item["delivered"] for item in (refused, lost, nobody)] == [False, False, False]
+    assert [item["attempt"]["status_code"] for item in (refused, lost, nobody)] == [404, None, None]
+    assert [item["attempt"]["error"]["code"] for item in (refused, lost, nobody)] == [
         "unsuccessful_status",
         "connection_lost",
         "connect_failed",
     ]
-    assert all(each["attempt"]["error"]["message"] for each in (refused, lost, nobody))
+    assert all(item["attempt"]["error"]["message"] for item in (refused, lost, nobody))
 
 
 async def test_own_headers_are_sent_and_not_shown(organization: Organization, receiver: Receiver) -> None:
-    """The receiver gets their values, the exchange has only their names."""
+    """Send the values of headers; show only their names."""
     webhook = await organization.webhook(receiver.url, headers={"Authorization": "Bearer hidden-value"})
     answer = await organization.ask("POST", f"/webhooks/{webhook['id']}/test")
     (received,) = receiver.received
@@ -99,7 +99,7 @@ async def test_own_headers_are_sent_and_not_shown(organization: Organization, re
 
 
 async def test_new_secret_signs(organization: Organization) -> None:
-    """A changed endpoint and secret count at once."""
+    """Use a changed endpoint and secret at once."""
     async with Receiver(secrets=("another-secret",)) as receiver:
         webhook = await organization.webhook("http://127.0.0.1:9/")
         change = {"endpoint": receiver.url, "secret": "another-secret"}

@@ -1,4 +1,4 @@
-"""What a webhook tells of its endpoint: since when it fails, when it will be disabled, and how one call mends it."""
+"""Test what a webhook shows of a failing endpoint: since when, when it is disabled, and how to reset it."""
 
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,14 @@ SEVEN: Final = ["id", "event_code", "endpoint", "secret", "enabled", "created_at
 
 
 async def shown(of: Organization, hook: Json) -> Json:
-    """The webhook as it is shown alone, which is as it is shown in the list."""
+    """Return the webhook, which is the same alone and in the list."""
     alone = taken(await of.ask("GET", f"/webhooks/{hook['id']}"), 200)
     assert taken(await of.ask("GET", "/webhooks"), 200)["data"] == [alone]
     return alone
 
 
 async def fail(of: Organization, store: Store, clock: ManualClock, times: int) -> None:
-    """So many events fail for good, an hour apart."""
+    """Let this many events fail for good, an hour apart."""
     for _ in range(times):
         await of.publish()
         (leased,) = await claim(store, clock.now())
@@ -31,8 +31,8 @@ async def fail(of: Organization, store: Store, clock: ManualClock, times: int) -
         clock.advance(HOUR)
 
 
-async def test_a_webhook_that_fails_says_so(organization: Organization, receiver: Receiver) -> None:
-    """Beside the seven documented fields, which stay; until another endpoint is set."""
+async def test_a_failing_webhook_shows_it(organization: Organization, receiver: Receiver) -> None:
+    """Show the fields beside the seven documented ones, until the endpoint is changed."""
     receiver.answer = Status(500)
     hook = await organization.webhook(receiver.url)
     assert list(await shown(organization, hook)) == SEVEN
@@ -48,7 +48,7 @@ async def test_a_webhook_that_fails_says_so(organization: Organization, receiver
 
 
 async def test_one_call_enables_what_packhook_disabled(tmp_path: Path) -> None:
-    """It says until when it has time, then why it is disabled; enabled again it is as new, and is sent to."""
+    """Show the deadline, then why it is disabled; enabling it again resets both, and it is sent to."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
         organization = await Organization.made(api)

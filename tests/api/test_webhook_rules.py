@@ -1,4 +1,4 @@
-"""What a webhook's fields may hold: each wrong value is refused at its pointer, and nothing is written."""
+"""Test the rules of webhook fields: each invalid value is refused at its pointer, and nothing is stored."""
 
 from typing import Final
 
@@ -73,15 +73,15 @@ WRONG: Final[dict[str, tuple[object, ...]]] = {
 }
 
 
-@pytest.mark.parametrize(("said", "kept"), ENDPOINTS.items())
-async def test_endpoint_is_rebuilt(organization: Organization, said: str, kept: str) -> None:
-    """An endpoint is kept in the one form in which it will be connected to; private names and addresses may be said."""
-    assert (await organization.webhook(said))["endpoint"] == kept
+@pytest.mark.parametrize(("given", "stored"), ENDPOINTS.items())
+async def test_endpoint_is_rebuilt(organization: Organization, given: str, stored: str) -> None:
+    """Store an endpoint in normalized form; accept private names and addresses."""
+    assert (await organization.webhook(given))["endpoint"] == stored
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 async def test_secrets_that_are_accepted(organization: Organization, secret: str) -> None:
-    """8 to 255 printable ASCII characters; after ``whsec_`` base64 of 24 to 64 bytes."""
+    """Accept 8 to 255 printable ASCII characters; after ``whsec_`` the base64 of 24 to 64 bytes."""
     assert (await organization.webhook(secret=secret))["secret"] == secret
 
 
@@ -92,7 +92,7 @@ async def test_secrets_that_are_accepted(organization: Organization, secret: str
     ids=lambda value: str(value)[:30],
 )
 async def test_wrong_value(organization: Organization, method: str, field: str, value: object) -> None:
-    """Refused at creation and as a change, at the pointer of its field, in words; nothing is written."""
+    """Refuse on create and update, at the field's pointer, in words; store nothing."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
     problem = taken(await organization.ask(method, path, json={**body, field: value}), 422)
@@ -102,7 +102,7 @@ async def test_wrong_value(organization: Organization, method: str, field: str, 
 
 
 async def test_all_wrong_fields_at_once(organization: Organization) -> None:
-    """Missing, wrong and unknown fields in one answer, not the first only."""
+    """Report missing, invalid and unknown fields in one response."""
     body = {"event_code": "orders.created", "secret": "short", "enabled": "yes", "colour": "red"}
     problem = taken(await organization.ask("POST", "/webhooks", json=body), 422)
     assert sorted((error["field"], error["code"]) for error in problem["errors"]) == [

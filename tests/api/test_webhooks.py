@@ -1,4 +1,4 @@
-"""Webhooks: create, read, list, change in part, delete, as documented; and our own settings beside the seven fields."""
+"""Test webhooks: create, read, list, update in part, delete; the documented fields and packhook's settings."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ CHANGES: Final[dict[str, Any]] = {
 
 
 async def test_documented_example(organization: Organization) -> None:
-    """The vendor's example request, byte for byte, makes a webhook: the seven documented fields and nothing else."""
+    """Accept the vendor's example request byte for byte, and return exactly the seven documented fields."""
     made = taken(await organization.ask("POST", "/webhooks", content=DOCUMENTED, headers=JSON), 201)
     assert made == {
         "id": made["id"],
@@ -54,7 +54,7 @@ async def test_documented_example(organization: Organization) -> None:
 
 @pytest.mark.parametrize("code", ["order.canceled", "order.created", "order.shipped"])
 async def test_three_event_codes(organization: Organization, code: str) -> None:
-    """Each documented event code is accepted, at creation and as a change."""
+    """Accept each documented event code, on create and update."""
     made = await organization.webhook(event_code=code)
     assert made["event_code"] == code
     other = await organization.webhook()
@@ -73,14 +73,14 @@ async def test_three_event_codes(organization: Organization, code: str) -> None:
     ],
 )
 async def test_event_code_near_miss(organization: Organization, code: str, message: str) -> None:
-    """A code that is none is refused; one that is nearly one is told which (the vendor's own pages have such)."""
+    """Refuse an unknown code and suggest the nearest one (the vendor's pages have such codes)."""
     answer = await organization.ask("POST", "/webhooks", json={**SUBSCRIPTION, "event_code": code})
     assert taken(answer, 422)["errors"] == [{"field": "/event_code", "code": "invalid", "message": message}]
 
 
 @pytest.mark.parametrize("field", CHANGES)
 async def test_update_is_partial(organization: Organization, field: str) -> None:
-    """An update changes what it names and nothing else."""
+    """Change what an update names and nothing else."""
     before = await organization.webhook()
     after = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={field: CHANGES[field]}), 200)
     shown = OWN_SHOWN.get(field, CHANGES[field])
@@ -90,18 +90,18 @@ async def test_update_is_partial(organization: Organization, field: str) -> None
 
 
 async def test_updates_at_once(organization: Organization) -> None:
-    """Updates of different fields that come together lose nothing of each other."""
+    """Apply concurrent updates of different fields without losing any."""
     made = await organization.webhook()
     changes = [{field: CHANGES[field]} for field in ("event_code", "endpoint", "secret", "enabled", "description")]
-    asked = (organization.ask("PUT", f"/webhooks/{made['id']}", json=change) for change in changes)
-    assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 5
+    updates = (organization.ask("PUT", f"/webhooks/{made['id']}", json=change) for change in changes)
+    assert [answer.status_code for answer in await asyncio.gather(*updates)] == [200] * 5
     after = taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200)
     merged = {name: value for change in changes for name, value in change.items()}
     assert after == {**made, **merged, "updated_at": after["updated_at"]}
 
 
 async def test_update_keeps_own_settings(organization: Organization) -> None:
-    """Neither an update of nothing nor one of something else touches what was set before."""
+    """Keep settings on an empty update and on an update of another field."""
     before = await organization.webhook(**OWN)
     nothing = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={}), 200)
     other = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={"secret": "another-secret"}), 200)
@@ -112,7 +112,7 @@ async def test_update_keeps_own_settings(organization: Organization) -> None:
 @pytest.mark.parametrize("field", CHANGES)
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_null_is_an_error(organization: Organization, method: str, field: str) -> None:
-    """Nothing is nullable, neither at creation nor as a change; nothing is written."""
+    """Refuse null for every field, on create and update; store nothing."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
     problem = taken(await organization.ask(method, path, json={**body, field: None}), 422)
@@ -122,7 +122,7 @@ async def test_null_is_an_error(organization: Organization, method: str, field: 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_unknown_fields_are_named(organization: Organization, method: str) -> None:
-    """Every unknown field, also one that is ours to set; a pointer escapes what JSON Pointer must escape."""
+    """Refuse every unknown field, also read-only ones; escape its JSON Pointer."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
     unknown = ["id", "created_at", "event_codes", "a/b~c", "url"]
@@ -134,7 +134,7 @@ async def test_unknown_fields_are_named(organization: Organization, method: str)
 
 
 async def test_secret_is_masked_for_readers(organization: Organization) -> None:
-    """A key that may manage webhooks sees the secret, one that may only read them sees its first four characters."""
+    """Show the secret to a key that may write, and its first four characters to one that may read."""
     made = await organization.webhook()
     reader, manager = await organization.key("webhooks:read"), await organization.key("webhooks:read", "webhooks:write")
     one = f"/webhooks/{made['id']}"
@@ -146,14 +146,14 @@ async def test_secret_is_masked_for_readers(organization: Organization) -> None:
 
 
 async def test_list_is_a_page(organization: Organization) -> None:
-    """Oldest first, 25 to a page unless asked otherwise, with no links where there are no further pages."""
+    """List oldest first, 25 per page by default, without links if there are no further pages."""
     made = [await organization.webhook() for _ in range(3)]
     page = taken(await organization.ask("GET", "/webhooks"), 200)
     assert page == {"data": made, "prev": None, "next": None, "per_page": 25}
 
 
 async def test_links_lead_through_the_list(organization: Organization, node_url: str) -> None:
-    """``next`` and ``prev`` are absolute links that work as they are, and keep page size and filters."""
+    """Return absolute links that work as they are, and keep page size and filters."""
     made = [await organization.webhook(event_code="order.shipped") for _ in range(5)]
     await organization.webhook()
     wanted = {"per_page": 2, "event_code": "order.shipped", "enabled": "true"}
@@ -171,7 +171,7 @@ async def test_links_lead_through_the_list(organization: Organization, node_url:
 
 
 async def test_list_filters(organization: Organization) -> None:
-    """By event code, by enabled, and by both."""
+    """Filter by event code, by enabled, and by both."""
     on = await organization.webhook(event_code="order.created")
     off = await organization.webhook(event_code="order.created", enabled=False)
     shipped = await organization.webhook(event_code="order.shipped")
@@ -187,7 +187,7 @@ async def test_list_filters(organization: Organization) -> None:
 
 
 async def test_same_subscription_twice(organization: Organization) -> None:
-    """The same event and endpoint may be subscribed twice: two webhooks, and each gets the event."""
+    """Allow two webhooks for the same event and endpoint; each gets the event."""
     first, second = await organization.webhook(), await organization.webhook()
     assert first["id"] != second["id"]
     receipt = await organization.publish()
@@ -197,28 +197,28 @@ async def test_same_subscription_twice(organization: Organization) -> None:
 
 
 async def test_delete(organization: Organization) -> None:
-    """204 without a body; from then on it is not there, for whoever asks whatever."""
-    gone, kept = await organization.webhook(), await organization.webhook()
-    path = f"/webhooks/{gone['id']}"
+    """Respond with 204 without a body; afterwards the webhook is not found on any route."""
+    deleted, kept = await organization.webhook(), await organization.webhook()
+    path = f"/webhooks/{deleted['id']}"
     answer = await organization.ask("DELETE", path)
     assert (answer.status_code, answer.content) == (204, b"")
     for method, body in (("GET", None), ("PUT", {"enabled": True}), ("DELETE", None)):
         problem = taken(await organization.ask(method, path, json=body), 404)
-        assert problem["detail"] == f"no webhook '{gone['id']}'"
+        assert problem["detail"] == f"no webhook '{deleted['id']}'"
     assert (await organization.contents())["/webhooks"] == [kept]
     assert (await organization.publish())["deliveries"] == 1
 
 
-async def test_disabled_gets_nothing(organization: Organization) -> None:
-    """A webhook that is created disabled gets no event until it is enabled."""
+async def test_a_disabled_webhook_gets_no_event(organization: Organization) -> None:
+    """Send nothing to a webhook that was created disabled until it is enabled."""
     made = await organization.webhook(enabled=False)
     assert (made["enabled"], (await organization.publish())["deliveries"]) == (False, 0)
     await organization.ask("PUT", f"/webhooks/{made['id']}", json={"enabled": True})
     assert (await organization.publish())["deliveries"] == 1
 
 
-async def test_own_settings_are_shown(organization: Organization) -> None:
-    """Each stands beside the seven fields as it was said, save header values; the empty value takes it away again."""
+async def test_settings_are_shown(organization: Organization) -> None:
+    """Show each setting as it was set, save header values; the empty value removes it."""
     made = await organization.webhook(**OWN)
     seven = {**SUBSCRIPTION, **{name: made[name] for name in ("id", "enabled", "created_at", "updated_at")}}
     assert made == {**seven, **OWN_SHOWN}

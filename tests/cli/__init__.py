@@ -1,1 +1,1 @@
-"""The command line, run as its users run it: as processes."""
+"""Test the command line as users run it: as processes."""

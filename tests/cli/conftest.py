@@ -1,4 +1,4 @@
-"""A node for each module of these tests, and for each test a terminal with an organization of its own."""
+"""Provide one node for each module of these tests, and a terminal with its own organization for each test."""
 
 from collections.abc import AsyncIterator
 
@@ -11,12 +11,12 @@ from node import SENDING, Node, running
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
-    """A node that may send to loopback, three attempts to a delivery."""
+    """Run a node that may send to loopback, with three attempts per delivery."""
     async with running(tmp_path_factory.mktemp("node"), **SENDING) as started:
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def terminal(node: Node) -> Terminal:
-    """A terminal with the operator key and an organization of its own."""
+    """Return a terminal with the operator key and its own organization."""
     return await with_organization(node)

@@ -1,4 +1,4 @@
-"""``packhook demo``: ends with 0 only if all arrived, and what it says to try next can be typed."""
+"""Test ``packhook demo``: exit 0 only if every event arrived; the next steps that it prints work."""
 
 import asyncio
 import itertools
@@ -27,7 +27,7 @@ ENDLESS: Final = ("--events", "100000", "--exit")
 
 @asynccontextmanager
 async def _demo(*words: str, folder: Path) -> AsyncIterator[Program]:
-    """A demo that goes on, ended with its service whatever happens; its temporary files go to the folder."""
+    """Run a demo with its temporary files in the folder; end it and its service at the end."""
     before = os.environ.get("TMPDIR")
     os.environ["TMPDIR"] = str(folder)
     try:
@@ -51,8 +51,8 @@ async def _url(demo: Program) -> str:
     return (await demo.says("packhook at ")).removeprefix("packhook at ")
 
 
-async def _gone(url: str) -> None:
-    """Wait until nothing listens there any more."""
+async def _wait_until_closed(url: str) -> None:
+    """Wait until nothing listens at the URL."""
 
     async def refused() -> bool:
         try:
@@ -66,11 +66,11 @@ async def _gone(url: str) -> None:
 
 
 async def test_it_ends_with_0_when_all_arrived(tmp_path: Path) -> None:
-    """20 published, 20 arrived, well signed, some by a retry; and it leaves nothing behind."""
+    """Publish 20 events; all arrive with valid signatures, some by a retry, and no file is left."""
     ran = await packhook("demo", "--events", "20", "--exit", folder=tmp_path)
     assert (ran.code, ran.err) == (0, "")
     figures = dict(line.split(maxsplit=1) for line in ran.out.splitlines() if re.match(r"[a-z]+  ", line))
-    assert (figures["published"], figures["arrived"]) == ("20", "20, each with a good signature")
+    assert (figures["published"], figures["arrived"]) == ("20", "20, each with a valid signature")
     attempts, recovered = (int(number) for number in re.findall(r"\d+", figures["attempts"]))
     assert attempts == 20 + 5, "the endpoint of shipped orders fails five times"
     assert 0 < recovered <= 5
@@ -79,7 +79,7 @@ async def test_it_ends_with_0_when_all_arrived(tmp_path: Path) -> None:
 
 
 async def test_settings_around_it_do_not_reach_its_service(tmp_path: Path) -> None:
-    """It has its own, whatever the shell has been told for another node."""
+    """Ignore settings of the environment that are for another node."""
     (tmp_path / "packhook.toml").write_text('egress_allow = ""\n')
     settings = {"port": "eighty", "egress_allow": "", "key": "x"}
     ran = await packhook("demo", "--events", "3", "--exit", folder=tmp_path, settings=settings)
@@ -87,7 +87,7 @@ async def test_settings_around_it_do_not_reach_its_service(tmp_path: Path) -> No
 
 
 async def test_a_service_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
-    """The port is in use: a sentence, exit 1."""
+    """Exit 1 with a message if the port is in use."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -99,7 +99,7 @@ async def test_a_service_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_dies_is_a_failure(tmp_path: Path) -> None:
-    """In the middle of it: a sentence, exit 1."""
+    """Exit 1 with a message if the service is killed during the demo."""
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         (service,) = children(demo.pid)
         os.kill(service, signal.SIGKILL)
@@ -107,116 +107,116 @@ async def test_a_service_that_dies_is_a_failure(tmp_path: Path) -> None:
     assert "Traceback" not in "\n".join(demo.said)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_ended_early_it_has_not_succeeded_and_takes_its_service_with_it(
-    tmp_path: Path, how: signal.Signals
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+async def test_a_demo_that_is_stopped_early_fails_and_stops_its_service(
+    tmp_path: Path, stop_signal: signal.Signals
 ) -> None:
-    """``--exit`` promises 0 only if every event arrived; no service and no file is left behind."""
+    """Exit with an error if not every event arrived; leave no service and no file."""
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         url = await _url(demo)
-        demo.send(how)
+        demo.send(stop_signal)
         assert await demo.ended(20) != 0
-        await _gone(url)
+        await _wait_until_closed(url)
     assert files(tmp_path) == []
 
 
-async def test_what_it_says_to_try_next_can_be_typed(tmp_path: Path) -> None:
-    """The lines that begin with curl, as they stand: an endpoint more, an order, its two deliveries. Ctrl-C ends it."""
+async def test_the_next_steps_work(tmp_path: Path) -> None:
+    """Run the printed curl commands as they are: add a webhook, publish an order, list its deliveries."""
     async with _demo("--events", "3", folder=tmp_path) as demo:
         url = await _url(demo)
-        await demo.says("The API to read: ")
-        subscribe, publish, look = _commands(demo.said)
-        webhook = await _typed(subscribe)
+        await demo.says("API reference: ")
+        subscribe, publish, list_deliveries = _commands(demo.said)
+        webhook = await _run_curl(subscribe)
         assert (webhook["event_code"], webhook["enabled"]) == ("order.created", True)
-        receipt = await _typed(publish)
+        receipt = await _run_curl(publish)
         assert receipt["deliveries"] == 2
 
-        async def looked() -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = (await _typed(look))["data"]
+        async def deliveries() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = (await _run_curl(list_deliveries))["data"]
             return found
 
-        found = await eventually(looked, lambda found: {each["status"] for each in found} == {"delivered"})
-        assert {each["event_id"] for each in found} == {receipt["id"]}
+        found = await eventually(deliveries, lambda found: {delivery["status"] for delivery in found} == {"delivered"})
+        assert {delivery["event_id"] for delivery in found} == {receipt["id"]}
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert (await client.get((await demo.says("The API")).partition(": ")[2])).status_code == 200
+            assert (await client.get((await demo.says("API reference")).partition(": ")[2])).status_code == 200
         demo.send(signal.SIGINT)
         assert await demo.ended() == 0
-        await _gone(url)
+        await _wait_until_closed(url)
     assert files(tmp_path) == []
 
 
 def _commands(said: list[str]) -> list[list[str]]:
-    """The words of each curl command among the lines; a backslash goes on in the next, as in a shell."""
+    """Return the words of each curl command; a backslash continues on the next line, as in a shell."""
     text = "\n".join(said).replace("\\\n", "")
     return [shlex.split(line) for line in text.splitlines() if line.startswith("curl ")]
 
 
-async def _typed(words: list[str]) -> Any:  # noqa: ANN401 any JSON
-    """What this command answers: by curl where there is one, else by a client that reads the same words."""
+async def _run_curl(words: list[str]) -> Any:  # noqa: ANN401 any JSON
+    """Return the response of a command: by curl if it is installed, else by a client that reads the same words."""
     if not shutil.which("curl"):
-        return await _replayed(words)
-    asked = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
-    out, _ = await asyncio.wait_for(asked.communicate(), 30)
-    assert asked.returncode == 0, words
+        return await _request(words)
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, words
     return json.loads(out)
 
 
-async def _replayed(words: list[str]) -> Any:  # noqa: ANN401 any JSON
-    given = list(itertools.pairwise(words))
-    headers = dict(value.split(": ", 1) for name, value in given if name == "-H")
-    body = next((value for name, value in given if name == "-d"), None)
+async def _request(words: list[str]) -> Any:  # noqa: ANN401 any JSON
+    pairs = list(itertools.pairwise(words))
+    headers = dict(value.split(": ", 1) for name, value in pairs if name == "-H")
+    body = next((value for name, value in pairs if name == "-d"), None)
     (url,) = [word for word in words if word.startswith("http")]
     async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
         return (await client.request("POST" if body else "GET", url, content=body)).json()
 
 
 def _ledger() -> Ledger:
-    """Two orders, of which the first has arrived well."""
+    """Return a ledger of two orders, of which the first was delivered."""
     ledger = Ledger()
     for number in (1, 2):
         ledger.published(f"evt_{number}", "order.created", f"NW-{number}", at=10.0)
-    ledger.arrived("evt_1", at=10.5, accepted=True, well_signed=True)
+    ledger.arrived("evt_1", at=10.5, accepted=True, is_verified=True)
     return ledger
 
 
-def test_the_verdict_is_good_when_all_arrived_well() -> None:
-    """Once is enough, twice is a duplicate and told; failing before, or arriving before the receipt, is no harm."""
+def test_the_ledger_is_complete_when_every_event_was_delivered() -> None:
+    """Count a second delivery as a duplicate. Failures before it, or arrival before the receipt, do not matter."""
     ledger = Ledger()
-    ledger.arrived("evt_1", at=10.0, accepted=False, well_signed=True)
+    ledger.arrived("evt_1", at=10.0, accepted=False, is_verified=True)
     ledger.published("evt_1", "order.created", "NW-1", at=9.0)
-    assert (ledger.is_good, ledger.unknown) == (False, [])
+    assert (ledger.is_complete, ledger.unknown) == (False, [])
     for at in (11.0, 12.0):
-        ledger.arrived("evt_1", at=at, accepted=True, well_signed=True)
-    assert (ledger.is_good, ledger.missing, ledger.unknown) == (True, [], [])
+        ledger.arrived("evt_1", at=at, accepted=True, is_verified=True)
+    assert (ledger.is_complete, ledger.missing, ledger.unknown) == (True, [], [])
     assert "attempts    3, 1 events recovered by retry" in summary(ledger).splitlines()
     assert "duplicates  1" in summary(ledger).splitlines()
 
 
-@pytest.mark.parametrize(("accepted", "well_signed"), [(None, True), (False, True), (False, False), (True, False)])
-def test_the_verdict_is_bad_when_one_did_not_arrive_well(accepted: bool | None, well_signed: bool) -> None:
-    """Not at all, not accepted, or not well signed: the verdict is bad and the order is named."""
+@pytest.mark.parametrize(("accepted", "is_verified"), [(None, True), (False, True), (False, False), (True, False)])
+def test_the_ledger_is_not_complete_when_an_event_was_not_delivered(accepted: bool | None, is_verified: bool) -> None:
+    """Name the order in the summary if it is missing, not accepted, or has no valid signature."""
     ledger = _ledger()
     if accepted is not None:
-        ledger.arrived("evt_2", at=11.0, accepted=accepted, well_signed=well_signed)
-    assert (ledger.is_good, [entry.event_id for entry in ledger.missing]) == (False, ["evt_2"])
+        ledger.arrived("evt_2", at=11.0, accepted=accepted, is_verified=is_verified)
+    assert (ledger.is_complete, [entry.event_id for entry in ledger.missing]) == (False, ["evt_2"])
     assert "MISSING     evt_2 order.created NW-2" in summary(ledger).splitlines()
-    assert "arrived     1, each with a good signature" in summary(ledger).splitlines()
+    assert "arrived     1, each with a valid signature" in summary(ledger).splitlines()
 
 
-def test_one_bad_signature_spoils_the_verdict_although_all_arrived() -> None:
-    """What came well before or after does not make up for it, and it is told."""
+def test_an_invalid_signature_fails_the_demo_although_all_arrived() -> None:
+    """Name the event in the summary, although valid requests came before or after."""
     ledger = _ledger()
-    ledger.arrived("evt_2", at=11.0, accepted=False, well_signed=False)
-    ledger.arrived("evt_2", at=12.0, accepted=True, well_signed=True)
-    assert (ledger.is_good, ledger.missing) == (False, [])
+    ledger.arrived("evt_2", at=11.0, accepted=False, is_verified=False)
+    ledger.arrived("evt_2", at=12.0, accepted=True, is_verified=True)
+    assert (ledger.is_complete, ledger.missing) == (False, [])
     assert [line for line in summary(ledger).splitlines() if "evt_2" in line] != [], "the reason is not named"
 
 
-def test_an_event_that_nobody_published_spoils_the_verdict() -> None:
-    """And it is named."""
+def test_an_event_that_nobody_published_fails_the_demo() -> None:
+    """Name the unknown event in the summary."""
     ledger = _ledger()
-    ledger.arrived("evt_2", at=11.0, accepted=True, well_signed=True)
-    assert ledger.is_good
-    ledger.arrived("evt_3", at=11.0, accepted=True, well_signed=True)
-    assert (ledger.is_good, ledger.unknown) == (False, ["evt_3"])
+    ledger.arrived("evt_2", at=11.0, accepted=True, is_verified=True)
+    assert ledger.is_complete
+    ledger.arrived("evt_3", at=11.0, accepted=True, is_verified=True)
+    assert (ledger.is_complete, ledger.unknown) == (False, ["evt_3"])
     assert "UNKNOWN     evt_3" in summary(ledger).splitlines()

@@ -1,4 +1,4 @@
-"""``packhook events`` and ``deliveries``: publishing whatever is given, and following what becomes of it."""
+"""Test ``packhook events`` and ``deliveries``: publish every form of input, and follow a delivery."""
 
 import asyncio
 import json
@@ -46,8 +46,8 @@ def _receipts(answer: Json) -> list[Json]:
 async def test_publishing_takes_events_in_every_form(
     terminal: Terminal, given: str, options: tuple[str, ...], codes: list[str]
 ) -> None:
-    """From standard input; each has its receipt, in the order it came, and is there to be read."""
-    receipts = _receipts(await terminal.asked("events", "publish", *options, given=given))
+    """Publish from standard input; print the receipts in order."""
+    receipts = _receipts(await terminal.json("events", "publish", *options, given=given))
     assert [receipt["event_code"] for receipt in receipts] == codes
     listed = (await terminal.get("/events"))["data"]
     assert [event["id"] for event in reversed(listed)] == [receipt["id"] for receipt in receipts]
@@ -55,30 +55,30 @@ async def test_publishing_takes_events_in_every_form(
 
 
 async def test_publishing_from_a_file(terminal: Terminal) -> None:
-    """Named by its path, UTF-8; ``-`` is standard input said out loud."""
+    """Publish from a file in UTF-8; ``-`` is standard input."""
     file = terminal.node.folder / f"{terminal.organization}.json"
     file.write_text(json.dumps(CREATED, ensure_ascii=False), "utf-8")
     receipts = [
-        await terminal.asked("events", "publish", str(file)),
-        await terminal.asked("events", "publish", "-", given=WHOLE),
+        await terminal.json("events", "publish", str(file)),
+        await terminal.json("events", "publish", "-", given=WHOLE),
     ]
     for receipt in receipts:
         assert (await terminal.get(f"/events/{receipt['id']}"))["data"] == CREATED["data"]
 
 
 async def test_the_same_idempotency_key_publishes_once(terminal: Terminal) -> None:
-    """The same receipt again; with another body it is a conflict."""
+    """Print the same receipt again; with another body it is a conflict."""
     words = ("events", "publish", "--idempotency-key", "order-1-created")
-    first = await terminal.asked(*words, given=WHOLE)
-    assert await terminal.asked(*words, given=WHOLE) == first
-    assert (await terminal.type(*words, given=json.dumps(SHIPPED))).code == 5
+    first = await terminal.json(*words, given=WHOLE)
+    assert await terminal.json(*words, given=WHOLE) == first
+    assert (await terminal.run(*words, given=json.dumps(SHIPPED))).code == 5
     assert len((await terminal.get("/events"))["data"]) == 1
 
 
 @pytest.mark.parametrize(("given", "words"), REFUSED.values(), ids=REFUSED)
 async def test_what_is_no_event_is_refused(terminal: Terminal, given: bytes, words: str) -> None:
-    """With a sentence that says where, exit 2, and nothing is published."""
-    code, out, err = await terminal.type("events", "publish", given=given)
+    """Exit 2 with a message that says where; publish nothing."""
+    code, out, err = await terminal.run("events", "publish", given=given)
     assert (code, out) == (2, "")
     assert words in err
     assert "Traceback" not in err
@@ -86,32 +86,32 @@ async def test_what_is_no_event_is_refused(terminal: Terminal, given: bytes, wor
 
 
 async def test_a_file_that_is_not_there(terminal: Terminal) -> None:
-    """Its name, and exit 2."""
-    code, out, err = await terminal.type("events", "publish", "nowhere.json")
+    """Exit 2 with a message that names the file."""
+    code, out, err = await terminal.run("events", "publish", "nowhere.json")
     assert (code, out) == (2, "")
     assert "cannot read nowhere.json" in err
 
 
 async def test_following_a_delivery(terminal: Terminal) -> None:
-    """Listed by what it is, shown with every attempt, in words too, and sent again when it is finished."""
+    """List the delivery by every filter, show its attempts in words, and retry it when it is finished."""
     async with Receiver(Status(500, {"x-why": "down"}, b"no\x00pe")) as receiver:
-        webhook = await terminal.asked(
+        webhook = await terminal.json(
             "webhooks", "create", "--event-code", "order.created", "--endpoint", receiver.url + "/orders"
         )
-        event = await terminal.asked("events", "publish", given=WHOLE)
-        (delivery,) = (await terminal.asked("events", "show", event["id"]))["deliveries"]
+        event = await terminal.json("events", "publish", given=WHOLE)
+        (delivery,) = (await terminal.json("events", "show", event["id"]))["deliveries"]
         story = await _finished(terminal, delivery["id"])
         assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
-        assert await terminal.asked("deliveries", "show", delivery["id"]) == story
+        assert await terminal.json("deliveries", "show", delivery["id"]) == story
         await _assert_listed(terminal, delivery["id"], webhook["id"], event["id"])
-        told = await terminal.done("deliveries", "show", delivery["id"])
+        shown = await terminal.output("deliveries", "show", delivery["id"])
         receiver.answer = Status(200)
-        assert (await terminal.asked("deliveries", "retry", delivery["id"]))["id"] == delivery["id"]
+        assert (await terminal.json("deliveries", "retry", delivery["id"]))["id"] == delivery["id"]
         story = await _finished(terminal, delivery["id"])
     assert (story["status"], story["attempt_count"]) == ("delivered", 4)
     assert [len(receiver.received), receiver.received[0].path] == [4, "/orders"]
     failed = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
-    assert told.count(failed) == 3
+    assert shown.count(failed) == 3
     for said in (
         "exhausted",
         "Attempt 1 at ",
@@ -120,11 +120,11 @@ async def test_following_a_delivery(terminal: Terminal) -> None:
         "  > webhook-attempt: 3",
         r"no\x00pe",
     ):
-        assert said in told
+        assert said in shown
 
 
 async def _finished(terminal: Terminal, delivery_id: str) -> Json:
-    """The delivery, once it is finished, as the API has it."""
+    """Wait until the delivery is finished and return it."""
 
     async def story() -> Json:
         return await terminal.get(f"/deliveries/{delivery_id}")
@@ -133,29 +133,29 @@ async def _finished(terminal: Terminal, delivery_id: str) -> Json:
 
 
 async def _assert_listed(terminal: Terminal, delivery_id: str, webhook_id: str, event_id: str) -> None:
-    """It is in the lists that it belongs to and in no other."""
+    """Check that it is in the lists that match and in no other."""
     filters = [
         (("--webhook-id", webhook_id, "--event-id", event_id, "--event-code", "order.created", "--per-page", "1"), 1),
         (("--status", "exhausted", "--since", "2024-01-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z"), 1),
         (("--until", "2024-01-01T00:00:00Z"), 0),
     ]
-    lists = await asyncio.gather(*(terminal.asked("deliveries", "list", *words) for words, _ in filters))
-    assert [[each["id"] for each in found["data"]] for found in lists] == [
+    lists = await asyncio.gather(*(terminal.json("deliveries", "list", *words) for words, _ in filters))
+    assert [[item["id"] for item in found["data"]] for found in lists] == [
         [delivery_id] * count for _, count in filters
     ]
 
 
-async def test_what_waits_is_told(terminal: Terminal) -> None:
-    """A delivery that failed and tries again shows the times still to come."""
+async def test_the_next_attempts_are_shown(terminal: Terminal) -> None:
+    """Show the times of the next attempts of a delivery that failed."""
     async with Receiver(Status(500)) as receiver:
         words = ("--event-code", "order.created", "--endpoint", receiver.url, "--retry-schedule", "1h,2h")
-        await terminal.asked("webhooks", "create", *words)
-        await terminal.asked("events", "publish", given=WHOLE)
+        await terminal.json("webhooks", "create", *words)
+        await terminal.json("events", "publish", given=WHOLE)
         await receiver.wait_for(1)
 
         async def listed() -> Json:
             return (await terminal.get("/deliveries"))["data"][0]
 
         delivery = await eventually(listed, lambda delivery: delivery["attempt_count"] == 1)
-        told = await terminal.done("deliveries", "show", delivery["id"])
-    assert f"Next attempts if every one fails: {delivery['next_attempt_at']}, " in told
+        shown = await terminal.output("deliveries", "show", delivery["id"])
+    assert f"Next attempts if every one fails: {delivery['next_attempt_at']}, " in shown

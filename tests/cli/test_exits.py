@@ -1,4 +1,4 @@
-"""Each exit code is reached, by a sentence on standard error and nothing on standard output; never by a trace."""
+"""Test the exit codes: a message on standard error, nothing on standard output, never a traceback."""
 
 import json
 import socket
@@ -39,40 +39,40 @@ TROUBLE: Final = {
 
 
 @pytest.mark.parametrize(("words", "code", "sentences"), TROUBLE.values(), ids=TROUBLE)
-async def test_trouble_is_a_sentence_and_a_code(
+async def test_an_error_is_a_message_and_an_exit_code(
     terminal: Terminal, words: tuple[str, ...], code: Exit, sentences: str
 ) -> None:
-    """What a script can tell apart, and a person can mend."""
-    ran = await terminal.type(*(word.format(organization=terminal.organization) for word in words))
+    """Exit with the code for scripts and a message for people."""
+    ran = await terminal.run(*(word.format(organization=terminal.organization) for word in words))
     assert (ran.code, ran.out) == (code, ""), ran
-    assert [each for each in sentences.split("|") if each not in ran.err] == []
+    assert [item for item in sentences.split("|") if item not in ran.err] == []
     assert "Traceback" not in ran.err
 
 
 async def test_success_and_failure(terminal: Terminal) -> None:
-    """0 for what was done, 1 for what was tried in vain; then it is the answer that says why."""
+    """Exit 0 for a success and 1 for a failure; the output says why it failed."""
     async with Receiver() as receiver:
         receiver.answers(Status(200), Status(404))
         words = ("--event-code", "order.created", "--endpoint", receiver.url)
-        webhook = await terminal.asked("webhooks", "create", *words)
-        ran = [await terminal.type("webhooks", "test", webhook["id"], "--json") for _ in range(2)]
-    assert [(each.code, json.loads(each.out)["delivered"], each.err) for each in ran] == [
+        webhook = await terminal.json("webhooks", "create", *words)
+        ran = [await terminal.run("webhooks", "test", webhook["id"], "--json") for _ in range(2)]
+    assert [(item.code, json.loads(item.out)["delivered"], item.err) for item in ran] == [
         (Exit.DONE, True, ""),
         (Exit.FAILED, False, ""),
     ]
 
 
 async def test_a_key_that_lacks_the_scope_is_denied(terminal: Terminal) -> None:
-    """And the sentence names the scope."""
-    key = await terminal.asked("keys", "create", "--scope", "events:read")
+    """Name the missing scope in the message."""
+    key = await terminal.json("keys", "create", "--scope", "events:read")
     reader = Terminal(terminal.node, terminal.organization, key["key"])
-    code, out, err = await reader.type("events", "publish", given=EVENT)
+    code, out, err = await reader.run("events", "publish", given=EVENT)
     assert (code, out) == (Exit.DENIED, "")
     assert "events:publish" in err
 
 
 async def test_without_a_key_or_an_organization() -> None:
-    """What is missing is named, and how to give it; nothing is asked of any server."""
+    """Name what is missing and how to give it, without a request."""
     assert await packhook("webhooks", "list", settings={"organization": "acme", "server": NOWHERE}) == (
         Exit.DENIED,
         "",
@@ -86,33 +86,33 @@ async def test_without_a_key_or_an_organization() -> None:
 
 
 async def test_a_key_that_was_copied_with_spaces_will_do(terminal: Terminal) -> None:
-    """As it comes from a table, or out of a file with its line's end."""
+    """Strip white space and line breaks around a key."""
     spaced = Terminal(terminal.node, terminal.organization, f" {terminal.key}  \n")
-    assert (await spaced.asked("webhooks", "list"))["data"] == []
+    assert (await spaced.json("webhooks", "list"))["data"] == []
 
 
 async def test_an_id_leads_nowhere_else(terminal: Terminal) -> None:
-    """Whatever a script puts there, with the operator's key: the organization is still there."""
+    """Quote ids in paths: no id leads to another object."""
     for *words, odd in (
         ("webhooks", "delete", "../../{}"),
         ("webhooks", "delete", "x/../../../{}?x="),
         ("keys", "revoke", "../../{}#"),
         ("deliveries", "show", "?"),
     ):
-        code, _, _ = await terminal.type(*words, odd.format(terminal.organization))
+        code, _, _ = await terminal.run(*words, odd.format(terminal.organization))
         assert code == Exit.MISSING
-    assert (await terminal.asked("organizations", "show", terminal.organization))["id"] == terminal.organization
+    assert (await terminal.json("organizations", "show", terminal.organization))["id"] == terminal.organization
 
 
 async def test_a_key_is_in_no_sentence(terminal: Terminal) -> None:
-    """Not even one that cannot be sent."""
+    """Show no key in a message, not even an invalid one."""
     for key in ("phk_a-secret\x01", "phk_a-secret two\nlines", "phk_a-secret-\N{SNOWMAN}"):
-        code, out, err = await Terminal(terminal.node, terminal.organization, key).type("webhooks", "list")
+        code, out, err = await Terminal(terminal.node, terminal.organization, key).run("webhooks", "list")
         assert (code, "a-secret" in out + err) == (Exit.DENIED, False)
 
 
 async def test_the_operator_key_will_do(terminal: Terminal) -> None:
-    """Where it is in the environment, as for ``serve``."""
+    """Use the operator key of the environment, as ``serve`` does."""
     settings = {"server": terminal.node.url, "operator_key": terminal.key, "organization": terminal.organization}
     ran = await packhook("webhooks", "list", "--json", settings=settings)
     assert (ran.code, json.loads(ran.out)["data"], ran.err) == (Exit.DONE, [], "")
@@ -130,7 +130,7 @@ async def test_the_operator_key_will_do(terminal: Terminal) -> None:
     ids=["busy", "throttled", "a proxy", "not a problem", "another server"],
 )
 async def test_a_server_that_cannot_do_it_now(answer: Status, code: Exit) -> None:
-    """Whatever stands there and whatever it says: a sentence, not a trace."""
+    """Exit with a message, not a traceback, whatever the server responds."""
     async with Receiver(answer) as receiver:
         settings = {"server": receiver.url, "key": "phk_1", "organization": "acme"}
         ran = await packhook("webhooks", "list", settings=settings)
@@ -139,9 +139,9 @@ async def test_a_server_that_cannot_do_it_now(answer: Status, code: Exit) -> Non
     assert ran.err.strip()
 
 
-async def test_a_proxy_of_the_environment_is_not_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key goes to the server that was named and to nobody else."""
+async def test_a_proxy_of_the_environment_is_not_used(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send the key to the given server only."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        assert (await terminal.asked("webhooks", "list"))["data"] == []
+        assert (await terminal.json("webhooks", "list"))["data"] == []

@@ -1,4 +1,4 @@
-"""``--help`` explains every command and shows how it is typed."""
+"""Test ``--help``: it explains every command and shows an example."""
 
 import shlex
 import subprocess
@@ -26,14 +26,14 @@ def _help(*words: str) -> str:
 
 
 def test_there_is_something_to_look_at() -> None:
-    """The tables below hold for all of nothing, too."""
+    """Guard against empty tables below."""
     assert len(_LEAVES) > 25
     assert set(_GROUPS) >= {"deliveries", "events", "keys", "organizations", "webhooks"}
 
 
 @pytest.mark.parametrize("name", _LEAVES)
 def test_help_of_a_command_shows_an_example_that_can_be_typed(name: str) -> None:
-    """It names this command, and options that it has."""
+    """Show an example of this command, with options that exist."""
     said = _help(*name.split()[1:])
     assert "Example: " in said
     example = said.partition("Example: ")[2].splitlines()[0].strip(" │")
@@ -44,7 +44,7 @@ def test_help_of_a_command_shows_an_example_that_can_be_typed(name: str) -> None
 
 @pytest.mark.parametrize("name", _LEAVES)
 def test_help_of_a_command_explains_every_option(name: str) -> None:
-    """Each with some words beside it."""
+    """Explain each option in words."""
     said = _help(*name.split()[1:])
     lines = {option: line for option in _COMMANDS[name].options for line in said.splitlines() if f" {option} " in line}
     assert lines.keys() == _COMMANDS[name].options
@@ -53,7 +53,7 @@ def test_help_of_a_command_explains_every_option(name: str) -> None:
 
 @pytest.mark.parametrize("group", _GROUPS)
 def test_a_group_alone_lists_its_commands(group: str) -> None:
-    """``packhook webhooks`` is a question, too."""
+    """List the commands of a group if no command is given."""
     said = _help(group)
     below = [name.split()[2] for name in _LEAVES if name.split()[1] == group]
     assert [name for name in below if f" {name} " not in said] == []
@@ -61,7 +61,7 @@ def test_a_group_alone_lists_its_commands(group: str) -> None:
 
 
 def test_packhook_alone_lists_all() -> None:
-    """As a process, on a terminal of any width."""
+    """List all commands, on a terminal of any width."""
     command = [sys.executable, "-m", "packhook", "--help"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment({}))
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -69,6 +69,6 @@ def test_packhook_alone_lists_all() -> None:
 
 
 def test_version() -> None:
-    """Its name and number."""
+    """Print name and version."""
     ran = CliRunner().invoke(app, ["--version"])
     assert (ran.exit_code, ran.output) == (0, f"packhook {__version__}\n")

@@ -1,4 +1,4 @@
-"""``packhook listen``: verifies what comes, prints it, fails when told to, and says at the end how it went."""
+"""Test ``packhook listen``: verify, print, fail on request, and exit by the result."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ WRONG: Final = {
 
 @asynccontextmanager
 async def _listening(*words: str) -> AsyncIterator[tuple[Program, str]]:
-    """A ``packhook listen`` that listens, and its URL."""
+    """Run ``packhook listen`` and yield it with its URL."""
     async with started("listen", "--port", "0", *words) as listener:
         line = await listener.says(lambda line: "listening" in line)
         yield listener, json.loads(line)["listening"] if "--json" in words else line.removeprefix("listening on ")
 
 
 async def test_it_verifies_prints_and_fails_first(tmp_path: Path) -> None:
-    """500 to the first two, then 200, as a real node finds it; one JSON object a line; exit 0 after the count."""
+    """Respond with 500 twice, then 200; print one JSON object per line; exit 0 after the count."""
     words = ("--secret", "another-secret", "--secret", SECRET, "--fail-first", "2", "--count", "3", "--json")
     async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
         async with node.client() as operator:
@@ -52,7 +52,7 @@ async def test_it_verifies_prints_and_fails_first(tmp_path: Path) -> None:
 
 
 async def test_a_wrong_secret_gets_401_and_ends_with_1(tmp_path: Path) -> None:
-    """The line says so, too."""
+    """Print NOT VERIFIED."""
     words = ("--secret", "not-the-secret", "--status", "204", "--count", "1")
     async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
         async with node.client() as operator:
@@ -66,23 +66,23 @@ async def test_a_wrong_secret_gets_401_and_ends_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told", "status", "code"),
+    ("words", "expected", "status", "code"),
     [((), "not checked", 200, 0), (("--secret", SECRET), "NOT VERIFIED", 401, 1)],
     ids=["without a secret", "with one"],
 )
-async def test_something_else_than_a_webhook(words: tuple[str, ...], told: str, status: int, code: int) -> None:
-    """Is printed, not stumbled over."""
+async def test_requests_that_are_no_webhooks(words: tuple[str, ...], expected: str, status: int, code: int) -> None:
+    """Print requests that are no webhooks."""
     async with _listening("--count", "3", *words) as (listener, url), httpx.AsyncClient(trust_env=False) as client:
         for body in (b"\x00\xff", b"[]", b'{"data": 1}'):
             assert (await client.post(url, content=body)).status_code == status
         assert await listener.ended() == code
     assert [line.split("  ", 1)[1] for line in listener.said[1:]] == [
-        f"None  None  attempt None  {told}  order None"
+        f"None  None  attempt None  {expected}  order None"
     ] * 3
 
 
-async def test_the_last_request_is_answered_too() -> None:
-    """However late its answer is to come: the count is of requests that were answered."""
+async def test_the_last_response_is_sent() -> None:
+    """Exit after the last delayed response was sent."""
     async with _listening("--count", "1", "--delay", "200ms", "--status", "202") as (listener, url):
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.post(url, content=b"{}")).status_code == 202
@@ -90,7 +90,7 @@ async def test_the_last_request_is_answered_too() -> None:
 
 
 async def test_hanging() -> None:
-    """It never answers, and still ends when asked to, with 0."""
+    """Send no response, and exit 0 on Ctrl-C."""
     async with _listening("--hang") as (listener, url), httpx.AsyncClient(trust_env=False) as client:
         asking = asyncio.create_task(client.post(url, content=b"{}", timeout=60))
         await listener.says(lambda line: "not checked" in line)
@@ -104,14 +104,14 @@ async def test_hanging() -> None:
 
 @pytest.mark.parametrize(("words", "sentences"), WRONG.values(), ids=WRONG)
 async def test_wrong_options(words: tuple[str, ...], sentences: str) -> None:
-    """All of them are named. Exit 2."""
+    """Name all invalid options. Exit 2."""
     code, out, err = await packhook("listen", "--port", "0", *words)
     assert (code, out) == (2, "")
-    assert [each for each in sentences.split("|") if each not in err] == []
+    assert [item for item in sentences.split("|") if item not in err] == []
 
 
 async def test_a_port_in_use() -> None:
-    """A sentence and exit 1."""
+    """Exit 1 with a message."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

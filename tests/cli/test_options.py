@@ -1,6 +1,10 @@
-"""Options of client commands: declared once, given once; input and output keep what they were given."""
+"""Test options of client commands, and that input and output stay what they are."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import Any, Final
 
 import pytest
@@ -29,14 +33,14 @@ HOSTILE: Final = "Acme\x1b[31m\u202e\x9b\u2028end"
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_list_command_has_every_filter_of_the_api(name: str) -> None:
-    """A query parameter of the API is an option of the command, under the same name."""
+    """Offer each query parameter of the API as an option of the same name."""
     options = commands()[f"packhook {name} list"].options
     assert {f"--{parameter.replace('_', '-')}" for parameter in LISTS[name].parameters} - options == set()
 
 
 @pytest.mark.parametrize("name", ["create", "update"])
 async def test_a_webhook_setting_is_an_option_of_create_and_update(name: str) -> None:
-    """Every setting of the schema; ``headers`` is given one by one."""
+    """Offer each setting of the schema; ``headers`` one by one."""
     flags = {f"--{setting.replace('_', '-')}" for setting in WebhookSettings.model_fields}
     assert (flags - {"--headers"} | {"--header"}) - commands()[f"packhook webhooks {name}"].options == set()
 
@@ -52,16 +56,16 @@ async def test_a_webhook_setting_is_an_option_of_create_and_update(name: str) ->
     ids=" ".join,
 )
 async def test_a_repeated_option_is_an_error(terminal: Terminal, words: tuple[str, ...]) -> None:
-    """Where one value is meant, none is taken in silence."""
-    code, out, err = await terminal.type(*words)
+    """Refuse a second value instead of ignoring the first."""
+    code, out, err = await terminal.run(*words)
     assert (code, out) == (Exit.USAGE, "")
     assert "more than once" in err
 
 
 async def test_an_update_without_fields_says_that_nothing_was_changed(terminal: Terminal) -> None:
-    """Exit 2, and the webhook is as it was."""
-    made = await terminal.asked("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
-    code, out, err = await terminal.type("webhooks", "update", made["id"])
+    """Exit 2 and change nothing."""
+    made = await terminal.json("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)
+    code, out, err = await terminal.run("webhooks", "update", made["id"])
     assert (code, out) == (Exit.USAGE, "")
     assert "nothing was changed" in err
     assert await terminal.get(f"/webhooks/{made['id']}") == made
@@ -73,12 +77,12 @@ async def test_an_update_without_fields_says_that_nothing_was_changed(terminal: 
     ids=["a member called events", "numbers"],
 )
 async def test_bare_data_is_published_byte_for_byte(terminal: Terminal, data: str) -> None:
-    """With ``--code`` the input is the event's data, whatever its members are called and however they are spelled."""
-    event = await terminal.asked("events", "publish", "--code", "order.created", given=data)
+    """Publish the input as the event's data, whatever its members and numbers are."""
+    event = await terminal.json("events", "publish", "--code", "order.created", given=data)
     async with terminal.node.client() as operator:
         answer = await operator.get(f"/v1/organizations/{terminal.organization}/events/{event['id']}")
     assert f'"data":{data},' in answer.text
-    assert data in (await terminal.done("events", "show", event["id"], "--json"))
+    assert data in (await terminal.output("events", "show", event["id"], "--json"))
 
 
 @pytest.mark.parametrize(
@@ -90,30 +94,30 @@ async def test_bare_data_is_published_byte_for_byte(terminal: Terminal, data: st
     ],
     ids=["a byte order mark", "a line separator in a string", "a long number"],
 )
-async def test_what_is_published_can_be_listed(terminal: Terminal, given: bytes, count: int) -> None:
-    """Odd input that is valid JSON is published and read back, as a table and as JSON."""
-    await terminal.asked("events", "publish", "--code", "order.created", given=given)
-    assert len((await terminal.done("events", "list")).splitlines()) == count + 1
-    assert "ord_1" in await terminal.done("events", "list", "--json")
+async def test_odd_input_can_be_published_and_listed(terminal: Terminal, given: bytes, count: int) -> None:
+    """Publish odd but valid JSON, and read it back as a table and as JSON."""
+    await terminal.json("events", "publish", "--code", "order.created", given=given)
+    assert len((await terminal.output("events", "list")).splitlines()) == count + 1
+    assert "ord_1" in await terminal.output("events", "list", "--json")
 
 
 @pytest.mark.parametrize("given", ["[" * 100_000, '{"id": "\\ud800"}', "NaN"], ids=["depth", "a surrogate", "NaN"])
-async def test_input_that_is_refused_is_a_sentence(terminal: Terminal, given: str) -> None:
-    """Exit 2 and no traceback."""
-    code, out, err = await terminal.type("events", "publish", "--code", "order.created", given=given)
+async def test_refused_input_is_a_message(terminal: Terminal, given: str) -> None:
+    """Exit 2 without a traceback."""
+    code, out, err = await terminal.run("events", "publish", "--code", "order.created", given=given)
     assert (code, out, "Traceback" in err) == (Exit.USAGE, "", False), err
 
 
 async def test_text_from_outside_cannot_control_the_terminal(terminal: Terminal) -> None:
-    """Control and bidirectional characters are escaped in tables, single objects, JSON and errors."""
+    """Escape control and bidirectional characters in tables, objects, JSON and errors."""
     async with terminal.node.client() as operator:
         name = f"{terminal.organization}_x"
         await operator.post("/v1/organizations", json={"id": name, "name": HOSTILE})
     shown = [
-        await terminal.done("organizations", "list", "--per-page", "100"),
-        await terminal.done("organizations", "show", name),
-        await terminal.done("organizations", "show", name, "--json"),
-        (await terminal.type("webhooks", "show", f"wh_{HOSTILE}")).err,
+        await terminal.output("organizations", "list", "--per-page", "100"),
+        await terminal.output("organizations", "show", name),
+        await terminal.output("organizations", "show", name, "--json"),
+        (await terminal.run("webhooks", "show", f"wh_{HOSTILE}")).err,
     ]
     for text in shown:
         assert visible(text.replace("\n", "")) == text.replace("\n", "")
@@ -121,8 +125,31 @@ async def test_text_from_outside_cannot_control_the_terminal(terminal: Terminal)
     assert json.loads(shown[2])["name"] == HOSTILE
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [(">/dev/full", 1, "cannot write: No space left on device\n"), (">&-", 0, ""), ("| head -c 0; exit 0", 0, "")],
+    ids=["a full disk", "closed", "a pipe without a reader"],
+)
+async def test_output_that_cannot_be_written_is_no_traceback(redirection: str, code: int, message: str) -> None:
+    """Exit with a message and a code."""
+    command = f"{sys.executable} -m packhook --version {redirection}"
+    ran = await asyncio.to_thread(subprocess.run, ["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (code, message)
+
+
+async def test_a_terminal_that_is_not_utf_8(terminal: Terminal) -> None:
+    """Escape what it cannot show."""
+    async with terminal.node.client() as operator:
+        await operator.post("/v1/organizations", json={"id": f"{terminal.organization}_y", "name": "李"})
+    command = [sys.executable, "-m", "packhook", "organizations", "list", "--server", terminal.node.url]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PACKHOOK_KEY": terminal.key}
+    ran = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert r"\u674e" in ran.stdout
+
+
 async def test_visible_text() -> None:
-    """What is printable stays; in JSON the value stays."""
+    """Keep printable characters; keep the value of JSON."""
     assert visible("Zoë 李 €") == "Zoë 李 €"
     assert visible("a\nb\x00\u202e") == r"a\nb\x00\u202e"
     assert visible_json('{"a": "\x7f\U000e0001"}\n') == r'{"a": "\u007f\udb40\udc01"} '

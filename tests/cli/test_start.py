@@ -1,4 +1,4 @@
-"""A command loads what it needs itself, and nothing that only another command needs."""
+"""Test that a command imports only what it needs."""
 
 import subprocess
 import sys
@@ -22,25 +22,25 @@ OF_A_CLIENT: Final = ("organizations", "keys", "webhooks", "events", "deliveries
 
 
 def loaded(*arguments: str) -> set[str]:
-    """The top-level modules of a packhook that was run with these arguments."""
+    """Return the top-level modules that packhook imported with these arguments."""
     ran = subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, check=True)
     return set(ran.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("arguments", [("--version",), *((name, "--help") for name in OF_A_CLIENT)], ids=" ".join)
-def test_what_asks_a_node_loads_none(arguments: tuple[str, ...]) -> None:
-    """Neither its databases nor its server nor its sender."""
+def test_client_commands_import_no_node(arguments: tuple[str, ...]) -> None:
+    """Import no database driver, server or sender for client commands."""
     assert not loaded(*arguments) & OF_A_NODE
 
 
-def test_what_a_node_is_made_of_is_named_right() -> None:
-    """If these names were wrong, the test above could not fail."""
+def test_the_modules_of_a_node_exist() -> None:
+    """Guard the test above: these module names are right."""
     assert all(find_spec(name) for name in OF_A_NODE)
     assert loaded("serve", "--help") >= OF_A_NODE - {"fastapi"}  # which it loads when it serves
 
 
 def test_every_command_is_there_by_its_name() -> None:
-    """In the order of the help; another name is no command."""
+    """List commands in the order of the help; know no other name."""
     commands = Commands()
     assert list(commands) == list(COMMANDS)
     assert [commands[name].name for name in commands] == list(COMMANDS)

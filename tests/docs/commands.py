@@ -1,4 +1,4 @@
-"""The command line as it is: every command with its options, and the lines in the docs that use it."""
+"""Read the command line: every command with its options, and the lines of the docs that use it."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ _LINE: Final = re.compile(r"(?:^|[;|&(]\s*|=\S+ )(?:\S*/)?(packhook (?:[a-z-].*)
 
 
 class Command(NamedTuple):
-    """One command: its options in every spelling, their environment variables, and how many arguments it takes."""
+    """Hold a command's options in every spelling, their environment variables, and its number of arguments."""
 
     options: frozenset[str]
     variables: frozenset[str]
@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 
 def commands() -> dict[str, Command]:
-    """Every command by what is typed for it; ``packhook`` itself is among them."""
+    """Return every command by its words, ``packhook`` itself included."""
     return dict(_walk("packhook", typer.main.get_command(app)))
 
 
@@ -39,12 +39,12 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Command]]:  # noqa: AN
                 arguments=len(command.params) - len(options),
             ),
         )
-    for name, each in below.items():
-        yield from _walk(f"{path} {name}", each)
+    for name, item in below.items():
+        yield from _walk(f"{path} {name}", item)
 
 
 def uses(code: str) -> list[list[str]]:
-    """The words of every line of a shell block that runs packhook, comments left out."""
+    """Return the words of every line of a shell block that runs packhook, without comments."""
     lines = re.sub(r"\\\n\s*", "", code).splitlines()
     found = [_LINE.search(line) for line in lines]
     return [shlex.split(line[1], comments=True) for line in found if line is not None]

@@ -1,4 +1,4 @@
-"""docs/reference/api.md has every route as the API's own description has it."""
+"""Test docs/reference/api.md: it has every route as the OpenAPI document has it."""
 
 import re
 from typing import Any, Final, NamedTuple
@@ -13,13 +13,13 @@ from packhook.core.errors import Conflict, Forbidden, PackhookError, RateLimited
 from packhook.core.model import DeliveryStatus
 
 _PAGE: Final = read("reference/api.md")
-_ROUTE: Final = re.compile(r"`(GET|POST|PUT|DELETE) (/\S*)` · (?:scope `(\S+)`|(operator key|no key)) · answers (\d+)")
+_ROUTE: Final = re.compile(r"`(GET|POST|PUT|DELETE) (/\S*)` · (?:scope `(\S+)`|(operator key|no key)) · returns (\d+)")
 _ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, RateLimited, Unavailable, PackhookError)}
 _PAGES: Final = {"GET /openapi.json", "GET /docs", "GET /errors/{code}"}  # not in the OpenAPI document
 
 
-class Told(NamedTuple):
-    """A route as the page has it."""
+class Documented(NamedTuple):
+    """Hold a route as the page has it."""
 
     section: Section
     scope: str
@@ -27,17 +27,17 @@ class Told(NamedTuple):
 
 
 class Described(NamedTuple):
-    """A route as the OpenAPI document has it."""
+    """Hold a route as the OpenAPI document has it."""
 
     operation: dict[str, Any]
     scope: str
     status: str
 
 
-def _told() -> dict[str, Told]:
+def _documented() -> dict[str, Documented]:
     found = [(section, _ROUTE.match(section.text.strip())) for section in sections(_PAGE)]
     return {
-        f"{route[1]} {route[2]}": Told(section, route[3] or route[4], route[5])
+        f"{route[1]} {route[2]}": Documented(section, route[3] or route[4], route[5])
         for section, route in found
         if route is not None
     }
@@ -54,41 +54,41 @@ def _described() -> dict[str, Described]:
 
 
 def _scope(operation: dict[str, Any]) -> str:
-    said = operation.get("description", "no key")
-    return "operator key" if "operator" in said else said.removeprefix("Scope: ").removesuffix(".")
+    description = operation.get("description", "no key")
+    return "operator key" if "operator" in description else description.removeprefix("Scope: ").removesuffix(".")
 
 
-_TOLD: Final = _told()
+_DOCUMENTED: Final = _documented()
 _DESCRIBED: Final = _described()
-_EACH: Final = pytest.mark.parametrize("route", sorted(_DESCRIBED))
+_EVERY_ROUTE: Final = pytest.mark.parametrize("route", sorted(_DESCRIBED))
 
 
 def test_every_route_is_documented_and_no_other() -> None:
-    """Those under ``/v1``, and those of the process."""
-    assert set(_TOLD) == set(_DESCRIBED) | _PAGES
+    """Document every route below ``/v1``, the health checks and the pages."""
+    assert set(_DOCUMENTED) == set(_DESCRIBED) | _PAGES
 
 
-@_EACH
-def test_a_route_is_told_with_its_scope_and_status(route: str) -> None:
-    """Who may, and what a good answer is."""
-    told, described = _TOLD[route], _DESCRIBED[route]
-    assert (told.scope, told.status) == (described.scope, described.status)
+@_EVERY_ROUTE
+def test_a_route_is_documented_with_its_scope_and_status(route: str) -> None:
+    """Document the scope and the status of a good response."""
+    documented, described = _DOCUMENTED[route], _DESCRIBED[route]
+    assert (documented.scope, documented.status) == (described.scope, described.status)
 
 
-@_EACH
-def test_a_route_is_told_with_its_query(route: str) -> None:
-    """Each parameter by name, and none that is refused."""
-    said = re.search(r"Query: (.+?)\n\n", _TOLD[route].section.text, re.DOTALL)
-    told = set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", said[1]))) if said else set()
-    wanted = {each["name"] for each in _DESCRIBED[route].operation.get("parameters", []) if each["in"] == "query"}
-    assert told == wanted
+@_EVERY_ROUTE
+def test_a_route_is_documented_with_its_query(route: str) -> None:
+    """Document each query parameter, and no other."""
+    match = re.search(r"Query: (.+?)\n\n", _DOCUMENTED[route].section.text, re.DOTALL)
+    documented = set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", match[1]))) if match else set()
+    wanted = {item["name"] for item in _DESCRIBED[route].operation.get("parameters", []) if item["in"] == "query"}
+    assert documented == wanted
 
 
-@_EACH
-def test_a_route_is_told_with_its_fields(route: str) -> None:
-    """Each field of its body by name; required where it is required."""
+@_EVERY_ROUTE
+def test_a_route_is_documented_with_its_fields(route: str) -> None:
+    """Document each field of the body; required where it is required."""
     fields = _fields(_DESCRIBED[route].operation)
-    text = _TOLD[route].section.text
+    text = _DOCUMENTED[route].section.text
     assert {name for name in fields if f"`{name}`" not in text} == set()
     table = dict(re.findall(r"^\| `(\w+)` \| \w+ \| (required|optional) \|", text, re.MULTILINE))
     assert table == ({} if route.startswith("PUT") else fields)
@@ -103,11 +103,11 @@ def _fields(operation: dict[str, Any]) -> dict[str, str]:
     return {name: "required" if name in required else "optional" for name in schema["properties"]}
 
 
-@_EACH
-def test_a_route_is_told_with_its_errors(route: str) -> None:
-    """Those that any route can answer stand once, on top; a read contradicts nothing."""
-    said = re.search(r"Errors: (.+?)(?:\n\n|\Z)", _TOLD[route].section.text, re.DOTALL)
-    told = set(re.findall(r"errors\.md#(\w+)", said[1])) if said else set()
+@_EVERY_ROUTE
+def test_a_route_is_documented_with_its_errors(route: str) -> None:
+    """Document each error; those of every route stand once, at the top."""
+    match = re.search(r"Errors: (.+?)(?:\n\n|\Z)", _DOCUMENTED[route].section.text, re.DOTALL)
+    documented = set(re.findall(r"errors\.md#(\w+)", match[1])) if match else set()
     codes = {
         code
         for answer in _DESCRIBED[route].operation["responses"].values()
@@ -117,24 +117,24 @@ def test_a_route_is_told_with_its_errors(route: str) -> None:
         codes -= _ANYWHERE
     if route.startswith("GET"):
         codes.discard(Conflict.code)
-    assert told == codes
+    assert documented == codes
 
 
 def test_every_member_of_an_order_is_documented() -> None:
-    """The payload is what receivers read."""
+    """Document each member that receivers read."""
     (section,) = [section for section in sections(_PAGE) if section.title == "The order"]
     assert {name for name in Order.model_fields if f"`{name}`" not in section.text} == set()
 
 
 def test_every_status_of_a_delivery_is_documented() -> None:
-    """In the order of its life."""
+    """Document the statuses in order."""
     (section,) = [section for section in sections(_PAGE) if section.title == "Deliveries"]
     assert re.findall(r"^\| `(\w+)` \|", section.text, re.MULTILINE) == [status.value for status in DeliveryStatus]
 
 
 def test_every_header_of_an_event_is_documented() -> None:
-    """What a receiver finds in each request."""
+    """Document each header that a receiver gets."""
     (section,) = [section for section in sections(_PAGE) if section.title == "What a receiver gets"]
-    (outgoing,) = {tuple(each["name"] for each in one["post"]["parameters"]) for one in describe()["webhooks"].values()}
+    (outgoing,) = {tuple(item["name"] for item in one["post"]["parameters"]) for one in describe()["webhooks"].values()}
     assert {name for name in outgoing if f"| `{name}` |" not in one_line(section.text)} == set()
     assert blocks(section.text, "json")

@@ -1,4 +1,4 @@
-"""docs/reference/cli.md names every command and option, and every command in the docs can be typed."""
+"""Test docs/reference/cli.md: it has every command and option, and every command in the docs exists."""
 
 import re
 from pathlib import Path
@@ -27,13 +27,13 @@ def _lines(section: Section) -> list[list[str]]:
 
 
 def test_every_command_is_documented_and_no_other() -> None:
-    """A heading for each, and none for what is gone."""
+    """Have a heading for each command, and no other."""
     assert sorted(title for title in _SECTIONS if title.startswith("packhook ")) == _LEAVES
 
 
 @pytest.mark.parametrize("name", _LEAVES)
 def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None:
-    """Those of all client commands have a table of their own; an example shows each command."""
+    """Document each option, those of all client commands in one table; show an example."""
     options = _COMMANDS[name].options - {"--help"}
     common = COMMON if "--server" in options else frozenset()
     named = _options_in(_SECTIONS[name])
@@ -43,12 +43,12 @@ def test_every_option_of_a_command_is_documented_and_no_other(name: str) -> None
 
 
 def test_packhooks_own_options_are_documented() -> None:
-    """``packhook --version`` and what Typer adds."""
+    """Document ``packhook --version`` and Typer's own options."""
     assert _options_in(_SECTIONS["Options of packhook itself"]) == _COMMANDS["packhook"].options
 
 
 def test_the_options_of_client_commands_are_documented() -> None:
-    """In one table, with their environment variables and which commands have them."""
+    """Document shared options in one table, with environment variables and exceptions."""
     table = {cells[0]: cells[1] for cells in rows(_SECTIONS["Options of client commands"].text)}
     client = {name: command for name, command in _COMMANDS.items() if "--server" in command.options}
     assert set(_OPTION.findall(" ".join(table))) == COMMON
@@ -65,13 +65,13 @@ def test_the_options_of_client_commands_are_documented() -> None:
 
 
 def test_every_exit_code_is_documented_and_no_other() -> None:
-    """A script decides by them."""
+    """Document each exit code, for scripts."""
     assert [int(cells[0]) for cells in rows(_SECTIONS["Exit codes"].text)] == [int(code) for code in Exit]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_a_shell_block_exists(page: Path) -> None:
-    """The command, each of its options, and no more arguments than it takes."""
+    """Use only commands, options and numbers of arguments that exist."""
     wrong = [
         " ".join(words)
         for code in blocks(page.read_text("utf-8"), "sh")

@@ -1,4 +1,4 @@
-"""docs/decisions/dependencies.md has one line for each dependency, with its reason."""
+"""Test docs/decisions/dependencies.md: one line with a reason for each dependency."""
 
 import re
 import tomllib

@@ -212,7 +212,7 @@ async def change_and_refuse(scenario: Scenario) -> None:
 async def rotate_master_key(scenario: Scenario) -> None:
     """Rotate the master key of all webhooks, then set a new secret."""
     answer = await scenario.client("operator").request("POST", "/v1/master-key/rotate", 200)
-    assert answer["resealed"] == len(scenario.webhooks)
+    assert answer["reencrypted"] == len(scenario.webhooks)
     await scenario.client("owner").request("POST", "/v1/master-key/rotate", 403)
     later = {"secret": SECRETS["secret after the rotation"]}
     await scenario.client("owner").request(

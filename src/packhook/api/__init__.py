@@ -1,1 +1,1 @@
-"""HTTP in. ``routes.py`` has every route on one screen, ``publish.py`` the hot one."""
+"""The HTTP API: ``routes.py`` is the table of all routes, ``schemas/`` the fields, ``parameters.py`` the list filters."""

@@ -24,7 +24,7 @@ COMMANDS: Final = {
 
 
 class StrictCommand(TyperCommand):
-    """A command that refuses a repeated option where one value is meant, instead of taking the last."""
+    """Refuse a repeated option that takes one value, instead of using the last one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 Typer's context
         """Parse the arguments. Exit with a usage error if they repeat an option."""

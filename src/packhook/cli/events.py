@@ -62,7 +62,7 @@ def _read(file: str) -> bytes:
 
 
 def _events(content: bytes, *, is_bare: bool) -> list[bytes]:
-    """Return the events, each as the bytes that were given. Bare data has no ``events`` member of ours."""
+    """Return the events as the bytes that were given. In bare data, a member ``events`` has no meaning."""
     try:
         _value(content)
     except (msgspec.DecodeError, RecursionError):

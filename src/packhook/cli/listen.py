@@ -116,14 +116,14 @@ async def _listen(port: int, responses: _Responses, count: int, as_json: bool) -
     """Print requests. After ``count`` of them, return how many had no valid signature."""
     invalid = 0
     async with Receiver(responses, port=port) as receiver:
-        _say({"listening": receiver.url} if as_json else f"listening on {receiver.url}", as_json)
+        _print({"listening": receiver.url} if as_json else f"listening on {receiver.url}", as_json)
         seen = 0
         while not count or seen < count:
             arrived = await receiver.wait_for(lambda received, seen=seen: len(received) > seen, 3600 * 24 * 365)  # type: ignore[misc] # mypy cannot see the default
             for received in arrived[seen : count or None]:
                 line = _line(received, responses.is_verified(received))
                 invalid += line["verified"] is False
-                _say(line if as_json else _sentence(line), as_json)
+                _print(line if as_json else _sentence(line), as_json)
             seen = len(arrived)
         await responses.finish()
     return invalid
@@ -154,7 +154,7 @@ def _sentence(line: dict[str, Any]) -> str:
     )
 
 
-def _say(line: dict[str, Any] | str, as_json: bool) -> None:
+def _print(line: dict[str, Any] | str, as_json: bool) -> None:
     if as_json:
         show_json(json.dumps(line, ensure_ascii=False), flush=True)
     else:

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from packhook import __version__
 from packhook.cli.commands import Commands
-from packhook.cli.exits import exit_code, fail
+from packhook.cli.exits import Exit, exit_code, fail
 from packhook.core.errors import InvalidSettings, PackhookError
 
 
@@ -21,17 +21,26 @@ class _Root(TyperGroup):
         commands: Any = Commands()  # Click wants a dict; a mapping is enough
         self.commands = commands
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 as Typer has it
-        """Run the subcommand."""
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 as Typer has it
+        """Run the command line."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a command
         try:
-            return super().invoke(ctx)
+            try:
+                return super().main(*args, **options)
+            finally:
+                if sys.stdout is not None:  # None: closed by the caller
+                    sys.stdout.flush()
         except InvalidSettings as error:
             fail(f"{error.title()}\n{error.detail}", exit_code(error))
         except PackhookError as error:
             fail(error.detail, exit_code(error))
+        except OSError as error:  # mostly of the output: a full disk, a closed pipe
+            sys.stdout = None  # or the interpreter tries to write again when it exits
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(int(Exit.FAILED)) from None
+            fail(f"cannot write: {error.strerror or error}", Exit.FAILED)
 
 
 app = typer.Typer(

@@ -16,11 +16,12 @@ UNLIMITED_WIDTH: Final = 10_000
 
 def console() -> Console:
     """Return a console as wide as the terminal; without a terminal, lines are not folded."""
-    return Console() if sys.stdout.isatty() else Console(width=UNLIMITED_WIDTH)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Console() if is_terminal else Console(width=UNLIMITED_WIDTH)
 
 
 def say(text: str) -> None:
-    """Print one line. The terminal may fold it, but nothing is cut."""
+    """Print one line. The terminal may fold it; nothing is cut."""
     Console().print(Text(visible(text)), soft_wrap=True)
 
 

@@ -44,11 +44,12 @@ def create(
     client_certificate: _Certificate = None,
     client_key: _ClientKey = None,
 ) -> None:
-    """Create a webhook; without --secret, a new secret is made and printed.
+    """Create a webhook. Without --secret, packhook makes a secret and prints it.
 
     Example: packhook webhooks create -o acme --event-code order.created --endpoint https://…
     """
-    body = {"secret": new_secret(), **fields, **_certificate(client_certificate, client_key)}
+    body = {**fields, **_certificate(client_certificate, client_key)}
+    body["secret"] = body.get("secret") or new_secret()
     if disabled:
         body["enabled"] = False
     client.show(client.call("POST", client.path("webhooks"), json=body))

@@ -22,7 +22,7 @@ class Rotation(Struct, frozen=True, kw_only=True):
     """Hold the result of a rotation: the id of the newest key, and how many webhooks were encrypted again."""
 
     key_id: str
-    resealed: int
+    reencrypted: int
 
 
 class MasterKeys:
@@ -42,30 +42,30 @@ class MasterKeys:
             raise Unavailable("this node encrypts nothing")
         async with self._lock:
             key_id = await self._store.renew(by, self._clock.now())
-            resealed, failed = await self._reseal_all(self._store)
+            reencrypted, failed = await self._reencrypt_all(self._store)
             if not failed:
                 await self._store.move_check()
-        _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(failed))
+        _log.info("master_key_rotated", key_id=key_id, reencrypted=reencrypted, left=len(failed))
         if failed:
             named = ", ".join(failed[:MAX_NAMED]) + (", …" if len(failed) > MAX_NAMED else "")
             raise Conflict(
-                f"webhooks encrypted again under {key_id}: {resealed}; not changed: {len(failed)} ({named}). "
+                f"webhooks encrypted again under {key_id}: {reencrypted}; not changed: {len(failed)} ({named}). "
                 "The log has the reason for each; fix it and rotate again"
             )
-        return Rotation(key_id=key_id, resealed=resealed)
+        return Rotation(key_id=key_id, reencrypted=reencrypted)
 
-    async def _reseal_all(self, store: SealedStore) -> tuple[int, list[str]]:
+    async def _reencrypt_all(self, store: SealedStore) -> tuple[int, list[str]]:
         """Return how many webhooks were encrypted again, and the ids of those that could not be."""
-        resealed, failed, anchor = 0, list[str](), ""
+        reencrypted, failed, anchor = 0, list[str](), ""
         while batch := await store.iter_webhooks(anchor, BATCH):
-            results = await asyncio.gather(*(_reseal(store, webhook) for webhook in batch))
-            resealed += results.count(True)
+            results = await asyncio.gather(*(_reencrypt(store, webhook) for webhook in batch))
+            reencrypted += results.count(True)
             failed += [webhook.id for webhook, result in zip(batch, results, strict=True) if result is None]
             anchor = batch[-1].id
-        return resealed, failed
+        return reencrypted, failed
 
 
-async def _reseal(store: SealedStore, webhook: Webhook) -> bool | None:
+async def _reencrypt(store: SealedStore, webhook: Webhook) -> bool | None:
     """Return True if it was encrypted again, False if it needed nothing, None if it could not be decrypted."""
     try:
         return await store.reseal(webhook)

@@ -7,7 +7,7 @@ from packhook.core.audit import Action
 
 
 class AuditChange(ResponseModel):
-    """A changed field. A value is null if it is not shown, or there was none."""
+    """Show a changed field. A value is null if it is not shown, or there was none."""
 
     field: str
     before: str | bool | None
@@ -15,7 +15,7 @@ class AuditChange(ResponseModel):
 
 
 class AuditEntryOut(ResponseModel):
-    """Who did what to which object, when, and from where."""
+    """Show who did what to which object, when, and from where."""
 
     id: str
     created_at: str
@@ -35,6 +35,6 @@ class AuditEntryOut(ResponseModel):
 
 
 class AuditPage(Page):
-    """Audit entries, newest first."""
+    """List audit entries, newest first."""
 
     data: list[AuditEntryOut]

@@ -10,7 +10,7 @@ from packhook.core.client_certificate import InvalidIdentity, read_identity
 
 
 class ClientCertificate(RequestModel):
-    """A certificate and its key for mutual TLS: both members, or none to remove it."""
+    """Set a certificate and its key for mutual TLS: both members, or none to remove it."""
 
     certificate: str = Field(default="", description="PEM: the webhook's own certificate, then those that issued it.")
     key: str = Field(default="", description="PEM, unencrypted: the certificate's private key. Write-only.")
@@ -40,7 +40,7 @@ def _details(problems: list[tuple[str, str]]) -> list[InitErrorDetails]:
 
 
 class CertificateOut(ResponseModel):
-    """A client certificate, without its key."""
+    """Show a client certificate, without its key."""
 
     subject: str
     issuer: str

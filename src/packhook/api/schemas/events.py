@@ -18,20 +18,20 @@ EventCode = Annotated[
 
 
 class EventPublish(RequestModel):
-    """An event to publish."""
+    """Publish an event."""
 
     event_code: EventCode
     data: Order
 
 
 class EventBatch(RequestModel):
-    """Events to publish, all or nothing."""
+    """Publish events, all or nothing."""
 
     events: list[EventPublish] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
 
 
 class ReceiptOut(ResponseModel):
-    """A published event, stored durably. ``deliveries`` counts the webhooks that get it."""
+    """Confirm a published event, which is stored durably. ``deliveries`` counts the webhooks that get it."""
 
     id: str
     event_code: str
@@ -40,13 +40,13 @@ class ReceiptOut(ResponseModel):
 
 
 class ReceiptsOut(ResponseModel):
-    """Receipts of a batch, in the order of its events."""
+    """List the receipts of a batch, in the order of its events."""
 
     data: list[ReceiptOut]
 
 
 class DeliveryOut(ResponseModel):
-    """One event for one webhook."""
+    """Show the delivery of one event to one webhook."""
 
     id: str
     event_id: str
@@ -60,14 +60,14 @@ class DeliveryOut(ResponseModel):
 
 
 class AttemptError(ResponseModel):
-    """Why an attempt failed: a stable code, and a message for the receiver's owner."""
+    """Say why an attempt failed: a stable code, and a message for the receiver's owner."""
 
     code: str
     message: str
 
 
 class AttemptOut(ResponseModel):
-    """One HTTP request."""
+    """Show one HTTP request."""
 
     number: int
     started_at: str
@@ -81,7 +81,7 @@ class AttemptOut(ResponseModel):
 
 
 class InterruptionOut(ResponseModel):
-    """An attempt that may have been made; its outcome is unknown."""
+    """Show an attempt that may have been made and whose outcome is unknown."""
 
     attempt: int
     noticed_at: str
@@ -89,7 +89,7 @@ class InterruptionOut(ResponseModel):
 
 
 class DeliveryDetailOut(DeliveryOut):
-    """A delivery with its attempts and the times of the next ones."""
+    """Show a delivery with its attempts and the times of the next ones."""
 
     schedule: list[str]
     attempts: list[AttemptOut]
@@ -98,7 +98,7 @@ class DeliveryDetailOut(DeliveryOut):
 
 
 class EventOut(ResponseModel):
-    """An event as it was published."""
+    """Show an event as it was published."""
 
     id: str
     event_code: str
@@ -108,18 +108,18 @@ class EventOut(ResponseModel):
 
 
 class EventDetailOut(EventOut):
-    """An event with its deliveries."""
+    """Show an event with its deliveries."""
 
     deliveries: list[DeliveryOut]
 
 
 class EventPage(Page):
-    """Events, newest first."""
+    """List events, newest first."""
 
     data: list[EventOut]
 
 
 class DeliveryPage(Page):
-    """Deliveries, newest first."""
+    """List deliveries, newest first."""
 
     data: list[DeliveryOut]

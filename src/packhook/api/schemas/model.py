@@ -12,19 +12,19 @@ def _drop_defaults(schema: dict[str, Any]) -> None:
 
 
 class RequestModel(BaseModel):
-    """A request body. Unknown fields are errors; values are not converted."""
+    """Validate a request body. Unknown fields are errors; values are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_drop_defaults)
 
 
 class ResponseModel(BaseModel):
-    """A response body. A field that has a default is absent unless it is set."""
+    """Describe a response body. A field that has a default is absent unless it is set."""
 
     model_config = ConfigDict(json_schema_extra=_drop_defaults)
 
 
 class Page(ResponseModel):
-    """A page of a list."""
+    """Hold what every page of a list has."""
 
     prev: str | None
     next: str | None

@@ -36,7 +36,7 @@ Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"for
 
 
 class OrganizationCreate(RequestModel):
-    """A new organization."""
+    """Create an organization."""
 
     id: Annotated[str, AfterValidator(_organization_id)] = Field(
         default="", description="Chosen by the operator; absent: packhook makes one.", examples=["acme"]
@@ -45,7 +45,7 @@ class OrganizationCreate(RequestModel):
 
 
 class OrganizationOut(ResponseModel):
-    """An organization."""
+    """Show an organization."""
 
     id: str
     name: str
@@ -53,13 +53,13 @@ class OrganizationOut(ResponseModel):
 
 
 class OrganizationPage(Page):
-    """Organizations, ordered by id."""
+    """List organizations, ordered by id."""
 
     data: list[OrganizationOut]
 
 
 class ApiKeyCreate(RequestModel):
-    """A new API key."""
+    """Create an API key."""
 
     name: str = Field(default="", max_length=200, examples=["order service"])
     scopes: Scopes = Field(examples=[["events:publish", "events:read"]])
@@ -67,7 +67,7 @@ class ApiKeyCreate(RequestModel):
 
 
 class ApiKeyOut(ResponseModel):
-    """An API key, without its text."""
+    """Show an API key, without its text."""
 
     id: str
     name: str
@@ -79,19 +79,19 @@ class ApiKeyOut(ResponseModel):
 
 
 class ApiKeyCreated(ApiKeyOut):
-    """A new API key, with its text."""
+    """Show a new API key, with its text."""
 
     key: str
 
 
 class ApiKeyPage(Page):
-    """API keys, oldest first."""
+    """List API keys, oldest first."""
 
     data: list[ApiKeyOut]
 
 
 class RotationOut(ResponseModel):
-    """The id of the newest master key, and how many webhooks were encrypted again under it."""
+    """Show the id of the newest master key, and how many webhooks were encrypted again under it."""
 
     key_id: str
-    resealed: int
+    reencrypted: int

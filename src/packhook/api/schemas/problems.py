@@ -6,7 +6,7 @@ from packhook.api.schemas.model import ResponseModel
 
 
 class FieldProblem(ResponseModel):
-    """An invalid field: a JSON Pointer into the body, or the name of a parameter."""
+    """Name an invalid field: a JSON Pointer into the body, or the name of a parameter."""
 
     field: str
     code: str
@@ -14,7 +14,7 @@ class FieldProblem(ResponseModel):
 
 
 class Problem(ResponseModel):
-    """An error (RFC 9457)."""
+    """Describe an error (RFC 9457)."""
 
     type: str
     title: str
@@ -24,6 +24,6 @@ class Problem(ResponseModel):
 
 
 class HealthStatus(ResponseModel):
-    """The result of a health check."""
+    """Show the result of a health check."""
 
     status: str

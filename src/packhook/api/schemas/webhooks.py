@@ -22,7 +22,7 @@ from packhook.settings import to_duration
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How ``core.model.Webhook`` keeps a setting: its name there (empty: the same), and the two conversions."""
+    """Say how ``core.model.Webhook`` keeps a setting: its name there (empty: the same), and the two conversions."""
 
     name: str = ""
     parse: Callable[[Any], Any] = lambda value: value
@@ -79,7 +79,7 @@ Waits = Annotated[
 
 
 class WebhookSettings(BaseModel):
-    """The optional settings of a webhook. The empty value of each means that it is not set."""
+    """Declare the optional settings of a webhook. An empty value means that the setting is not set."""
 
     description: str = Field(
         default="", description="A note for people.", max_length=500, examples=["The shop's order intake"]
@@ -106,7 +106,7 @@ class _Subscription(BaseModel):
 
 
 class WebhookUpdate(RequestModel, WebhookSettings, _Subscription):
-    """Changes to a webhook. An absent field stays as it is; null is an error."""
+    """Change a webhook. An absent field stays as it is; null is an error."""
 
     client_certificate: ClientCertificate = Field(
         default=ClientCertificate(),
@@ -116,7 +116,7 @@ class WebhookUpdate(RequestModel, WebhookSettings, _Subscription):
 
 
 class WebhookCreate(WebhookUpdate):
-    """A new webhook."""
+    """Create a webhook."""
 
     event_code: EventCode
     endpoint: Endpoint
@@ -134,7 +134,7 @@ class _WebhookDocumented(ResponseModel):
 
 
 class WebhookOut(WebhookSettings, _WebhookDocumented):
-    """A webhook. The fields after ``updated_at`` are absent unless they are set."""
+    """Show a webhook. The fields after ``updated_at`` are absent unless they are set."""
 
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
     failing_since: str = Field(default="", description="The first failure since the last success; absent: healthy.")
@@ -149,13 +149,13 @@ class WebhookOut(WebhookSettings, _WebhookDocumented):
 
 
 class WebhookPage(Page):
-    """Webhooks, oldest first."""
+    """List webhooks, oldest first."""
 
     data: list[WebhookOut]
 
 
 class ExchangeOut(ResponseModel):
-    """A test event and its result."""
+    """Show a test event and its result."""
 
     event: EventOut
     attempt: AttemptOut
@@ -163,7 +163,7 @@ class ExchangeOut(ResponseModel):
 
 
 class VerificationOut(ResponseModel):
-    """The result of an endpoint verification."""
+    """Show the result of an endpoint verification."""
 
     verified: bool
     attempt: AttemptOut

@@ -1,11 +1,11 @@
-"""The demo: the real service, a real receiver, believable orders; every delivery verified and shown.
+"""The demo: the real service, a real receiver, realistic orders. Every delivery is verified and shown.
 
 ::
 
-    command.py  the command, and what is told at the end
-    stage.py    the service as a process of its own, the organization, the webhooks
-    orders.py   orders and their lives
-    inbox.py    the receiver: three endpoints, one of which fails at first
-    ledger.py   what was published against what arrived: the verdict
-    show.py     the live table
+    command.py   the command, and the summary at the end
+    service.py   the service as a process of its own, with an organization and webhooks
+    orders.py    orders and their life cycles
+    receiver.py  three endpoints, one of which fails at first
+    ledger.py    published events against received ones: nothing missing, every signature valid
+    show.py      the live table
 """

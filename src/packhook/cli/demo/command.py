@@ -1,4 +1,4 @@
-"""``packhook demo``: the main job, on this machine alone, while you watch."""
+"""``packhook demo``: publish orders and watch them become deliveries, on this machine."""
 
 import asyncio
 import signal
@@ -15,11 +15,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from packhook.cli.demo.inbox import Inbox
 from packhook.cli.demo.ledger import Ledger
-from packhook.cli.demo.orders import lives
-from packhook.cli.demo.show import summary, watching
-from packhook.cli.demo.stage import ORGANIZATION, Stage, set_up
+from packhook.cli.demo.orders import events as order_events
+from packhook.cli.demo.receiver import DemoReceiver
+from packhook.cli.demo.service import ORGANIZATION, DemoService, running_service
+from packhook.cli.demo.show import live_table, summary
 from packhook.cli.exits import Exit, fail
 from packhook.testing import Receiver
 
@@ -29,84 +29,85 @@ ARRIVAL_SECONDS: Final = 60.0
 
 def demo(
     events: Annotated[int, typer.Option(help="How many events to publish.", min=1, max=100_000)] = 50,
-    exit_: Annotated[bool, typer.Option("--exit", help="End by itself: exit 0 only if every event arrived.")] = False,
+    exit_: Annotated[bool, typer.Option("--exit", help="Exit when done: 0 only if every event arrived.")] = False,
     seed: Annotated[int, typer.Option(help="Other orders for another number.")] = 1,
     port: Annotated[int, typer.Option(help="The service's port; 0 takes a free one.", min=0, max=65535)] = 0,
 ) -> None:
-    """Watch orders become signed deliveries: the real service, a receiver, everything verified.
+    """Watch orders become signed deliveries: the real service, a receiver, every signature verified.
 
     Example: packhook demo --events 50 --exit
     """
     try:
-        good = asyncio.run(_perform(events, exit_, seed, port))
+        is_complete = asyncio.run(_run(events, exit_, seed, port))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        good = not exit_
+        is_complete = not exit_
     except httpx.HTTPError as error:
-        fail(f"the service does not answer any more: {str(error) or type(error).__name__}", Exit.FAILED)
-    if not good:
+        fail(f"the service does not respond any more: {str(error) or type(error).__name__}", Exit.FAILED)
+    if not is_complete:
         raise typer.Exit(Exit.FAILED)
 
 
-async def _perform(events: int, leave: bool, seed: int, port: int) -> bool:
-    _end_at_sigterm()
+async def _run(events: int, exit_when_done: bool, seed: int, port: int) -> bool:
+    _cancel_on_sigterm()
     console = Console()
     ledger = Ledger()
     with tempfile.TemporaryDirectory(prefix="packhook-demo-") as folder:
-        inbox = Inbox(ledger)
-        async with Receiver(inbox) as receiver, set_up(Path(folder), receiver.url, port) as stage:
-            console.print(Text(f"packhook at {stage.url}\na receiver at {receiver.url}, one endpoint fails at first\n"))
-            with watching(console, ledger, events) as look:
-                await _publish(stage, ledger, look, events, seed, 0.0 if leave else PACE_SECONDS)
-                await _wait_until_all_arrived(inbox.arrived, ledger, look)
+        endpoints = DemoReceiver(ledger)
+        async with Receiver(endpoints) as receiver, running_service(Path(folder), receiver.url, port) as service:
+            console.print(
+                Text(f"packhook at {service.url}\na receiver at {receiver.url}; one endpoint fails at first\n")
+            )
+            with live_table(console, ledger, events) as refresh:
+                await _publish(service, ledger, refresh, events, seed, 0.0 if exit_when_done else PACE_SECONDS)
+                await _wait_until_all_arrived(endpoints.arrived, ledger, refresh)
             console.print(Text("\n" + summary(ledger)), soft_wrap=True)
-            if not leave:
-                console.print(Text(_what_next(stage, receiver.url)), soft_wrap=True)  # lines to be copied stay whole
+            if not exit_when_done:
+                console.print(Text(_next_steps(service, receiver.url)), soft_wrap=True)  # commands stay on one line
                 await asyncio.Event().wait()
-    return ledger.is_good
+    return ledger.is_complete
 
 
-def _end_at_sigterm() -> None:
-    """As Ctrl-C does: this task is cancelled, so the service goes too, and before the receiver that it sends to.
+def _cancel_on_sigterm() -> None:
+    """Cancel this task on SIGTERM, as Ctrl-C does, so that the service stops before the receiver that it sends to.
 
-    An exception raised wherever the signal happens to come would cancel everything at once, and the service would wait
-    for answers that nobody gives.
+    An exception raised in the signal handler would stop both at once, and the service would wait for responses.
     """
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 it runs in one
-    with suppress(NotImplementedError):  # not on every system
+    assert task is not None  # noqa: S101 it runs in a task
+    with suppress(NotImplementedError):  # not supported on every system
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _publish(
-    stage: Stage, ledger: Ledger, look: Callable[[], None], events: int, seed: int, pace_seconds: float
+    service: DemoService, ledger: Ledger, refresh: Callable[[], None], events: int, seed: int, pace_seconds: float
 ) -> None:
-    for event_code, order in islice(lives(seed), events):
+    for event_code, order in islice(order_events(seed), events):
         published_at = time.monotonic()
-        event_id = await stage.publish(event_code, order)
+        event_id = await service.publish(event_code, order)
         ledger.published(event_id, event_code, order["reference"], published_at)
-        look()
+        refresh()
         if pace_seconds:
             await asyncio.sleep(pace_seconds)
 
 
-async def _wait_until_all_arrived(arrived: asyncio.Event, ledger: Ledger, look: Callable[[], None]) -> None:
-    """Until nothing is missing, as the ledger has it, or for a minute: then the summary names what is."""
+async def _wait_until_all_arrived(arrived: asyncio.Event, ledger: Ledger, refresh: Callable[[], None]) -> None:
+    """Wait until no event is missing, for a minute at most; the summary names missing ones."""
     with suppress(TimeoutError):
         async with asyncio.timeout(ARRIVAL_SECONDS):
             while ledger.missing:
                 arrived.clear()
                 await arrived.wait()
-                look()
+                refresh()
 
 
-def _what_next(stage: Stage, receiver_url: str) -> str:
-    base = f"{stage.url}/v1/organizations/{ORGANIZATION}"
-    key = f"-H 'authorization: Bearer {stage.key}'"
+def _next_steps(service: DemoService, receiver_url: str) -> str:
+    base = f"{service.url}/v1/organizations/{ORGANIZATION}"
+    key = f"-H 'authorization: Bearer {service.key}'"
     json = "-H 'content-type: application/json'"
     return f"""
 What to try next (until you press Ctrl-C):
 
-1. Subscribe one more endpoint
+1. Add a webhook
 curl -s {base}/webhooks {key} {json} \\
   -d '{{"event_code": "order.created", "endpoint": "{receiver_url}/mine", "secret": "q9NhjkjV9o"}}'
 
@@ -114,8 +115,8 @@ curl -s {base}/webhooks {key} {json} \\
 curl -s {base}/events {key} {json} \\
   -d '{{"event_code": "order.created", "data": {{"id": "ord_1", "reference": "MY-1"}}}}'
 
-3. See what became of it, newest first
+3. See its deliveries, newest first
 curl -s '{base}/deliveries?per_page=2' {key}
 
-The API to read: {stage.url}/docs
+API reference: {service.url}/docs
 """

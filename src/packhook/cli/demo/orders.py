@@ -1,4 +1,4 @@
-"""Orders with a believable life: created, allocated, then shipped or canceled. All made up, the same for each seed."""
+"""Realistic orders: created, allocated, then shipped or canceled. Invented, and the same for the same seed."""
 
 import random
 from collections import deque
@@ -17,44 +17,44 @@ _PLACES: Final = (
     ("Via Garibaldi 5", "20121", "Milano", "IT"),
     ("Nørregade 31", "1165", "København", "DK"),
 )
-_GOODS: Final = (
+_PRODUCTS: Final = (
     ("MUG-BLUE", "Stoneware mug, blue", "14.50"),
     ("TEA-OOL", "Oolong tea, 100 g", "9.95"),
     ("SOCK-42", "Wool socks, size 42", "12.00"),
     ("LAMP-S", "Desk lamp, small", "49.90"),
     ("BOOK-7", "Notebook, dotted", "7.25"),
 )
-_CANCELED_OF_TEN: Final = 2
-_OPEN_AT_ONCE: Final = 4
+_CANCELED_PER_TEN: Final = 2
+_MAX_OPEN: Final = 4
 
 
-def lives(seed: int) -> Iterator[Event]:
-    """Events without end, (event code, order), of orders that are under way side by side."""
-    chance = random.Random(seed)  # noqa: S311 made-up orders, the same for each seed
+def events(seed: int) -> Iterator[Event]:
+    """Yield (event code, order) without end; several orders are open at once."""
+    rng = random.Random(seed)  # noqa: S311 invented orders, not security
     open_orders: deque[dict[str, Any]] = deque()
     number = 0
     now = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
     while True:
-        now += timedelta(minutes=chance.randint(1, 40))
-        if len(open_orders) < _OPEN_AT_ONCE:
+        now += timedelta(minutes=rng.randint(1, 40))
+        if len(open_orders) < _MAX_OPEN:
             number += 1
-            order = _create(chance, number, now)
+            order = _create(rng, number, now)
             open_orders.append(order)
             yield "order.created", order
         else:
-            yield _finish(chance, open_orders.popleft(), now)
+            yield _finish(rng, open_orders.popleft(), now)
 
 
-def _create(chance: random.Random, number: int, now: datetime) -> dict[str, Any]:
-    lines = [_line(chance, *goods) for goods in chance.sample(_GOODS, chance.randint(1, 3))]
+def _create(rng: random.Random, number: int, now: datetime) -> dict[str, Any]:
+    lines = [_line(rng, *product) for product in rng.sample(_PRODUCTS, rng.randint(1, 3))]
     quantity = sum(line["quantity"] for line in lines)
     total = sum((Decimal(line["price"]["value"]) * line["quantity"] for line in lines), Decimal(0))
-    name = chance.choice(_PEOPLE)
-    street, postcode, city, country = chance.choice(_PLACES)
+    name = rng.choice(_PEOPLE)
+    street, postcode, city, country = rng.choice(_PLACES)
     return {
-        "id": f"ord_{chance.getrandbits(64):016x}",
+        "id": f"ord_{rng.getrandbits(64):016x}",
         "brand_id": "brd_northwind",
-        "customer_id": f"cus_{chance.getrandbits(32):08x}",
+        "customer_id": f"cus_{rng.getrandbits(32):08x}",
         "integration_id": "int_webshop",
         "integration_reference": f"#{10_000 + number}",
         "quantity_ordered": quantity,
@@ -76,14 +76,14 @@ def _create(chance: random.Random, number: int, now: datetime) -> dict[str, Any]
     }
 
 
-def _line(chance: random.Random, sku: str, title: str, price: str) -> dict[str, Any]:
+def _line(rng: random.Random, sku: str, title: str, price: str) -> dict[str, Any]:
     money = {"currency": "EUR", "value": price}
-    return {"sku": sku, "title": title, "quantity": chance.randint(1, 3), "price": money}
+    return {"sku": sku, "title": title, "quantity": rng.randint(1, 3), "price": money}
 
 
-def _finish(chance: random.Random, order: dict[str, Any], now: datetime) -> Event:
-    """Shipped, mostly, by way of allocated; canceled now and then."""
-    if chance.randint(1, 10) <= _CANCELED_OF_TEN:
+def _finish(rng: random.Random, order: dict[str, Any], now: datetime) -> Event:
+    """Ship the order, or sometimes cancel it."""
+    if rng.randint(1, 10) <= _CANCELED_PER_TEN:
         return "order.canceled", order | {
             "status": "canceled", "canceled_at": _text(now), "updated_at": _text(now), "updatable": False,
         }  # fmt: skip

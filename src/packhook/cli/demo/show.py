@@ -1,4 +1,4 @@
-"""The live table of deliveries; plain lines where nobody watches a terminal."""
+"""The live table of deliveries, if standard output is a terminal, and the summary."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,21 +10,22 @@ from rich.table import Table
 from rich.text import Text
 
 from packhook.cli.demo.ledger import Entry, Ledger, percentile
+from packhook.cli.text import visible
 
 ROWS: Final = 16
 
 
 @contextmanager
-def watching(console: Console, ledger: Ledger, total: int) -> Iterator[Callable[[], None]]:
-    """While this is open, the function it gives shows the ledger as it is."""
+def live_table(console: Console, ledger: Ledger, total: int) -> Iterator[Callable[[], None]]:
+    """Show the table while the context is open. The function that it yields refreshes it."""
     if not console.is_terminal:
         yield lambda: None
         return
-    with Live(_picture(ledger, total), console=console, refresh_per_second=10) as live:
-        yield lambda: live.update(_picture(ledger, total))
+    with Live(_render(ledger, total), console=console, refresh_per_second=10) as live:
+        yield lambda: live.update(_render(ledger, total))
 
 
-def _picture(ledger: Ledger, total: int) -> Group:
+def _render(ledger: Ledger, total: int) -> Group:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("event", "order", "id", "state", "attempts", "latency"):
         table.add_column(column)
@@ -38,22 +39,22 @@ def _row(entry: Entry) -> tuple[str | Text, ...]:
     if entry.is_delivered:
         state = Text("delivered, verified", style="green")
     elif entry.attempts:
-        state = Text("failed, tries again", style="yellow")
+        state = Text("failed, will retry", style="yellow")
     else:
-        state = Text("on its way", style="dim")
-    took = "-" if entry.arrived_at is None else f"{(entry.arrived_at - entry.published_at) * 1000:.1f} ms"
-    return entry.event_code, entry.reference, entry.event_id, state, str(entry.attempts or "-"), took
+        state = Text("in progress", style="dim")
+    latency = "-" if entry.arrived_at is None else f"{(entry.arrived_at - entry.published_at) * 1000:.1f} ms"
+    return entry.event_code, entry.reference, entry.event_id, state, str(entry.attempts or "-"), latency
 
 
 def summary(ledger: Ledger) -> str:
-    """The figures at the end."""
+    """Return the figures at the end."""
     entries = list(ledger.entries.values())
     attempts = sum(entry.attempts for entry in entries)
     recovered = sum(1 for entry in entries if entry.is_delivered and entry.attempts > entry.accepted)
     duplicates = sum(max(0, entry.accepted - 1) for entry in entries)
     lines = [
         f"published   {len(entries)}",
-        f"arrived     {len(entries) - len(ledger.missing)}, each with a good signature",
+        f"arrived     {len(entries) - len(ledger.missing)}, each with a valid signature",
         f"attempts    {attempts}, {recovered} events recovered by retry",
         f"duplicates  {duplicates}",
     ]
@@ -63,7 +64,9 @@ def summary(ledger: Ledger) -> str:
         lines.append(f"latency     publish to receipt p50 {p50:.1f} ms, p99 {p99:.1f} ms (first attempts)")
     lines += [f"MISSING     {entry.event_id} {entry.event_code} {entry.reference}" for entry in ledger.missing]
     lines += [
-        f"BADLY SIGNED {entry.event_id} {entry.event_code} {entry.reference}" for entry in entries if entry.badly_signed
+        f"INVALID SIGNATURE {entry.event_id} {entry.event_code} {entry.reference}"
+        for entry in entries
+        if entry.invalid_signatures
     ]
-    lines += [f"UNKNOWN     {event_id}" for event_id in ledger.unknown]
+    lines += [f"UNKNOWN     {visible(event_id)}" for event_id in ledger.unknown]
     return "\n".join(lines)

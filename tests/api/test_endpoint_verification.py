@@ -1,4 +1,4 @@
-"""Ownership over the API: what a held webhook and its deliveries show, and the route that asks an endpoint."""
+"""Test endpoint verification over the API: pending webhooks and deliveries, and the verify route."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
@@ -17,25 +17,25 @@ DOCUMENTED: Final = {"id", "event_code", "endpoint", "secret", "enabled", "creat
 
 @pytest.fixture(scope="module")
 def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a node that requires ownership."""
+    """Yield the URL of a node that requires endpoint verification."""
     with running_node(tmp_path_factory.mktemp("careful"), **SENDING, require_endpoint_verification="true") as url:
         yield url
 
 
 @pytest.fixture
 async def careful(careful_url: str) -> AsyncIterator[Organization]:
-    """An organization there."""
+    """Create an organization on that node."""
     async with httpx.AsyncClient(base_url=careful_url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
         yield await Organization.made(api)
 
 
 async def show(organization: Organization, webhook: dict[str, Any]) -> dict[str, Any]:
-    """The webhook as it is now."""
+    """Return the webhook as it is now."""
     return taken(await organization.ask("GET", f"/webhooks/{webhook['id']}"), 200)
 
 
-async def test_what_a_held_webhook_shows(careful: Organization, receiver: Receiver) -> None:
-    """Why nothing goes there, on it and on what waits; after the proof since when, and how fast."""
+async def test_a_pending_webhook(careful: Organization, receiver: Receiver) -> None:
+    """Show why nothing is sent, on webhook and delivery; after verification show since when and how fast."""
     made = await careful.webhook(receiver.url)
     assert made["held_reason"] == HELD
     assert set(made) == DOCUMENTED | {"held_reason"}
@@ -55,8 +55,8 @@ async def test_what_a_held_webhook_shows(careful: Organization, receiver: Receiv
     assert shown["verified_at"] >= made["created_at"]
 
 
-async def test_asking_an_endpoint_that_does_not_consent(careful: Organization, receiver: Receiver) -> None:
-    """200 with why not; the webhook stays held."""
+async def test_an_endpoint_that_does_not_consent(careful: Organization, receiver: Receiver) -> None:
+    """Respond with 200 and the reason; the webhook stays pending."""
     made = await careful.webhook(receiver.url)
     answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
     assert answer["verified"] is False
@@ -68,8 +68,8 @@ async def test_asking_an_endpoint_that_does_not_consent(careful: Organization, r
     assert (await show(careful, made))["held_reason"] == HELD
 
 
-async def test_a_test_event_that_is_answered_well_is_a_proof(careful: Organization, receiver: Receiver) -> None:
-    """At once; a new endpoint is held again."""
+async def test_a_successful_test_event_verifies_the_endpoint(careful: Organization, receiver: Receiver) -> None:
+    """Verify at once; a new endpoint is pending again."""
     made = await careful.webhook(receiver.url)
     exchange = taken(await careful.ask("POST", f"/webhooks/{made['id']}/test"), 200)
     assert exchange["delivered"] is True
@@ -82,7 +82,7 @@ async def test_a_test_event_that_is_answered_well_is_a_proof(careful: Organizati
 
 
 async def test_a_node_that_does_not_require_it(organization: Organization, receiver: Receiver) -> None:
-    """Shows the documented fields and no other, also after a test event."""
+    """Show only the documented fields, also after a test event."""
     made = await organization.webhook(receiver.url)
     taken(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
     assert await show(organization, made) == made
@@ -90,7 +90,7 @@ async def test_a_node_that_does_not_require_it(organization: Organization, recei
 
 
 async def test_a_proof_is_in_the_audit_trail(careful: Organization, receiver: Receiver) -> None:
-    """By what, and who asked for it; asking without consent proves nothing and leaves no entry."""
+    """Record how and by whom it was verified; without consent, record nothing."""
     made = await careful.webhook(receiver.url)
     path = f"/webhooks/{made['id']}"
     assert taken(await careful.ask("POST", path + "/verify"), 200)["verified"] is False
@@ -99,7 +99,7 @@ async def test_a_proof_is_in_the_audit_trail(careful: Organization, receiver: Re
     key = taken(await careful.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
     assert taken(await careful.ask("POST", path + "/verify", key["key"]), 200)["verified"] is True
     page = taken(await careful.ask("GET", "/audit", params={"object_id": made["id"]}), 200)
-    assert [(each["action"], each["actor"], each["source"], each["reason"]) for each in page["data"][::-1]] == [
+    assert [(item["action"], item["actor"], item["source"], item["reason"]) for item in page["data"][::-1]] == [
         ("webhook.created", "operator", "127.0.0.1", None),
         ("webhook.tested", "operator", "127.0.0.1", None),
         ("webhook.verified", "operator", "127.0.0.1", "a test event"),
@@ -107,13 +107,13 @@ async def test_a_proof_is_in_the_audit_trail(careful: Organization, receiver: Re
     ]
 
 
-async def test_the_node_asks_by_itself(careful: Organization, receiver: Receiver) -> None:
-    """Soon after the webhook is made; the trail has it as what packhook did."""
+async def test_the_node_verifies_by_itself(careful: Organization, receiver: Receiver) -> None:
+    """Verify soon after creation; the audit trail has packhook as the actor."""
     receiver.answer = CONSENT
     made = await careful.webhook(receiver.url)
     shown = await eventually(lambda: show(careful, made), lambda webhook: "verified_at" in webhook)
     assert "held_reason" not in shown
     assert [got.method for got in receiver.received] == ["OPTIONS"]
     page = taken(await careful.ask("GET", "/audit", params={"action": "webhook.verified"}), 200)
-    told = [(each["object_id"], each["actor"], each["source"], each["reason"]) for each in page["data"]]
-    assert told == [(made["id"], "packhook", "node", "the handshake")]
+    entries = [(item["object_id"], item["actor"], item["source"], item["reason"]) for item in page["data"]]
+    assert entries == [(made["id"], "packhook", "node", "the handshake")]

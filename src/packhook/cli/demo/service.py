@@ -1,4 +1,4 @@
-"""The stage: the real service as a process of its own, an organization with a key, and three webhooks."""
+"""The demo's service: a process of its own, an organization with an API key, and three webhooks."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from packhook.cli.demo.inbox import PATHS, SECRETS
+from packhook.cli.demo.receiver import PATHS, SECRETS
 from packhook.core.errors import StartError
 from packhook.core.model import SCOPES
 
@@ -21,25 +21,25 @@ _READY: Final = "packhook listens on "
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A running service. ``key`` may do everything for the organization."""
+class DemoService:
+    """Call a running service. ``key`` has every scope of the organization."""
 
     url: str
     key: str
     client: httpx.AsyncClient
 
     async def publish(self, event_code: str, data: dict[str, Any]) -> str:
-        """Publish one event; its id, once it is durable."""
-        answer = await self.client.post(
+        """Publish one event and return its id."""
+        response = await self.client.post(
             f"/v1/organizations/{ORGANIZATION}/events", json={"event_code": event_code, "data": data}
         )
-        answer.raise_for_status()
-        return str(answer.json()["id"])
+        response.raise_for_status()
+        return str(response.json()["id"])
 
 
 @asynccontextmanager
-async def set_up(folder: Path, receiver_url: str, port: int) -> AsyncIterator[Stage]:
-    """Start the service and prepare it; whatever happens, it is stopped at the end."""
+async def running_service(folder: Path, receiver_url: str, port: int) -> AsyncIterator[DemoService]:
+    """Start and prepare the service; stop it at the end."""
     operator_key = "pho_demo_" + os.urandom(16).hex()
     process = await _start(folder, port, operator_key)
     try:
@@ -47,13 +47,13 @@ async def set_up(folder: Path, receiver_url: str, port: int) -> AsyncIterator[St
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
             key = await _prepare(client, operator_key, receiver_url)
             client.headers["authorization"] = f"Bearer {key}"
-            yield Stage(url, key, client)
+            yield DemoService(url, key, client)
     finally:
         await _stop(process)
 
 
 async def _start(folder: Path, port: int, operator_key: str) -> asyncio.subprocess.Process:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     settings = {
         "PACKHOOK_DATABASE": f"sqlite:///{folder / 'packhook.db'}",
         "PACKHOOK_OPERATOR_KEY": operator_key,
@@ -64,12 +64,12 @@ async def _start(folder: Path, port: int, operator_key: str) -> asyncio.subproce
     }
     command = (sys.executable, "-m", "packhook", "serve", "--host", "127.0.0.1", "--port", str(port))
     return await asyncio.create_subprocess_exec(
-        *command, env=own | settings, cwd=folder, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        *command, env=environment | settings, cwd=folder, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
 
 
 async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None  # noqa: S101 it was started with a pipe
+    assert process.stdout is not None  # noqa: S101 stdout is a pipe
     try:
         async with asyncio.timeout(START_SECONDS):
             async for line in process.stdout:
@@ -77,7 +77,7 @@ async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> str:
                     return line.decode().removeprefix(_READY).strip()
     except TimeoutError:
         pass
-    raise StartError("the service did not start; what it said is above")
+    raise StartError("the service did not start; its output is above")
 
 
 async def _prepare(client: httpx.AsyncClient, operator_key: str, receiver_url: str) -> str:
@@ -92,14 +92,14 @@ async def _prepare(client: httpx.AsyncClient, operator_key: str, receiver_url: s
 
 
 async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = await client.post(path, json=body)
-    answer.raise_for_status()
-    found: dict[str, Any] = answer.json()
-    return found
+    response = await client.post(path, json=body)
+    response.raise_for_status()
+    created: dict[str, Any] = response.json()
+    return created
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ask it to stop; end it if it does not."""
+    """Terminate the process; kill it after 30 s."""
     if process.returncode is None:
         process.terminate()
     try:
