@@ -10,9 +10,8 @@ from starlette.types import ASGIApp
 from packhook import __version__
 from packhook.api import handlers, problems, reading
 from packhook.api.guard import documented_bearer, guarded
-from packhook.api.headers import Headers
+from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.openapi import describe
-from packhook.api.paths import RejectEncodedSeparators
 from packhook.api.routes import BASE, BY_FASTAPI, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
