@@ -8,6 +8,7 @@ import pytest
 
 from api.node import application
 from api.organization import EVENT, JSON, Organization, taken
+from api.raw import PUBLISH, connect, read_response
 from packhook.core.clock import DAY, HOUR
 from packhook.testing import ManualClock
 
@@ -107,6 +108,18 @@ async def test_for_24_hours(tmp_path: Path) -> None:
 async def test_keys_that_are_accepted(organization: Organization, key: str) -> None:
     """1 to 255 visible ASCII characters."""
     taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key(key)), 202)
+
+
+async def test_white_space_around_a_key(node_url: str, organization: Organization) -> None:
+    """It is not part of the value (RFC 9110, 5.5)."""
+    reader, writer = await connect(node_url)
+    for line in ("idempotency-key: k", "idempotency-key:\tk \t"):
+        writer.write(PUBLISH.request(organization.id, line))
+    responses = [await read_response(reader), await read_response(reader)]
+    writer.close()
+    first, again = [response and (response[0], response[2]) for response in responses]
+    assert first == again
+    assert len((await organization.contents())["/events"]) == 1
 
 
 @pytest.mark.parametrize("key", ["", "~" * 256, "a b", "a\tb", "naïve"])
