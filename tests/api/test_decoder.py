@@ -136,7 +136,7 @@ def decoded_event(body: bytes) -> RawEvent | None:
 
 
 def order(members: list[tuple[str, str]]) -> bytes:
-    """JSON text of an object with these members, in order, repeated as they come."""
+    """Return a JSON object with these members, in this order, repeated or not."""
     return ("{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in members) + "}").encode()
 
 
@@ -147,7 +147,7 @@ def agree(data: bytes, *, repeated: bool = False) -> bool:
 
 
 def repeats(members: list[tuple[str, str]]) -> bool:
-    """Whether a name is there twice."""
+    """Return whether a name is repeated."""
     return len({name for name, _ in members}) < len(members)
 
 
@@ -167,7 +167,7 @@ thorough = settings(
 @thorough
 @given(drawn=members, with_id=st.booleans())
 def test_any_object(*, drawn: list[tuple[str, str]], with_id: bool) -> None:
-    """Whatever the members hold, in whatever order, also repeated ones."""
+    """Members of any value, in any order, repeated or not."""
     whole = [*([("id", '"ord_1"')] if with_id else []), *drawn]
     assert agree(order(whole), repeated=repeats(whole))
 
@@ -179,7 +179,7 @@ def test_any_object(*, drawn: list[tuple[str, str]], with_id: bool) -> None:
     left_out=st.sets(st.sampled_from(MEMBERS)),
 )
 def test_changed_orders(code: str, changed: list[tuple[str, str]], left_out: set[str]) -> None:
-    """An order as documented, some of its members left out or with another value."""
+    """An order as documented, with members left out or changed."""
     kept = {name: json.dumps(value) for name, value in example_order(code).items() if name not in left_out}
     assert agree(order(list({**kept, **dict(changed)}.items())))
 
@@ -187,7 +187,7 @@ def test_changed_orders(code: str, changed: list[tuple[str, str]], left_out: set
 @thorough
 @given(data=st.data())
 def test_damaged_text(data: st.DataObject) -> None:
-    """An order with some of its characters dropped, changed, or others put in between."""
+    """An order with characters dropped, changed or inserted."""
     text = json.dumps(example_order("order.created"))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(text) - 1))
@@ -208,8 +208,8 @@ def test_odd_values(text: str) -> None:
 
 @pytest.mark.parametrize("member", ["id", "quantity_ordered", "note"])
 @pytest.mark.parametrize("text", [*BROKEN, *LITERALS])
-def test_what_is_not_json_is_refused(member: str, text: str) -> None:
-    """In a member that is known and in one that is skipped; alone and in a batch, whatever a decoder would allow."""
+def test_invalid_json_is_refused(member: str, text: str) -> None:
+    """In a known member and in one that is skipped; alone and in a batch."""
     data = order([("id", '"ord_1"'), (member, text)])
     assert not decoder_accepts(data)
     assert not published(data)
@@ -219,7 +219,7 @@ def test_what_is_not_json_is_refused(member: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", [r'"i\u0064"', r'"\u0069d"'])
 def test_escaped_names_are_names(name: str) -> None:
-    """A member's name may be written with escapes, and is the same member."""
+    """A name that is written with escapes is the same name."""
     for text, accepted in (('"ord_1"', True), ("1", False)):
         data = f"{{{name}:{text}}}".encode()
         assert (decoder_accepts(data), model_accepts(data), published(data)) == (accepted,) * 3
@@ -228,15 +228,15 @@ def test_escaped_names_are_names(name: str) -> None:
 @pytest.mark.parametrize("depth", [50, 190, 250, 900, 1_500, 100_000])
 @pytest.mark.parametrize(("opening", "inner", "closing"), [("[", "", "]"), ('{"a":', "1", "}")])
 def test_depth(opening: str, inner: str, closing: str, depth: int) -> None:
-    """However deep a member is nested, it is taken as it came or refused with a reason; to 190 both take it."""
+    """A member nested however deeply is accepted unchanged or refused with a reason; to 190 levels it is accepted."""
     data = order([("id", '"ord_1"'), ("note", opening * depth + inner + closing * depth)])
-    taken = published(data)
-    assert depth > 190 or (taken and model_accepts(data))
+    accepted = published(data)
+    assert depth > 190 or (accepted and model_accepts(data))
 
 
 @pytest.mark.parametrize("digits", [19, 20, 40, 4_299, 4_302, 10_000])
 def test_long_numbers(digits: int) -> None:
-    """However many digits an integer has, both judge it alike; in what is passed through any number is taken."""
+    """Both agree on integers of any length; in a member that is passed through any number is accepted."""
     for text in ("9" * digits, "-" + "9" * digits):
         assert agree(order([("id", '"ord_1"'), ("quantity_ordered", text)]))
         assert published(order([("id", '"ord_1"'), ("note", text)]))
@@ -246,8 +246,8 @@ def test_long_numbers(digits: int) -> None:
     "data",
     [b'{"id":"\xff"}', b'{"id":"1","note":"\xed\xa0\x80"}', b'{"id":"1","\xc3":1}', b'{"id":"1","note":"\xc0\x80"}'],
 )
-def test_what_is_not_utf_8_is_refused(data: bytes) -> None:
-    """Also in what the hot path's decoder skips."""
+def test_invalid_utf_8_is_refused(data: bytes) -> None:
+    """Also in members that the decoder skips."""
     assert not published(data)
     assert not model_accepts(data)
 

@@ -1,4 +1,4 @@
-"""Publishing: 202 once it is durable, the data byte for byte to whoever subscribed, all of a batch or nothing."""
+"""Publishing: 202 once durable, data byte for byte to every subscriber, all of a batch or nothing."""
 
 import asyncio
 from typing import Any, Final
@@ -41,22 +41,22 @@ WRONG_DATA: Final[list[tuple[Any, str, str]]] = [
 
 
 def body_around(data: bytes) -> bytes:
-    """A request to publish this data, in white space of its own."""
+    """Return a body with this data, and white space around it."""
     return b'{ "event_code" : "order.created" ,\n "data" :\t' + data + b" }\n"
 
 
 def data_of(received: Received) -> bytes:
-    """The bytes of ``data`` in what a receiver got: everything after its name, up to the last brace."""
+    """Return the bytes of ``data`` in a received body: all between its name and the last brace."""
     return received.body.split(b'"data":', 1)[1][:-1]
 
 
 def of_size(size: int) -> bytes:
-    """An order of so many bytes."""
+    """Return an order of ``size`` bytes."""
     return b'{"id":"ord_1","note":"' + b"." * (size - 24) + b'"}'
 
 
 async def test_receipt(organization: Organization) -> None:
-    """202, with the event's id and how many webhooks it goes to; the event can be read at once."""
+    """202 with the event's id and the number of its deliveries; the event can be read at once."""
     await organization.webhook(event_code="order.shipped")
     body = {"event_code": "order.shipped", "data": {"id": "ord_1", "reference": "R-1"}}
     receipt = taken(await organization.ask("POST", "/events", json=body), 202)
@@ -69,7 +69,7 @@ async def test_receipt(organization: Organization) -> None:
 
 @pytest.mark.parametrize("data", DATA.values(), ids=DATA)
 async def test_data_is_kept_byte_for_byte(organization: Organization, receiver: Receiver, data: bytes) -> None:
-    """What a receiver gets in ``data``, and what the API shows of it, are the very bytes that were published."""
+    """Receivers and readers of the API get exactly the bytes that were published."""
     await organization.webhook(receiver.url)
     receipt = taken(await organization.ask("POST", "/events", content=body_around(data), headers=JSON), 202)
     (received,) = await receiver.wait_for(1)
@@ -80,18 +80,20 @@ async def test_data_is_kept_byte_for_byte(organization: Organization, receiver: 
 
 
 async def test_batch_keeps_bytes_and_order(organization: Organization, receiver: Receiver) -> None:
-    """The receipts are in the order of the events, and each event's bytes are its own."""
+    """The receipts are in the order of the events, and each event keeps its own bytes."""
     await organization.webhook(receiver.url)
     body = b'{"events": [' + b" , ".join(body_around(data) for data in DATA.values()) + b"]}"
     receipts = taken(await organization.ask("POST", "/events/batch", content=body, headers=JSON), 202)
     received = await receiver.wait_for(len(DATA))
-    by_id = {each.headers["webhook-id"]: data_of(each) for each in received}
+    by_id = {delivery.headers["webhook-id"]: data_of(delivery) for delivery in received}
     assert [by_id[receipt["id"]] for receipt in receipts["data"]] == list(DATA.values())
     assert list(receipts) == ["data"]
 
 
-async def test_only_who_wants_it_gets_it(organization: Organization, another: Organization, receiver: Receiver) -> None:
-    """An event goes to the webhooks of its own organization and its own code, and to nobody else."""
+async def test_only_subscribers_get_an_event(
+    organization: Organization, another: Organization, receiver: Receiver
+) -> None:
+    """An event goes to the webhooks of its organization with its event code, and to no other."""
     await organization.webhook(receiver.url + "/right")
     await organization.webhook(receiver.url + "/code", event_code="order.canceled")
     await another.webhook(receiver.url + "/organization")
@@ -99,12 +101,12 @@ async def test_only_who_wants_it_gets_it(organization: Organization, another: Or
     assert (await organization.publish("order.shipped"))["deliveries"] == 0
     assert (await organization.publish("order.canceled"))["deliveries"] == 1
     received = await receiver.wait_for(2)
-    assert sorted(each.path for each in received) == ["/code", "/right"]
+    assert sorted(delivery.path for delivery in received) == ["/code", "/right"]
 
 
 @pytest.mark.parametrize(("data", "pointer", "code"), WRONG_DATA)
 async def test_wrong_data(organization: Organization, data: object, pointer: str, code: str) -> None:
-    """An order needs its id, and what is there has its documented type; alone and in a batch, at its pointer."""
+    """An order must have an id, and members of their documented types; errors have a JSON Pointer, in a batch too."""
     wrong = {"event_code": "order.created", "data": data}
     alone = taken(await organization.ask("POST", "/events", json=wrong), 422)
     batch = taken(await organization.ask("POST", "/events/batch", json={"events": [EVENT, wrong, EVENT]}), 422)
@@ -114,7 +116,7 @@ async def test_wrong_data(organization: Organization, data: object, pointer: str
 
 
 async def test_batch_is_all_or_nothing(organization: Organization, receiver: Receiver) -> None:
-    """One wrong event keeps all the others back, and every wrong one is named."""
+    """One invalid event prevents the others, and every invalid one is named."""
     await organization.webhook(receiver.url)
     events: list[dict[str, Any]] = [EVENT] * 10
     events[3] = {"event_code": "order.created", "data": {"reference": "R"}}
@@ -129,12 +131,12 @@ async def test_batch_is_all_or_nothing(organization: Organization, receiver: Rec
         "/events/8/data/updatable",
         "/events/9/id",
     ]
-    kept = await organization.contents()
-    assert (kept["/events"], kept["/deliveries"], receiver.received) == ([], [], [])
+    stored = await organization.contents()
+    assert (stored["/events"], stored["/deliveries"], receiver.received) == ([], [], [])
 
 
 async def test_batch_of_a_thousand(organization: Organization) -> None:
-    """1,000 events are one batch; 1,001 are too many, and none are too few."""
+    """A batch has 1 to 1,000 events."""
     events = [{"event_code": "order.created", "data": {"id": f"ord_{number}"}} for number in range(MAX_BATCH_EVENTS)]
     receipts = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
     assert len({receipt["id"] for receipt in receipts}) == 1_000
@@ -155,7 +157,7 @@ async def test_missing_member(organization: Organization, missing: str) -> None:
 
 
 async def test_size_of_data(organization: Organization, receiver: Receiver) -> None:
-    """256 KiB of data are accepted and arrive whole; one byte more is 413, alone and in a batch."""
+    """256 KiB of data are accepted and delivered; one byte more is 413, in a batch too."""
     await organization.webhook(receiver.url)
     fits, over = of_size(MAX_DATA_BYTES), of_size(MAX_DATA_BYTES + 1)
     assert (len(fits), len(over)) == (262_144, 262_145)
@@ -171,31 +173,31 @@ async def test_size_of_data(organization: Organization, receiver: Receiver) -> N
 
 @pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])
 async def test_deep_data(organization: Organization, depth: int) -> None:
-    """However deep data is nested, it is published as it came or refused as malformed: no fault of ours."""
+    """However deeply data is nested, it is published unchanged or refused as malformed."""
     data = b'{"id":"ord_1","deep":' + b"[" * depth + b"]" * depth + b"}"
-    answer = await organization.ask("POST", "/events", content=body_around(data), headers=JSON)
-    kept = (await organization.contents())["/events"]
-    assert (answer.status_code, len(kept)) in [(202, 1), (400, 0)]
+    response = await organization.ask("POST", "/events", content=body_around(data), headers=JSON)
+    stored = (await organization.contents())["/events"]
+    assert (response.status_code, len(stored)) in [(202, 1), (400, 0)]
 
 
 async def test_events_sort_by_time(organization: Organization) -> None:
-    """Event ids, which have no dot, sort by the time they were made."""
+    """Event ids have no dot, and sort by time."""
     ids = [(await organization.publish())["id"] for _ in range(5)]
     events = [dict(EVENT) for _ in range(20)]
     batch = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
     ids += [receipt["id"] for receipt in batch]
     assert ids == sorted(ids)
-    assert not any("." in each or len(each) > 64 for each in ids)
+    assert not any("." in id_ or len(id_) > 64 for id_ in ids)
 
 
 async def test_publishes_at_once(organization: Organization) -> None:
-    """Publishes that come together, good and bad, share nothing but the database: each gets its own answer."""
+    """Concurrent publishes, valid and invalid, each get their own response."""
 
     async def publish(number: int) -> httpx.Response:
         body = {"event_code": "order.created", "data": {"id": f"ord_{number}" if number % 5 else ""}}
         return await organization.ask("POST", "/events", json=body)
 
-    answers = await asyncio.gather(*(publish(number) for number in range(50)))
-    assert [answer.status_code for answer in answers] == [202 if number % 5 else 422 for number in range(50)]
-    kept = {event["id"]: event["data"]["id"] for event in (await organization.contents())["/events"]}
-    assert kept == {answers[number].json()["id"]: f"ord_{number}" for number in range(50) if number % 5}
+    responses = await asyncio.gather(*(publish(number) for number in range(50)))
+    assert [response.status_code for response in responses] == [202 if number % 5 else 422 for number in range(50)]
+    stored = {event["id"]: event["data"]["id"] for event in (await organization.contents())["/events"]}
+    assert stored == {responses[number].json()["id"]: f"ord_{number}" for number in range(50) if number % 5}

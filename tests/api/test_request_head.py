@@ -7,24 +7,23 @@ import pytest
 
 from api.node import OPERATOR_KEY
 from api.organization import Organization
-from api.raw import BODY, Answer, connected, one_answer, publishing
+from api.raw import BODY, PUBLISH, PUBLISH_WITH_QUERY, Response, connect, read_response
 from packhook.api.routes import BASE, ROUTES
 
 HEALTH: Final = b"GET /health HTTP/1.1\r\n%b\r\n"
-WHOLE: Final = "HTTP/1.1 {} HTTP/1.1"
 
 
-async def answer_to(url: str, request: bytes) -> Answer:
-    """Return the only response to what is sent over a new connection."""
-    reader, writer = await connected(url)
+async def response_to(url: str, request: bytes) -> Response:
+    """Send a request over a new connection; return its response."""
+    reader, writer = await connect(url)
     writer.write(request)
-    answer = await one_answer(reader)
+    response = await read_response(reader)
     writer.close()
-    assert answer is not None
-    return answer
+    assert response is not None
+    return response
 
 
-def spellings(path: str) -> list[str]:
+def encoded_spellings(path: str) -> list[str]:
     """Return a route's path with an encoded separator: within each parameter, and in place of each ``/``."""
     plain = BASE + re.sub(r"{\w+}", "acme", path)
     within = [
@@ -45,20 +44,20 @@ def spellings(path: str) -> list[str]:
 async def test_an_encoded_separator_is_in_no_route(node_url: str, route: object) -> None:
     """404, as RFC 3986, 2.2 has it: ``%2F`` is data in a segment, and no id contains it."""
     method, path = getattr(route, "method"), getattr(route, "path")  # noqa: B009 a generic type
-    reader, writer = await connected(node_url)
+    reader, writer = await connect(node_url)
     key = f"authorization: Bearer {OPERATOR_KEY}"
-    for spelling in spellings(path):
+    for spelling in encoded_spellings(path):
         head = f"{method} {spelling} HTTP/1.1\r\nhost: x\r\n{key}\r\ncontent-type: application/json\r\n"
         writer.write(f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY)
-        answer = await one_answer(reader)
-        assert answer is not None
-        assert (answer[0], answer[1]["content-type"]) == (404, "application/problem+json"), spelling
+        response = await read_response(reader)
+        assert response is not None
+        assert (response[0], response[1]["content-type"]) == (404, "application/problem+json"), spelling
     writer.close()
 
 
 async def test_an_encoded_separator_does_not_publish(node_url: str, organization: Organization) -> None:
     """Encoded twice, it is part of an id. Other characters may be encoded."""
-    request = publishing(organization.id)
+    request = PUBLISH.request(organization.id)
     for old, new, status in [
         (b"/events", b"%2Fevents", 404),
         (b"/events", b"%2fevents", 404),
@@ -67,7 +66,7 @@ async def test_an_encoded_separator_does_not_publish(node_url: str, organization
         (b"/events", b"/%65vents", 202),
         (b"/events", b"/events?next=%2F", 202),
     ]:
-        assert (await answer_to(node_url, request.replace(old, new, 1)))[0] == status, new
+        assert (await response_to(node_url, request.replace(old, new, 1)))[0] == status, new
     assert len((await organization.contents())["/events"]) == 2
 
 
@@ -85,8 +84,8 @@ BAD_HOSTS: Final = [
 async def test_good_host(node_url: str, organization: Organization, host: str) -> None:
     """Any host, with or without a port: a proxy may pass on what the client sent."""
     line = f"host: {host}".encode("latin-1")
-    assert (await answer_to(node_url, HEALTH % (line + b"\r\n")))[0] == 200
-    assert (await answer_to(node_url, publishing(organization.id).replace(b"host: x", line)))[0] == 202
+    assert (await response_to(node_url, HEALTH % (line + b"\r\n")))[0] == 200
+    assert (await response_to(node_url, PUBLISH.request(organization.id).replace(b"host: x", line)))[0] == 202
 
 
 @pytest.mark.parametrize("lines", [[], ["x", "x"], ["x", "y"], *([host] for host in BAD_HOSTS)], ids=repr)
@@ -95,26 +94,26 @@ async def test_bad_host(node_url: str, organization: Organization, lines: list[s
     headers = "".join(f"host: {host}\r\n" for host in lines).encode("latin-1")
     for request in (
         HEALTH % headers,
-        publishing(organization.id).replace(b"host: x\r\n", headers),
-        publishing(organization.id, mark="?").replace(b"host: x\r\n", headers),
+        PUBLISH.request(organization.id).replace(b"host: x\r\n", headers),
+        PUBLISH_WITH_QUERY.request(organization.id).replace(b"host: x\r\n", headers),
     ):
-        status, answered, _ = await answer_to(node_url, request)
-        assert (status, answered["connection"]) == (400, "close")
+        status, received, _ = await response_to(node_url, request)
+        assert (status, received["connection"]) == (400, "close")
     assert (await organization.contents())["/events"] == []
 
 
 async def test_http_1_0_needs_no_host(node_url: str) -> None:
     """Health checks of load balancers have none."""
-    assert (await answer_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b""))[0] == 200
-    assert (await answer_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b"host: x y\r\n"))[0] == 400
+    assert (await response_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b""))[0] == 200
+    assert (await response_to(node_url, HEALTH.replace(b"1.1", b"1.0") % b"host: x y\r\n"))[0] == 400
 
 
 @pytest.mark.parametrize("path", ["/events", "/events?", "/events/batch", "/webhooks"])
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
 async def test_an_encoded_body_is_refused(node_url: str, organization: Organization, path: str, encoding: str) -> None:
     """415 and its name: what is stored and signed are the bytes of JSON."""
-    request = publishing(organization.id, f"content-encoding: {encoding}").replace(b"/events", path.encode(), 1)
-    status, _, body = await answer_to(node_url, request)
+    request = PUBLISH.request(organization.id, f"content-encoding: {encoding}").replace(b"/events", path.encode(), 1)
+    status, _, body = await response_to(node_url, request)
     assert (status, encoding.encode() in body) == (415, True)
     assert (await organization.contents())["/events"] == []
 
@@ -122,4 +121,4 @@ async def test_an_encoded_body_is_refused(node_url: str, organization: Organizat
 @pytest.mark.parametrize("encoding", ["identity", "Identity"])
 async def test_identity_is_no_encoding(node_url: str, organization: Organization, encoding: str) -> None:
     """202, as without the header."""
-    assert (await answer_to(node_url, publishing(organization.id, f"content-encoding: {encoding}")))[0] == 202
+    assert (await response_to(node_url, PUBLISH.request(organization.id, f"content-encoding: {encoding}")))[0] == 202

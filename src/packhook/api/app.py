@@ -12,9 +12,8 @@ from starlette.types import ASGIApp
 from packhook import __version__
 from packhook.api import docs_page, handlers, problems
 from packhook.api.auth import documented_bearer, route_class
-from packhook.api.headers import Headers
+from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.openapi import describe
-from packhook.api.paths import RejectEncodedSeparators
 from packhook.api.routes import BASE, FASTAPI_ROUTES, Handler, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service

@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
-from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.forwarded import source_of
+from packhook.api.request_head import bearer, refuse_repeated
 from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
 from packhook.service.authentication import Access, Principal
 

@@ -1,4 +1,4 @@
-"""Reading a request: its body up to a limit, its JSON into a shape, every wrong field named at once."""
+"""Read a request: its body up to a limit, and its JSON as a model, with every wrong field named at once."""
 
 import codecs
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "the
 async def read_body(
     headers: Mapping[bytes, bytes], receive: Receive, limit: int, reserve: Callable[[int], None] = lambda _: None
 ) -> bytes:
-    """Return the body, at most ``limit`` bytes. Refuses by the headers (names in lower case) before it reads.
+    """Return the body, at most ``limit`` bytes. The headers (names in lower case) are checked before it is read.
 
     ``reserve`` is called with the size of each part, and may raise. Raises UnsupportedMediaType, BodyTooLarge, and
     MalformedBody if the client disconnects.
@@ -71,14 +71,14 @@ def _is_utf8(charset: str) -> bool:
 
 
 async def read_shape(request: Request, shape: type[S]) -> S:
-    """The body as a shape. MalformedBody, or InvalidInput with every wrong field."""
+    """Return the body as a model. Raises what ``read_body`` and ``parse_shape`` raise."""
     body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY)
     state = request.app.state
     return parse_shape(body, shape, context={"settings": state.settings, "now": state.service.clock.now()})
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:
-    """JSON bytes as a shape. MalformedBody, or InvalidInput with every wrong field."""
+    """Return JSON as a model. Raises MalformedBody, or InvalidInput with every wrong field."""
     try:
         return shape.model_validate_json(body, context=context)
     except ValidationError as error:
@@ -102,6 +102,6 @@ def _explain(error: ValidationError) -> MalformedBody | InvalidInput:
 
 
 def pointer(path: tuple[int | str, ...]) -> str:
-    """A JSON Pointer (RFC 6901); pydantic's own marks are left out."""
+    """Return a location in pydantic's form as a JSON Pointer (RFC 6901), without pydantic's own marks."""
     parts = [str(part) for part in path if part != "[key]"]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

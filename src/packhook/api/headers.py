@@ -1,9 +1,12 @@
-"""The headers that every answer carries, and the id that every request gets."""
+"""ASGI middleware: the headers that every response carries, the id of every request, and paths that no route has."""
 
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from packhook.api.problems import problem_response
+from packhook.api.request_head import has_encoded_separator
+from packhook.core.errors import NotFound
 from packhook.core.ids import request_id
 
 POLICY: Final = b"content-security-policy"
@@ -21,7 +24,7 @@ SECURITY_HEADERS: Final = (*ALWAYS, NO_PAGE)
 
 
 class Headers:
-    """Gives each request an id, and each answer that id and the headers that make it safe to show."""
+    """Give each request an id, and each response that id and the security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,13 +33,27 @@ class Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        own = scope["packhook.request_id"] = scope.get("packhook.request_id") or request_id()
+        identifier = scope["packhook.request_id"] = scope.get("packhook.request_id") or request_id()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = message.get("headers", [])
-                policy = () if any(name == POLICY for name, _ in said) else (NO_PAGE,)
-                message["headers"] = [*said, (b"x-request-id", own.encode()), *ALWAYS, *policy]
+                headers = message.get("headers", [])
+                policy = () if any(name == POLICY for name, _ in headers) else (NO_PAGE,)
+                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *ALWAYS, *policy]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class RejectEncodedSeparators:
+    """Answer 404 to a path with an encoded separator, which Starlette would decode before it looks for a route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
+        raw_path: bytes = scope.get("raw_path") or b""
+        if has_encoded_separator(raw_path):
+            await problem_response(NotFound(f"no route {raw_path.decode('latin-1')}"))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

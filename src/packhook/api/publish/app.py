@@ -11,12 +11,11 @@ from urllib.parse import unquote
 import httptools
 from starlette.types import Receive, Scope
 
-from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.bodies import read_body
-from packhook.api.paths import has_encoded_separator
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.body_budget import BodyBudget, Reservation
 from packhook.api.publish.handlers import PublishHandler
+from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
 from packhook.api.routes import BASE, ORGANIZATION, PUBLISH_ROUTES, Route
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service

@@ -44,8 +44,9 @@ class PublishHandler:
 
 
 def _checked(idempotency_key: str) -> str:
+    """Return the key without the white space around it, which is not part of a header's value (RFC 9110, 5.5)."""
     try:
-        return rules.idempotency_key(idempotency_key)
+        return rules.idempotency_key(idempotency_key.strip(" \t"))
     except ValueError as error:
         raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 

@@ -14,7 +14,6 @@ responses. Nothing more is read while a request waits for its turn or a client d
 import asyncio
 import re
 from collections.abc import Sized
-from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Final
 
@@ -70,7 +69,6 @@ _TOO_MANY_CONNECTIONS: Final = _final_response(
 )
 
 
-@lru_cache(1024)
 def _is_host(value: bytes) -> bool:
     """Return whether a ``Host`` header is ``host [":" port]`` (RFC 9110, 7.2)."""
     match = _HOST.fullmatch(value) if len(value) <= MAX_HOST_BYTES else None

@@ -1,4 +1,4 @@
-"""When the fault is ours: 500 without a trace, 503 with when to try again, and never a 2xx for what is not stored."""
+"""Errors of the server: 500 without a traceback, 503 with Retry-After, and never a 2xx for what is not stored."""
 
 import asyncio
 from pathlib import Path
@@ -15,26 +15,26 @@ KEY: Final = {"scopes": ["events:read"]}
 
 
 class FaultyService(Service):
-    """A service with a fault in it."""
+    """Provide a service with a bug."""
 
     async def ready(self) -> None:
-        """Breaks."""
+        """Raise."""
         raise RuntimeError("the inner secret of the server")
 
 
-async def test_fault_of_ours(tmp_path: Path) -> None:
-    """500 tells nothing of the inside; its request id finds it in the log."""
+async def test_a_bug(tmp_path: Path) -> None:
+    """500 without details; its request id finds the traceback in the log."""
     async with application(tmp_path, ManualClock(), FaultyService) as (api, _, _):
-        answer = await api.get("/ready")
-    assert taken(answer, 500) == {
+        response = await api.get("/ready")
+    assert taken(response, 500) == {
         "type": "/errors/error",
         "title": "Something went wrong.",
         "status": 500,
         "detail": "a fault of packhook; find it in the log by the request id",
     }
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"].startswith("req_")
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"].startswith("req_")
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -49,31 +49,31 @@ async def test_fault_of_ours(tmp_path: Path) -> None:
         ("DELETE", "", None),
     ],
 )
-async def test_database_that_is_away(tmp_path: Path, method: str, path: str, body: object) -> None:
-    """503, when to try again, and not a word of what the database said."""
+async def test_an_unavailable_database(tmp_path: Path, method: str, path: str, body: object) -> None:
+    """503 with Retry-After, and nothing of the database's error."""
     async with application(tmp_path, ManualClock()) as (api, _, store):
         organization = await Organization.made(api)
         await store.close()
-        answer = await organization.ask(method, path, json=body)
-    assert taken(answer, 503) == {
+        response = await organization.ask(method, path, json=body)
+    assert taken(response, 503) == {
         "type": "/errors/unavailable",
         "title": "The service cannot do this right now; try again later.",
         "status": 503,
         "detail": "The service cannot do this right now; try again later.",
     }
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["x-request-id"].startswith("req_")
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["x-request-id"].startswith("req_")
 
 
 async def test_load_is_shed(tmp_path: Path) -> None:
-    """Where more wait to be stored than may, the others are 503; exactly those that were 202 are stored."""
+    """Beyond ``max_pending_publishes`` a publish is 503; exactly those with a 202 are stored."""
     async with application(tmp_path, ManualClock(), max_pending_publishes=1) as (api, _, _):
         organization = await Organization.made(api)
-        answers = await asyncio.gather(*(organization.ask("POST", "/events", json=EVENT) for _ in range(20)))
-        kept = {event["id"] for event in (await organization.contents())["/events"]}
-    stored = {answer.json()["id"] for answer in answers if answer.status_code == 202}
-    shed = [answer for answer in answers if answer.status_code != 202]
-    assert kept == stored
+        responses = await asyncio.gather(*(organization.ask("POST", "/events", json=EVENT) for _ in range(20)))
+        listed = {event["id"] for event in (await organization.contents())["/events"]}
+    stored = {response.json()["id"] for response in responses if response.status_code == 202}
+    shed = [response for response in responses if response.status_code != 202]
+    assert listed == stored
     assert stored
     assert shed
-    assert {(answer.status_code, answer.headers["retry-after"]) for answer in shed} == {(503, "1")}
+    assert {(response.status_code, response.headers["retry-after"]) for response in shed} == {(503, "1")}
