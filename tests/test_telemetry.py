@@ -9,7 +9,7 @@ import pytest
 
 SAYING: Final = """
 import logging
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 configure_logs({level!r}, "json")
 configure_logs({level!r}, "json")
 logging.getLogger("uvicorn.error").info("started")

@@ -15,7 +15,7 @@ import httpx
 from packhook.api.app import create_app
 from packhook.core.clock import Clock
 from packhook.delivery.egress import Egress
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -86,7 +86,7 @@ async def application(
     await store.open()
     sender = Sender(Egress(()))
     await sender.open()
-    service = kind(store, Engine(store, sender, settings, clock), settings, clock)
+    service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, settings, clock)
     wire = httpx.ASGITransport(create_app(service, settings), raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=wire, base_url=INSIDE, headers=bearer(OPERATOR_KEY)) as api:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target, unhurried
-from engine_house import webhook as a_webhook
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target, unhurried
+from node_fixture import webhook as a_webhook
 from structlog.testing import capture_logs
 
 from nouns import replaced
@@ -33,9 +33,8 @@ from packhook.core.model import (
 from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.headers import lines
+from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.send import Sending, Wire
-from packhook.delivery.target import PreparedWebhook, prepare
-from packhook.store.callbacks import ended
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
@@ -71,8 +70,7 @@ async def attempted(
     sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Wire, clock: ManualClock
 ) -> AttemptResult:
     """One attempt, waited for."""
-    result: AttemptResult = await ended(lambda told: attempt(sent, to, gone_since, wire, clock, told))
-    return result
+    return await attempt(sent, to, gone_since, wire, clock)
 
 
 class Told:
@@ -144,7 +142,7 @@ def test_the_request_is_exactly_this() -> None:
         ("webhook-event", "order.created"),
         ("webhook-attempt", "3"),
     )
-    request = compose(delivery(), to, 3, now)
+    request = compose(delivery(attempt_count=2), to, now)
     assert request == Request(
         url="https://shop.example/hook",
         headers=lines((*own, ("x-shop", "7"), ("authorization", TOKEN))),
@@ -153,7 +151,7 @@ def test_the_request_is_exactly_this() -> None:
         timeout=9_000,
     )
     assert json.loads(request.shown) == dict(own) | {"x-shop": "***", "authorization": "***"}
-    bare = compose(delivery(), replaced(to, lines="", shown=""), 3, now)
+    bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)
     assert (bare.headers, json.loads(bare.shown)) == (lines(own), dict(own))
 
 
@@ -332,18 +330,15 @@ def test_a_webhooks_own_settings_come_before_the_instances(
     """Each for itself."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
     prepared = prepare(WebhookState(webhook=known), settings(retry_schedule="5s,5m"))
-    assert [key.token(b"", b"") for key in prepared.keys] == [SigningKey("k" * 32).token(b"", b"")]
+    assert [key.token(b"") for key in prepared.signing_keys] == [SigningKey("k" * 32).token(b"")]
     assert prepared == PreparedWebhook(
         webhook=known,
-        url=known.endpoint,
-        version=known.version,
-        keys=prepared.keys,
-        lines="x-a: 1\r\n",
-        shown=',"x-a":"***"',
-        hidden=("1",),
+        signing_keys=prepared.signing_keys,
+        headers=(("x-a", "1"),),
+        redacted_headers=(("x-a", "***"),),
+        secret_values=("1",),
         timeout=timeout,
-        rate=0.0,
-        schedule=schedule,
+        rate_limit=0.0,
         policy=Policy(retry_schedule=schedule),
     )
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from engine_house import DELIVERED, PENDING, leased, target, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import DELIVERED, PENDING, leased, target, unhurried
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Urgency, Verdict
@@ -29,7 +29,7 @@ def asking_for(hold_until: int) -> Verdict:
 def lane(limit: int = LIMIT, waiting: int = 1_000) -> Lane:
     """A lane of a webhook that is known and has no rate limit, with so much that waits."""
     made = Lane("wh_1", "acme", limit)
-    made.target = target()
+    made.webhook = target()
     for _ in range(waiting):
         made.put(leased())
     return made
@@ -48,7 +48,7 @@ def settle(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) ->
     """So many of those under way end, all with this verdict."""
     for _ in range(count):
         of.finish(now)
-        of.learn(verdict, started_at, now)
+        of.apply_verdict(verdict, started_at, now)
 
 
 def round_of(of: Lane, verdict: Verdict, now: int, took: int = 0) -> int:
@@ -62,7 +62,7 @@ def broken(now: int = START, **webhook: object) -> Lane:
     """A lane whose breaker has just opened."""
     made = lane()
     if webhook:
-        made.target = target(**webhook)  # type: ignore[arg-type] # a field has its own type
+        made.webhook = target(**webhook)  # type: ignore[arg-type] # a field has its own type
     settle_in_a_row(made, DOWN, 10, now)
     return made
 
@@ -131,16 +131,16 @@ def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) ->
     """A bad moment is no outage."""
     shaky = lane()
     settle_in_a_row(shaky, DOWN, failures, START)
-    assert not shaky.is_held(START)
-    assert not shaky.is_probing
+    assert not shaky.breaker.is_held(START)
+    assert not shaky.breaker.is_probing
     assert launch(shaky, START) == 8
 
 
 def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
     """Then nothing goes for a second, however little is under way."""
     dead = broken()
-    assert dead.held_until == START + SECOND
-    assert [dead.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
+    assert dead.breaker.held_until == START + SECOND
+    assert [dead.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
     assert dead.ready_at(START) == START + SECOND
     assert launch(dead, START + SECOND - 1) == 0
 
@@ -150,7 +150,7 @@ def test_one_success_begins_the_count_anew() -> None:
     shaky = lane()
     for verdict in (DOWN, OK, DOWN):
         settle_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
-    assert not shaky.is_held(START)
+    assert not shaky.breaker.is_held(START)
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, BUSY])
@@ -158,15 +158,15 @@ def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> Non
     """An endpoint that answers 404 is up; our own faults say nothing of it."""
     fine = lane()
     settle_in_a_row(fine, verdict, 50, START)
-    assert not fine.is_held(START)
+    assert not fine.breaker.is_held(START)
 
 
 def test_a_failed_probe_doubles_the_hold_up_to_a_minute() -> None:
     """One probe after each hold."""
     dead, now, holds = broken(), START, []
     for _ in range(9):
-        holds.append((dead.held_until - now) // SECOND)
-        now = dead.held_until
+        holds.append((dead.breaker.held_until - now) // SECOND)
+        now = dead.breaker.held_until
         assert round_of(dead, DOWN, now) == 1, "one probe"
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
@@ -175,8 +175,8 @@ def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
     """A webhook that retries within seconds is probed within seconds."""
     dead, now, holds = broken(schedule="1s,3s"), START, []
     for _ in range(4):
-        holds.append((dead.held_until - now) // SECOND)
-        now = dead.held_until
+        holds.append((dead.breaker.held_until - now) // SECOND)
+        now = dead.breaker.held_until
         round_of(dead, DOWN, now)
     assert holds == [1, 2, 3, 3]
 
@@ -192,9 +192,9 @@ def test_only_one_probe_is_under_way() -> None:
 def test_a_probe_that_succeeds_begins_the_ramp() -> None:
     """From one, doubling: an endpoint that comes back is not flooded."""
     dead = broken()
-    now = dead.held_until
+    now = dead.breaker.held_until
     assert [round_of(dead, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
-    assert not dead.is_probing
+    assert not dead.breaker.is_probing
 
 
 def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
@@ -203,7 +203,7 @@ def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
     round_of(dead, DOWN, START + SECOND)
     round_of(dead, OK, START + 3 * SECOND)
     settle_in_a_row(dead, DOWN, 10, START + MINUTE)
-    assert dead.held_until == START + MINUTE + SECOND
+    assert dead.breaker.held_until == START + MINUTE + SECOND
 
 
 def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -> None:
@@ -214,7 +214,7 @@ def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -
     count = launch(dead, START + SECOND)
     assert count == 64
     settle(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
-    assert dead.held_until == START + 3 * SECOND
+    assert dead.breaker.held_until == START + 3 * SECOND
 
 
 def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
@@ -222,14 +222,14 @@ def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> Non
     stumbling, now, holds = lane(), START, []
     for _ in range(8):
         for _ in range(LIMIT):
-            stumbling.stumble(now)
-        holds.append((stumbling.held_until - now) // SECOND)
-        now = stumbling.held_until
+            stumbling.breaker.back_off(now)
+        holds.append((stumbling.breaker.held_until - now) // SECOND)
+        now = stumbling.breaker.held_until
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert (stumbling.has_failed, stumbling.is_probing) == (False, False)
+    assert (stumbling.breaker.has_failed, stumbling.breaker.is_probing) == (False, False)
     round_of(stumbling, OK, now)
-    stumbling.stumble(now)
-    assert stumbling.held_until == now + SECOND
+    stumbling.breaker.back_off(now)
+    assert stumbling.breaker.held_until == now + SECOND
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held
     """The later instant counts; nothing goes before it, and it is told to whoever asks."""
     told = lane()
     for seconds in asked:
-        told.learn(asking_for(START + seconds * SECOND), START, START)
-    assert told.ready_at(START) == told.held_until == START + held * SECOND
+        told.apply_verdict(asking_for(START + seconds * SECOND), START, START)
+    assert told.ready_at(START) == told.breaker.held_until == START + held * SECOND
     assert launch(told, START + held * SECOND - 1) == 0
     assert launch(told, START + held * SECOND) == 8
 
@@ -249,7 +249,7 @@ def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held
 def test_without_a_rate_limit_only_the_cap_counts() -> None:
     """Zero is no limit."""
     free = lane()
-    free.target = target(rate_limit=0.0)
+    free.webhook = target(rate_limit=0.0)
     assert launch(free, START) == 8
 
 
@@ -259,7 +259,7 @@ def test_without_a_rate_limit_only_the_cap_counts() -> None:
 def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int, next_in: int | None) -> None:
     """Then one by one; ``ready_at`` tells the very instant of the next (None: the cap was reached first)."""
     limited = lane()
-    limited.target = target(rate_limit=rate)
+    limited.webhook = target(rate_limit=rate)
     assert launch(limited, START) == at_once
     assert limited.ready_at(START) == (None if next_in is None else START + next_in)
     if next_in is not None:
@@ -272,7 +272,7 @@ def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int
 def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
     """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
     limited, now, sent = lane(waiting=5_000), START, []
-    limited.target = target(rate_limit=rate)
+    limited.webhook = target(rate_limit=rate)
     for wait in waits:
         now += wait
         sent.append((now, round_of(limited, OK, now)))
@@ -285,7 +285,7 @@ def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> No
 def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
     """At the latest after the time of one token the next goes."""
     limited = lane()
-    limited.target = target(rate_limit=10.0)
+    limited.webhook = target(rate_limit=10.0)
     round_of(limited, OK, START)
     round_of(limited, OK, START - HOUR)
     assert launch(limited, START - HOUR + SECOND) > 0
@@ -318,7 +318,7 @@ def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Ur
 def test_an_empty_lane_has_nothing_to_take() -> None:
     """And counts nothing as under way."""
     idle = lane(waiting=0)
-    with pytest.raises(IndexError, match="nothing waits"):
+    with pytest.raises(IndexError, match="empty"):
         idle.take(START)
     assert (idle.queued, idle.in_flight) == (0, 0)
 
@@ -330,7 +330,7 @@ def test_what_waits_can_be_taken_out() -> None:
     for delivery in put:
         mixed.put(delivery)
     under_way = mixed.take(START)
-    assert [under_way, *mixed.empty()] == [put[1], put[3], put[2], put[0]]
+    assert [under_way, *mixed.drain()] == [put[1], put[3], put[2], put[0]]
     assert (mixed.queued, mixed.in_flight) == (0, 1)
 
 
@@ -345,14 +345,14 @@ def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[
     """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""
     verdicts = {"ok": OK, "down": DOWN, "overloaded": OVERLOADED, "refused": REFUSED}
     any_lane, now, started = lane(limit), START, list[int]()
-    any_lane.target = target(rate_limit=rate)
+    any_lane.webhook = target(rate_limit=rate)
     for what, wait in steps:
         now += wait
         if what == "send":
             started += [now] * launch(any_lane, now)
         elif started:
             any_lane.finish(now)
-            any_lane.learn(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
+            any_lane.apply_verdict(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
         assert any_lane.in_flight == len(started) <= limit
         ready_at = any_lane.ready_at(now)
         assert ready_at is None or ready_at <= now + MINUTE

@@ -39,7 +39,7 @@ class Consent(Struct, frozen=True, kw_only=True):
         return not self.error_code
 
 
-def wanted_rate(rate_limit: float) -> str:
+def requested_rate(rate_limit: float) -> str:
     """What to ask for in ``webhook-request-rate``, in requests a minute; "" where there is no limit to tell."""
     return str(max(1, math.ceil(rate_limit * _MINUTE))) if rate_limit else ""
 
@@ -63,7 +63,7 @@ def consent(outcome: Outcome, origin: str) -> Consent:
     return Consent(allowed_rate=int(rate) / _MINUTE)
 
 
-def slower(own: float, allowed: float) -> float:
+def min_rate(own: float, allowed: float) -> float:
     """Of two rates the slower one; 0 is no limit."""
     return min(own, allowed) if own and allowed else own or allowed
 

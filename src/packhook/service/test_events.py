@@ -5,7 +5,7 @@ from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Event, Verdict
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import Ownership
 from packhook.service.example import example_data
 from packhook.store.base import Store
@@ -19,10 +19,10 @@ class TestEvents:
 
     __test__ = False  # not a test case, whatever a test runner thinks of the name
 
-    def __init__(self, store: Store, engine: Engine, clock: Clock, ownership: Ownership) -> None:
+    def __init__(self, store: Store, probe: EndpointProbe, clock: Clock, ownership: Ownership) -> None:
         self._ownership = ownership
         self._store = store
-        self._engine = engine
+        self._probe = probe
         self._clock = clock
 
     async def send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
@@ -42,7 +42,7 @@ class TestEvents:
         await self._store.write_audit(
             entry(Action.WEBHOOK_TESTED, by, now, organization_id=organization_id, object_id=webhook_id)
         )
-        attempt, verdict = await self._engine.try_out(target, event)
+        attempt, verdict = await self._probe.send_test(target, event)
         if not verdict.error_code:
             await self._ownership.answered_well(target.webhook, by)
         return event, attempt, verdict

@@ -16,9 +16,9 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from packhook.cli.serve import run_node
+from packhook.node import run_node
 from packhook.settings import load_settings
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 
 SAMPLE_SECONDS: Final = 0.002
 MARK: Final = "spent "

@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar, cast
 
 import uvloop
 
-from packhook.cli.serve import run_node
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.send import Sending, Wire
+from packhook.node import run_node
 from packhook.settings import load_settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class _DyingWire:
 
 
 def seams(death: Death) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:
-    """For :func:`packhook.cli.serve.run_node`."""
+    """For :func:`packhook.node.run_node`."""
     return lambda store: cast("Store", _DyingStore(store, death)), lambda wire: _DyingWire(wire, death)
 
 
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     store_seam, wire_seam = seams(Death(os.environ.get(VARIABLE, "")))
-    uvloop.run(run_node(settings, store_seam=store_seam, wire_seam=wire_seam))
+    uvloop.run(run_node(settings, wrap_store=store_seam, wrap_client=wire_seam))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from node import OPERATOR_KEY, READY, files, packhook, started
-from packhook.cli.exposure import is_loopback, refuse_unfit
+from packhook.cli.preflight import is_loopback, reject_unsafe_listen
 from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
 
@@ -27,7 +27,7 @@ UNFIT: Final[dict[str, object]] = {
 def refusal(**changes: Any) -> list[str]:  # noqa: ANN401 a field has its own type
     """The lines of the refusal; none where there is none."""
     try:
-        refuse_unfit(Settings(**{**FIT, **changes}))
+        reject_unsafe_listen(Settings(**{**FIT, **changes}))
     except InvalidSettings as error:
         return error.detail.splitlines()
     return []

@@ -34,11 +34,10 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
-from packhook.delivery.engine import Engine
+from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.send import Wire
-from packhook.delivery.target import PreparedWebhook, prepare
+from packhook.node import Node
 from packhook.service.history import DeliveryStory
-from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
@@ -227,8 +226,8 @@ class House:
         self.store = store
         self.settings = known
         self.clock = clock
-        self.engine = Engine(cast("Store", store), wire, known, clock)
-        self.service = Service(cast("Store", store), self.engine, known, clock)
+        self.node = Node(cast("Store", store), wire, known, clock)
+        self.service = self.node.service
 
     async def organization(self, organization_id: str) -> None:
         """An organization, if it is not there yet."""
@@ -295,11 +294,11 @@ async def house(
 ) -> AsyncIterator[House]:
     """A node that runs, on the database in this folder, which outlives it; told to stop at the end."""
     async with standing(folder, clock=clock, wire_seam=wire_seam, **changes) as node:
-        running = asyncio.create_task(node.engine.run())
+        running = asyncio.create_task(node.node.run())
         try:
             yield node
         finally:
-            node.engine.stop()
+            node.node.stop()
             await running
 
 

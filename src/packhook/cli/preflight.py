@@ -11,7 +11,7 @@ _OWN: Final = tuple(ipaddress.ip_network(text) for text in ("127.0.0.0/8", "169.
 _IN_CLEAR: Final = "packhook speaks plain HTTP, so keys and orders would cross the network in clear"
 
 
-def refuse_unfit(settings: Settings) -> None:
+def reject_unsafe_listen(settings: Settings) -> None:
     """InvalidSettings where the node would listen beyond loopback with something that is fit for loopback alone."""
     if is_loopback(settings.host):
         return

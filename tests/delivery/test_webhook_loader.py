@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from packhook.core.errors import Unavailable
 from packhook.core.model import WebhookState
-from packhook.delivery.webhook_loader import AT_ONCE, Lookup
+from packhook.delivery.webhook_loader import MAX_BATCH, WebhookLookup
 from store.building import webhook
 
 
@@ -37,7 +37,7 @@ async def settled(*waiting: asyncio.Task[WebhookState | None]) -> list[str | typ
     ]
 
 
-def find(lookup: Lookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | None]]:
+def find(lookup: WebhookLookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | None]]:
     """Everybody asks at once."""
     return [asyncio.create_task(lookup.find(each)) for each in webhook_ids]
 
@@ -45,7 +45,7 @@ def find(lookup: Lookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | 
 async def test_what_is_wanted_at_once_is_asked_for_at_once() -> None:
     """And what is wanted meanwhile, together after it: an answer is never older than its question."""
     store = Asked()
-    lookup = Lookup(store.targets)
+    lookup = WebhookLookup(store.targets)
     first = find(lookup, "a", "gone", "b")
     await store.was_asked.wait()
     second = find(lookup, "a", "c")
@@ -58,16 +58,16 @@ async def test_a_question_is_not_longer_than_the_store_likes() -> None:
     """The others come after it."""
     store = Asked()
     store.may_answer.set()
-    wanted = [str(each) for each in range(AT_ONCE + 1)]
-    assert await settled(*find(Lookup(store.targets), *wanted)) == wanted
-    assert [len(each) for each in store.questions] == [AT_ONCE, 1]
+    wanted = [str(each) for each in range(MAX_BATCH + 1)]
+    assert await settled(*find(WebhookLookup(store.targets), *wanted)) == wanted
+    assert [len(each) for each in store.questions] == [MAX_BATCH, 1]
 
 
 async def test_one_webhooks_fault_is_not_the_others() -> None:
     """They are asked for one by one."""
     store = Asked(lambda asked: ValueError("broken") if "broken" in asked else None)
     store.may_answer.set()
-    assert await settled(*find(Lookup(store.targets), "a", "broken", "b")) == ["a", ValueError, "b"]
+    assert await settled(*find(WebhookLookup(store.targets), "a", "broken", "b")) == ["a", ValueError, "b"]
 
 
 async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
@@ -75,7 +75,7 @@ async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
     away = [Unavailable("away")]
     store = Asked(lambda _: away.pop() if away else None)
     store.may_answer.set()
-    lookup = Lookup(store.targets)
+    lookup = WebhookLookup(store.targets)
     assert await settled(*find(lookup, "a", "b")) == [Unavailable, Unavailable]
     assert await settled(*find(lookup, "a")) == ["a"]
     assert store.questions == [["a", "b"], ["a"]]
@@ -84,7 +84,7 @@ async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
 async def test_who_no_longer_waits_keeps_nobody_from_an_answer() -> None:
     """A lane may be let go meanwhile."""
     store = Asked()
-    gone, stays = find(Lookup(store.targets), "a", "b")
+    gone, stays = find(WebhookLookup(store.targets), "a", "b")
     await store.was_asked.wait()
     gone.cancel()
     store.may_answer.set()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from engine_house import (
+from node_fixture import (
     ACME,
     BY,
     CANCELED,
@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Receipt, Verdict, Webhook
-from packhook.delivery.maintenance import BATCH, Upkeep
+from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
 from packhook.store.callbacks import ended
 from packhook.store.dispatcher import Capacity
@@ -47,9 +47,9 @@ async def node(tmp_path: Path, clock: ManualClock) -> AsyncIterator[House]:
         yield made
 
 
-def upkeep(node: House, **changes: object) -> Upkeep:
+def upkeep(node: House, **changes: object) -> Maintenance:
     """The upkeep of this node."""
-    return Upkeep(cast("Store", node.store), node.settings.model_copy(update=changes), node.clock)
+    return Maintenance(cast("Store", node.store), node.settings.model_copy(update=changes), node.clock)
 
 
 async def take(node: House) -> tuple[LeasedDelivery, ...]:
@@ -90,10 +90,10 @@ async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: House, cl
     await end_all(node, Verdict(status=DELIVERED))
     delivery = (await node.story(event_id)).delivery
     clock.advance(RETENTION)
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     assert len((await node.story(event_id)).attempts) == 1, "to the last moment of its time it stays"
     clock.advance(1)
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     with pytest.raises(NotFound):
         await node.deliveries(event_id)
     with pytest.raises(NotFound):
@@ -108,18 +108,19 @@ async def test_an_event_on_its_way_stays(node: House, clock: ManualClock, in_han
     if in_hand:
         assert len(await take(node)) == 1
     clock.advance(10 * RETENTION)
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     assert (await node.story(event_id)).delivery.status is (SENDING if in_hand else PENDING)
 
 
 async def test_all_that_is_due_goes_in_batches(node: House, clock: ManualClock) -> None:
     """More than one batch holds, in one round; each batch is told in the log, and there is no empty one."""
-    await node.publish(BATCH + 100, code=CODE_OF_NOBODY)
+    await node.publish(BATCH_SIZE + 100, code=CODE_OF_NOBODY)
     clock.advance(RETENTION + 1)
     (young,) = await node.publish(code=CODE_OF_NOBODY)
     with capture_logs() as lines:
-        await upkeep(node).once()
-    assert [(line["event"], line["events"]) for line in lines] == [("retention_run", BATCH), ("retention_run", 100)]
+        await upkeep(node).run_once()
+    seen = [(line["event"], line["events"]) for line in lines]
+    assert seen == [("retention_run", BATCH_SIZE), ("retention_run", 100)]
     assert await events(node) == [young]
 
 
@@ -140,13 +141,13 @@ async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClo
 
     first = await publish(b"one")
     clock.advance(DAY)
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     assert await publish(b"one") == first
     with pytest.raises(Conflict):
         await publish(b"two")
     clock.advance(1)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await upkeep(node).run_once()
     assert [(line["event"], line["idempotency_keys"]) for line in lines] == [("retention_run", 1)]
     assert await publish(b"two") != first
 
@@ -156,11 +157,11 @@ async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: House, clock:
     clock.advance(10 * RETENTION)
     failing = await node.webhook("https://shop.example/")
     caring = upkeep(node, audit_retention=10 * RETENTION)
-    await caring.once()
+    await caring.run_once()
     assert len(await actions(node)) == 3, "to the last moment of its time it stays"
     clock.advance(1)
     with capture_logs() as lines:
-        await caring.once()
+        await caring.run_once()
     assert [(line["event"], line["audit_entries"]) for line in lines] == [("retention_run", 2)]
     assert await actions(node) == [("webhook.created", failing.id)]
 
@@ -178,7 +179,7 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(node: House) -> None
     await node.webhook("https://shop.example/kept")
     (later,) = await node.publish()
     await node.service.webhooks.delete(ACME, deleted.id, BY)
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
     assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {
         True: CANCELED,
@@ -193,7 +194,7 @@ async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: H
     clock.advance(DISABLE_AFTER)
     await fail(node, 1)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await upkeep(node).run_once()
     after = await node.service.webhooks.get(ACME, failing.id)
     assert (after.enabled, after.disabled_reason) == (False, "no delivery has succeeded for 5 days")
     assert after.version == failing.version + 1
@@ -210,7 +211,7 @@ async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_
     await fail(node, 9)
     clock.advance(disable_after)
     await fail(node, 1)
-    await upkeep(node, disable_after=disable_after).once()
+    await upkeep(node, disable_after=disable_after).run_once()
     reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
     assert reason == f"no delivery has succeeded for {words}"
 
@@ -222,11 +223,11 @@ async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: House, cloc
     with capture_logs() as early:
         await fail(node, 4)
         clock.advance(DISABLE_AFTER // 2 - 4 * SECOND)
-        await upkeep(node).once()
+        await upkeep(node).run_once()
     await fail(node, 1)
     with capture_logs() as lines:
         for _ in range(3):
-            await upkeep(node).once()
+            await upkeep(node).run_once()
             await fail(node, 1)
     assert [line["event"] for line in early] == []
     assert lines == [
@@ -248,13 +249,13 @@ async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: House, 
     clock.advance(DISABLE_AFTER)
     await fail(node, 6)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await upkeep(node).run_once()
     assert [line["event"] for line in lines if line["event"] != "retention_run"] == ["webhook_disabled"]
 
 
 async def still_enabled(node: House, webhook: Webhook) -> bool:
     """Whether the upkeep leaves it alone."""
-    await upkeep(node).once()
+    await upkeep(node).run_once()
     return (await node.service.webhooks.get(ACME, webhook.id)).enabled
 
 
@@ -316,14 +317,14 @@ async def test_it_runs_on_while_the_database_is_away(node: House) -> None:
         caring.stop()
         async with asyncio.timeout(5):
             await running
-    assert [(line["event"], line["detail"]) for line in lines] == [("upkeep_failed", "the database is away")]
+    assert [(line["event"], line["detail"]) for line in lines] == [("maintenance_failed", "the database is away")]
 
 
 async def test_a_stop_does_not_wait_for_the_last_batch(node: House, clock: ManualClock) -> None:
     """The batch at hand is the last."""
-    await node.publish(BATCH + 1, code=CODE_OF_NOBODY)
+    await node.publish(BATCH_SIZE + 1, code=CODE_OF_NOBODY)
     clock.advance(RETENTION + 1)
     caring = upkeep(node)
     caring.stop()
     await caring.run()
-    assert len(await events(node)) == BATCH + 1
+    assert len(await events(node)) == BATCH_SIZE + 1

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
+from node_fixture import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
 
 from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
+from packhook.core.errors import Unavailable
 from packhook.core.model import Request
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -356,19 +357,20 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
 
 async def test_a_webhooks_own_timeout_may_be_the_longest_under_the_shortest_lease(tmp_path: Path) -> None:
     """Every setting that is accepted is honoured: the lease covers the attempt, so events go."""
-    async with Receiver() as receiver, house(tmp_path, lease="35s") as node:
+    async with Receiver() as receiver, house(tmp_path, lease_duration="35s") as node:
         await node.webhook(receiver.url, timeout=30_000)
         for count in (1, 2):
             await node.publish()
             await receiver.wait_for(count, LATE)
 
 
-async def test_a_node_says_whether_it_moves(tmp_path: Path) -> None:
-    """For the load balancer: yes while it claims, no when it is told to stop."""
+async def test_a_node_is_ready_until_it_stops(tmp_path: Path) -> None:
+    """The load balancer sends requests to a node while it claims, and no more once it stops."""
     async with standing(tmp_path) as node:
-        running = asyncio.create_task(node.engine.run())
+        running = asyncio.create_task(node.node.run())
         await node.store.until(lambda: len(node.store.claims) > 0)
-        assert node.engine.moving()
-        node.engine.stop()
+        await node.service.ready()
+        node.node.stop()
         await running
-        assert not node.engine.moving()
+        with pytest.raises(Unavailable):
+            await node.service.ready()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from engine_house import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
+from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
 
 from packhook.core.endpoint_verification import HELD
 from packhook.service import endpoint_verification

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from engine_house import ACME, DATA, DELIVERED, PENDING, SENDING, House, standing
+from node_fixture import ACME, DATA, DELIVERED, PENDING, SENDING, House, standing
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict
-from packhook.delivery.recorder import MOST_IN_A_BATCH, Recorder
+from packhook.delivery.recorder import MAX_BATCH, Recorder
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
@@ -95,17 +95,17 @@ async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
 
 async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
     """Not a transaction each, and at most 500 in one."""
-    count = 2 * MOST_IN_A_BATCH + 1
+    count = 2 * MAX_BATCH + 1
     async with standing(tmp_path, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
         for _ in range(3):
-            await node.publish(MOST_IN_A_BATCH)
+            await node.publish(MAX_BATCH)
         leased = await claimed(node, count)
         at = Desk(cast("Store", node.store))
         for delivery in leased:
             at.recorder.add(result(delivery))
         await at.finish()
-        assert [len(batch) for batch in at.told] == [MOST_IN_A_BATCH, MOST_IN_A_BATCH, 1]
+        assert [len(batch) for batch in at.told] == [MAX_BATCH, MAX_BATCH, 1]
 
 
 async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> None:

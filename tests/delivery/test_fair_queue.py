@@ -3,11 +3,11 @@
 from collections import Counter
 
 import pytest
-from engine_house import ACME, OTHER, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import ACME, OTHER, unhurried
 
-from packhook.delivery.fair_queue import Turns
+from packhook.delivery.fair_queue import FairQueue
 from packhook.delivery.lane import Lane
 
 HOUSES = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_size=5)
@@ -15,18 +15,18 @@ HOUSES = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_size=5)
 
 def lane(name: str, organization_id: str = ACME) -> Lane:
     """A lane of this name."""
-    return Lane(name, organization_id, limit=64)
+    return Lane(name, organization_id, max_in_flight=64)
 
 
-def added(*lanes: Lane) -> Turns:
-    """Turns with these lanes, in this order."""
-    turns = Turns()
+def added(*lanes: Lane) -> FairQueue:
+    """FairQueue with these lanes, in this order."""
+    turns = FairQueue()
     for each in lanes:
         turns.add(each)
     return turns
 
 
-def drained(turns: Turns) -> list[str]:
+def drained(turns: FairQueue) -> list[str]:
     """Whose turn it is, until nobody's."""
     names = []
     while turns:
@@ -36,7 +36,7 @@ def drained(turns: Turns) -> list[str]:
 
 def test_nobody_waits() -> None:
     """Without lanes it is nobody's turn."""
-    turns = Turns()
+    turns = FairQueue()
     assert not turns
     with pytest.raises(IndexError):
         turns.next()
@@ -97,7 +97,7 @@ def test_nobody_gets_more_than_one_turn_ahead(houses: list[int], rounds: int) ->
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.none(), max_size=60))
 def test_a_lane_is_listed_exactly_once(steps: list[tuple[str, int] | None]) -> None:
     """Whatever is queued (a lane) and taken (None) in whatever order: none is lost, none is there twice."""
-    turns, waiting = Turns(), set[str]()
+    turns, waiting = FairQueue(), set[str]()
     for step in steps:
         if step is not None:
             name = f"{step[0]}{step[1]}"
