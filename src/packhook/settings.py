@@ -1,8 +1,8 @@
-"""Every setting of a node: one frozen value, read once. defaults < file < environment < flags.
+"""Read the settings of a node, once, into one frozen value: defaults < file < environment < flags.
 
-The file is TOML (``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config``
-names), its keys are the field names below. The environment has ``PACKHOOK_`` in front of the upper-case name.
-Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
+The file is TOML: ``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config`` names.
+Its keys are the field names below. An environment variable is ``PACKHOOK_`` and the name in upper case. Durations are
+text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 """
 
 import base64
@@ -38,7 +38,7 @@ _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
 
 def parse_duration(text: object) -> int:
-    """Milliseconds for a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
+    """Return the milliseconds of a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
     match = _DURATION.fullmatch(str(text).strip())
     if match is None:
         raise ValueError(f"expected a duration such as 250ms, 5s, 30m, 2h or 3d, got {str(text)!r}")
@@ -76,12 +76,12 @@ def _parse_network(value: object) -> Network:
 
 
 def parse_master_keys(value: object) -> tuple[MasterKey, ...]:
-    """Master keys from ``ID:BASE64`` of 32 bytes each, the newest first; ValueError shows nothing of a key."""
+    """Parse master keys, ``ID:BASE64`` of 32 bytes each, newest first. ValueError never contains a part of a key."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         raise ValueError("expected master keys such as ID:BASE64,ID:BASE64")  # noqa: TRY004 as above
-    said = [part for part in parts if not (isinstance(part, str) and not part.strip())]
-    keys = tuple(_parse_master_key(number, part) for number, part in enumerate(said, 1))
+    given = [part for part in parts if not (isinstance(part, str) and not part.strip())]
+    keys = tuple(_parse_master_key(number, part) for number, part in enumerate(given, 1))
     if len({key_id for key_id, _ in keys}) < len(keys):
         raise ValueError("expected master keys with different ids")
     return keys
@@ -103,7 +103,7 @@ def _not_empty(value: object) -> object:
 
 
 def to_duration(milliseconds: int) -> str:
-    """The text for so many milliseconds: ``250ms``, ``5s``, ``2h``."""
+    """Return milliseconds as text: ``250ms``, ``5s``, ``2h``."""
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
         if milliseconds and milliseconds % size == 0:
             return f"{milliseconds // size}{unit}"
@@ -131,7 +131,7 @@ DEFAULT_SCHEDULE: Final = (
 
 
 class Settings(BaseSettings):
-    """What the operator decided. Each field's description is its line in ``docs/reference/settings.md``."""
+    """Hold what the operator decided. ``docs/reference/settings.md`` has the same descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True
@@ -144,17 +144,20 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
     allow_insecure: Risks = Field(
         (),
-        description="Settings, comma-separated, whose values are fit for loopback alone and that you accept beyond it.",
+        description="Settings, comma-separated, whose values are safe on loopback only and that you accept "
+        "on a network.",
     )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one and prints it.")
     processes: int = Field(
         1, ge=1, le=64, description="Nodes on this machine, on one port; more than one needs PostgreSQL."
     )
-    public_url: str = Field("", description="How clients reach this server, for the links in pages; empty: as asked.")
+    public_url: str = Field(
+        "", description="The URL by which clients reach this server, for links in pages; empty: the URL of the request."
+    )
     trusted_proxies: Networks = Field(
         (),
-        description="Networks (CIDR, comma-separated) of proxies in front, whose `X-Forwarded-For` the audit trail "
-        "believes.",
+        description="Networks (CIDR, comma-separated) of reverse proxies whose `X-Forwarded-For` the audit "
+        "trail trusts.",
     )
     operator_key: str = Field(
         "",
@@ -164,30 +167,30 @@ class Settings(BaseSettings):
     master_keys: MasterKeys = Field(
         (),
         repr=False,
-        description="What seals webhook secrets, header values and client keys in the database: `ID:BASE64` of 32 "
-        "bytes, comma-separated, newest first. Empty: a key file, made at first start.",
+        description="Keys that encrypt webhook secrets, header values and client keys in the database: `ID:BASE64` of "
+        "32 bytes, comma-separated, newest first. Empty: a key file is made at first start.",
     )
-    allow_http: bool = Field(default=False, description="Whether endpoints may be `http`; otherwise `https` only.")
+    allow_http: bool = Field(default=False, description="Allow `http` endpoints; otherwise only `https`.")
     egress_allow: Networks = Field(
-        (), description="Networks (CIDR, comma-separated) that may be connected to although the deny table has them."
+        (), description="Networks (CIDR, comma-separated) that are allowed although the deny table has them."
     )
     egress_proxy: Annotated[Proxy | None, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
         None,
         repr=False,
-        description="An HTTP proxy that every attempt goes through, by CONNECT: `http://USER:PASSWORD@HOST:PORT`.",
+        description="The HTTP proxy for every attempt, by CONNECT: `http://USER:PASSWORD@HOST:PORT`.",
     )
     ca_bundle: Annotated[Path | None, BeforeValidator(_not_empty)] = Field(
-        None, description="A PEM file of certificate authorities to trust besides the system's."
+        None, description="A PEM file of certificate authorities to trust in addition to the system's."
     )
     require_endpoint_verification: bool = Field(
         default=False,
-        description="Whether a new endpoint gets test events only, until it has proven that it wants more.",
+        description="Send only test events to a new endpoint until it has accepted deliveries.",
     )
     verification_origin: str = Field(
         "",
         max_length=253,
         pattern=r"^[A-Za-z0-9.-]*$",
-        description="By which DNS name endpoints are asked for consent; empty: the host of `public_url`, or packhook.",
+        description="The DNS name sent in requests for verification; empty: the host of `public_url`, or `packhook`.",
     )
     retry_schedule: Schedule = Field(
         DEFAULT_SCHEDULE, description="The waits between attempts, comma-separated; each varies by 20 % at random."
@@ -195,61 +198,72 @@ class Settings(BaseSettings):
     attempt_timeout: Duration = Field(
         15 * SECOND, ge=SECOND, le=30 * SECOND, description="Total time for one attempt, from DNS to the last byte."
     )
-    max_in_flight: int = Field(1024, ge=1, le=100_000, description="Attempts under way at once, all webhooks together.")
+    max_in_flight: int = Field(
+        1024, ge=1, le=100_000, description="Attempts in flight at once, of all webhooks together."
+    )
     max_in_flight_per_webhook: int = Field(
-        64, ge=1, le=10_000, description="Attempts under way at once to one webhook, at most."
+        64, ge=1, le=10_000, description="Attempts in flight at once to one webhook, at most."
     )
     max_queued_deliveries: int = Field(
-        10_000, ge=1, description="Deliveries kept in memory to be sent; the others wait in the database."
+        10_000, ge=1, description="Deliveries queued in memory; the others wait in the database."
     )
     max_pending_publishes: int = Field(
-        5_000, ge=1, description="Publishes that may wait for their commit; more are answered 503 with Retry-After."
+        5_000,
+        ge=1,
+        description="Events that may wait for their commit; publishing more is answered 503 with Retry-After.",
     )
     max_request_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is read at all."
+        16 * 1024 * 1024, ge=1024, description="The largest request body (a batch of events) that is accepted."
     )
     max_buffered_body_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Bytes of published bodies that a node holds at once; more are answered 503 with Retry-After.",
+        description="Bytes of published bodies that a node buffers at once; more are answered 503 with Retry-After.",
     )
     max_connections: int = Field(
-        10_000, ge=1, description="Connections of clients to a node at once; one more is answered 503 and closed."
+        10_000, ge=1, description="Client connections to a node at once; further ones are answered 503 and closed."
     )
     api_key_rate_limit: float = Field(
-        0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make on a node; 0 is no limit."
+        0.0, ge=0, le=1_000_000, description="Requests a second that one API key may make to a node; 0 is no limit."
     )
     organization_rate_limit: float = Field(
-        0.0, ge=0, le=1_000_000, description="The same for an organization with all its keys; 0 is no limit."
+        0.0,
+        ge=0,
+        le=1_000_000,
+        description="Requests a second that all keys of an organization may make to a node; 0 is no limit.",
     )
     lease_duration: Duration = Field(
-        60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another may take it."
+        60 * SECOND,
+        ge=35 * SECOND,
+        description="How long a node may hold a claimed delivery before another node may claim it.",
     )
     retention: Duration = Field(
         30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be replayed."
     )
     audit_retention: Duration = Field(365 * DAY, ge=MINUTE, description="How long entries of the audit trail are kept.")
     disable_after: Duration = Field(
-        5 * DAY, ge=MINUTE, description="A webhook without one success for so long, and ten failures, is disabled."
+        5 * DAY,
+        ge=MINUTE,
+        description="A webhook with no success for this time, and at least ten failures, is disabled.",
     )
     shutdown_grace: Duration = Field(
-        20 * SECOND, ge=0, description="How long a stop waits for the attempts under way before it cuts them off."
+        20 * SECOND, ge=0, description="How long a stop waits for attempts in flight before it aborts them."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least urgent log line to write."
+        "info", description="The lowest level of log lines to write."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`json`, `console`, or `auto`: console where a person watches, json otherwise."
+        "auto", description="`json`, `console`, or `auto`: console on a terminal, json otherwise."
     )
 
     @property
     def origin(self) -> str:
-        """By which name endpoints are asked for consent: that of the whole instance, not of one machine."""
+        """Return the DNS name for requests for verification: that of the whole instance, not of one machine."""
         return self.verification_origin or _host_of(self.public_url) or "packhook"
 
 
 def _host_of(url: str) -> str:
-    """The name in it; "" where there is none that could stand in a header."""
+    """Return the host name of a URL; "" if it has none that fits into a header."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -261,13 +275,13 @@ _SECRET: Final = {name for name, field in Settings.model_fields.items() if not f
 _DURATIONS: Final = {
     name
     for name, field in Settings.model_fields.items()
-    if any(isinstance(each, BeforeValidator) and each.func is parse_duration for each in field.metadata)
+    if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
 }
 _NO_VALUE: Final = ("extra_forbidden", "missing")
 
 
-def _reading(file: Path) -> type[Settings]:
-    """Settings that also read this TOML file."""
+def _settings_with_file(file: Path) -> type[Settings]:
+    """Return a Settings class that also reads this TOML file."""
 
     class FromFile(Settings):
         @classmethod
@@ -279,46 +293,46 @@ def _reading(file: Path) -> type[Settings]:
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Flags, then environment, then file: the first that has a value wins."""
+            """Return flags, environment and file, in this order: the first with a value wins."""
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     return FromFile
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
-    """The settings of this process; a flag that is None was not given; ``config`` is the TOML file to read.
+    """Return the settings of this process. A flag that is None was not given; ``config`` is the TOML file to read.
 
-    Raises InvalidSettings with every wrong setting at once: its name, what was expected and what was got.
+    InvalidSettings names every wrong setting: what was expected and what was given.
     """
     named = config or os.environ.get("PACKHOOK_CONFIG")
     if named and not Path(named).is_file():
         raise InvalidSettings(f"there is no settings file {named}")
-    kind = _reading(Path(named or "packhook.toml"))
+    settings_class = _settings_with_file(Path(named or "packhook.toml"))
     try:
-        return kind(**{name: value for name, value in flags.items() if value is not None})
+        return settings_class(**{name: value for name, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not UTF-8: byte {error.start}") from None
     except ValidationError as error:
-        raise InvalidSettings("\n".join(map(_sentence, error.errors(include_url=False)))) from None
+        raise InvalidSettings("\n".join(map(_error_line, error.errors(include_url=False)))) from None
 
 
-def _sentence(wrong: ErrorDetails) -> str:
-    """The setting, what was expected and what was got; durations in the form in which they are written."""
-    name = str(wrong["loc"][0]) if wrong["loc"] else ""
-    said = wrong["msg"].removeprefix("Value error, ")
+def _error_line(error: ErrorDetails) -> str:
+    """Return the setting's name, what was expected and what was given; durations as text."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    message = error["msg"].removeprefix("Value error, ")
     if name in _DURATIONS:
         for limit in ("ge", "le"):
-            if limit in wrong.get("ctx", {}):
-                said = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(wrong['ctx'][limit])}"
+            if limit in error.get("ctx", {}):
+                message = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(error['ctx'][limit])}"
     got = (
         ""
-        if name in _SECRET or "got " in said or wrong["type"] in _NO_VALUE
-        else f", got {_shown(wrong['input'], name)}"
+        if name in _SECRET or "got " in message or error["type"] in _NO_VALUE
+        else f", got {_format(error['input'], name)}"
     )
-    return f"{'.'.join(map(str, wrong['loc']))}: {said}{got}"
+    return f"{'.'.join(map(str, error['loc']))}: {message}{got}"
 
 
-def _shown(value: object, name: str) -> str:
+def _format(value: object, name: str) -> str:
     return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)

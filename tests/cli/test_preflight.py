@@ -43,7 +43,7 @@ def test_fit_settings_listen_anywhere() -> None:
 def test_each_unfit_setting_is_refused(name: str) -> None:
     """By its name, with what was expected and what was got, and how to accept it."""
     first, said, last = refusal(**{name: UNFIT[name]})
-    assert first.startswith("host: other machines reach 192.0.2.1")
+    assert first.startswith("host: other machines can reach 192.0.2.1")
     assert said.startswith(f"{name}: expected ")
     assert ", got " in said
     assert last.endswith(f"allow_insecure = {name!r}")

@@ -287,8 +287,8 @@ def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
     ("outcome", "words"),
     [
         (answered(302), "answered 302 Found: redirects are not followed, update the URL of the webhook"),
-        (answered(404), "answered 404 Not Found: nothing answers at this path: check the URL"),
-        (answered(429), "answered 429 Too Many Requests: the endpoint asks to slow down"),
+        (answered(404), "answered 404 Not Found: the endpoint has nothing at this path: check the URL"),
+        (answered(429), "answered 429 Too Many Requests: the endpoint asks for fewer requests"),
         (answered(418), "answered 418 I'm a Teapot"),
         (answered(599), "answered 599"),
         (answered(102), "answered with the status code 102, which is not a final one"),

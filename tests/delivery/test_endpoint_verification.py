@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
 
-from packhook.core.endpoint_verification import HELD
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.service import endpoint_verification
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
 from sending import LOOPBACK
@@ -53,7 +53,12 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     (event_id,) = await node.publish()
     await asked(receiver)
     story = await node.story(event_id)
-    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (PENDING, (), (), HELD)
+    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (
+        PENDING,
+        (),
+        (),
+        AWAITING_VERIFICATION,
+    )
     gate.open()
     story = await node.becomes(event_id, DELIVERED)
     options, post = receiver.received
@@ -83,7 +88,7 @@ async def test_without_consent_nothing_but_test_events_goes_out(node: House, rec
     await asked(receiver)
     receiver.answer = Status(500)
     await node.service.test_events.send(ACME, made.id, BY)
-    assert (await node.story(event_id)).held_reason == HELD
+    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = Status(200)
     await node.service.test_events.send(ACME, made.id, BY)
     story = await node.becomes(event_id, DELIVERED)
@@ -116,7 +121,7 @@ async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receive
     await asked(receiver)
     attempt, refused = await node.service.ownership.ask(ACME, made.id, BY)
     assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
-    assert (await node.story(event_id)).held_reason == HELD
+    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = consenting
     attempt, given = await node.service.ownership.ask(ACME, made.id, BY)
     assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
@@ -136,7 +141,7 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
         assert (changed.verification_pending, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
         (second,) = await node.publish()
         await asked(other)
-        assert (await node.story(second)).held_reason == HELD
+        assert (await node.story(second)).held_reason == AWAITING_VERIFICATION
         assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id, BY)).status is PENDING
         assert {got.method for got in other.received} == {"OPTIONS"}
         await node.service.test_events.send(ACME, made.id, BY)
