@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
+from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, LocalNode, idle_node, local_node
 
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.service import endpoint_verification
@@ -21,9 +21,9 @@ CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[House]:
+async def node(tmp_path: Path) -> AsyncIterator[LocalNode]:
     """A node that requires endpoint_verification."""
-    async with house(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
+    async with local_node(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
         yield running
 
 
@@ -44,7 +44,7 @@ async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
     return await receiver.wait_for(lambda got: sum(each.method == "OPTIONS" for each in got) >= count, PATIENCE)
 
 
-async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: House, receiver: Receiver) -> None:
+async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: LocalNode, receiver: Receiver) -> None:
     """OPTIONS to the very endpoint, unsigned, with our name; from then on every request says it."""
     gate = Gate(CONSENT)
     receiver.answers(gate)
@@ -81,7 +81,7 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     )
 
 
-async def test_without_consent_nothing_but_test_events_goes_out(node: House, receiver: Receiver) -> None:
+async def test_without_consent_nothing_but_test_events_goes_out(node: LocalNode, receiver: Receiver) -> None:
     """Until one of them is answered 2xx: that is a proof, one that fails is none."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
@@ -98,7 +98,7 @@ async def test_without_consent_nothing_but_test_events_goes_out(node: House, rec
 
 
 async def test_it_is_asked_again_in_the_background(
-    node: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    node: LocalNode, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few times, because an endpoint may be started after its webhook is made; then no more."""
     monkeypatch.setattr(endpoint_verification, "WAITS", (0, 10, 10))
@@ -114,7 +114,7 @@ async def test_it_is_asked_again_in_the_background(
     assert [each.path for each in got[4:]] == ["/other"] * 3
 
 
-async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receiver) -> None:
+async def test_it_is_asked_when_somebody_wants_it(node: LocalNode, receiver: Receiver) -> None:
     """The answer says what came of it, with the whole exchange; consent lets what waited go."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
@@ -128,7 +128,7 @@ async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receive
     await node.becomes(event_id, DELIVERED)
 
 
-async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver: Receiver) -> None:
+async def test_a_changed_endpoint_has_to_prove_itself_anew(node: LocalNode, receiver: Receiver) -> None:
     """What waits for the webhook waits for it too; a change of anything else asks for nothing."""
     receiver.answer = consenting
     made = await node.webhook(receiver.url)
@@ -150,7 +150,7 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
 
 
 async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
-    node: House, receiver: Receiver
+    node: LocalNode, receiver: Receiver
 ) -> None:
     """It is the other endpoint that was asked."""
     gate = Gate(CONSENT)
@@ -167,7 +167,7 @@ async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
     assert (known.verification_pending, known.verified_at) == (True, None)
 
 
-async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None:
+async def test_the_allowed_rate_is_kept(node: LocalNode, receiver: Receiver) -> None:
     """300 a minute are five a second, though the webhook itself has no limit, or a higher one."""
     receiver.answer = lambda got: (
         Status(200, {"webhook-allowed-origin": "*", "webhook-allowed-rate": "300"})
@@ -188,7 +188,7 @@ async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None
     [(Redirect("/elsewhere"), "no_consent"), (Hang(), "timeout"), (Status(200), "no_consent")],
     ids=["redirect", "hang", "200"],
 )
-async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behaviour, code: str) -> None:
+async def test_what_is_no_consent(node: LocalNode, receiver: Receiver, answer: Behaviour, code: str) -> None:
     """Redirects are not followed, and the time is that of an attempt."""
     made = await node.webhook(receiver.url, timeout=1_000)
     await asked(receiver)
@@ -198,7 +198,7 @@ async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behav
     assert {got.path for got in receiver.received} == {"/"}
 
 
-async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
+async def test_the_guard_stands_before_the_handshake_too(node: LocalNode) -> None:
     """An address that may not be connected to is not: no socket, one text."""
     assert all("::1" not in str(network) for network in LOOPBACK)
     async with Receiver(address="::1", hostname="[::1]") as inside:
@@ -214,7 +214,7 @@ async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
 
 async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: Path, receiver: Receiver) -> None:
     """A test event proves nothing then, and no request has our name; who wants to can still ask."""
-    async with house(tmp_path) as node:
+    async with local_node(tmp_path) as node:
         made = await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         await node.becomes(event_id, DELIVERED)
@@ -230,14 +230,14 @@ async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: P
 
 async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: Receiver) -> None:
     """Turning it on stops nobody; turning it off lets go who was held."""
-    async with standing(tmp_path) as node:
+    async with idle_node(tmp_path) as node:
         await node.webhook(f"{receiver.url}/before")
-    async with house(tmp_path, require_endpoint_verification=True) as node:
+    async with local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(f"{receiver.url}/after")
         (event_id,) = await node.publish()
         await receiver.wait_for(lambda got: ("POST", "/before") in [(each.method, each.path) for each in got])
         await asked(receiver)
-    async with house(tmp_path):
+    async with local_node(tmp_path):
         await receiver.wait_for(lambda got: ("POST", "/after") in [(each.method, each.path) for each in got], PATIENCE)
     posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
     assert posts == [event_id] * 2
@@ -245,7 +245,7 @@ async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: 
 
 async def test_a_stop_ends_what_is_being_asked(tmp_path: Path) -> None:
     """However long the endpoint takes."""
-    async with Receiver(Hang()) as receiver, house(tmp_path, require_endpoint_verification=True) as node:
+    async with Receiver(Hang()) as receiver, local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(receiver.url)
         await asked(receiver)
         async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""One webhook's lane: how much may be under way at once, how fast, and when to hold back."""
+"""Test one webhook's lane: its in-flight cap, its rate limit and its circuit breaker."""
 
 from itertools import pairwise
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_fixture import DELIVERED, PENDING, leased, target, unhurried
+from node_fixture import DELIVERED, PENDING, leased, target, without_deadline
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Urgency, Verdict
@@ -219,17 +219,17 @@ def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -
 
 def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
     """A proxy that is away fails all attempts under way together: that is one time; it says nothing of the endpoint."""
-    stumbling, now, holds = lane(), START, []
+    backing_off, now, holds = lane(), START, []
     for _ in range(8):
         for _ in range(LIMIT):
-            stumbling.breaker.back_off(now)
-        holds.append((stumbling.breaker.held_until - now) // SECOND)
-        now = stumbling.breaker.held_until
+            backing_off.breaker.back_off(now)
+        holds.append((backing_off.breaker.held_until - now) // SECOND)
+        now = backing_off.breaker.held_until
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert (stumbling.breaker.has_failed, stumbling.breaker.is_probing) == (False, False)
-    round_of(stumbling, OK, now)
-    stumbling.breaker.back_off(now)
-    assert stumbling.breaker.held_until == now + SECOND
+    assert (backing_off.breaker.has_failed, backing_off.breaker.is_probing) == (False, False)
+    round_of(backing_off, OK, now)
+    backing_off.breaker.back_off(now)
+    assert backing_off.breaker.held_until == now + SECOND
 
 
 @pytest.mark.parametrize(
@@ -237,13 +237,13 @@ def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> Non
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
 )
 def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
-    """The later instant counts; nothing goes before it, and it is told to whoever asks."""
-    told = lane()
+    """The later instant counts; nothing goes before it, and ``ready_at`` returns it."""
+    throttled = lane()
     for seconds in asked:
-        told.apply_verdict(asking_for(START + seconds * SECOND), START, START)
-    assert told.ready_at(START) == told.breaker.held_until == START + held * SECOND
-    assert launch(told, START + held * SECOND - 1) == 0
-    assert launch(told, START + held * SECOND) == 8
+        throttled.apply_verdict(asking_for(START + seconds * SECOND), START, START)
+    assert throttled.ready_at(START) == throttled.breaker.held_until == START + held * SECOND
+    assert launch(throttled, START + held * SECOND - 1) == 0
+    assert launch(throttled, START + held * SECOND) == 8
 
 
 def test_without_a_rate_limit_only_the_cap_counts() -> None:
@@ -267,7 +267,7 @@ def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int
         assert launch(limited, START + next_in) == 1
 
 
-@unhurried
+@without_deadline
 @given(st.floats(0.1, 50), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
 def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
     """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
@@ -302,7 +302,7 @@ def test_every_tenth_is_for_the_least_urgent() -> None:
     assert [taken[place - 1] for place in (10, 20, 30)] == [Urgency.RETRY, Urgency.REPLAY, Urgency.RETRY]
 
 
-@unhurried
+@without_deadline
 @given(st.lists(st.sampled_from(Urgency), max_size=9))
 def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Urgency]) -> None:
     """First attempts before retries, both before replays."""
@@ -339,7 +339,7 @@ STEPS = st.tuples(
 )
 
 
-@unhurried
+@without_deadline
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
 def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
     """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""
@@ -361,13 +361,13 @@ def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[
 
 
 def launchable(of: Lane, at: int) -> bool:
-    """Whether what was told of an instant is so."""
+    """Return True if one may be sent at this instant."""
     ready_at = of.ready_at(at)
     return ready_at is not None and ready_at <= at
 
 
 def test_a_clock_set_back_does_not_keep_a_lane_from_being_cut() -> None:
-    """Which attempts were under way together is told by instants, and those move back with the clock."""
+    """Instants say which attempts were in flight together, and they move back with the clock."""
     of = lane()
     for _ in range(3):
         round_of(of, OK, START)

@@ -1,4 +1,4 @@
-"""Webhooks are looked up together, and each who asks gets what is its own: the webhook, nothing, or the error."""
+"""Lookups of webhooks are batched, and each caller gets its own result: the webhook, None, or the error."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -9,8 +9,8 @@ from packhook.delivery.webhook_loader import MAX_BATCH, WebhookLookup
 from store.building import webhook
 
 
-class Asked:
-    """A store's side: remembers what it was asked for together; answers once it may."""
+class FakeTargets:
+    """Record the ids of each call to ``targets``; return once it may."""
 
     def __init__(self, fault: Callable[[Collection[str]], Exception | None] = lambda _: None) -> None:
         self.questions: list[list[str]] = []
@@ -44,7 +44,7 @@ def find(lookup: WebhookLookup, *webhook_ids: str) -> list[asyncio.Task[WebhookS
 
 async def test_what_is_wanted_at_once_is_asked_for_at_once() -> None:
     """And what is wanted meanwhile, together after it: an answer is never older than its question."""
-    store = Asked()
+    store = FakeTargets()
     lookup = WebhookLookup(store.targets)
     first = find(lookup, "a", "gone", "b")
     await store.was_asked.wait()
@@ -56,7 +56,7 @@ async def test_what_is_wanted_at_once_is_asked_for_at_once() -> None:
 
 async def test_a_question_is_not_longer_than_the_store_likes() -> None:
     """The others come after it."""
-    store = Asked()
+    store = FakeTargets()
     store.may_answer.set()
     wanted = [str(each) for each in range(MAX_BATCH + 1)]
     assert await settled(*find(WebhookLookup(store.targets), *wanted)) == wanted
@@ -65,7 +65,7 @@ async def test_a_question_is_not_longer_than_the_store_likes() -> None:
 
 async def test_one_webhooks_fault_is_not_the_others() -> None:
     """They are asked for one by one."""
-    store = Asked(lambda asked: ValueError("broken") if "broken" in asked else None)
+    store = FakeTargets(lambda asked: ValueError("broken") if "broken" in asked else None)
     store.may_answer.set()
     assert await settled(*find(WebhookLookup(store.targets), "a", "broken", "b")) == ["a", ValueError, "b"]
 
@@ -73,7 +73,7 @@ async def test_one_webhooks_fault_is_not_the_others() -> None:
 async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
     """All hear of it; who asks later is answered."""
     away = [Unavailable("away")]
-    store = Asked(lambda _: away.pop() if away else None)
+    store = FakeTargets(lambda _: away.pop() if away else None)
     store.may_answer.set()
     lookup = WebhookLookup(store.targets)
     assert await settled(*find(lookup, "a", "b")) == [Unavailable, Unavailable]
@@ -83,7 +83,7 @@ async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
 
 async def test_who_no_longer_waits_keeps_nobody_from_an_answer() -> None:
     """A lane may be let go meanwhile."""
-    store = Asked()
+    store = FakeTargets()
     gone, stays = find(WebhookLookup(store.targets), "a", "b")
     await store.was_asked.wait()
     gone.cancel()
