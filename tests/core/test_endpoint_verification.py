@@ -71,5 +71,5 @@ def test_the_rate_that_is_asked_for(limit: float, asked: str) -> None:
 def test_the_min_rate_of_two_rates(own: float, allowed: float) -> None:
     """Zero is no limit, so any limit is smaller."""
     rate = min_rate(own, allowed)
-    limits = [each for each in (own, allowed) if each]
+    limits = [limit for limit in (own, allowed) if limit]
     assert rate == (min(limits) if limits else 0)

@@ -57,9 +57,9 @@ def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
     monkeypatch.setattr(ids._counter, "_count", 2**bits - 3)
     made = [ids.delivery_id(1) for _ in range(6)]
     assert made == sorted(made)
-    numbers = [uuid.UUID(each.removeprefix("dlv_")) for each in made]
-    assert {(each.int >> 80, each.version, each.variant) for each in numbers} == {(1, 7, uuid.RFC_4122)}
-    counts = [(each.int >> 64 & 0xFFF) << 30 | each.int >> 32 & 0x3FFF_FFFF for each in numbers]
+    numbers = [uuid.UUID(delivery_id.removeprefix("dlv_")) for delivery_id in made]
+    assert {(number.int >> 80, number.version, number.variant) for number in numbers} == {(1, 7, uuid.RFC_4122)}
+    counts = [(number.int >> 64 & 0xFFF) << 30 | number.int >> 32 & 0x3FFF_FFFF for number in numbers]
     assert counts == list(range(2**bits - 2, 2**bits + 4))
 
 

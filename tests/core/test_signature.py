@@ -38,7 +38,7 @@ secrets = st.one_of(
 
 def headers(secret: str, body: bytes, at: int, *others: str) -> dict[str, str]:
     """The headers of a message, signed with all of these."""
-    signature = sign([SigningKey(each) for each in (secret, *others)], "evt_1", at, body)
+    signature = sign([SigningKey(key) for key in (secret, *others)], "evt_1", at, body)
     return {"webhook-id": "evt_1", "webhook-timestamp": str(at), "webhook-signature": signature}
 
 
@@ -149,7 +149,7 @@ def test_any_changed_character_of_the_token_is_refused(secret: str, at: int, fli
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_each_header_must_be_there(name: str) -> None:
     """Not there is as good as empty."""
-    signed = {each: value for each, value in headers(PLAIN, BODY, 1_000).items() if each != name}
+    signed = {header: value for header, value in headers(PLAIN, BODY, 1_000).items() if header != name}
     with pytest.raises(InvalidSignature, match=f"the header {name} is missing"):
         verify([PLAIN], signed, BODY, 1_000)
 

@@ -68,16 +68,16 @@ class Inbox:
     def orders(self) -> dict[str, set[str]]:
         """Which events arrived for each order."""
         found: dict[str, set[str]] = {}
-        for each in self.received:
-            found.setdefault(json.loads(each.body)["data"]["id"], set()).add(each.headers["webhook-id"])
+        for request in self.received:
+            found.setdefault(json.loads(request.body)["data"]["id"], set()).add(request.headers["webhook-id"])
         return found
 
     def assert_all_well_signed(self) -> None:
         """Every request, first or again, bears a good signature; the same event always has the same body."""
-        assert [each for each in self.received if each.verified is not True] == []
+        assert [request for request in self.received if request.verified is not True] == []
         bodies: dict[str, set[bytes]] = {}
-        for each in self.received:
-            bodies.setdefault(each.headers["webhook-id"], set()).add(each.body)
+        for request in self.received:
+            bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
         assert {event_id for event_id, seen in bodies.items() if len(seen) > 1} == set()
 
 

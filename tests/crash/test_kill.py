@@ -44,7 +44,7 @@ async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> 
         assert (len(shop.owed), shop.unanswered) == (ORDERS, [])
         await inbox.until(lambda: len(inbox.received) > 300)
         await node.kill()
-        hung = [each.headers["webhook-id"] for each in inbox.received[300:]]
+        hung = [request.headers["webhook-id"] for request in inbox.received[300:]]
         assert 0 < len(hung) < ORDERS - 300
         inbox.answer = Status(200)
         await node.start()
@@ -52,7 +52,7 @@ async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> 
         await _settled(shop)
     assert set(inbox.times) == set(shop.owed.values())
     assert {inbox.times[event_id] for event_id in hung} == {2}
-    assert {each.headers["webhook-attempt"] for each in inbox.received} == {"1"}
+    assert {request.headers["webhook-attempt"] for request in inbox.received} == {"1"}
     assert "lease_reclaimed" in node.said
     inbox.assert_all_well_signed()
 

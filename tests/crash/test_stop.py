@@ -90,7 +90,7 @@ async def test_beyond_the_grace_an_attempt_is_cut_off_and_not_counted(tmp_path: 
         delivered = await shop.organization.delivered(shop.owed["ord_1"])
     assert (delivered["status"], delivered["attempt_count"], len(delivered["attempts"])) == ("delivered", 1, 1)
     assert inbox.times == {shop.owed["ord_1"]: 2}
-    assert [each.headers["webhook-attempt"] for each in inbox.received] == ["1", "1"]
+    assert [request.headers["webhook-attempt"] for request in inbox.received] == ["1", "1"]
     assert "lease_reclaimed" not in node.said, "it was released, not left behind"
     inbox.assert_all_well_signed()
 

@@ -41,7 +41,7 @@ def consenting(received: Received) -> Behaviour:
 
 async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
     """What was received, once so many OPTIONS are among it."""
-    return await receiver.wait_for(lambda got: sum(each.method == "OPTIONS" for each in got) >= count, PATIENCE)
+    return await receiver.wait_for(lambda got: sum(request.method == "OPTIONS" for request in got) >= count, PATIENCE)
 
 
 async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: LocalNode, receiver: Receiver) -> None:
@@ -111,7 +111,7 @@ async def test_it_is_asked_again_in_the_background(
     receiver.answer = Status(200)
     await node.change(made, endpoint=f"{receiver.url}/other")
     got = await asked(receiver, 6)
-    assert [each.path for each in got[4:]] == ["/other"] * 3
+    assert [request.path for request in got[4:]] == ["/other"] * 3
 
 
 async def test_it_is_asked_when_somebody_wants_it(node: LocalNode, receiver: Receiver) -> None:
@@ -235,10 +235,12 @@ async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: 
     async with local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(f"{receiver.url}/after")
         (event_id,) = await node.publish()
-        await receiver.wait_for(lambda got: ("POST", "/before") in [(each.method, each.path) for each in got])
+        await receiver.wait_for(lambda got: ("POST", "/before") in [(request.method, request.path) for request in got])
         await asked(receiver)
     async with local_node(tmp_path):
-        await receiver.wait_for(lambda got: ("POST", "/after") in [(each.method, each.path) for each in got], PATIENCE)
+        await receiver.wait_for(
+            lambda got: ("POST", "/after") in [(request.method, request.path) for request in got], PATIENCE
+        )
     posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
     assert posts == [event_id] * 2
 

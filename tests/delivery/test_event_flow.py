@@ -42,7 +42,7 @@ SOON: Final = 2.5  # long before the slow poll
 
 def ids(received: Sequence[Received]) -> list[str]:
     """Which events came, in their order."""
-    return [each.headers["webhook-id"] for each in received]
+    return [request.headers["webhook-id"] for request in received]
 
 
 # --- the schedule
@@ -63,14 +63,14 @@ async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path:
             assert due_at is not None
             assert 0.8 * wait <= due_at - clock.now() <= 1.2 * wait + SECOND
             assert (await node.advance(due_at - clock.now() - 1)).deliveries == ()
-            assert [each.event_id for each in (await node.advance(1)).deliveries] == [event_id]
+            assert [delivery.event_id for delivery in (await node.advance(1)).deliveries] == [event_id]
         story = await node.becomes(event_id, DELIVERED)
-        assert [(each.number, each.status_code) for each in story.attempts] == [(1, 500), (2, 500), (3, 200)]
+        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [(1, 500), (2, 500), (3, 200)]
         assert (story.delivery.attempt_count, story.delivery.next_attempt_at, story.schedule) == (3, None, ())
-        assert [each.headers["webhook-attempt"] for each in receiver.received] == ["1", "2", "3"]
-        assert len({(each.headers["webhook-id"], each.body) for each in receiver.received}) == 1
-        assert len({each.headers["webhook-signature"] for each in receiver.received}) == 3
-        assert all(each.verified for each in receiver.received)
+        assert [request.headers["webhook-attempt"] for request in receiver.received] == ["1", "2", "3"]
+        assert len({(request.headers["webhook-id"], request.body) for request in receiver.received}) == 1
+        assert len({request.headers["webhook-signature"] for request in receiver.received}) == 3
+        assert all(request.verified for request in receiver.received)
 
 
 async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_
         receiver.answers(Status(500), Status(200))
         await node.service.replay.retry(ACME, story.delivery.id, BY)
         story = await node.becomes(event_id, DELIVERED)
-        assert [(each.number, each.status_code) for each in story.attempts] == [
+        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [
             (1, 500),
             (2, 500),
             (3, 500),
@@ -131,8 +131,8 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
         await node.change(moved, endpoint=f"{after.url}/new", secret=secret, headers={"x-shop": "7"})
         await node.advance(MINUTE)
         story = await node.becomes(event_id, DELIVERED)
-        assert [each.url for each in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
-        assert [each.verified for each in (*before.received, *after.received)] == [True, True]
+        assert [attempt.url for attempt in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
+        assert [request.verified for request in (*before.received, *after.received)] == [True, True]
         assert after.received[0].headers["x-shop"] == "7"
 
 
@@ -164,13 +164,13 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
         gate.open()
         await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 4)
         assert (await node.advance(MINUTE)).deliveries == ()
-        stories = [await node.story(each) for each in published]
+        stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {PENDING}
         assert sorted(story.delivery.attempt_count for story in stories) == [0, 0, 0, 0, 1]
         assert len(receiver.received) == 1
         await node.change(disabled, enabled=True)
         await node.store.until(lambda: len(node.store.settled) == 6)
-        stories = [await node.story(each) for each in published]
+        stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {DELIVERED}
         assert sorted(story.delivery.attempt_count for story in stories) == [1, 1, 1, 1, 2]
 
@@ -229,7 +229,7 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
             published = await node.publish(10)
             await node.store.until(lambda: len(node.store.settled) == 10)
             assert Counter(ids(receiver.received)) == Counter(published)
-            stories = [await node.story(each) for each in published]
+            stories = [await node.story(event_id) for event_id in published]
             assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
     broken = [line for line in lines if line["event"] == "attempt_crashed"]
     assert [(line["log_level"], type(line["exc_info"])) for line in broken] == [("error", ZeroDivisionError)] * 3
@@ -254,7 +254,7 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
         node.store.away.clear()
         await node.store.until(lambda: len(node.store.settled) == 20)
         assert Counter(ids(receiver.received)) == Counter(published)
-        stories = [await node.story(each) for each in published]
+        stories = [await node.story(event_id) for event_id in published]
         assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
 
 
@@ -297,7 +297,7 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
             now = clock.advance(2 * MINUTE)
             capacity = Capacity(lease=1, lease_until=now + MINUTE, slots=10, max_bytes=1 << 30, excluded=())
             other_node = await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=10))
-            assert [each.event_id for each in other_node.deliveries] == [event_id]
+            assert [delivery.event_id for delivery in other_node.deliveries] == [event_id]
             gate.open()
             await node.store.until(lambda: len(node.store.lost) == 1)
             story = await node.story(event_id)
@@ -346,15 +346,15 @@ async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
             node.stop()
             await running
             await expect(node, published, {(PENDING, 0): 5})
-            assert sorted(each.event_id for each in node.store.released) == sorted(published)
-            interrupted = [(await node.story(each)).interruptions for each in published]
+            assert sorted(delivery.event_id for delivery in node.store.released) == sorted(published)
+            interrupted = [(await node.story(event_id)).interruptions for event_id in published]
             assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
     assert [line["count"] for line in lines if line["event"] == "attempts_aborted"] == [2]
 
 
 async def expect(node: LocalNode, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
     """So many of these events stand so, with so many attempts."""
-    stories = [await node.story(each) for each in published]
+    stories = [await node.story(event_id) for event_id in published]
     assert Counter((story.delivery.status, len(story.attempts)) for story in stories) == Counter(wanted)
     assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
 
@@ -368,13 +368,13 @@ async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
             published = await node.publish(30)
             await receiver.wait_for(4, LATE)
             await node.store.until(lambda: len(node.store.settled) >= 2)
-        done = {each.delivery.event_id for each in node.store.settled if each.verdict.status is DELIVERED}
+        done = {result.delivery.event_id for result in node.store.settled if result.verdict.status is DELIVERED}
         receiver.received.clear()
         receiver.answer = Status(200)
         async with local_node(tmp_path) as node:
             await node.store.until(lambda: len(node.store.settled) == 30 - len(done))
             assert Counter(ids(receiver.received)) == Counter(set(published) - done)
-            stories = [await node.story(each) for each in published]
+            stories = [await node.story(event_id) for event_id in published]
             assert {story.delivery.status for story in stories} == {DELIVERED}
             assert sorted(len(story.attempts) for story in stories) == [*[1] * 29, 2]
 
@@ -397,8 +397,8 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
             async with local_node(tmp_path) as node:
                 await node.store.until(lambda: len(node.store.settled) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
-                for each in published:
-                    (interruption,) = (await node.story(each)).interruptions
+                for event_id in published:
+                    (interruption,) = (await node.story(event_id)).interruptions
                     assert interruption.number == 1
     assert len([line for line in lines if line["event"] == "lease_reclaimed"]) == 3
 

@@ -21,8 +21,8 @@ def lane(name: str, organization_id: str = ACME) -> Lane:
 def queue_of(*lanes: Lane) -> FairQueue:
     """FairQueue with these lanes, in this order."""
     turns = FairQueue()
-    for each in lanes:
-        turns.add(each)
+    for lane in lanes:
+        turns.add(lane)
     return turns
 
 

@@ -70,7 +70,7 @@ def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> AttemptResul
 async def end_all(node: LocalNode, verdict: Verdict) -> int:
     """All that is due is sent once and ends with this verdict; how many that was."""
     due = await take(node)
-    await node.store.record([settled(each, verdict, node.clock.now()) for each in due])
+    await node.store.record([settled(delivery, verdict, node.clock.now()) for delivery in due])
     return len(due)
 
 
@@ -180,8 +180,8 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(node: LocalNode) -> 
     (later,) = await node.publish()
     await node.service.webhooks.delete(ACME, deleted.id, BY)
     await maintenance(node).run_once()
-    assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
-    assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {
+    assert [delivery.status for delivery in await node.deliveries(event_id)] == [CANCELED]
+    assert {delivery.webhook_id == deleted.id: delivery.status for delivery in await node.deliveries(later)} == {
         True: CANCELED,
         False: PENDING,
     }

@@ -193,7 +193,7 @@ class SpoiledStore:
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         """Break, be away, or write."""
         self.asked.append(len(results))
-        if self._spoiled in [each.delivery.id for each in results]:
+        if self._spoiled in [result.delivery.id for result in results]:
             raise ValueError("no column can hold this")
         if self._left == 0 and not self.is_back.is_set():
             self.is_back.set()
@@ -226,6 +226,6 @@ async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Pat
             await node.store.until(lambda: len(node.store.settled) == 3)
             await at.finish()
         assert [line["event"] for line in lines] == ["record_failed", "record_rejected"]
-        assert [each.delivery.id for each in at.recorded] == [delivery.id for delivery in leased[:3]]
+        assert [result.delivery.id for result in at.recorded] == [delivery.id for delivery in leased[:3]]
         assert store.asked == [4, 1, 1, 1, 2, 1, 1]
         assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 3, (SENDING, 0)]

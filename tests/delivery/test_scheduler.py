@@ -24,7 +24,7 @@ SOON: Final = 2.5  # long before the slow poll
 
 def ids(received: Sequence[Received]) -> list[str]:
     """Which events came, in their order."""
-    return [each.headers["webhook-id"] for each in received]
+    return [request.headers["webhook-id"] for request in received]
 
 
 async def witness(node: LocalNode, receiver: Receiver) -> None:
@@ -70,7 +70,7 @@ async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None
         await node.webhook(nobody.url, organization_id=OTHER)
         (event_id,) = await node.publish()
         received = await receiver.wait_for(2, LATE)
-        assert sorted((each.path, each.headers["webhook-id"]) for each in received) == [
+        assert sorted((request.path, request.headers["webhook-id"]) for request in received) == [
             ("/one", event_id),
             ("/two", event_id),
         ]
@@ -147,7 +147,7 @@ async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Pat
         await node.publish(1, organization_id=OTHER)
         gate.open()
         received = await receiver.wait_for(4, LATE)
-        assert "/one" in [each.path for each in received[2:4]]
+        assert "/one" in [request.path for request in received[2:4]]
 
 
 async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ async def test_a_hold_ends_when_its_time_has_come(tmp_path: Path) -> None:
         (event_id,) = await node.publish()
         await node.becomes(event_id, PENDING, attempts=1)
         await node.advance(MINUTE + 2 * SECOND)
-        assert [each.event_id for claimed in node.store.claims for each in claimed.deliveries] == [event_id]
+        assert [delivery.event_id for claimed in node.store.claims for delivery in claimed.deliveries] == [event_id]
         await receiver.wait_for(2, LATE)
 
 
@@ -305,8 +305,12 @@ async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_leas
         received = await receiver.wait_for(3, LATE)
         await node.store.until(lambda: len(node.store.settled) == 3)
         assert Counter(ids(received)) == Counter(published)
-        assert {each.event_id for each in node.store.released} == {*published[1:]}
-        assert [story.delivery.attempt_count for story in [await node.story(each) for each in published]] == [1, 1, 1]
+        assert {delivery.event_id for delivery in node.store.released} == {*published[1:]}
+        assert [story.delivery.attempt_count for story in [await node.story(event_id) for event_id in published]] == [
+            1,
+            1,
+            1,
+        ]
 
 
 async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> None:

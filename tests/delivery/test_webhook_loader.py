@@ -26,20 +26,25 @@ class FakeTargets:
         error = self._fault(webhook_ids)
         if error is not None:
             raise error
-        return {each: WebhookState(webhook=webhook(id=each)) for each in webhook_ids if not each.startswith("gone")}
+        return {
+            webhook_id: WebhookState(webhook=webhook(id=webhook_id))
+            for webhook_id in webhook_ids
+            if not webhook_id.startswith("gone")
+        }
 
 
 async def settled(*waiting: asyncio.Task[WebhookState | None]) -> list[str | type[BaseException] | None]:
     """Ids of what was found, kinds of what was raised."""
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     return [
-        each.webhook.id if isinstance(each, WebhookState) else None if each is None else type(each) for each in ended
+        result.webhook.id if isinstance(result, WebhookState) else None if result is None else type(result)
+        for result in ended
     ]
 
 
 def find(lookup: WebhookLookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | None]]:
     """Everybody asks at once."""
-    return [asyncio.create_task(lookup.find(each)) for each in webhook_ids]
+    return [asyncio.create_task(lookup.find(webhook_id)) for webhook_id in webhook_ids]
 
 
 async def test_what_is_wanted_at_once_is_asked_for_at_once() -> None:
@@ -58,9 +63,9 @@ async def test_a_question_is_not_longer_than_the_store_likes() -> None:
     """The others come after it."""
     store = FakeTargets()
     store.may_answer.set()
-    wanted = [str(each) for each in range(MAX_BATCH + 1)]
+    wanted = [str(number) for number in range(MAX_BATCH + 1)]
     assert await settled(*find(WebhookLookup(store.targets), *wanted)) == wanted
-    assert [len(each) for each in store.questions] == [MAX_BATCH, 1]
+    assert [len(question) for question in store.questions] == [MAX_BATCH, 1]
 
 
 async def test_one_webhooks_fault_is_not_the_others() -> None:
