@@ -1,4 +1,4 @@
-"""The whole way of one event: what packhook is for, in one test. Read this first.
+"""Follow one event from publish to receipt: what packhook is for, in one test. Read this first.
 
 A platform subscribes a webhook, publishes an order, and the receiver gets it: once, signed, byte for byte. The node is
 a process of its own (``packhook serve``), spoken to over its HTTP API; the receiver is a real server, and it verifies

@@ -41,7 +41,7 @@ GC_THRESHOLD: Final = 50_000
 
 
 class Node:
-    """One node without its HTTP server. Made inside the running event loop, over an open store and HTTP client.
+    """Combine the parts of one node but its HTTP server. Made inside the event loop, over an open store and client.
 
     ``encrypted`` is the store that encrypts, within ``store``; without it there are no master keys to rotate.
     """

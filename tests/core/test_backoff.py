@@ -1,4 +1,4 @@
-"""When to try again: the schedule, its jitter, and what a receiver asks for."""
+"""Test when an attempt is repeated: the schedule, its jitter, and ``Retry-After``."""
 
 import time
 from collections.abc import Iterator
@@ -110,7 +110,7 @@ def test_retry_after_with_zeros_in_front(value: str, wait: int) -> None:
 
 @pytest.fixture
 def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose own time is nine hours ahead."""
+    """Set the local time of the machine nine hours ahead."""
     with monkeypatch.context() as context:
         context.setenv("TZ", "JST-9")
         time.tzset()

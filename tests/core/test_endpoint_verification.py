@@ -1,4 +1,4 @@
-"""What an endpoint's answer to the handshake means, and at which rate it lets itself be sent to."""
+"""Test how an endpoint's answer to a request for verification is read, and the rate that it allows."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ ORIGIN = "packhook.example.com"
 
 
 def answered(*headers: tuple[str, str], status: int = 200) -> Outcome:
-    """An answer with these headers."""
+    """Return an answer with these headers."""
     return Outcome(status_code=status, headers=headers)
 
 

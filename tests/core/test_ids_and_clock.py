@@ -1,4 +1,4 @@
-"""Ids, instants and errors: the small things that everything else relies on."""
+"""Test ids, instants and errors."""
 
 import re
 import uuid
@@ -187,7 +187,7 @@ def test_an_instant_of_the_first_millennium() -> None:
 
 
 def kinds(kind: type[errors.PackhookError]) -> Iterator[type[errors.PackhookError]]:
-    """A kind of error and everything below it."""
+    """Yield an error class and all its subclasses."""
     yield kind
     for below in kind.__subclasses__():
         yield from kinds(below)

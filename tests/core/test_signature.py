@@ -1,4 +1,4 @@
-"""Signatures are exactly those of Standard Webhooks 1.0.0, by its own vectors and its own public library."""
+"""Test that signatures are those of Standard Webhooks 1.0.0, by its vectors and its public library."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ secrets = st.one_of(
 
 
 def headers(secret: str, body: bytes, at: int, *others: str) -> dict[str, str]:
-    """The headers of a message, signed with all of these."""
+    """Return the headers of a message that is signed with all of these."""
     signature = sign([SigningKey(key) for key in (secret, *others)], "evt_1", at, body)
     return {"webhook-id": "evt_1", "webhook-timestamp": str(at), "webhook-signature": signature}
 
@@ -64,7 +64,7 @@ def test_the_public_library_signs_the_vectors_just_so(vector: dict[str, Any]) ->
 
 
 def theirs(secret: str) -> Webhook:
-    """A receiver with the public library: it takes ``whsec_`` text as it is, and the bytes of any other secret."""
+    """Return the public library's verifier: it takes ``whsec_`` text as it is, and the bytes of any other secret."""
     return Webhook(secret if secret.startswith("whsec_") else secret.encode())
 
 

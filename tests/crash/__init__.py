@@ -1,1 +1,1 @@
-"""What a node leaves behind when it is killed or stopped."""
+"""Test what a node leaves behind when it is killed or stopped."""

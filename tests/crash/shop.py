@@ -1,4 +1,4 @@
-"""What the tests of crashes share: a shop that publishes and keeps account, and an inbox that counts what arrives."""
+"""Publish orders and count what arrives, for the tests of crashes."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ WORKERS: Final = 8
 
 
 class Gate:
-    """A proper answer, once the gate is open; the connection closes after it, as with all but a plain answer."""
+    """Send a valid answer once the gate is open, then close the connection."""
 
     early = False
 
@@ -35,7 +35,7 @@ class Gate:
 
 
 class Inbox:
-    """Answers a receiver's requests with ``answer``, or with what ``answer`` says to the how-manieth it is."""
+    """Answer requests with ``answer``, or with what ``answer`` returns for the number of the request."""
 
     def __init__(self, answer: Behaviour | Callable[[int], Behaviour]) -> None:
         self.answer = answer
@@ -44,17 +44,17 @@ class Inbox:
         self._news = asyncio.Event()
 
     def __call__(self, received: Received) -> Behaviour:
-        """How to answer this one; it is counted by its ``webhook-id``."""
+        """Count the request by its ``webhook-id``; return how to answer it."""
         self.received.append(received)
         self.times[received.headers["webhook-id"]] += 1
         self._news.set()
         return self.answer(len(self.received)) if callable(self.answer) else self.answer
 
-    async def until(self, pleased: Callable[[], bool], limit_seconds: float = 60) -> None:
-        """Wait until the function is pleased; it is asked at each arrival."""
+    async def until(self, condition: Callable[[], bool], limit_seconds: float = 60) -> None:
+        """Wait until a condition holds; it is checked at each arrival."""
         try:
             async with asyncio.timeout(limit_seconds):
-                while not pleased():
+                while not condition():
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -66,14 +66,14 @@ class Inbox:
 
     @property
     def orders(self) -> dict[str, set[str]]:
-        """Which events arrived for each order."""
+        """Return the events that arrived for each order."""
         found: dict[str, set[str]] = {}
         for request in self.received:
             found.setdefault(json.loads(request.body)["data"]["id"], set()).add(request.headers["webhook-id"])
         return found
 
     def assert_all_well_signed(self) -> None:
-        """Every request, first or again, bears a good signature; the same event always has the same body."""
+        """Assert that every request has a valid signature, and that an event always has the same body."""
         assert [request for request in self.received if request.verified is not True] == []
         bodies: dict[str, set[bytes]] = {}
         for request in self.received:
@@ -82,7 +82,7 @@ class Inbox:
 
 
 class Shop:
-    """Publishes orders by their numbers. ``owed``: the event of each order whose publish was answered 202."""
+    """Publish orders by number. ``owed`` has the event of each order whose publish was answered 202."""
 
     def __init__(self, organization: Organization) -> None:
         self.organization = organization
@@ -90,7 +90,7 @@ class Shop:
         self.unanswered: list[list[str]] = []
 
     async def publish(self, numbers: Sequence[int], idempotency_key: str = "") -> bool:
-        """Publish one order, or several as a batch; False where no answer came."""
+        """Publish one order, or several as a batch; return False without an answer."""
         orders = [f"ord_{number}" for number in numbers]
         events = [{"event_code": "order.created", "data": {"id": order}} for order in orders]
         path, body = ("/events", events[0]) if len(events) == 1 else ("/events/batch", {"events": events})
@@ -131,9 +131,9 @@ class Shop:
 
 @asynccontextmanager
 async def opened(folder: Path, inbox: Inbox, **settings: str) -> AsyncIterator[tuple[Shop, Node]]:
-    """A node, and a shop of its own organization, whose one webhook leads to this inbox.
+    """Run a node, and a shop with an organization of its own, whose one webhook sends to this inbox.
 
-    A lease outlives every test: what a dead node had in hand comes only if it is taken over.
+    A lease outlives every test: deliveries of a dead node arrive only if their leases are reclaimed.
     """
     async with (
         Receiver(inbox, secrets=[SECRET]) as receiver,
@@ -152,7 +152,7 @@ async def _side_by_side(publisher: Callable[[], Coroutine[None, None, None]]) ->
 
 
 def pieces(orders: int, batch: int = 50) -> list[list[int]]:
-    """The numbers of so many orders: half of them in batches, half alone, in turns."""
+    """Return the numbers of so many orders: half of them in batches, half alone, alternating."""
     numbers = iter(range(orders))
     found: list[list[int]] = []
     while piece := list(itertools.islice(numbers, batch)):

@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment loses nothing that was answered 202, and what comes twice is the same and well signed."""
+"""Check that ``kill -9`` loses nothing that was answered 202, and that duplicates are equal and validly signed."""
 
 import asyncio
 from pathlib import Path
@@ -14,13 +14,13 @@ LIVE: Final = ("pending", "sending")
 
 
 async def _count(shop: Shop, status: str) -> int:
-    """How many deliveries have this status, up to 100."""
+    """Count the deliveries with this status, up to 100."""
     answer = await shop.organization.ask("GET", "/deliveries", params={"status": status, "per_page": 100})
     return len(answer.json()["data"])
 
 
 async def _settled(shop: Shop) -> None:
-    """Wait until nothing waits or is under way any more; then everything was delivered."""
+    """Wait until nothing is pending or in flight; then everything is delivered."""
 
     async def live() -> int:
         return sum([await _count(shop, status) for status in LIVE])
@@ -32,7 +32,7 @@ async def _settled(shop: Shop) -> None:
 async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> None:
     """300 are answered, others hang on the wire, most wait: all arrive, what hung again under the same id.
 
-    The attempts that the kill cut off are not counted: the receiver sees none but first attempts.
+    The attempts that the kill aborted are not counted: the receiver sees none but first attempts.
     """
 
     def first_300_then_none(number: int) -> Behaviour:

@@ -1,4 +1,4 @@
-"""A stop has two levels: what is under way may end within the grace; then it is cut off, and nobody counts it."""
+"""Test the two levels of a stop: attempts in flight may finish within the grace, then they are aborted, uncounted."""
 
 import asyncio
 import json
@@ -33,8 +33,8 @@ async def _refuses(node: Node) -> None:
     await eventually(asked, bool)
 
 
-async def _in_hand(node: Node, count: int) -> None:
-    """Wait until the node has so many deliveries in hand, no more; while it stops, only its file tells."""
+async def _leased(node: Node, count: int) -> None:
+    """Wait until the node has leased exactly so many deliveries; while it stops, only its database says so."""
     file = apsw.Connection(str(node.database), flags=apsw.SQLITE_OPEN_READONLY)
 
     async def sending() -> int:
@@ -48,13 +48,13 @@ async def _in_hand(node: Node, count: int) -> None:
 
 
 async def _story(shop: Shop, order: str) -> tuple[str, int]:
-    """Where the delivery of an order stands, and after how many attempts."""
+    """Return the status and the number of attempts of an order's delivery."""
     (delivery,) = await shop.organization.deliveries(shop.owed[order])
     return delivery["status"], delivery["attempt_count"]
 
 
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stop_finishes_what_is_under_way(tmp_path: Path, asked_by: signal.Signals) -> None:
+async def test_a_stop_finishes_what_is_in_flight(tmp_path: Path, asked_by: signal.Signals) -> None:
     """Attempts on the wire end and count; what had not begun is given back, and sent after the next start. Exit 0."""
     gate = Gate()
     inbox = Inbox(gate)
@@ -62,7 +62,7 @@ async def test_a_stop_finishes_what_is_under_way(tmp_path: Path, asked_by: signa
         await shop.publish(range(20))
         await inbox.until(lambda: len(inbox.received) == 4)
         node.now.send(asked_by)
-        await _in_hand(node, 4)
+        await _leased(node, 4)
         gate.open.set()
         assert await node.now.ended() == 0
         assert len(inbox.received) == 4
@@ -96,7 +96,7 @@ async def test_beyond_the_grace_an_attempt_is_cut_off_and_not_counted(tmp_path: 
 
 
 async def test_asked_a_second_time_it_ends_at_once(tmp_path: Path) -> None:
-    """Whoever cannot wait for the grace asks again; what was under way is taken over by the next start."""
+    """Whoever cannot wait for the grace asks again; what was in flight is reclaimed by the next start."""
     inbox = Inbox(Hang())
     async with opened(tmp_path, inbox, **PATIENT) as (shop, node):
         await shop.publish([1])

@@ -143,7 +143,7 @@ class WatchedStore:
         self._changed = asyncio.Event()
         self._claims_begun = 0
         self.claims: list[ClaimResult] = []
-        self.settled: list[AttemptResult] = []
+        self.recorded: list[AttemptResult] = []
         self.lost: list[AttemptResult] = []
         self.released: list[LeasedDelivery] = []
         self.away: set[str] = set()
@@ -171,7 +171,7 @@ class WatchedStore:
         self._on_call("record")
         kept = await self._store.record(results)
         for result, was_kept in zip(results, kept, strict=True):
-            (self.settled if was_kept else self.lost).append(result)
+            (self.recorded if was_kept else self.lost).append(result)
         return self._notify(kept)
 
     async def release(
@@ -272,14 +272,14 @@ class LocalNode:
         """Wait until an event's only delivery has this status, and so many attempts if given; return it."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                seen = len(self.store.settled), len(self.store.released), len(self.store.claims)
+                seen = len(self.store.recorded), len(self.store.released), len(self.store.claims)
                 story = await self.story(event_id)
                 if story.delivery.status is status and attempts in {None, len(story.attempts)}:
                     return story
-                await self.store.until(lambda seen=seen: seen != self._so_far())  # type: ignore[misc] # of this round
+                await self.store.until(lambda seen=seen: seen != self._progress())  # type: ignore[misc] # of this round
 
-    def _so_far(self) -> tuple[int, int, int]:
-        return len(self.store.settled), len(self.store.released), len(self.store.claims)
+    def _progress(self) -> tuple[int, int, int]:
+        return len(self.store.recorded), len(self.store.released), len(self.store.claims)
 
     async def advance(self, milliseconds: int) -> ClaimResult:
         """Advance the test's clock and claim what is due; return the result."""

@@ -1,4 +1,4 @@
-"""One attempt: the very bytes that go out, what the log keeps of them, and what it came to."""
+"""Test one attempt: the bytes that are sent, what the log keeps of them, and the result."""
 
 import asyncio
 import base64
@@ -59,12 +59,12 @@ TOKEN: Final = "Bearer of the shop"
 
 
 def delivery(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 a field has its own type
-    """The delivery that these tests send."""
+    """Return the delivery that these tests send."""
     return leased(**{"id": "dlv_1", "event_created_at": AT, "lease_until": START + MINUTE, **changes})
 
 
 def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET) -> str:
-    """What contract and Standard Webhooks ask for, written out once more."""
+    """Compute the signature independently of the code under test."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(secret.encode(), content, hashlib.sha256)).decode()
 
@@ -72,7 +72,7 @@ def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET
 async def made(
     to: PreparedWebhook, receiver: Receiver, clock: ManualClock, sent: LeasedDelivery | None = None
 ) -> tuple[AttemptResult, Received]:
-    """One attempt over a real wire: what it came to, and what arrived."""
+    """Make one attempt over a real connection; return its result and the request that arrived."""
     async with sending() as sender:
         result = await attempted(sent or delivery(), to, None, sender, clock)
     return result, receiver.received[-1]
@@ -81,7 +81,7 @@ async def made(
 async def attempted(
     sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Wire, clock: ManualClock
 ) -> AttemptResult:
-    """One attempt, waited for."""
+    """Make one attempt."""
     return await attempt(sent, to, gone_since, wire, clock)
 
 
@@ -93,7 +93,7 @@ class FixedClient:
         self.requests: list[Request] = []
 
     def post(self, request: Request, callback: Callable[[Outcome], None]) -> Sending:
-        """The outcome."""
+        """Answer with the outcome."""
         self.requests.append(request)
         return asyncio.get_running_loop().call_soon(callback, self._outcome)
 
@@ -356,7 +356,7 @@ def test_a_webhooks_own_settings_come_before_the_instances(
 
 
 def test_a_prepared_target_is_a_value() -> None:
-    """Nobody changes it under an attempt that is under way."""
+    """Nobody changes it under an attempt that is in flight."""
     with pytest.raises(AttributeError):
         target().timeout = 1  # type: ignore[misc] # that is the point
     assert replaced(target(), timeout=1).timeout == 1

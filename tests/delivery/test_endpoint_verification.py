@@ -1,4 +1,4 @@
-"""Ownership before full speed: what an endpoint gets before it has proven itself, and each way to prove."""
+"""Test verification: what an endpoint gets before it has accepted deliveries, and every way to accept them."""
 
 import asyncio
 import json
@@ -22,25 +22,25 @@ CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[LocalNode]:
-    """A node that requires endpoint_verification."""
+    """Run a node that requires verification."""
     async with local_node(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
         yield running
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """One that answers everything with 200, OPTIONS too, and so consents to nothing."""
+    """Answer everything with 200, OPTIONS too, and so accept nothing."""
     async with Receiver(secrets=[SECRET]) as listening:
         yield listening
 
 
 def consenting(received: Received) -> Behaviour:
-    """The answer of an endpoint that wants what it gets."""
+    """Return the answer of an endpoint that accepts deliveries."""
     return CONSENT if received.method == "OPTIONS" else Status(200)
 
 
 async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
-    """What was received, once so many OPTIONS are among it."""
+    """Wait for so many OPTIONS requests; return all requests."""
     return await receiver.wait_for(lambda got: sum(request.method == "OPTIONS" for request in got) >= count, PATIENCE)
 
 

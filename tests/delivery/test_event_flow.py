@@ -41,7 +41,7 @@ SOON: Final = 2.5  # long before the slow poll
 
 
 def ids(received: Sequence[Received]) -> list[str]:
-    """Which events came, in their order."""
+    """Return the ids of the events that arrived, in order."""
     return [request.headers["webhook-id"] for request in received]
 
 
@@ -136,7 +136,7 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
         assert after.received[0].headers["x-shop"] == "7"
 
 
-async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
+async def test_what_is_queued_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
     """Queued before the change, sent after it."""
     gate = Gate()
     async with Receiver(gate) as before, Receiver() as after, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
@@ -150,7 +150,7 @@ async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path
 
 
 async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    """In hand or waiting for another attempt: kept, no attempt counted; enabled again, all of it goes."""
+    """Queued or waiting for a retry: kept, no attempt counted; once enabled again, all of it is sent."""
     gate, clock = Gate(Status(500)), ManualClock()
     async with (
         Receiver() as receiver,
@@ -162,14 +162,14 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
         await receiver.wait_for(1, LATE)
         disabled = await node.change(paused, enabled=False)
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 4)
+        await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 4)
         assert (await node.advance(MINUTE)).deliveries == ()
         stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {PENDING}
         assert sorted(story.delivery.attempt_count for story in stories) == [0, 0, 0, 0, 1]
         assert len(receiver.received) == 1
         await node.change(disabled, enabled=True)
-        await node.store.until(lambda: len(node.store.settled) == 6)
+        await node.store.until(lambda: len(node.store.recorded) == 6)
         stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {DELIVERED}
         assert sorted(story.delivery.attempt_count for story in stories) == [1, 1, 1, 1, 2]
@@ -177,7 +177,7 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
 
 @pytest.mark.parametrize("what", ["webhook", "organization"])
 async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what: str) -> None:
-    """In hand or waiting; the one under way may end, and what it came to is in the log. The same with all of them."""
+    """Queued or waiting; the attempt in flight may end, and its result is in the log."""
     gate = Gate(Status(500))
     async with (
         Receiver(gate) as receiver,
@@ -191,7 +191,7 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what
         else:
             await node.service.organizations.delete(ACME, BY)
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 2)
+        await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 2)
         await Maintenance(cast("Store", node.store), node.settings, node.clock).run_once()
         assert len(receiver.received) == 1
         if what == "webhook":
@@ -227,7 +227,7 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
         ):
             await node.webhook(receiver.url)
             published = await node.publish(10)
-            await node.store.until(lambda: len(node.store.settled) == 10)
+            await node.store.until(lambda: len(node.store.recorded) == 10)
             assert Counter(ids(receiver.received)) == Counter(published)
             stories = [await node.story(event_id) for event_id in published]
             assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
@@ -252,7 +252,7 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
                 lambda: set(node.store.refused) >= away & {"record", "targets", "claim"} - spared(away)
             )
         node.store.away.clear()
-        await node.store.until(lambda: len(node.store.settled) == 20)
+        await node.store.until(lambda: len(node.store.recorded) == 20)
         assert Counter(ids(receiver.received)) == Counter(published)
         stories = [await node.story(event_id) for event_id in published]
         assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
@@ -276,17 +276,17 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
             await node.store.until(lambda: node.store.refused.count("record") >= 4)
             assert len(receiver.received) <= 4 + 8
             node.store.away.clear()
-            await node.store.until(lambda: len(node.store.settled) == 40)
+            await node.store.until(lambda: len(node.store.recorded) == 40)
             assert Counter(ids(receiver.received)) == Counter(published)
     assert "sending_paused" in {line["event"] for line in lines}
 
 
 def spared(away: set[str]) -> set[str]:
-    """What is not asked any more once something else was refused."""
+    """Return the calls that are not made any more once another call was refused."""
     return {"record"} if "targets" in away else set()
 
 
-async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
+async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
     """A result after the end of its lease is ignored and logged: the node with the new lease records its own."""
     clock, gate = ManualClock(), Gate()
     with capture_logs() as lines:
@@ -308,7 +308,7 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
 # --- stopping and starting
 
 
-async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
+async def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     """Within the grace: its answer counts. What was only queued is given back, nothing new is begun."""
     gate = Gate()
     async with (
@@ -331,7 +331,7 @@ async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         await expect(node, published + late, {(DELIVERED, 1): 2, (PENDING, 0): 4})
 
 
-async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
+async def test_a_stop_aborts_what_does_not_end(tmp_path: Path) -> None:
     """After the grace; it is given back like what was queued, and no attempt is counted."""
     with capture_logs() as lines:
         async with (
@@ -353,34 +353,34 @@ async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
 
 
 async def expect(node: LocalNode, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
-    """So many of these events stand so, with so many attempts."""
+    """Assert how many of these events have which status and how many attempts."""
     stories = [await node.story(event_id) for event_id in published]
     assert Counter((story.delivery.status, len(story.attempts)) for story in stories) == Counter(wanted)
     assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
 
 
 async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
-    """In hand, under way or waiting for another attempt: all of it arrives after the restart, none twice."""
+    """Queued, in flight or waiting for a retry: all of it arrives after the restart, none twice."""
     async with Receiver(Hang()) as receiver:
         async with local_node(tmp_path, max_in_flight_per_webhook=3, max_queued_deliveries=10) as node:
             receiver.answers(Status(500), Status(200))
             await node.webhook(receiver.url)
             published = await node.publish(30)
             await receiver.wait_for(4, LATE)
-            await node.store.until(lambda: len(node.store.settled) >= 2)
-        done = {result.delivery.event_id for result in node.store.settled if result.verdict.status is DELIVERED}
+            await node.store.until(lambda: len(node.store.recorded) >= 2)
+        done = {result.delivery.event_id for result in node.store.recorded if result.verdict.status is DELIVERED}
         receiver.received.clear()
         receiver.answer = Status(200)
         async with local_node(tmp_path) as node:
-            await node.store.until(lambda: len(node.store.settled) == 30 - len(done))
+            await node.store.until(lambda: len(node.store.recorded) == 30 - len(done))
             assert Counter(ids(receiver.received)) == Counter(set(published) - done)
             stories = [await node.story(event_id) for event_id in published]
             assert {story.delivery.status for story in stories} == {DELIVERED}
             assert sorted(len(story.attempts) for story in stories) == [*[1] * 29, 2]
 
 
-async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path) -> None:
-    """It released nothing; alone with the database the next one frees it at once and says so."""
+async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path) -> None:
+    """It released nothing; the next node, alone with the database, reclaims its leases at once and logs it."""
     async with Receiver(Hang()) as receiver:
         async with idle_node(tmp_path, max_in_flight_per_webhook=1) as node:
             await node.webhook(receiver.url)
@@ -395,7 +395,7 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
         receiver.answer = Status(200)
         with capture_logs() as lines:
             async with local_node(tmp_path) as node:
-                await node.store.until(lambda: len(node.store.settled) == 3)
+                await node.store.until(lambda: len(node.store.recorded) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
                 for event_id in published:
                     (interruption,) = (await node.story(event_id)).interruptions
@@ -416,7 +416,7 @@ async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, f
         assert (received.verified, received.headers["webhook-id"]) == (True, event.id)
         assert (received.headers["webhook-event"], received.headers["webhook-attempt"]) == (CODE, "1")
         assert (made.number, made.status_code, verdict.error_code) == (1, 500, "unsuccessful_status")
-        assert node.store.settled == []
+        assert node.store.recorded == []
         assert (await node.service.webhooks.get(ACME, tried.id)) == tried
         await node.webhook(receiver.url, organization_id=OTHER)
         await node.publish(organization_id=OTHER)

@@ -14,12 +14,12 @@ ORGANIZATIONS = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_
 
 
 def lane(name: str, organization_id: str = ACME) -> Lane:
-    """A lane of this name."""
+    """Return a lane of this name."""
     return Lane(name, organization_id, max_in_flight=64)
 
 
 def queue_of(*lanes: Lane) -> FairQueue:
-    """FairQueue with these lanes, in this order."""
+    """Return a queue with these lanes, in this order."""
     turns = FairQueue()
     for lane in lanes:
         turns.add(lane)
@@ -27,15 +27,15 @@ def queue_of(*lanes: Lane) -> FairQueue:
 
 
 def drained(turns: FairQueue) -> list[str]:
-    """Whose turn it is, until nobody's."""
+    """Take all lanes; return their names in order."""
     names = []
     while turns:
         names.append(turns.next().webhook_id)
     return names
 
 
-def test_nobody_waits() -> None:
-    """Without lanes it is nobody's turn."""
+def test_an_empty_queue() -> None:
+    """It is false, and has no next lane."""
     turns = FairQueue()
     assert not turns
     with pytest.raises(IndexError):

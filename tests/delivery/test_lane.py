@@ -22,12 +22,12 @@ REFUSED: Final = Verdict(status=PENDING)  # such as a 404: the endpoint is up
 
 
 def asking_for(hold_until: int) -> Verdict:
-    """A verdict with a ``Retry-After``."""
+    """Return the verdict of an answer with ``Retry-After``."""
     return Verdict(status=PENDING, hold_until=hold_until)
 
 
 def lane(limit: int = LIMIT, waiting: int = 1_000) -> Lane:
-    """A lane of a webhook that is known and has no rate limit, with so much that waits."""
+    """Return a lane with a loaded webhook, without a rate limit, with so many queued deliveries."""
     made = Lane("wh_1", "acme", limit)
     made.webhook = target()
     for _ in range(waiting):
@@ -36,7 +36,7 @@ def lane(limit: int = LIMIT, waiting: int = 1_000) -> Lane:
 
 
 def launch(of: Lane, now: int) -> int:
-    """Send all that may go at this instant; how many that was."""
+    """Take all that may be sent at this instant; return how many."""
     count = 0
     while of.queued and (ready_at := of.ready_at(now)) is not None and ready_at <= now:
         of.take(now)
@@ -44,34 +44,34 @@ def launch(of: Lane, now: int) -> int:
     return count
 
 
-def settle(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) -> None:
-    """So many of those under way end, all with this verdict."""
+def end_attempts(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) -> None:
+    """End so many attempts in flight, all with this verdict."""
     for _ in range(count):
         of.finish(now)
         of.apply_verdict(verdict, started_at, now)
 
 
 def round_of(of: Lane, verdict: Verdict, now: int, took: int = 0) -> int:
-    """Send all that may go, and let all end with this verdict after so many milliseconds; how many that was."""
+    """Take all that may be sent, and end all with this verdict after so many milliseconds; return how many."""
     count = launch(of, now)
-    settle(of, verdict, count, now, now + took)
+    end_attempts(of, verdict, count, now, now + took)
     return count
 
 
 def broken(now: int = START, **webhook: object) -> Lane:
-    """A lane whose breaker has just opened."""
+    """Return a lane whose circuit breaker has just opened."""
     made = lane()
     if webhook:
         made.webhook = target(**webhook)  # type: ignore[arg-type] # a field has its own type
-    settle_in_a_row(made, DOWN, 10, now)
+    end_in_a_row(made, DOWN, 10, now)
     return made
 
 
-def settle_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
-    """One after another is sent and ends with this verdict, at one instant."""
+def end_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
+    """Send and end so many attempts one after another, with this verdict, at one instant."""
     for _ in range(count):
         of.take(now)
-        settle(of, verdict, 1, now, now)
+        end_attempts(of, verdict, 1, now, now)
 
 
 def test_the_cap_grows_with_success_from_round_to_round() -> None:
@@ -89,7 +89,7 @@ def test_the_cap_never_passes_the_limit(limit: int) -> None:
 
 
 def test_overload_halves_the_cap_once_for_a_round() -> None:
-    """However many of those under way together were answered 503."""
+    """However many of those in flight together were answered 503."""
     slow = lane(waiting=5_000)
     for step in range(4):
         round_of(slow, OK, START + step)
@@ -108,11 +108,11 @@ def test_an_attempt_that_began_before_the_cut_does_not_cut_again() -> None:
     """It tells of the time before; one that began after it does cut."""
     slow = lane()
     assert launch(slow, START) == 8
-    settle(slow, BUSY, 4, START, START + 1)
-    assert launch(slow, START + 2) == 0, "four are under way and the cap is four"
-    settle(slow, BUSY, 4, START, START + 3)
+    end_attempts(slow, BUSY, 4, START, START + 1)
+    assert launch(slow, START + 2) == 0, "four are in flight and the cap is four"
+    end_attempts(slow, BUSY, 4, START, START + 3)
     assert launch(slow, START + 4) == 4
-    settle(slow, BUSY, 4, START + 4, START + 5)
+    end_attempts(slow, BUSY, 4, START + 4, START + 5)
     assert launch(slow, START + 6) == 2
 
 
@@ -130,14 +130,14 @@ def test_after_a_cut_the_cap_grows_by_one_a_round() -> None:
 def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) -> None:
     """A bad moment is no outage."""
     shaky = lane()
-    settle_in_a_row(shaky, DOWN, failures, START)
+    end_in_a_row(shaky, DOWN, failures, START)
     assert not shaky.breaker.is_held(START)
     assert not shaky.breaker.is_probing
     assert launch(shaky, START) == 8
 
 
 def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
-    """Then nothing goes for a second, however little is under way."""
+    """Then nothing goes for a second, however little is in flight."""
     dead = broken()
     assert dead.breaker.held_until == START + SECOND
     assert [dead.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
@@ -149,7 +149,7 @@ def test_one_success_begins_the_count_anew() -> None:
     """In a row means in a row."""
     shaky = lane()
     for verdict in (DOWN, OK, DOWN):
-        settle_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
+        end_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
     assert not shaky.breaker.is_held(START)
 
 
@@ -157,7 +157,7 @@ def test_one_success_begins_the_count_anew() -> None:
 def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> None:
     """An endpoint that answers 404 is up; our own faults say nothing of it."""
     fine = lane()
-    settle_in_a_row(fine, verdict, 50, START)
+    end_in_a_row(fine, verdict, 50, START)
     assert not fine.breaker.is_held(START)
 
 
@@ -181,7 +181,7 @@ def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
     assert holds == [1, 2, 3, 3]
 
 
-def test_only_one_probe_is_under_way() -> None:
+def test_only_one_probe_is_in_flight() -> None:
     """Until it has an answer nothing else goes, not even after the hold."""
     dead = broken()
     assert launch(dead, START + SECOND) == 1
@@ -202,23 +202,23 @@ def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
     dead = broken()
     round_of(dead, DOWN, START + SECOND)
     round_of(dead, OK, START + 3 * SECOND)
-    settle_in_a_row(dead, DOWN, 10, START + MINUTE)
+    end_in_a_row(dead, DOWN, 10, START + MINUTE)
     assert dead.breaker.held_until == START + MINUTE + SECOND
 
 
-def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -> None:
+def test_failures_that_were_in_flight_when_the_breaker_opened_change_nothing() -> None:
     """A round of sixty-four failures is one outage, not fifty-four failed probes."""
     dead = lane()
     for step in range(3):
         round_of(dead, OK, START + step)
     count = launch(dead, START + SECOND)
     assert count == 64
-    settle(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
+    end_attempts(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
     assert dead.breaker.held_until == START + 3 * SECOND
 
 
 def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
-    """A proxy that is away fails all attempts under way together: that is one time; it says nothing of the endpoint."""
+    """A proxy that is away fails all attempts in flight together: that is one time; it says nothing of the endpoint."""
     backing_off, now, holds = lane(), START, []
     for _ in range(8):
         for _ in range(LIMIT):
@@ -316,7 +316,7 @@ def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Ur
 
 
 def test_an_empty_lane_has_nothing_to_take() -> None:
-    """And counts nothing as under way."""
+    """And counts nothing as in flight."""
     idle = lane(waiting=0)
     with pytest.raises(IndexError, match="empty"):
         idle.take(START)
@@ -324,13 +324,13 @@ def test_an_empty_lane_has_nothing_to_take() -> None:
 
 
 def test_what_waits_can_be_taken_out() -> None:
-    """All of it, and what is under way stays under way."""
+    """All of it, and what is in flight stays in flight."""
     mixed = lane(waiting=0)
     put = [leased(urgency=urgency) for urgency in (Urgency.REPLAY, Urgency.FIRST, Urgency.RETRY, Urgency.FIRST)]
     for delivery in put:
         mixed.put(delivery)
-    under_way = mixed.take(START)
-    assert [under_way, *mixed.drain()] == [put[1], put[3], put[2], put[0]]
+    in_flight = mixed.take(START)
+    assert [in_flight, *mixed.drain()] == [put[1], put[3], put[2], put[0]]
     assert (mixed.queued, mixed.in_flight) == (0, 1)
 
 
@@ -342,7 +342,7 @@ STEPS = st.tuples(
 @without_deadline
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
 def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
-    """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""
+    """Whatever it learns: no more than its limit is in flight, and with nothing in flight some instant is the next."""
     verdicts = {"ok": OK, "down": DOWN, "overloaded": OVERLOADED, "refused": REFUSED}
     any_lane, now, started = lane(limit), START, list[int]()
     any_lane.webhook = target(rate_limit=rate)

@@ -36,13 +36,13 @@ CODE_OF_NOBODY: Final = "order.shipped"
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """The test's time."""
+    """Return the clock of the test."""
     return ManualClock()
 
 
 @pytest.fixture
 async def node(tmp_path: Path, clock: ManualClock) -> AsyncIterator[LocalNode]:
-    """A node whose engine does not run."""
+    """Build a node that does not run."""
     async with idle_node(tmp_path, clock=clock, retention="3d") as made:
         yield made
 
@@ -53,14 +53,14 @@ def maintenance(node: LocalNode, **changes: object) -> Maintenance:
 
 
 async def take(node: LocalNode) -> tuple[LeasedDelivery, ...]:
-    """All that is due, leased for a minute."""
+    """Claim all that is due, for a minute."""
     now = node.clock.now()
     capacity = Capacity(lease=now, lease_until=now + MINUTE, slots=1_000, max_bytes=1 << 30, excluded=())
     return (await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=1_000))).deliveries
 
 
 def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> AttemptResult:
-    """One attempt that ended like this."""
+    """Return the result of one attempt."""
     made = Attempt(
         number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers="{}"
     )
@@ -68,14 +68,14 @@ def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> AttemptResul
 
 
 async def end_all(node: LocalNode, verdict: Verdict) -> int:
-    """All that is due is sent once and ends with this verdict; how many that was."""
+    """End one attempt of all that is due with this verdict; return how many."""
     due = await take(node)
     await node.store.record([settled(delivery, verdict, node.clock.now()) for delivery in due])
     return len(due)
 
 
 async def fail(node: LocalNode, times: int, every: int = SECOND) -> None:
-    """An event of the only webhook fails so often, so far apart."""
+    """Fail an event of the only webhook so many times, so far apart."""
     for _ in range(times):
         await node.publish()
         await end_all(node, Verdict(status=EXHAUSTED))
@@ -100,16 +100,16 @@ async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: LocalNode
         await node.service.history.delivery(ACME, delivery.id)
 
 
-@pytest.mark.parametrize("in_hand", [False, True])
-async def test_an_event_on_its_way_stays(node: LocalNode, clock: ManualClock, in_hand: bool) -> None:
-    """However old it is, waiting or under way: retention is not a way to lose one."""
+@pytest.mark.parametrize("leased", [False, True])
+async def test_an_event_on_its_way_stays(node: LocalNode, clock: ManualClock, leased: bool) -> None:
+    """However old it is, waiting or in flight: retention is not a way to lose one."""
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
-    if in_hand:
+    if leased:
         assert len(await take(node)) == 1
     clock.advance(10 * RETENTION)
     await maintenance(node).run_once()
-    assert (await node.story(event_id)).delivery.status is (SENDING if in_hand else PENDING)
+    assert (await node.story(event_id)).delivery.status is (SENDING if leased else PENDING)
 
 
 async def test_all_that_is_due_goes_in_batches(node: LocalNode, clock: ManualClock) -> None:
@@ -125,7 +125,7 @@ async def test_all_that_is_due_goes_in_batches(node: LocalNode, clock: ManualClo
 
 
 async def events(node: LocalNode) -> list[str]:
-    """The ids of the organization's events."""
+    """Return the ids of the organization's events."""
     return [event.id for event in (await node.service.history.events(ACME, PageRequest(limit=1_000))).items]
 
 
@@ -167,7 +167,7 @@ async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: LocalNode, cl
 
 
 async def actions(node: LocalNode) -> list[tuple[str, str]]:
-    """What the audit trail tells of, newest first."""
+    """Return the actions in the audit trail, newest first."""
     found = await node.store.list_audit(PageRequest(limit=100), AuditFilter())
     return [(entry.action.value, entry.object_id) for entry in found.items]
 
@@ -254,7 +254,7 @@ async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: LocalNo
 
 
 async def still_enabled(node: LocalNode, webhook: Webhook) -> bool:
-    """Whether the upkeep leaves it alone."""
+    """Return True if maintenance does not disable it."""
     await maintenance(node).run_once()
     return (await node.service.webhooks.get(ACME, webhook.id)).enabled
 

@@ -23,7 +23,7 @@ LEASE: Final = 7
 
 
 def result(delivery: LeasedDelivery) -> AttemptResult:
-    """It went well."""
+    """Return a successful result."""
     made = Attempt(
         number=delivery.attempt_count + 1,
         started_at=START,
@@ -35,7 +35,7 @@ def result(delivery: LeasedDelivery) -> AttemptResult:
 
 
 async def claimed(node: LocalNode, count: int, lease: int = LEASE) -> tuple[LeasedDelivery, ...]:
-    """So many deliveries of one webhook, leased."""
+    """Claim so many deliveries."""
     capacity = Capacity(lease=lease, lease_until=node.clock.now() + MINUTE, slots=count, max_bytes=1 << 30, excluded=())
     return (await node.store.claim(ClaimRequest(now=node.clock.now(), capacity=capacity, per_lane=count))).deliveries
 
@@ -55,7 +55,7 @@ class RunningRecorder:
         return [result for batch in self.batches for result in batch]
 
     async def finish(self) -> None:
-        """Let it end, within the time that a stop has."""
+        """Finish, within the time that a stop has."""
         self.recorder.finish()
         async with asyncio.timeout(10):
             await self.running
@@ -65,7 +65,7 @@ class RunningRecorder:
 async def recorder_with(
     folder: Path, count: int
 ) -> AsyncIterator[tuple[RunningRecorder, LocalNode, tuple[LeasedDelivery, ...]]]:
-    """A recorder over a real store with so many deliveries, leased."""
+    """Run a recorder on a real store, with so many leased deliveries."""
     async with idle_node(folder, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
         if count:
@@ -80,12 +80,12 @@ async def recorder_with(
 
 
 async def statuses(node: LocalNode, leased: Sequence[LeasedDelivery]) -> list[tuple[str, int]]:
-    """Where each stands in the database, and how many attempts it has."""
+    """Return the status and the number of attempts of each, from the database."""
     stories = [await node.service.history.delivery(ACME, delivery.id) for delivery in leased]
     return [(story.delivery.status, len(story.attempts)) for story in stories]
 
 
-async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
+async def test_results_are_written_and_reported(tmp_path: Path) -> None:
     """Reported only once durable, in order."""
     async with recorder_with(tmp_path, 3) as (at, node, leased):
         for delivery in leased:
@@ -110,7 +110,7 @@ async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
         assert [len(batch) for batch in at.batches] == [MAX_BATCH, MAX_BATCH, 1]
 
 
-async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> None:
+async def test_while_the_database_is_away_results_wait(tmp_path: Path) -> None:
     """They are written when it is back, those that came meanwhile as well; nothing is reported before."""
     async with recorder_with(tmp_path, 2) as (at, node, (first, second)):
         node.store.away = {"record"}
@@ -121,7 +121,7 @@ async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> No
         assert at.batches == []
         assert await statuses(node, (first, second)) == [(SENDING, 0)] * 2
         node.store.away.clear()
-        await node.store.until(lambda: len(node.store.settled) == 2)
+        await node.store.until(lambda: len(node.store.recorded) == 2)
         assert at.recorded == [result(first), result(second)]
         assert await statuses(node, (first, second)) == [(DELIVERED, 1)] * 2
 
@@ -142,7 +142,7 @@ async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path)
 
 @pytest.mark.parametrize("count", [0, 1, 20])
 async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: int) -> None:
-    """Also when it is asked for in the same breath as the last settlements."""
+    """Also when it is asked for in the same breath as the last results."""
     async with recorder_with(tmp_path, count) as (at, node, leased):
         for delivery in leased:
             at.recorder.add(result(delivery))
@@ -150,7 +150,7 @@ async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: i
         assert await statuses(node, leased) == [(DELIVERED, 1)] * count
 
 
-async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
+async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
     """Another has the delivery: its state stays the other's, no attempt is written, and it is said in the log."""
     clock = ManualClock()
     async with idle_node(tmp_path, clock=clock) as node:
@@ -169,7 +169,7 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
         assert [(line["event"], line["delivery_id"]) for line in lines] == [("lease_lost", stale.id)]
 
 
-async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: Path) -> None:
+async def test_a_released_delivery_cannot_be_recorded_under_its_old_lease(tmp_path: Path) -> None:
     """Given back is given back."""
     async with recorder_with(tmp_path, 1) as (at, node, (delivery,)):
         await node.store.release([delivery], node.clock.now())
@@ -181,7 +181,7 @@ async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: 
 
 
 class SpoiledStore:
-    """A store that cannot write one settlement, for a fault of ours, and is away once so many were written."""
+    """Fail to write one result, and be away once so many are written."""
 
     def __init__(self, store: object, spoiled: str, away_after: int) -> None:
         self._store = cast("Store", store)
@@ -191,7 +191,7 @@ class SpoiledStore:
         self.is_back = asyncio.Event()
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
-        """Break, be away, or write."""
+        """Raise, be away, or write."""
         self.asked.append(len(results))
         if self._spoiled in [result.delivery.id for result in results]:
             raise ValueError("no column can hold this")
@@ -223,7 +223,7 @@ async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Pat
             for delivery in leased:
                 at.recorder.add(result(delivery))
             await store.is_back.wait()
-            await node.store.until(lambda: len(node.store.settled) == 3)
+            await node.store.until(lambda: len(node.store.recorded) == 3)
             await at.finish()
         assert [line["event"] for line in lines] == ["record_failed", "record_rejected"]
         assert [result.delivery.id for result in at.recorded] == [delivery.id for delivery in leased[:3]]

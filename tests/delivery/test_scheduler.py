@@ -23,36 +23,36 @@ SOON: Final = 2.5  # long before the slow poll
 
 
 def ids(received: Sequence[Received]) -> list[str]:
-    """Which events came, in their order."""
+    """Return the ids of the events that arrived, in order."""
     return [request.headers["webhook-id"] for request in received]
 
 
 async def witness(node: LocalNode, receiver: Receiver) -> None:
-    """An event to another endpoint comes about: by then the node has had its chance to send the others as well."""
+    """Send an event to another endpoint and wait for it: by then the node could have sent the others as well."""
     count = len(receiver.received)
     await node.publish(organization_id=OTHER)
     await receiver.wait_for(count + 1, LATE)
 
 
 @pytest.mark.parametrize("count", [40, 1_000])
-async def test_what_is_published_goes_without_a_claim(tmp_path: Path, count: int) -> None:
+async def test_what_is_published_is_sent_without_a_claim(tmp_path: Path, count: int) -> None:
     """From the commit straight to the lane: no query and no poll stand between, however much came at once."""
     async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         published = await node.publish(count)
         received = await receiver.wait_for(count, LATE)
         assert Counter(ids(received)) == Counter(published)
-        await node.store.until(lambda: len(node.store.settled) == count)
+        await node.store.until(lambda: len(node.store.recorded) == count)
         assert [claimed.deliveries for claimed in node.store.claims if claimed.deliveries] == []
 
 
-async def test_what_is_handed_over_is_queued_at_once_and_sent_when_the_loop_comes_round(tmp_path: Path) -> None:
-    """What it takes counts in the next offer; that it is sent is nothing for which the next transaction waits."""
+async def test_enqueue_counts_at_once_and_sends_in_the_next_iteration(tmp_path: Path) -> None:
+    """The next capacity includes it; the next transaction does not wait until it is sent."""
     async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         await node.publish()
-        await node.store.until(lambda: len(node.store.settled) == 1)
-        dispatcher, sent = node.store.dispatcher, node.store.settled[0].delivery
+        await node.store.until(lambda: len(node.store.recorded) == 1)
+        dispatcher, sent = node.store.dispatcher, node.store.recorded[0].delivery
         assert dispatcher is not None
         room = dispatcher.capacity().slots
         dispatcher.enqueue([replaced(sent, lease_until=node.clock.now() + HOUR) for _ in range(2)])
@@ -74,12 +74,12 @@ async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None
             ("/one", event_id),
             ("/two", event_id),
         ]
-        await node.store.until(lambda: len(node.store.settled) == 2)
+        await node.store.until(lambda: len(node.store.recorded) == 2)
         assert nobody.received == []
 
 
-async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tmp_path: Path) -> None:
-    """Memory is bounded: one under way and two queued; the others are pending rows, and each goes once."""
+async def test_what_does_not_fit_waits_in_the_database_and_is_sent_later(tmp_path: Path) -> None:
+    """Memory is bounded: one in flight and two queued; the others are pending rows, and each goes once."""
     gate = Gate()
     async with Receiver(gate) as receiver, local_node(tmp_path, max_queued_deliveries=2, max_in_flight=1) as node:
         await node.webhook(receiver.url)
@@ -89,12 +89,12 @@ async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tm
         assert stands[SENDING] <= 3
         assert stands[SENDING] + stands[PENDING] == 30
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 30)
+        await node.store.until(lambda: len(node.store.recorded) == 30)
         assert Counter(ids(receiver.received)) == Counter(published)
 
 
-async def test_what_waited_before_the_node_started_goes(tmp_path: Path) -> None:
-    """Published while no engine ran: found by the first look."""
+async def test_what_waited_before_the_start_is_sent(tmp_path: Path) -> None:
+    """Published while no node ran: found by the first look."""
     async with Receiver() as receiver:
         async with local_node(tmp_path, max_in_flight=1, max_queued_deliveries=1) as node:
             await node.webhook(receiver.url)
@@ -104,7 +104,7 @@ async def test_what_waited_before_the_node_started_goes(tmp_path: Path) -> None:
         receiver.answer = Status(200)
         receiver.received.clear()
         async with local_node(tmp_path) as node:
-            await node.store.until(lambda: len(node.store.settled) == 50)
+            await node.store.until(lambda: len(node.store.recorded) == 50)
         assert Counter(ids(receiver.received)) == Counter(published)
 
 
@@ -158,7 +158,7 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
         published = await node.publish(15)
         received = await receiver.wait_for(15, LATE)
         assert received[10].at - received[9].at >= 0.99, "the hold"
-        await node.store.until(lambda: len(node.store.settled) == 15)
+        await node.store.until(lambda: len(node.store.recorded) == 15)
         assert Counter(ids(received)) == Counter(published), "nobody was sent twice"
         stories = [await node.story(event_id) for event_id in ids(received)]
         assert [(story.delivery.status, story.delivery.attempt_count) for story in stories] == [
@@ -176,7 +176,7 @@ async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: 
         await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
         published = await node.publish(3)
-        await node.store.until(lambda: len(node.store.settled) == 1)
+        await node.store.until(lambda: len(node.store.recorded) == 1)
         await node.publish()
         await witness(node, other)
         assert len(receiver.received) == 1
@@ -187,7 +187,7 @@ async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: 
 
 
 async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
-    """What was in hand is given back, uncounted, and new events do not come in hand."""
+    """Queued deliveries are released, uncounted, and new ones are not leased to the node."""
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
         await node.webhook(receiver.url)
@@ -223,7 +223,7 @@ async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Pa
             await node.webhook(receiver.url)
             await node.webhook(other.url, organization_id=OTHER)
             await node.publish()
-            await node.store.until(lambda: len(node.store.settled) == 1)
+            await node.store.until(lambda: len(node.store.recorded) == 1)
         async with local_node(tmp_path) as node:
             await node.publish()
             await witness(node, other)
@@ -237,7 +237,7 @@ async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
         held = await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
         await node.publish()
-        await node.store.until(lambda: len(node.store.settled) == 1)
+        await node.store.until(lambda: len(node.store.recorded) == 1)
         (waiting,) = await node.publish()
         await node.change(held, enabled=False)
         await node.change(held, enabled=True)
@@ -267,12 +267,12 @@ async def test_a_rate_limit_is_kept_from_the_first_event_on(tmp_path: Path) -> N
         await node.webhook(other.url, organization_id=OTHER)
         await node.publish(8)
         await witness(node, other)
-        await node.store.until(lambda: len(node.store.settled) >= 2)
+        await node.store.until(lambda: len(node.store.recorded) >= 2)
         assert len(receiver.received) == 1
 
 
-async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
-    """In hand for so long that its lease no longer covers an attempt: the token is for the next that can go."""
+async def test_what_is_released_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
+    """Queued until its lease no longer covers an attempt: the token is left for the next delivery."""
     clock = ManualClock()
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, clock=clock) as node:
         await node.webhook(receiver.url, rate_limit=0.001)
@@ -292,7 +292,7 @@ async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Pat
         assert len(receiver.received) == 3, "an hour later one more may go, and there is one that can"
 
 
-async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_lease(tmp_path: Path) -> None:
+async def test_what_was_queued_too_long_is_released_and_sent_under_a_new_lease(tmp_path: Path) -> None:
     """Sent only while the lease outlives the attempt; each still arrives, once."""
     clock, gate = ManualClock(), Gate()
     async with Receiver() as receiver, local_node(tmp_path, clock=clock, max_in_flight=1) as node:
@@ -303,7 +303,7 @@ async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_leas
         clock.advance(50 * SECOND)
         gate.open()
         received = await receiver.wait_for(3, LATE)
-        await node.store.until(lambda: len(node.store.settled) == 3)
+        await node.store.until(lambda: len(node.store.recorded) == 3)
         assert Counter(ids(received)) == Counter(published)
         assert {delivery.event_id for delivery in node.store.released} == {*published[1:]}
         assert [story.delivery.attempt_count for story in [await node.story(event_id) for event_id in published]] == [
@@ -327,7 +327,7 @@ async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> 
 
 
 class Broken:
-    """A wire with a fault of its own for one path; for the others it is the real one."""
+    """Raise for one path, and use the real client for all others."""
 
     def __init__(self, wire: Wire, path: str) -> None:
         self._wire = wire

@@ -19,7 +19,7 @@ class FakeTargets:
         self._fault = fault
 
     async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
-        """Everything is there but what begins with ``gone``."""
+        """Return every webhook but those whose id begins with ``gone``."""
         self.questions.append(list(webhook_ids))
         self.was_asked.set()
         await self.may_answer.wait()
@@ -34,7 +34,7 @@ class FakeTargets:
 
 
 async def settled(*waiting: asyncio.Task[WebhookState | None]) -> list[str | type[BaseException] | None]:
-    """Ids of what was found, kinds of what was raised."""
+    """Return the ids that were found, and the types of the errors."""
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     return [
         result.webhook.id if isinstance(result, WebhookState) else None if result is None else type(result)
@@ -43,7 +43,7 @@ async def settled(*waiting: asyncio.Task[WebhookState | None]) -> list[str | typ
 
 
 def find(lookup: WebhookLookup, *webhook_ids: str) -> list[asyncio.Task[WebhookState | None]]:
-    """Everybody asks at once."""
+    """Start all lookups at once."""
     return [asyncio.create_task(lookup.find(webhook_id)) for webhook_id in webhook_ids]
 
 

@@ -1,4 +1,4 @@
-"""``Retry-After``: whatever a receiver sends, it is a wait of 0 to 24 hours, or nothing."""
+"""Fuzz ``Retry-After``: whatever an endpoint sends is a wait of 0 to 24 hours, or None."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""``packhook serve``: run one node, or several on one port, until stopped."""
+"""Run ``packhook serve``: one node, or several on one port, until stopped."""
 
 import socket
 import sys
