@@ -18,9 +18,9 @@ import uvloop
 from msgspec import Struct
 
 import packhook
-from packhook.cli.serve import run_node
+from packhook.node import run_node
 from packhook.settings import load_settings
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 
 SAMPLE_SECONDS: Final = 0.002
 PREFIX: Final = "layer cpu "

@@ -1,4 +1,4 @@
-"""packhook as its users run it, as processes: a node that can be killed and started again, and any other command.
+"""Run packhook as its users do, in processes: a node that can be killed and restarted, and any other command.
 
     async with running(tmp_path, **SENDING) as node, node.client() as operator:
         ...
@@ -32,13 +32,13 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with these settings, and no other, in it; and no terminal, however wide."""
+    """Return this process's environment with these settings and no others, and without a terminal's width."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_") and name != "COLUMNS"}
     return own | {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
 
 
 class Ran(NamedTuple):
-    """What became of one run of a command."""
+    """Hold the result of one run of a command."""
 
     code: int
     out: str
@@ -65,7 +65,7 @@ async def packhook(
 
 
 class Program:
-    """A command that goes on: what it has said, line by line (standard output and error together), and its end."""
+    """Run a command in the background, and keep its lines (standard output and error together) and its exit code."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -75,25 +75,25 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
     def code(self) -> int | None:
-        """Its exit code, once it has ended; a negative one is the signal that ended it."""
+        """Return the exit code, None while it runs; a negative one is the signal that ended it."""
         return self._process.returncode
 
     def send(self, what: signal.Signals) -> None:
-        """A signal to this process alone; nothing where it has ended already.
+        """Send a signal to this process only; do nothing if it has ended.
 
-        Not by ``Process.send_signal``, which looks whether it has ended, and so takes its exit code from who waits.
+        ``Process.send_signal`` would reap the process, and so take its exit code from the task that waits.
         """
         if self.code is None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, what)
 
     async def says(self, wanted: str | Callable[[str], bool], limit_seconds: float = START_SECONDS) -> str:
-        """The first line that begins so, or pleases the function; fails when it ends, or takes too long, without."""
+        """Wait for the first line that begins so, or for which the function is true; fail if there is none in time."""
         seen = 0
         async with asyncio.timeout(limit_seconds):
             while True:
@@ -106,14 +106,14 @@ class Program:
                 await self._news.wait()
 
     async def ended(self, limit_seconds: float = END_SECONDS) -> int:
-        """Its exit code, once it has ended and all it said is read."""
+        """Wait until it has ended and its output is read; return the exit code."""
         async with asyncio.timeout(limit_seconds):
             code = await self._process.wait()
             await self._reading
         return code
 
     async def close(self) -> None:
-        """End it, whatever it does."""
+        """Kill it."""
         await _end(self._process)
         self._reading.cancel()
         await asyncio.wait([self._reading])
@@ -129,7 +129,7 @@ class Program:
 
 
 async def _end(process: Process) -> None:
-    """Kill it, where it still runs, and what it has started."""
+    """Kill a process, if it still runs, and its children."""
     if process.returncode is None:
         for pid in (*children(process.pid), process.pid):
             with suppress(ProcessLookupError):
@@ -138,7 +138,7 @@ async def _end(process: Process) -> None:
 
 
 async def start(*arguments: str, folder: Path | None = None, settings: Mapping[str, str] = NOTHING) -> Program:
-    """Start ``packhook ARGUMENTS`` and let it go on; who starts it closes it."""
+    """Start ``packhook ARGUMENTS`` in the background; the caller closes it."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "packhook", *arguments),
         cwd=folder, env=environment(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE,
@@ -150,7 +150,7 @@ async def start(*arguments: str, folder: Path | None = None, settings: Mapping[s
 async def started(
     *arguments: str, folder: Path | None = None, settings: Mapping[str, str] = NOTHING
 ) -> AsyncIterator[Program]:
-    """A command that goes on until the end of this block."""
+    """Run a command until the end of this block."""
     program = await start(*arguments, folder=folder, settings=settings)
     try:
         yield program
@@ -159,7 +159,7 @@ async def started(
 
 
 class Node:
-    """``packhook serve`` on a database of its own, again and again on the same port."""
+    """Run ``packhook serve`` on a database of its own, restarted on the same port."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -171,21 +171,21 @@ class Node:
 
     @property
     def url(self) -> str:
-        """Where it listens, or will again."""
+        """Return its URL, which stays the same after a restart."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def now(self) -> Program:
-        """Its latest run."""
+        """Return the latest run."""
         return self.runs[-1]
 
     @property
     def said(self) -> str:
-        """All that it has said, in all its runs."""
+        """Return the output of all runs."""
         return "\n".join(line for run in self.runs for line in run.said)
 
     async def start(self, **changed: str) -> None:
-        """Start it, and return when it listens; ``changed`` are other settings from now on."""
+        """Start it, and return when it listens; ``changed`` are settings that change from now on."""
         self._settings |= changed
         program = await start("serve", "--port", str(self.port), folder=self.folder, settings=self._settings)
         self.runs.append(program)
@@ -194,19 +194,19 @@ class Node:
         self.listening.set()
 
     async def kill(self) -> None:
-        """``kill -9``: it gets to do nothing more."""
+        """Kill it with SIGKILL."""
         self.listening.clear()
         self.now.send(signal.SIGKILL)
         assert await self.now.ended() == -signal.SIGKILL
 
     async def stop(self, what: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code, once it has."""
+        """Stop it; return the exit code."""
         self.listening.clear()
         self.now.send(what)
         return await self.now.ended()
 
     def client(self, key: str = OPERATOR_KEY) -> httpx.AsyncClient:
-        """A client of its API, with a key."""
+        """Return a client of its API, with a key."""
         return httpx.AsyncClient(
             base_url=self.url, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=30
         )
@@ -214,7 +214,7 @@ class Node:
 
 @asynccontextmanager
 async def running(folder: Path, **settings: str) -> AsyncIterator[Node]:
-    """A node that runs; if it still does at the end, it is asked to stop, and has to stop well."""
+    """Run a node; if it still runs at the end, stop it and require exit code 0."""
     node = Node(folder, settings)
     try:
         await node.start()
@@ -227,17 +227,17 @@ async def running(folder: Path, **settings: str) -> AsyncIterator[Node]:
 
 
 def files(folder: Path, pattern: str = "*") -> list[Path]:
-    """What lies in a folder, in order."""
+    """Return the files in a folder, in order."""
     return sorted(folder.glob(pattern))
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this process has started and that still run; none where the system does not tell."""
+    """Return the running children of a process; none if the system does not say."""
     return [child for child, parent in _living() if parent == pid]
 
 
 def _living() -> Iterator[tuple[int, int]]:
-    """Every process with its parent."""
+    """Yield every running process with its parent."""
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has just ended
             state, parent = status.read_text().rpartition(")")[2].split()[:2]

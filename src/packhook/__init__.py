@@ -1,8 +1,8 @@
-"""packhook: webhooks for order events, stored durably, signed, delivered at least once. This is the map.
+"""Store webhooks and order events durably, sign them, and deliver them at least once. This is the map.
 
-The way of one event, with the module at each step::
+The life of one event, with the module of each step::
 
-    POST …/events                                              a platform publishes
+    POST …/events
       │
       ├─ api/publish/protocol.py   bytes to requests, within limits
       ├─ api/publish/app.py        authenticate and authorize         service/authentication.py  service/rate_limiter.py
@@ -10,28 +10,32 @@ The way of one event, with the module at each step::
       ├─ service/publish.py an id, a time, a place in the queue
       ▼
     store/base.py           the promise: on disk when it returns
-      ├─ store/sqlite/writer.py    what waits together shares one transaction
+      ├─ store/sqlite/writer.py    group commit: concurrent publishes share a transaction
       └─ store/sqlite/publish.py   the event and its deliveries, some leased to this node
-         (store/postgres/ has the same files for many nodes; store/encryption/store.py seals secrets on the way in)
+         (store/postgres/ has the same files for many nodes; store/encryption/store.py encrypts secrets)
       │
-      ├──▶ 202                                                 the publisher goes on
+      ├──▶ 202
       ▼
-    delivery/scheduler.py    handed over, or claimed when due (delivery/claim_loop.py)
-      ├─ delivery/fair_queue.py     whose turn: by organization, then by webhook
-      ├─ delivery/lane.py      how much at once, how fast, or not now
+    delivery/scheduler.py   deliveries enqueued after the commit, or claimed when due (delivery/claim_loop.py)
+      ├─ delivery/fair_queue.py       in turn: by organization, then by webhook
+      ├─ delivery/capacity.py         how much the node and each lane may queue and send
+      ├─ delivery/lane.py             one webhook's queue       delivery/lane_table.py  delivery/webhook_loader.py
+      │  delivery/rate_limit.py       how much at once, how fast
+      │  delivery/circuit_breaker.py  not while its endpoint is down
       ▼
     delivery/attempt.py     compose, sign (core/signatures/standard.py), send, judge (core/retry_policy.py)
-      ├─ delivery/egress.py    may we connect there            core/ip_policy.py  core/endpoint.py
-      │  delivery/proxy.py     the same through a proxy        core/egress_proxy.py
-      └─ delivery/send.py      one request, one outcome        delivery/plain.py (http)  delivery/libcurl.py (https)
+      ├─ delivery/egress.py    which addresses are allowed             core/ip_policy.py  core/endpoint.py
+      │  delivery/proxy.py     the same through a proxy                core/egress_proxy.py
+      └─ delivery/send.py      one request, one outcome                delivery/plain.py  delivery/libcurl.py
       ▼
-    delivery/recorder.py      outcomes into the store, many to a transaction
-      └─ store/sqlite/record.py    a retry is the same row, claimable later (core/retry_policy.py)
+    delivery/recorder.py    results into the store, many in a transaction
+      └─ store/sqlite/record.py    a retry is the same row, due later
 
-Who starts it: ``cli/serve.py``. Who reads it back: ``service/history.py``. Who cleans up: ``delivery/maintenance.py``.
-Who asks an endpoint whether it wants any of it: ``service/endpoint_verification.py``, by ``delivery/handshake.py``.
-Who changed what, when and from where: ``core/audit.py``, written by the store with the change itself.
-Imports point one way: cli, api, service, delivery, store, core; settings and telemetry stand beside core.
+``node.py`` builds all this and runs it; ``cli/serve.py`` calls it. ``service/history.py`` reads an event back.
+``delivery/maintenance.py`` removes what is too old. ``delivery/probe.py`` sends test events, and requests verification
+for ``service/endpoint_verification.py``. ``core/audit.py`` describes who changed what, when and from where; the store
+writes that with the change itself. ``telemetry/logs.py`` writes the log.
+Imports point one way: cli, node, api, service, delivery, store, core. Settings and telemetry stand beside core.
 """
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""Every setting of a node: one frozen value, read once. defaults < file < environment < flags.
+"""Read the settings of a node, once, into one frozen value: defaults < file < environment < flags.
 
-The file is TOML (``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config``
-names), its keys are the field names below. The environment has ``PACKHOOK_`` in front of the upper-case name.
-Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
+The file is TOML: ``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config`` names.
+Its keys are the field names below. An environment variable is ``PACKHOOK_`` and the name in upper case. Durations are
+text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 """
 
 import base64
@@ -38,7 +38,7 @@ _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
 
 def parse_duration(text: object) -> int:
-    """Milliseconds for a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
+    """Return the milliseconds of a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
     match = _DURATION.fullmatch(str(text).strip())
     if match is None:
         raise ValueError(f"expected a duration such as 250ms, 5s, 30m, 2h or 3d, got {str(text)!r}")
@@ -76,12 +76,12 @@ def _parse_network(value: object) -> Network:
 
 
 def parse_master_keys(value: object) -> tuple[MasterKey, ...]:
-    """Master keys from ``ID:BASE64`` of 32 bytes each, the newest first; ValueError shows nothing of a key."""
+    """Parse master keys, ``ID:BASE64`` of 32 bytes each, newest first. ValueError never contains a part of a key."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         raise ValueError("expected master keys such as ID:BASE64,ID:BASE64")  # noqa: TRY004 as above
-    said = [part for part in parts if not (isinstance(part, str) and not part.strip())]
-    keys = tuple(_parse_master_key(number, part) for number, part in enumerate(said, 1))
+    given = [part for part in parts if not (isinstance(part, str) and not part.strip())]
+    keys = tuple(_parse_master_key(number, part) for number, part in enumerate(given, 1))
     if len({key_id for key_id, _ in keys}) < len(keys):
         raise ValueError("expected master keys with different ids")
     return keys
@@ -103,7 +103,7 @@ def _not_empty(value: object) -> object:
 
 
 def to_duration(milliseconds: int) -> str:
-    """The text for so many milliseconds: ``250ms``, ``5s``, ``2h``."""
+    """Return milliseconds as text: ``250ms``, ``5s``, ``2h``."""
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
         if milliseconds and milliseconds % size == 0:
             return f"{milliseconds // size}{unit}"
@@ -131,7 +131,7 @@ DEFAULT_SCHEDULE: Final = (
 
 
 class Settings(BaseSettings):
-    """What the operator decided. Each field's description is its line in ``docs/reference/settings.md``."""
+    """Hold what the operator decided. ``docs/reference/settings.md`` has the same descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix="PACKHOOK_", frozen=True, extra="forbid", validate_default=False, hide_input_in_errors=True
@@ -254,12 +254,12 @@ class Settings(BaseSettings):
 
     @property
     def origin(self) -> str:
-        """By which name endpoints are asked for consent: that of the whole instance, not of one machine."""
+        """Return the DNS name for requests for verification: that of the whole instance, not of one machine."""
         return self.verification_origin or _host_of(self.public_url) or "packhook"
 
 
 def _host_of(url: str) -> str:
-    """The name in it; "" where there is none that could stand in a header."""
+    """Return the host name of a URL; "" if it has none that fits into a header."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -271,13 +271,13 @@ _SECRET: Final = {name for name, field in Settings.model_fields.items() if not f
 _DURATIONS: Final = {
     name
     for name, field in Settings.model_fields.items()
-    if any(isinstance(each, BeforeValidator) and each.func is parse_duration for each in field.metadata)
+    if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
 }
 _NO_VALUE: Final = ("extra_forbidden", "missing")
 
 
-def _reading(file: Path) -> type[Settings]:
-    """Settings that also read this TOML file."""
+def _settings_with_file(file: Path) -> type[Settings]:
+    """Return a Settings class that also reads this TOML file."""
 
     class FromFile(Settings):
         @classmethod
@@ -289,46 +289,46 @@ def _reading(file: Path) -> type[Settings]:
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Flags, then environment, then file: the first that has a value wins."""
+            """Return flags, environment and file, in this order: the first with a value wins."""
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     return FromFile
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
-    """The settings of this process; a flag that is None was not given; ``config`` is the TOML file to read.
+    """Return the settings of this process. A flag that is None was not given; ``config`` is the TOML file to read.
 
-    Raises InvalidSettings with every wrong setting at once: its name, what was expected and what was got.
+    InvalidSettings names every wrong setting: what was expected and what was given.
     """
     named = config or os.environ.get("PACKHOOK_CONFIG")
     if named and not Path(named).is_file():
         raise InvalidSettings(f"there is no settings file {named}")
-    kind = _reading(Path(named or "packhook.toml"))
+    settings_class = _settings_with_file(Path(named or "packhook.toml"))
     try:
-        return kind(**{name: value for name, value in flags.items() if value is not None})
+        return settings_class(**{name: value for name, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not UTF-8: byte {error.start}") from None
     except ValidationError as error:
-        raise InvalidSettings("\n".join(map(_sentence, error.errors(include_url=False)))) from None
+        raise InvalidSettings("\n".join(map(_error_line, error.errors(include_url=False)))) from None
 
 
-def _sentence(wrong: ErrorDetails) -> str:
-    """The setting, what was expected and what was got; durations in the form in which they are written."""
-    name = str(wrong["loc"][0]) if wrong["loc"] else ""
-    said = wrong["msg"].removeprefix("Value error, ")
+def _error_line(error: ErrorDetails) -> str:
+    """Return the setting's name, what was expected and what was given; durations as text."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    message = error["msg"].removeprefix("Value error, ")
     if name in _DURATIONS:
         for limit in ("ge", "le"):
-            if limit in wrong.get("ctx", {}):
-                said = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(wrong['ctx'][limit])}"
+            if limit in error.get("ctx", {}):
+                message = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(error['ctx'][limit])}"
     got = (
         ""
-        if name in _SECRET or "got " in said or wrong["type"] in _NO_VALUE
-        else f", got {_shown(wrong['input'], name)}"
+        if name in _SECRET or "got " in message or error["type"] in _NO_VALUE
+        else f", got {_format(error['input'], name)}"
     )
-    return f"{'.'.join(map(str, wrong['loc']))}: {said}{got}"
+    return f"{'.'.join(map(str, error['loc']))}: {message}{got}"
 
 
-def _shown(value: object, name: str) -> str:
+def _format(value: object, name: str) -> str:
     return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)

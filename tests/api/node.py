@@ -19,7 +19,7 @@ from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.server import server_config
 from packhook.core.clock import Clock
 from packhook.delivery.egress import Egress
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -90,7 +90,7 @@ async def application(
     await store.open()
     sender = Sender(Egress(()))
     await sender.open()
-    service = kind(store, Engine(store, sender, settings, clock), settings, clock)
+    service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, settings, clock)
     try:
         async with (
             listening(service, settings) as (url, _),

@@ -8,7 +8,7 @@ import pytest
 
 from api.node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 from api.organization import Organization, taken
-from packhook.core.endpoint_verification import HELD
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.testing import Receiver, Status
 
 CONSENT: Final = Status(200, {"webhook-allowed-origin": "packhook", "webhook-allowed-rate": "120"})
@@ -37,13 +37,18 @@ async def show(organization: Organization, webhook: dict[str, Any]) -> dict[str,
 async def test_a_pending_webhook(careful: Organization, receiver: Receiver) -> None:
     """Show why nothing is sent, on webhook and delivery; after verification show since when and how fast."""
     made = await careful.webhook(receiver.url)
-    assert made["held_reason"] == HELD
+    assert made["held_reason"] == AWAITING_VERIFICATION
     assert set(made) == DOCUMENTED | {"held_reason"}
     receipt = await careful.publish()
     assert receipt["deliveries"] == 1
     (delivery,) = await careful.deliveries(receipt["id"])
     story = await careful.story(delivery["id"])
-    assert (story["status"], story["attempts"], story["schedule"], story["held_reason"]) == ("pending", [], [], HELD)
+    assert (story["status"], story["attempts"], story["schedule"], story["held_reason"]) == (
+        "pending",
+        [],
+        [],
+        AWAITING_VERIFICATION,
+    )
     receiver.answer = CONSENT
     answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
     assert (answer["verified"], answer["attempt"]["error"], answer["attempt"]["status_code"]) == (True, None, 200)
@@ -65,7 +70,7 @@ async def test_an_endpoint_that_does_not_consent(careful: Organization, receiver
         "message": "the endpoint did not consent: it answered 200 without webhook-allowed-origin: answer it with "
         "packhook or *",
     }
-    assert (await show(careful, made))["held_reason"] == HELD
+    assert (await show(careful, made))["held_reason"] == AWAITING_VERIFICATION
 
 
 async def test_a_successful_test_event_verifies_the_endpoint(careful: Organization, receiver: Receiver) -> None:

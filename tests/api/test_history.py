@@ -9,7 +9,7 @@ import pytest
 from api.node import application, eventually
 from api.organization import EVENT, SECRET, Json, Organization, taken
 from packhook.core.clock import MINUTE
-from packhook.delivery.maintenance import Upkeep
+from packhook.delivery.maintenance import Maintenance
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest
 from packhook.store.dispatcher import Capacity
@@ -298,7 +298,7 @@ async def test_pending_deliveries_of_a_deleted_webhook(tmp_path: Path) -> None:
         webhook = await organization.webhook()
         (waiting,) = await organization.deliveries((await organization.publish())["id"])
         await organization.ask("DELETE", f"/webhooks/{webhook['id']}")
-        await Upkeep(store, Settings(), clock).once()
+        await Maintenance(store, Settings(), clock).run_once()
         story = await organization.story(waiting["id"])
         retried = await organization.ask("POST", f"/deliveries/{waiting['id']}/retry")
     canceled = {"status": "canceled", "next_attempt_at": None, "updated_at": story["updated_at"]}

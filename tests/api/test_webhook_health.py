@@ -6,7 +6,7 @@ from typing import Final
 from api.node import application
 from api.organization import Json, Organization, taken
 from packhook.core.clock import DAY, HOUR, to_rfc3339
-from packhook.delivery.maintenance import Upkeep
+from packhook.delivery.maintenance import Maintenance
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock, Receiver, Status
@@ -60,7 +60,7 @@ async def test_one_call_enables_what_packhook_disabled(tmp_path: Path) -> None:
         failing = await shown(organization, hook)
         times = {"failing_since": to_rfc3339(since), "disables_at": to_rfc3339(since + 5 * DAY)}
         assert failing == hook | times
-        await Upkeep(store, Settings(), clock).once()
+        await Maintenance(store, Settings(), clock).run_once()
         disabled = await shown(organization, hook)
         enabled = taken(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": True}), 200)
         now = {"updated_at": to_rfc3339(clock.now())}

@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar, cast
 
 import uvloop
 
-from packhook.cli.serve import run_node
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.send import Sending, Wire
+from packhook.node import run_node
 from packhook.settings import load_settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 
 T = TypeVar("T")
 Committed = Callable[[tuple[Receipt, ...] | Exception], None]
@@ -99,4 +99,4 @@ if __name__ == "__main__":
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     store_seam, wire_seam = seams(CrashPoint(os.environ.get(VARIABLE, "")))
-    uvloop.run(run_node(settings, store_seam=store_seam, wire_seam=wire_seam))
+    uvloop.run(run_node(settings, wrap_store=store_seam, wrap_client=wire_seam))

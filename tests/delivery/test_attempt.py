@@ -1,4 +1,4 @@
-"""One attempt: the very bytes that go out, what the log keeps of them, and what it came to."""
+"""Test one attempt: the bytes that are sent, what the log keeps of them, and the result."""
 
 import asyncio
 import base64
@@ -9,10 +9,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from engine_house import ACME, CODE, DATA, DELIVERED, EXHAUSTED, PENDING, SECRET, leased, settings, target, unhurried
-from engine_house import webhook as a_webhook
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import (
+    ACME,
+    CODE,
+    DATA,
+    DELIVERED,
+    EXHAUSTED,
+    PENDING,
+    SECRET,
+    leased,
+    settings,
+    target,
+    without_deadline,
+)
+from node_fixture import webhook as a_webhook
 from structlog.testing import capture_logs
 
 from packhook import __version__
@@ -32,9 +44,8 @@ from packhook.core.model import (
 from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.headers import lines
+from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.send import Sending, Wire
-from packhook.delivery.target import PreparedWebhook, prepare
-from packhook.store.callbacks import ended
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
@@ -48,12 +59,12 @@ TOKEN: Final = "Bearer of the shop"
 
 
 def delivery(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 a field has its own type
-    """The delivery that these tests send."""
+    """Return the delivery that these tests send."""
     return leased(**{"id": "dlv_1", "event_created_at": AT, "lease_until": START + MINUTE, **changes})
 
 
 def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET) -> str:
-    """What contract and Standard Webhooks ask for, written out once more."""
+    """Compute the signature independently of the code under test."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(secret.encode(), content, hashlib.sha256)).decode()
 
@@ -61,7 +72,7 @@ def signature(message_id: str, timestamp: int, body: bytes, secret: str = SECRET
 async def made(
     to: PreparedWebhook, receiver: Receiver, clock: ManualClock, sent: LeasedDelivery | None = None
 ) -> tuple[AttemptResult, Received]:
-    """One attempt over a real wire: what it came to, and what arrived."""
+    """Make one attempt over a real connection; return its result and the request that arrived."""
     async with sending() as sender:
         result = await attempted(sent or delivery(), to, None, sender, clock)
     return result, receiver.received[-1]
@@ -70,22 +81,21 @@ async def made(
 async def attempted(
     sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Wire, clock: ManualClock
 ) -> AttemptResult:
-    """One attempt, waited for."""
-    result: AttemptResult = await ended(lambda told: attempt(sent, to, gone_since, wire, clock, told))
-    return result
+    """Make one attempt."""
+    return await attempt(sent, to, gone_since, wire, clock)
 
 
-class Told:
-    """A wire that answers as it is told and keeps the request."""
+class FixedClient:
+    """Answer every request with one outcome, and keep the requests."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self.requests: list[Request] = []
 
-    def post(self, request: Request, told: Callable[[Outcome], None]) -> Sending:
-        """The outcome."""
+    def post(self, request: Request, callback: Callable[[Outcome], None]) -> Sending:
+        """Answer with the outcome."""
         self.requests.append(request)
-        return asyncio.get_running_loop().call_soon(told, self._outcome)
+        return asyncio.get_running_loop().call_soon(callback, self._outcome)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@unhurried
+@without_deadline
 @given(st.dictionaries(st.text(), JSON_VALUES), st.booleans(), st.sampled_from([None, 2]))
 def test_any_object_makes_a_body_that_holds_it(data: dict[str, Any], escaped: bool, indent: int | None) -> None:
     """The body is one JSON object with exactly these five members."""
@@ -144,7 +154,7 @@ def test_the_request_is_exactly_this() -> None:
         ("webhook-event", "order.created"),
         ("webhook-attempt", "3"),
     )
-    request = compose(delivery(), to, 3, now)
+    request = compose(delivery(attempt_count=2), to, now)
     assert request == Request(
         url="https://shop.example/hook",
         headers=lines((*own, ("x-shop", "7"), ("authorization", TOKEN))),
@@ -153,7 +163,7 @@ def test_the_request_is_exactly_this() -> None:
         timeout=9_000,
     )
     assert json.loads(request.shown) == dict(own) | {"x-shop": "***", "authorization": "***"}
-    bare = compose(delivery(), replaced(to, lines="", shown=""), 3, now)
+    bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)
     assert (bare.headers, json.loads(bare.shown)) == (lines(own), dict(own))
 
 
@@ -248,7 +258,7 @@ async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
 )
 async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, before: int, status: str) -> None:
     """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
-    wire = Told(Outcome(status_code=500))
+    wire = FixedClient(Outcome(status_code=500))
     sent = delivery(attempt_count=attempts, attempts_before=before)
     result = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
     assert (result.verdict.status, result.attempt.number) == (status, attempts + 1)
@@ -270,7 +280,7 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
 @pytest.mark.parametrize(("gone_since", "disabled"), [(None, False), (AT - 59_999, False), (AT - 60_000, True)])
 async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
     """The second 410 a minute later disables; the first only begins to count."""
-    wire = Told(Outcome(status_code=410))
+    wire = FixedClient(Outcome(status_code=410))
     result = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
     assert result.verdict.gone_since == (AT if gone_since is None else gone_since)
     assert bool(result.verdict.disable_reason) is disabled
@@ -278,7 +288,7 @@ async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since:
 
 async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
     """Everything to search for, and neither secret nor data nor the value of a custom header."""
-    wire = Told(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
+    wire = FixedClient(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
     to = target(headers={"authorization": TOKEN})
     with capture_logs() as lines:
         await attempted(delivery(webhook_id="wh_1"), to, None, wire, ManualClock(AT))
@@ -313,7 +323,7 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
 async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
     """A success is in the database; that is enough."""
     with capture_logs() as lines:
-        await attempted(delivery(urgency=Urgency.RETRY), target(), None, Told(outcome), ManualClock(AT))
+        await attempted(delivery(urgency=Urgency.RETRY), target(), None, FixedClient(outcome), ManualClock(AT))
     assert [line["log_level"] for line in lines] == levels
 
 
@@ -332,24 +342,21 @@ def test_a_webhooks_own_settings_come_before_the_instances(
     """Each for itself."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
     prepared = prepare(WebhookState(webhook=known), settings(retry_schedule="5s,5m"))
-    assert [key.token(b"", b"") for key in prepared.keys] == [SigningKey("k" * 32).token(b"", b"")]
+    assert [key.token(b"") for key in prepared.signing_keys] == [SigningKey("k" * 32).token(b"")]
     assert prepared == PreparedWebhook(
         webhook=known,
-        url=known.endpoint,
-        version=known.version,
-        keys=prepared.keys,
-        lines="x-a: 1\r\n",
-        shown=',"x-a":"***"',
-        hidden=("1",),
+        signing_keys=prepared.signing_keys,
+        headers=(("x-a", "1"),),
+        redacted_headers=(("x-a", "***"),),
+        secret_values=("1",),
         timeout=timeout,
-        rate=0.0,
-        schedule=schedule,
+        rate_limit=0.0,
         policy=Policy(retry_schedule=schedule),
     )
 
 
 def test_a_prepared_target_is_a_value() -> None:
-    """Nobody changes it under an attempt that is under way."""
+    """Nobody changes it under an attempt that is in flight."""
     with pytest.raises(AttributeError):
         target().timeout = 1  # type: ignore[misc] # that is the point
     assert replaced(target(), timeout=1).timeout == 1

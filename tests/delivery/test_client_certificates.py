@@ -186,4 +186,4 @@ async def test_a_server_that_only_hangs_up_leaves_both_ways_open(house: House, s
 def test_an_identity_shows_no_key(tmp_path: Path) -> None:
     """Not in a log, not in a traceback."""
     house = House(tmp_path, ssl.TLSVersion.TLSv1_3)
-    assert repr(house.a) == f"Identity(expires_at={house.a.expires_at})"
+    assert repr(house.a) == f"ClientCertificate(expires_at={house.a.expires_at})"

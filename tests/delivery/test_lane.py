@@ -1,12 +1,12 @@
-"""One webhook's lane: how much may be under way at once, how fast, and when to hold back."""
+"""Test one webhook's lane: its in-flight cap, its rate limit and its circuit breaker."""
 
 from itertools import pairwise
 from typing import Final
 
 import pytest
-from engine_house import DELIVERED, PENDING, leased, target, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import DELIVERED, PENDING, leased, target, without_deadline
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Urgency, Verdict
@@ -22,21 +22,21 @@ REFUSED: Final = Verdict(status=PENDING)  # such as a 404: the endpoint is up
 
 
 def asking_for(hold_until: int) -> Verdict:
-    """A verdict with a ``Retry-After``."""
+    """Return the verdict of an answer with ``Retry-After``."""
     return Verdict(status=PENDING, hold_until=hold_until)
 
 
 def lane(limit: int = LIMIT, waiting: int = 1_000) -> Lane:
-    """A lane of a webhook that is known and has no rate limit, with so much that waits."""
+    """Return a lane with a loaded webhook, without a rate limit, with so many queued deliveries."""
     made = Lane("wh_1", "acme", limit)
-    made.target = target()
+    made.webhook = target()
     for _ in range(waiting):
         made.put(leased())
     return made
 
 
 def launch(of: Lane, now: int) -> int:
-    """Send all that may go at this instant; how many that was."""
+    """Take all that may be sent at this instant; return how many."""
     count = 0
     while of.queued and (ready_at := of.ready_at(now)) is not None and ready_at <= now:
         of.take(now)
@@ -44,34 +44,34 @@ def launch(of: Lane, now: int) -> int:
     return count
 
 
-def settle(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) -> None:
-    """So many of those under way end, all with this verdict."""
+def end_attempts(of: Lane, verdict: Verdict, count: int, started_at: int, now: int) -> None:
+    """End so many attempts in flight, all with this verdict."""
     for _ in range(count):
         of.finish(now)
-        of.learn(verdict, started_at, now)
+        of.apply_verdict(verdict, started_at, now)
 
 
 def round_of(of: Lane, verdict: Verdict, now: int, took: int = 0) -> int:
-    """Send all that may go, and let all end with this verdict after so many milliseconds; how many that was."""
+    """Take all that may be sent, and end all with this verdict after so many milliseconds; return how many."""
     count = launch(of, now)
-    settle(of, verdict, count, now, now + took)
+    end_attempts(of, verdict, count, now, now + took)
     return count
 
 
 def broken(now: int = START, **webhook: object) -> Lane:
-    """A lane whose breaker has just opened."""
+    """Return a lane whose circuit breaker has just opened."""
     made = lane()
     if webhook:
-        made.target = target(**webhook)  # type: ignore[arg-type] # a field has its own type
-    settle_in_a_row(made, DOWN, 10, now)
+        made.webhook = target(**webhook)  # type: ignore[arg-type] # a field has its own type
+    end_in_a_row(made, DOWN, 10, now)
     return made
 
 
-def settle_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
-    """One after another is sent and ends with this verdict, at one instant."""
+def end_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
+    """Send and end so many attempts one after another, with this verdict, at one instant."""
     for _ in range(count):
         of.take(now)
-        settle(of, verdict, 1, now, now)
+        end_attempts(of, verdict, 1, now, now)
 
 
 def test_the_cap_grows_with_success_from_round_to_round() -> None:
@@ -89,7 +89,7 @@ def test_the_cap_never_passes_the_limit(limit: int) -> None:
 
 
 def test_overload_halves_the_cap_once_for_a_round() -> None:
-    """However many of those under way together were answered 503."""
+    """However many of those in flight together were answered 503."""
     slow = lane(waiting=5_000)
     for step in range(4):
         round_of(slow, OK, START + step)
@@ -108,11 +108,11 @@ def test_an_attempt_that_began_before_the_cut_does_not_cut_again() -> None:
     """It tells of the time before; one that began after it does cut."""
     slow = lane()
     assert launch(slow, START) == 8
-    settle(slow, BUSY, 4, START, START + 1)
-    assert launch(slow, START + 2) == 0, "four are under way and the cap is four"
-    settle(slow, BUSY, 4, START, START + 3)
+    end_attempts(slow, BUSY, 4, START, START + 1)
+    assert launch(slow, START + 2) == 0, "four are in flight and the cap is four"
+    end_attempts(slow, BUSY, 4, START, START + 3)
     assert launch(slow, START + 4) == 4
-    settle(slow, BUSY, 4, START + 4, START + 5)
+    end_attempts(slow, BUSY, 4, START + 4, START + 5)
     assert launch(slow, START + 6) == 2
 
 
@@ -130,17 +130,17 @@ def test_after_a_cut_the_cap_grows_by_one_a_round() -> None:
 def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) -> None:
     """A bad moment is no outage."""
     shaky = lane()
-    settle_in_a_row(shaky, DOWN, failures, START)
-    assert not shaky.is_held(START)
-    assert not shaky.is_probing
+    end_in_a_row(shaky, DOWN, failures, START)
+    assert not shaky.breaker.is_held(START)
+    assert not shaky.breaker.is_probing
     assert launch(shaky, START) == 8
 
 
 def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
-    """Then nothing goes for a second, however little is under way."""
+    """Then nothing goes for a second, however little is in flight."""
     dead = broken()
-    assert dead.held_until == START + SECOND
-    assert [dead.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
+    assert dead.breaker.held_until == START + SECOND
+    assert [dead.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
     assert dead.ready_at(START) == START + SECOND
     assert launch(dead, START + SECOND - 1) == 0
 
@@ -149,24 +149,24 @@ def test_one_success_begins_the_count_anew() -> None:
     """In a row means in a row."""
     shaky = lane()
     for verdict in (DOWN, OK, DOWN):
-        settle_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
-    assert not shaky.is_held(START)
+        end_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
+    assert not shaky.breaker.is_held(START)
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, BUSY])
 def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> None:
     """An endpoint that answers 404 is up; our own faults say nothing of it."""
     fine = lane()
-    settle_in_a_row(fine, verdict, 50, START)
-    assert not fine.is_held(START)
+    end_in_a_row(fine, verdict, 50, START)
+    assert not fine.breaker.is_held(START)
 
 
 def test_a_failed_probe_doubles_the_hold_up_to_a_minute() -> None:
     """One probe after each hold."""
     dead, now, holds = broken(), START, []
     for _ in range(9):
-        holds.append((dead.held_until - now) // SECOND)
-        now = dead.held_until
+        holds.append((dead.breaker.held_until - now) // SECOND)
+        now = dead.breaker.held_until
         assert round_of(dead, DOWN, now) == 1, "one probe"
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
@@ -175,13 +175,13 @@ def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
     """A webhook that retries within seconds is probed within seconds."""
     dead, now, holds = broken(schedule="1s,3s"), START, []
     for _ in range(4):
-        holds.append((dead.held_until - now) // SECOND)
-        now = dead.held_until
+        holds.append((dead.breaker.held_until - now) // SECOND)
+        now = dead.breaker.held_until
         round_of(dead, DOWN, now)
     assert holds == [1, 2, 3, 3]
 
 
-def test_only_one_probe_is_under_way() -> None:
+def test_only_one_probe_is_in_flight() -> None:
     """Until it has an answer nothing else goes, not even after the hold."""
     dead = broken()
     assert launch(dead, START + SECOND) == 1
@@ -192,9 +192,9 @@ def test_only_one_probe_is_under_way() -> None:
 def test_a_probe_that_succeeds_begins_the_ramp() -> None:
     """From one, doubling: an endpoint that comes back is not flooded."""
     dead = broken()
-    now = dead.held_until
+    now = dead.breaker.held_until
     assert [round_of(dead, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
-    assert not dead.is_probing
+    assert not dead.breaker.is_probing
 
 
 def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
@@ -202,34 +202,34 @@ def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
     dead = broken()
     round_of(dead, DOWN, START + SECOND)
     round_of(dead, OK, START + 3 * SECOND)
-    settle_in_a_row(dead, DOWN, 10, START + MINUTE)
-    assert dead.held_until == START + MINUTE + SECOND
+    end_in_a_row(dead, DOWN, 10, START + MINUTE)
+    assert dead.breaker.held_until == START + MINUTE + SECOND
 
 
-def test_failures_that_were_under_way_when_the_breaker_opened_change_nothing() -> None:
+def test_failures_that_were_in_flight_when_the_breaker_opened_change_nothing() -> None:
     """A round of sixty-four failures is one outage, not fifty-four failed probes."""
     dead = lane()
     for step in range(3):
         round_of(dead, OK, START + step)
     count = launch(dead, START + SECOND)
     assert count == 64
-    settle(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
-    assert dead.held_until == START + 3 * SECOND
+    end_attempts(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
+    assert dead.breaker.held_until == START + 3 * SECOND
 
 
 def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
-    """A proxy that is away fails all attempts under way together: that is one time; it says nothing of the endpoint."""
-    stumbling, now, holds = lane(), START, []
+    """A proxy that is away fails all attempts in flight together: that is one time; it says nothing of the endpoint."""
+    backing_off, now, holds = lane(), START, []
     for _ in range(8):
         for _ in range(LIMIT):
-            stumbling.stumble(now)
-        holds.append((stumbling.held_until - now) // SECOND)
-        now = stumbling.held_until
+            backing_off.breaker.back_off(now)
+        holds.append((backing_off.breaker.held_until - now) // SECOND)
+        now = backing_off.breaker.held_until
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert (stumbling.has_failed, stumbling.is_probing) == (False, False)
-    round_of(stumbling, OK, now)
-    stumbling.stumble(now)
-    assert stumbling.held_until == now + SECOND
+    assert (backing_off.breaker.has_failed, backing_off.breaker.is_probing) == (False, False)
+    round_of(backing_off, OK, now)
+    backing_off.breaker.back_off(now)
+    assert backing_off.breaker.held_until == now + SECOND
 
 
 @pytest.mark.parametrize(
@@ -237,19 +237,19 @@ def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> Non
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
 )
 def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
-    """The later instant counts; nothing goes before it, and it is told to whoever asks."""
-    told = lane()
+    """The later instant counts; nothing goes before it, and ``ready_at`` returns it."""
+    throttled = lane()
     for seconds in asked:
-        told.learn(asking_for(START + seconds * SECOND), START, START)
-    assert told.ready_at(START) == told.held_until == START + held * SECOND
-    assert launch(told, START + held * SECOND - 1) == 0
-    assert launch(told, START + held * SECOND) == 8
+        throttled.apply_verdict(asking_for(START + seconds * SECOND), START, START)
+    assert throttled.ready_at(START) == throttled.breaker.held_until == START + held * SECOND
+    assert launch(throttled, START + held * SECOND - 1) == 0
+    assert launch(throttled, START + held * SECOND) == 8
 
 
 def test_without_a_rate_limit_only_the_cap_counts() -> None:
     """Zero is no limit."""
     free = lane()
-    free.target = target(rate_limit=0.0)
+    free.webhook = target(rate_limit=0.0)
     assert launch(free, START) == 8
 
 
@@ -259,7 +259,7 @@ def test_without_a_rate_limit_only_the_cap_counts() -> None:
 def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int, next_in: int | None) -> None:
     """Then one by one; ``ready_at`` tells the very instant of the next (None: the cap was reached first)."""
     limited = lane()
-    limited.target = target(rate_limit=rate)
+    limited.webhook = target(rate_limit=rate)
     assert launch(limited, START) == at_once
     assert limited.ready_at(START) == (None if next_in is None else START + next_in)
     if next_in is not None:
@@ -267,12 +267,12 @@ def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int
         assert launch(limited, START + next_in) == 1
 
 
-@unhurried
+@without_deadline
 @given(st.floats(0.1, 50), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
 def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
     """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
     limited, now, sent = lane(waiting=5_000), START, []
-    limited.target = target(rate_limit=rate)
+    limited.webhook = target(rate_limit=rate)
     for wait in waits:
         now += wait
         sent.append((now, round_of(limited, OK, now)))
@@ -285,7 +285,7 @@ def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> No
 def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
     """At the latest after the time of one token the next goes."""
     limited = lane()
-    limited.target = target(rate_limit=10.0)
+    limited.webhook = target(rate_limit=10.0)
     round_of(limited, OK, START)
     round_of(limited, OK, START - HOUR)
     assert launch(limited, START - HOUR + SECOND) > 0
@@ -302,7 +302,7 @@ def test_every_tenth_is_for_the_least_urgent() -> None:
     assert [taken[place - 1] for place in (10, 20, 30)] == [Urgency.RETRY, Urgency.REPLAY, Urgency.RETRY]
 
 
-@unhurried
+@without_deadline
 @given(st.lists(st.sampled_from(Urgency), max_size=9))
 def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Urgency]) -> None:
     """First attempts before retries, both before replays."""
@@ -316,21 +316,21 @@ def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Ur
 
 
 def test_an_empty_lane_has_nothing_to_take() -> None:
-    """And counts nothing as under way."""
+    """And counts nothing as in flight."""
     idle = lane(waiting=0)
-    with pytest.raises(IndexError, match="nothing waits"):
+    with pytest.raises(IndexError, match="empty"):
         idle.take(START)
     assert (idle.queued, idle.in_flight) == (0, 0)
 
 
 def test_what_waits_can_be_taken_out() -> None:
-    """All of it, and what is under way stays under way."""
+    """All of it, and what is in flight stays in flight."""
     mixed = lane(waiting=0)
     put = [leased(urgency=urgency) for urgency in (Urgency.REPLAY, Urgency.FIRST, Urgency.RETRY, Urgency.FIRST)]
     for delivery in put:
         mixed.put(delivery)
-    under_way = mixed.take(START)
-    assert [under_way, *mixed.empty()] == [put[1], put[3], put[2], put[0]]
+    in_flight = mixed.take(START)
+    assert [in_flight, *mixed.drain()] == [put[1], put[3], put[2], put[0]]
     assert (mixed.queued, mixed.in_flight) == (0, 1)
 
 
@@ -339,20 +339,20 @@ STEPS = st.tuples(
 )
 
 
-@unhurried
+@without_deadline
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
 def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
-    """Whatever it learns: no more than its limit is under way, and with nothing under way some instant is the next."""
+    """Whatever it learns: no more than its limit is in flight, and with nothing in flight some instant is the next."""
     verdicts = {"ok": OK, "down": DOWN, "overloaded": OVERLOADED, "refused": REFUSED}
     any_lane, now, started = lane(limit), START, list[int]()
-    any_lane.target = target(rate_limit=rate)
+    any_lane.webhook = target(rate_limit=rate)
     for what, wait in steps:
         now += wait
         if what == "send":
             started += [now] * launch(any_lane, now)
         elif started:
             any_lane.finish(now)
-            any_lane.learn(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
+            any_lane.apply_verdict(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
         assert any_lane.in_flight == len(started) <= limit
         ready_at = any_lane.ready_at(now)
         assert ready_at is None or ready_at <= now + MINUTE
@@ -361,13 +361,13 @@ def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[
 
 
 def launchable(of: Lane, at: int) -> bool:
-    """Whether what was told of an instant is so."""
+    """Return True if one may be sent at this instant."""
     ready_at = of.ready_at(at)
     return ready_at is not None and ready_at <= at
 
 
 def test_a_clock_set_back_does_not_keep_a_lane_from_being_cut() -> None:
-    """Which attempts were under way together is told by instants, and those move back with the clock."""
+    """Instants say which attempts were in flight together, and they move back with the clock."""
     of = lane()
     for _ in range(3):
         round_of(of, OK, START)

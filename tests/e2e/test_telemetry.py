@@ -1,4 +1,4 @@
-"""The log: one line for each thing, also for what a library has to say."""
+"""Test the log: one line for each event, also for what a library logs."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 SAYING: Final = """
 import logging
-from packhook.telemetry import configure_logs
+from packhook.telemetry.logs import configure_logs
 configure_logs({level!r}, "json")
 configure_logs({level!r}, "json")
 logging.getLogger("uvicorn.error").info("started")
@@ -22,7 +22,7 @@ except RuntimeError:
 
 
 def said(level: str) -> list[dict[str, Any]]:
-    """The lines of a process in which libraries speak."""
+    """Return the lines of a process in which libraries log."""
     command = [sys.executable, "-c", SAYING.format(level=level)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return [json.loads(line) for line in ran.stderr.splitlines()]

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from packhook.core.audit import Actor
 from packhook.core.clock import SystemClock
 from packhook.core.model import Receipt
-from packhook.delivery.engine import Engine
-from packhook.service.service import Service
+from packhook.node import Node
 from packhook.settings import Settings
 from packhook.store.base import Told
 from packhook.store.callbacks import ended
@@ -36,12 +35,12 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
     store = open_store(settings, clock)
     await store.open()
     async with Receiver() as receiver, sending() as sender, direct(url) as looking:
-        engine = Engine(store, sender, settings, clock)
-        service = Service(store, engine, settings, clock)
+        node = Node(store, sender, settings, clock)
+        service = node.service
         await service.organizations.create(ACME, "Acme", BY)
         said = {"event_code": "order.created", "endpoint": receiver.url, "secret": "q9NhjkjV9o"}
         await service.webhooks.create(ACME, said, BY)
-        running = asyncio.create_task(engine.run())
+        running = asyncio.create_task(node.run())
         await looking.execute("SET log_statement = 'none'")
         log = Log(server.log, url)
         before = log.count()
@@ -60,7 +59,7 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
         await eventually(all_recorded)
         asked = log.count() - before
-        engine.stop()
+        node.stop()
         await running
     await store.close()
     assert 0 < asked * 100 / EVENTS <= MOST_FOR_A_HUNDRED

@@ -1,1 +1,1 @@
-"""Decisions are values: tables and properties, no sockets, no database, no clock but an argument."""
+"""Test decisions by tables and properties: no sockets, no database, no clock but an argument."""

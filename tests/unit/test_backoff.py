@@ -1,4 +1,4 @@
-"""When to try again: the schedule, its jitter, and what a receiver asks for."""
+"""Test when an attempt is repeated: the schedule, its jitter, and ``Retry-After``."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
-from packhook.core.retry_policy import LONGEST_RETRY_AFTER, retry_after, times_to_come, wait_after
+from packhook.core.retry_policy import MAX_RETRY_AFTER, remaining_schedule, retry_after, wait_after
 from packhook.settings import DEFAULT_SCHEDULE
 
 NOW: Final = 1_722_589_200_000  # 2024-08-02T09:00:00Z
@@ -56,19 +56,19 @@ def test_jitter_spreads_evenly() -> None:
     assert [wait_after((1_000,), 1, 0.2, chance) for chance in (0.0, 0.25, 0.5, 0.75)] == [800, 900, 1_000, 1_100]
 
 
-def test_times_to_come_begin_with_the_next_attempt() -> None:
+def test_remaining_schedule_begin_with_the_next_attempt() -> None:
     """After two failures of three waits: the planned one, and one more."""
-    assert times_to_come((10, 20, 30), 2, NOW) == (NOW, NOW + 30)
-    assert times_to_come((10, 20, 30), 0, NOW) == (NOW, NOW + 10, NOW + 30, NOW + 60)
-    assert times_to_come((10,), 1, NOW) == (NOW,)
-    assert times_to_come((), 0, NOW) == (NOW,)
+    assert remaining_schedule((10, 20, 30), 2, NOW) == (NOW, NOW + 30)
+    assert remaining_schedule((10, 20, 30), 0, NOW) == (NOW, NOW + 10, NOW + 30, NOW + 60)
+    assert remaining_schedule((10,), 1, NOW) == (NOW,)
+    assert remaining_schedule((), 0, NOW) == (NOW,)
 
 
-def test_the_times_to_come_of_the_default_schedule() -> None:
+def test_the_remaining_schedule_of_the_default_schedule() -> None:
     """Ten of them before the first attempt, the last 75 h 35 min (and the first 5 s) after it."""
-    times = times_to_come(DEFAULT_SCHEDULE, 0, NOW)
+    times = remaining_schedule(DEFAULT_SCHEDULE, 0, NOW)
     assert (len(times), times[0], times[-1]) == (10, NOW, NOW + 75 * HOUR + 35 * MINUTE + 5 * SECOND)
-    assert times_to_come(DEFAULT_SCHEDULE, 7, NOW) == (NOW, NOW + 20 * HOUR, NOW + 44 * HOUR)
+    assert remaining_schedule(DEFAULT_SCHEDULE, 7, NOW) == (NOW, NOW + 20 * HOUR, NOW + 44 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_the_times_to_come_of_the_default_schedule() -> None:
         ("120", 120 * SECOND),
         (" 7 ", 7 * SECOND),
         ("86400", DAY),
-        ("86401", LONGEST_RETRY_AFTER),
-        ("9" * 400, LONGEST_RETRY_AFTER),
+        ("86401", MAX_RETRY_AFTER),
+        ("9" * 400, MAX_RETRY_AFTER),
         ("Fri, 02 Aug 2024 09:00:30 GMT", 30 * SECOND),
         ("Friday, 02-Aug-24 09:00:30 GMT", 30 * SECOND),
         ("Fri Aug  2 09:00:30 2024", 30 * SECOND),
         ("Fri, 02 Aug 2024 08:00:00 GMT", 0),
-        ("Fri, 02 Aug 2124 09:00:00 GMT", LONGEST_RETRY_AFTER),
+        ("Fri, 02 Aug 2124 09:00:00 GMT", MAX_RETRY_AFTER),
         ("", None),
         ("soon", None),
         ("-5", None),
@@ -110,7 +110,7 @@ def test_retry_after_with_zeros_in_front(value: str, wait: int) -> None:
 
 @pytest.fixture
 def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose own time is nine hours ahead."""
+    """Set the local time of the machine nine hours ahead."""
     with monkeypatch.context() as context:
         context.setenv("TZ", "JST-9")
         time.tzset()
@@ -127,7 +127,7 @@ def test_a_date_is_in_utc_wherever_the_machine_stands(form: str) -> None:
     assert retry_after(moment.strftime(form), NOW) == 30 * SECOND
 
 
-@given(st.integers(0, LONGEST_RETRY_AFTER // SECOND), st.sampled_from(DATE_FORMS))
+@given(st.integers(0, MAX_RETRY_AFTER // SECOND), st.sampled_from(DATE_FORMS))
 def test_retry_after_reads_any_moment_of_the_next_day(seconds: int, form: str) -> None:
     """In each of the three forms, to the second."""
     moment = datetime.fromtimestamp(NOW // SECOND + seconds, UTC)
@@ -138,11 +138,11 @@ def test_retry_after_reads_any_moment_of_the_next_day(seconds: int, form: str) -
 def test_retry_after_takes_any_date_like_text(value: str) -> None:
     """No day, year or zone is so odd that it is a fault."""
     wait = retry_after(value, NOW)
-    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER
+    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER
 
 
 @given(st.text(max_size=60))
 def test_retry_after_takes_any_text(value: str) -> None:
     """Whatever a receiver writes: a wait within bounds, or none."""
     wait = retry_after(value, NOW)
-    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER
+    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER

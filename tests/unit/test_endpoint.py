@@ -1,4 +1,4 @@
-"""A webhook's URL: parsed once, checked, rebuilt; no spelling that another parser would read otherwise."""
+"""Test endpoint URLs: parsed once, validated, rebuilt; none that another parser would read differently."""
 
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from packhook.core.endpoint import LONGEST, Endpoint, InvalidEndpoint, parse_end
 
 
 def parsed(text: str) -> Endpoint:
-    """Where http is allowed too."""
+    """Parse with http allowed."""
     return parse_endpoint(text, allow_http=True)
 
 

@@ -1,4 +1,4 @@
-"""The nouns are values: frozen, with the words of the contract and nothing that two of them would share."""
+"""Test that the values are frozen, use the contract's words, and share no mutable state."""
 
 from typing import Any, Final
 

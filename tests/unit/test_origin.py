@@ -1,4 +1,4 @@
-"""By which name packhook asks endpoints for their consent."""
+"""Test the name that packhook sends in requests for verification."""
 
 from typing import Any
 

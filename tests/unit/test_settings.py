@@ -1,4 +1,4 @@
-"""The settings of a node: defaults < file < environment < flags, read once, and all that is wrong told at once."""
+"""Test the settings of a node: defaults < file < environment < flags, read once, and every error reported at once."""
 
 import os
 from collections.abc import Callable
@@ -37,7 +37,7 @@ TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_b
 
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No file in the working directory, no variable of ours in the environment."""
+    """Remove settings files and variables from the environment."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.upper().startswith("PACKHOOK_")]:
         monkeypatch.delenv(name)
@@ -45,7 +45,7 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> WriteFile:
-    """Writes packhook.toml in the working directory."""
+    """Write packhook.toml in the working directory."""
 
     def write(text: str, name: str = "packhook.toml") -> Path:
         path = tmp_path / name
@@ -56,19 +56,19 @@ def file(tmp_path: Path) -> WriteFile:
 
 
 def loaded(**flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
-    """The settings with flags whose names a table has."""
+    """Load settings with flags from a table."""
     return load_settings(**flags)
 
 
 def complaints(**flags: Any) -> dict[str, str]:  # noqa: ANN401 a flag has the type of its field
-    """What is wrong, by setting."""
+    """Return the errors by setting."""
     with pytest.raises(InvalidSettings) as refused:
         load_settings(**flags)
     return dict(line.split(": ", 1) for line in refused.value.detail.splitlines())
 
 
 def said(settings: Settings) -> dict[str, object]:
-    """The settings that somebody gave."""
+    """Return the settings that were given."""
     return settings.model_dump(include=settings.model_fields_set)
 
 

@@ -1,7 +1,6 @@
-"""Signatures are exactly those of Standard Webhooks 1.0.0, by its own vectors and its own public library."""
+"""Test that signatures are those of Standard Webhooks 1.0.0, by its vectors and its public library."""
 
 import base64
-import hmac
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +37,8 @@ secrets = st.one_of(
 
 
 def headers(secret: str, body: bytes, at: int, *others: str) -> dict[str, str]:
-    """The headers of a message, signed with all of these."""
-    signature = sign([SigningKey(each) for each in (secret, *others)], "evt_1", at, body)
+    """Return the headers of a message that is signed with all of these."""
+    signature = sign([SigningKey(key) for key in (secret, *others)], "evt_1", at, body)
     return {"webhook-id": "evt_1", "webhook-timestamp": str(at), "webhook-signature": signature}
 
 
@@ -57,15 +56,6 @@ def test_several_live_secrets_give_several_tokens(vector: dict[str, Any]) -> Non
     assert sign(keys, vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
 
 
-@pytest.mark.parametrize("length", [8, 63, 64, 65, 255])
-def test_hmac_is_as_the_standard_library_has_it(length: int) -> None:
-    """For keys that are shorter than a block of the hash, as long, and longer; message after message."""
-    key = SigningKey("k" * length)
-    for body in (b"", BODY, b"x" * 1000):
-        expected = hmac.digest(b"k" * length, b"head." + body, "sha256")
-        assert key.token(b"head.", body) == "v1," + base64.b64encode(expected).decode()
-
-
 @pytest.mark.parametrize("vector", VECTORS["one_secret"], ids=lambda vector: vector["id"])
 def test_the_public_library_signs_the_vectors_just_so(vector: dict[str, Any]) -> None:
     """The vectors are the standard's, not ours alone."""
@@ -74,7 +64,7 @@ def test_the_public_library_signs_the_vectors_just_so(vector: dict[str, Any]) ->
 
 
 def theirs(secret: str) -> Webhook:
-    """A receiver with the public library: it takes ``whsec_`` text as it is, and the bytes of any other secret."""
+    """Return the public library's verifier: it takes ``whsec_`` text as it is, and the bytes of any other secret."""
     return Webhook(secret if secret.startswith("whsec_") else secret.encode())
 
 
@@ -159,7 +149,7 @@ def test_any_changed_character_of_the_token_is_refused(secret: str, at: int, fli
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_each_header_must_be_there(name: str) -> None:
     """Not there is as good as empty."""
-    signed = {each: value for each, value in headers(PLAIN, BODY, 1_000).items() if each != name}
+    signed = {header: value for header, value in headers(PLAIN, BODY, 1_000).items() if header != name}
     with pytest.raises(InvalidSignature, match=f"the header {name} is missing"):
         verify([PLAIN], signed, BODY, 1_000)
 

@@ -1,4 +1,4 @@
-"""The clock and the receiver that are shipped for tests: what they promise to who tests with them."""
+"""Test the clock and the receiver that packhook ships for tests."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ SECRET: Final = "q9NhjkjV9o"
 
 
 def signed(secret: bytes, body: bytes) -> dict[str, str]:
-    """Headers of a Standard Webhooks 1.0.0 request, signed with the key."""
+    """Return the headers of a Standard Webhooks 1.0.0 request that is signed with the key."""
     mac = hmac.digest(secret, b"evt_1.1722589200." + body, hashlib.sha256)
     token = f"v1,{base64.b64encode(mac).decode()}"
     return {"webhook-id": "evt_1", "webhook-timestamp": "1722589200", "webhook-signature": f"v1,bm8= {token}"}

@@ -9,7 +9,7 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
-from packhook.core.endpoint_verification import HELD
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
 from packhook.core.signatures.standard import mask
 from packhook.service.authentication import Principal
@@ -32,7 +32,7 @@ def webhook(webhook: Webhook, principal: Principal, health: Health | None, *, is
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
         "verified_at": _instant(webhook.verified_at),
         "allowed_rate": webhook.allowed_rate,
-        "held_reason": HELD if is_pending else "",
+        "held_reason": AWAITING_VERIFICATION if is_pending else "",
     }
     return {
         "id": webhook.id,

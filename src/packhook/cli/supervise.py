@@ -1,6 +1,6 @@
-"""Several nodes on one port: forked from one parent that holds the listening socket and restarts what dies.
+"""Run several nodes on one port: fork them from one parent that has the listening socket, and replace those that die.
 
-The parent does nothing else: it opens no database and runs no event loop, so that forking is safe at any time.
+The parent opens no database and runs no event loop, so it can fork safely at any time.
 """
 
 import os
@@ -16,83 +16,83 @@ import structlog
 
 _log: Final = structlog.get_logger("packhook.supervise")
 
-SHORT_LIFE_SECONDS: Final = 5.0
-REST_SECONDS: Final = 1.0
-STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+EARLY_EXIT_SECONDS: Final = 5.0
+RESTART_DELAY_SECONDS: Final = 1.0
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def supervise(count: int, work: Callable[[], int]) -> int:
-    """Run ``work`` in ``count`` child processes until told to stop; one that dies is replaced. Answers an exit code.
+    """Run ``work`` in ``count`` child processes until a signal stops them. Return an exit code.
 
-    ``work`` answers its exit code. One that dies young is replaced after a second, so that what cannot start does not
-    spin; where not one has started yet, its exit code is ours.
+    ``work`` returns an exit code. A child that dies is replaced, within its first five seconds only after a delay. If a
+    child fails in the parent's first five seconds all are stopped, and its exit code is returned.
     """
-    return _Parent(count, work).run()
+    return _Supervisor(count, work).run()
 
 
-class _Parent:
+class _Supervisor:
     def __init__(self, count: int, work: Callable[[], int]) -> None:
         self._count = count
         self._work = work
-        self._born: dict[int, float] = {}
+        self._started_at: dict[int, float] = {}
         self._stopping = False
         self._exit_code = 0
-        self._began = time.monotonic()
+        self._supervising_since = time.monotonic()
 
     def run(self) -> int:
-        for each in STOPPING:
-            signal.signal(each, self._stop)
-        while len(self._born) < self._count:
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._stop)
+        while len(self._started_at) < self._count:
             self._start()
-        while self._born:
-            self._bury(*os.waitpid(-1, 0))
+        while self._started_at:
+            self._reap(*os.waitpid(-1, 0))
         return self._exit_code
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        """Children that got the terminal's own SIGINT too take a SIGTERM as the same wish."""
+        """Stop all children; a child that got the terminal's SIGINT too handles both as one."""
         self._stopping = True
-        for pid in self._born:
+        for pid in self._started_at:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
     def _start(self) -> None:
-        """One more child; no signal may come between its birth and its name in the book."""
+        """Fork a child, with stop signals blocked until it is registered."""
         sys.stdout.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
-            self._live()
-        self._born[pid] = time.monotonic()
+            self._child_main()
+        self._started_at[pid] = time.monotonic()
         if self._stopping:
             os.kill(pid, signal.SIGTERM)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _live(self) -> NoReturn:
-        """In the child: signals as they were, the work, the end."""
+    def _child_main(self) -> NoReturn:
+        """Restore the signals, run the work, and exit: all that a child does."""
         code = 1
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             code = self._work()
-        except Exception:  # noqa: BLE001 nothing of the child may go on as if it were the parent
+        except Exception:  # noqa: BLE001 a child must never continue as the parent
             _log.exception("node_failed")
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
 
-    def _bury(self, pid: int, status: int) -> None:
-        lived = time.monotonic() - self._born.pop(pid)
+    def _reap(self, pid: int, status: int) -> None:
+        lived = time.monotonic() - self._started_at.pop(pid)
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
             self._exit_code = self._exit_code or max(0, code)
             return
         _log.error("node_died", pid=pid, exit_code=code, lived_seconds=round(lived, 1))
-        if code > 0 and time.monotonic() - self._began < SHORT_LIFE_SECONDS:
+        if code > 0 and time.monotonic() - self._supervising_since < EARLY_EXIT_SECONDS:
             self._exit_code = code
             self._stop(signal.SIGTERM, None)
             return
-        if lived < SHORT_LIFE_SECONDS:
-            time.sleep(REST_SECONDS)
+        if lived < EARLY_EXIT_SECONDS:
+            time.sleep(RESTART_DELAY_SECONDS)
         self._start()

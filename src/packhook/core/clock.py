@@ -1,4 +1,4 @@
-"""Time as an argument: what the clock of a node promises. Instants are integers, milliseconds since the Unix epoch."""
+"""Tell the time, and write and read it. Instants are integers: milliseconds since the Unix epoch (UTC)."""
 
 import re
 import time
@@ -17,39 +17,39 @@ _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Z
 
 
 class Clock(Protocol):
-    """Tells the time. Whoever needs it takes one as an argument, so that a test can own it."""
+    """Tell the time. Code that needs it takes a clock as an argument, so that a test can own it."""
 
     def now(self) -> int:
-        """The present instant, in milliseconds since the Unix epoch (UTC)."""
+        """Return the present instant, in milliseconds since the Unix epoch (UTC)."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """Tell the time of the machine."""
 
     def now(self) -> int:
-        """The present instant, in milliseconds since the Unix epoch (UTC)."""
+        """Return the present instant, in milliseconds since the Unix epoch (UTC)."""
         return _nanoseconds() // 1_000_000
 
 
 @lru_cache(256)
 def to_rfc3339(instant: int) -> str:
-    """An instant as RFC 3339 in UTC with milliseconds and ``Z``: ``2024-08-02T09:30:00.125Z``.
+    """Return an instant as RFC 3339 in UTC with milliseconds and ``Z``: ``2024-08-02T09:30:00.125Z``.
 
-    Kept, because an event's is told to its publisher and to each of its receivers within milliseconds.
+    Cached: an event's time is written for its publisher and each of its receivers within milliseconds.
     """
     seconds, milliseconds = divmod(instant, SECOND)
-    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+    return f"{_date_and_time(seconds)}.{milliseconds:03d}Z"
 
 
 @lru_cache(64)
-def _to_the_second(seconds: int) -> str:
-    """Kept, because most instants that are told lie within the last few seconds."""
+def _date_and_time(seconds: int) -> str:
+    """Cached: most instants lie within the last few seconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def from_rfc3339(text: str) -> int:
-    """The instant that an RFC 3339 text names, in milliseconds; ValueError where it names none that can be told."""
+    """Return the instant of an RFC 3339 text, in milliseconds; ValueError if it is not valid or past the year 9999."""
     if not _RFC3339.fullmatch(text):
         raise ValueError("expected a time such as 2030-01-01T00:00:00Z")
     try:

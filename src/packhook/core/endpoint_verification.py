@@ -1,8 +1,8 @@
-"""Whether an endpoint wants what it is sent: the handshake of CloudEvents' "HTTP 1.1 Web Hooks for Event Delivery".
+"""Read whether an endpoint accepts deliveries: CloudEvents, "HTTP 1.1 Web Hooks for Event Delivery".
 
-The sender asks by OPTIONS with ``webhook-request-origin``; the endpoint consents by ``webhook-allowed-origin``, and
-says by ``webhook-allowed-rate`` how many requests a minute it allows. The status code says nothing (4.2): many servers
-answer OPTIONS to anybody.
+The sender asks by OPTIONS with ``webhook-request-origin``. The endpoint consents with ``webhook-allowed-origin``, and
+limits requests a minute with ``webhook-allowed-rate``. The status code means nothing (4.2): many servers answer OPTIONS
+to anybody.
 """
 
 import math
@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from packhook.core.model import FailureKind, Outcome
 
-HELD: Final = (
-    "held: the endpoint has not proven yet that it wants these deliveries; it does so by a 2xx to a test event, or by "
-    "webhook-allowed-origin in its answer to OPTIONS"
+AWAITING_VERIFICATION: Final = (
+    "waiting for verification: the endpoint has not accepted deliveries yet; it does so by a 2xx to a test event, or "
+    "by webhook-allowed-origin in its answer to OPTIONS"
 )
 
 _ANY: Final = "*"
@@ -24,9 +24,9 @@ _MINUTE: Final = 60
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """What an endpoint answered to the handshake: the deliveries a second that it allows (0: as many as there are).
+    """Hold an endpoint's answer to a request for verification.
 
-    Without consent: the code and the words of why not.
+    ``allowed_rate`` is in deliveries a second, 0 is no limit. Without consent, the error's code and message say why.
     """
 
     allowed_rate: float = 0.0
@@ -35,17 +35,17 @@ class Consent(Struct, frozen=True, kw_only=True):
 
     @property
     def given(self) -> bool:
-        """Whether it wants to be sent to."""
+        """Return True if the endpoint accepts deliveries."""
         return not self.error_code
 
 
-def wanted_rate(rate_limit: float) -> str:
-    """What to ask for in ``webhook-request-rate``, in requests a minute; "" where there is no limit to tell."""
+def requested_rate(rate_limit: float) -> str:
+    """Return the value of ``webhook-request-rate``, in requests a minute; "" if the webhook has no limit."""
     return str(max(1, math.ceil(rate_limit * _MINUTE))) if rate_limit else ""
 
 
 def consent(outcome: Outcome, origin: str) -> Consent:
-    """What an outcome of the handshake means for the sender that called itself ``origin``."""
+    """Return what an outcome of the request means for the sender that called itself ``origin``."""
     if outcome.trouble is not None:
         return Consent(error_code=outcome.trouble.value, error_message=outcome.detail)
     allowed = _header(outcome, "webhook-allowed-origin")
@@ -63,15 +63,15 @@ def consent(outcome: Outcome, origin: str) -> Consent:
     return Consent(allowed_rate=int(rate) / _MINUTE)
 
 
-def slower(own: float, allowed: float) -> float:
-    """Of two rates the slower one; 0 is no limit."""
+def min_rate(own: float, allowed: float) -> float:
+    """Return the smaller of two rates; 0 is no limit."""
     return min(own, allowed) if own and allowed else own or allowed
 
 
-def _refused(words: str) -> Consent:
-    return Consent(error_code=FailureKind.NO_CONSENT.value, error_message=f"the endpoint did not consent: {words}")
+def _refused(reason: str) -> Consent:
+    return Consent(error_code=FailureKind.NO_CONSENT.value, error_message=f"the endpoint did not consent: {reason}")
 
 
 def _header(outcome: Outcome, wanted: str) -> str | None:
-    """Its value; where it is there more than once, the last."""
+    """Return the value of a header, the last one if there are several."""
     return dict(outcome.headers).get(wanted)

@@ -1,4 +1,4 @@
-"""The nouns: one frozen value each, in the words that code, tables, API, docs and logs share.
+"""Define the values that all layers share, one frozen Struct each. Tables, API, docs and logs use the same words.
 
 Instants are milliseconds since the Unix epoch; durations are milliseconds unless a name says otherwise.
 """
@@ -15,7 +15,7 @@ MAX_BATCH_EVENTS: Final = 1_000
 
 
 class Organization(Struct, frozen=True, kw_only=True):
-    """A tenant: whose webhooks and events these are."""
+    """Identify a tenant, who owns webhooks and events."""
 
     id: str
     name: str
@@ -23,7 +23,7 @@ class Organization(Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """What is known of a key; the key itself is shown once and never stored. ``prefix`` is its readable beginning."""
+    """Describe a key; the key itself is shown once and never stored. ``prefix`` is its readable beginning."""
 
     id: str
     organization_id: str
@@ -36,9 +36,9 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
-    """One organization's subscription: which event, to which endpoint, signed with which secret.
+    """Subscribe an organization's endpoint to an event code, with the secret that signs the deliveries.
 
-    ``version`` grows with every change. The settings at the end are ours and optional; empty means unset.
+    ``version`` grows with every change. The fields with defaults are optional; an empty value means unset.
     """
 
     id: str
@@ -53,25 +53,25 @@ class Webhook(Struct, frozen=True, kw_only=True):
     description: str = ""
     headers: dict[str, str] = {}
     rate_limit: float = 0.0  # deliveries a second; 0 is no limit
-    timeout: int = 0  # for one attempt; 0 is the instance's
-    retry_schedule: tuple[int, ...] = ()  # waits between attempts; () is the instance's
-    disabled_reason: str = ""  # why packhook itself disabled it
-    client_certificate: str = ""  # PEM, shown to endpoints that ask for one; "" is none
+    timeout: int = 0  # of one attempt; 0 means the instance's
+    retry_schedule: tuple[int, ...] = ()  # waits between attempts; () means the instance's
+    disabled_reason: str = ""  # why packhook disabled it; "" if it did not
+    client_certificate: str = ""  # PEM, for endpoints that request one; "" is none
     client_key: str = ""  # PEM
-    verification_pending: bool = False  # its endpoint has yet to prove that it wants what it gets
-    verified_at: int | None = None  # when it did
-    allowed_rate: float = 0.0  # deliveries a second that the endpoint allows; 0 is no limit
+    verification_pending: bool = False  # the endpoint has not accepted deliveries yet
+    verified_at: int | None = None  # when it did, None if never
+    allowed_rate: float = 0.0  # deliveries a second that the endpoint accepts; 0 is no limit
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """Of a webhook whose endpoint fails: since when, without a success, and when packhook would disable it for that."""
+    """Say since when a webhook has failed without a success, and when packhook will disable it for that."""
 
     failing_since: int
-    disables_at: int | None = None  # None: it is disabled
+    disables_at: int | None = None  # None: it is disabled already
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands. ``pending`` and ``sending`` are live, the others are finished."""
+    """Name the state of a delivery. ``pending`` and ``sending`` are live, the others are final."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -84,7 +84,7 @@ FINISHED: Final = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED,
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """One event for one webhook. ``attempts_before`` is the attempt count when its schedule last began anew."""
+    """Send one event to one webhook. ``attempts_before`` is the attempt count when the schedule last restarted."""
 
     id: str
     event_id: str
@@ -100,7 +100,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Urgency(IntEnum):
-    """Which deliveries of a lane go first: the smaller value."""
+    """Order the deliveries of a lane: the smaller value goes first."""
 
     FIRST = 0
     RETRY = 1
@@ -108,9 +108,10 @@ class Urgency(IntEnum):
 
 
 class WebhookState(Struct, frozen=True, kw_only=True):
-    """A webhook as the sender sees it, and what is known of its endpoint.
+    """Hold a webhook with what is known about its endpoint.
 
-    Since when it has answered 410, or failed (None: it does not), and before which instant nothing may be sent to it.
+    ``gone_since`` and ``failing_since`` are the instants of the first 410 and the first failure in a row, None without
+    one. Nothing may be sent before ``held_until``.
     """
 
     webhook: Webhook
@@ -120,18 +121,18 @@ class WebhookState(Struct, frozen=True, kw_only=True):
 
 
 class ClientCertificate(Struct, frozen=True, kw_only=True):
-    """With what a sender shows who it is: a PEM chain, its key, and the instant at which the certificate ends."""
+    """Identify a sender to an endpoint: a PEM chain, its key, and the instant at which the certificate expires."""
 
     certificate: bytes
     key: bytes
     expires_at: int
 
     def __repr__(self) -> str:
-        return f"Identity(expires_at={self.expires_at})"
+        return f"ClientCertificate(expires_at={self.expires_at})"
 
 
 class FailureKind(StrEnum):
-    """Why there was no usable answer. The value is the stable ``error.code`` of an attempt."""
+    """Name why an attempt failed. The value is the stable ``error.code`` of the attempt."""
 
     BLOCKED = "endpoint_not_allowed"
     DNS = "dns_failed"
@@ -140,18 +141,18 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     RESET = "connection_lost"
     PROTOCOL = "invalid_response"
-    INTERNAL = "internal_error"  # our own fault, not the receiver's
-    PROXY = "proxy_failed"  # the operator's proxy let us in nowhere: nothing was sent, no attempt is counted
-    TUNNEL = "tunnel_failed"  # the operator's proxy opened no way to this endpoint
-    STATUS = "unsuccessful_status"  # there was an answer, and it is not 2xx
+    INTERNAL = "internal_error"  # a fault of packhook, not of the endpoint
+    PROXY = "proxy_failed"  # the operator's proxy did not work: nothing was sent, no attempt is counted
+    TUNNEL = "tunnel_failed"  # the operator's proxy did not connect to this endpoint
+    STATUS = "unsuccessful_status"  # the status of the answer is not 2xx
     REDIRECT = "redirect_not_followed"
     GONE = "gone"
     THROTTLED = "throttled"
-    NO_CONSENT = "no_consent"  # to being sent to; of the handshake only
+    NO_CONSENT = "no_consent"  # the endpoint does not accept deliveries; verification only
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """What a webhook's owner and the operator decided about attempts."""
+    """Hold what a webhook's owner and the operator decided about attempts."""
 
     retry_schedule: tuple[int, ...]
     jitter: float = 0.2
@@ -160,9 +161,9 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Interruption(Struct, frozen=True, kw_only=True):
-    """An attempt that may have been made, and of which nobody knows the outcome: what had it in hand died or stopped.
+    """Record an attempt that may have been made, with an unknown outcome: the node that had the lease died or stopped.
 
-    ``number`` is the attempt's, and that of the next one: it was not counted.
+    ``number`` is the attempt's number. It was not counted, so the next attempt has the same number.
     """
 
     number: int
@@ -170,7 +171,7 @@ class Interruption(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """What was published. ``data`` is a JSON object, byte for byte as it came."""
+    """Hold what was published. ``data`` is a JSON object, byte for byte as it was received."""
 
     id: str
     organization_id: str
@@ -180,7 +181,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Idempotency(Struct, frozen=True, kw_only=True):
-    """An ``Idempotency-Key``, the SHA-256 of the request it came with, and the instant before which keys are stale."""
+    """Hold an ``Idempotency-Key``, the SHA-256 of its request, and the instant before which keys have expired."""
 
     key: str
     fingerprint: bytes
@@ -188,7 +189,7 @@ class Idempotency(Struct, frozen=True, kw_only=True):
 
 
 class PublishRequest(Struct, frozen=True, kw_only=True):
-    """One publish call: one event, or a batch, all or nothing."""
+    """Ask to publish one event, or a batch: all or nothing."""
 
     organization_id: str
     events: tuple[Event, ...]
@@ -196,7 +197,7 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """What a publisher gets for one event, once it is durable: ``deliveries`` counts the webhooks it goes to."""
+    """Confirm one event that is durable. ``deliveries`` counts the webhooks that it goes to."""
 
     id: str
     event_code: str
@@ -205,7 +206,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
-    """A delivery this node may send until ``lease_until``: all that an attempt needs, save the webhook itself."""
+    """Hold a delivery that this node may send until ``lease_until``: all that an attempt needs but the webhook."""
 
     id: str
     event_id: str
@@ -221,14 +222,14 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     lease: int
     lease_until: int
     place: int = 0
-    """By which the store finds its row again, where it has something shorter than the id."""
+    """The number by which the store finds the row again, 0 if it uses the id."""
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):
-    """One request to make: a checked URL, the lines of its headers, the exact body bytes, and the total time allowed.
+    """Describe a request to send: a validated URL, header lines, the exact body, and the total time in milliseconds.
 
-    ``shown``: the same headers for the log, a JSON object without a secret (both as delivery/headers.py makes them).
-    ``identity``: the client certificate to show where the endpoint asks for one.
+    ``shown`` are the same headers for the log: a JSON object without secrets (delivery/headers.py makes both).
+    ``identity`` is the client certificate for an endpoint that requests one.
     """
 
     url: str
@@ -241,10 +242,10 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What the wire said to one request: an answer, or the trouble there was in place of one.
+    """Hold what came of one request: an answer, or the kind of failure.
 
-    ``body`` is what was read of the answer, raw and capped (``truncated`` says that there was more).
-    ``detail`` is for the receiver's owner: plain words, no secrets, no inner addresses.
+    ``body`` is what was read of the answer, raw and at most 64 KiB; ``truncated`` says that there was more. ``detail``
+    is for the webhook's owner: plain words, no secrets, no internal addresses. ``duration`` is in milliseconds.
     """
 
     status_code: int | None = None
@@ -257,12 +258,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What an outcome means.
+    """Decide what follows from an outcome.
 
-    ``status`` is delivered, pending (again at ``next_attempt_at``) or exhausted. ``hold_until``: send nothing to this
-    webhook before. ``overloaded``: lower its concurrency. ``gone_since``: the new value of the target's.
-    ``disable_reason``: not empty means disable the webhook, and why. ``error``: the attempt's code and words, if any.
-    ``not_counted``: it was no attempt, through a fault of ours; nothing is recorded and the delivery goes back.
+    ``status`` is delivered, pending (with ``next_attempt_at``) or exhausted. Send nothing to the webhook before
+    ``hold_until``. ``overloaded``: lower its in-flight cap. ``endpoint_down``: count a failure for the circuit breaker.
+    ``gone_since`` is the webhook's new value. A ``disable_reason`` disables the webhook. ``error_code`` and
+    ``error_message`` are those of the attempt. ``not_counted``: nothing was sent, so record nothing and release the
+    delivery.
     """
 
     status: DeliveryStatus
@@ -278,9 +280,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One HTTP request that was made for a delivery, as the log shows it.
+    """Describe one HTTP request that was made for a delivery, as the log shows it.
 
-    ``request_headers``: a JSON object, in which no secret is.
+    ``request_headers`` is a JSON object without secrets.
     """
 
     number: int
@@ -296,7 +298,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class AttemptResult(Struct, frozen=True, kw_only=True):
-    """An attempt and its verdict, to be recorded; it settles nothing where the lease is no longer the row's."""
+    """Pair an attempt with its verdict, to be recorded. Without effect if the delivery has another lease by now."""
 
     delivery: LeasedDelivery
     attempt: Attempt

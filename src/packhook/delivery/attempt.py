@@ -1,12 +1,11 @@
-"""One attempt: compose the request, sign it, send it, judge the outcome. Recording is ``record.py``'s.
+"""Make one attempt: compose the request, sign it, send it, and decide what the outcome means.
 
 ::
 
-    LeasedDelivery ─ compose ─▶ Request ─ Wire.post ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement ─▶ told
+    LeasedDelivery ─ compose, sign ─▶ Request ─ send ─▶ Outcome ─ judge ─▶ Verdict ─▶ AttemptResult ─▶ recorder.py
 """
 
 import random
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -16,107 +15,87 @@ from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
-from packhook.delivery.send import Sending, Wire
-from packhook.delivery.target import HIDDEN, PreparedWebhook
+from packhook.delivery.headers import json_object, lines
+from packhook.delivery.prepared_webhook import REDACTED, PreparedWebhook
+from packhook.delivery.send import Wire, outcome_of
 
 _log: Final = structlog.get_logger("packhook.attempt")
-_OURS: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
-_USER_AGENT: Final = f"packhook/{__version__}"
+
+USER_AGENT: Final = f"packhook/{__version__}"
+_OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
 
 
-def body_of(delivery: LeasedDelivery) -> bytes:
-    """The bytes that are signed and sent: the same at every attempt, ``data`` byte for byte as it was published.
-
-    Ids and codes hold nothing that JSON would escape.
-    """
-    head = (
-        f'{{"id":"{delivery.event_id}","type":"{delivery.event_code}",'
-        f'"timestamp":"{to_rfc3339(delivery.event_created_at)}","organization_id":"{delivery.organization_id}","data":'
-    )
-    return b"".join((head.encode(), delivery.data, b"}"))
-
-
-def compose(delivery: LeasedDelivery, target: PreparedWebhook, number: int, now: int) -> Request:
-    """The request of this attempt, with a signature of its own (Standard Webhooks 1.0.0)."""
-    body = body_of(delivery)
-    timestamp = now // SECOND
-    signature = sign(target.keys, delivery.event_id, timestamp, body)
-    return Request(
-        url=target.url,
-        headers=(
-            f"content-type: application/json\r\nuser-agent: {_USER_AGENT}\r\nwebhook-id: {delivery.event_id}\r\n"
-            f"webhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n"
-            f"webhook-event: {delivery.event_code}\r\nwebhook-attempt: {number}\r\n{target.lines}"
-        ),
-        shown=(
-            f'{{"content-type":"application/json","user-agent":"{_USER_AGENT}","webhook-id":"{delivery.event_id}",'
-            f'"webhook-timestamp":"{timestamp}","webhook-signature":"{signature}",'
-            f'"webhook-event":"{delivery.event_code}","webhook-attempt":"{number}"{target.shown}}}'
-        ),
-        body=body,
-        timeout=target.timeout,
-        identity=target.identity,
-    )
-
-
-def attempt(
-    delivery: LeasedDelivery,
-    target: PreparedWebhook,
-    gone_since: int | None,
-    wire: Wire,
-    clock: Clock,
-    told: Callable[[AttemptResult | Exception], None],
-) -> Sending:
-    """Send this delivery once; ``told`` hears what it came to, once, or which fault of ours kept it from that."""
-    number = delivery.attempt_count + 1
-    started_at = clock.now()
-    request = compose(delivery, target, number, started_at)
-
-    def ended(outcome: Outcome) -> None:
-        try:
-            result = _settle(delivery, target, gone_since, request, outcome, started_at)
-        except Exception as error:  # noqa: BLE001 a fault of ours is told, or the attempt would never end
-            told(error)
-        else:
-            told(result)
-
-    return wire.post(request, ended)
-
-
-def _settle(
-    delivery: LeasedDelivery,
-    target: PreparedWebhook,
-    gone_since: int | None,
-    request: Request,
-    outcome: Outcome,
-    started_at: int,
+async def attempt(
+    delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None, client: Wire, clock: Clock
 ) -> AttemptResult:
-    """What the outcome means, and the attempt as the log is to show it."""
+    """Send a delivery once, and return what happened and what follows from it.
+
+    ``gone_since`` is the instant at which the endpoint began to answer 410. If this is cancelled the request ends at
+    once, and nobody knows whether it arrived.
+    """
+    started_at = clock.now()
+    request = compose(delivery, webhook, started_at)
+    outcome = await outcome_of(lambda callback: client.post(request, callback))
     verdict = judge(
         outcome,
         failures_before=delivery.attempt_count - delivery.attempts_before,
-        policy=target.policy,
+        policy=webhook.policy,
         now=started_at + outcome.duration,
         gone_since=gone_since,
         chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
     )
     number = delivery.attempt_count + 1
-    made = made_of(request, target, outcome, number, started_at, verdict.error_code, verdict.error_message)
-    _tell(delivery, made, verdict, outcome)
+    made = exchange(request, outcome, webhook, number, started_at, verdict.error_code, verdict.error_message)
+    _log_failure(delivery, made, verdict, outcome)
     return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
 
 
-def made_of(
+def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Request:
+    """Return the signed request of a delivery's next attempt (Standard Webhooks 1.0.0)."""
+    body = body_of(delivery)
+    timestamp = now // SECOND
+    headers = (
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+        ("webhook-id", delivery.event_id),
+        ("webhook-timestamp", str(timestamp)),
+        ("webhook-signature", sign(webhook.signing_keys, delivery.event_id, timestamp, body)),
+        ("webhook-event", delivery.event_code),
+        ("webhook-attempt", str(delivery.attempt_count + 1)),
+    )
+    return Request(
+        url=webhook.webhook.endpoint,
+        headers=lines(headers + webhook.headers),
+        shown=json_object(headers + webhook.redacted_headers),
+        body=body,
+        timeout=webhook.timeout,
+        identity=webhook.client_certificate,
+    )
+
+
+def body_of(delivery: LeasedDelivery) -> bytes:
+    """Return the bytes that are signed and sent: the same at every attempt, ``data`` byte for byte as published.
+
+    Ids and event codes contain nothing that JSON would escape.
+    """
+    envelope = (
+        f'{{"id":"{delivery.event_id}","type":"{delivery.event_code}",'
+        f'"timestamp":"{to_rfc3339(delivery.event_created_at)}","organization_id":"{delivery.organization_id}","data":'
+    )
+    return b"".join((envelope.encode(), delivery.data, b"}"))
+
+
+def exchange(
     request: Request,
-    target: PreparedWebhook,
     outcome: Outcome,
+    webhook: PreparedWebhook,
     number: int,
     started_at: int,
     error_code: str,
     error_message: str,
 ) -> Attempt:
-    """The exchange as the log shows it, without the values of the target's headers."""
-    hidden = target.hidden
+    """Return a request and its outcome as the log keeps them: without the values of the webhook's own headers."""
+    secrets = webhook.secret_values
     return Attempt(
         number=number,
         started_at=started_at,
@@ -124,33 +103,33 @@ def made_of(
         url=request.url,
         request_headers=request.shown,
         status_code=outcome.status_code,
-        response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
-        if hidden
+        response_headers=tuple((name, _redact(value, secrets)) for name, value in outcome.headers)
+        if secrets
         else outcome.headers,
-        response_body=_hide_bytes(outcome.body, hidden) if hidden else outcome.body,
+        response_body=_redact_bytes(outcome.body, secrets),
         error_code=error_code,
         error_message=error_message,
     )
 
 
-def _hide(text: str, hidden: tuple[str, ...]) -> str:
-    """A receiver may repeat what it got: what is write-only stays so."""
-    for value in hidden:
-        text = text.replace(value, HIDDEN)
+def _redact(text: str, secrets: tuple[str, ...]) -> str:
+    """Remove secret values: an endpoint may echo what it received."""
+    for value in secrets:
+        text = text.replace(value, REDACTED)
     return text
 
 
-def _hide_bytes(body: bytes, hidden: tuple[str, ...]) -> bytes:
-    for value in hidden:
-        body = body.replace(value.encode(), HIDDEN.encode())
+def _redact_bytes(body: bytes, secrets: tuple[str, ...]) -> bytes:
+    for value in secrets:
+        body = body.replace(value.encode(), REDACTED.encode())
     return body
 
 
-def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Outcome) -> None:
-    """One wide line for an attempt that failed; those that succeed are in the database."""
+def _log_failure(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Outcome) -> None:
+    """Write one wide line for a failed attempt; those that succeeded are in the database."""
     if not verdict.error_code:
         return
-    write = _log.error if outcome.trouble in _OURS else _log.warning
+    write = _log.error if outcome.trouble in _OPERATOR_FAILURES else _log.warning
     write(
         "attempt_failed",
         organization_id=delivery.organization_id,

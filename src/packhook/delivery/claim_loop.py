@@ -1,9 +1,11 @@
-"""The way from the database into memory and back: claims what is due when there is room, returns what was not sent.
+"""Claim due deliveries from the database when there is room for them, and give back what was not sent.
 
 ::
 
-    hint (wake, release, room) ─▶ due ─┐
-    slow poll ─────────────────────────┴─▶ give back ─▶ claim ─▶ accept ─▶ when is more due? ─▶ timer ─▶ due
+    hint (notify_due, release, room) ─▶ wake ─┐
+    slow poll ────────────────────────────────┴─▶ release ─▶ claim ─▶ enqueue ─▶ when is more due? ─▶ timer ─▶ wake
+
+A hint only makes it faster: if every hint is lost, the poll finds what is due.
 """
 
 import asyncio
@@ -21,115 +23,114 @@ from packhook.store.dispatcher import Capacity
 
 _log: Final = structlog.get_logger("packhook.claim")
 
-POLL: Final = 5 * SECOND
+POLL_SECONDS: Final = 5.0
 STUCK_AFTER_SECONDS: Final = 60.0
 
 
-class Hands(Protocol):
-    """Who takes what was claimed."""
+class ClaimTarget(Protocol):
+    """Take what was claimed."""
 
-    def begin(self) -> tuple[Capacity, int] | None:
-        """What may be claimed now, and how much of it for one webhook; None where there is no room."""
+    def claim_capacity(self) -> Capacity | None:
+        """Return what may be claimed now, None if there is no room."""
         ...
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Take these."""
+        """Queue deliveries that were claimed."""
         ...
 
 
-class Claimer:
-    """Claims for one node. ``backlog`` are webhooks that have more in the database than was claimed."""
+class ClaimLoop:
+    """Claim for one node. ``backlog`` are webhooks that have more due in the database than was claimed."""
 
-    def __init__(self, store: Store, clock: Clock, hands: Hands) -> None:
+    def __init__(self, store: Store, clock: Clock, target: ClaimTarget) -> None:
         self._store = store
         self._clock = clock
-        self._hands = hands
-        self._due = asyncio.Event()
+        self._target = target
+        self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: int | None = None
-        self._given_back: list[LeasedDelivery] = []
-        self._cut_off: set[str] = set()
+        self._to_release: list[LeasedDelivery] = []
+        self._aborted: set[str] = set()
         self._stopping = False
-        self._beat = time.monotonic()
+        self._last_round = time.monotonic()
         self.backlog: set[str] = set()
 
     async def run(self) -> None:
-        """Until told to stop."""
+        """Claim and release until ``stop``."""
         while not self._stopping:
-            self._beat = time.monotonic()
-            self._due.clear()
+            self._last_round = time.monotonic()
+            self._wakeup.clear()
             self._timer_at = None
-            await self.give_back()
+            await self.flush_released()
             await self._claim()
             await self._wait()
-        await self.give_back()
+        await self.flush_released()
 
     def stop(self) -> None:
         """Claim no more."""
         self._stopping = True
-        self._due.set()
+        self._wakeup.set()
 
-    def is_moving(self) -> bool:
-        """Whether it has come round lately."""
-        return not self._stopping and time.monotonic() - self._beat < STUCK_AFTER_SECONDS
+    def is_healthy(self) -> bool:
+        """Return True if the loop runs and is not stuck."""
+        return not self._stopping and time.monotonic() - self._last_round < STUCK_AFTER_SECONDS
 
-    def now(self) -> None:
-        """Come round at once."""
-        self._due.set()
+    def wake(self) -> None:
+        """Start a round at once."""
+        self._wakeup.set()
 
-    def at(self, due_at: int) -> None:
-        """Come round at this instant, or at an earlier one that is planned already."""
+    def wake_at(self, due_at: int) -> None:
+        """Start a round at this instant, or at an earlier one that is planned already."""
         now = self._clock.now()
         if due_at <= now:
-            self._due.set()
+            self._wakeup.set()
         elif self._timer_at is None or due_at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = due_at
-            self._timer = asyncio.get_running_loop().call_later((due_at - now) / SECOND, self._due.set)
+            self._timer = asyncio.get_running_loop().call_later((due_at - now) / SECOND, self._wakeup.set)
 
     def release(self, deliveries: Collection[LeasedDelivery]) -> None:
-        """Return these to the database, unsent: any node may take them, no attempt is counted."""
-        self._given_back += deliveries
+        """Give deliveries back to the database, unsent: any node may claim them, no attempt is counted."""
+        self._to_release += deliveries
         self.backlog.update(delivery.webhook_id for delivery in deliveries)
-        self._due.set()
+        self._wakeup.set()
 
-    def cut_off(self, delivery: LeasedDelivery) -> None:
-        """Return one that may have been sent: its outcome is unknown, and that is kept."""
-        self._cut_off.add(delivery.id)
+    def release_aborted(self, delivery: LeasedDelivery) -> None:
+        """Give back a delivery that may have been sent; the database keeps that its outcome is unknown."""
+        self._aborted.add(delivery.id)
         self.release((delivery,))
 
-    async def give_back(self) -> None:
-        """Return what waits to be returned."""
-        if not self._given_back:
+    async def flush_released(self) -> None:
+        """Write what was given back. If the database is away the leases expire instead."""
+        if not self._to_release:
             return
-        given_back, self._given_back = self._given_back, []
-        cut_off, self._cut_off = self._cut_off, set()
+        deliveries, self._to_release = self._to_release, []
+        aborted, self._aborted = self._aborted, set()
         try:
-            await self._store.release(given_back, self._clock.now(), cut_off)
+            await self._store.release(deliveries, self._clock.now(), aborted)
         except Unavailable as error:
-            _log.error("release_failed", count=len(given_back), detail=f"their leases will run out: {error.detail}")
+            _log.error("release_failed", count=len(deliveries), detail=f"their leases will expire: {error.detail}")
 
     async def _claim(self) -> None:
-        begun = self._hands.begin()
-        if begun is None:
+        capacity = self._target.claim_capacity()
+        if capacity is None:
             return
-        capacity, per_lane = begun
+        request = ClaimRequest(now=self._clock.now(), capacity=capacity, per_lane=capacity.per_lane)
         try:
-            claimed = await self._store.claim(ClaimRequest(now=self._clock.now(), capacity=capacity, per_lane=per_lane))
+            claimed = await self._store.claim(request)
         except Unavailable as error:
             _log.error("claim_failed", detail=error.detail)
-            self.at(self._clock.now() + SECOND)
+            self.wake_at(self._clock.now() + SECOND)
             return
         self.backlog = {webhook_id for webhook_id in self.backlog if webhook_id in capacity.excluded} | claimed.backlog
-        self._hands.enqueue(claimed.deliveries)
+        self._target.enqueue(claimed.deliveries)
         if claimed.next_due_at is not None:
-            self.at(claimed.next_due_at)
+            self.wake_at(claimed.next_due_at)
 
     async def _wait(self) -> None:
-        """Until something is due and there is room for it; a slow poll is the truth, whatever hints were lost."""
         try:
-            async with asyncio.timeout(POLL / SECOND):
-                await self._due.wait()
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wakeup.wait()
         except TimeoutError:
             return

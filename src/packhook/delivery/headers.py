@@ -1,24 +1,21 @@
-"""The headers of a request, twice: as the lines that go out, and as members of the JSON object that the log shows.
-
-Those of an attempt are written as both at once (``attempt.py``): to make one of the other takes longer than either.
-"""
+"""Write the headers of a request: as the lines that are sent, and as the JSON object that the log keeps."""
 
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-Headers = Iterable[tuple[str, str]]
+Headers = tuple[tuple[str, str], ...]
 
 NUL: Final = "\0"
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def lines(headers: Headers) -> str:
-    """A line for each, in their order, with its CRLF. A CR or LF within one becomes NUL, and no wire sends that."""
+def lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return one line with CRLF for each header. A CR or LF within one becomes NUL, which the HTTP client refuses."""
     return "".join([f"{name}: {value}".replace("\r", NUL).replace("\n", NUL) + "\r\n" for name, value in headers])
 
 
-def members(headers: Headers) -> str:
-    """A member of a JSON object for each, with commas between; of two with one name the later counts."""
-    return _encode(dict(headers)).decode()[1:-1]
+def json_object(headers: Iterable[tuple[str, str]]) -> str:
+    """Return a JSON object with a member for each header; of two with one name the later counts."""
+    return _encode(dict(headers)).decode()

@@ -1,4 +1,4 @@
-"""What a node does beside sending: retention, stale keys, orphans, webhooks that have failed for days."""
+"""Clean up beside sending: retention, old keys, deliveries without a webhook, webhooks that fail for days."""
 
 import asyncio
 from typing import Final
@@ -10,14 +10,14 @@ from packhook.core.errors import Unavailable
 from packhook.settings import Settings
 from packhook.store.base import Store
 
-_log: Final = structlog.get_logger("packhook.upkeep")
+_log: Final = structlog.get_logger("packhook.maintenance")
 
-EVERY_SECONDS: Final = 60.0
-BATCH: Final = 500
+INTERVAL_SECONDS: Final = 60.0
+BATCH_SIZE: Final = 500
 
 
-class Upkeep:
-    """Runs in small batches, so that it never keeps an event waiting for long."""
+class Maintenance:
+    """Work in small batches, so that no event waits long for one of them."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -26,43 +26,43 @@ class Upkeep:
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """Let :meth:`run` return after the batch at hand."""
+        """Let ``run`` return after the current batch."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Once a minute, until stopped."""
+        """Do what is due, once a minute, until ``stop``."""
         while not self._stop.is_set():
             try:
-                await self.once()
+                await self.run_once()
             except Unavailable as error:
-                _log.error("upkeep_failed", detail=error.detail)
+                _log.error("maintenance_failed", detail=error.detail)
             try:
-                async with asyncio.timeout(EVERY_SECONDS):
+                async with asyncio.timeout(INTERVAL_SECONDS):
                     await self._stop.wait()
             except TimeoutError:
                 continue
 
-    async def once(self) -> None:
-        """Everything that is due now."""
+    async def run_once(self) -> None:
+        """Do everything that is due now."""
         await self._disable_failing()
         await self._warn_failing()
         while not self._stop.is_set():
             now = self._clock.now()
-            swept = await self._store.sweep(
+            removed = await self._store.sweep(
                 events_before=now - self._settings.retention,
                 keys_before=now - DAY,
                 audit_before=now - self._settings.audit_retention,
                 now=now,
-                limit=BATCH,
+                limit=BATCH_SIZE,
             )
-            if swept.is_done:
+            if removed.is_done:
                 return
             _log.info(
                 "retention_run",
-                events=swept.events,
-                idempotency_keys=swept.idempotency_keys,
-                canceled=swept.canceled,
-                audit_entries=swept.audit_entries,
+                events=removed.events,
+                idempotency_keys=removed.idempotency_keys,
+                canceled=removed.canceled,
+                audit_entries=removed.audit_entries,
             )
 
     async def _disable_failing(self) -> None:
@@ -79,7 +79,7 @@ class Upkeep:
             _log.warning("webhook_disabled", webhook_id=webhook_id, detail="it has failed for too long")
 
     async def _warn_failing(self) -> None:
-        """Halfway to being disabled; told once, by one node."""
+        """Warn halfway to disabling a webhook, once, on one node."""
         after = self._settings.disable_after
         failing = await self._store.warn_failing(failing_for=after // 2, now=self._clock.now())
         for webhook_id, since in failing.items():

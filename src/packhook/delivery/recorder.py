@@ -1,4 +1,4 @@
-"""Settlements into the store, many to a transaction: while one batch is on its way to the disk, the next gathers."""
+"""Write the results of attempts into the store, many in a transaction: while one batch is written the next gathers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,50 +12,50 @@ from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")
 
-MOST_IN_A_BATCH: Final = 500
+MAX_BATCH: Final = 500
 RETRY_SECONDS: Final = 0.5
-UNRECORDED_BYTES = 64 * 1024 * 1024
-BESIDE_THE_BODIES: Final = 2_048
-"""What a settlement takes, about, beside the two bodies in it."""
+MAX_UNRECORDED_BYTES = 64 * 1024 * 1024
+OVERHEAD_BYTES: Final = 2_048
+"""The approximate size of a result without the two bodies in it."""
 
 
 class Recorder:
-    """Takes settlements at once, writes them in batches, and keeps them while the database is away.
+    """Take results at once, write them in batches, and keep them while the database is away.
 
-    ``recorded`` hears of each batch that is durable; ``crowded`` hears when they take more memory than they may, so
-    that no more is sent, and when there is room again. What is under way then still comes in.
+    ``on_recorded`` gets each batch that is durable. ``on_pressure`` gets True when the results that wait take too much
+    memory, so that nothing more is sent, and False when there is room again; attempts in flight may still add theirs.
     """
 
     def __init__(
-        self, store: Store, recorded: Callable[[Sequence[AttemptResult]], None], crowded: Callable[[bool], None]
+        self, store: Store, on_recorded: Callable[[Sequence[AttemptResult]], None], on_pressure: Callable[[bool], None]
     ) -> None:
         self._store = store
-        self._recorded = recorded
-        self._crowded = crowded
-        self._is_crowded = False
+        self._on_recorded = on_recorded
+        self._on_pressure = on_pressure
+        self._is_under_pressure = False
         self._bytes = 0
         self._waiting: list[AttemptResult] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
 
     def add(self, result: AttemptResult) -> None:
-        """Have this written soon; never blocks, never fails."""
+        """Queue a result to be written; never blocks, never fails."""
         if not self._waiting:
             self._arrived.set()
         self._waiting.append(result)
         self._bytes += _size(result)
-        if self._bytes > UNRECORDED_BYTES and not self._is_crowded:
-            self._is_crowded = True
-            _log.warning("sending_paused", count=len(self._waiting), detail="nothing is sent until there is room")
-            self._crowded(True)
+        if self._bytes > MAX_UNRECORDED_BYTES and not self._is_under_pressure:
+            self._is_under_pressure = True
+            _log.warning("sending_paused", count=len(self._waiting), detail="results wait for the database")
+            self._on_pressure(True)
 
     def finish(self) -> None:
-        """Let :meth:`run` return once everything is written, or at once where the database is away."""
+        """Let ``run`` return once everything is written, or at once if the database is away."""
         self._closing.set()
         self._arrived.set()
 
     async def run(self) -> None:
-        """Write until told to finish."""
+        """Write results until ``finish``."""
         while True:
             await self._arrived.wait()
             if not self._waiting:
@@ -63,46 +63,41 @@ class Recorder:
                     return
                 self._arrived.clear()
                 continue
-            batch = self._waiting[:MOST_IN_A_BATCH]
+            batch = self._waiting[:MAX_BATCH]
             done = await self._write(batch)
             del self._waiting[:done]
-            self._make_room(batch[:done])
+            self._free_memory(batch[:done])
             if done < len(batch) and self._closing.is_set():
                 _log.error("unrecorded_attempts_dropped", count=len(self._waiting), detail="the database is away")
                 return
 
-    def _make_room(self, written: list[AttemptResult]) -> None:
+    def _free_memory(self, written: list[AttemptResult]) -> None:
         for result in written:
             self._bytes -= _size(result)
-        if self._is_crowded and self._bytes <= UNRECORDED_BYTES // 2:
-            self._is_crowded = False
-            self._crowded(False)
+        if self._is_under_pressure and self._bytes <= MAX_UNRECORDED_BYTES // 2:
+            self._is_under_pressure = False
+            self._on_pressure(False)
 
     async def _write(self, batch: list[AttemptResult]) -> int:
-        """How many of them, from the first on, need not be written again."""
-        settled = await self._settled(batch)
-        if isinstance(settled, Unavailable):
-            _log.error("record_failed", count=len(batch), detail=settled.detail)
+        """Return how many results, from the first on, need not be written again."""
+        try:
+            recorded = await self._store.record(batch)
+        except Unavailable as error:
+            _log.error("record_failed", count=len(batch), detail=error.detail)
             await self._pause()
             return 0
-        if isinstance(settled, Exception):
-            return await self._write_apart(batch, settled)
-        self._recorded([result for result, kept in zip(batch, settled, strict=True) if kept])
-        for result, kept in zip(batch, settled, strict=True):
+        except Exception as error:  # noqa: BLE001 one result that cannot be written must not stop the others
+            return await self._write_one_by_one(batch, error)
+        self._on_recorded([result for result, kept in zip(batch, recorded, strict=True) if kept])
+        for result, kept in zip(batch, recorded, strict=True):
             if not kept:
-                _log.warning("lease_lost", delivery_id=result.delivery.id, detail="another node has it; not settled")
+                _log.warning("lease_lost", delivery_id=result.delivery.id, detail="another node has it; not recorded")
         return len(batch)
 
-    async def _settled(self, batch: list[AttemptResult]) -> Sequence[bool] | Exception:
-        try:
-            return await self._store.record(batch)
-        except Exception as error:  # noqa: BLE001 one settlement that cannot be written may not stop the others
-            return error
+    async def _write_one_by_one(self, batch: list[AttemptResult], error: Exception) -> int:
+        """Write each result alone, until the database is away.
 
-    async def _write_apart(self, batch: list[AttemptResult], error: Exception) -> int:
-        """One by one, until the database is away.
-
-        What cannot be written even alone is given up: its lease runs out, and it is sent again.
+        A result that cannot be written even alone is given up: its lease expires, and the delivery is sent again.
         """
         if len(batch) == 1:
             _log.error("record_rejected", delivery_id=batch[0].delivery.id, exc_info=error)
@@ -113,12 +108,13 @@ class Recorder:
         return len(batch)
 
     async def _pause(self) -> None:
-        """A moment before the next try, cut short by the end."""
+        """Wait a moment before the next try; ``finish`` ends the wait."""
         try:
-            await asyncio.wait_for(self._closing.wait(), RETRY_SECONDS)
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._closing.wait()
         except TimeoutError:
             return
 
 
 def _size(result: AttemptResult) -> int:
-    return len(result.attempt.response_body) + len(result.delivery.data) + BESIDE_THE_BODIES
+    return len(result.attempt.response_body) + len(result.delivery.data) + OVERHEAD_BYTES

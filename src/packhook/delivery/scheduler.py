@@ -1,396 +1,306 @@
-"""Who sends what when: takes what is handed over or claimed, keeps the lanes fair, and stops in two levels.
+"""Decide which delivery is sent when: queue what the store hands over, launch attempts in turn, act on their results.
 
 ::
 
-    accept (handed over) ─────────┐
-                                  ├─▶ lanes ─▶ turns ─▶ launch (an attempt begins) ─▶ finished ─▶ turns again
-    claim.py (due) ─▶ accept ─────┘             │
-                                                └─▶ load (a webhook that is new here, or was changed)
+    store ─ enqueue ─┐                                           ┌─▶ recorder.py ─▶ store (a retry: notify_due)
+                     ├─▶ lane.py ─▶ fair_queue.py ─▶ attempt.py ─┤
+    claim_loop.py ───┘      │           (a slot of capacity.py)  └─▶ lane.py: what the endpoint bears
+                            └─▶ webhook_loader.py (new here, or changed)
 
-Memory is bounded: what there is no room for stays in the database, and its webhook is closed to the handover until a
-claim has fetched it. A lane may hold at most a share of what is free (the dynamic threshold of shared buffers), so a
-hanging endpoint cannot take the places of the others.
+Memory is bounded: what does not fit stays in the database, and its webhook is excluded from ``enqueue`` until a claim
+has fetched it. Stopping has two levels: attempts in flight may finish within the grace, then they are aborted. Either
+way every delivery is recorded or given back.
 """
 
 import asyncio
-import itertools
-import secrets
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
 
-from packhook.core.clock import MINUTE, SECOND, Clock
-from packhook.core.model import LeasedDelivery, Verdict
-from packhook.delivery.claim_loop import Claimer
-from packhook.delivery.fair_queue import Turns
-from packhook.delivery.holds import Holds
+from packhook.core.clock import SECOND, Clock
+from packhook.core.model import AttemptResult, LeasedDelivery
+from packhook.delivery.attempt import attempt
+from packhook.delivery.capacity import QueueCapacity, SlotPool
+from packhook.delivery.claim_loop import ClaimLoop
+from packhook.delivery.fair_queue import FairQueue
 from packhook.delivery.lane import Lane
-from packhook.delivery.send import Sending
-from packhook.delivery.target import PreparedWebhook
+from packhook.delivery.lane_table import LaneTable
+from packhook.delivery.prepared_webhook import PreparedWebhook
+from packhook.delivery.recorder import Recorder
+from packhook.delivery.send import Wire
+from packhook.delivery.webhook_loader import WebhookLoader
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.dispatcher import Capacity
 
-_log: Final = structlog.get_logger("packhook.dispatch")
+_log: Final = structlog.get_logger("packhook.scheduler")
 
-CLAIM_AT_ONCE: Final = 500
-BYTES_IN_MEMORY: Final = 256 * 1024 * 1024
-NEARLY_FULL: Final = BYTES_IN_MEMORY * 7 // 8
-IDLE_LANE: Final = 10 * MINUTE
-RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
+CLAIM_BATCH: Final = 500
+RELEASE_IF_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
-
-Attempting = Callable[[LeasedDelivery, Lane, PreparedWebhook], Sending]
-Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
 class Scheduler:
-    """The node's lanes. Implements the store's Handover. Bound to the loop that calls :meth:`run`.
+    """Send the deliveries of one node. Implements the store's Dispatcher. Made inside the running event loop."""
 
-    ``attempting`` begins one attempt, which calls :meth:`finished` at its end; ``loading`` sets a lane's target, and
-    answers whether it may be sent to at all.
-    """
-
-    def __init__(
-        self, store: Store, settings: Settings, clock: Clock, attempting: Attempting, loading: Loading
-    ) -> None:
+    def __init__(self, store: Store, client: Wire, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._client = client
         self._settings = settings
-        self._max_in_flight = settings.max_in_flight
-        self._queue_limit = settings.max_queued_deliveries
         self._clock = clock
-        self._attempting = attempting
-        self._loading = loading
-        self._claimer = Claimer(store, clock, self)
-        self._lanes: dict[str, Lane] = {}
-        self._turns = Turns()
-        self._leases = itertools.count(secrets.randbits(61) + 1)
-        self._under_way: dict[int, tuple[LeasedDelivery, Lane, Sending]] = {}
-        self._queued = 0
-        self._queued_bytes = 0
-        self._full: set[str] = set()
-        self._holds = Holds(self._look)
-        self._squeezed: dict[str, Lane] = {}
-        self._squeezed_at = settings.max_in_flight
-        self._starved = False
-        self._crowded = False
-        self._forgot_at = clock.now()
-        self._stopping = False
-        self._drained = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lanes = LaneTable(min(settings.max_in_flight_per_webhook, settings.max_in_flight), self._recheck)
+        self._fair_queue = FairQueue()
+        self._queue = QueueCapacity(settings, clock)
+        self._slots = SlotPool(settings.max_in_flight)
+        self._claim_loop = ClaimLoop(store, clock, self)
+        self._loader = WebhookLoader(store, settings, clock)
+        self._recorder = Recorder(store, self._on_recorded, self._pause)
+        self._attempts: dict[asyncio.Task[AttemptResult], tuple[Lane, LeasedDelivery]] = {}
+        self._loads: set[asyncio.Task[None]] = set()
+        self._paused_by_recorder = False
+        self._stop_requested = asyncio.Event()
 
-    # --- the store's handover
+    # --- start and stop
+
+    async def run(self) -> None:
+        """Send until ``stop``. Return when everything in flight is recorded or given back."""
+        self._store.attach(self)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claim_loop.run(), name="packhook-claim")
+            group.create_task(self._recorder.run(), name="packhook-record")
+            await self._stop_requested.wait()
+            await self._shut_down()
+            self._recorder.finish()
+
+    def stop(self) -> None:
+        """Begin to stop: claim no more, let attempts finish within the grace, then abort them."""
+        self._stop_requested.set()
+
+    def is_healthy(self) -> bool:
+        """Return True if due deliveries are being claimed."""
+        return self._claim_loop.is_healthy()
+
+    async def _shut_down(self) -> None:
+        self._queue.close()
+        self._claim_loop.stop()
+        for lane in self._lanes:
+            self._release_queued(lane)
+        tasks = [*self._attempts, *self._loads]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._settings.shutdown_grace / SECOND)
+        if self._attempts:
+            _log.warning("attempts_aborted", count=len(self._attempts))
+        running = [*self._attempts, *self._loads]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        self._lanes.close()
+        await self._claim_loop.flush_released()
+
+    # --- the store's Dispatcher
 
     def capacity(self) -> Capacity:
-        """What may be leased to this node now, for what is published."""
-        return self._capacity(self._room(), self._full | self._holds.held | self._claimer.backlog)
+        """Return what may be leased to this node now, of what is being published."""
+        return self._queue.offer(self._queue.full_lanes | self._lanes.held | self._claim_loop.backlog)
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Queue deliveries whose lease is committed; what may be sent of them is, when the loop comes round."""
-        if self._stopping:
-            self._claimer.release(leased)
+        """Queue deliveries whose lease is committed. Attempts begin in the loop's next iteration, not here."""
+        if self._stop_requested.is_set():
+            self._claim_loop.release(leased)
             return
         lanes: dict[str, Lane] = {}
         for delivery in leased:
-            lane = lanes[delivery.webhook_id] = self._lane(delivery.webhook_id, delivery.organization_id)
+            lane = lanes[delivery.webhook_id] = self._lanes.get_or_create(delivery.webhook_id, delivery.organization_id)
             lane.put(delivery)
-            self._queued += 1
-            self._queued_bytes += len(delivery.data)
+            self._queue.add(delivery)
         for lane in lanes.values():
-            if lane.queued >= self._room_of(lane):
-                self._full.add(lane.webhook_id)
-            self._is_loaded(lane)  # begin now, not when its turn has come
-            self._list(lane)
-        asyncio.get_running_loop().call_soon(self._launch_what_may_go)  # while SQLite's next COMMIT is under way
+            self._queue.note_if_full(lane)
+            self._is_loaded(lane)  # starts to load now, not when its turn has come
+            self._schedule(lane)
+        asyncio.get_running_loop().call_soon(self._launch_ready)
 
     def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """Claim at ``due_at``, at once if that has come."""
+        """Claim at ``due_at``, at once if that has passed."""
         if due_at <= self._clock.now():
-            self._claimer.backlog.update(webhook_id for webhook_id in webhook_ids if webhook_id in self._lanes)
-        self._claimer.at(due_at)
+            self._claim_loop.backlog.update(webhook_id for webhook_id in webhook_ids if webhook_id in self._lanes)
+        self._claim_loop.wake_at(due_at)
 
     def invalidate(self, webhook_id: str) -> None:
-        """Load the webhook anew before its next attempt, and forget what was learned of it as it was."""
+        """Load the webhook again before its next attempt, and forget what was learned about it."""
         lane = self._lanes.get(webhook_id)
         if lane is not None:
-            lane.begin_anew()
-            self._let_out(lane)
-            self._list(lane)
-            self._launch_what_may_go()
+            lane.reset()
+            self._reopen(lane)
+            self._schedule(lane)
+            self._launch_ready()
 
-    # --- its life
+    # --- the claim loop's target
 
-    async def run(self) -> None:
-        """Claim what is due, until told to stop."""
-        await self._claimer.run()
-
-    async def stop(self, grace_seconds: float) -> None:
-        """Claim no more, let what is under way finish within the grace, cut off the rest, give back what was unsent."""
-        self._stopping = True
-        self._claimer.stop()
-        for lane in self._lanes.values():
-            self._let_go(lane)
-        draining = asyncio.create_task(self._drain())
-        try:
-            await asyncio.wait([draining], timeout=grace_seconds)
-        finally:
-            draining.cancel()
-        if self._under_way or self._tasks:
-            await self._cut_all_off()
-        self._holds.stop()
-        await self._claimer.give_back()
-
-    async def _drain(self) -> None:
-        while self._under_way or self._tasks:
-            self._drained.clear()
-            await self._drained.wait()
-
-    async def _cut_all_off(self) -> None:
-        """End what is under way; it goes back, and costs its receiver no attempt."""
-        _log.warning("attempts_aborted", count=len(self._under_way))
-        for delivery, lane, sending in list(self._under_way.values()):
-            sending.cancel()
-            self.cut_off(delivery)
-            self.finished(lane, delivery)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def moving(self) -> bool:
-        """Whether what is due is being claimed."""
-        return self._claimer.is_moving()
-
-    def release(self, delivery: LeasedDelivery) -> None:
-        """Give a delivery back to the store, unsent: any node may take it, no attempt is counted."""
-        self._claimer.release((delivery,))
-
-    def cut_off(self, delivery: LeasedDelivery) -> None:
-        """Give one back that may have been sent, but what became of it nobody knows."""
-        self._claimer.cut_off(delivery)
-
-    def crowd(self, is_crowded: bool) -> None:
-        """Launch nothing while results that cannot be recorded fill the memory."""
-        self._crowded = is_crowded
-        if not is_crowded:
-            self._launch_what_may_go()
-
-    def learn(self, lane: Lane, verdict: Verdict, started_at: int) -> None:
-        """Let an attempt's verdict steer its lane."""
+    def claim_capacity(self) -> Capacity | None:
+        """Return what may be claimed now, None if there is no room."""
         now = self._clock.now()
-        lane.learn(verdict, started_at, now)
-        if verdict.disable_reason:
-            lane.target = None
-            self._let_go(lane)
-        self._hold_if_held(lane, now)
+        for webhook_id in list(self._lanes.held):
+            lane = self._lanes[webhook_id]
+            lane.on_clock_jump(now)
+            self._reopen(lane)
+        for webhook_id in list(self._queue.full_lanes):
+            self._release_stale(self._lanes[webhook_id], now)
+        self._lanes.remove_idle(now, keep=self._queue.full_lanes)
+        return self._queue.offer_to_claim(self._queue.full_lanes | self._lanes.held, at_most=CLAIM_BATCH)
 
-    def stumble(self, lane: Lane) -> None:
-        """A fault of ours kept this lane from sending: not again at once, and longer from time to time."""
-        now = self._clock.now()
-        lane.stumble(now)
-        self._hold_if_held(lane, now)
+    # --- launch and finish
 
-    # --- claiming, by claim.py
-
-    def begin(self) -> tuple[Capacity, int] | None:
-        """What may be claimed now, and how much of it for one webhook; None where there is no room."""
-        now = self._clock.now()
-        for webhook_id in list(self._holds.held):
-            self._lanes[webhook_id].mind_the_clock(now)
-            self._let_out(self._lanes[webhook_id])
-        for webhook_id in list(self._full):
-            self._drop_stale(self._lanes[webhook_id], now)
-        self._forget_idle_lanes()
-        capacity = self._capacity(min(CLAIM_AT_ONCE, self._room()), self._full | self._holds.held)
-        self._starved = capacity.slots <= 0 or capacity.max_bytes <= 0
-        return None if self._starved else (capacity, self._lane_room())
-
-    def _room(self) -> int:
-        return 0 if self._stopping else max(0, self._queue_limit - self._queued)
-
-    def _capacity(self, room: int, closed: Iterable[str]) -> Capacity:
-        return Capacity(
-            lease=next(self._leases),
-            lease_until=self._clock.now() + self._settings.lease_duration,
-            slots=room,
-            max_bytes=BYTES_IN_MEMORY - self._queued_bytes,
-            excluded=frozenset(closed),
-            per_lane=self._lane_room(),
-        )
-
-    # --- sending
-
-    def _launch_what_may_go(self) -> None:
-        if not self._turns or self._crowded:
+    def _launch_ready(self) -> None:
+        """Begin attempts, lane by lane in turn, while there are slots."""
+        if not self._fair_queue or self._paused_by_recorder:
             return
         now = self._clock.now()
-        while self._turns and len(self._under_way) < self._max_in_flight:
-            lane = self._turns.next()
-            if self._may_go(lane, now) and lane.target is not None:
-                self._launch(lane, lane.target, now)
-                self._list(lane)
+        while self._fair_queue and self._slots.has_free:
+            lane = self._fair_queue.next()
+            if self._is_ready(lane, now) and lane.webhook is not None:
+                self._launch(lane, lane.webhook, now)
+                self._schedule(lane)
 
-    def _may_go(self, lane: Lane, now: int) -> bool:
-        self._drop_stale(lane, now)
-        if not lane.queued or not self._is_loaded(lane):
-            return False
-        share = self._share()
-        if lane.in_flight >= (share if lane.has_failed else max(1, share)):
-            self._squeezed[lane.webhook_id] = lane
-            self._squeezed_at = min(self._squeezed_at, share)
+    def _is_ready(self, lane: Lane, now: int) -> bool:
+        """Return True if the lane may send now. If not, see that it is scheduled again when it may."""
+        self._release_stale(lane, now)
+        if not lane.queued or not self._is_loaded(lane) or not self._slots.admits(lane):
             return False
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
-            self._holds.look_again(lane, ready_at - now)
+            self._lanes.recheck_in(lane, ready_at - now)
         return ready_at is not None and ready_at <= now
 
-    def _share(self) -> int:
-        """How many of the places one lane may have; the last eighth is for lanes that do not fail."""
-        return (self._max_in_flight - len(self._under_way)) // 8
+    def _launch(self, lane: Lane, webhook: PreparedWebhook, now: int) -> None:
+        delivery = lane.take(now)
+        self._count_dequeued(lane, delivery)
+        self._slots.acquire()
+        flow = attempt(delivery, webhook, lane.gone_since, self._client, self._clock)
+        task = asyncio.get_running_loop().create_task(flow)
+        self._attempts[task] = lane, delivery
+        task.add_done_callback(self._on_attempt_done)
 
-    def _drop_stale(self, lane: Lane, now: int) -> None:
-        """Give back what lay here so long that its lease no longer outlives an attempt."""
-        longest = self._settings.attempt_timeout if lane.target is None else lane.target.timeout
-        while lane.queued and lane.next().lease_until - now < longest + LEASE_MARGIN:
-            delivery = lane.drop()
-            self._took(lane, delivery)
-            self.release(delivery)
+    def _on_attempt_done(self, task: "asyncio.Task[AttemptResult]") -> None:
+        lane, delivery = self._attempts.pop(task)
+        try:
+            self._settle(task, lane, delivery)
+        finally:
+            lane.finish(self._clock.now())
+            self._schedule(lane)
+            for waiting in self._slots.release():
+                self._schedule(waiting)
+            self._launch_ready()
+
+    def _settle(self, task: "asyncio.Task[AttemptResult]", lane: Lane, delivery: LeasedDelivery) -> None:
+        if task.cancelled():
+            self._claim_loop.release_aborted(delivery)
+        elif (error := task.exception()) is not None:
+            _log.error("attempt_crashed", delivery_id=delivery.id, exc_info=error)
+            self._claim_loop.release_aborted(delivery)
+            self._back_off(lane)
+        else:
+            self._on_result(lane, task.result())
+
+    def _on_result(self, lane: Lane, result: AttemptResult) -> None:
+        verdict, now = result.verdict, self._clock.now()
+        if verdict.not_counted:
+            self._claim_loop.release((result.delivery,))
+            self._back_off(lane)
+            return
+        self._recorder.add(result)
+        lane.apply_verdict(verdict, result.attempt.started_at, now)
+        if verdict.disable_reason:
+            lane.webhook = None
+            self._release_queued(lane)
+        self._hold_if_held(lane, now)
+
+    def _on_recorded(self, results: Sequence[AttemptResult]) -> None:
+        """Claim retries when they are due: they are in the database now."""
+        for result in results:
+            if result.verdict.next_attempt_at is not None:
+                self.notify_due((result.delivery.webhook_id,), result.verdict.next_attempt_at)
+
+    def _pause(self, is_paused: bool) -> None:
+        """Launch nothing while results that cannot be recorded fill the memory."""
+        self._paused_by_recorder = is_paused
+        self._launch_ready()
+
+    # --- lanes
+
+    def _schedule(self, lane: Lane) -> None:
+        if lane.queued:
+            self._fair_queue.add(lane)
 
     def _is_loaded(self, lane: Lane) -> bool:
-        """Whether the lane knows its webhook as it was when its next delivery was made; if not, it is loaded."""
-        if lane.target is not None and lane.target.version >= lane.next().webhook_version:
+        """Return True if the lane has its webhook, as new as its next delivery; if not, begin to load it."""
+        if lane.webhook is not None and lane.webhook.webhook.version >= lane.peek().webhook_version:
             return True
         if not lane.is_loading:
             lane.is_loading = True
-            self._start(self._load(lane))
+            task = asyncio.get_running_loop().create_task(self._load(lane))
+            self._loads.add(task)
+            task.add_done_callback(self._loads.discard)
         return False
 
     async def _load(self, lane: Lane) -> None:
         may_be_sent_to = False
         try:
-            may_be_sent_to = await self._loading(lane)
+            may_be_sent_to = await self._loader.load(lane)
         finally:
             lane.is_loading = False
             if not may_be_sent_to:
-                self._let_go(lane)
+                self._release_queued(lane)
             self._hold_if_held(lane, self._clock.now())
-            self._list(lane)
+            self._schedule(lane)
+            self._launch_ready()
 
-    def _launch(self, lane: Lane, target: PreparedWebhook, now: int) -> None:
-        delivery = lane.take(now)
-        self._took(lane, delivery)
-        try:
-            self._under_way[id(delivery)] = delivery, lane, self._attempting(delivery, lane, target)
-        except Exception:  # noqa: BLE001 one attempt's fault is not the node's
-            _log.exception("attempt_crashed", delivery_id=delivery.id)
-            self.release(delivery)
-            lane.finish(now)
-            self.stumble(lane)
-
-    def finished(self, lane: Lane, delivery: LeasedDelivery) -> None:
-        """The attempt of this delivery has ended, whatever came of it."""
-        del self._under_way[id(delivery)]
-        lane.finish(self._clock.now())
-        self._list(lane)
-        self._let_squeezed_try()
-        self._see_whether_drained()
-        self._launch_what_may_go()
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._see_whether_drained()
-        self._launch_what_may_go()
-
-    def _see_whether_drained(self) -> None:
-        if self._stopping and not self._under_way and not self._tasks:
-            self._drained.set()
-
-    def _let_squeezed_try(self) -> None:
-        """One place is free, so one lane may have it; where the share of each has grown, all look again."""
-        if not self._squeezed:
-            return
-        if self._share() > self._squeezed_at:
-            for lane in self._squeezed.values():
-                self._list(lane)
-            self._squeezed.clear()
-        elif self._squeezed:
-            self._list(self._squeezed.pop(next(iter(self._squeezed))))
-        if not self._squeezed:
-            self._squeezed_at = self._max_in_flight
-
-    def _took(self, lane: Lane, delivery: LeasedDelivery) -> None:
-        self._queued -= 1
-        self._queued_bytes -= len(delivery.data)
-        if lane.webhook_id in self._full and lane.queued <= self._room_of(lane) // 2:
-            self._full.discard(lane.webhook_id)
-            self._claimer.now()
-        if self._starved and self._queued <= self._queue_limit * 7 // 8 and self._queued_bytes <= NEARLY_FULL:
-            self._starved = False
-            self._claimer.now()
-
-    # --- lanes
-
-    def _lane(self, webhook_id: str, organization_id: str) -> Lane:
-        lane = self._lanes.get(webhook_id)
-        if lane is None:
-            limit = min(self._settings.max_in_flight_per_webhook, self._max_in_flight)
-            lane = self._lanes[webhook_id] = Lane(webhook_id, organization_id, limit)
-        return lane
-
-    def _lane_room(self) -> int:
-        """How much one lane may hold: a share of what is free."""
-        return max(1, (self._queue_limit - self._queued) // 4)
-
-    def _room_of(self, lane: Lane) -> int:
-        """The same for this lane, which may hold no more than it can send while half of a lease lasts."""
-        rate = lane.rate()
-        free = self._lane_room()
-        return min(free, max(1, int(rate * self._settings.lease_duration / SECOND / 2))) if rate else free
-
-    def _list(self, lane: Lane) -> None:
-        if lane.queued:
-            self._turns.add(lane)
+    def _back_off(self, lane: Lane) -> None:
+        """Send nothing for a moment: a fault of our own kept the lane from sending."""
+        now = self._clock.now()
+        lane.breaker.back_off(now)
+        self._hold_if_held(lane, now)
 
     def _hold_if_held(self, lane: Lane, now: int) -> None:
-        """A lane that is held is closed to the handover; what waits in it goes back if it would wait for long."""
-        if not lane.is_held(now):
+        """Exclude a lane on hold from ``enqueue``; if the hold is long, give back what is queued."""
+        if not lane.breaker.is_held(now):
             return
-        self._holds.hold(lane, now)
-        if lane.held_until - now > RELEASE_WHEN_HELD_FOR:
-            self._let_go(lane)
+        self._lanes.hold(lane, now)
+        if lane.breaker.held_until - now > RELEASE_IF_HELD_FOR:
+            self._release_queued(lane)
 
-    def _look(self, lane: Lane) -> None:
-        """A hold or a rate limit may be over."""
-        if lane.is_held(self._clock.now()):
-            self._holds.look_again(lane, lane.held_until - self._clock.now())
-            return
-        self._let_out(lane)
-        self._list(lane)
-        self._launch_what_may_go()
-
-    def _let_out(self, lane: Lane) -> None:
-        """Open it to the handover again, and come for what waits in the database, if its hold is over."""
-        if self._holds.let_out(lane, self._clock.now()):
-            self._list(lane)
-            self._claimer.now()
-
-    def _let_go(self, lane: Lane) -> None:
-        for delivery in list(lane.empty()):
-            self._took(lane, delivery)
-            self.release(delivery)
-
-    def _forget_idle_lanes(self) -> None:
-        """Now and then drop the lanes that have had nothing to do for a while; what they learned goes with them."""
+    def _recheck(self, lane: Lane) -> None:
+        """Schedule a lane whose hold or rate limit may have passed."""
         now = self._clock.now()
-        if now - self._forgot_at < IDLE_LANE // 10:
+        if lane.breaker.is_held(now):
+            self._lanes.recheck_in(lane, lane.breaker.held_until - now)
             return
-        self._forgot_at = now
-        for lane in list(self._lanes.values()):
-            busy = lane.queued or lane.in_flight or lane.is_held(now) or lane.is_probing or lane.is_loading
-            if not busy and now - lane.idle_since > IDLE_LANE and lane.webhook_id not in self._holds.held | self._full:
-                del self._lanes[lane.webhook_id]
-                self._holds.forget(lane)
+        self._reopen(lane)
+        self._schedule(lane)
+        self._launch_ready()
+
+    def _reopen(self, lane: Lane) -> None:
+        """End the lane's hold if its time has come, and claim what waits in the database."""
+        if self._lanes.try_reopen(lane, self._clock.now()):
+            self._schedule(lane)
+            self._claim_loop.wake()
+
+    def _release_stale(self, lane: Lane, now: int) -> None:
+        """Give back what was queued for so long that its lease no longer outlives an attempt."""
+        timeout = self._settings.attempt_timeout if lane.webhook is None else lane.webhook.timeout
+        while lane.queued and lane.peek().lease_until - now < timeout + LEASE_MARGIN:
+            self._release(lane, lane.drop())
+
+    def _release_queued(self, lane: Lane) -> None:
+        """Give back everything that is queued in a lane."""
+        for delivery in list(lane.drain()):
+            self._release(lane, delivery)
+
+    def _release(self, lane: Lane, delivery: LeasedDelivery) -> None:
+        self._count_dequeued(lane, delivery)
+        self._claim_loop.release((delivery,))
+
+    def _count_dequeued(self, lane: Lane, delivery: LeasedDelivery) -> None:
+        if self._queue.remove(lane, delivery):
+            self._claim_loop.wake()

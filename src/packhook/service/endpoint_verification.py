@@ -18,7 +18,7 @@ from packhook.core.clock import SECOND, Clock
 from packhook.core.endpoint_verification import Consent
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import Attempt, Webhook, WebhookState
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.settings import Settings
 from packhook.store.base import Store
 
@@ -32,9 +32,9 @@ MAX_TRIES: Final = 5
 class EndpointVerification:
     """Verify endpoints. Background tasks end with :meth:`close`."""
 
-    def __init__(self, store: Store, engine: Engine, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, probe: EndpointProbe, settings: Settings, clock: Clock) -> None:
         self._store = store
-        self._engine = engine
+        self._probe = probe
         self._clock = clock
         self._closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +116,7 @@ class EndpointVerification:
             return
 
     async def _verify(self, target: WebhookState, by: Actor) -> tuple[Attempt, Consent]:
-        attempt, consent = await self._engine.ask_consent(target)
+        attempt, consent = await self._probe.request_verification(target)
         if consent.given:
             await self._record(target.webhook, "the handshake", by, allowed_rate=consent.allowed_rate)
         return attempt, consent

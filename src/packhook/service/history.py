@@ -3,10 +3,10 @@
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
-from packhook.core.endpoint_verification import HELD
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
-from packhook.core.retry_policy import times_to_come
+from packhook.core.retry_policy import remaining_schedule
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.pagination import Listing, listing
 from packhook.settings import Settings
@@ -57,7 +57,7 @@ class History:
             attempts=attempts,
             schedule=() if awaits_verification else self._remaining_schedule(delivery, webhook),
             interruptions=await self._store.interruptions(organization_id, delivery_id),
-            held_reason=HELD if awaits_verification else "",
+            held_reason=AWAITING_VERIFICATION if awaits_verification else "",
         )
 
     async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
@@ -69,7 +69,7 @@ class History:
             return ()
         failures = delivery.attempt_count - delivery.attempts_before
         waits = () if webhook is None else webhook.retry_schedule or self._settings.retry_schedule
-        return times_to_come(waits, failures, delivery.next_attempt_at)
+        return remaining_schedule(waits, failures, delivery.next_attempt_at)
 
     async def _webhook_of(self, delivery: Delivery) -> Webhook | None:
         try:

@@ -1,8 +1,10 @@
 """All operations, connected to one store and one engine."""
 
+from collections.abc import Callable
+
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.history import History
@@ -21,26 +23,35 @@ class Service:
     """Hold one object for each group of operations."""
 
     def __init__(
-        self, store: Store, engine: Engine, settings: Settings, clock: Clock, sealed: SealedStore | None = None
+        self,
+        store: Store,
+        probe: EndpointProbe,
+        is_healthy: Callable[[], bool],
+        settings: Settings,
+        clock: Clock,
+        sealed: SealedStore | None = None,
     ) -> None:
-        """Connect the operations. ``sealed`` is the encrypting layer of ``store``; None: master keys cannot rotate."""
+        """``is_healthy`` returns True while due deliveries are being claimed.
+
+        ``sealed`` is the store that seals, within ``store``; without it there are no master keys to rotate.
+        """
         self.clock = clock
         self._store = store
-        self._engine = engine
+        self._is_healthy = is_healthy
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(sealed, clock)
-        self.verification = EndpointVerification(store, engine, settings, clock)
+        self.verification = EndpointVerification(store, probe, settings, clock)
         self.webhooks = Webhooks(store, settings, clock, self.verification)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.verification)
         self.replay = Replay(store, clock)
-        self.test_events = TestEvents(store, engine, clock, self.verification)
+        self.test_events = TestEvents(store, probe, clock, self.verification)
 
     async def ready(self) -> None:
         """Raise Unavailable unless the database has the right schema and deliveries are being sent."""
         await self._store.ping()
-        if not self._engine.moving():
+        if not self._is_healthy():
             raise Unavailable("deliveries are not being sent")
 
     async def flush(self) -> None:

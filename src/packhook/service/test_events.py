@@ -5,7 +5,7 @@ from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
 from packhook.core.model import Attempt, Event, Verdict
-from packhook.delivery.engine import Engine
+from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.example import example_data
 from packhook.store.base import Store
@@ -16,10 +16,10 @@ class TestEvents:
 
     __test__ = False  # pytest would collect it by its name
 
-    def __init__(self, store: Store, engine: Engine, clock: Clock, verification: EndpointVerification) -> None:
+    def __init__(self, store: Store, probe: EndpointProbe, clock: Clock, verification: EndpointVerification) -> None:
         self._verification = verification
         self._store = store
-        self._engine = engine
+        self._probe = probe
         self._clock = clock
 
     async def send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
@@ -39,7 +39,7 @@ class TestEvents:
         await self._store.write_audit(
             entry(Action.WEBHOOK_TESTED, by, now, organization_id=organization_id, object_id=webhook_id)
         )
-        attempt, verdict = await self._engine.try_out(target, event)
+        attempt, verdict = await self._probe.send_test(target, event)
         if not verdict.error_code:
             await self._verification.mark_verified_by_test(target.webhook, by)
         return event, attempt, verdict

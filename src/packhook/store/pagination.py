@@ -23,9 +23,9 @@ def between(where: DeliveryFilter) -> dict[str, str | int | None]:
     since, until = where.since, where.until
     return {
         "created_at >= :since": since,
-        "id >= :since_id": None if since is None else ids.delivery_place(since - WAITED_AT_MOST),
+        "id >= :since_id": None if since is None else ids.delivery_id_lower_bound(since - WAITED_AT_MOST),
         "created_at < :until": until,
-        "id < :until_id": None if until is None else ids.delivery_place(until + WAITED_AT_MOST),
+        "id < :until_id": None if until is None else ids.delivery_id_lower_bound(until + WAITED_AT_MOST),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a test of webhooks needs: a clock that the test owns, and a real receiver that can be told how to misbehave.
+"""Test webhooks: a clock that the test owns, and a real receiver that misbehaves on demand.
 
     async with Receiver(secrets=("q9NhjkjV9o",)) as receiver:
         receiver.answers(Status(500), Hang(), Status(200))
@@ -6,9 +6,8 @@
         first, *_ = await receiver.wait_for(3)
         assert first.verified
 
-:class:`ConnectProxy` stands between a sender and its receivers, where a network demands an HTTP proxy.
-
-Nothing here is a mock: the receiver listens on 127.0.0.1 and speaks HTTP/1.1, over TLS where it is given a context.
+:class:`ConnectProxy` is an HTTP proxy between a sender and its receivers. Nothing here is a mock: the receiver listens
+on 127.0.0.1 and speaks HTTP/1.1, over TLS if it gets a context.
 """
 
 from packhook.testing.behaviours import (

@@ -1,8 +1,8 @@
-"""How a receiver can answer: well, badly, late, endlessly, or not at all.
+"""Describe how a receiver answers: correctly, wrongly, late, endlessly, or not at all.
 
-Each is a small value with one coroutine, ``write``, that does it to a :class:`Wire`. :class:`Status`, :class:`Unasked`
-and :class:`Split` leave the connection open, the others close it. An ``early`` one acts as soon as there is a
-connection, before anything is read from it.
+Each behaviour is a value with one coroutine, ``write``, that carries it out on a :class:`Wire`. :class:`Status`,
+:class:`Unasked` and :class:`Split` leave the connection open, the others close it. An ``early`` behaviour acts when the
+connection is made, before anything is read from it.
 """
 
 import gzip
@@ -16,21 +16,21 @@ from packhook.testing.wire import Wire
 
 
 class Behaviour(Protocol):
-    """One way to answer one request."""
+    """Answer one request."""
 
     @property
     def early(self) -> bool:
-        """Whether it acts before the request is read."""
+        """Return True if it acts before the request is read."""
         ...
 
     async def write(self, wire: Wire) -> None:
-        """Do it; return (or let ConnectionResetError pass) when it is over."""
+        """Answer; return, or raise ConnectionResetError, when it is over."""
         ...
 
 
 @dataclass(frozen=True)
 class Status:
-    """A proper answer; ``content-length`` is added. ``close`` asks the sender to close the connection after it."""
+    """Send a valid answer; ``content-length`` is added. ``close`` asks the sender to close the connection after it."""
 
     code: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Status:
 
     @cached_property
     def rendered(self) -> bytes:
-        """The whole answer as it goes over the wire."""
+        """Return the bytes of the answer."""
         lines = [
             f"HTTP/1.1 {self.code} {responses.get(self.code, 'Status')}",
             *(f"{name}: {value}" for name, value in self.headers.items()),
@@ -54,43 +54,43 @@ class Status:
 
 
 def Redirect(location: str, code: int = 302) -> Status:  # noqa: N802 it reads as the behaviour it makes
-    """An answer that points elsewhere."""
+    """Return a redirect."""
     return Status(code, {"location": location})
 
 
 def GzipBomb(size: int = 16 * 1024 * 1024) -> Status:  # noqa: N802 as above
-    """A few hundred bytes, gzipped twice, that unpack to ``size`` bytes."""
+    """Return a few hundred bytes, gzipped twice, that decompress to ``size`` bytes."""
     bomb = gzip.compress(gzip.compress(bytes(size)))
     return Status(200, {"content-encoding": "gzip, gzip", "content-type": "text/plain"}, bomb)
 
 
 @dataclass(frozen=True)
 class AnswerEarly:
-    """A proper answer, sent before a byte of the request was read."""
+    """Send a valid answer before any byte of the request is read."""
 
     answer: Status = field(default_factory=lambda: Status(close=True))
     early: bool = field(default=True, init=False)
 
     async def write(self, wire: Wire) -> None:
-        """Answer at once, then wait for the sender to go."""
+        """Answer at once, then wait until the sender disconnects."""
         await wire.write(self.answer.rendered)
         await wire.gone()
 
 
 @dataclass(frozen=True)
 class Hang:
-    """No answer, ever. ``early``: nothing is read either, so that even a TLS handshake would not come about."""
+    """Never answer. ``early``: read nothing either, so that even a TLS handshake would not complete."""
 
     early: bool = False
 
     async def write(self, wire: Wire) -> None:
-        """Wait for the sender to give up."""
+        """Wait until the sender disconnects."""
         await wire.gone()
 
 
 @dataclass(frozen=True)
 class HangUp:
-    """The connection is closed without an answer. ``early``: even before the request is read."""
+    """Close the connection without an answer. ``early``: before the request is read."""
 
     early: bool = False
 
@@ -101,14 +101,14 @@ class HangUp:
 
 @dataclass(frozen=True)
 class Drip:
-    """A 200 whose head or body comes one byte per ``interval`` milliseconds."""
+    """Send the head or body of a 200 one byte every ``interval`` milliseconds."""
 
     part: Literal["head", "body"] = "body"
     interval: float = 20
     early: bool = field(default=False, init=False)
 
     async def write(self, wire: Wire) -> None:
-        """Drip until all is sent or the sender has gone."""
+        """Send until all is sent or the sender disconnects."""
         answer = Status(200, {"content-type": "text/plain"}, b"." * 10_000).rendered
         split = 0 if self.part == "head" else answer.index(b"\r\n\r\n") + 4
         await wire.write(answer[:split])
@@ -119,13 +119,13 @@ class Drip:
 
 @dataclass(frozen=True)
 class EndlessBody:
-    """An answer whose body never ends, as fast as the sender reads it."""
+    """Send a body that never ends, as fast as the sender reads it."""
 
     code: int = 200
     early: bool = field(default=False, init=False)
 
     async def write(self, wire: Wire) -> None:
-        """Write until the sender has gone."""
+        """Write until the sender disconnects."""
         await wire.write(b"HTTP/1.1 %d Endless\r\ncontent-type: text/plain\r\n\r\n" % self.code)
         while True:
             await wire.write(b"." * 65_536)
@@ -133,13 +133,13 @@ class EndlessBody:
 
 @dataclass(frozen=True)
 class EndlessInformational:
-    """One 1xx answer after another, ``interval`` milliseconds apart, and never a final one."""
+    """Send 1xx answers, ``interval`` milliseconds apart, and never a final one."""
 
     interval: float = 0
     early: bool = field(default=False, init=False)
 
     async def write(self, wire: Wire) -> None:
-        """Write until the sender has gone."""
+        """Write until the sender disconnects."""
         while True:
             await wire.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
             await wire.pause(self.interval)
@@ -147,7 +147,7 @@ class EndlessInformational:
 
 @dataclass(frozen=True)
 class Reset:
-    """A TCP reset in the middle of the answer, after ``after``."""
+    """Send ``after``, then reset the TCP connection."""
 
     after: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf of it"
     early: bool = field(default=False, init=False)
@@ -160,7 +160,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class Cut:
-    """An answer that promises more than comes before the connection is closed in good order."""
+    """Send less than ``content-length`` says, then close the connection normally."""
 
     sent: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf of it"
     early: bool = field(default=False, init=False)
@@ -173,7 +173,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class NulByte:
-    """A NUL and half a character in the body, or a NUL in a header."""
+    """Send a NUL and an incomplete character in the body, or a NUL in a header."""
 
     part: Literal["head", "body"] = "body"
     early: bool = field(default=False, init=False)
@@ -188,7 +188,7 @@ class NulByte:
 
 @dataclass(frozen=True)
 class HugeHeaders:
-    """A 200 with ``size`` bytes of headers, in lines of 1,000."""
+    """Send a 200 with ``size`` bytes of headers, in lines of 1,000."""
 
     size: int = 300_000
     early: bool = field(default=False, init=False)
@@ -202,7 +202,7 @@ class HugeHeaders:
 
 @dataclass(frozen=True)
 class Garbage:
-    """Something that is not HTTP/1.1."""
+    """Send bytes that are not HTTP/1.1."""
 
     sent: bytes = b"220 mail.example ESMTP ready\r\n"
     early: bool = field(default=False, init=False)
@@ -214,13 +214,13 @@ class Garbage:
 
 
 def Http09() -> Garbage:  # noqa: N802 as above
-    """A page as HTTP/0.9 had them: no status, no headers."""
+    """Return an HTTP/0.9 answer: no status, no headers."""
     return Garbage(b"<html>hello</html>")
 
 
 @dataclass(frozen=True)
 class Split:
-    """An answer of which one header's value held line breaks, and behind them a whole second answer."""
+    """Send an answer with a second one smuggled in behind it, as if a header's value had contained line breaks."""
 
     forged: bytes = Status(200, {"x-forged": "1"}, b"forged").rendered
     early: bool = field(default=False, init=False)
@@ -233,7 +233,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Unasked:
-    """A proper answer, and ``interval`` milliseconds later one that nobody asked for, on the open connection."""
+    """Send a valid answer, and ``interval`` milliseconds later an unsolicited one on the open connection."""
 
     unasked: bytes = Status(200, {"x-forged": "1"}, b"unasked").rendered
     interval: float = 20
@@ -249,13 +249,13 @@ class Unasked:
 
 @dataclass(frozen=True)
 class SlowHandshake:
-    """A TLS handshake that begins well and comes one byte per ``interval`` milliseconds; for a receiver without TLS."""
+    """Begin a TLS handshake, then send one byte every ``interval`` milliseconds; for a receiver without TLS."""
 
     interval: float = 20
     early: bool = field(default=True, init=False)
 
     async def write(self, wire: Wire) -> None:
-        """Drip a handshake record of 16 KiB until the sender has gone."""
+        """Send a handshake record of 16 KiB until the sender disconnects."""
         await wire.write(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03")
         while True:
             await wire.write(b"\x00")

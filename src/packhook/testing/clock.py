@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to move."""
+"""Provide a clock that moves only when a test moves it."""
 
 from typing import Final
 
@@ -6,16 +6,16 @@ START: Final = 1_722_589_200_000  # 2024-08-02T09:00:00Z
 
 
 class ManualClock:
-    """A :class:`packhook.core.clock.Clock` that the test owns; it begins at ``start``, in milliseconds since 1970."""
+    """Implement :class:`packhook.core.clock.Clock` for tests; it begins at ``start``, in milliseconds since 1970."""
 
     def __init__(self, start: int = START) -> None:
         self._now = start
 
     def now(self) -> int:
-        """The present instant, in milliseconds since the Unix epoch (UTC)."""
+        """Return the present instant, in milliseconds since the Unix epoch (UTC)."""
         return self._now
 
     def advance(self, milliseconds: int) -> int:
-        """Move on (a negative step plays a clock set back); answers the new instant."""
+        """Move the clock, back if negative; return the new instant."""
         self._now += milliseconds
         return self._now

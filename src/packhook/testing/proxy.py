@@ -1,7 +1,10 @@
-"""A real HTTP proxy on loopback that opens tunnels (CONNECT), remembers who asked, and misbehaves as it is told.
+"""Run a real HTTP proxy on loopback that opens tunnels, records CONNECT requests, and misbehaves on demand.
 
-One tunnel's way: CONNECT head -> remembered -> the next behaviour, or 407, or a connection to where it leads -> bytes
-both ways until either end has gone.
+::
+
+    CONNECT ─▶ Asked, recorded ─┬─▶ the next queued behaviour
+                                ├─▶ 407, without credentials
+                                └─▶ a connection to the target ─▶ bytes both ways until either end disconnects
 """
 
 import asyncio
@@ -17,7 +20,7 @@ Leads = Callable[[str, int], tuple[str, int]]
 
 
 class Asked:
-    """One CONNECT as it came: ``to`` is its target, ``HOST:PORT``; ``headers`` have lower-case names."""
+    """Hold one CONNECT request: ``to`` is its target, ``HOST:PORT``; ``headers`` have lower-case names."""
 
     __slots__ = ("headers", "method", "to")
 
@@ -32,10 +35,10 @@ class Asked:
 
 
 class ConnectProxy:
-    """An HTTP proxy to send through, from ``async with`` to its end; whatever it started ends with it.
+    """Run an HTTP proxy for the duration of an ``async with``.
 
-    ``leads``: where the tunnel to an address and a port goes; without it, there. ``credentials``, ``USER:PASSWORD``:
-    who comes without them is answered 407. ``hostname`` is the name in ``url`` and changes nothing else.
+    ``leads`` maps the requested host and port to those that are connected to. With ``credentials``, ``USER:PASSWORD``,
+    a request without them is answered 407. ``hostname`` is the name in ``url`` and changes nothing else.
     """
 
     def __init__(self, leads: Leads | None = None, *, credentials: str = "", hostname: str = "127.0.0.1") -> None:
@@ -43,7 +46,7 @@ class ConnectProxy:
         self.port = 0
         self.connections_made = 0
         self._leads = leads
-        self._wanted = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
+        self._required = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
         self._hostname = hostname
         self._queued: deque[Behaviour] = deque()
         self._ends: set[_End] = set()
@@ -52,11 +55,11 @@ class ConnectProxy:
 
     @property
     def url(self) -> str:
-        """Where it is, without credentials: ``http://127.0.0.1:PORT``."""
+        """Return the proxy's URL without credentials: ``http://127.0.0.1:PORT``."""
         return f"http://{self._hostname}:{self.port}"
 
     def answers(self, *behaviours: Behaviour) -> None:
-        """Queue how the next CONNECTs are answered, one each, in place of a tunnel."""
+        """Queue behaviours for the next CONNECT requests, one each, instead of a tunnel."""
         self._queued.extend(behaviours)
 
     async def __aenter__(self) -> Self:
@@ -75,15 +78,15 @@ class ConnectProxy:
         await self._server.wait_closed()
 
     def opened(self, end: "_End") -> None:
-        """A connection is there, from a client or to where a tunnel leads."""
+        """Register a connection from a client or to a target."""
         self._ends.add(end)
 
     def closed(self, end: "_End") -> None:
-        """A connection is over."""
+        """Unregister a connection."""
         self._ends.discard(end)
 
     def take(self, client: "_Client", head: bytes) -> None:
-        """Remember who asks, and answer."""
+        """Record a request and answer it."""
         asked = Asked(head)
         self.asked.append(asked)
         task = asyncio.get_running_loop().create_task(self._answer(client, asked))
@@ -95,7 +98,7 @@ class ConnectProxy:
             await self._misbehave(client, self._queued.popleft())
         elif asked.method != "CONNECT":
             await self._misbehave(client, Status(405, close=True))
-        elif self._wanted and asked.headers.get("proxy-authorization") != self._wanted:
+        elif self._required and asked.headers.get("proxy-authorization") != self._required:
             await self._misbehave(client, Status(407, {"proxy-authenticate": 'Basic realm="test"'}, close=True))
         else:
             await self._tunnel(client, asked)
@@ -104,27 +107,27 @@ class ConnectProxy:
         try:
             await behaviour.write(client.wire)
         except ConnectionResetError:
-            return  # the sender had enough
+            return  # the sender disconnected
         finally:
             client.transport.close()
 
     async def _tunnel(self, client: "_Client", asked: Asked) -> None:
         host, _, port = asked.to.rpartition(":")
-        place = (host.strip("[]"), int(port))
+        target = (host.strip("[]"), int(port))
         try:
-            far = _End(self)
+            remote = _End(self)
             await asyncio.get_running_loop().create_connection(
-                lambda: far, *(place if self._leads is None else self._leads(*place))
+                lambda: remote, *(target if self._leads is None else self._leads(*target))
             )
         except OSError:
             await self._misbehave(client, Status(502, close=True))
             return
-        client.other, far.other = far, client
+        client.other, remote.other = remote, client
         client.transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
 
 class _End(asyncio.Protocol):
-    """One end of a tunnel: what comes goes out of the other one, no faster than that one takes it."""
+    """Forward what one end of a tunnel receives to the other end, as fast as that end reads."""
 
     def __init__(self, proxy: ConnectProxy) -> None:
         self._proxy = proxy
@@ -155,7 +158,7 @@ class _End(asyncio.Protocol):
 
 
 class _Client(_End):
-    """The end that asks for the tunnel."""
+    """Read the CONNECT request of a client, then forward."""
 
     def __init__(self, proxy: ConnectProxy) -> None:
         super().__init__(proxy)

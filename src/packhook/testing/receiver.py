@@ -1,7 +1,10 @@
-"""A real HTTP/1.1 server on loopback that remembers what it got and answers as it is told.
+"""Run a real HTTP/1.1 server on loopback that records requests and answers as the test says.
 
-One request's way: bytes -> ``_Connection`` (httptools) -> ``Received`` -> remembered, waiters looked at -> the next
-behaviour -> bytes back. A plain :class:`Status` is written at once; any other behaviour runs as a task of its own.
+::
+
+    bytes ─▶ _Connection (httptools) ─▶ Received, recorded ─▶ waiters checked ─▶ the next behaviour ─▶ bytes
+
+A :class:`Status` is written at once; any other behaviour runs in a task of its own.
 """
 
 import asyncio
@@ -17,13 +20,13 @@ from packhook.testing.behaviours import Behaviour, Status
 from packhook.testing.signatures import is_signed
 from packhook.testing.wire import Wire
 
-Wanted = Callable[[Sequence["Received"]], bool]
+Condition = Callable[[Sequence["Received"]], bool]
 
 
 class Received:
-    """One request as it came. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds.
+    """Hold one request. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds.
 
-    ``certificate`` is the client certificate (DER) of its connection, where one was asked for and shown.
+    ``certificate`` is the client certificate (DER) of its connection, if one was requested and sent.
     """
 
     __slots__ = ("_headers", "at", "body", "certificate", "method", "path", "verified")
@@ -42,11 +45,11 @@ class Received:
         self.body = body
         self.certificate = certificate
         self.at = time.monotonic()
-        self.verified: bool | None = None  # None where the receiver knows no secrets
+        self.verified: bool | None = None  # None if the receiver has no secrets
 
     @property
     def headers(self) -> dict[str, str]:
-        """By lower-case name; of a repeated header the last."""
+        """Return the headers by lower-case name; of a repeated header the last."""
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}
 
     def __repr__(self) -> str:
@@ -54,12 +57,12 @@ class Received:
 
 
 class Receiver:
-    """A webhook receiver to send to, from ``async with`` to its end; whatever it started ends with it.
+    """Run a webhook receiver for the duration of an ``async with``.
 
-    ``answer`` is how it answers when nothing else is queued: a behaviour, or a function from the request to one.
-    With ``secrets``, each request's ``verified`` says whether its signature is right. With ``tls``, it speaks TLS, and
-    asks for a client certificate where the context does.
-    ``port`` 0 takes a free one. ``hostname`` is the name in ``url`` and changes nothing else.
+    ``answer`` is used when no behaviour is queued: a behaviour, or a function from the request to one. With
+    ``secrets``, each request's ``verified`` says whether its signature is valid. With ``tls`` it speaks TLS, and
+    requests a client certificate if the context does. ``port`` 0 takes a free one. ``hostname`` is the name in ``url``
+    and changes nothing else.
     """
 
     def __init__(
@@ -81,36 +84,36 @@ class Receiver:
         self._secrets = tuple(secrets)
         self._tls = tls
         self._queued: deque[Behaviour] = deque()
-        self._waiters: dict[asyncio.Future[None], Wanted] = {}
+        self._waiters: dict[asyncio.Future[None], Condition] = {}
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
-        """Where to send to, without a path: ``http://127.0.0.1:PORT``."""
+        """Return the receiver's URL without a path: ``http://127.0.0.1:PORT``."""
         return f"{'https' if self._tls else 'http'}://{self._hostname}:{self.port}"
 
     def answers(self, *behaviours: Behaviour) -> None:
-        """Queue how the next requests are answered, one each; after them ``answer`` holds again."""
+        """Queue behaviours for the next requests, one each; after them ``answer`` is used again."""
         self._queued.extend(behaviours)
 
-    async def wait_for(self, wanted: int | Wanted, timeout_seconds: float = 5) -> list[Received]:
-        """What was received, once it is at least so many requests or pleases the function; TimeoutError if not."""
-        pleased: Wanted = wanted if callable(wanted) else lambda received: len(received) >= wanted
-        if not pleased(self.received):
+    async def wait_for(self, wanted: int | Condition, timeout_seconds: float = 5) -> list[Received]:
+        """Return all requests once there are so many, or once the function returns True. TimeoutError if too late."""
+        condition: Condition = wanted if callable(wanted) else lambda received: len(received) >= wanted
+        if not condition(self.received):
             await self._wait(
-                pleased, timeout_seconds, what=f"{'what the function wants' if callable(wanted) else wanted}"
+                condition, timeout_seconds, what=f"{'what the function waits for' if callable(wanted) else wanted}"
             )
         return list(self.received)
 
     async def wait_until_quiet(self, timeout_seconds: float = 5) -> None:
-        """Wait until every connection has gone; TimeoutError if some stay."""
+        """Wait until every connection is closed; TimeoutError if some stay open."""
         async with asyncio.timeout(timeout_seconds):
             await asyncio.gather(*(connection.lost.wait() for connection in self._connections))
 
-    async def _wait(self, pleased: Wanted, timeout_seconds: float, what: str) -> None:
+    async def _wait(self, condition: Condition, timeout_seconds: float, what: str) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = pleased
+        self._waiters[waiter] = condition
         try:
             async with asyncio.timeout(timeout_seconds):
                 await waiter
@@ -138,22 +141,22 @@ class Receiver:
         return _Connection(self)
 
     def opened(self, connection: "_Connection") -> Behaviour | None:
-        """A connection is there; answers what to do before reading from it, if the next behaviour is an early one."""
+        """Register a connection. Return the next behaviour if it is an early one."""
         self._connections.add(connection)
         self.connections_made += 1
         return self._queued.popleft() if self._queued and self._queued[0].early else None
 
     def closed(self, connection: "_Connection") -> None:
-        """A connection is over."""
+        """Unregister a connection."""
         self._connections.discard(connection)
 
     def take(self, received: Received) -> Behaviour:
-        """Remember a request, wake who waited for it, and say how to answer it."""
+        """Record a request, wake its waiters, and return the behaviour that answers it."""
         if self._secrets:
             received.verified = is_signed(self._secrets, received.headers, received.body)
         self.received.append(received)
-        for waiter, pleased in self._waiters.items():
-            if not waiter.done() and pleased(self.received):
+        for waiter, condition in self._waiters.items():
+            if not waiter.done() and condition(self.received):
                 waiter.set_result(None)
         if self._queued:
             return self._queued.popleft()
@@ -161,7 +164,7 @@ class Receiver:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: feeds the parser, hands over requests, runs behaviours."""
+    """Parse the requests of one connection, and run behaviours on it."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -169,7 +172,7 @@ class _Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._path = b""
-        self._deaf = False
+        self._ignores_input = False
         self._task: asyncio.Task[None] | None = None
         self.lost = asyncio.Event()
 
@@ -180,34 +183,34 @@ class _Connection(asyncio.Protocol):
         self._certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
         early = self._receiver.opened(self)
         if early:
-            self._deaf = True
+            self._ignores_input = True
             self._perform(early)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
-            return  # read and dropped: a paused transport would not notice that the sender goes
+        if self._ignores_input:
+            return  # read and dropped: a paused transport would not notice that the sender disconnects
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
             self._transport.abort()
-            raise  # our own fault, or that of the function that answers
+            raise  # a fault of this module, or of the function that answers
         except httptools.HttpParserError:
             self._transport.close()
 
     def on_url(self, url: bytes) -> None:
-        """The parser has (a part of) the request's target."""
+        """Collect a part of the request's target."""
         self._path += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser has a header."""
+        """Collect a header."""
         self._headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
-        """The parser has a part of the body."""
+        """Collect a part of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """The parser has the whole request: take it, answer it."""
+        """Record the complete request, and answer it."""
         method = self._parser.get_method().decode()
         received = Received(
             method, self._path.decode("latin-1"), self._headers, b"".join(self._body), self._certificate
@@ -228,7 +231,7 @@ class _Connection(asyncio.Protocol):
         try:
             await behaviour.write(self._wire)
         except ConnectionResetError:
-            return  # the sender had enough: what most of these behaviours are for
+            return  # the sender disconnected: what most of these behaviours are for
         finally:
             self._transport.close()
 
@@ -244,7 +247,7 @@ class _Connection(asyncio.Protocol):
         self.lost.set()
 
     async def end(self) -> None:
-        """Break off whatever goes on, and wait until it is over."""
+        """Abort the connection and its behaviour, and wait until both have ended."""
         self._transport.abort()
         if self._task:
             self._task.cancel()

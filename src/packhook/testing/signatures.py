@@ -1,4 +1,4 @@
-"""Verifying a Standard Webhooks 1.0.0 signature, written apart from the code that signs: a witness, not a mirror."""
+"""Verify a Standard Webhooks 1.0.0 signature, independently of the code that signs."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 
 def is_signed(secrets: Iterable[str], headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether any ``v1`` token of ``webhook-signature`` was made with any of the secrets (the time is not judged)."""
+    """Return True if any ``v1`` token of ``webhook-signature`` was made with one of the secrets, whatever its time."""
     signed = f"{headers.get('webhook-id', '')}.{headers.get('webhook-timestamp', '')}.".encode() + body
     tokens = headers.get("webhook-signature", "").split(" ")
     return any(hmac.compare_digest(_token(secret, signed), token) for secret in secrets for token in tokens)

@@ -1,4 +1,4 @@
-"""One connection of a receiver, as a behaviour sees it."""
+"""Give a behaviour access to one connection of a receiver."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no time left:
 
 
 class Wire:
-    """What a behaviour can do to the sender: write at the pace it reads, wait, hang up, reset."""
+    """Write to a sender as fast as it reads, wait, close, reset."""
 
     __slots__ = ("_gone", "_transport", "_writable")
 
@@ -20,15 +20,15 @@ class Wire:
         self._writable.set()
 
     async def write(self, data: bytes) -> None:
-        """Send, then wait until the other side has room again. ConnectionResetError once it is gone."""
+        """Send, then wait until the buffer has room again. ConnectionResetError if the sender has disconnected."""
         if self._gone.is_set() or self._transport.is_closing():
-            raise ConnectionResetError("the sender is gone")
+            raise ConnectionResetError("the sender has disconnected")
         self._transport.write(data)
         await self._writable.wait()
-        await asyncio.sleep(0)  # even a sender that reads everything lets others have their turn
+        await asyncio.sleep(0)  # let other tasks run, even if the sender reads everything
 
     async def pause(self, milliseconds: float) -> None:
-        """Wait, or less if the other side goes."""
+        """Wait, or return early if the sender disconnects."""
         try:
             async with asyncio.timeout(milliseconds / 1_000):
                 await self._gone.wait()
@@ -36,14 +36,14 @@ class Wire:
             return
 
     async def gone(self) -> None:
-        """Wait until the other side has gone."""
+        """Wait until the sender has disconnected."""
         await self._gone.wait()
 
     def reset(self) -> None:
-        """Break the connection off with a TCP reset."""
+        """Reset the TCP connection."""
         connection: socket.socket | None = self._transport.get_extra_info("socket")
         if connection is None or self._transport.is_closing():
-            return  # it is gone already
+            return  # closed already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
@@ -52,13 +52,13 @@ class Wire:
         self._transport.close()
 
     def on_writable(self, *, writable: bool) -> None:
-        """The connection says whether its buffer has room."""
+        """Note whether the connection's buffer has room."""
         if writable:
             self._writable.set()
         else:
             self._writable.clear()
 
     def on_gone(self) -> None:
-        """The connection says that it is over."""
+        """Note that the connection is closed."""
         self._gone.set()
         self._writable.set()

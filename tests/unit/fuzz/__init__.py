@@ -1,4 +1,4 @@
-"""What strangers write, made up by a machine: each reader is given so many cases and keeps its promise in each."""
+"""Fuzz what reads untrusted input: each reader keeps its promise in every generated case."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How others read a URL's authority: RFC 3986 by its own expression, and browsers by the WHATWG's URL standard."""
+"""Read a URL's authority as others do: by the expression of RFC 3986, and by the WHATWG's URL standard."""
 
 import ipaddress
 import re
@@ -14,14 +14,14 @@ _FORBIDDEN: Final = frozenset("\x00\t\n\r #%/:<>?@[\\]^|\x7f") | frozenset(map(c
 
 
 class Place(NamedTuple):
-    """Where a reader would connect to: an ASCII name without its trailing dot, or an address; and the port."""
+    """Hold the host and port that a parser would connect to: an ASCII name without its trailing dot, or an address."""
 
     host: str
     port: int
 
 
 def by_rfc_3986(url: str) -> Place | None:
-    """As the expression in appendix B splits it; None where there is no such authority."""
+    """Read by the expression in appendix B; None without such an authority."""
     match = _RFC_3986.match(url)
     authority = match and match[4] is not None and _AUTHORITY.match(match[4])
     if not match or not authority:
@@ -30,7 +30,7 @@ def by_rfc_3986(url: str) -> Place | None:
 
 
 def by_whatwg(url: str) -> Place | None:
-    """As browsers read a special scheme; None where they refuse."""
+    """Read as browsers read a special scheme; None if they refuse."""
     text = re.sub(r"[\t\n\r]", "", url.strip("".join(map(chr, range(33)))))
     scheme, colon, rest = text.partition(":")
     if not colon or scheme.lower() not in _DEFAULT:
@@ -55,7 +55,7 @@ def _whatwg_host(text: str) -> str | None:
 
 
 def _whatwg_ipv4(labels: list[str]) -> str | None:
-    """Decimal, octal and hexadecimal parts, the last of which fills what is left."""
+    """Read decimal, octal and hexadecimal parts; the last part fills the remaining bytes."""
     try:
         parts = [_number(label) for label in labels]
     except ValueError:

@@ -1,4 +1,4 @@
-"""The parser of endpoints: what it accepts, nobody else reads as another place."""
+"""Fuzz the endpoint parser: no other parser reads what it accepts as another host."""
 
 import asyncio
 import socket
@@ -47,7 +47,7 @@ urls: Final = st.booleans().flatmap(lambda is_tame: tame if is_tame else wild)
 
 
 def accepted(text: str) -> Endpoint | None:
-    """What the parser makes of it; it raises nothing but InvalidEndpoint."""
+    """Parse a URL; it raises nothing but InvalidEndpoint."""
     try:
         return parse_endpoint(text, allow_http=True)
     except InvalidEndpoint:
@@ -55,7 +55,7 @@ def accepted(text: str) -> Endpoint | None:
 
 
 def rebuilt_as_promised(endpoint: Endpoint) -> None:
-    """ASCII without anything that splits a line or a URL, not too long, and itself when it is parsed again."""
+    """Assert that a URL is ASCII, has no separators inside, is not too long, and parses to itself."""
     assert endpoint.url.isascii()
     assert endpoint.url.isprintable()
     assert not set(' \\#"<>') & set(endpoint.url)
@@ -81,7 +81,7 @@ def test_everybody_reads_an_accepted_url_alike(text: str) -> None:
 
 
 class Libcurl:
-    """Libcurl as the sender uses it, up to the socket that it would open."""
+    """Use libcurl as the HTTP client does, up to the socket that it would open."""
 
     def __init__(self) -> None:
         self._asked: list[tuple[str, int]] = []
@@ -97,7 +97,7 @@ class Libcurl:
         return int(pycurl.SOCKET_BAD)
 
     def place(self, checked: Checked) -> set[tuple[str, int]]:
-        """For which addresses and ports it asks for a socket."""
+        """Return the addresses and ports for which it requests a socket."""
         self._asked.clear()
         self._easy.setopt(pycurl.URL, checked.url)
         self._easy.setopt(pycurl.RESOLVE, [checked.pin])
@@ -137,5 +137,5 @@ def test_libcurl_goes_where_the_parser_says() -> None:
 
 
 def _plain(address: str) -> bytes:
-    """An address as bytes, so that its spelling does not count."""
+    """Return an address as bytes, so that its notation does not matter."""
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

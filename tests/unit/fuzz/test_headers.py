@@ -1,4 +1,4 @@
-"""The rules for a webhook's own headers: what they accept goes out as those headers and no others."""
+"""Fuzz the rules for a webhook's own headers: what is accepted is sent as those headers and no others."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Query parameters and cursors: every one is read by its rule, or refused with all that is wrong."""
+"""Fuzz query parameters and cursors: each is read by its rule, or refused with every error."""
 
 import base64
 from typing import Final
@@ -35,7 +35,7 @@ def read(query_string: bytes) -> PageRequest | InvalidInput:
 
 
 def judge(answer: PageRequest | InvalidInput) -> None:
-    """A page within bounds, or errors that each name a parameter and say something."""
+    """Assert a page within bounds, or errors that each name a parameter and have a message."""
     if isinstance(answer, InvalidInput):
         assert answer.errors
         assert all(error.code and error.message for error in answer.errors)

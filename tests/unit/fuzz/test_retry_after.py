@@ -1,4 +1,4 @@
-"""``Retry-After``: whatever a receiver sends, it is a wait of 0 to 24 hours, or nothing."""
+"""Fuzz ``Retry-After``: whatever an endpoint sends is a wait of 0 to 24 hours, or None."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.core.clock import SECOND
-from packhook.core.retry_policy import LONGEST_RETRY_AFTER, retry_after
+from packhook.core.retry_policy import MAX_RETRY_AFTER, retry_after
 from unit.fuzz import fuzzed
 
 NOW: Final = 1_722_589_200_000
@@ -40,14 +40,14 @@ texts: Final = st.text(max_size=40) | st.lists(pieces | st.text(max_size=3), max
 def test_anything_is_a_wait_within_bounds_or_nothing(text: str, now: int) -> None:
     """Nothing raises, whatever the clock says."""
     wait = retry_after(text, now)
-    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER
+    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER
 
 
 @fuzzed
 @given(st.integers(0, 10**12), st.sampled_from(["", " ", "\t"]))
 def test_seconds_are_seconds(seconds: int, space: str) -> None:
     """As many as it says, at most a day."""
-    assert retry_after(f"{space}{seconds}{space}", NOW) == min(seconds * SECOND, LONGEST_RETRY_AFTER)
+    assert retry_after(f"{space}{seconds}{space}", NOW) == min(seconds * SECOND, MAX_RETRY_AFTER)
 
 
 @fuzzed
@@ -55,6 +55,6 @@ def test_seconds_are_seconds(seconds: int, space: str) -> None:
 def test_a_date_is_the_wait_until_then(moment: datetime) -> None:
     """In each of the three forms that HTTP has for it; the past is no wait."""
     at = moment.replace(tzinfo=UTC)
-    wait = max(0, min(round(at.timestamp() * SECOND) - NOW, LONGEST_RETRY_AFTER))
+    wait = max(0, min(round(at.timestamp() * SECOND) - NOW, MAX_RETRY_AFTER))
     assert retry_after(format_datetime(at, usegmt=True), NOW) == wait
     assert retry_after(at.strftime("%a %b %e %H:%M:%S ") + f"{at.year:04}", NOW) == wait

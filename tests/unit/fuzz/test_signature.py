@@ -1,4 +1,4 @@
-"""Verifying: whatever a request's headers hold, it is told to be well signed only where it is."""
+"""Fuzz verification: whatever the headers of a request are, only a valid signature is accepted."""
 
 import base64
 import hashlib
@@ -33,14 +33,14 @@ bodies: Final = st.binary(max_size=40)
 
 
 def token(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    """By another way than the code under test."""
+    """Compute a token independently of the code under test."""
     key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
     signed = message_id.encode("utf-8", "replace") + b"." + timestamp.encode("utf-8", "replace") + b"." + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def is_good(headers: dict[str, str], body: bytes) -> bool:
-    """What it says; it raises nothing but InvalidSignature."""
+    """Return True if the signature is accepted; nothing but InvalidSignature is raised."""
     try:
         verify(SECRETS, headers, body, NOW)
     except InvalidSignature:

@@ -1,1 +1,1 @@
-"""Signature schemes: how a request proves who sent it."""
+"""Prove who sent a request."""

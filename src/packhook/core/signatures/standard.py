@@ -1,32 +1,30 @@
-"""Signing and verifying, by Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``, base64, ``v1,`` in front.
+"""Sign and verify by Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``, in base64 after ``v1,``.
 
-Several live secrets give several tokens, one space between them; a receiver accepts if any token is right. A secret
+Several live secrets give several tokens, separated by one space; a receiver accepts if any token is right. A secret
 that begins with ``whsec_`` is base64 after the prefix; any other secret is its UTF-8 bytes.
 """
 
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets as entropy
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 PREFIX: Final = "whsec_"
-SHORTEST, LONGEST = 8, 255
-FEWEST_BYTES, MOST_BYTES = 24, 64
+MIN_LENGTH, MAX_LENGTH = 8, 255
+MIN_BYTES, MAX_BYTES = 24, 64
 TOLERANCE_SECONDS: Final = 300
-_BLOCK: Final = hashlib.sha256().block_size
 
 
 class InvalidSignature(Exception):
-    """The signature does not prove that this message came from the sender, now."""
+    """The signature does not prove that the sender signed this message recently."""
 
 
 def secret_problem(secret: str) -> str | None:
-    """What is wrong with a secret, in words; None where it is accepted."""
-    if not SHORTEST <= len(secret) <= LONGEST:
-        return f"expected {SHORTEST} to {LONGEST} characters, got {len(secret)}"
+    """Return why a secret is not accepted; None if it is."""
+    if not MIN_LENGTH <= len(secret) <= MAX_LENGTH:
+        return f"expected {MIN_LENGTH} to {MAX_LENGTH} characters, got {len(secret)}"
     if not all("!" <= character <= "~" for character in secret):
         return "expected printable ASCII characters without spaces"
     if secret.startswith(PREFIX):
@@ -42,54 +40,44 @@ def _encoded_problem(encoded: str) -> str | None:
     if base64.b64encode(decoded).decode() != encoded:  # padding or bits that other decoders refuse
         return f"expected base64 after {PREFIX}"
     size = len(decoded)
-    if not FEWEST_BYTES <= size <= MOST_BYTES:
-        return f"expected {FEWEST_BYTES} to {MOST_BYTES} bytes of base64 after {PREFIX}, got {size}"
+    if not MIN_BYTES <= size <= MAX_BYTES:
+        return f"expected {MIN_BYTES} to {MAX_BYTES} bytes of base64 after {PREFIX}, got {size}"
     return None
 
 
 def new_secret() -> str:
-    """A fresh secret: ``whsec_`` and 32 random bytes."""
+    """Return a new secret: ``whsec_`` and 32 random bytes."""
     return PREFIX + base64.b64encode(entropy.token_bytes(32)).decode()
 
 
 def mask(secret: str) -> str:
-    """A secret for eyes that may only read: its first four characters, then stars, however long it is."""
+    """Return the first four characters of a secret and six stars, whatever its length."""
     return f"{secret[:4]}******"
 
 
 class SigningKey:
-    """An accepted secret, ready to sign: what HMAC (RFC 2104, 4) hashes of the key alone is hashed once."""
+    """Hold the key bytes of an accepted secret, and sign with them."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_key",)
 
     def __init__(self, secret: str) -> None:
-        key = _bytes_of(secret)
-        if len(key) > _BLOCK:
-            key = hashlib.sha256(key).digest()
-        key = key.ljust(_BLOCK, b"\0")
-        self._inner: Final = hashlib.sha256(bytes([each ^ 0x36 for each in key]))
-        self._outer: Final = hashlib.sha256(bytes([each ^ 0x5C for each in key]))
+        self._key: Final = _key_bytes(secret)
 
-    def token(self, head: bytes, body: bytes) -> str:
-        """One token of a signature over the two, one behind the other."""
-        inner = self._inner.copy()
-        inner.update(head)
-        inner.update(body)
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode()
+    def token(self, message: bytes) -> str:
+        """Return the signature token of a message: ``v1,`` and the base64 of its HMAC-SHA256."""
+        return "v1," + base64.b64encode(hmac.digest(self._key, message, "sha256")).decode()
 
 
-def _bytes_of(secret: str) -> bytes:
+def _key_bytes(secret: str) -> bytes:
     if secret.startswith(PREFIX):
         return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     return secret.encode()
 
 
 def sign(keys: Sequence[SigningKey], message_id: str, timestamp: int, body: bytes) -> str:
-    """The ``webhook-signature`` header: a token for each key, in their order. ``timestamp`` is in Unix seconds."""
-    head = b"%b.%d." % (message_id.encode("utf-8", "surrogatepass"), timestamp)
-    return " ".join([key.token(head, body) for key in keys])
+    """Return the ``webhook-signature`` header: one token for each key, in order. ``timestamp`` is in Unix seconds."""
+    message = b"%b.%d.%b" % (message_id.encode("utf-8", "surrogatepass"), timestamp, body)
+    return " ".join([key.token(message) for key in keys])
 
 
 def verify(
@@ -99,7 +87,7 @@ def verify(
     now: int,
     tolerance: int = TOLERANCE_SECONDS,
 ) -> None:
-    """Check a message as its receiver should; ``now`` and ``tolerance`` are seconds. InvalidSignature says why not."""
+    """Verify a message as its receiver should. InvalidSignature if it fails; ``now`` and ``tolerance`` in seconds."""
     lower = {name.lower(): value for name, value in headers.items()}
     message_id = _required(lower, "webhook-id")
     timestamp = _timestamp(_required(lower, "webhook-timestamp"))
@@ -109,12 +97,12 @@ def verify(
             f"webhook-timestamp is {abs(now - timestamp)} s from now, at most {tolerance} s are allowed"
         )
     expected = sign([SigningKey(secret) for secret in secrets], message_id, timestamp, body).split(" ")
-    found = [
-        hmac.compare_digest(mine.encode(), theirs.encode("utf-8", "surrogatepass"))
-        for mine in expected
-        for theirs in tokens
+    matches = [
+        hmac.compare_digest(valid.encode(), token.encode("utf-8", "surrogatepass"))
+        for valid in expected
+        for token in tokens
     ]
-    if not any(found):
+    if not any(matches):
         raise InvalidSignature("no token in webhook-signature was made with a known secret over this id, time and body")
 
 

@@ -1,4 +1,4 @@
-"""Settlements into a real store: many to a transaction, none lost while it is away, none under a lost lease."""
+"""Record results in a real store: many in a transaction, none lost while it is away, none under a lost lease."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from engine_house import ACME, DATA, DELIVERED, PENDING, SENDING, House, standing
+from node_fixture import ACME, DATA, DELIVERED, PENDING, SENDING, LocalNode, idle_node
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict
-from packhook.delivery.recorder import MOST_IN_A_BATCH, Recorder
+from packhook.delivery.recorder import MAX_BATCH, Recorder
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
@@ -23,7 +23,7 @@ LEASE: Final = 7
 
 
 def result(delivery: LeasedDelivery) -> AttemptResult:
-    """It went well."""
+    """Return a successful result."""
     made = Attempt(
         number=delivery.attempt_count + 1,
         started_at=START,
@@ -34,99 +34,101 @@ def result(delivery: LeasedDelivery) -> AttemptResult:
     return AttemptResult(delivery=delivery, attempt=made, verdict=Verdict(status=DELIVERED))
 
 
-async def claimed(node: House, count: int, lease: int = LEASE) -> tuple[LeasedDelivery, ...]:
-    """So many deliveries of one webhook, leased."""
+async def claimed(node: LocalNode, count: int, lease: int = LEASE) -> tuple[LeasedDelivery, ...]:
+    """Claim so many deliveries."""
     capacity = Capacity(lease=lease, lease_until=node.clock.now() + MINUTE, slots=count, max_bytes=1 << 30, excluded=())
     return (await node.store.claim(ClaimRequest(now=node.clock.now(), capacity=capacity, per_lane=count))).deliveries
 
 
-class Desk:
-    """A recorder at work, and what it has told of."""
+class RunningRecorder:
+    """Run a recorder, and keep what it reports."""
 
     def __init__(self, store: Store) -> None:
-        self.told: list[Sequence[AttemptResult]] = []
-        self.crowded: list[bool] = []
-        self.recorder = Recorder(store, self.told.append, self.crowded.append)
+        self.batches: list[Sequence[AttemptResult]] = []
+        self.pressure: list[bool] = []
+        self.recorder = Recorder(store, self.batches.append, self.pressure.append)
         self.running = asyncio.create_task(self.recorder.run())
 
     @property
-    def heard(self) -> list[AttemptResult]:
-        """All it has told of, in order."""
-        return [result for batch in self.told for result in batch]
+    def recorded(self) -> list[AttemptResult]:
+        """Return all results that it reported as durable, in order."""
+        return [result for batch in self.batches for result in batch]
 
     async def finish(self) -> None:
-        """Let it end, within the time that a stop has."""
+        """Finish, within the time that a stop has."""
         self.recorder.finish()
         async with asyncio.timeout(10):
             await self.running
 
 
 @asynccontextmanager
-async def desk(folder: Path, count: int) -> AsyncIterator[tuple[Desk, House, tuple[LeasedDelivery, ...]]]:
-    """A recorder over a real store with so many deliveries, leased."""
-    async with standing(folder, clock=ManualClock()) as node:
+async def recorder_with(
+    folder: Path, count: int
+) -> AsyncIterator[tuple[RunningRecorder, LocalNode, tuple[LeasedDelivery, ...]]]:
+    """Run a recorder on a real store, with so many leased deliveries."""
+    async with idle_node(folder, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
         if count:
             await node.publish(count)
         leased = await claimed(node, count)
         assert len(leased) == count
-        made = Desk(cast("Store", node.store))
+        made = RunningRecorder(cast("Store", node.store))
         try:
             yield made, node, leased
         finally:
             await made.finish()
 
 
-async def statuses(node: House, leased: Sequence[LeasedDelivery]) -> list[tuple[str, int]]:
-    """Where each stands in the database, and how many attempts it has."""
+async def statuses(node: LocalNode, leased: Sequence[LeasedDelivery]) -> list[tuple[str, int]]:
+    """Return the status and the number of attempts of each, from the database."""
     stories = [await node.service.history.delivery(ACME, delivery.id) for delivery in leased]
     return [(story.delivery.status, len(story.attempts)) for story in stories]
 
 
-async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
-    """Told only once it is durable, in the order it came."""
-    async with desk(tmp_path, 3) as (at, node, leased):
+async def test_results_are_written_and_reported(tmp_path: Path) -> None:
+    """Reported only once durable, in order."""
+    async with recorder_with(tmp_path, 3) as (at, node, leased):
         for delivery in leased:
             at.recorder.add(result(delivery))
         await at.finish()
-        assert at.heard == [result(delivery) for delivery in leased]
+        assert at.recorded == [result(delivery) for delivery in leased]
         assert await statuses(node, leased) == [(DELIVERED, 1)] * 3
 
 
 async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
     """Not a transaction each, and at most 500 in one."""
-    count = 2 * MOST_IN_A_BATCH + 1
-    async with standing(tmp_path, clock=ManualClock()) as node:
+    count = 2 * MAX_BATCH + 1
+    async with idle_node(tmp_path, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
         for _ in range(3):
-            await node.publish(MOST_IN_A_BATCH)
+            await node.publish(MAX_BATCH)
         leased = await claimed(node, count)
-        at = Desk(cast("Store", node.store))
+        at = RunningRecorder(cast("Store", node.store))
         for delivery in leased:
             at.recorder.add(result(delivery))
         await at.finish()
-        assert [len(batch) for batch in at.told] == [MOST_IN_A_BATCH, MOST_IN_A_BATCH, 1]
+        assert [len(batch) for batch in at.batches] == [MAX_BATCH, MAX_BATCH, 1]
 
 
-async def test_while_the_database_is_away_settlements_wait(tmp_path: Path) -> None:
-    """They are written when it is back, those that came meanwhile as well; nobody is told before."""
-    async with desk(tmp_path, 2) as (at, node, (first, second)):
+async def test_while_the_database_is_away_results_wait(tmp_path: Path) -> None:
+    """They are written when it is back, those that came meanwhile as well; nothing is reported before."""
+    async with recorder_with(tmp_path, 2) as (at, node, (first, second)):
         node.store.away = {"record"}
         at.recorder.add(result(first))
         await node.store.until(lambda: len(node.store.refused) == 1)
         at.recorder.add(result(second))
         await node.store.until(lambda: len(node.store.refused) == 2)
-        assert at.told == []
+        assert at.batches == []
         assert await statuses(node, (first, second)) == [(SENDING, 0)] * 2
         node.store.away.clear()
-        await node.store.until(lambda: len(node.store.settled) == 2)
-        assert at.heard == [result(first), result(second)]
+        await node.store.until(lambda: len(node.store.recorded) == 2)
+        assert at.recorded == [result(first), result(second)]
         assert await statuses(node, (first, second)) == [(DELIVERED, 1)] * 2
 
 
 async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
     """What was not written is sent again by whoever takes the lease over: that is said, and how many they are."""
-    async with desk(tmp_path, 2) as (at, node, leased):
+    async with recorder_with(tmp_path, 2) as (at, node, leased):
         node.store.away = {"record"}
         with capture_logs() as lines:
             for delivery in leased:
@@ -134,52 +136,52 @@ async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path)
             await at.finish()
         (last,) = [line for line in lines if line["event"] == "unrecorded_attempts_dropped"]
         assert (last["count"], last["log_level"]) == (2, "error")
-        assert at.told == []
+        assert at.batches == []
         assert await statuses(node, leased) == [(SENDING, 0)] * 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 20])
 async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: int) -> None:
-    """Also when it is asked for in the same breath as the last settlements."""
-    async with desk(tmp_path, count) as (at, node, leased):
+    """Also when it is asked for in the same breath as the last results."""
+    async with recorder_with(tmp_path, count) as (at, node, leased):
         for delivery in leased:
             at.recorder.add(result(delivery))
         await at.finish()
         assert await statuses(node, leased) == [(DELIVERED, 1)] * count
 
 
-async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
+async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
     """Another has the delivery: its state stays the other's, no attempt is written, and it is said in the log."""
     clock = ManualClock()
-    async with standing(tmp_path, clock=clock) as node:
+    async with idle_node(tmp_path, clock=clock) as node:
         await node.webhook("https://shop.example/")
         await node.publish(2)
         stale, fresh = await claimed(node, 2)
         clock.advance(MINUTE + SECOND)
         (taken_over, again) = await claimed(node, 2, lease=LEASE + 1)
-        at = Desk(cast("Store", node.store))
+        at = RunningRecorder(cast("Store", node.store))
         with capture_logs() as lines:
             at.recorder.add(result(stale))
             at.recorder.add(result(again if again.id != stale.id else taken_over))
             await at.finish()
-        assert [one.delivery.id for one in at.heard] == [fresh.id]
+        assert [one.delivery.id for one in at.recorded] == [fresh.id]
         assert await statuses(node, (stale, fresh)) == [(SENDING, 0), (DELIVERED, 1)]
         assert [(line["event"], line["delivery_id"]) for line in lines] == [("lease_lost", stale.id)]
 
 
-async def test_a_released_delivery_cannot_be_settled_by_its_old_lease(tmp_path: Path) -> None:
+async def test_a_released_delivery_cannot_be_recorded_under_its_old_lease(tmp_path: Path) -> None:
     """Given back is given back."""
-    async with desk(tmp_path, 1) as (at, node, (delivery,)):
+    async with recorder_with(tmp_path, 1) as (at, node, (delivery,)):
         await node.store.release([delivery], node.clock.now())
         at.recorder.add(result(delivery))
         await at.finish()
-        assert at.heard == []
+        assert at.recorded == []
         assert await statuses(node, [delivery]) == [(PENDING, 0)]
         assert (await claimed(node, 1, lease=LEASE + 1))[0].data == DATA
 
 
 class SpoiledStore:
-    """A store that cannot write one settlement, for a fault of ours, and is away once so many were written."""
+    """Fail to write one result, and be away once so many are written."""
 
     def __init__(self, store: object, spoiled: str, away_after: int) -> None:
         self._store = cast("Store", store)
@@ -189,9 +191,9 @@ class SpoiledStore:
         self.is_back = asyncio.Event()
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
-        """Break, be away, or write."""
+        """Raise, be away, or write."""
         self.asked.append(len(results))
-        if self._spoiled in [each.delivery.id for each in results]:
+        if self._spoiled in [result.delivery.id for result in results]:
             raise ValueError("no column can hold this")
         if self._left == 0 and not self.is_back.is_set():
             self.is_back.set()
@@ -202,8 +204,8 @@ class SpoiledStore:
 
 async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
     """It alone is given up, with its trace in the log; its lease runs out."""
-    async with desk(tmp_path, 3) as (_, node, leased):
-        at = Desk(cast("Store", SpoiledStore(node.store, leased[1].id, 3)))
+    async with recorder_with(tmp_path, 3) as (_, node, leased):
+        at = RunningRecorder(cast("Store", SpoiledStore(node.store, leased[1].id, 3)))
         with capture_logs() as lines:
             for delivery in leased:
                 at.recorder.add(result(delivery))
@@ -214,16 +216,16 @@ async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Pat
 
 async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Path) -> None:
     """What was written is not written again, the rest waits, and no lease is said to be lost that was not."""
-    async with desk(tmp_path, 4) as (_, node, leased):
+    async with recorder_with(tmp_path, 4) as (_, node, leased):
         store = SpoiledStore(node.store, leased[3].id, 2)
-        at = Desk(cast("Store", store))
+        at = RunningRecorder(cast("Store", store))
         with capture_logs() as lines:
             for delivery in leased:
                 at.recorder.add(result(delivery))
             await store.is_back.wait()
-            await node.store.until(lambda: len(node.store.settled) == 3)
+            await node.store.until(lambda: len(node.store.recorded) == 3)
             await at.finish()
         assert [line["event"] for line in lines] == ["record_failed", "record_rejected"]
-        assert [each.delivery.id for each in at.heard] == [delivery.id for delivery in leased[:3]]
+        assert [result.delivery.id for result in at.recorded] == [delivery.id for delivery in leased[:3]]
         assert store.asked == [4, 1, 1, 1, 2, 1, 1]
         assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 3, (SENDING, 0)]

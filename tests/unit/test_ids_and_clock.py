@@ -1,4 +1,4 @@
-"""Ids, instants and errors: the small things that everything else relies on."""
+"""Test ids, instants and errors."""
 
 import re
 import uuid
@@ -42,8 +42,8 @@ def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: l
     assert [delivery_id for _, delivery_id in made] == sorted(delivery_id for _, delivery_id in made)
     assert len({delivery_id for _, delivery_id in made}) == len(made)
     for at, delivery_id in made:
-        assert ids.delivery_place(at) < delivery_id
-        assert at == 2**48 - 1 or delivery_id < ids.delivery_place(at + 1)
+        assert ids.delivery_id_lower_bound(at) < delivery_id
+        assert at == 2**48 - 1 or delivery_id < ids.delivery_id_lower_bound(at + 1)
         assert delivery_id[16] == "7"
         assert delivery_id[20] in "89ab"
 
@@ -57,17 +57,17 @@ def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
     monkeypatch.setattr(ids._counter, "_count", 2**bits - 3)
     made = [ids.delivery_id(1) for _ in range(6)]
     assert made == sorted(made)
-    numbers = [uuid.UUID(each.removeprefix("dlv_")) for each in made]
-    assert {(each.int >> 80, each.version, each.variant) for each in numbers} == {(1, 7, uuid.RFC_4122)}
-    counts = [(each.int >> 64 & 0xFFF) << 30 | each.int >> 32 & 0x3FFF_FFFF for each in numbers]
+    numbers = [uuid.UUID(delivery_id.removeprefix("dlv_")) for delivery_id in made]
+    assert {(number.int >> 80, number.version, number.variant) for number in numbers} == {(1, 7, uuid.RFC_4122)}
+    counts = [(number.int >> 64 & 0xFFF) << 30 | number.int >> 32 & 0x3FFF_FFFF for number in numbers]
     assert counts == list(range(2**bits - 2, 2**bits + 4))
 
 
 @pytest.mark.parametrize("at", [-(2**70), -1, 2**48, 2**70])
 def test_an_instant_that_no_id_has_is_before_or_after_all(at: int) -> None:
     """So that any time may be asked for."""
-    assert (ids.delivery_place(at) <= ids.delivery_place(0)) == (at < 0)
-    assert len(ids.delivery_place(at)) == len(ids.delivery_place(0))
+    assert (ids.delivery_id_lower_bound(at) <= ids.delivery_id_lower_bound(0)) == (at < 0)
+    assert len(ids.delivery_id_lower_bound(at)) == len(ids.delivery_id_lower_bound(0))
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
@@ -187,7 +187,7 @@ def test_an_instant_of_the_first_millennium() -> None:
 
 
 def kinds(kind: type[errors.PackhookError]) -> Iterator[type[errors.PackhookError]]:
-    """A kind of error and everything below it."""
+    """Yield an error class and all its subclasses."""
     yield kind
     for below in kind.__subclasses__():
         yield from kinds(below)

@@ -1,42 +1,42 @@
-"""Whose turn it is: every organization the same, and within it every webhook, however much each has waiting."""
+"""Serve every organization equally, and within it every webhook, however much is queued."""
 
 from collections import Counter
 
 import pytest
-from engine_house import ACME, OTHER, unhurried
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fixture import ACME, OTHER, without_deadline
 
-from packhook.delivery.fair_queue import Turns
+from packhook.delivery.fair_queue import FairQueue
 from packhook.delivery.lane import Lane
 
-HOUSES = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_size=5)
+ORGANIZATIONS = st.lists(st.integers(min_value=1, max_value=5), min_size=1, max_size=5)
 
 
 def lane(name: str, organization_id: str = ACME) -> Lane:
-    """A lane of this name."""
-    return Lane(name, organization_id, limit=64)
+    """Return a lane of this name."""
+    return Lane(name, organization_id, max_in_flight=64)
 
 
-def added(*lanes: Lane) -> Turns:
-    """Turns with these lanes, in this order."""
-    turns = Turns()
-    for each in lanes:
-        turns.add(each)
+def queue_of(*lanes: Lane) -> FairQueue:
+    """Return a queue with these lanes, in this order."""
+    turns = FairQueue()
+    for lane in lanes:
+        turns.add(lane)
     return turns
 
 
-def drained(turns: Turns) -> list[str]:
-    """Whose turn it is, until nobody's."""
+def drained(turns: FairQueue) -> list[str]:
+    """Take all lanes; return their names in order."""
     names = []
     while turns:
         names.append(turns.next().webhook_id)
     return names
 
 
-def test_nobody_waits() -> None:
-    """Without lanes it is nobody's turn."""
-    turns = Turns()
+def test_an_empty_queue() -> None:
+    """It is false, and has no next lane."""
+    turns = FairQueue()
     assert not turns
     with pytest.raises(IndexError):
         turns.next()
@@ -55,13 +55,13 @@ def test_nobody_waits() -> None:
 )
 def test_round_over_the_organizations_then_over_their_webhooks(queued: str, served: str) -> None:
     """The letter is the organization: one of each, then the next of each; a lane that waits is listed once."""
-    assert drained(added(*(lane(name, name[0]) for name in queued.split()))) == served.split()
+    assert drained(queue_of(*(lane(name, name[0]) for name in queued.split()))) == served.split()
 
 
 def test_a_lane_that_was_served_goes_behind_the_others_of_its_organization() -> None:
     """It may be queued again as soon as it was taken out."""
     first, second = lane("first"), lane("second")
-    turns = added(first, second)
+    turns = queue_of(first, second)
     assert turns.next() is first
     turns.add(first)
     assert drained(turns) == ["second", "first"]
@@ -70,34 +70,36 @@ def test_a_lane_that_was_served_goes_behind_the_others_of_its_organization() -> 
 def test_an_organization_that_comes_back_goes_behind_the_others() -> None:
     """Coming and going does not win turns."""
     mine, theirs = lane("mine", ACME), lane("theirs", OTHER)
-    turns = added(mine, theirs)
+    turns = queue_of(mine, theirs)
     assert turns.next() is mine
     turns.add(mine)
     assert drained(turns) == ["theirs", "mine"]
 
 
-@unhurried
-@given(HOUSES, st.integers(min_value=1, max_value=200))
-def test_nobody_gets_more_than_one_turn_ahead(houses: list[int], rounds: int) -> None:
+@without_deadline
+@given(ORGANIZATIONS, st.integers(min_value=1, max_value=200))
+def test_nobody_gets_more_than_one_turn_ahead(organizations: list[int], rounds: int) -> None:
     """Where all have work without end, turns differ by one at most: over organizations, and over each one's lanes."""
-    turns = added(*(lane(f"{owner}/{one}", str(owner)) for owner, lanes in enumerate(houses) for one in range(lanes)))
-    by_organization, by_lane = Counter(dict.fromkeys(map(str, range(len(houses))), 0)), Counter[str]()
+    turns = queue_of(
+        *(lane(f"{owner}/{one}", str(owner)) for owner, lanes in enumerate(organizations) for one in range(lanes))
+    )
+    by_organization, by_lane = Counter(dict.fromkeys(map(str, range(len(organizations))), 0)), Counter[str]()
     for _ in range(rounds):
         served = turns.next()
         by_organization[served.organization_id] += 1
         by_lane[served.webhook_id] += 1
         turns.add(served)
     assert max(by_organization.values()) - min(by_organization.values()) <= 1
-    for owner, lanes in enumerate(houses):
+    for owner, lanes in enumerate(organizations):
         own = [by_lane[f"{owner}/{one}"] for one in range(lanes)]
         assert max(own) - min(own) <= 1
 
 
-@unhurried
+@without_deadline
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.none(), max_size=60))
 def test_a_lane_is_listed_exactly_once(steps: list[tuple[str, int] | None]) -> None:
     """Whatever is queued (a lane) and taken (None) in whatever order: none is lost, none is there twice."""
-    turns, waiting = Turns(), set[str]()
+    turns, waiting = FairQueue(), set[str]()
     for step in steps:
         if step is not None:
             name = f"{step[0]}{step[1]}"

@@ -1,4 +1,4 @@
-"""An event's way on one node, whatever comes between: failing receivers, changing webhooks, faults, stops, restarts."""
+"""Deliver an event on one node through failing receivers, changed webhooks, faults, stops and restarts."""
 
 import asyncio
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
-from engine_house import (
+from node_fixture import (
     ACME,
     BY,
     CANCELED,
@@ -19,16 +19,16 @@ from engine_house import (
     SECRET,
     SENDING,
     Gate,
-    House,
-    house,
-    standing,
+    LocalNode,
+    idle_node,
+    local_node,
 )
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Request
 from packhook.delivery import recorder
-from packhook.delivery.maintenance import Upkeep
+from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
@@ -41,8 +41,8 @@ SOON: Final = 2.5  # long before the slow poll
 
 
 def ids(received: Sequence[Received]) -> list[str]:
-    """Which events came, in their order."""
-    return [each.headers["webhook-id"] for each in received]
+    """Return the ids of the events that arrived, in order."""
+    return [request.headers["webhook-id"] for request in received]
 
 
 # --- the schedule
@@ -53,7 +53,7 @@ async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path:
     clock = ManualClock()
     async with (
         Receiver(secrets=(SECRET,)) as receiver,
-        house(tmp_path, clock=clock, retry_schedule="5s,5m") as node,
+        local_node(tmp_path, clock=clock, retry_schedule="5s,5m") as node,
     ):
         receiver.answers(Status(500), Status(500), Status(200))
         await node.webhook(receiver.url)
@@ -62,20 +62,20 @@ async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path:
             due_at = (await node.becomes(event_id, PENDING, attempts=number)).delivery.next_attempt_at
             assert due_at is not None
             assert 0.8 * wait <= due_at - clock.now() <= 1.2 * wait + SECOND
-            assert (await node.leap(due_at - clock.now() - 1)).deliveries == ()
-            assert [each.event_id for each in (await node.leap(1)).deliveries] == [event_id]
+            assert (await node.advance(due_at - clock.now() - 1)).deliveries == ()
+            assert [delivery.event_id for delivery in (await node.advance(1)).deliveries] == [event_id]
         story = await node.becomes(event_id, DELIVERED)
-        assert [(each.number, each.status_code) for each in story.attempts] == [(1, 500), (2, 500), (3, 200)]
+        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [(1, 500), (2, 500), (3, 200)]
         assert (story.delivery.attempt_count, story.delivery.next_attempt_at, story.schedule) == (3, None, ())
-        assert [each.headers["webhook-attempt"] for each in receiver.received] == ["1", "2", "3"]
-        assert len({(each.headers["webhook-id"], each.body) for each in receiver.received}) == 1
-        assert len({each.headers["webhook-signature"] for each in receiver.received}) == 3
-        assert all(each.verified for each in receiver.received)
+        assert [request.headers["webhook-attempt"] for request in receiver.received] == ["1", "2", "3"]
+        assert len({(request.headers["webhook-id"], request.body) for request in receiver.received}) == 1
+        assert len({request.headers["webhook-signature"] for request in receiver.received}) == 3
+        assert all(request.verified for request in receiver.received)
 
 
 async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_path: Path) -> None:
     """A replay begins the schedule anew; numbers and the log go on."""
-    async with Receiver(Status(500)) as receiver, house(tmp_path, retry_schedule="10ms,10ms") as node:
+    async with Receiver(Status(500)) as receiver, local_node(tmp_path, retry_schedule="10ms,10ms") as node:
         await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         async with asyncio.timeout(SOON):  # it is come for when it is due, not at the next poll
@@ -84,7 +84,7 @@ async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_
         receiver.answers(Status(500), Status(200))
         await node.service.replay.retry(ACME, story.delivery.id, BY)
         story = await node.becomes(event_id, DELIVERED)
-        assert [(each.number, each.status_code) for each in story.attempts] == [
+        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [
             (1, 500),
             (2, 500),
             (3, 500),
@@ -98,19 +98,19 @@ async def test_gone_twice_a_minute_apart_disables_the_webhook(tmp_path: Path) ->
     clock = ManualClock()
     async with (
         Receiver(Status(410)) as receiver,
-        house(tmp_path, clock=clock, retry_schedule="1s,1s,1s,1s") as node,
+        local_node(tmp_path, clock=clock, retry_schedule="1s,1s,1s,1s") as node,
     ):
         gone = await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         for number, wait in ((1, 30 * SECOND), (2, MINUTE)):
             await node.becomes(event_id, PENDING, attempts=number)
             assert (await node.service.webhooks.get(ACME, gone.id)).enabled
-            await node.leap(wait)
+            await node.advance(wait)
         story = await node.becomes(event_id, PENDING, attempts=3)
         after = await node.service.webhooks.get(ACME, gone.id)
         assert (after.enabled, after.version) == (False, gone.version + 1)
         assert after.disabled_reason == "the endpoint answered 410 Gone more than once, at least a minute apart"
-        assert (await node.leap(10 * MINUTE)).deliveries == ()
+        assert (await node.advance(10 * MINUTE)).deliveries == ()
         assert len(story.attempts) == len(receiver.received) == 3
 
 
@@ -123,23 +123,23 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
     async with (
         Receiver(Status(500), secrets=(SECRET,)) as before,
         Receiver(secrets=(secret,)) as after,
-        house(tmp_path, clock=clock, retry_schedule="5s") as node,
+        local_node(tmp_path, clock=clock, retry_schedule="5s") as node,
     ):
         moved = await node.webhook(f"{before.url}/old")
         (event_id,) = await node.publish()
         await node.becomes(event_id, PENDING, attempts=1)
         await node.change(moved, endpoint=f"{after.url}/new", secret=secret, headers={"x-shop": "7"})
-        await node.leap(MINUTE)
+        await node.advance(MINUTE)
         story = await node.becomes(event_id, DELIVERED)
-        assert [each.url for each in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
-        assert [each.verified for each in (*before.received, *after.received)] == [True, True]
+        assert [attempt.url for attempt in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
+        assert [request.verified for request in (*before.received, *after.received)] == [True, True]
         assert after.received[0].headers["x-shop"] == "7"
 
 
-async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
+async def test_what_is_queued_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
     """Queued before the change, sent after it."""
     gate = Gate()
-    async with Receiver(gate) as before, Receiver() as after, house(tmp_path, max_in_flight_per_webhook=1) as node:
+    async with Receiver(gate) as before, Receiver() as after, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         moved = await node.webhook(before.url)
         first, second = await node.publish(2)
         await before.wait_for(1, LATE)
@@ -150,11 +150,11 @@ async def test_what_is_in_hand_is_sent_to_the_changed_webhook_too(tmp_path: Path
 
 
 async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    """In hand or waiting for another attempt: kept, no attempt counted; enabled again, all of it goes."""
+    """Queued or waiting for a retry: kept, no attempt counted; once enabled again, all of it is sent."""
     gate, clock = Gate(Status(500)), ManualClock()
     async with (
         Receiver() as receiver,
-        house(tmp_path, clock=clock, max_in_flight_per_webhook=1, retry_schedule="5s,5s") as node,
+        local_node(tmp_path, clock=clock, max_in_flight_per_webhook=1, retry_schedule="5s,5s") as node,
     ):
         receiver.answers(gate)
         paused = await node.webhook(receiver.url)
@@ -162,24 +162,27 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
         await receiver.wait_for(1, LATE)
         disabled = await node.change(paused, enabled=False)
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 4)
-        assert (await node.leap(MINUTE)).deliveries == ()
-        stories = [await node.story(each) for each in published]
+        await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 4)
+        assert (await node.advance(MINUTE)).deliveries == ()
+        stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {PENDING}
         assert sorted(story.delivery.attempt_count for story in stories) == [0, 0, 0, 0, 1]
         assert len(receiver.received) == 1
         await node.change(disabled, enabled=True)
-        await node.store.until(lambda: len(node.store.settled) == 6)
-        stories = [await node.story(each) for each in published]
+        await node.store.until(lambda: len(node.store.recorded) == 6)
+        stories = [await node.story(event_id) for event_id in published]
         assert {story.delivery.status for story in stories} == {DELIVERED}
         assert sorted(story.delivery.attempt_count for story in stories) == [1, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("what", ["webhook", "organization"])
 async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what: str) -> None:
-    """In hand or waiting; the one under way may end, and what it came to is in the log. The same with all of them."""
+    """Queued or waiting; the attempt in flight may end, and its result is in the log."""
     gate = Gate(Status(500))
-    async with Receiver(gate) as receiver, house(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node:
+    async with (
+        Receiver(gate) as receiver,
+        local_node(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node,
+    ):
         deleted = await node.webhook(receiver.url)
         await node.publish(3)
         await receiver.wait_for(1, LATE)
@@ -188,31 +191,31 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what
         else:
             await node.service.organizations.delete(ACME, BY)
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 1 and len(node.store.released) == 2)
-        await Upkeep(cast("Store", node.store), node.settings, node.clock).once()
+        await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 2)
+        await Maintenance(cast("Store", node.store), node.settings, node.clock).run_once()
         assert len(receiver.received) == 1
         if what == "webhook":
             story = await node.story(ids(receiver.received)[0])
             assert (story.delivery.status, len(story.attempts)) == (CANCELED, 1)
-        assert (await node.store.look(node.clock.now())).deliveries == ()
+        assert (await node.store.claim_once(node.clock.now())).deliveries == ()
 
 
-# --- trouble in the house
+# --- faults of our own
 
 
-class Stumbling:
-    """A wire with a fault of its own: for the first so many requests it raises; then it is the real one."""
+class FaultyClient:
+    """Raise for the first so many requests, then use the real client."""
 
     def __init__(self, wire: Wire, times: int) -> None:
         self._wire = wire
         self._left = times
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, callback: Told) -> Sending:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1
             raise ZeroDivisionError("a fault that nobody foresaw")
-        return self._wire.post(request, told)
+        return self._wire.post(request, callback)
 
 
 async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None:
@@ -220,22 +223,25 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
     with capture_logs() as lines:
         async with (
             Receiver() as receiver,
-            house(tmp_path, wire_seam=lambda wire: Stumbling(wire, 3)) as node,
+            local_node(tmp_path, wire_seam=lambda wire: FaultyClient(wire, 3)) as node,
         ):
             await node.webhook(receiver.url)
             published = await node.publish(10)
-            await node.store.until(lambda: len(node.store.settled) == 10)
+            await node.store.until(lambda: len(node.store.recorded) == 10)
             assert Counter(ids(receiver.received)) == Counter(published)
-            stories = [await node.story(each) for each in published]
+            stories = [await node.story(event_id) for event_id in published]
             assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
     broken = [line for line in lines if line["event"] == "attempt_crashed"]
-    assert [(line["log_level"], line["exc_info"]) for line in broken] == [("error", True)] * 3
+    assert [(line["log_level"], type(line["exc_info"])) for line in broken] == [("error", ZeroDivisionError)] * 3
 
 
 @pytest.mark.parametrize("away", [{"record"}, {"targets"}, {"claim"}, {"release"}, {"record", "claim", "targets"}])
 async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, away: set[str]) -> None:
     """Whatever it was asked when it was away: all arrives when it is back, and each attempt is counted once."""
-    async with Receiver() as receiver, house(tmp_path, max_queued_deliveries=5, max_in_flight_per_webhook=1) as node:
+    async with (
+        Receiver() as receiver,
+        local_node(tmp_path, max_queued_deliveries=5, max_in_flight_per_webhook=1) as node,
+    ):
         await node.webhook(receiver.url)
         node.store.away = set(away)
         published = await node.publish(20)
@@ -246,9 +252,9 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
                 lambda: set(node.store.refused) >= away & {"record", "targets", "claim"} - spared(away)
             )
         node.store.away.clear()
-        await node.store.until(lambda: len(node.store.settled) == 20)
+        await node.store.until(lambda: len(node.store.recorded) == 20)
         assert Counter(ids(receiver.received)) == Counter(published)
-        stories = [await node.story(each) for each in published]
+        stories = [await node.story(event_id) for event_id in published]
         assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
 
 
@@ -256,10 +262,13 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing more is sent once they fill what they may; when the database is back all goes on, each event once."""
-    monkeypatch.setattr(recorder, "UNRECORDED_BYTES", 4 * 64 * 1024)
+    monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 4 * 64 * 1024)
     answer = Status(200, body=b"x" * 64 * 1024)
     with capture_logs() as lines:
-        async with Receiver(answer) as receiver, house(tmp_path, max_in_flight_per_webhook=4, max_in_flight=8) as node:
+        async with (
+            Receiver(answer) as receiver,
+            local_node(tmp_path, max_in_flight_per_webhook=4, max_in_flight=8) as node,
+        ):
             await node.webhook(receiver.url)
             node.store.away = {"record"}
             published = await node.publish(40)
@@ -267,28 +276,28 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
             await node.store.until(lambda: node.store.refused.count("record") >= 4)
             assert len(receiver.received) <= 4 + 8
             node.store.away.clear()
-            await node.store.until(lambda: len(node.store.settled) == 40)
+            await node.store.until(lambda: len(node.store.recorded) == 40)
             assert Counter(ids(receiver.received)) == Counter(published)
     assert "sending_paused" in {line["event"] for line in lines}
 
 
 def spared(away: set[str]) -> set[str]:
-    """What is not asked any more once something else was refused."""
+    """Return the calls that are not made any more once another call was refused."""
     return {"record"} if "targets" in away else set()
 
 
-async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
-    """Under way for longer than its lease: whoever took it over settles it; the late answer is only told in the log."""
+async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
+    """A result after the end of its lease is ignored and logged: the node with the new lease records its own."""
     clock, gate = ManualClock(), Gate()
     with capture_logs() as lines:
-        async with Receiver(gate) as receiver, house(tmp_path, clock=clock) as node:
+        async with Receiver(gate) as receiver, local_node(tmp_path, clock=clock) as node:
             await node.webhook(receiver.url)
             (event_id,) = await node.publish()
             await receiver.wait_for(1, LATE)
             now = clock.advance(2 * MINUTE)
             capacity = Capacity(lease=1, lease_until=now + MINUTE, slots=10, max_bytes=1 << 30, excluded=())
             other_node = await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=10))
-            assert [each.event_id for each in other_node.deliveries] == [event_id]
+            assert [delivery.event_id for delivery in other_node.deliveries] == [event_id]
             gate.open()
             await node.store.until(lambda: len(node.store.lost) == 1)
             story = await node.story(event_id)
@@ -299,19 +308,19 @@ async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
 # --- stopping and starting
 
 
-async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
+async def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
     """Within the grace: its answer counts. What was only queued is given back, nothing new is begun."""
     gate = Gate()
     async with (
         Receiver(gate) as receiver,
-        standing(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="15s") as node,
+        idle_node(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="15s") as node,
     ):
         await node.webhook(receiver.url)
-        running = asyncio.create_task(node.engine.run())
+        running = asyncio.create_task(node.run())
         await node.store.until(lambda: len(node.store.claims) > 0)
         published = await node.publish(5)
         await receiver.wait_for(2, LATE)
-        node.engine.stop()
+        node.stop()
         await node.store.until(lambda: len(node.store.released) == 3)
         assert not running.done()
         late = await node.publish()
@@ -322,74 +331,74 @@ async def test_a_stop_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         await expect(node, published + late, {(DELIVERED, 1): 2, (PENDING, 0): 4})
 
 
-async def test_a_stop_cuts_off_what_does_not_end(tmp_path: Path) -> None:
+async def test_a_stop_aborts_what_does_not_end(tmp_path: Path) -> None:
     """After the grace; it is given back like what was queued, and no attempt is counted."""
     with capture_logs() as lines:
         async with (
             Receiver(Hang()) as receiver,
-            standing(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="50ms") as node,
+            idle_node(tmp_path, max_in_flight_per_webhook=2, shutdown_grace="50ms") as node,
         ):
             await node.webhook(receiver.url)
-            running = asyncio.create_task(node.engine.run())
+            running = asyncio.create_task(node.run())
             await node.store.until(lambda: len(node.store.claims) > 0)
             published = await node.publish(5)
             await receiver.wait_for(2, LATE)
-            node.engine.stop()
+            node.stop()
             await running
             await expect(node, published, {(PENDING, 0): 5})
-            assert sorted(each.event_id for each in node.store.released) == sorted(published)
-            interrupted = [(await node.story(each)).interruptions for each in published]
+            assert sorted(delivery.event_id for delivery in node.store.released) == sorted(published)
+            interrupted = [(await node.story(event_id)).interruptions for event_id in published]
             assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
     assert [line["count"] for line in lines if line["event"] == "attempts_aborted"] == [2]
 
 
-async def expect(node: House, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
-    """So many of these events stand so, with so many attempts."""
-    stories = [await node.story(each) for each in published]
+async def expect(node: LocalNode, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
+    """Assert how many of these events have which status and how many attempts."""
+    stories = [await node.story(event_id) for event_id in published]
     assert Counter((story.delivery.status, len(story.attempts)) for story in stories) == Counter(wanted)
     assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
 
 
 async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
-    """In hand, under way or waiting for another attempt: all of it arrives after the restart, none twice."""
+    """Queued, in flight or waiting for a retry: all of it arrives after the restart, none twice."""
     async with Receiver(Hang()) as receiver:
-        async with house(tmp_path, max_in_flight_per_webhook=3, max_queued_deliveries=10) as node:
+        async with local_node(tmp_path, max_in_flight_per_webhook=3, max_queued_deliveries=10) as node:
             receiver.answers(Status(500), Status(200))
             await node.webhook(receiver.url)
             published = await node.publish(30)
             await receiver.wait_for(4, LATE)
-            await node.store.until(lambda: len(node.store.settled) >= 2)
-        done = {each.delivery.event_id for each in node.store.settled if each.verdict.status is DELIVERED}
+            await node.store.until(lambda: len(node.store.recorded) >= 2)
+        done = {result.delivery.event_id for result in node.store.recorded if result.verdict.status is DELIVERED}
         receiver.received.clear()
         receiver.answer = Status(200)
-        async with house(tmp_path) as node:
-            await node.store.until(lambda: len(node.store.settled) == 30 - len(done))
+        async with local_node(tmp_path) as node:
+            await node.store.until(lambda: len(node.store.recorded) == 30 - len(done))
             assert Counter(ids(receiver.received)) == Counter(set(published) - done)
-            stories = [await node.story(each) for each in published]
+            stories = [await node.story(event_id) for event_id in published]
             assert {story.delivery.status for story in stories} == {DELIVERED}
             assert sorted(len(story.attempts) for story in stories) == [*[1] * 29, 2]
 
 
-async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path) -> None:
-    """It released nothing; alone with the database the next one frees it at once and says so."""
+async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path) -> None:
+    """It released nothing; the next node, alone with the database, reclaims its leases at once and logs it."""
     async with Receiver(Hang()) as receiver:
-        async with standing(tmp_path, max_in_flight_per_webhook=1) as node:
+        async with idle_node(tmp_path, max_in_flight_per_webhook=1) as node:
             await node.webhook(receiver.url)
-            running = asyncio.create_task(node.engine.run())
+            running = asyncio.create_task(node.run())
             await node.store.until(lambda: len(node.store.claims) > 0)
             published = await node.publish(3)
             await receiver.wait_for(1, LATE)
             node.store.away = {"record", "release"}
-            node.engine.stop()
+            node.stop()
             await running
             await expect(node, published, {(SENDING, 0): 3})
         receiver.answer = Status(200)
         with capture_logs() as lines:
-            async with house(tmp_path) as node:
-                await node.store.until(lambda: len(node.store.settled) == 3)
+            async with local_node(tmp_path) as node:
+                await node.store.until(lambda: len(node.store.recorded) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
-                for each in published:
-                    (interruption,) = (await node.story(each)).interruptions
+                for event_id in published:
+                    (interruption,) = (await node.story(event_id)).interruptions
                     assert interruption.number == 1
     assert len([line for line in lines if line["event"] == "lease_reclaimed"]) == 3
 
@@ -400,14 +409,14 @@ async def test_what_a_dead_node_had_in_hand_goes_after_a_restart(tmp_path: Path)
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"headers": {"x-shop": "7"}}])
 async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, fields: dict[str, Any]) -> None:
     """Signed like any other, also to a disabled webhook; nothing is stored, nothing is tried again."""
-    async with Receiver(Status(500), secrets=(SECRET,)) as receiver, house(tmp_path) as node:
+    async with Receiver(Status(500), secrets=(SECRET,)) as receiver, local_node(tmp_path) as node:
         tried = await node.webhook(receiver.url, **fields)
         event, made, verdict = await node.service.test_events.send(ACME, tried.id, BY)
         (received,) = receiver.received
         assert (received.verified, received.headers["webhook-id"]) == (True, event.id)
         assert (received.headers["webhook-event"], received.headers["webhook-attempt"]) == (CODE, "1")
         assert (made.number, made.status_code, verdict.error_code) == (1, 500, "unsuccessful_status")
-        assert node.store.settled == []
+        assert node.store.recorded == []
         assert (await node.service.webhooks.get(ACME, tried.id)) == tried
         await node.webhook(receiver.url, organization_id=OTHER)
         await node.publish(organization_id=OTHER)

@@ -1,4 +1,4 @@
-"""What is accepted as a client certificate, what is wrong with any other, and what may be shown of it."""
+"""Test which client certificates are accepted, why others are not, and what may be shown of them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ GOOD: Final[dict[str, Callable[[], Any]]] = {
 
 
 def wrong(certificate: str, key: str, now: int | None = NOW) -> list[tuple[str, str]]:
-    """What is said of these."""
+    """Return the message for these."""
     with pytest.raises(InvalidIdentity) as refused:
         read_identity(certificate, key, now)
     return refused.value.problems

@@ -1,4 +1,4 @@
-"""Who sends what when, on a real node: the short way, the way over the database, and that nobody delays another."""
+"""Check on a real node what is sent when: enqueued directly, claimed from the database, and fair to others."""
 
 import asyncio
 from collections import Counter
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house, standing
+from node_fixture import DELIVERED, OTHER, PENDING, SENDING, Gate, LocalNode, idle_node, local_node
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
+from packhook.core.errors import Unavailable
 from packhook.core.model import Request
 from packhook.delivery.send import Sending, Told, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -22,36 +23,36 @@ SOON: Final = 2.5  # long before the slow poll
 
 
 def ids(received: Sequence[Received]) -> list[str]:
-    """Which events came, in their order."""
-    return [each.headers["webhook-id"] for each in received]
+    """Return the ids of the events that arrived, in order."""
+    return [request.headers["webhook-id"] for request in received]
 
 
-async def witness(node: House, receiver: Receiver) -> None:
-    """An event to another endpoint comes about: by then the node has had its chance to send the others as well."""
+async def witness(node: LocalNode, receiver: Receiver) -> None:
+    """Send an event to another endpoint and wait for it: by then the node could have sent the others as well."""
     count = len(receiver.received)
     await node.publish(organization_id=OTHER)
     await receiver.wait_for(count + 1, LATE)
 
 
 @pytest.mark.parametrize("count", [40, 1_000])
-async def test_what_is_published_goes_without_a_claim(tmp_path: Path, count: int) -> None:
+async def test_what_is_published_is_sent_without_a_claim(tmp_path: Path, count: int) -> None:
     """From the commit straight to the lane: no query and no poll stand between, however much came at once."""
-    async with house(tmp_path) as node, Receiver() as receiver:
+    async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         published = await node.publish(count)
         received = await receiver.wait_for(count, LATE)
         assert Counter(ids(received)) == Counter(published)
-        await node.store.until(lambda: len(node.store.settled) == count)
+        await node.store.until(lambda: len(node.store.recorded) == count)
         assert [claimed.deliveries for claimed in node.store.claims if claimed.deliveries] == []
 
 
-async def test_what_is_handed_over_is_queued_at_once_and_sent_when_the_loop_comes_round(tmp_path: Path) -> None:
-    """What it takes counts in the next offer; that it is sent is nothing for which the next transaction waits."""
-    async with house(tmp_path) as node, Receiver() as receiver:
+async def test_enqueue_counts_at_once_and_sends_in_the_next_iteration(tmp_path: Path) -> None:
+    """The next capacity includes it; the next transaction does not wait until it is sent."""
+    async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         await node.publish()
-        await node.store.until(lambda: len(node.store.settled) == 1)
-        dispatcher, sent = node.store.dispatcher, node.store.settled[0].delivery
+        await node.store.until(lambda: len(node.store.recorded) == 1)
+        dispatcher, sent = node.store.dispatcher, node.store.recorded[0].delivery
         assert dispatcher is not None
         room = dispatcher.capacity().slots
         dispatcher.enqueue([replaced(sent, lease_until=node.clock.now() + HOUR) for _ in range(2)])
@@ -62,25 +63,25 @@ async def test_what_is_handed_over_is_queued_at_once_and_sent_when_the_loop_come
 
 async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None:
     """Twice where it is subscribed twice; not those of another code or another organization."""
-    async with house(tmp_path) as node, Receiver() as receiver, Receiver() as nobody:
+    async with local_node(tmp_path) as node, Receiver() as receiver, Receiver() as nobody:
         for path in ("one", "two"):
             await node.webhook(f"{receiver.url}/{path}")
         await node.webhook(nobody.url, event_code="order.shipped")
         await node.webhook(nobody.url, organization_id=OTHER)
         (event_id,) = await node.publish()
         received = await receiver.wait_for(2, LATE)
-        assert sorted((each.path, each.headers["webhook-id"]) for each in received) == [
+        assert sorted((request.path, request.headers["webhook-id"]) for request in received) == [
             ("/one", event_id),
             ("/two", event_id),
         ]
-        await node.store.until(lambda: len(node.store.settled) == 2)
+        await node.store.until(lambda: len(node.store.recorded) == 2)
         assert nobody.received == []
 
 
-async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tmp_path: Path) -> None:
-    """Memory is bounded: one under way and two queued; the others are pending rows, and each goes once."""
+async def test_what_does_not_fit_waits_in_the_database_and_is_sent_later(tmp_path: Path) -> None:
+    """Memory is bounded: one in flight and two queued; the others are pending rows, and each goes once."""
     gate = Gate()
-    async with Receiver(gate) as receiver, house(tmp_path, max_queued_deliveries=2, max_in_flight=1) as node:
+    async with Receiver(gate) as receiver, local_node(tmp_path, max_queued_deliveries=2, max_in_flight=1) as node:
         await node.webhook(receiver.url)
         published = await node.publish(30)
         await receiver.wait_for(1, LATE)
@@ -88,29 +89,29 @@ async def test_what_there_is_no_room_for_waits_in_the_database_and_goes_later(tm
         assert stands[SENDING] <= 3
         assert stands[SENDING] + stands[PENDING] == 30
         gate.open()
-        await node.store.until(lambda: len(node.store.settled) == 30)
+        await node.store.until(lambda: len(node.store.recorded) == 30)
         assert Counter(ids(receiver.received)) == Counter(published)
 
 
-async def test_what_waited_before_the_node_started_goes(tmp_path: Path) -> None:
-    """Published while no engine ran: found by the first look."""
+async def test_what_waited_before_the_start_is_sent(tmp_path: Path) -> None:
+    """Published while no node ran: found by the first look."""
     async with Receiver() as receiver:
-        async with house(tmp_path, max_in_flight=1, max_queued_deliveries=1) as node:
+        async with local_node(tmp_path, max_in_flight=1, max_queued_deliveries=1) as node:
             await node.webhook(receiver.url)
             receiver.answer = Hang()
             published = await node.publish(50)
             await receiver.wait_for(1, LATE)
         receiver.answer = Status(200)
         receiver.received.clear()
-        async with house(tmp_path) as node:
-            await node.store.until(lambda: len(node.store.settled) == 50)
+        async with local_node(tmp_path) as node:
+            await node.store.until(lambda: len(node.store.recorded) == 50)
         assert Counter(ids(receiver.received)) == Counter(published)
 
 
 @pytest.mark.parametrize("places", [2, 8, 64])
 async def test_a_hanging_webhook_does_not_stop_another(tmp_path: Path, places: int) -> None:
     """However much waits for it, it never has all the places."""
-    async with Receiver(Hang()) as hanging, Receiver() as fine, house(tmp_path, max_in_flight=places) as node:
+    async with Receiver(Hang()) as hanging, Receiver() as fine, local_node(tmp_path, max_in_flight=places) as node:
         await node.webhook(hanging.url)
         await node.webhook(fine.url, organization_id=OTHER)
         await node.publish(200)
@@ -123,7 +124,7 @@ async def test_a_hanging_webhook_does_not_stop_another(tmp_path: Path, places: i
 
 async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None:
     """The more hang, the less each may take of what is left."""
-    async with Receiver(Hang()) as hanging, Receiver() as fine, house(tmp_path, max_in_flight=32) as node:
+    async with Receiver(Hang()) as hanging, Receiver() as fine, local_node(tmp_path, max_in_flight=32) as node:
         for number in range(12):
             await node.webhook(f"{hanging.url}/{number}")
         await node.webhook(fine.url, organization_id=OTHER)
@@ -136,7 +137,7 @@ async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None
 async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Path) -> None:
     """With one place, the second organization's event is next but one, though a hundred were before it."""
     gate = Gate()
-    async with Receiver() as receiver, house(tmp_path, max_in_flight=1) as node:
+    async with Receiver() as receiver, local_node(tmp_path, max_in_flight=1) as node:
         await node.webhook(f"{receiver.url}/many")
         await node.webhook(f"{receiver.url}/one", organization_id=OTHER)
         await witness(node, receiver)  # from here on the node knows the second webhook
@@ -146,18 +147,18 @@ async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Pat
         await node.publish(1, organization_id=OTHER)
         gate.open()
         received = await receiver.wait_for(4, LATE)
-        assert "/one" in [each.path for each in received[2:4]]
+        assert "/one" in [request.path for request in received[2:4]]
 
 
 async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None:
     """Ten failures in a row, then a second of nothing; the eleventh is the probe, and after it all that waited goes."""
-    async with house(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node, Receiver() as receiver:
+    async with local_node(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node, Receiver() as receiver:
         receiver.answers(*[Status(500)] * 10)
         await node.webhook(receiver.url)
         published = await node.publish(15)
         received = await receiver.wait_for(15, LATE)
         assert received[10].at - received[9].at >= 0.99, "the hold"
-        await node.store.until(lambda: len(node.store.settled) == 15)
+        await node.store.until(lambda: len(node.store.recorded) == 15)
         assert Counter(ids(received)) == Counter(published), "nobody was sent twice"
         stories = [await node.story(event_id) for event_id in ids(received)]
         assert [(story.delivery.status, story.delivery.attempt_count) for story in stories] == [
@@ -170,12 +171,12 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
 async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: int) -> None:
     """Nothing goes to it before the time it asked for, whatever else there is; others go on."""
     slow = Status(status, {"retry-after": "1"})
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, max_in_flight_per_webhook=1) as node:
+    async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(slow)
         await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
         published = await node.publish(3)
-        await node.store.until(lambda: len(node.store.settled) == 1)
+        await node.store.until(lambda: len(node.store.recorded) == 1)
         await node.publish()
         await witness(node, other)
         assert len(receiver.received) == 1
@@ -186,8 +187,8 @@ async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: 
 
 
 async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
-    """What was in hand is given back, uncounted, and new events do not come in hand."""
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, max_in_flight_per_webhook=1) as node:
+    """Queued deliveries are released, uncounted, and new ones are not leased to the node."""
+    async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
         await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
@@ -204,26 +205,26 @@ async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
 async def test_a_hold_ends_when_its_time_has_come(tmp_path: Path) -> None:
     """Whatever became of the timer: the clock says when, and the slow poll is the truth."""
     clock = ManualClock()
-    async with Receiver() as receiver, house(tmp_path, clock=clock, retry_schedule="1s") as node:
+    async with Receiver() as receiver, local_node(tmp_path, clock=clock, retry_schedule="1s") as node:
         receiver.answers(Status(429, {"retry-after": "60"}))
         await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         await node.becomes(event_id, PENDING, attempts=1)
-        await node.leap(MINUTE + 2 * SECOND)
-        assert [each.event_id for claimed in node.store.claims for each in claimed.deliveries] == [event_id]
+        await node.advance(MINUTE + 2 * SECOND)
+        assert [delivery.event_id for claimed in node.store.claims for delivery in claimed.deliveries] == [event_id]
         await receiver.wait_for(2, LATE)
 
 
 async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Path) -> None:
     """It asked for ten minutes; a node that starts within them sends it nothing, new events neither."""
     async with Receiver() as receiver, Receiver() as other:
-        async with house(tmp_path) as node:
+        async with local_node(tmp_path) as node:
             receiver.answers(Status(429, {"retry-after": "600"}))
             await node.webhook(receiver.url)
             await node.webhook(other.url, organization_id=OTHER)
             await node.publish()
-            await node.store.until(lambda: len(node.store.settled) == 1)
-        async with house(tmp_path) as node:
+            await node.store.until(lambda: len(node.store.recorded) == 1)
+        async with local_node(tmp_path) as node:
             await node.publish()
             await witness(node, other)
             assert len(receiver.received) == 1
@@ -231,24 +232,24 @@ async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Pa
 
 async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
     """Its owner says that it is well again: what waited is due now."""
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path) as node:
+    async with Receiver() as receiver, Receiver() as other, local_node(tmp_path) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
         held = await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
         await node.publish()
-        await node.store.until(lambda: len(node.store.settled) == 1)
+        await node.store.until(lambda: len(node.store.recorded) == 1)
         (waiting,) = await node.publish()
         await node.change(held, enabled=False)
         await node.change(held, enabled=True)
         await witness(node, other)
-        await node.store.look(node.clock.now())
+        await node.store.claim_once(node.clock.now())
         await witness(node, other)
         assert ids(receiver.received)[1:] == [waiting]
 
 
 async def test_a_rate_limit_is_kept(tmp_path: Path) -> None:
     """Once the node knows the webhook: a second's worth at once, then one by one, and all of them go."""
-    async with Receiver() as receiver, house(tmp_path) as node:
+    async with Receiver() as receiver, local_node(tmp_path) as node:
         await node.webhook(receiver.url, rate_limit=5.0)
         await node.publish()
         await receiver.wait_for(1, LATE)
@@ -261,19 +262,19 @@ async def test_a_rate_limit_is_kept(tmp_path: Path) -> None:
 async def test_a_rate_limit_is_kept_from_the_first_event_on(tmp_path: Path) -> None:
     """Also by a node that has never sent to this webhook."""
     clock = ManualClock()
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, clock=clock) as node:
+    async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, clock=clock) as node:
         await node.webhook(receiver.url, rate_limit=1.0)
         await node.webhook(other.url, organization_id=OTHER)
         await node.publish(8)
         await witness(node, other)
-        await node.store.until(lambda: len(node.store.settled) >= 2)
+        await node.store.until(lambda: len(node.store.recorded) >= 2)
         assert len(receiver.received) == 1
 
 
-async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
-    """In hand for so long that its lease no longer covers an attempt: the token is for the next that can go."""
+async def test_what_is_released_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
+    """Queued until its lease no longer covers an attempt: the token is left for the next delivery."""
     clock = ManualClock()
-    async with Receiver() as receiver, Receiver() as other, house(tmp_path, clock=clock) as node:
+    async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, clock=clock) as node:
         await node.webhook(receiver.url, rate_limit=0.001)
         await node.webhook(other.url, organization_id=OTHER)
         for count in (1, 2):
@@ -285,16 +286,16 @@ async def test_what_is_given_back_spends_nothing_of_the_rate_limit(tmp_path: Pat
         assert len(receiver.received) == 2, "the limit is reached"
         clock.advance(HOUR)
         await node.publish()
-        await node.store.look(clock.now())
+        await node.store.claim_once(clock.now())
         await receiver.wait_for(3, LATE)
         await witness(node, other)
         assert len(receiver.received) == 3, "an hour later one more may go, and there is one that can"
 
 
-async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_lease(tmp_path: Path) -> None:
+async def test_what_was_queued_too_long_is_released_and_sent_under_a_new_lease(tmp_path: Path) -> None:
     """Sent only while the lease outlives the attempt; each still arrives, once."""
     clock, gate = ManualClock(), Gate()
-    async with Receiver() as receiver, house(tmp_path, clock=clock, max_in_flight=1) as node:
+    async with Receiver() as receiver, local_node(tmp_path, clock=clock, max_in_flight=1) as node:
         receiver.answers(gate)
         await node.webhook(receiver.url)
         published = await node.publish(3)
@@ -302,16 +303,20 @@ async def test_what_lay_in_hand_too_long_is_given_back_and_goes_under_a_new_leas
         clock.advance(50 * SECOND)
         gate.open()
         received = await receiver.wait_for(3, LATE)
-        await node.store.until(lambda: len(node.store.settled) == 3)
+        await node.store.until(lambda: len(node.store.recorded) == 3)
         assert Counter(ids(received)) == Counter(published)
-        assert {each.event_id for each in node.store.released} == {*published[1:]}
-        assert [story.delivery.attempt_count for story in [await node.story(each) for each in published]] == [1, 1, 1]
+        assert {delivery.event_id for delivery in node.store.released} == {*published[1:]}
+        assert [story.delivery.attempt_count for story in [await node.story(event_id) for event_id in published]] == [
+            1,
+            1,
+            1,
+        ]
 
 
 async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> None:
     """All of it is in the database again at once, though one after another was given back."""
     gate = Gate()
-    async with Receiver(gate) as receiver, house(tmp_path, max_in_flight_per_webhook=1) as node:
+    async with Receiver(gate) as receiver, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         paused = await node.webhook(receiver.url)
         await node.publish(5)
         await receiver.wait_for(1, LATE)
@@ -322,19 +327,19 @@ async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> 
 
 
 class Broken:
-    """A wire with a fault of its own for one path; for the others it is the real one."""
+    """Raise for one path, and use the real client for all others."""
 
     def __init__(self, wire: Wire, path: str) -> None:
         self._wire = wire
         self._path = path
         self.raised = 0
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, callback: Told) -> Sending:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1
             raise ZeroDivisionError("a fault that nobody foresaw")
-        return self._wire.post(request, told)
+        return self._wire.post(request, callback)
 
 
 async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_path: Path) -> None:
@@ -345,7 +350,7 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
         wires.append(Broken(wire, "/broken"))
         return wires[0]
 
-    async with Receiver() as receiver, house(tmp_path, clock=ManualClock(), wire_seam=breaking) as node:
+    async with Receiver() as receiver, local_node(tmp_path, clock=ManualClock(), wire_seam=breaking) as node:
         await node.webhook(f"{receiver.url}/broken")
         await node.webhook(receiver.url, organization_id=OTHER)
         await node.publish()
@@ -356,19 +361,20 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
 
 async def test_a_webhooks_own_timeout_may_be_the_longest_under_the_shortest_lease(tmp_path: Path) -> None:
     """Every setting that is accepted is honoured: the lease covers the attempt, so events go."""
-    async with Receiver() as receiver, house(tmp_path, lease="35s") as node:
+    async with Receiver() as receiver, local_node(tmp_path, lease_duration="35s") as node:
         await node.webhook(receiver.url, timeout=30_000)
         for count in (1, 2):
             await node.publish()
             await receiver.wait_for(count, LATE)
 
 
-async def test_a_node_says_whether_it_moves(tmp_path: Path) -> None:
-    """For the load balancer: yes while it claims, no when it is told to stop."""
-    async with standing(tmp_path) as node:
-        running = asyncio.create_task(node.engine.run())
+async def test_a_node_is_ready_until_it_stops(tmp_path: Path) -> None:
+    """The load balancer sends requests to a node while it claims, and no more once it stops."""
+    async with idle_node(tmp_path) as node:
+        running = asyncio.create_task(node.run())
         await node.store.until(lambda: len(node.store.claims) > 0)
-        assert node.engine.moving()
-        node.engine.stop()
+        await node.service.ready()
+        node.stop()
         await running
-        assert not node.engine.moving()
+        with pytest.raises(Unavailable):
+            await node.service.ready()

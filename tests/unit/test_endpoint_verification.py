@@ -1,17 +1,17 @@
-"""What an endpoint's answer to the handshake means, and at which rate it lets itself be sent to."""
+"""Test how an endpoint's answer to a request for verification is read, and the rate that it allows."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.endpoint_verification import Consent, consent, slower, wanted_rate
+from packhook.core.endpoint_verification import Consent, consent, min_rate, requested_rate
 from packhook.core.model import FailureKind, Outcome
 
 ORIGIN = "packhook.example.com"
 
 
 def answered(*headers: tuple[str, str], status: int = 200) -> Outcome:
-    """An answer with these headers."""
+    """Return an answer with these headers."""
     return Outcome(status_code=status, headers=headers)
 
 
@@ -64,12 +64,12 @@ def test_a_rate_that_is_none_is_no_consent(said: str) -> None:
 @pytest.mark.parametrize(("limit", "asked"), [(0.0, ""), (1.0, "60"), (0.001, "1"), (0.5, "30"), (10_000.0, "600000")])
 def test_the_rate_that_is_asked_for(limit: float, asked: str) -> None:
     """A positive whole number of requests a minute; nothing where the webhook has no limit."""
-    assert wanted_rate(limit) == asked
+    assert requested_rate(limit) == asked
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_the_slower_of_two_rates(own: float, allowed: float) -> None:
-    """Zero is no limit, so any limit is slower."""
-    rate = slower(own, allowed)
-    limits = [each for each in (own, allowed) if each]
+def test_the_min_rate_of_two_rates(own: float, allowed: float) -> None:
+    """Zero is no limit, so any limit is smaller."""
+    rate = min_rate(own, allowed)
+    limits = [limit for limit in (own, allowed) if limit]
     assert rate == (min(limits) if limits else 0)

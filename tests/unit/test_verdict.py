@@ -1,4 +1,4 @@
-"""What an outcome means: each line of the contract's table (section 5), and what lies between the lines."""
+"""Test verdicts: every row of the contract's table (section 5), and the cases between."""
 
 from typing import Final
 
@@ -25,12 +25,12 @@ def judged(
     now: int = NOW,
     chance: float = 0.5,
 ) -> Verdict:
-    """The verdict at NOW, with no luck either way."""
+    """Return the verdict at NOW, without jitter."""
     return judge(outcome, failures_before=failures_before, policy=policy, now=now, gone_since=gone_since, chance=chance)
 
 
 def answered(status: int, **headers: str) -> Outcome:
-    """An answer with these headers."""
+    """Return an answer with these headers."""
     return Outcome(
         status_code=status, headers=tuple((name.replace("_", "-"), value) for name, value in headers.items())
     )
@@ -245,7 +245,7 @@ def test_trouble_asks_for_nothing() -> None:
 
 
 def run_of(*answers: tuple[int, int]) -> list[bool]:
-    """Whether each of these answers, at so many milliseconds after NOW, disables the webhook."""
+    """Return for each of these answers, at so many milliseconds after NOW, whether it disables the webhook."""
     disabled, gone_since = [], None
     for status, at in answers:
         verdict = judged(answered(status), now=NOW + at, gone_since=gone_since)
@@ -287,8 +287,8 @@ def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
     ("outcome", "words"),
     [
         (answered(302), "answered 302 Found: redirects are not followed, update the URL of the webhook"),
-        (answered(404), "answered 404 Not Found: nothing answers at this path: check the URL"),
-        (answered(429), "answered 429 Too Many Requests: the endpoint asks to slow down"),
+        (answered(404), "answered 404 Not Found: the endpoint has nothing at this path: check the URL"),
+        (answered(429), "answered 429 Too Many Requests: the endpoint asks for fewer requests"),
         (answered(418), "answered 418 I'm a Teapot"),
         (answered(599), "answered 599"),
         (answered(102), "answered with the status code 102, which is not a final one"),

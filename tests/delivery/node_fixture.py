@@ -1,12 +1,12 @@
-"""What the engine's tests are built from: nouns with sensible values, and a house: one node without its API.
+"""Build what the tests of delivery need: values with sensible defaults, and one node without its HTTP server.
 
-    async with house(tmp_path) as node, Receiver() as receiver:
+    async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         story = await node.becomes(event_id, DELIVERED)
 
-Store, sender, engine and service are the real ones. Between the engine and its store stands a :class:`WatchedStore`: it
-remembers what the engine asked, wakes who waits for that, and can play a database that is away.
+Store, HTTP client, scheduler and service are the real ones. A :class:`WatchedStore` in front of the store records its
+calls, wakes tests that wait for them, and can behave like a database that is away.
 """
 
 import asyncio
@@ -33,11 +33,10 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
-from packhook.delivery.engine import Engine
+from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.send import Wire
-from packhook.delivery.target import PreparedWebhook, prepare
+from packhook.node import Node
 from packhook.service.history import DeliveryDetail
-from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.store.callbacks import ended
@@ -60,20 +59,20 @@ DATA: Final = b'{"id":"ord_1"}'
 PATIENCE: Final = 15.0
 PENDING, SENDING, DELIVERED, EXHAUSTED, CANCELED = DeliveryStatus
 
-unhurried: Final = hypothesis.settings(
+without_deadline: Final = hypothesis.settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 _serial: Final = itertools.count(1)
 
 
 def settings(**changes: Any) -> Settings:  # noqa: ANN401 a field has its own type
-    """Settings of a node that may send to loopback, retries soon, and ends at once."""
+    """Return settings of a node that may send to loopback, retries soon, and stops at once."""
     plain = {"egress_allow": LOOPBACK, "allow_http": True, "retry_schedule": "50ms,50ms,50ms", "shutdown_grace": "0s"}
     return Settings(**{**plain, **changes})
 
 
 def webhook(**changes: Any) -> Webhook:  # noqa: ANN401 as above
-    """An enabled webhook for ``order.created``."""
+    """Return an enabled webhook for ``order.created``."""
     plain = Webhook(
         id=ids.webhook_id(),
         organization_id=ACME,
@@ -89,12 +88,12 @@ def webhook(**changes: Any) -> Webhook:  # noqa: ANN401 as above
 
 
 def target(*, schedule: str = "5s,5m", **changes: Any) -> PreparedWebhook:  # noqa: ANN401 as above
-    """A webhook made ready, on an instance with this schedule."""
+    """Return a prepared webhook, of an instance with this schedule."""
     return prepare(WebhookState(webhook=webhook(**changes)), settings(retry_schedule=schedule))
 
 
 def leased(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 as above
-    """A delivery in a node's hands, before its first attempt."""
+    """Return a delivery that is leased to this node, before its first attempt."""
     plain = LeasedDelivery(
         id=f"dlv_{next(_serial)}",
         event_id="evt_1",
@@ -115,18 +114,18 @@ def leased(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 as above
 
 @dataclass(eq=False)
 class Gate:
-    """A receiver's behaviour: no answer until the test opens the gate, then this one."""
+    """Answer nothing until the test opens the gate, then this."""
 
     answer: Status = field(default_factory=Status)
     early: bool = field(default=False, init=False)
     _opened: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def open(self) -> None:
-        """Answer all that wait, and whoever comes."""
+        """Answer all requests that wait, and all later ones."""
         self._opened.set()
 
     async def write(self, wire: ReceiverWire) -> None:
-        """Wait for the gate, or for the sender to go."""
+        """Wait for the gate, or until the sender disconnects."""
         gone = asyncio.ensure_future(wire.gone())
         opened = asyncio.ensure_future(self._opened.wait())
         await asyncio.wait((gone, opened), return_when=asyncio.FIRST_COMPLETED)
@@ -136,106 +135,114 @@ class Gate:
 
 
 class WatchedStore:
-    """The store as the engine sees it, watched. Questions whose names are in ``away`` find no database."""
+    """Record the calls of a store. Methods whose names are in ``away`` raise Unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._happened = asyncio.Event()
-        self._begun = 0
+        self._changed = asyncio.Event()
+        self._claims_begun = 0
         self.claims: list[ClaimResult] = []
-        self.settled: list[AttemptResult] = []
+        self.recorded: list[AttemptResult] = []
         self.lost: list[AttemptResult] = []
         self.released: list[LeasedDelivery] = []
         self.away: set[str] = set()
         self.refused: list[str] = []
         self.dispatcher: Dispatcher | None = None
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever the store has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 any attribute of the store
         return getattr(self._store, name)
 
     def attach(self, dispatcher: Dispatcher) -> None:
-        """As ever; remembered, so that a test can give a hint."""
+        """Attach, and keep the dispatcher, so that a test can give hints."""
         self.dispatcher = dispatcher
         self._store.attach(dispatcher)
 
     async def claim(self, claim: ClaimRequest) -> ClaimResult:
-        """As ever, and remembered."""
-        self._ask("claim")
-        self._begun += 1
+        """Claim, and record the result."""
+        self._on_call("claim")
+        self._claims_begun += 1
         claimed = await self._store.claim(claim)
         self.claims.append(claimed)
-        return self._tell(claimed)
+        return self._notify(claimed)
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
-        """As ever, and remembered."""
-        self._ask("record")
+        """Record results, and keep which of them were accepted."""
+        self._on_call("record")
         kept = await self._store.record(results)
         for result, was_kept in zip(results, kept, strict=True):
-            (self.settled if was_kept else self.lost).append(result)
-        return self._tell(kept)
+            (self.recorded if was_kept else self.lost).append(result)
+        return self._notify(kept)
 
     async def release(
         self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
     ) -> None:
-        """As ever, and remembered."""
-        self._ask("release")
+        """Release, and keep what was released."""
+        self._on_call("release")
         await self._store.release(deliveries, now, cut_off)
         self.released += deliveries
-        self._tell(None)
+        self._notify(None)
 
     async def targets(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
-        """As ever."""
-        self._ask("targets")
+        """Pass the call on."""
+        self._on_call("targets")
         return await self._store.targets(webhook_ids)
 
     async def disable_failing(self, **asked: Any) -> tuple[str, ...]:  # noqa: ANN401 as above
-        """As ever."""
-        self._ask("disable_failing")
+        """Pass the call on."""
+        self._on_call("disable_failing")
         return await self._store.disable_failing(**asked)
 
-    async def look(self, now: int) -> ClaimResult:
-        """What a claim gets that begins after this; the engine is given a hint to make one."""
-        number = self._begun
+    async def claim_once(self, now: int) -> ClaimResult:
+        """Return the result of a claim that begins after this; a hint starts one."""
+        number = self._claims_begun
         assert self.dispatcher is not None
         self.dispatcher.notify_due((), now)
         await self.until(lambda: len(self.claims) > number)
         return self.claims[number]
 
-    async def until(self, pleased: Callable[[], bool]) -> None:
-        """Wait until what was asked of the store pleases; TimeoutError if it never does."""
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition on the recorded calls holds; TimeoutError if it never does."""
         async with asyncio.timeout(PATIENCE):
-            while not pleased():
-                self._happened.clear()
-                await self._happened.wait()
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
 
-    def _ask(self, question: str) -> None:
-        if question in self.away:
-            self.refused.append(question)
-            self._tell(None)
+    def _on_call(self, method: str) -> None:
+        if method in self.away:
+            self.refused.append(method)
+            self._notify(None)
             raise Unavailable("the database is away")
 
-    def _tell(self, answer: T) -> T:
-        self._happened.set()
+    def _notify(self, answer: T) -> T:
+        self._changed.set()
         return answer
 
 
-class House:
-    """A node without its API, and how a test asks for things; everything is ACME's unless another is named."""
+class LocalNode:
+    """Run a node without its HTTP server. Everything belongs to ACME unless another organization is named."""
 
     def __init__(self, store: WatchedStore, wire: Wire, known: Settings, clock: Clock) -> None:
         self.store = store
         self.settings = known
         self.clock = clock
-        self.engine = Engine(cast("Store", store), wire, known, clock)
-        self.service = Service(cast("Store", store), self.engine, known, clock)
+        self._node = Node(cast("Store", store), wire, known, clock)
+        self.service = self._node.service
+
+    async def run(self) -> None:
+        """Deliver until ``stop``."""
+        await self._node.run()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._node.stop()
 
     async def organization(self, organization_id: str) -> None:
-        """An organization, if it is not there yet."""
+        """Create an organization unless it exists."""
         with suppress(Conflict):
             await self.service.organizations.create(organization_id, organization_id, BY)
 
     async def webhook(self, endpoint: str, organization_id: str = ACME, **fields: Any) -> Webhook:  # noqa: ANN401 as above
-        """Subscribe an endpoint."""
+        """Create a webhook."""
         said = {"event_code": CODE, "endpoint": endpoint, "secret": SECRET, **fields}
         return await self.service.webhooks.create(organization_id, said, BY)
 
@@ -244,80 +251,80 @@ class House:
         return await self.service.webhooks.update(changed.organization_id, changed.id, fields, BY)
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
-        """Publish so many events at once; their ids."""
+        """Publish so many events in one call; return their ids."""
         publisher = self.service.publisher
         receipts: tuple[Receipt, ...] = await ended(
-            lambda told: publisher.publish(organization_id, [(code, DATA)] * count, told)
+            lambda callback: publisher.publish(organization_id, [(code, DATA)] * count, callback)
         )
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:
-        """The deliveries of an event."""
+        """Return the deliveries of an event."""
         return (await self.service.history.event(organization_id, event_id))[1]
 
     async def story(self, event_id: str, organization_id: str = ACME) -> DeliveryDetail:
-        """The only delivery of an event, whole."""
+        """Return the only delivery of an event, with its attempts."""
         (delivery,) = await self.deliveries(event_id, organization_id)
         return await self.service.history.delivery(organization_id, delivery.id)
 
     async def becomes(self, event_id: str, status: DeliveryStatus, attempts: int | None = None) -> DeliveryDetail:
-        """The story of an event's only delivery, once it has this status, and so many attempts where that is said."""
+        """Wait until an event's only delivery has this status, and so many attempts if given; return it."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                seen = len(self.store.settled), len(self.store.released), len(self.store.claims)
+                seen = len(self.store.recorded), len(self.store.released), len(self.store.claims)
                 story = await self.story(event_id)
                 if story.delivery.status is status and attempts in {None, len(story.attempts)}:
                     return story
-                await self.store.until(lambda seen=seen: seen != self._so_far())  # type: ignore[misc] # of this round
+                await self.store.until(lambda seen=seen: seen != self._progress())  # type: ignore[misc] # of this round
 
-    def _so_far(self) -> tuple[int, int, int]:
-        return len(self.store.settled), len(self.store.released), len(self.store.claims)
+    def _progress(self) -> tuple[int, int, int]:
+        return len(self.store.recorded), len(self.store.released), len(self.store.claims)
 
-    async def leap(self, milliseconds: int) -> ClaimResult:
-        """Move the test's clock on, and let the engine look at what is due; answers what it claimed."""
+    async def advance(self, milliseconds: int) -> ClaimResult:
+        """Advance the test's clock and claim what is due; return the result."""
         assert isinstance(self.clock, ManualClock)
-        return await self.store.look(self.clock.advance(milliseconds))
+        return await self.store.claim_once(self.clock.advance(milliseconds))
 
 
-def untouched(wire: Wire) -> Wire:
-    """The wire as it is."""
+def unchanged(wire: Wire) -> Wire:
+    """Return the client as it is."""
     return wire
 
 
 @asynccontextmanager
-async def house(
+async def local_node(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = untouched,
+    wire_seam: Callable[[Wire], Wire] = unchanged,
     **changes: Any,  # noqa: ANN401 as above
-) -> AsyncIterator[House]:
-    """A node that runs, on the database in this folder, which outlives it; told to stop at the end."""
-    async with standing(folder, clock=clock, wire_seam=wire_seam, **changes) as node:
-        running = asyncio.create_task(node.engine.run())
+) -> AsyncIterator[LocalNode]:
+    """Run a node on the database in this folder, which outlives it; stop it at the end."""
+    async with idle_node(folder, clock=clock, wire_seam=wire_seam, **changes) as node:
+        running = asyncio.create_task(node.run())
         try:
             yield node
         finally:
-            node.engine.stop()
+            node.stop()
             await running
 
 
 @asynccontextmanager
-async def standing(
+async def idle_node(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = untouched,
+    wire_seam: Callable[[Wire], Wire] = unchanged,
     **changes: Any,  # noqa: ANN401 as above
-) -> AsyncIterator[House]:
-    """A node whose engine does not run: the test runs it, or parts of it."""
+) -> AsyncIterator[LocalNode]:
+    """Build a node that does not run: the test runs it, or parts of it."""
     known = settings(database=f"sqlite:///{folder / 'packhook.db'}", **changes)
     clock = clock or SystemClock()
     store = open_store(known, clock)
     await store.open()
     try:
         async with sending() as sender:
-            node = House(WatchedStore(store), wire_seam(sender), known, clock)
+            node = LocalNode(WatchedStore(store), wire_seam(sender), known, clock)
             for organization_id in (ACME, OTHER):
                 await node.organization(organization_id)
             try:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from node import OPERATOR_KEY, READY, files, packhook, started
-from packhook.cli.exposure import is_loopback, refuse_unfit
+from packhook.cli.preflight import is_loopback, reject_unsafe_listen
 from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
 
@@ -27,7 +27,7 @@ UNFIT: Final[dict[str, object]] = {
 def refusal(**changes: Any) -> list[str]:  # noqa: ANN401 a field has its own type
     """The lines of the refusal; none where there is none."""
     try:
-        refuse_unfit(Settings(**{**FIT, **changes}))
+        reject_unsafe_listen(Settings(**{**FIT, **changes}))
     except InvalidSettings as error:
         return error.detail.splitlines()
     return []
@@ -43,7 +43,7 @@ def test_fit_settings_listen_anywhere() -> None:
 def test_each_unfit_setting_is_refused(name: str) -> None:
     """By its name, with what was expected and what was got, and how to accept it."""
     first, said, last = refusal(**{name: UNFIT[name]})
-    assert first.startswith("host: other machines reach 192.0.2.1")
+    assert first.startswith("host: other machines can reach 192.0.2.1")
     assert said.startswith(f"{name}: expected ")
     assert ", got " in said
     assert last.endswith(f"allow_insecure = {name!r}")

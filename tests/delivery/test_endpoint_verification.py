@@ -1,4 +1,4 @@
-"""Ownership before full speed: what an endpoint gets before it has proven itself, and each way to prove."""
+"""Test verification: what an endpoint gets before it has accepted deliveries, and every way to accept them."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from engine_house import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, House, house, standing
+from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, LocalNode, idle_node, local_node
 
-from packhook.core.endpoint_verification import HELD
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.service import endpoint_verification
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
 from sending import LOOPBACK
@@ -21,30 +21,30 @@ CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[House]:
-    """A node that requires endpoint_verification."""
-    async with house(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
+async def node(tmp_path: Path) -> AsyncIterator[LocalNode]:
+    """Run a node that requires verification."""
+    async with local_node(tmp_path, require_endpoint_verification=True, public_url=f"https://{ORIGIN}") as running:
         yield running
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """One that answers everything with 200, OPTIONS too, and so consents to nothing."""
+    """Answer everything with 200, OPTIONS too, and so accept nothing."""
     async with Receiver(secrets=[SECRET]) as listening:
         yield listening
 
 
 def consenting(received: Received) -> Behaviour:
-    """The answer of an endpoint that wants what it gets."""
+    """Return the answer of an endpoint that accepts deliveries."""
     return CONSENT if received.method == "OPTIONS" else Status(200)
 
 
 async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
-    """What was received, once so many OPTIONS are among it."""
-    return await receiver.wait_for(lambda got: sum(each.method == "OPTIONS" for each in got) >= count, PATIENCE)
+    """Wait for so many OPTIONS requests; return all requests."""
+    return await receiver.wait_for(lambda got: sum(request.method == "OPTIONS" for request in got) >= count, PATIENCE)
 
 
-async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: House, receiver: Receiver) -> None:
+async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: LocalNode, receiver: Receiver) -> None:
     """OPTIONS to the very endpoint, unsigned, with our name; from then on every request says it."""
     gate = Gate(CONSENT)
     receiver.answers(gate)
@@ -53,7 +53,12 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     (event_id,) = await node.publish()
     await asked(receiver)
     story = await node.story(event_id)
-    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (PENDING, (), (), HELD)
+    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (
+        PENDING,
+        (),
+        (),
+        AWAITING_VERIFICATION,
+    )
     gate.open()
     story = await node.becomes(event_id, DELIVERED)
     options, post = receiver.received
@@ -76,14 +81,14 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Ho
     )
 
 
-async def test_without_consent_nothing_but_test_events_goes_out(node: House, receiver: Receiver) -> None:
+async def test_without_consent_nothing_but_test_events_goes_out(node: LocalNode, receiver: Receiver) -> None:
     """Until one of them is answered 2xx: that is a proof, one that fails is none."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
     receiver.answer = Status(500)
     await node.service.test_events.send(ACME, made.id, BY)
-    assert (await node.story(event_id)).held_reason == HELD
+    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = Status(200)
     await node.service.test_events.send(ACME, made.id, BY)
     story = await node.becomes(event_id, DELIVERED)
@@ -93,7 +98,7 @@ async def test_without_consent_nothing_but_test_events_goes_out(node: House, rec
 
 
 async def test_it_is_asked_again_in_the_background(
-    node: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    node: LocalNode, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few times, because an endpoint may be started after its webhook is made; then no more."""
     monkeypatch.setattr(endpoint_verification, "WAITS", (0, 10, 10))
@@ -106,24 +111,24 @@ async def test_it_is_asked_again_in_the_background(
     receiver.answer = Status(200)
     await node.change(made, endpoint=f"{receiver.url}/other")
     got = await asked(receiver, 6)
-    assert [each.path for each in got[4:]] == ["/other"] * 3
+    assert [request.path for request in got[4:]] == ["/other"] * 3
 
 
-async def test_it_is_asked_when_somebody_wants_it(node: House, receiver: Receiver) -> None:
+async def test_it_is_asked_when_somebody_wants_it(node: LocalNode, receiver: Receiver) -> None:
     """The answer says what came of it, with the whole exchange; consent lets what waited go."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
     attempt, refused = await node.service.verification.verify(ACME, made.id, BY)
     assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
-    assert (await node.story(event_id)).held_reason == HELD
+    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = consenting
     attempt, given = await node.service.verification.verify(ACME, made.id, BY)
     assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
     await node.becomes(event_id, DELIVERED)
 
 
-async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver: Receiver) -> None:
+async def test_a_changed_endpoint_has_to_prove_itself_anew(node: LocalNode, receiver: Receiver) -> None:
     """What waits for the webhook waits for it too; a change of anything else asks for nothing."""
     receiver.answer = consenting
     made = await node.webhook(receiver.url)
@@ -136,7 +141,7 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
         assert (changed.verification_pending, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
         (second,) = await node.publish()
         await asked(other)
-        assert (await node.story(second)).held_reason == HELD
+        assert (await node.story(second)).held_reason == AWAITING_VERIFICATION
         assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id, BY)).status is PENDING
         assert {got.method for got in other.received} == {"OPTIONS"}
         await node.service.test_events.send(ACME, made.id, BY)
@@ -145,7 +150,7 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: House, receiver
 
 
 async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
-    node: House, receiver: Receiver
+    node: LocalNode, receiver: Receiver
 ) -> None:
     """It is the other endpoint that was asked."""
     gate = Gate(CONSENT)
@@ -162,7 +167,7 @@ async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
     assert (known.verification_pending, known.verified_at) == (True, None)
 
 
-async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None:
+async def test_the_allowed_rate_is_kept(node: LocalNode, receiver: Receiver) -> None:
     """300 a minute are five a second, though the webhook itself has no limit, or a higher one."""
     receiver.answer = lambda got: (
         Status(200, {"webhook-allowed-origin": "*", "webhook-allowed-rate": "300"})
@@ -183,7 +188,7 @@ async def test_the_allowed_rate_is_kept(node: House, receiver: Receiver) -> None
     [(Redirect("/elsewhere"), "no_consent"), (Hang(), "timeout"), (Status(200), "no_consent")],
     ids=["redirect", "hang", "200"],
 )
-async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behaviour, code: str) -> None:
+async def test_what_is_no_consent(node: LocalNode, receiver: Receiver, answer: Behaviour, code: str) -> None:
     """Redirects are not followed, and the time is that of an attempt."""
     made = await node.webhook(receiver.url, timeout=1_000)
     await asked(receiver)
@@ -193,7 +198,7 @@ async def test_what_is_no_consent(node: House, receiver: Receiver, answer: Behav
     assert {got.path for got in receiver.received} == {"/"}
 
 
-async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
+async def test_the_guard_stands_before_the_handshake_too(node: LocalNode) -> None:
     """An address that may not be connected to is not: no socket, one text."""
     assert all("::1" not in str(network) for network in LOOPBACK)
     async with Receiver(address="::1", hostname="[::1]") as inside:
@@ -209,7 +214,7 @@ async def test_the_guard_stands_before_the_handshake_too(node: House) -> None:
 
 async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: Path, receiver: Receiver) -> None:
     """A test event proves nothing then, and no request has our name; who wants to can still ask."""
-    async with house(tmp_path) as node:
+    async with local_node(tmp_path) as node:
         made = await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         await node.becomes(event_id, DELIVERED)
@@ -225,22 +230,24 @@ async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: P
 
 async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: Receiver) -> None:
     """Turning it on stops nobody; turning it off lets go who was held."""
-    async with standing(tmp_path) as node:
+    async with idle_node(tmp_path) as node:
         await node.webhook(f"{receiver.url}/before")
-    async with house(tmp_path, require_endpoint_verification=True) as node:
+    async with local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(f"{receiver.url}/after")
         (event_id,) = await node.publish()
-        await receiver.wait_for(lambda got: ("POST", "/before") in [(each.method, each.path) for each in got])
+        await receiver.wait_for(lambda got: ("POST", "/before") in [(request.method, request.path) for request in got])
         await asked(receiver)
-    async with house(tmp_path):
-        await receiver.wait_for(lambda got: ("POST", "/after") in [(each.method, each.path) for each in got], PATIENCE)
+    async with local_node(tmp_path):
+        await receiver.wait_for(
+            lambda got: ("POST", "/after") in [(request.method, request.path) for request in got], PATIENCE
+        )
     posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
     assert posts == [event_id] * 2
 
 
 async def test_a_stop_ends_what_is_being_asked(tmp_path: Path) -> None:
     """However long the endpoint takes."""
-    async with Receiver(Hang()) as receiver, house(tmp_path, require_endpoint_verification=True) as node:
+    async with Receiver(Hang()) as receiver, local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(receiver.url)
         await asked(receiver)
         async with asyncio.timeout(5):

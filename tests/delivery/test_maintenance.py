@@ -1,4 +1,4 @@
-"""What a node does beside sending: what is past its time goes, and who has failed for days is disabled, with words."""
+"""Test maintenance: what is past its retention is removed, and webhooks that fail for days are disabled."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from engine_house import (
+from node_fixture import (
     ACME,
     BY,
     CANCELED,
@@ -15,15 +15,15 @@ from engine_house import (
     EXHAUSTED,
     PENDING,
     SENDING,
-    House,
-    standing,
+    LocalNode,
+    idle_node,
 )
 from structlog.testing import capture_logs
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Receipt, Verdict, Webhook
-from packhook.delivery.maintenance import BATCH, Upkeep
+from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
 from packhook.store.callbacks import ended
 from packhook.store.dispatcher import Capacity
@@ -36,46 +36,46 @@ CODE_OF_NOBODY: Final = "order.shipped"
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """The test's time."""
+    """Return the clock of the test."""
     return ManualClock()
 
 
 @pytest.fixture
-async def node(tmp_path: Path, clock: ManualClock) -> AsyncIterator[House]:
-    """A node whose engine does not run."""
-    async with standing(tmp_path, clock=clock, retention="3d") as made:
+async def node(tmp_path: Path, clock: ManualClock) -> AsyncIterator[LocalNode]:
+    """Build a node that does not run."""
+    async with idle_node(tmp_path, clock=clock, retention="3d") as made:
         yield made
 
 
-def upkeep(node: House, **changes: object) -> Upkeep:
-    """The upkeep of this node."""
-    return Upkeep(cast("Store", node.store), node.settings.model_copy(update=changes), node.clock)
+def maintenance(node: LocalNode, **changes: object) -> Maintenance:
+    """Return the maintenance of this node."""
+    return Maintenance(cast("Store", node.store), node.settings.model_copy(update=changes), node.clock)
 
 
-async def take(node: House) -> tuple[LeasedDelivery, ...]:
-    """All that is due, leased for a minute."""
+async def take(node: LocalNode) -> tuple[LeasedDelivery, ...]:
+    """Claim all that is due, for a minute."""
     now = node.clock.now()
     capacity = Capacity(lease=now, lease_until=now + MINUTE, slots=1_000, max_bytes=1 << 30, excluded=())
     return (await node.store.claim(ClaimRequest(now=now, capacity=capacity, per_lane=1_000))).deliveries
 
 
 def settled(delivery: LeasedDelivery, verdict: Verdict, at: int) -> AttemptResult:
-    """One attempt that ended like this."""
+    """Return the result of one attempt."""
     made = Attempt(
         number=delivery.attempt_count + 1, started_at=at, duration=0, url="https://shop.example/", request_headers="{}"
     )
     return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
 
 
-async def end_all(node: House, verdict: Verdict) -> int:
-    """All that is due is sent once and ends with this verdict; how many that was."""
+async def end_all(node: LocalNode, verdict: Verdict) -> int:
+    """End one attempt of all that is due with this verdict; return how many."""
     due = await take(node)
-    await node.store.record([settled(each, verdict, node.clock.now()) for each in due])
+    await node.store.record([settled(delivery, verdict, node.clock.now()) for delivery in due])
     return len(due)
 
 
-async def fail(node: House, times: int, every: int = SECOND) -> None:
-    """An event of the only webhook fails so often, so far apart."""
+async def fail(node: LocalNode, times: int, every: int = SECOND) -> None:
+    """Fail an event of the only webhook so many times, so far apart."""
     for _ in range(times):
         await node.publish()
         await end_all(node, Verdict(status=EXHAUSTED))
@@ -83,117 +83,118 @@ async def fail(node: House, times: int, every: int = SECOND) -> None:
         node.clock.advance(every)
 
 
-async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: House, clock: ManualClock) -> None:
+async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: LocalNode, clock: ManualClock) -> None:
     """Event, delivery and attempts, once the event is older than the retention."""
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
     await end_all(node, Verdict(status=DELIVERED))
     delivery = (await node.story(event_id)).delivery
     clock.advance(RETENTION)
-    await upkeep(node).once()
+    await maintenance(node).run_once()
     assert len((await node.story(event_id)).attempts) == 1, "to the last moment of its time it stays"
     clock.advance(1)
-    await upkeep(node).once()
+    await maintenance(node).run_once()
     with pytest.raises(NotFound):
         await node.deliveries(event_id)
     with pytest.raises(NotFound):
         await node.service.history.delivery(ACME, delivery.id)
 
 
-@pytest.mark.parametrize("in_hand", [False, True])
-async def test_an_event_on_its_way_stays(node: House, clock: ManualClock, in_hand: bool) -> None:
-    """However old it is, waiting or under way: retention is not a way to lose one."""
+@pytest.mark.parametrize("leased", [False, True])
+async def test_an_event_on_its_way_stays(node: LocalNode, clock: ManualClock, leased: bool) -> None:
+    """However old it is, waiting or in flight: retention is not a way to lose one."""
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
-    if in_hand:
+    if leased:
         assert len(await take(node)) == 1
     clock.advance(10 * RETENTION)
-    await upkeep(node).once()
-    assert (await node.story(event_id)).delivery.status is (SENDING if in_hand else PENDING)
+    await maintenance(node).run_once()
+    assert (await node.story(event_id)).delivery.status is (SENDING if leased else PENDING)
 
 
-async def test_all_that_is_due_goes_in_batches(node: House, clock: ManualClock) -> None:
-    """More than one batch holds, in one round; each batch is told in the log, and there is no empty one."""
-    await node.publish(BATCH + 100, code=CODE_OF_NOBODY)
+async def test_all_that_is_due_goes_in_batches(node: LocalNode, clock: ManualClock) -> None:
+    """More than one batch holds, in one round; each batch is logged, and there is no empty one."""
+    await node.publish(BATCH_SIZE + 100, code=CODE_OF_NOBODY)
     clock.advance(RETENTION + 1)
     (young,) = await node.publish(code=CODE_OF_NOBODY)
     with capture_logs() as lines:
-        await upkeep(node).once()
-    assert [(line["event"], line["events"]) for line in lines] == [("retention_run", BATCH), ("retention_run", 100)]
+        await maintenance(node).run_once()
+    seen = [(line["event"], line["events"]) for line in lines]
+    assert seen == [("retention_run", BATCH_SIZE), ("retention_run", 100)]
     assert await events(node) == [young]
 
 
-async def events(node: House) -> list[str]:
-    """The ids of the organization's events."""
+async def events(node: LocalNode) -> list[str]:
+    """Return the ids of the organization's events."""
     return [event.id for event in (await node.service.history.events(ACME, PageRequest(limit=1_000))).items]
 
 
-async def test_an_idempotency_key_counts_for_a_day(node: House, clock: ManualClock) -> None:
+async def test_an_idempotency_key_counts_for_a_day(node: LocalNode, clock: ManualClock) -> None:
     """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
 
     async def publish(fingerprint: bytes) -> str:
         publisher, events = node.service.publisher, [(CODE_OF_NOBODY, DATA)]
         receipts: tuple[Receipt, ...] = await ended(
-            lambda told: publisher.publish(ACME, events, told, "key-1", fingerprint)
+            lambda callback: publisher.publish(ACME, events, callback, "key-1", fingerprint)
         )
         return receipts[0].id
 
     first = await publish(b"one")
     clock.advance(DAY)
-    await upkeep(node).once()
+    await maintenance(node).run_once()
     assert await publish(b"one") == first
     with pytest.raises(Conflict):
         await publish(b"two")
     clock.advance(1)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await maintenance(node).run_once()
     assert [(line["event"], line["idempotency_keys"]) for line in lines] == [("retention_run", 1)]
     assert await publish(b"two") != first
 
 
-async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: House, clock: ManualClock) -> None:
+async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: LocalNode, clock: ManualClock) -> None:
     """Longer than events, and then it goes; what was done later stays."""
     clock.advance(10 * RETENTION)
     failing = await node.webhook("https://shop.example/")
-    caring = upkeep(node, audit_retention=10 * RETENTION)
-    await caring.once()
+    caring = maintenance(node, audit_retention=10 * RETENTION)
+    await caring.run_once()
     assert len(await actions(node)) == 3, "to the last moment of its time it stays"
     clock.advance(1)
     with capture_logs() as lines:
-        await caring.once()
+        await caring.run_once()
     assert [(line["event"], line["audit_entries"]) for line in lines] == [("retention_run", 2)]
     assert await actions(node) == [("webhook.created", failing.id)]
 
 
-async def actions(node: House) -> list[tuple[str, str]]:
-    """What the audit trail tells of, newest first."""
+async def actions(node: LocalNode) -> list[tuple[str, str]]:
+    """Return the actions in the audit trail, newest first."""
     found = await node.store.list_audit(PageRequest(limit=100), AuditFilter())
     return [(entry.action.value, entry.object_id) for entry in found.items]
 
 
-async def test_what_waits_for_a_deleted_webhook_is_canceled(node: House) -> None:
+async def test_what_waits_for_a_deleted_webhook_is_canceled(node: LocalNode) -> None:
     """It is listed as canceled, not lost; another webhook's deliveries stay."""
     deleted = await node.webhook("https://shop.example/deleted")
     (event_id,) = await node.publish()
     await node.webhook("https://shop.example/kept")
     (later,) = await node.publish()
     await node.service.webhooks.delete(ACME, deleted.id, BY)
-    await upkeep(node).once()
-    assert [each.status for each in await node.deliveries(event_id)] == [CANCELED]
-    assert {each.webhook_id == deleted.id: each.status for each in await node.deliveries(later)} == {
+    await maintenance(node).run_once()
+    assert [delivery.status for delivery in await node.deliveries(event_id)] == [CANCELED]
+    assert {delivery.webhook_id == deleted.id: delivery.status for delivery in await node.deliveries(later)} == {
         True: CANCELED,
         False: PENDING,
     }
 
 
-async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: House, clock: ManualClock) -> None:
+async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: LocalNode, clock: ManualClock) -> None:
     """Ten failures and five days without a success: it stays, it is disabled, it says why, and so does the log."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(DISABLE_AFTER)
     await fail(node, 1)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await maintenance(node).run_once()
     after = await node.service.webhooks.get(ACME, failing.id)
     assert (after.enabled, after.disabled_reason) == (False, "no delivery has succeeded for 5 days")
     assert after.version == failing.version + 1
@@ -204,29 +205,29 @@ async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: H
     ("disable_after", "words"),
     [(5 * DAY, "5 days"), (DAY + DAY // 2, "1.5 days"), (90 * SECOND, "90 seconds"), (12 * HOUR, "43200 seconds")],
 )
-async def test_the_words_name_the_time(node: House, clock: ManualClock, disable_after: int, words: str) -> None:
+async def test_the_words_name_the_time(node: LocalNode, clock: ManualClock, disable_after: int, words: str) -> None:
     """In days, or in seconds where it is less than one."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(disable_after)
     await fail(node, 1)
-    await upkeep(node, disable_after=disable_after).once()
+    await maintenance(node, disable_after=disable_after).run_once()
     reason = (await node.service.webhooks.get(ACME, failing.id)).disabled_reason
     assert reason == f"no delivery has succeeded for {words}"
 
 
-async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: House, clock: ManualClock) -> None:
+async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: LocalNode, clock: ManualClock) -> None:
     """Halfway there: since when it fails and when it ends; not each round, not by a node that starts anew."""
     failing = await node.webhook("https://shop.example/")
     since = clock.now()
     with capture_logs() as early:
         await fail(node, 4)
         clock.advance(DISABLE_AFTER // 2 - 4 * SECOND)
-        await upkeep(node).once()
+        await maintenance(node).run_once()
     await fail(node, 1)
     with capture_logs() as lines:
         for _ in range(3):
-            await upkeep(node).once()
+            await maintenance(node).run_once()
             await fail(node, 1)
     assert [line["event"] for line in early] == []
     assert lines == [
@@ -241,24 +242,24 @@ async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: House, cloc
     ]
 
 
-async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: House, clock: ManualClock) -> None:
+async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: LocalNode, clock: ManualClock) -> None:
     """Its last failures came together after a long silence: what it came to is enough."""
     await node.webhook("https://shop.example/")
     await fail(node, 4)
     clock.advance(DISABLE_AFTER)
     await fail(node, 6)
     with capture_logs() as lines:
-        await upkeep(node).once()
+        await maintenance(node).run_once()
     assert [line["event"] for line in lines if line["event"] != "retention_run"] == ["webhook_disabled"]
 
 
-async def still_enabled(node: House, webhook: Webhook) -> bool:
-    """Whether the upkeep leaves it alone."""
-    await upkeep(node).once()
+async def still_enabled(node: LocalNode, webhook: Webhook) -> bool:
+    """Return True if maintenance does not disable it."""
+    await maintenance(node).run_once()
     return (await node.service.webhooks.get(ACME, webhook.id)).enabled
 
 
-async def test_nine_failures_do_not_disable(node: House, clock: ManualClock) -> None:
+async def test_nine_failures_do_not_disable(node: LocalNode, clock: ManualClock) -> None:
     """However long ago: a webhook with few events gets its chance."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
@@ -266,7 +267,7 @@ async def test_nine_failures_do_not_disable(node: House, clock: ManualClock) -> 
     assert await still_enabled(node, failing)
 
 
-async def test_failures_within_five_days_do_not_disable(node: House, clock: ManualClock) -> None:
+async def test_failures_within_five_days_do_not_disable(node: LocalNode, clock: ManualClock) -> None:
     """However many."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 50)
@@ -274,7 +275,7 @@ async def test_failures_within_five_days_do_not_disable(node: House, clock: Manu
     assert await still_enabled(node, failing)
 
 
-async def test_silence_does_not_disable(node: House, clock: ManualClock) -> None:
+async def test_silence_does_not_disable(node: LocalNode, clock: ManualClock) -> None:
     """Ten failures in a bad minute, and then nothing to send for a month."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 10)
@@ -282,7 +283,7 @@ async def test_silence_does_not_disable(node: House, clock: ManualClock) -> None
     assert await still_enabled(node, failing)
 
 
-async def test_one_success_begins_the_time_anew(node: House, clock: ManualClock) -> None:
+async def test_one_success_begins_the_time_anew(node: LocalNode, clock: ManualClock) -> None:
     """The five days count from the first failure after it."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 20)
@@ -293,7 +294,7 @@ async def test_one_success_begins_the_time_anew(node: House, clock: ManualClock)
     assert await still_enabled(node, failing)
 
 
-async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: House, clock: ManualClock) -> None:
+async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: LocalNode, clock: ManualClock) -> None:
     """One call, and what was known against it is forgotten."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
@@ -306,24 +307,24 @@ async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: House, 
     assert await still_enabled(node, failing)
 
 
-async def test_it_runs_on_while_the_database_is_away(node: House) -> None:
+async def test_it_runs_on_while_the_database_is_away(node: LocalNode) -> None:
     """A round that found none is logged, not the end; and a stop ends it at once."""
     node.store.away = {"disable_failing"}
-    caring = upkeep(node)
+    caring = maintenance(node)
     with capture_logs() as lines:
         running = asyncio.create_task(caring.run())
         await node.store.until(lambda: node.store.refused == ["disable_failing"])
         caring.stop()
         async with asyncio.timeout(5):
             await running
-    assert [(line["event"], line["detail"]) for line in lines] == [("upkeep_failed", "the database is away")]
+    assert [(line["event"], line["detail"]) for line in lines] == [("maintenance_failed", "the database is away")]
 
 
-async def test_a_stop_does_not_wait_for_the_last_batch(node: House, clock: ManualClock) -> None:
+async def test_a_stop_does_not_wait_for_the_last_batch(node: LocalNode, clock: ManualClock) -> None:
     """The batch at hand is the last."""
-    await node.publish(BATCH + 1, code=CODE_OF_NOBODY)
+    await node.publish(BATCH_SIZE + 1, code=CODE_OF_NOBODY)
     clock.advance(RETENTION + 1)
-    caring = upkeep(node)
+    caring = maintenance(node)
     caring.stop()
     await caring.run()
-    assert len(await events(node)) == BATCH + 1
+    assert len(await events(node)) == BATCH_SIZE + 1

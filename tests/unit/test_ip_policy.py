@@ -1,4 +1,4 @@
-"""Which addresses may be connected to: every network of the table, to the last address on both sides of its edges."""
+"""Test which addresses are allowed: both edges of every network in the table."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -36,7 +36,7 @@ DENIED_IPV6: Final = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2
 
 
 def in_any(address: IPv4Address | IPv6Address, networks: list[str]) -> bool:
-    """Whether one of the networks has it."""
+    """Return True if one of the networks contains the address."""
     return any(address in ip_network(network) for network in networks)
 
 

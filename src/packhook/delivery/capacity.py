@@ -1,0 +1,140 @@
+"""Bound the memory and the requests of one node, and share both out between its lanes.
+
+A lane may hold or send only a share of what is free (the dynamic threshold of shared buffers), so a hanging endpoint
+cannot take the places of the others. What does not fit stays in the database.
+"""
+
+import itertools
+import secrets
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from packhook.core.clock import SECOND, Clock
+from packhook.core.model import LeasedDelivery
+from packhook.delivery.lane import Lane
+from packhook.settings import Settings
+from packhook.store.dispatcher import Capacity
+
+MAX_QUEUED_BYTES: Final = 256 * 1024 * 1024
+LANE_PART_OF_QUEUE: Final = 4
+LANE_PART_OF_SLOTS: Final = 8
+
+
+class QueueCapacity:
+    """Count the deliveries that are queued in memory, and decide how many more the node and each lane may hold.
+
+    ``full_lanes`` are webhooks whose further deliveries should stay in the database until half of theirs are sent.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self._limit = settings.max_queued_deliveries
+        self._lease_duration = settings.lease_duration
+        self._lease_numbers = itertools.count(secrets.randbits(61) + 1)
+        self._queued = 0
+        self._queued_bytes = 0
+        self._needs_claim = False
+        self._closed = False
+        self.full_lanes: set[str] = set()
+
+    def offer(self, excluded: Collection[str], at_most: int | None = None) -> Capacity:
+        """Return what may be leased to this node now, under a new lease number, without ``excluded`` webhooks."""
+        free = 0 if self._closed else max(0, self._limit - self._queued)
+        return Capacity(
+            lease=next(self._lease_numbers),
+            lease_until=self._clock.now() + self._lease_duration,
+            slots=free if at_most is None else min(free, at_most),
+            max_bytes=MAX_QUEUED_BYTES - self._queued_bytes,
+            excluded=frozenset(excluded),
+            per_lane=self._lane_share(),
+        )
+
+    def offer_to_claim(self, excluded: Collection[str], at_most: int) -> Capacity | None:
+        """Do the same for a claim. Return None if the queue is full; then ``remove`` says when it no longer is."""
+        capacity = self.offer(excluded, at_most)
+        self._needs_claim = capacity.slots <= 0 or capacity.max_bytes <= 0
+        return None if self._needs_claim else capacity
+
+    def add(self, delivery: LeasedDelivery) -> None:
+        """Count a delivery that was queued."""
+        self._queued += 1
+        self._queued_bytes += len(delivery.data)
+
+    def note_if_full(self, lane: Lane) -> None:
+        """Note that a lane is full, if it is."""
+        if lane.queued >= self._lane_limit(lane):
+            self.full_lanes.add(lane.webhook_id)
+
+    def remove(self, lane: Lane, delivery: LeasedDelivery) -> bool:
+        """Count a delivery that left its lane. Return True if there is room again and a claim should fill it."""
+        self._queued -= 1
+        self._queued_bytes -= len(delivery.data)
+        has_room = False
+        if lane.webhook_id in self.full_lanes and lane.queued <= self._lane_limit(lane) // 2:
+            self.full_lanes.discard(lane.webhook_id)
+            has_room = True
+        if self._needs_claim and self._is_well_below_limit():
+            self._needs_claim = False
+            has_room = True
+        return has_room
+
+    def close(self) -> None:
+        """Offer nothing any more."""
+        self._closed = True
+
+    def _is_well_below_limit(self) -> bool:
+        return self._queued <= self._limit * 7 // 8 and self._queued_bytes <= MAX_QUEUED_BYTES * 7 // 8
+
+    def _lane_share(self) -> int:
+        return max(1, (self._limit - self._queued) // LANE_PART_OF_QUEUE)
+
+    def _lane_limit(self, lane: Lane) -> int:
+        """Return how many deliveries a lane may hold: its share, but no more than it can send within half a lease."""
+        share, rate = self._lane_share(), lane.rate_limit
+        return min(share, max(1, int(rate * self._lease_duration / SECOND / 2))) if rate else share
+
+
+class SlotPool:
+    """Count the attempts in flight, and share the slots out between the lanes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._in_flight = 0
+        self._waiting: dict[str, Lane] = {}
+        self._waiting_share = size
+
+    @property
+    def has_free(self) -> bool:
+        """Return True if one more attempt may begin."""
+        return self._in_flight < self._size
+
+    def admits(self, lane: Lane) -> bool:
+        """Return True if a lane may have one more slot. If not, it waits until ``release`` returns it."""
+        share = self._lane_share()
+        if lane.in_flight < (share if lane.breaker.has_failed else max(1, share)):
+            return True
+        self._waiting[lane.webhook_id] = lane
+        self._waiting_share = min(self._waiting_share, share)
+        return False
+
+    def acquire(self) -> None:
+        """Take a slot."""
+        self._in_flight += 1
+
+    def release(self) -> Iterable[Lane]:
+        """Free a slot. Return the lanes that may try again: one, or all if a lane's share has grown."""
+        self._in_flight -= 1
+        if not self._waiting:
+            return ()
+        if self._lane_share() > self._waiting_share:
+            lanes = list(self._waiting.values())
+            self._waiting.clear()
+        else:
+            lanes = [self._waiting.pop(next(iter(self._waiting)))]
+        if not self._waiting:
+            self._waiting_share = self._size
+        return lanes
+
+    def _lane_share(self) -> int:
+        """Return how many slots one lane may have; the last eighth is for lanes that do not fail."""
+        return (self._size - self._in_flight) // LANE_PART_OF_SLOTS

@@ -1,0 +1,52 @@
+"""Prepare a webhook for sending: work out once what does not change from one attempt to the next."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from packhook.core.client_certificate import identity
+from packhook.core.endpoint_verification import min_rate
+from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
+from packhook.core.signatures.standard import SigningKey
+from packhook.delivery.headers import Headers
+from packhook.settings import Settings
+
+REDACTED: Final = "***"
+ORIGIN_HEADER: Final = "webhook-request-origin"
+
+
+class PreparedWebhook(Struct, frozen=True, kw_only=True):
+    """Hold a webhook with the defaults of the instance filled in.
+
+    ``headers`` are those that every request to it has, ``redacted_headers`` the same for the log. ``secret_values`` are
+    the header values that no log may show, the longest first. ``timeout`` is in milliseconds. ``rate_limit`` is in
+    deliveries a second, 0 is no limit.
+    """
+
+    webhook: Webhook
+    signing_keys: tuple[SigningKey, ...]
+    headers: Headers
+    redacted_headers: Headers
+    secret_values: tuple[str, ...]
+    timeout: int
+    rate_limit: float
+    policy: Policy
+    client_certificate: ClientCertificate | None = None
+
+
+def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
+    """Take the webhook's own settings where it has any, the instance's otherwise."""
+    webhook = state.webhook
+    headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
+    origin = ((ORIGIN_HEADER, settings.origin),) if settings.require_endpoint_verification else ()
+    return PreparedWebhook(
+        webhook=webhook,
+        signing_keys=(SigningKey(webhook.secret),),
+        headers=origin + headers,
+        redacted_headers=origin + tuple((name, REDACTED) for name, _ in headers),
+        secret_values=tuple(sorted(filter(None, webhook.headers.values()), key=len, reverse=True)),
+        timeout=webhook.timeout or settings.attempt_timeout,
+        rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
+        policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),
+        client_certificate=identity(webhook.client_certificate, webhook.client_key),
+    )

@@ -1,0 +1,77 @@
+"""Send one request to an endpoint because somebody asked for it: a test event, or a request for verification.
+
+Both go over the HTTP client of all attempts, so the address check, the deadline, the limits of an answer and the client
+certificate are the same. Nothing is stored and nothing is retried.
+"""
+
+from typing import Final
+
+from packhook.core.clock import Clock
+from packhook.core.endpoint_verification import Consent, consent, requested_rate
+from packhook.core.model import Attempt, Event, LeasedDelivery, Request, Urgency, Verdict, WebhookState
+from packhook.delivery.attempt import USER_AGENT, attempt, exchange
+from packhook.delivery.headers import json_object, lines
+from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
+from packhook.delivery.send import Wire, outcome_of
+from packhook.settings import Settings
+
+RATE_HEADER: Final = "webhook-request-rate"
+
+
+class EndpointProbe:
+    """Send a request to a webhook's endpoint now, beside the queue."""
+
+    def __init__(self, client: Wire, settings: Settings, clock: Clock) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+
+    async def send_test(self, state: WebhookState, event: Event) -> tuple[Attempt, Verdict]:
+        """Send this event once, signed. Return the exchange and the verdict; neither is applied to the webhook."""
+        delivery = LeasedDelivery(
+            id="",
+            event_id=event.id,
+            webhook_id=state.webhook.id,
+            webhook_version=state.webhook.version,
+            organization_id=event.organization_id,
+            event_code=event.event_code,
+            event_created_at=event.created_at,
+            data=event.data,
+            attempt_count=0,
+            attempts_before=0,
+            urgency=Urgency.FIRST,
+            lease=0,
+            lease_until=0,
+        )
+        webhook = prepare(state, self._settings)
+        result = await attempt(delivery, webhook, state.gone_since, self._client, self._clock)
+        return result.attempt, result.verdict
+
+    async def request_verification(self, state: WebhookState) -> tuple[Attempt, Consent]:
+        """Ask the endpoint by OPTIONS whether it accepts deliveries. Return the exchange, and what it answered."""
+        webhook, origin = prepare(state, self._settings), self._settings.origin
+        started_at = self._clock.now()
+        request = compose_verification(webhook, origin)
+        outcome = await outcome_of(lambda callback: self._client.post(request, callback))
+        answer = consent(outcome, origin)
+        made = exchange(request, outcome, webhook, 1, started_at, answer.error_code, answer.error_message)
+        return made, answer
+
+
+def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:
+    """Return the request for verification, with the webhook's own headers: a gateway may need them."""
+    rate = requested_rate(webhook.webhook.rate_limit)
+    headers = (
+        ("user-agent", USER_AGENT),
+        *(((RATE_HEADER, rate),) if rate else ()),
+        *(() if (ORIGIN_HEADER, origin) in webhook.headers else ((ORIGIN_HEADER, origin),)),
+    )
+    return Request(
+        method="OPTIONS",
+        url=webhook.webhook.endpoint,
+        headers=lines(headers + webhook.headers),
+        shown=json_object(headers + webhook.redacted_headers),
+        body=b"",
+        timeout=webhook.timeout,
+        identity=webhook.client_certificate,
+    )

@@ -1,0 +1,199 @@
+"""Build one node from its parts, run it, and stop it: the composition root.
+
+::
+
+    store ─▶ HTTP client ─▶ scheduler, maintenance, service ─▶ API ─▶ uvicorn        (started in this order)
+    store ◀─ HTTP client ◀─ scheduler, maintenance ◀──────────────── uvicorn        (stopped in this order)
+
+uvicorn takes the signals. When it has answered its last request, the scheduler stops too.
+"""
+
+import asyncio
+import gc
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Final
+
+import structlog
+import uvicorn
+
+from packhook.core.clock import Clock, SystemClock
+from packhook.core.errors import StartError, Unavailable
+from packhook.delivery.maintenance import Maintenance
+from packhook.delivery.probe import EndpointProbe
+from packhook.delivery.proxy import open_egress
+from packhook.delivery.scheduler import Scheduler
+from packhook.delivery.send import Sender, Wire
+from packhook.service.service import Service
+from packhook.settings import Settings
+from packhook.store.base import Store
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import SealedStore
+from packhook.store.open import open_store, shown
+
+_log: Final = structlog.get_logger("packhook.node")
+
+FLUSH_SECONDS: Final = 5.0
+GC_THRESHOLD: Final = 50_000
+
+
+class Node:
+    """Combine the parts of one node but its HTTP server. Made inside the event loop, over an open store and client.
+
+    ``encrypted`` is the store that encrypts, within ``store``; without it there are no master keys to rotate.
+    """
+
+    def __init__(
+        self, store: Store, client: Wire, settings: Settings, clock: Clock, encrypted: SealedStore | None = None
+    ) -> None:
+        self._scheduler = Scheduler(store, client, settings, clock)
+        self._maintenance = Maintenance(store, settings, clock)
+        probe = EndpointProbe(client, settings, clock)
+        self.service = Service(store, probe, self._scheduler.is_healthy, settings, clock, encrypted)
+
+    async def run(self) -> None:
+        """Deliver and clean up until ``stop``. Return when everything in flight is recorded or given back."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._scheduler.run(), name="packhook-scheduler")
+            group.create_task(self._maintenance.run(), name="packhook-maintenance")
+
+    def stop(self) -> None:
+        """Begin to stop; attempts in flight have the setting ``shutdown_grace`` to finish."""
+        self._maintenance.stop()
+        self._scheduler.stop()
+
+
+async def run_node(
+    settings: Settings,
+    *,
+    listener: socket.socket | None = None,
+    wrap_store: Callable[[Store], Store] = lambda store: store,
+    wrap_client: Callable[[Wire], Wire] = lambda client: client,
+) -> None:
+    """Run one node until a signal stops it. StartError if it cannot start.
+
+    ``listener`` is a listening socket that is shared with other nodes. The two functions let a test stand between the
+    node and its database, or its HTTP client; the first gets the store that encrypts.
+    """
+    from packhook.api.server import make_server  # noqa: PLC0415 takes half a second, which --help should not take
+
+    raise_open_files_limit()
+    listener = listener or open_listener(settings)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        keyring = Keyring(settings)
+        encrypted = SealedStore(open_store(settings, clock), keyring)
+        store = wrap_store(encrypted)
+        await store.open()
+        stack.push_async_callback(store.close)
+        if encrypted.made_key_file:
+            _announce_key_file(keyring)
+        client = Sender(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
+        await client.open()
+        stack.push_async_callback(client.close)
+        node = Node(store, wrap_client(client), settings, clock, encrypted)
+        await _announce_operator_key(node.service)
+        tune_garbage_collector()
+        await _serve(node, make_server(node.service, settings), settings, listener)
+
+
+async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listener: socket.socket) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(node.run(), name="packhook-node")
+        flushing = group.create_task(_flush_periodically(node.service), name="packhook-flush")
+        with _stop_signals_to(server):
+            _announce(f"packhook listens on http://{_address(listener)}")
+            _log.info("started", address=_address(listener), database=shown(settings.database))
+            await server.serve([listener])
+        await node.service.close()
+        node.stop()
+        flushing.cancel()
+    await _flush(node.service)
+    _log.info("stopped")
+
+
+@contextmanager
+def _stop_signals_to(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals stop uvicorn, and not end the process when uvicorn raises them again at its end.
+
+    A signal that comes before uvicorn listens for it stops it all the same. Afterwards the old handlers are back, so a
+    second signal ends the process at once.
+    """
+    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _flush_periodically(service: Service) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        await _flush(service)
+
+
+async def _flush(service: Service) -> None:
+    try:
+        await service.flush()
+    except Unavailable as error:
+        _log.warning("flush_failed", detail=error.detail)
+
+
+async def _announce_operator_key(service: Service) -> None:
+    key = await service.access.open()
+    if key is not None:
+        _announce(f"operator key: {key}")
+        _announce("Keep it: it is shown this once and only its hash is stored.")
+
+
+def _announce_key_file(keyring: Keyring) -> None:
+    _announce(
+        f"master key: made {keyring.file}. It encrypts webhook secrets; keep a copy: without it the secrets are lost."
+    )
+
+
+def _announce(line: str) -> None:
+    """Print a line for people and scripts that start a node."""
+    print(line, flush=True)  # noqa: T201 not a log line: scripts wait for it
+
+
+def open_listener(settings: Settings) -> socket.socket:
+    """Return a listening socket. StartError if the port is in use, before anything else is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def tune_garbage_collector() -> None:
+    """Keep what was loaded at start out of collections, and collect after 50,000 new objects instead of 700.
+
+    Reference counts free what an event leaves behind; the default thresholds cost 8 % of a node's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+
+
+def raise_open_files_limit() -> None:
+    """Allow this process as many open files as the system permits: each attempt in flight has one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""Report what a node does, for its operator."""
