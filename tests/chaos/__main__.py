@@ -30,6 +30,8 @@ PAUSE_SECONDS: Final = 1.0
 PATHS: Final = ("/warehouse", "/bookkeeping")
 FAILURE_INTERVAL: Final = 10
 
+app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
 
 class Proof(Struct, frozen=True, kw_only=True):
     """Hold the faults, each with whether it happened, the counts of the run, and the verdict."""
@@ -44,6 +46,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+@app.command()
 def chaos(
     events: Annotated[int, typer.Option(help="Minimum number of orders to publish.", min=10)] = 2_000,
     rate: Annotated[float, typer.Option(help="Orders per second.", min=1)] = 100.0,
@@ -183,4 +186,4 @@ def _print(proof: Proof) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(chaos)
+    app(prog_name="python -m chaos")

@@ -1,24 +1,24 @@
 """Test ``make chaos`` with a small load: every fault happens, nothing is lost."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from chaos.__main__ import app
 from chaos.crashing_node import CRASH_POINTS
 
 _ROOT = Path(__file__).parents[2]
 
 
-def _chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "chaos", *arguments]
-    environment = {"PYTHONPATH": f"{_ROOT / 'tests'}:{_ROOT}", "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=_ROOT, env=environment)
-
-
 def _prove(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    ran = _chaos("--events", "300", "--rate", "60", "--json", str(file), *arguments)
+    command = [sys.executable, "-m", "chaos", "--events", "300", "--rate", "60", "--json", str(file), *arguments]
+    environment = os.environ | {"PYTHONPATH": "tests"}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=_ROOT, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return json.loads(file.read_text()), ran.stdout
 
@@ -46,5 +46,5 @@ def test_nothing_is_lost_with_three_nodes_and_a_killed_postgresql(tmp_path: Path
 
 def test_several_nodes_on_one_file_are_refused() -> None:
     """Exit with the usage code and name the alternative."""
-    ran = _chaos("--nodes", "2")
-    assert (ran.returncode, ran.stderr.count("postgresql://")) == (2, 1)
+    ran = CliRunner().invoke(app, ["--nodes", "2"])
+    assert (ran.exit_code, ran.stderr.count("postgresql://")) == (2, 1)

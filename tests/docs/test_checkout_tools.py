@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 import typer
 
+import chaos.__main__
 from benchmarks.__main__ import app, with_default_command
-from chaos.__main__ import chaos
 from docs.pages import PAGES, ROOT, blocks, read, sections
 
 _OPTION: Final = re.compile(r"^- `(--[a-z-]+)`(?:, `(--no-[a-z-]+)`)? — ", re.MULTILINE)
@@ -16,16 +16,10 @@ _SECTIONS: Final = {section.title: section.text for section in sections(read("re
 _BENCHMARKS: Final[Any] = typer.main.get_command(app)
 
 
-def _chaos() -> Any:  # noqa: ANN401 Typer's or Click's, by version
-    tool = typer.Typer(add_completion=False)
-    tool.command()(chaos)
-    return typer.main.get_command(tool)
-
-
 _TOOLS: Final = {
     "make bench": _BENCHMARKS.commands["events"],
     'make bench ARGS="claims"': _BENCHMARKS.commands["claims"],
-    "make chaos": _chaos(),
+    "make chaos": typer.main.get_command(chaos.__main__.app),
 }
 
 
