@@ -49,7 +49,8 @@ def test_the_example_works_as_written(tmp_path: Path) -> None:
         terminal.run(f"export PACKHOOK_KEY={key} PACKHOOK_ORGANIZATION=acme")
         (delivery,) = json.loads(terminal.run("packhook deliveries list --json"))["data"]
         show = f"packhook deliveries show {delivery['id']} --json"
-        shown = json.loads(eventually(lambda: terminal.run(show), '"status": "delivered"'))
+        eventually(lambda: str(json.loads(terminal.run(show))["status"]), "delivered")
+        shown = json.loads(terminal.run(show))
     (attempt,) = shown["attempts"]
     assert set(attempt["request_headers"]) == set(_headers())
 

@@ -13,7 +13,7 @@ _DEFENCES: Final = list(rows(find_section(_PAGE, "What is defended").text))
 
 
 def test_the_readme_links_it() -> None:
-    """Whoever finds a vulnerability looks there first."""
+    """A reader who finds a vulnerability looks there first."""
     assert "SECURITY.md" in links((ROOT / "README.md").read_text("utf-8"))
 
 
