@@ -76,7 +76,7 @@ def _listening(node: subprocess.Popen[str], log: Path) -> str:
 async def application(
     folder: Path, clock: Clock, kind: type[Service] = Service, max_pending_publishes: int = 5_000
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
-    """The server in this process, on a real database and the test's clock, and the operator's client of it.
+    """Run a server in this process, on a real database and the test's clock; yield the operator's client of it.
 
     It sends nothing.
     """
@@ -103,7 +103,7 @@ async def application(
 
 @asynccontextmanager
 async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple[str, set[HttpProtocol]]]:
-    """The API's server in this process: its URL and its connections. When the block ends, so do they."""
+    """Run the API's server in this process; yield its URL and its connections, which end with the block."""
     config = server_config(service, settings)
     config.load()
     state = ServerState()
