@@ -104,7 +104,7 @@ async def application(
 
 @asynccontextmanager
 async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple[str, set[HttpProtocol]]]:
-    """The API's server in this process: its URL and its connections. When the block ends, so do they."""
+    """Run the API's server in this process; yield its URL and its connections, which end with the block."""
     config = server_config(service, settings)
     config.load()
     state = ServerState()
