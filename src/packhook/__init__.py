@@ -21,9 +21,8 @@ The way of one event, with the module at each step::
       ├─ delivery/lane.py      how much at once, how fast, or not now
       ▼
     delivery/attempt.py     compose, sign (core/signatures/standard.py), send, judge (core/retry_policy.py)
-      ├─ delivery/egress.py    may we connect there            core/ip_policy.py  core/endpoint.py
-      │  delivery/proxy.py     the same through a proxy        core/egress_proxy.py
-      └─ delivery/send.py      one request, one outcome        delivery/plain.py (http)  delivery/libcurl.py (https)
+      ├─ delivery/http/egress.py   may we connect there        core/ip_policy.py  core/endpoint.py
+      └─ delivery/http/client.py   one request, one outcome    pool.py  connection.py  tls.py  response_parser.py
       ▼
     delivery/recorder.py      outcomes into the store, many to a transaction
       └─ store/sqlite/record.py    a retry is the same row, claimable later (core/retry_policy.py)

@@ -14,9 +14,9 @@ import httpx
 
 from packhook.api.app import create_app
 from packhook.core.clock import Clock
-from packhook.delivery.egress import Egress
 from packhook.delivery.engine import Engine
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -84,7 +84,7 @@ async def application(
     )
     store = open_store(settings, clock)
     await store.open()
-    sender = Sender(Egress(()))
+    sender = HttpClient(Egress(()))
     await sender.open()
     service = kind(store, Engine(store, sender, settings, clock), settings, clock)
     wire = httpx.ASGITransport(create_app(service, settings), raise_app_exceptions=False)

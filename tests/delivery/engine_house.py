@@ -35,7 +35,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.delivery.engine import Engine
-from packhook.delivery.send import Wire
+from packhook.delivery.http.client import Transport
 from packhook.delivery.target import PreparedWebhook, prepare
 from packhook.service.history import DeliveryStory
 from packhook.service.service import Service
@@ -223,7 +223,7 @@ class WatchedStore:
 class House:
     """A node without its API, and how a test asks for things; everything is ACME's unless another is named."""
 
-    def __init__(self, store: WatchedStore, wire: Wire, known: Settings, clock: Clock) -> None:
+    def __init__(self, store: WatchedStore, wire: Transport, known: Settings, clock: Clock) -> None:
         self.store = store
         self.settings = known
         self.clock = clock
@@ -280,7 +280,7 @@ class House:
         return await self.store.look(self.clock.advance(milliseconds))
 
 
-def untouched(wire: Wire) -> Wire:
+def untouched(wire: Transport) -> Transport:
     """The wire as it is."""
     return wire
 
@@ -290,7 +290,7 @@ async def house(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = untouched,
+    wire_seam: Callable[[Transport], Transport] = untouched,
     **changes: Any,  # noqa: ANN401 as above
 ) -> AsyncIterator[House]:
     """A node that runs, on the database in this folder, which outlives it; told to stop at the end."""
@@ -308,7 +308,7 @@ async def standing(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = untouched,
+    wire_seam: Callable[[Transport], Transport] = untouched,
     **changes: Any,  # noqa: ANN401 as above
 ) -> AsyncIterator[House]:
     """A node whose engine does not run: the test runs it, or parts of it."""

@@ -12,7 +12,7 @@ from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house,
 from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Request
-from packhook.delivery.send import Sending, Told, Wire
+from packhook.delivery.http.client import Callback, InFlight, Transport
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -324,12 +324,12 @@ async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> 
 class Broken:
     """A wire with a fault of its own for one path; for the others it is the real one."""
 
-    def __init__(self, wire: Wire, path: str) -> None:
+    def __init__(self, wire: Transport, path: str) -> None:
         self._wire = wire
         self._path = path
         self.raised = 0
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, told: Callback) -> InFlight:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1
@@ -341,7 +341,7 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
     """A fault of ours may not become a storm on a receiver, on the database and in the log."""
     wires: list[Broken] = []
 
-    def breaking(wire: Wire) -> Wire:
+    def breaking(wire: Transport) -> Transport:
         wires.append(Broken(wire, "/broken"))
         return wires[0]
 

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from packhook.api.shape import Answer, Request
-from packhook.core.client_certificate import InvalidIdentity, read_identity
+from packhook.core.client_certificate import InvalidClientCertificate, parse_client_certificate
 
 
 class ClientCertificate(Request):
@@ -25,8 +25,8 @@ class ClientCertificate(Request):
     def _belong_together(self, info: ValidationInfo) -> Self:
         if self.model_fields_set:
             try:
-                self._identity = read_identity(self.certificate, self.key, (info.context or {}).get("now"))
-            except InvalidIdentity as error:
+                self._identity = parse_client_certificate(self.certificate, self.key, (info.context or {}).get("now"))
+            except InvalidClientCertificate as error:
                 raise ValidationError.from_exception_data("ClientCertificate", _each(error.problems)) from None
         return self
 

@@ -29,8 +29,8 @@ from packhook.cli.supervise import supervise
 from packhook.core.clock import SystemClock
 from packhook.core.errors import PackhookError, StartError, Unavailable
 from packhook.delivery.engine import Engine
-from packhook.delivery.proxy import open_egress
-from packhook.delivery.send import Sender, Wire
+from packhook.delivery.http.client import HttpClient, Transport
+from packhook.delivery.http.egress_proxy import open_egress
 from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
@@ -88,7 +88,7 @@ async def run_node(
     *,
     listener: socket.socket | None = None,
     store_seam: Callable[[Store], Store] = lambda store: store,
-    wire_seam: Callable[[Wire], Wire] = lambda wire: wire,
+    wire_seam: Callable[[Transport], Transport] = lambda wire: wire,
 ) -> None:
     """One node from start to stop. StartError where it cannot start; any other exception is a fault of ours.
 
@@ -108,7 +108,7 @@ async def run_node(
         stack.push_async_callback(store.close)
         if sealed.made_key_file:
             _show_key_file(keyring)
-        sender = Sender(
+        sender = HttpClient(
             open_egress(settings),
             ca_bundle=settings.ca_bundle,
             max_connections=settings.max_in_flight,

@@ -127,7 +127,7 @@ class ClientCertificate(Struct, frozen=True, kw_only=True):
     expires_at: int
 
     def __repr__(self) -> str:
-        return f"Identity(expires_at={self.expires_at})"
+        return f"ClientCertificate(expires_at={self.expires_at})"
 
 
 class FailureKind(StrEnum):
@@ -227,21 +227,21 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
 class Request(Struct, frozen=True, kw_only=True, gc=False):
     """One request to make: a checked URL, the lines of its headers, the exact body bytes, and the total time allowed.
 
-    ``shown``: the same headers for the log, a JSON object without a secret (both as delivery/headers.py makes them).
-    ``identity``: the client certificate to show where the endpoint asks for one.
+    ``redacted_headers``: the same headers for the log, a JSON object without a secret (delivery/headers.py makes both).
+    ``client_certificate``: to show where the endpoint asks for one.
     """
 
     url: str
     headers: str
     body: bytes
     timeout: int
-    shown: str = "{}"
-    identity: ClientCertificate | None = None
+    redacted_headers: str = "{}"
+    client_certificate: ClientCertificate | None = None
     method: str = "POST"
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What the wire said to one request: an answer, or the trouble there was in place of one.
+    """Hold what came of one request: a response, or the failure there was in place of one.
 
     ``body`` is what was read of the answer, raw and capped (``truncated`` says that there was more).
     ``detail`` is for the receiver's owner: plain words, no secrets, no inner addresses.
@@ -251,7 +251,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     truncated: bool = False
-    trouble: FailureKind | None = None
+    failure: FailureKind | None = None
     detail: str = ""
     duration: int = 0
 

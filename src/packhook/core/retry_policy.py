@@ -48,8 +48,8 @@ def judge(
     """
     if _is_before_the_endpoint(outcome):
         return _unspent(outcome, gone_since)
-    if outcome.trouble is not None:
-        code, message = outcome.trouble, outcome.detail or outcome.trouble.value
+    if outcome.failure is not None:
+        code, message = outcome.failure, outcome.detail or outcome.failure.value
         gone = gone_since  # no answer says nothing about a 410 before it
     else:
         status = outcome.status_code or 0
@@ -73,7 +73,7 @@ def judge(
 
 
 def _is_before_the_endpoint(outcome: Outcome) -> bool:
-    return outcome.trouble is _PROXY
+    return outcome.failure is _PROXY
 
 
 def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
@@ -89,7 +89,7 @@ def _unspent(outcome: Outcome, gone_since: int | None) -> Verdict:
 
 def _asked_wait(outcome: Outcome, policy: Policy, now: int) -> int | None:
     """How long ``Retry-After`` asks to wait, where that is heeded."""
-    if outcome.trouble is not None or outcome.status_code not in THROTTLED:
+    if outcome.failure is not None or outcome.status_code not in THROTTLED:
         return None
     value = _header(outcome, "retry-after")
     asked = None if value is None else retry_after(value, now)
@@ -101,20 +101,20 @@ def _header(outcome: Outcome, wanted: str) -> str | None:
 
 
 def _is_overloaded(outcome: Outcome) -> bool:
-    if outcome.trouble is not None:
-        return outcome.trouble is FailureKind.TIMEOUT
+    if outcome.failure is not None:
+        return outcome.failure is FailureKind.TIMEOUT
     return outcome.status_code in OVERLOADED
 
 
 def _is_down(outcome: Outcome) -> bool:
     """Whether this looks like an endpoint that would fail whatever it was sent; our own faults do not."""
-    if outcome.trouble is not None:
-        return outcome.trouble not in _OURS
+    if outcome.failure is not None:
+        return outcome.failure not in _OURS
     return outcome.status_code == 429 or (outcome.status_code or 0) >= 500
 
 
 def _disable_reason(outcome: Outcome, gone_since: int | None, policy: Policy, now: int) -> str:
-    if outcome.trouble is not None or outcome.status_code != GONE or gone_since is None:
+    if outcome.failure is not None or outcome.status_code != GONE or gone_since is None:
         return ""
     if now - gone_since < policy.disable_after_gone:
         return ""

@@ -2,7 +2,7 @@
 
 ::
 
-    LeasedDelivery ─ compose ─▶ Request ─ Wire.post ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement ─▶ told
+    LeasedDelivery ─ compose ─▶ Request ─ Transport.post ─▶ Outcome ─ judge ─▶ Verdict ─▶ Settlement ─▶ told
 """
 
 import random
@@ -16,7 +16,7 @@ from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
-from packhook.delivery.send import Sending, Wire
+from packhook.delivery.http.client import InFlight, Transport
 from packhook.delivery.target import HIDDEN, PreparedWebhook
 
 _log: Final = structlog.get_logger("packhook.attempt")
@@ -48,14 +48,14 @@ def compose(delivery: LeasedDelivery, target: PreparedWebhook, number: int, now:
             f"webhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n"
             f"webhook-event: {delivery.event_code}\r\nwebhook-attempt: {number}\r\n{target.lines}"
         ),
-        shown=(
+        redacted_headers=(
             f'{{"content-type":"application/json","user-agent":"{_USER_AGENT}","webhook-id":"{delivery.event_id}",'
             f'"webhook-timestamp":"{timestamp}","webhook-signature":"{signature}",'
             f'"webhook-event":"{delivery.event_code}","webhook-attempt":"{number}"{target.shown}}}'
         ),
         body=body,
         timeout=target.timeout,
-        identity=target.identity,
+        client_certificate=target.identity,
     )
 
 
@@ -63,10 +63,10 @@ def attempt(
     delivery: LeasedDelivery,
     target: PreparedWebhook,
     gone_since: int | None,
-    wire: Wire,
+    wire: Transport,
     clock: Clock,
     told: Callable[[AttemptResult | Exception], None],
-) -> Sending:
+) -> InFlight:
     """Send this delivery once; ``told`` hears what it came to, once, or which fault of ours kept it from that."""
     number = delivery.attempt_count + 1
     started_at = clock.now()
@@ -122,7 +122,7 @@ def made_of(
         started_at=started_at,
         duration=outcome.duration,
         url=request.url,
-        request_headers=request.shown,
+        request_headers=request.redacted_headers,
         status_code=outcome.status_code,
         response_headers=tuple((name, _hide(value, hidden)) for name, value in outcome.headers)
         if hidden
@@ -150,7 +150,7 @@ def _tell(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Ou
     """One wide line for an attempt that failed; those that succeed are in the database."""
     if not verdict.error_code:
         return
-    write = _log.error if outcome.trouble in _OURS else _log.warning
+    write = _log.error if outcome.failure in _OURS else _log.warning
     write(
         "attempt_failed",
         organization_id=delivery.organization_id,

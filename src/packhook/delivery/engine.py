@@ -13,11 +13,11 @@ from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, AttemptResult, Event, LeasedDelivery, Urgency, Verdict, WebhookState
 from packhook.delivery.attempt import attempt
 from packhook.delivery.handshake import handshake
+from packhook.delivery.http.client import InFlight, Transport
 from packhook.delivery.lane import Lane
 from packhook.delivery.maintenance import Upkeep
 from packhook.delivery.recorder import Recorder
 from packhook.delivery.scheduler import Scheduler
-from packhook.delivery.send import Sending, Wire
 from packhook.delivery.target import PreparedWebhook, prepare
 from packhook.delivery.together import together
 from packhook.delivery.webhook_loader import Lookup
@@ -31,7 +31,7 @@ _log: Final = structlog.get_logger("packhook.engine")
 class Engine:
     """Sends what is due. Made inside the running event loop, over a store and a sender that are open."""
 
-    def __init__(self, store: Store, wire: Wire, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, wire: Transport, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._wire = wire
         self._settings = settings
@@ -93,7 +93,7 @@ class Engine:
         """Ask the endpoint once, now, whether it wants to be sent to; nothing is stored."""
         return await handshake(prepare(target, self._settings), self._settings.origin, self._wire, self._clock)
 
-    def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedWebhook) -> Sending:
+    def _attempt(self, delivery: LeasedDelivery, lane: Lane, target: PreparedWebhook) -> InFlight:
         """Begin one attempt of a delivery."""
         return attempt(
             delivery, target, lane.gone_since, self._wire, self._clock, partial(self._attempted, delivery, lane)

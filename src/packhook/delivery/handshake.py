@@ -11,7 +11,7 @@ from packhook.core.endpoint_verification import Consent, consent, wanted_rate
 from packhook.core.model import Attempt, Request
 from packhook.delivery.attempt import made_of
 from packhook.delivery.headers import lines, members
-from packhook.delivery.send import Wire, outcome_of
+from packhook.delivery.http.client import Transport, await_outcome
 from packhook.delivery.target import ORIGIN, PreparedWebhook
 
 RATE: Final = "webhook-request-rate"
@@ -30,18 +30,18 @@ def compose(target: PreparedWebhook, origin: str) -> Request:
         method="OPTIONS",
         url=target.url,
         headers=lines(own) + target.lines,
-        shown=f"{{{members(own)}{target.shown}}}",
+        redacted_headers=f"{{{members(own)}{target.shown}}}",
         body=b"",
         timeout=target.timeout,
-        identity=target.identity,
+        client_certificate=target.identity,
     )
 
 
-async def handshake(target: PreparedWebhook, origin: str, wire: Wire, clock: Clock) -> tuple[Attempt, Consent]:
+async def handshake(target: PreparedWebhook, origin: str, wire: Transport, clock: Clock) -> tuple[Attempt, Consent]:
     """Ask once; the exchange as a log shows it, and what it means."""
     started_at = clock.now()
     request = compose(target, origin)
-    outcome = await outcome_of(lambda told: wire.post(request, told))
+    outcome = await await_outcome(lambda told: wire.post(request, told))
     answered = consent(outcome, origin)
     shown = made_of(request, target, outcome, 1, started_at, answered.error_code, answered.error_message)
     return shown, answered

@@ -25,8 +25,8 @@ from packhook.core.model import LeasedDelivery, Verdict
 from packhook.delivery.claim_loop import Claimer
 from packhook.delivery.fair_queue import Turns
 from packhook.delivery.holds import Holds
+from packhook.delivery.http.client import InFlight
 from packhook.delivery.lane import Lane
-from packhook.delivery.send import Sending
 from packhook.delivery.target import PreparedWebhook
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -41,7 +41,7 @@ IDLE_LANE: Final = 10 * MINUTE
 RELEASE_WHEN_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
 
-Attempting = Callable[[LeasedDelivery, Lane, PreparedWebhook], Sending]
+Attempting = Callable[[LeasedDelivery, Lane, PreparedWebhook], InFlight]
 Loading = Callable[[Lane], Coroutine[None, None, bool]]
 
 
@@ -65,7 +65,7 @@ class Scheduler:
         self._lanes: dict[str, Lane] = {}
         self._turns = Turns()
         self._leases = itertools.count(secrets.randbits(61) + 1)
-        self._under_way: dict[int, tuple[LeasedDelivery, Lane, Sending]] = {}
+        self._under_way: dict[int, tuple[LeasedDelivery, Lane, InFlight]] = {}
         self._queued = 0
         self._queued_bytes = 0
         self._full: set[str] = set()

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.client_certificate import identity
+from packhook.core.client_certificate import load_client_certificate
 from packhook.core.endpoint_verification import slower
 from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
 from packhook.core.signatures.standard import SigningKey
@@ -55,5 +55,5 @@ def prepare(target: WebhookState, settings: Settings) -> PreparedWebhook:
         rate=slower(webhook.rate_limit, webhook.allowed_rate),
         schedule=schedule,
         policy=Policy(retry_schedule=schedule),
-        identity=identity(webhook.client_certificate, webhook.client_key),
+        identity=load_client_certificate(webhook.client_certificate, webhook.client_key),
     )

@@ -26,8 +26,8 @@ from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.errors import StartError
 from packhook.core.model import Request
 from packhook.core.signatures.standard import SigningKey, sign
-from packhook.delivery.egress import Egress
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 
 TIMEOUT: Final = 15 * SECOND
 
@@ -128,14 +128,14 @@ def _handle(order: Order) -> pycurl.Curl:
 @asynccontextmanager
 async def _sender(order: Order) -> AsyncIterator[list[Post]]:
     egress = Egress(allow=(ipaddress.ip_network("127.0.0.0/8"),), allow_http=True)
-    sender = Sender(egress, ca_bundle=Path(order.ca_bundle) if order.ca_bundle else None)
+    sender = HttpClient(egress, ca_bundle=Path(order.ca_bundle) if order.ca_bundle else None)
     await sender.open()
 
     async def post(made: Item) -> None:
         headers = "".join([f"{line}\r\n" for line in made.headers])
         outcome = await sender.send(Request(url=order.url, headers=headers, body=made.body, timeout=TIMEOUT))
-        if outcome.trouble is not None:
-            raise StartError(f"the bare sender failed: {outcome.trouble}: {outcome.detail}")
+        if outcome.failure is not None:
+            raise StartError(f"the bare sender failed: {outcome.failure}: {outcome.detail}")
 
     yield [post] * order.plan.connections
     await sender.close()

@@ -13,7 +13,7 @@ import uvloop
 
 from packhook.cli.serve import run_node
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
-from packhook.delivery.send import Sending, Wire
+from packhook.delivery.http.client import InFlight, Transport
 from packhook.settings import load_settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
 from packhook.telemetry import configure_logs
@@ -76,11 +76,11 @@ class _DyingStore:
 class _DyingWire:
     """The wire, with death on both sides."""
 
-    def __init__(self, wire: Wire, death: Death) -> None:
+    def __init__(self, wire: Transport, death: Death) -> None:
         self._wire = wire
         self._death = death
 
-    def post(self, request: Request, told: Callable[[Outcome], None]) -> Sending:
+    def post(self, request: Request, told: Callable[[Outcome], None]) -> InFlight:
         def answered(outcome: Outcome) -> None:
             self._death.at("after-send")
             told(outcome)
@@ -89,7 +89,7 @@ class _DyingWire:
         return self._wire.post(request, answered)
 
 
-def seams(death: Death) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:
+def seams(death: Death) -> tuple[Callable[[Store], Store], Callable[[Transport], Transport]]:
     """For :func:`packhook.cli.serve.run_node`."""
     return lambda store: cast("Store", _DyingStore(store, death)), lambda wire: _DyingWire(wire, death)
 
