@@ -25,8 +25,8 @@ from packhook.core.clock import SECOND, to_rfc3339
 from packhook.core.errors import StartError
 from packhook.core.model import Request
 from packhook.core.signatures.standard import SigningKey, sign
-from packhook.delivery.egress import Egress
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 
 TIMEOUT: Final = 15 * SECOND
 
@@ -129,14 +129,14 @@ def _handle(config: BaselineConfig) -> pycurl.Curl:
 @asynccontextmanager
 async def _packhook(config: BaselineConfig) -> AsyncIterator[list[Post]]:
     egress = Egress(allow=(ipaddress.ip_network("127.0.0.0/8"),), allow_http=True)
-    client = Sender(egress, ca_bundle=Path(config.ca_bundle) if config.ca_bundle else None)
+    client = HttpClient(egress, ca_bundle=Path(config.ca_bundle) if config.ca_bundle else None)
     await client.open()
 
     async def post(request: SignedRequest) -> None:
         headers = "".join([f"{line}\r\n" for line in request.headers])
         outcome = await client.send(Request(url=config.url, headers=headers, body=request.body, timeout=TIMEOUT))
-        if outcome.trouble is not None:
-            raise StartError(f"packhook's client failed: {outcome.trouble}: {outcome.detail}")
+        if outcome.failure is not None:
+            raise StartError(f"packhook's client failed: {outcome.failure}: {outcome.detail}")
 
     yield [post] * config.plan.connections
     await client.close()

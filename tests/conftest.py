@@ -42,8 +42,8 @@ def pytest_asyncio_loop_factories(
     return {"asyncio": asyncio.new_event_loop}
 
 
-@pytest.fixture(params=["plain", "libcurl"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of sending plain HTTP, one after the other: what one promises the other promises too."""
-    monkeypatch.setattr(sending, "only_libcurl", request.param == "libcurl")
+@pytest.fixture(params=["http", "https"])
+def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test by http and by https: what one promises, the other promises too."""
+    monkeypatch.setattr(sending, "scheme", request.param)
     return str(request.param)

@@ -24,9 +24,8 @@ The life of one event, with the module of each step::
       │  delivery/circuit_breaker.py  not while its endpoint is down
       ▼
     delivery/attempt.py     compose, sign (core/signatures/standard.py), send, judge (core/retry_policy.py)
-      ├─ delivery/egress.py    which addresses are allowed             core/ip_policy.py  core/endpoint.py
-      │  delivery/proxy.py     the same through a proxy                core/egress_proxy.py
-      └─ delivery/send.py      one request, one outcome                delivery/plain.py  delivery/libcurl.py
+      ├─ delivery/http/egress.py   may we connect there        core/ip_policy.py  core/endpoint.py
+      └─ delivery/http/client.py   one request, one outcome    pool.py  connection.py  tls.py  response_parser.py
       ▼
     delivery/recorder.py    results into the store, many in a transaction
       └─ store/sqlite/record.py    a retry is the same row, due later

@@ -22,11 +22,11 @@ import uvicorn
 
 from packhook.core.clock import Clock, SystemClock
 from packhook.core.errors import StartError, Unavailable
+from packhook.delivery.http.client import HttpClient, Transport
+from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.probe import EndpointProbe
-from packhook.delivery.proxy import open_egress
 from packhook.delivery.scheduler import Scheduler
-from packhook.delivery.send import Sender, Wire
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -47,7 +47,7 @@ class Node:
     """
 
     def __init__(
-        self, store: Store, client: Wire, settings: Settings, clock: Clock, encrypted: SealedStore | None = None
+        self, store: Store, client: Transport, settings: Settings, clock: Clock, encrypted: SealedStore | None = None
     ) -> None:
         self._scheduler = Scheduler(store, client, settings, clock)
         self._maintenance = Maintenance(store, settings, clock)
@@ -71,7 +71,7 @@ async def run_node(
     *,
     listener: socket.socket | None = None,
     wrap_store: Callable[[Store], Store] = lambda store: store,
-    wrap_client: Callable[[Wire], Wire] = lambda client: client,
+    wrap_client: Callable[[Transport], Transport] = lambda client: client,
 ) -> None:
     """Run one node until a signal stops it. StartError if it cannot start.
 
@@ -92,7 +92,7 @@ async def run_node(
         stack.push_async_callback(store.close)
         if encrypted.made_key_file:
             _announce_key_file(keyring)
-        client = Sender(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
+        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
         await client.open()
         stack.push_async_callback(client.close)
         node = Node(store, wrap_client(client), settings, clock, encrypted)

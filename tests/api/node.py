@@ -18,9 +18,9 @@ from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.server import server_config
 from packhook.core.clock import Clock
-from packhook.delivery.egress import Egress
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 from packhook.delivery.probe import EndpointProbe
-from packhook.delivery.send import Sender
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -88,7 +88,7 @@ async def application(
     )
     store = open_store(settings, clock)
     await store.open()
-    sender = Sender(Egress(()))
+    sender = HttpClient(Egress(()))
     await sender.open()
     service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, settings, clock)
     try:

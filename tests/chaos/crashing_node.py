@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import uvloop
 
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
-from packhook.delivery.send import Sending, Wire
+from packhook.delivery.http.client import InFlight, Transport
 from packhook.node import run_node
 from packhook.settings import load_settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
@@ -77,11 +77,11 @@ class _CrashingStore:
 class _CrashingWire:
     """Wrap the HTTP client with crash points before and after each request."""
 
-    def __init__(self, wire: Wire, crash: CrashPoint) -> None:
+    def __init__(self, wire: Transport, crash: CrashPoint) -> None:
         self._wire = wire
         self._crash = crash
 
-    def post(self, request: Request, callback: Callable[[Outcome], None]) -> Sending:
+    def post(self, request: Request, callback: Callable[[Outcome], None]) -> InFlight:
         def responded(outcome: Outcome) -> None:
             self._crash.reach("after-send")
             callback(outcome)
@@ -90,7 +90,7 @@ class _CrashingWire:
         return self._wire.post(request, responded)
 
 
-def seams(crash: CrashPoint) -> tuple[Callable[[Store], Store], Callable[[Wire], Wire]]:
+def seams(crash: CrashPoint) -> tuple[Callable[[Store], Store], Callable[[Transport], Transport]]:
     """Return the wrappers that :func:`run_node` puts around its store and its HTTP client."""
     return lambda store: cast("Store", _CrashingStore(store, crash)), lambda wire: _CrashingWire(wire, crash)
 

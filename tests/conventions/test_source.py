@@ -19,7 +19,7 @@ NOT_YET_UNIQUE: Final = {
     "Pool",
     "Posting",
     "Request",
-    "Wire",
+    "Transport",
     "Writer",
     "_Connection",
     "_FanOut",

@@ -33,8 +33,8 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.delivery.http.client import Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
-from packhook.delivery.send import Wire
 from packhook.node import Node
 from packhook.service.history import DeliveryDetail
 from packhook.settings import Settings
@@ -221,7 +221,7 @@ class WatchedStore:
 class LocalNode:
     """Run a node without its HTTP server. Everything belongs to ACME unless another organization is named."""
 
-    def __init__(self, store: WatchedStore, wire: Wire, known: Settings, clock: Clock) -> None:
+    def __init__(self, store: WatchedStore, wire: Transport, known: Settings, clock: Clock) -> None:
         self.store = store
         self.settings = known
         self.clock = clock
@@ -286,7 +286,7 @@ class LocalNode:
         return await self.store.claim_once(self.clock.advance(milliseconds))
 
 
-def unchanged(wire: Wire) -> Wire:
+def unchanged(wire: Transport) -> Transport:
     """Return the client as it is."""
     return wire
 
@@ -296,7 +296,7 @@ async def local_node(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = unchanged,
+    wire_seam: Callable[[Transport], Transport] = unchanged,
     **changes: Any,  # noqa: ANN401 as above
 ) -> AsyncIterator[LocalNode]:
     """Run a node on the database in this folder, which outlives it; stop it at the end."""
@@ -314,7 +314,7 @@ async def idle_node(
     folder: Path,
     *,
     clock: Clock | None = None,
-    wire_seam: Callable[[Wire], Wire] = unchanged,
+    wire_seam: Callable[[Transport], Transport] = unchanged,
     **changes: Any,  # noqa: ANN401 as above
 ) -> AsyncIterator[LocalNode]:
     """Build a node that does not run: the test runs it, or parts of it."""

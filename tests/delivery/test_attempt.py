@@ -44,8 +44,8 @@ from packhook.core.model import (
 from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.headers import lines
+from packhook.delivery.http.client import InFlight, Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
-from packhook.delivery.send import Sending, Wire
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from sending import sending
@@ -79,7 +79,7 @@ async def made(
 
 
 async def attempted(
-    sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Wire, clock: ManualClock
+    sent: LeasedDelivery, to: PreparedWebhook, gone_since: int | None, wire: Transport, clock: ManualClock
 ) -> AttemptResult:
     """Make one attempt."""
     return await attempt(sent, to, gone_since, wire, clock)
@@ -92,7 +92,7 @@ class FixedClient:
         self._outcome = outcome
         self.requests: list[Request] = []
 
-    def post(self, request: Request, callback: Callable[[Outcome], None]) -> Sending:
+    def post(self, request: Request, callback: Callable[[Outcome], None]) -> InFlight:
         """Answer with the outcome."""
         self.requests.append(request)
         return asyncio.get_running_loop().call_soon(callback, self._outcome)
@@ -158,13 +158,13 @@ def test_the_request_is_exactly_this() -> None:
     assert request == Request(
         url="https://shop.example/hook",
         headers=lines((*own, ("x-shop", "7"), ("authorization", TOKEN))),
-        shown=request.shown,
+        redacted_headers=request.redacted_headers,
         body=body,
         timeout=9_000,
     )
-    assert json.loads(request.shown) == dict(own) | {"x-shop": "***", "authorization": "***"}
+    assert json.loads(request.redacted_headers) == dict(own) | {"x-shop": "***", "authorization": "***"}
     bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)
-    assert (bare.headers, json.loads(bare.shown)) == (lines(own), dict(own))
+    assert (bare.headers, json.loads(bare.redacted_headers)) == (lines(own), dict(own))
 
 
 async def test_a_receiver_gets_these_headers_and_no_others() -> None:
@@ -316,8 +316,8 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
     ("outcome", "levels"),
     [
         (Outcome(status_code=204), []),
-        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), ["warning"]),
-        (Outcome(trouble=FailureKind.INTERNAL, detail="ours"), ["error"]),
+        (Outcome(failure=FailureKind.TIMEOUT, detail="late"), ["warning"]),
+        (Outcome(failure=FailureKind.INTERNAL, detail="ours"), ["error"]),
     ],
 )
 async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:

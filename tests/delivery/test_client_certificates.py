@@ -14,10 +14,10 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from packhook.core.client_certificate import identity
+from packhook.core.client_certificate import load_client_certificate
 from packhook.core.model import ClientCertificate, FailureKind, Outcome, Request
-from packhook.delivery.egress import Egress
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 from packhook.testing import HangUp, Receiver, Unasked
 from sending import LOOPBACK, FakeDns, request_to, sending
 from support.values import replaced
@@ -53,7 +53,7 @@ class House:
 def shown(leaf: trustme.LeafCert) -> ClientCertificate:
     """A certificate as a webhook has it."""
     chain = b"".join(each.bytes() for each in leaf.cert_chain_pems).decode()
-    made = identity(chain, leaf.private_key_pem.bytes().decode())
+    made = load_client_certificate(chain, leaf.private_key_pem.bytes().decode())
     assert made is not None
     return made
 
@@ -70,7 +70,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
 
 
 @pytest.fixture
-async def sender(house: House) -> AsyncIterator[Sender]:
+async def sender(house: House) -> AsyncIterator[HttpClient]:
     """A sender to which ``localhost`` is 127.0.0.1, and which trusts the house's authority."""
     egress = Egress(LOOPBACK, resolve=FakeDns(("127.0.0.1",)))
     async with sending(egress, ca_bundle=house.bundle) as opened:
@@ -79,11 +79,11 @@ async def sender(house: House) -> AsyncIterator[Sender]:
 
 def asked(url: str, who: ClientCertificate | None) -> Request:
     """A request that shows this certificate, or none."""
-    return replaced(request_to(url), identity=who)
+    return replaced(request_to(url), client_certificate=who)
 
 
 @BOTH_LOOPS
-async def test_each_request_shows_its_own_certificate_and_no_other(house: House, sender: Sender) -> None:
+async def test_each_request_shows_its_own_certificate_and_no_other(house: House, sender: HttpClient) -> None:
     """One sender, one host, webhooks with A, with B and with none, in every order: over kept connections too."""
     turns = (house.a, None, house.b, house.a, house.a, None, house.b, None, house.b, house.a)
     async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
@@ -94,7 +94,7 @@ async def test_each_request_shows_its_own_certificate_and_no_other(house: House,
 
 
 @BOTH_LOOPS
-async def test_a_new_connection_is_not_a_session_of_anothers(house: House, sender: Sender) -> None:
+async def test_a_new_connection_is_not_a_session_of_anothers(house: House, sender: HttpClient) -> None:
     """A TLS session that is resumed counts as shown: so each new connection shows its own certificate anew."""
     turns = (house.a, None, house.b, None, house.a)
     async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
@@ -108,12 +108,12 @@ async def test_a_new_connection_is_not_a_session_of_anothers(house: House, sende
 
 
 @BOTH_LOOPS
-async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, sender: Sender) -> None:
+async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, sender: HttpClient) -> None:
     """However it ends, the next one over the same handle shows nothing that is not its own."""
     async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         receiver.answers(HangUp())
-        assert (await sender.send(asked(receiver.url, house.a))).trouble is FailureKind.RESET
-        assert (await sender.send(asked("https://localhost:9", house.a))).trouble is FailureKind.CONNECT
+        assert (await sender.send(asked(receiver.url, house.a))).failure is FailureKind.RESET
+        assert (await sender.send(asked("https://localhost:9", house.a))).failure is FailureKind.CONNECT
         assert (await sender.send(asked(receiver.url, None))).status_code == 200
         assert receiver.received[-1].certificate is None
 
@@ -162,16 +162,16 @@ REFUSED: Final = {
 
 
 @pytest.mark.parametrize("who", list(REFUSED))
-async def test_a_refusal_is_told_in_words(house: House, sender: Sender, who: str) -> None:
+async def test_a_refusal_is_told_in_words(house: House, sender: HttpClient, who: str) -> None:
     """That a certificate is wanted, and why ours was not accepted, with what to do."""
     ours = None if who == "none" else getattr(house, who)
     with refusing(house.context(ssl.CERT_REQUIRED)) as url:
         outcome = await sender.send(asked(url, ours))
-    assert outcome.trouble is FailureKind.TLS
+    assert outcome.failure is FailureKind.TLS
     assert outcome.detail in REFUSED[who]
 
 
-async def test_a_server_that_only_hangs_up_leaves_both_ways_open(house: House, sender: Sender) -> None:
+async def test_a_server_that_only_hangs_up_leaves_both_ways_open(house: House, sender: HttpClient) -> None:
     """Without an alert nobody knows: the words say what it may be."""
     async with Receiver(tls=house.context(ssl.CERT_REQUIRED), hostname="localhost") as receiver:
         without = await sender.send(asked(receiver.url, None))

@@ -28,8 +28,8 @@ from structlog.testing import capture_logs
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Request
 from packhook.delivery import recorder
+from packhook.delivery.http.client import Callback, InFlight, Transport
 from packhook.delivery.maintenance import Maintenance
-from packhook.delivery.send import Sending, Told, Wire
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -206,11 +206,11 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what
 class FaultyClient:
     """Raise for the first so many requests, then use the real client."""
 
-    def __init__(self, wire: Wire, times: int) -> None:
+    def __init__(self, wire: Transport, times: int) -> None:
         self._wire = wire
         self._left = times
 
-    def post(self, request: Request, callback: Told) -> Sending:
+    def post(self, request: Request, callback: Callback) -> InFlight:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
 from packhook.testing import (
     AnswerEarly,
     Behaviour,
@@ -21,15 +21,14 @@ from packhook.testing import (
     HangUp,
     HugeHeaders,
     NulByte,
-    Receiver,
     Redirect,
     Reset,
     Status,
 )
-from sending import request_to, sending
+from sending import receiving, request_to, sending
 from support.values import replaced
 
-pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("way")]
+pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("scheme")]
 
 TIMEOUT: Final = 400
 LATE: Final = 500
@@ -93,39 +92,39 @@ ANSWERS: Final = {
     ),
 }
 TROUBLES: Final = {
-    "hang": (Hang(), Outcome(trouble=FailureKind.TIMEOUT, detail=WAITING)),
-    "dripping head": (Drip("head", interval=10), Outcome(trouble=FailureKind.TIMEOUT, detail=READING)),
+    "hang": (Hang(), Outcome(failure=FailureKind.TIMEOUT, detail=WAITING)),
+    "dripping head": (Drip("head", interval=10), Outcome(failure=FailureKind.TIMEOUT, detail=READING)),
     "dripping body": (
         Drip("body"),
         Outcome(
             status_code=200,
             headers=(*TEXT, ("content-length", "10000")),
-            trouble=FailureKind.TIMEOUT,
+            failure=FailureKind.TIMEOUT,
             detail=READING,
         ),
     ),
     "informational answers without end": (
         EndlessInformational(),
-        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer's headers are too large"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the answer's headers are too large"),
     ),
     "informational answers, slowly": (
         EndlessInformational(interval=20),
-        Outcome(trouble=FailureKind.TIMEOUT, detail=READING),
+        Outcome(failure=FailureKind.TIMEOUT, detail=READING),
     ),
-    "huge headers": (HugeHeaders(), Outcome(trouble=FailureKind.PROTOCOL, detail="the answer's headers are too large")),
+    "huge headers": (HugeHeaders(), Outcome(failure=FailureKind.PROTOCOL, detail="the answer's headers are too large")),
     "reset in the answer": (
         Reset(),
         Outcome(
             status_code=200,
             headers=HALF,
             body=b"half of it",
-            trouble=FailureKind.RESET,
+            failure=FailureKind.RESET,
             detail="the connection was reset before the whole answer had come",
         ),
     ),
     "reset instead of an answer": (
         Reset(after=b""),
-        Outcome(trouble=FailureKind.RESET, detail="the connection was reset before the whole answer had come"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was reset before the whole answer had come"),
     ),
     "closed in the answer": (
         Cut(),
@@ -133,73 +132,75 @@ TROUBLES: Final = {
             status_code=200,
             headers=HALF,
             body=b"half of it",
-            trouble=FailureKind.RESET,
+            failure=FailureKind.RESET,
             detail="the connection was closed before the whole answer had come",
         ),
     ),
     "closed without an answer": (
         HangUp(),
-        Outcome(trouble=FailureKind.RESET, detail="the connection was closed without an answer"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was closed without an answer"),
     ),
     "closed before the request was read": (
         HangUp(early=True),
-        Outcome(trouble=FailureKind.RESET, detail="the connection was closed without an answer"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was closed without an answer"),
     ),
     "NUL in a header": (
         NulByte("head"),
-        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
     ),
-    "another protocol": (Garbage(), Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1")),
+    "another protocol": (Garbage(), Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1")),
     "an HTTP/0.9 page": (
         Garbage(b"<html>hello</html>"),
-        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
     ),
     "an HTTP/2 preface": (
         Garbage(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
-        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
     ),
     "a chunk without a size": (
         Cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n"),
         Outcome(
             status_code=200,
             headers=(("transfer-encoding", "chunked"),),
-            trouble=FailureKind.PROTOCOL,
+            failure=FailureKind.PROTOCOL,
             detail="the answer is not valid HTTP",
         ),
     ),
     "a negative content-length": (
         Cut(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
-        Outcome(trouble=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
     ),
 }
 
 
 @pytest.fixture
-async def sender() -> AsyncIterator[Sender]:
+async def sender() -> AsyncIterator[HttpClient]:
     """A sender that may connect to loopback."""
     async with sending() as opened:
         yield opened
 
 
 @pytest.mark.parametrize(("behaviour", "expected"), ANSWERS.values(), ids=ANSWERS)
-async def test_answer_is_an_outcome_without_trouble(sender: Sender, behaviour: Behaviour, expected: Outcome) -> None:
+async def test_answer_is_an_outcome_without_trouble(
+    sender: HttpClient, behaviour: Behaviour, expected: Outcome
+) -> None:
     """What the receiver said is what comes back: raw, capped, without what was not its final answer."""
-    async with Receiver(behaviour) as receiver:
+    async with receiving(behaviour) as receiver:
         outcome = await sender.send(request_to(receiver.url))
     assert _timeless(outcome) == expected
 
 
 @pytest.mark.parametrize(("behaviour", "expected"), TROUBLES.values(), ids=TROUBLES)
 async def test_trouble_is_an_outcome_within_the_deadline(
-    sender: Sender, behaviour: Behaviour, expected: Outcome
+    sender: HttpClient, behaviour: Behaviour, expected: Outcome
 ) -> None:
     """No receiver holds an attempt beyond its total time, and each kind of trouble has its own words.
 
     What comes of itself may take a moment on a busy machine.
     """
-    limit = TIMEOUT if expected.trouble is FailureKind.TIMEOUT else 3_000
+    limit = TIMEOUT if expected.failure is FailureKind.TIMEOUT else 3_000
     started = time.monotonic()
-    async with Receiver(behaviour) as receiver:
+    async with receiving(behaviour) as receiver:
         outcome = await sender.send(request_to(receiver.url, timeout=limit))
         assert (time.monotonic() - started) * 1_000 < limit + LATE
     assert _timeless(outcome) == expected
@@ -208,9 +209,9 @@ async def test_trouble_is_an_outcome_within_the_deadline(
 @pytest.mark.parametrize(
     "behaviour", [EndlessBody(), Reset(), Drip(), HangUp()], ids=lambda value: type(value).__name__
 )
-async def test_next_request_after_trouble_is_unharmed(sender: Sender, behaviour: Behaviour) -> None:
+async def test_next_request_after_trouble_is_unharmed(sender: HttpClient, behaviour: Behaviour) -> None:
     """A handle, and a place in the pool of connections, is as good as new after any trouble."""
-    async with Receiver() as receiver:
+    async with receiving() as receiver:
         receiver.answers(behaviour)
         await sender.send(request_to(receiver.url, timeout=TIMEOUT))
         outcome = await sender.send(request_to(receiver.url))
@@ -219,5 +220,5 @@ async def test_next_request_after_trouble_is_unharmed(sender: Sender, behaviour:
 
 def _timeless(outcome: Outcome) -> Outcome:
     """The outcome without how long it took, and without the dripped body, whose length is chance."""
-    dripped = outcome.trouble is FailureKind.TIMEOUT
+    dripped = outcome.failure is FailureKind.TIMEOUT
     return replaced(outcome, duration=0, body=b"" if dripped else outcome.body)

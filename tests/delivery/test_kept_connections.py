@@ -12,18 +12,15 @@ import pytest
 import trustme
 
 from packhook.core.model import Outcome
-from packhook.delivery.curl import Sockets
-from packhook.delivery.egress import Egress
-from packhook.delivery.send import Sender
-from packhook.delivery.traffic import Socket
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
+from packhook.delivery.http.tcp_info import read_tcp_info
 from packhook.testing import Behaviour, Receiver, Split, Status
 from packhook.testing.wire import Wire
 from sending import LOOPBACK, FakeDns, request_to, sending
 from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
-pytestmark = pytest.mark.usefixtures("way")
-
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
 FORGED: Final = Status(200, {"x-forged": "1"}, b"forged").rendered
 INFORMATIONAL: Final = b"HTTP/1.1 103 Early Hints\r\nx-forged: 1\r\n\r\n"
@@ -64,7 +61,7 @@ async def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 @pytest.fixture
-async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[Sender]:
+async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
     """A sender to which ``localhost`` is the receiver."""
     bundle = tmp_path / "authority.pem"
     egress = Egress(LOOPBACK, allow_http=True, resolve=FakeDns(("127.0.0.1",)))
@@ -86,7 +83,9 @@ MORE: Final = pytest.mark.parametrize(
 
 @BOTH_LOOPS
 @MORE
-async def test_unasked_answer_on_an_idle_connection_is_nobodys(sender: Sender, receiver: Receiver, more: bytes) -> None:
+async def test_unasked_answer_on_an_idle_connection_is_nobodys(
+    sender: HttpClient, receiver: Receiver, more: bytes
+) -> None:
     """It lies there when the next request wants to go: that one goes over a new connection, and gets its own answer."""
     when = asyncio.Event()
     late = More(more, when=when)
@@ -102,7 +101,7 @@ async def test_unasked_answer_on_an_idle_connection_is_nobodys(sender: Sender, r
 
 @BOTH_LOOPS
 @pytest.mark.parametrize("behaviour", [Split(FORGED), Split(FORGED * 3), Split(INFORMATIONAL)], ids=lambda _: "")
-async def test_answer_split_in_two_is_one(sender: Sender, receiver: Receiver, behaviour: Behaviour) -> None:
+async def test_answer_split_in_two_is_one(sender: HttpClient, receiver: Receiver, behaviour: Behaviour) -> None:
     """What stands behind the end of an answer is no answer."""
     receiver.answers(behaviour)
     outcomes = [await sender.send(request_to(receiver.url)) for _ in range(3)]
@@ -114,7 +113,7 @@ async def test_answer_split_in_two_is_one(sender: Sender, receiver: Receiver, be
 @BOTH_LOOPS
 @pytest.mark.parametrize("more", [FORGED, INFORMATIONAL], ids=["answer", "1xx"])
 async def test_unasked_answer_right_behind_the_first_is_nobodys(
-    sender: Sender, receiver: Receiver, more: bytes
+    sender: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
     """Even where the TLS library has read it already, so that the socket has nothing to read."""
     at_once = asyncio.Event()
@@ -126,7 +125,7 @@ async def test_unasked_answer_right_behind_the_first_is_nobodys(
 
 
 @BOTH_LOOPS
-async def test_good_connections_are_kept_all_the_same(sender: Sender, receiver: Receiver) -> None:
+async def test_good_connections_are_kept_all_the_same(sender: HttpClient, receiver: Receiver) -> None:
     """The care costs no connections: large and small requests, one after another, share one."""
     for size in (10, 250_000, 0, 60_000):
         assert timeless(await sender.send(request_to(receiver.url, body=bytes(size)))) == OK
@@ -155,27 +154,27 @@ def test_answer_to_a_request_that_has_arrived_is_told_from_one_that_was_under_wa
 ) -> None:
     """TCP acknowledges the request with its answer; one that was sent before cannot."""
     ours, theirs = pair
-    seen = Socket(ours.fileno())
-    try:
-        before = seen.traffic()
-        if before is None:
-            pytest.skip("this system does not count the bytes of a connection")
-        ours.sendall(b"request")
-        theirs.sendall(b"answer")
-        answered = seen.traffic()
-        assert answered is not None
-        assert (answered.has_answered(before), before.has_answered(before)) == (True, False)
-        ours.recv(100)
-        fill(ours, theirs)
-        full = seen.traffic()
-        theirs.sendall(b"unasked")
-        ours.recv(100)
-        after = seen.traffic()
-        assert full is not None
-        assert after is not None
-        assert (full.is_settled, after.received > full.received, after.has_answered(full)) == (False, True, False)
-    finally:
-        seen.forget()
+    before = read_tcp_info(ours)
+    if before is None:
+        pytest.skip("this system does not count the bytes of a connection")
+    ours.sendall(b"request")
+    theirs.sendall(b"answer")
+    answered = read_tcp_info(ours)
+    assert answered is not None
+    assert (answered.acked_and_received_since(before), before.acked_and_received_since(before)) == (True, False)
+    ours.recv(100)
+    fill(ours, theirs)
+    full = read_tcp_info(ours)
+    theirs.sendall(b"unasked")
+    ours.recv(100)
+    after = read_tcp_info(ours)
+    assert full is not None
+    assert after is not None
+    assert (full.is_settled, after.received > full.received, after.acked_and_received_since(full)) == (
+        False,
+        True,
+        False,
+    )
 
 
 def fill(full: socket.socket, theirs: socket.socket) -> None:
@@ -188,19 +187,3 @@ def fill(full: socket.socket, theirs: socket.socket) -> None:
     for _ in range(30):
         theirs.sendall(b".")
         full.recv(1)
-
-
-def test_sockets_belong_to_who_made_them(pair: tuple[socket.socket, socket.socket]) -> None:
-    """Noting, replacing and forgetting a socket never closes it; of each descriptor the last note counts."""
-    ours, theirs = pair
-    (here, port), (there, other) = ours.getsockname(), ours.getpeername()
-    sockets = Sockets(lambda _: None)
-    mine, stale = (there, here, other, port), ("192.0.2.1", here, 1, port)
-    sockets.note(stale, [theirs.fileno(), ours.fileno()])
-    sockets.note(mine, [ours.fileno(), 9_999])
-    found = sockets.find(mine)
-    assert found is not None
-    assert (found.descriptor, sockets.find(stale), sockets.find((there, here, 1, 2))) == (ours.fileno(), None, None)
-    sockets.close()
-    ours.sendall(b"alive")
-    assert theirs.recv(100) == b"alive"

@@ -13,14 +13,14 @@ from typing import Final
 import pytest
 
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.answer import Answer
-from packhook.delivery.connection import Connection
 from packhook.delivery.headers import lines
-from packhook.delivery.plain import Posting
-from packhook.delivery.send import Sender
-from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Receiver, Reset, Status
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.connection import Connection
+from packhook.delivery.http.exchange import Exchange
+from packhook.delivery.http.response_parser import ResponseParser
+from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Reset, Status
 from packhook.testing.wire import Wire
-from sending import request_to, sending
+from sending import receiving, request_to, sending
 from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -74,44 +74,44 @@ def test_an_answer_is_the_same_however_it_is_cut(sent: bytes, status: int, body:
     cuts = [[sent[:at], sent[at:]] for at in range(1, len(sent))]
     cuts.append([sent[at : at + 1] for at in range(len(sent))])
     for pieces in cuts:
-        answer = Answer()
+        answer = ResponseParser()
         rest = iter(pieces)
         while not answer.feed(next(rest)):
             pass
-        assert (answer.status, b"".join(answer.body), answer.trouble) == (status, body, None)
-        assert keeps is None or answer.keeps is keeps
+        assert (answer.status, b"".join(answer.body), answer.failure) == (status, body, None)
+        assert keeps is None or answer.is_reusable is keeps
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 async def test_a_large_head_within_the_limit_is_taken_however_it_comes() -> None:
     """45 KiB in one piece or in four; 80 KiB in neither."""
     lines = b"x-filler: " + b"." * 988 + b"\r\n"
     begin, end = b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"
-    async with Receiver() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as sender:
         for count, trouble in ((45, None), (80, FailureKind.PROTOCOL)):
             receiver.answers(Pieces(begin + lines * count + end), Pieces(begin, *[lines * (count // 5)] * 5, end))
             for _ in range(2):
                 outcome = await sender.send(request_to(receiver.url))
-                assert (outcome.trouble, outcome.status_code) == (trouble, None if trouble else 200)
+                assert (outcome.failure, outcome.status_code) == (trouble, None if trouble else 200)
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 @pytest.mark.parametrize("trailer", [b"." * 60_000, b"x-t: " + b"." * 60_000 + b"\r\n"], ids=["one", "many"])
 async def test_an_endless_trailer_is_cut(trailer: bytes) -> None:
     """It does not fill the memory until the time is over."""
-    async with Receiver() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as sender:
         receiver.answers(Pieces(CHUNKED + b"2\r\nok\r\n0\r\nx-first: ", trailer, endless=True))
         outcome = await sender.send(request_to(receiver.url, timeout=10_000))
-    assert (outcome.status_code, outcome.trouble, outcome.duration < 5_000) == (200, FailureKind.PROTOCOL, True)
+    assert (outcome.status_code, outcome.failure, outcome.duration < 5_000) == (200, FailureKind.PROTOCOL, True)
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 async def test_cancelled_at_once_leaves_its_place() -> None:
     """Before a step of it was made; the next has the place."""
-    async with Receiver() as receiver, sending(max_connections=2) as sender:
+    async with receiving() as receiver, sending(max_connections=2) as sender:
         told: list[Outcome] = []
         for _ in range(10):
             sender.post(request_to(receiver.url), told.append).cancel()
@@ -120,25 +120,25 @@ async def test_cancelled_at_once_leaves_its_place() -> None:
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "timed out"])
 async def test_who_waits_in_line_goes_when_one_could_not_connect(cancelled: bool) -> None:
     """Its place is free as soon as it is given up."""
-    async with Receiver() as receiver, sending(max_connections=1) as sender:
+    async with receiving() as receiver, sending(max_connections=1) as sender:
         with unreachable() as url:
             told: list[Outcome] = []
             first = sender.post(request_to(url, timeout=5_000 if cancelled else 150), told.append)
             second = asyncio.ensure_future(sender.send(request_to(receiver.url, timeout=2_000)))
             asyncio.get_running_loop().call_later(0.1, lambda: first.cancel() if cancelled else None)
             assert (await second).status_code == 200
-    assert [outcome.trouble for outcome in told] == ([] if cancelled else [FailureKind.TIMEOUT])
+    assert [outcome.failure for outcome in told] == ([] if cancelled else [FailureKind.TIMEOUT])
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 async def test_told_once_and_never_before_it_is_sent() -> None:
     """Also where a header cannot be sent; and whoever fails to listen harms no other."""
-    async with Receiver() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as sender:
         told: list[str] = []
         done = asyncio.Event()
 
@@ -168,7 +168,7 @@ def open_files() -> int:
 
 
 @BOTH_LOOPS
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("scheme")
 @pytest.mark.parametrize("most", [3, 200])
 async def test_after_every_kind_of_trouble_everything_is_as_before(most: int) -> None:
     """Each of 1,500 requests is told once, in time, unless it was cancelled; no socket and no place is lost."""
@@ -180,20 +180,24 @@ async def test_after_every_kind_of_trouble_everything_is_as_before(most: int) ->
     before = open_files()
     told: Counter[int] = Counter()
     late: list[int] = []
-    async with Receiver() as receiver, sending(max_connections=most) as sender:
+    async with receiving() as receiver, sending(max_connections=most) as sender:
         receiver.answer = lambda _: drawn.choice(kinds)
         with unreachable() as nowhere:
             owed = await storm(sender, [receiver.url] * 9 + [nowhere], drawn, told, late)
         receiver.answer = lambda _: Status(200)
-        outcomes = await asyncio.gather(*(sender.send(request_to(receiver.url)) for _ in range(most * 2)))
-        assert {outcome.status_code for outcome in outcomes} == {200}
+        outcomes = await asyncio.gather(
+            *(sender.send(request_to(receiver.url, timeout=20_000)) for _ in range(most * 2))
+        )
+        assert {(outcome.status_code, outcome.detail) for outcome in outcomes} == {(200, "")}
     assert told == Counter(owed)
     assert late == []
     await asyncio.get_running_loop().run_in_executor(None, open_files)
     assert open_files() <= before + 5
 
 
-async def storm(sender: Sender, urls: list[str], drawn: random.Random, told: Counter[int], late: list[int]) -> set[int]:
+async def storm(
+    sender: HttpClient, urls: list[str], drawn: random.Random, told: Counter[int], late: list[int]
+) -> set[int]:
     """Send 1,500 requests, 100 at a time, and cancel some at any moment; the numbers of those that must be told."""
     loop = asyncio.get_running_loop()
     owed: set[int] = set()
@@ -216,7 +220,7 @@ async def storm(sender: Sender, urls: list[str], drawn: random.Random, told: Cou
 
         def cancel(number: int = number, under_way: object = under_way) -> None:
             if not told[number]:
-                under_way.cancel()  # type: ignore[attr-defined] # it is a Sending
+                under_way.cancel()  # type: ignore[attr-defined] # it is a InFlight
                 owed.discard(number)
                 places.release()
                 over.set()
@@ -248,10 +252,10 @@ async def test_a_connection_that_is_over_is_forgotten_at_once(answer: Behaviour)
     gc.collect()
     gc.disable()
     try:
-        async with Receiver(answer) as receiver, sending() as sender:
+        async with receiving(answer) as receiver, sending() as sender:
             for _ in range(3):
                 await sender.send(request_to(receiver.url))
-        kinds = (Connection, Answer, Posting)
+        kinds = (Connection, ResponseParser, Exchange)
         assert [each for each in gc.get_objects() if isinstance(each, kinds)] == []
     finally:
         gc.enable()

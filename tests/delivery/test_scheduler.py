@@ -12,7 +12,7 @@ from node_fixture import DELIVERED, OTHER, PENDING, SENDING, Gate, LocalNode, id
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Request
-from packhook.delivery.send import Sending, Told, Wire
+from packhook.delivery.http.client import Callback, InFlight, Transport
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 from support.values import replaced
 
@@ -329,12 +329,12 @@ async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> 
 class Broken:
     """Raise for one path, and use the real client for all others."""
 
-    def __init__(self, wire: Wire, path: str) -> None:
+    def __init__(self, wire: Transport, path: str) -> None:
         self._wire = wire
         self._path = path
         self.raised = 0
 
-    def post(self, request: Request, callback: Told) -> Sending:
+    def post(self, request: Request, callback: Callback) -> InFlight:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1
@@ -346,7 +346,7 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
     """A fault of ours may not become a storm on a receiver, on the database and in the log."""
     wires: list[Broken] = []
 
-    def breaking(wire: Wire) -> Wire:
+    def breaking(wire: Transport) -> Transport:
         wires.append(Broken(wire, "/broken"))
         return wires[0]
 

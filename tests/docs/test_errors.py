@@ -51,7 +51,7 @@ def test_an_error_is_documented_with_status_title_and_what_to_do(kind: type[Pack
 
 def test_every_error_of_an_attempt_is_documented_and_no_other() -> None:
     """Document the stable ``error.code`` of each failure."""
-    assert set(_ATTEMPT) == {trouble.value for trouble in FailureKind}
+    assert set(_ATTEMPT) == {failure.value for failure in FailureKind}
 
 
 @pytest.mark.parametrize("section", _ATTEMPT.values(), ids=lambda section: section.title)

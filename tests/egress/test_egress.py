@@ -8,10 +8,11 @@ from typing import Final
 
 import pytest
 
+from packhook.core.endpoint import parse_endpoint
 from packhook.core.ip_policy import Address
 from packhook.core.model import FailureKind
-from packhook.delivery import egress as egress_module
-from packhook.delivery.egress import KEPT_SECONDS, REFUSAL, Checked, Egress, Refused
+from packhook.delivery.http import egress as egress_module
+from packhook.delivery.http.egress import KEPT_SECONDS, REFUSAL, Egress, PinnedUrl, Refused
 from sending import FakeDns
 
 BLOCKED: Final = Refused(FailureKind.BLOCKED, REFUSAL)
@@ -72,8 +73,8 @@ async def test_denied_literal_is_refused_without_a_look_up(url: str) -> None:
 async def test_allowed_literal_needs_no_look_up() -> None:
     """A public address is its own pin."""
     dns = FakeDns((PUBLIC,))
-    checked = await Egress(resolve=dns).check(f"https://{PUBLIC}/hook")
-    assert checked == Checked(f"https://{PUBLIC}/hook", f"+{PUBLIC}:443:{PUBLIC}", PUBLIC)
+    pinned = await Egress(resolve=dns).check(f"https://{PUBLIC}/hook")
+    assert pinned == PinnedUrl(parse_endpoint(f"https://{PUBLIC}/hook", allow_http=False), (PUBLIC,))
     assert dns.asked == []
 
 
@@ -95,15 +96,15 @@ async def test_name_with_any_denied_address_is_refused(addresses: tuple[str, ...
 
 async def test_name_is_pinned_to_its_addresses() -> None:
     """All of them, in the resolver's order."""
-    checked = await Egress(resolve=FakeDns((PUBLIC_IPV6, PUBLIC))).check("https://shop.test:8443/hook")
-    pinned = f"{PUBLIC_IPV6},{PUBLIC}"
-    assert checked == Checked("https://shop.test:8443/hook", f"+shop.test:8443:{pinned}", pinned)
+    url = "https://shop.test:8443/hook"
+    pinned = await Egress(resolve=FakeDns((PUBLIC_IPV6, PUBLIC))).check(url)
+    assert pinned == PinnedUrl(parse_endpoint(url, allow_http=False), (PUBLIC_IPV6, PUBLIC))
 
 
 async def test_allowed_network_opens_what_it_names_and_nothing_else() -> None:
     """``egress_allow`` is for development and private networks."""
     egress = Egress((ip_network("10.1.0.0/16"),), resolve=FakeDns(("10.1.2.3",), ("10.2.2.3",)))
-    assert isinstance(await egress.check("https://inner.test/"), Checked)
+    assert isinstance(await egress.check("https://inner.test/"), PinnedUrl)
     assert await egress.check("https://outer.test/") == BLOCKED
 
 
@@ -111,8 +112,8 @@ async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
     """With words of its own: it is the URL's form, not its address."""
     refused = await Egress().check(f"http://{PUBLIC}/")
     assert isinstance(refused, Refused)
-    assert (refused.trouble, "https" in refused.detail) == (FailureKind.BLOCKED, True)
-    assert isinstance(await Egress(allow_http=True).check(f"http://{PUBLIC}/"), Checked)
+    assert (refused.failure, "https" in refused.detail) == (FailureKind.BLOCKED, True)
+    assert isinstance(await Egress(allow_http=True).check(f"http://{PUBLIC}/"), PinnedUrl)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +141,14 @@ async def test_answer_counts_for_some_seconds_and_no_longer() -> None:
     """A busy lane does not look its name up for each attempt; a rebound name is seen, and refused, soon after."""
     seconds, dns = Seconds(), FakeDns((PUBLIC,), ("169.254.169.254",), (PUBLIC,))
     egress = Egress(resolve=dns, seconds=seconds)
-    assert egress.known("https://shop.test/") is None
+    assert egress.check_cached("https://shop.test/") is None
     for _ in range(3):
-        assert isinstance(await egress.check("https://shop.test/"), Checked)
-    assert isinstance(egress.known("https://shop.test/other"), Checked)
+        assert isinstance(await egress.check("https://shop.test/"), PinnedUrl)
+    assert isinstance(egress.check_cached("https://shop.test/other"), PinnedUrl)
     seconds.now += KEPT_SECONDS + 0.001
     assert await egress.check("https://shop.test/") == BLOCKED
     seconds.now += KEPT_SECONDS + 0.001
-    assert isinstance(await egress.check("https://shop.test/"), Checked)
+    assert isinstance(await egress.check("https://shop.test/"), PinnedUrl)
     assert len(dns.asked) == 3
 
 
@@ -159,8 +160,8 @@ async def test_look_ups_of_one_name_at_a_time_are_one() -> None:
     await asyncio.wait(asking, timeout=0)
     other = await egress.check("https://quick.test/")
     dns.let.set()
-    assert all(isinstance(checked, Checked) for checked in await asyncio.gather(*asking))
-    assert isinstance(other, Checked)
+    assert all(isinstance(checked, PinnedUrl) for checked in await asyncio.gather(*asking))
+    assert isinstance(other, PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
 
 
@@ -170,10 +171,10 @@ async def test_hung_look_up_ends_for_who_asked_and_holds_up_nobody_else() -> Non
     egress = Egress(resolve=dns)
     assert await egress.check("https://hung.test/", 20) == SLOW
     assert await egress.check("https://hung.test/", 20) == SLOW
-    assert isinstance(await egress.check("https://quick.test/", 20), Checked)
+    assert isinstance(await egress.check("https://quick.test/", 20), PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
     dns.let.set()
-    assert isinstance(await egress.check("https://hung.test/"), Checked)
+    assert isinstance(await egress.check("https://hung.test/"), PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
 
 
@@ -186,7 +187,7 @@ async def test_cancelled_caller_leaves_the_look_up_to_the_others() -> None:
     first.cancel()
     await asyncio.wait([first])
     dns.let.set()
-    assert isinstance(await second, Checked)
+    assert isinstance(await second, PinnedUrl)
 
 
 async def test_close_ends_look_ups_under_way() -> None:
@@ -200,15 +201,15 @@ async def test_close_ends_look_ups_under_way() -> None:
 
 async def test_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names without end take no memory without end; those no longer valid make room."""
-    monkeypatch.setattr(egress_module, "REMEMBERED", 10)
+    monkeypatch.setattr(egress_module, "MAX_CACHED", 10)
     seconds = Seconds()
     egress = Egress(resolve=FakeDns((PUBLIC,)), seconds=seconds)
     for number in range(30):
-        assert isinstance(await egress.check(f"https://shop{number}.test/"), Checked)
-    assert sum(egress.known(f"https://shop{number}.test/") is not None for number in range(30)) == 10
+        assert isinstance(await egress.check(f"https://shop{number}.test/"), PinnedUrl)
+    assert sum(egress.check_cached(f"https://shop{number}.test/") is not None for number in range(30)) == 10
     seconds.now += KEPT_SECONDS + 0.001
-    assert isinstance(await egress.check("https://new.test/"), Checked)
-    assert isinstance(egress.known("https://new.test/"), Checked)
+    assert isinstance(await egress.check("https://new.test/"), PinnedUrl)
+    assert isinstance(egress.check_cached("https://new.test/"), PinnedUrl)
 
 
 @pytest.mark.parametrize(

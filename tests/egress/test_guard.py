@@ -6,28 +6,27 @@ from typing import Final
 
 import pytest
 
+from packhook.core.endpoint import parse_endpoint
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.egress import REFUSAL, Checked, Refused
+from packhook.delivery.http.egress import REFUSAL, PinnedUrl, Refused
 from packhook.testing import Receiver, Status
 from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
 from support.netns import only_loopback
 from support.values import replaced
 
-pytestmark = pytest.mark.usefixtures("way")
-
-BLOCKED: Final = Outcome(trouble=FailureKind.BLOCKED, detail=REFUSAL)
+BLOCKED: Final = Outcome(failure=FailureKind.BLOCKED, detail=REFUSAL)
 FOREIGN: Final = "93.184.216.34"
 ONE_ADDRESS: Final = (ip_network("127.0.0.1/32"),)
 
 
 class CarelessEgress(WatchedEgress):
-    """An egress whose check lets everything pass, pinned to whatever it is told: only the guard is left."""
+    """Let every URL pass, with the addresses that a test sets: only the guard of each socket is left."""
 
-    pin = ""
+    addresses: tuple[str, ...] = ()
 
-    def known(self, url: str) -> Checked | Refused | None:
-        """Everything is fine."""
-        return Checked(url, self.pin)
+    def check_cached(self, url: str) -> PinnedUrl | Refused | None:
+        """Refuse nothing."""
+        return PinnedUrl(parse_endpoint(url, allow_http=True), self.addresses)
 
 
 def without_time(outcome: Outcome) -> Outcome:
@@ -79,7 +78,7 @@ async def test_rebound_name_is_refused_although_its_connection_is_open() -> None
 
 @only_loopback
 async def test_new_pin_replaces_the_old_one() -> None:
-    """A name that moved is connected to where it is now, not where libcurl remembers it."""
+    """A name that moved is connected to where it is now, not where it was."""
     now = [0.0]
     dns = FakeDns(("127.0.0.1",), ("127.0.0.2",))
     egress = WatchedEgress(LOOPBACK, allow_http=True, resolve=dns, seconds=lambda: now[0])
@@ -95,21 +94,21 @@ async def test_new_pin_replaces_the_old_one() -> None:
 @pytest.mark.parametrize(
     ("host", "addresses"),
     [
-        ("127.0.0.1", "127.0.0.1"),
-        ("[::1]", "::1"),
-        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
-        ("shop.test", "127.0.0.1"),
-        ("shop.test", "::1,127.0.0.1"),
+        ("127.0.0.1", ("127.0.0.1",)),
+        ("[::1]", ("::1",)),
+        ("[::ffff:127.0.0.1]", ("::ffff:127.0.0.1",)),
+        ("shop.test", ("127.0.0.1",)),
+        ("shop.test", ("::1", "127.0.0.1")),
     ],
 )
-async def test_guard_refuses_the_socket_although_the_check_was_passed(host: str, addresses: str) -> None:
+async def test_guard_refuses_the_socket_although_the_check_was_passed(host: str, addresses: tuple[str, ...]) -> None:
     """Each socket is judged by the very address it is for, whoever let the request through."""
     egress = CarelessEgress((ip_network("192.0.2.0/24"),), allow_http=True)
     async with Receiver() as receiver, sending(egress) as sender:
-        egress.pin = f"+{host}:{receiver.port}:{addresses}"
+        egress.addresses = addresses
         outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
     assert without_time(outcome) == BLOCKED
-    assert (len(egress.opening), receiver.connections_made) == (addresses.count(",") + 1, 0)
+    assert (len(egress.opening), receiver.connections_made) == (len(addresses), 0)
 
 
 @only_loopback
@@ -119,7 +118,7 @@ async def test_guard_lets_a_public_address_pass() -> None:
     async with sending(egress) as sender:
         outcome = await sender.send(request_to(f"http://{FOREIGN}/"))
     assert without_time(outcome) == Outcome(
-        trouble=FailureKind.CONNECT,
+        failure=FailureKind.CONNECT,
         detail="the endpoint's network cannot be reached: check that its DNS records are right",
     )
     assert egress.opening == (FOREIGN,)
@@ -127,12 +126,11 @@ async def test_guard_lets_a_public_address_pass() -> None:
 
 @only_loopback
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "shop.test"])
-async def test_host_without_its_pin_is_not_looked_up_by_libcurl(host: str) -> None:
-    """Libcurl's own resolver would ask nobody's permission: the request fails instead, as our own fault."""
+async def test_host_without_an_address_is_not_looked_up_by_the_client(host: str) -> None:
+    """The system's resolver would ask nobody's permission: the request fails instead, as our own fault."""
     egress = CarelessEgress(LOOPBACK, allow_http=True)
     async with Receiver() as receiver, sending(egress) as sender:
-        egress.pin = f"+other.test:{receiver.port}:127.0.0.1"
         outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
-    detail = "packhook lost the pinned address of this request"
-    assert without_time(outcome) == Outcome(trouble=FailureKind.INTERNAL, detail=detail)
+    detail = "packhook lost the checked address of this request"
+    assert without_time(outcome) == Outcome(failure=FailureKind.INTERNAL, detail=detail)
     assert (egress.opening, receiver.connections_made) == ((), 0)

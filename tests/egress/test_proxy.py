@@ -10,11 +10,12 @@ from typing import Final
 import pytest
 import trustme
 
-from packhook.core.client_certificate import identity
+from packhook.core.client_certificate import load_client_certificate
 from packhook.core.egress_proxy import Proxy, parse_proxy
+from packhook.core.endpoint import parse_endpoint
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.egress import REFUSAL, Checked, Refused
-from packhook.delivery.proxy import ProxiedEgress
+from packhook.delivery.http.egress import REFUSAL, PinnedUrl, Refused
+from packhook.delivery.http.egress_proxy import ProxiedEgress
 from packhook.testing import (
     AnswerEarly,
     Behaviour,
@@ -39,7 +40,8 @@ from support.values import replaced
 PUBLIC: Final = "93.184.216.34"
 PUBLIC_IPV6: Final = "2606:2800:220:1::1"
 OK: Final = Outcome(status_code=200, headers=(("content-length", "0"),))
-BLOCKED: Final = Outcome(trouble=FailureKind.BLOCKED, detail=REFUSAL)
+BLOCKED: Final = Outcome(failure=FailureKind.BLOCKED, detail=REFUSAL)
+SHOP: Final = parse_endpoint("http://shop.test/", allow_http=True)
 TIMEOUT: Final = 400
 LATE: Final = 500
 
@@ -58,12 +60,12 @@ class WatchedProxy(ProxiedEgress):
 class CarelessProxy(WatchedProxy):
     """One whose check lets everything pass as it is told: only the guard of each socket is left."""
 
-    way: Checked
+    pinned: PinnedUrl
 
-    def known(self, url: str) -> Checked | Refused | None:
+    def check_cached(self, url: str) -> PinnedUrl | Refused | None:
         """Everything is fine, once the proxy is known."""
-        super().known(url)
-        return self.way
+        super().check_cached(url)
+        return self.pinned
 
 
 def through(proxy: ConnectProxy, *answers: tuple[str, ...], credentials: str = "") -> WatchedProxy:
@@ -106,7 +108,7 @@ async def test_https_is_agreed_with_the_endpoint_by_its_name(tmp_path: Path) -> 
             other = timeless(await sender.send(request_to(receiver.url.replace("shop", "other"))))
     assert good == OK
     assert other == Outcome(
-        trouble=FailureKind.TLS,
+        failure=FailureKind.TLS,
         detail="the certificate is not for this host but for shop.test: install one that names it",
     )
     assert (asked_names, len(receiver.received)) == (["shop.test", "other.test", "other.test"], 1)
@@ -121,14 +123,14 @@ async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Pa
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
     leaf = authority.issue_cert("client.test")
-    ours = identity(leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode())
+    ours = load_client_certificate(leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode())
     async with (
         Receiver(tls=context, hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
         sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
     ):
         for who, method in ((ours, "OPTIONS"), (None, "POST"), (ours, "POST")):
-            asked = replaced(request_to(receiver.url), identity=who, method=method)
+            asked = replaced(request_to(receiver.url), client_certificate=who, method=method)
             assert timeless(await sender.send(asked)) == OK
     seen = [(got.method, got.certificate is not None) for got in receiver.received]
     assert seen == [("OPTIONS", True), ("POST", False), ("POST", True)]
@@ -231,7 +233,7 @@ async def test_no_socket_is_opened_but_to_the_proxy(address: str) -> None:
     async with ConnectProxy(hostname="proxy.test") as proxy:
         dns = FakeDns(("127.0.0.1",))
         egress = CarelessProxy(parse_proxy(proxy.url), everywhere, allow_http=True, resolve=dns)
-        egress.way = Checked("http://shop.test/", f"+proxy.test:{proxy.port}:{address}", to=(f"::{PUBLIC}:",))
+        egress.pinned = PinnedUrl(SHOP, (PUBLIC,), (address,))
         async with sending(egress) as sender:
             await egress.check("http://1.1.1.1/")
             outcome = timeless(await sender.send(request_to("http://shop.test/")))
@@ -251,10 +253,10 @@ async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
     """Better no request than a name that the proxy resolves."""
     async with ConnectProxy() as proxy:
         egress = CarelessProxy(parse_proxy(proxy.url), allow_http=True)
-        egress.way = Checked("http://shop.test/", f"+127.0.0.1:{proxy.port}:127.0.0.1")
+        egress.pinned = PinnedUrl(SHOP, ("127.0.0.1",))
         async with sending(egress) as sender:
             outcome = await sender.send(request_to("http://shop.test/"))
-    assert (outcome.trouble, proxy.asked) == (FailureKind.INTERNAL, [])
+    assert (outcome.failure, proxy.asked) == (FailureKind.INTERNAL, [])
 
 
 async def test_a_proxy_that_has_a_name_is_looked_up_by_us() -> None:
@@ -279,7 +281,7 @@ async def test_a_proxy_that_cannot_be_found_is_our_fault(answer: OSError | tuple
     async with sending(egress) as sender:
         outcome = timeless(await sender.send(request_to("http://127.0.0.1:9/")))
     words = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
-    assert outcome == Outcome(trouble=FailureKind.PROXY, detail=words)
+    assert outcome == Outcome(failure=FailureKind.PROXY, detail=words)
 
 
 async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> None:
@@ -296,7 +298,7 @@ async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> N
             failed = await sender.send(request_to(f"http://other.test:{receiver.port}/"))
     asked = [asked.to.rpartition(":")[0] for asked in proxy.asked]
     assert asked == ["127.0.0.3", "127.0.0.2", "127.0.0.1"] * 2
-    assert failed.trouble is FailureKind.TUNNEL
+    assert failed.failure is FailureKind.TUNNEL
 
 
 NOT_HTTP: Final = "the proxy's answer is not valid HTTP"
@@ -338,11 +340,11 @@ TROUBLES: Final[dict[str, tuple[Behaviour, FailureKind, str]]] = {
     "resets": (Reset(b""), FailureKind.TUNNEL, CLOSED),
     "closes in its head": (Cut(b"HTTP/1.1 200 OK\r\nx: 1\r\n"), FailureKind.TUNNEL, CLOSED),
     "speaks another protocol": (Garbage(), FailureKind.TUNNEL, NOT_HTTP),
-    "a page of HTTP/0.9": (Garbage(b"<html>hello</html>"), FailureKind.TUNNEL, CLOSED),
+    "a page of HTTP/0.9": (Garbage(b"<html>hello</html>"), FailureKind.TUNNEL, NOT_HTTP),
     "bytes": (Garbage(bytes(range(256)) * 16), FailureKind.TUNNEL, NOT_HTTP),
     "NUL in a header": (NulByte("head"), FailureKind.TUNNEL, NOT_HTTP),
     "headers without end": (HugeHeaders(300_000), FailureKind.TUNNEL, LARGE),
-    "a header line without end": (Cut(b"HTTP/1.1 200 OK\r\nx: " + b"." * 400_000), FailureKind.TUNNEL, CLOSED),
+    "a header line without end": (Cut(b"HTTP/1.1 200 OK\r\nx: " + b"." * 400_000), FailureKind.TUNNEL, LARGE),
 }  # fmt: skip
 
 
@@ -357,7 +359,7 @@ async def test_a_proxy_that_fails_is_told_from_an_endpoint_that_fails(
         outcome = await sender.send(request_to(receiver.url, timeout=limit))
         again = timeless(await sender.send(request_to(receiver.url)))
     assert outcome.duration < limit + LATE
-    assert timeless(outcome) == Outcome(trouble=trouble, detail=words)
+    assert timeless(outcome) == Outcome(failure=trouble, detail=words)
     assert (again, len(receiver.received)) == (OK, 1)
 
 
@@ -368,7 +370,7 @@ async def test_a_proxy_that_is_not_there_is_our_fault() -> None:
     async with Receiver() as receiver, sending(egress) as sender:
         outcome = timeless(await sender.send(request_to(receiver.url)))
     words = "packhook could not connect to its proxy: the connection was refused"
-    assert outcome == Outcome(trouble=FailureKind.PROXY, detail=words)
+    assert outcome == Outcome(failure=FailureKind.PROXY, detail=words)
     assert receiver.connections_made == 0
 
 
@@ -387,7 +389,7 @@ async def test_a_proxy_that_takes_no_connection_is_our_fault_in_time() -> None:
         for each in waiting:
             each.close()
     words = "packhook could not connect to its proxy: it did not answer in time"
-    assert timeless(outcome) == Outcome(trouble=FailureKind.PROXY, detail=words)
+    assert timeless(outcome) == Outcome(failure=FailureKind.PROXY, detail=words)
     assert outcome.duration < TIMEOUT + LATE
 
 
@@ -397,12 +399,12 @@ async def test_an_endpoint_that_fails_behind_the_proxy_is_told_as_ever() -> None
         receiver.answers(HangUp(), Status(500), Garbage(), AnswerEarly(Status(202, close=True)))
         outcomes = [await sender.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
         secure = await sender.send(request_to(receiver.url.replace("http:", "https:"), timeout=TIMEOUT))
-    assert [outcome.trouble or outcome.status_code for outcome in outcomes] == [
+    assert [outcome.failure or outcome.status_code for outcome in outcomes] == [
         FailureKind.RESET,
         500,
         FailureKind.PROTOCOL,
     ]
-    assert secure.trouble is FailureKind.TLS
+    assert secure.failure is FailureKind.TLS
 
 
 async def test_many_attempts_at_once_go_through() -> None:

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 import pytest
 
 from packhook.core.ip_policy import Address
-from packhook.delivery import resolve
-from packhook.delivery.resolve import SystemResolver
+from packhook.delivery.http import resolver as resolver_module
+from packhook.delivery.http.resolver import SystemResolver
 from support.netns import only_loopback
 
 
@@ -38,12 +38,12 @@ async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest
         let.wait(10)
         return (ip_address("127.0.0.1"),)
 
-    monkeypatch.setattr(resolve, "_addresses", hang)
-    monkeypatch.setattr(resolve, "MAX_LOOKUPS", 2)
+    monkeypatch.setattr(resolver_module, "_addresses", hang)
+    monkeypatch.setattr(resolver_module, "MAX_LOOKUPS", 2)
     resolver = SystemResolver()
     hung = [asyncio.create_task(resolver("localhost", 1)) for _ in range(2)]
     await asyncio.wait(hung, timeout=0)
-    with pytest.raises(resolve.NoPlace):
+    with pytest.raises(resolver_module.ResolverBusy):
         await resolver("localhost", 1)
     hung[0].cancel()
     let.set()
@@ -54,8 +54,8 @@ async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest
 
 async def test_a_look_up_that_could_not_begin_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may give no more threads for a while; afterwards there is room as before."""
-    monkeypatch.setattr(resolve, "_addresses", lambda _host, _port: (ip_address("127.0.0.1"),))
-    monkeypatch.setattr(resolve, "MAX_LOOKUPS", 1)
+    monkeypatch.setattr(resolver_module, "_addresses", lambda _host, _port: (ip_address("127.0.0.1"),))
+    monkeypatch.setattr(resolver_module, "MAX_LOOKUPS", 1)
     resolver = SystemResolver()
     with monkeypatch.context() as patched:
 
@@ -64,6 +64,6 @@ async def test_a_look_up_that_could_not_begin_takes_no_place(monkeypatch: pytest
 
         patched.setattr(threading.Thread, "start", no_thread)
         for _ in range(3):
-            with pytest.raises(resolve.NoPlace):
+            with pytest.raises(resolver_module.ResolverBusy):
                 await resolver("localhost", 1)
     assert await resolver("localhost", 1) == (ip_address("127.0.0.1"),)

@@ -14,8 +14,8 @@ from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import row
 from packhook.cli.selftest.spellings import BAD, HOSTILE, allowed_ends, denied_ends
 from packhook.core.ip_policy import DENIED_IPV4, DENIED_IPV6, Address, may_connect
-from packhook.delivery import egress as judging
-from packhook.delivery import proxy as tunneling
+from packhook.delivery.http import egress as judging
+from packhook.delivery.http import egress_proxy as tunneling
 from support.netns import only_loopback
 
 COMMAND: Final = [sys.executable, "-m", "packhook", "selftest", "egress"]
@@ -101,7 +101,7 @@ async def test_a_decision_on_the_first_address_only_is_found(monkeypatch: pytest
     def first_only(self: judging.Egress, addresses: list[Address]) -> judging.Refused | None:  # noqa: ARG001 as it is called
         return None if may_connect(addresses[0]) else judging._BLOCKED
 
-    monkeypatch.setattr(judging.Egress, "_objection", first_only)
+    monkeypatch.setattr(judging.Egress, "_judge", first_only)
     wrong = [row for row in await rows_of_decisions.decided() if row.verdict == "WRONG"]
     assert {row.group for row in wrong} == {"denied answer", "hostile answer"}
 
@@ -116,10 +116,10 @@ async def test_a_name_that_is_looked_up_only_once_is_found(monkeypatch: pytest.M
 @only_loopback
 async def test_a_proxy_that_is_told_a_name_is_found() -> None:
     """And one whose guard lets sockets to elsewhere pass. Patched in a process of its own, which nothing leaves."""
-    told, may_open = tunneling._told, tunneling.ProxiedEgress.may_open
-    tunneling._told = lambda _: ("::shop.test:",)  # type: ignore[assignment] # a hole
+    told, may_open = tunneling._ipv4_first, tunneling.ProxiedEgress.may_open
+    tunneling._ipv4_first = lambda _: ("shop.test",)  # type: ignore[assignment] # a hole
     named = {row.what for row in await proxied() if row.verdict == "WRONG"}
-    tunneling._told = told
+    tunneling._ipv4_first = told
     tunneling.ProxiedEgress.may_open = lambda *_: True  # type: ignore[method-assign] # a hole
     opened = {row.what for row in await proxied() if row.verdict == "WRONG"}
     tunneling.ProxiedEgress.may_open = may_open  # type: ignore[method-assign] # as it was

@@ -12,7 +12,8 @@ from packhook.cli.selftest import receivers
 from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.receivers import rows_of_receivers
 from packhook.cli.selftest.rows import Row, are_good
-from packhook.delivery import answer, connection
+from packhook.delivery.http import connection, response_parser
+from packhook.delivery.http.exchange import Exchange
 from packhook.testing import EndlessBody, Hang, HangUp, Status, Unasked
 
 
@@ -48,7 +49,7 @@ async def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_memory_that_grows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the body of an answer has no limit but the time."""
-    monkeypatch.setattr(answer, "BODY_LIMIT", 2**40)
+    monkeypatch.setattr(response_parser, "BODY_LIMIT", 2**40)
     only(monkeypatch, Hostile("", "a body without end", EndlessBody(), ()))
     first, _ = await rows_of_receivers()
     assert "memory grew by" in first.happened
@@ -56,24 +57,24 @@ async def test_memory_that_grows_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_an_answer_that_is_taken_for_another_requests_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here no kept connection is looked at, and what nobody asked for is kept for the next request."""
-    hear, begin = connection.Connection.data_received, connection.Connection.begin
+    take, begin = connection.Connection._take, connection.Connection.begin
     unasked: dict[connection.Connection, bytes] = {}
 
     def keep(own: connection.Connection, data: bytes) -> None:
-        if own._asking is None:
+        if own.exchange is None:
             unasked[own] = data
         else:
-            hear(own, data)
+            take(own, data)
 
-    def begin_with_it(own: connection.Connection, asking: connection.Asking) -> bool:
-        begun = begin(own, asking)
+    def begin_with_it(own: connection.Connection, exchange: Exchange) -> bool:
+        begun = begin(own, exchange)
         if own in unasked:
-            asyncio.get_running_loop().call_soon(hear, own, unasked.pop(own))
+            asyncio.get_running_loop().call_soon(take, own, unasked.pop(own))
         return begun
 
     monkeypatch.setattr(connection, "is_readable", lambda _: False)
-    monkeypatch.setattr(connection, "traffic_of", lambda _: None)
-    monkeypatch.setattr(connection.Connection, "data_received", keep)
+    monkeypatch.setattr(connection, "read_tcp_info", lambda _: None)
+    monkeypatch.setattr(connection.Connection, "_take", keep)
     monkeypatch.setattr(connection.Connection, "begin", begin_with_it)
     only(monkeypatch, Hostile("", "unasked", Unasked(), ("answer 200, 0 bytes",), until_done=0.2))
     first, _ = await rows_of_receivers()

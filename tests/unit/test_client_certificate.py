@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from packhook.core.client_certificate import CertificateFacts, InvalidIdentity, facts, identity, read_identity
+from packhook.core.client_certificate import (
+    CertificateFacts,
+    InvalidClientCertificate,
+    facts,
+    load_client_certificate,
+    parse_client_certificate,
+)
 from packhook.core.clock import SECOND
 from packhook.core.model import ClientCertificate
 from support.certificates import BEGINS, ENDS, certificate_text, expired, key_text, new_key, pair
@@ -30,9 +36,9 @@ GOOD: Final[dict[str, Callable[[], Any]]] = {
 
 
 def wrong(certificate: str, key: str, now: int | None = NOW) -> list[tuple[str, str]]:
-    """Return the message for these."""
-    with pytest.raises(InvalidIdentity) as refused:
-        read_identity(certificate, key, now)
+    """What is said of these."""
+    with pytest.raises(InvalidClientCertificate) as refused:
+        parse_client_certificate(certificate, key, now)
     return refused.value.problems
 
 
@@ -41,7 +47,7 @@ def test_each_kind_of_key_that_tls_speaks(make: Callable[[], Any]) -> None:
     """RSA from 2,048 bits on, three curves, Ed25519; rebuilt as PKCS #8, and again the same."""
     key = make()
     certificate = certificate_text(key)
-    assert read_identity(certificate, key_text(key), NOW) == (certificate, key_text(key))
+    assert parse_client_certificate(certificate, key_text(key), NOW) == (certificate, key_text(key))
 
 
 def test_only_what_was_understood_is_kept() -> None:
@@ -50,14 +56,14 @@ def test_only_what_was_understood_is_kept() -> None:
     certificate = certificate_text(key)
     noisy = f"subject=/CN=a\n{certificate}\nsome words\n"
     old = key_text(key, form=PrivateFormat.TraditionalOpenSSL)
-    assert read_identity(noisy, f"note\n{old}{key_text(new_key())}", NOW) == (certificate, key_text(key))
+    assert parse_client_certificate(noisy, f"note\n{old}{key_text(new_key())}", NOW) == (certificate, key_text(key))
 
 
 def test_a_chain_stays_in_its_order() -> None:
     """The webhook's own first, then those that issued it; only the first has to be for clients and match the key."""
     key = new_key()
     chain = certificate_text(key) + certificate_text(new_key(), name="Issuer", usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    assert read_identity(chain, key_text(key), NOW)[0] == chain
+    assert parse_client_certificate(chain, key_text(key), NOW)[0] == chain
 
 
 WRONG_KEYS: Final = {
@@ -121,8 +127,8 @@ def test_dates_are_of_the_given_instant() -> None:
     """Valid to the last second; without an instant they are not looked at."""
     given = expired()
     end = facts(given["certificate"]).expires_at
-    assert read_identity(given["certificate"], given["key"], end)
-    assert read_identity(given["certificate"], given["key"], None)
+    assert parse_client_certificate(given["certificate"], given["key"], end)
+    assert parse_client_certificate(given["certificate"], given["key"], None)
     assert wrong(given["certificate"], given["key"], end + 1) == [
         ("certificate", "it has expired: it was valid until 2024-01-02T00:00:00.000Z")
     ]
@@ -143,7 +149,7 @@ def test_what_is_shown() -> None:
 def test_for_the_sender() -> None:
     """As bytes, with its end; nothing where there is none."""
     given = pair()
-    assert identity(given["certificate"], given["key"]) == ClientCertificate(
+    assert load_client_certificate(given["certificate"], given["key"]) == ClientCertificate(
         certificate=given["certificate"].encode(), key=given["key"].encode(), expires_at=int(ENDS.timestamp()) * SECOND
     )
-    assert identity("", "") is None
+    assert load_client_certificate("", "") is None

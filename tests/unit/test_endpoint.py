@@ -183,7 +183,7 @@ def test_plain_http_is_for_an_operator_who_allows_it() -> None:
 def test_https_is_always_allowed(allow_http: bool) -> None:
     """And the scheme that was meant is told."""
     assert parse_endpoint("https://example.com/", allow_http=allow_http) == Endpoint(
-        url="https://example.com/", scheme="https", host="example.com", port=443
+        url="https://example.com/", scheme="https", host="example.com", port=443, authority="example.com", target="/"
     )
     assert parsed("http://example.com/").scheme == "http"
 

@@ -41,7 +41,7 @@ def test_an_answer_without_the_header_is_none() -> None:
 
 def test_no_answer_is_none() -> None:
     """With the wire's own code and words."""
-    assert consent(Outcome(trouble=FailureKind.TIMEOUT, detail="the time ran out"), ORIGIN) == Consent(
+    assert consent(Outcome(failure=FailureKind.TIMEOUT, detail="the time ran out"), ORIGIN) == Consent(
         error_code="timeout", error_message="the time ran out"
     )
 

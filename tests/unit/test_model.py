@@ -60,7 +60,7 @@ def test_a_delivery_is_live_or_finished() -> None:
 
 def test_the_codes_of_trouble() -> None:
     """What ``attempts[].error.code`` may be: stable, so written out."""
-    assert {trouble.name: trouble.value for trouble in FailureKind} == {
+    assert {failure.name: failure.value for failure in FailureKind} == {
         "BLOCKED": "endpoint_not_allowed",
         "DNS": "dns_failed",
         "CONNECT": "connect_failed",

@@ -45,7 +45,7 @@ outcomes = st.one_of(
     ),
     st.builds(
         Outcome,
-        trouble=st.sampled_from(
+        failure=st.sampled_from(
             [
                 FailureKind.BLOCKED, FailureKind.DNS, FailureKind.CONNECT, FailureKind.TLS, FailureKind.TIMEOUT,
                     FailureKind.RESET,
@@ -88,15 +88,15 @@ def test_2xx_at_the_last_attempt_is_delivered() -> None:
         (answered(599), "unsuccessful_status", False, True),
         (answered(199), "invalid_response", False, False),
         (answered(799), "invalid_response", False, True),
-        (Outcome(trouble=FailureKind.DNS, detail="no such name"), "dns_failed", False, True),
-        (Outcome(trouble=FailureKind.CONNECT, detail="refused"), "connect_failed", False, True),
-        (Outcome(trouble=FailureKind.TLS, detail="expired"), "tls_failed", False, True),
-        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), "timeout", True, True),
-        (Outcome(trouble=FailureKind.RESET, detail="gone"), "connection_lost", False, True),
-        (Outcome(trouble=FailureKind.PROTOCOL, detail="not HTTP"), "invalid_response", False, True),
-        (Outcome(trouble=FailureKind.BLOCKED, detail="no"), "endpoint_not_allowed", False, True),
-        (Outcome(trouble=FailureKind.INTERNAL, detail="ours"), "internal_error", False, False),
-        (Outcome(trouble=FailureKind.TUNNEL, detail="403"), "tunnel_failed", False, True),
+        (Outcome(failure=FailureKind.DNS, detail="no such name"), "dns_failed", False, True),
+        (Outcome(failure=FailureKind.CONNECT, detail="refused"), "connect_failed", False, True),
+        (Outcome(failure=FailureKind.TLS, detail="expired"), "tls_failed", False, True),
+        (Outcome(failure=FailureKind.TIMEOUT, detail="late"), "timeout", True, True),
+        (Outcome(failure=FailureKind.RESET, detail="gone"), "connection_lost", False, True),
+        (Outcome(failure=FailureKind.PROTOCOL, detail="not HTTP"), "invalid_response", False, True),
+        (Outcome(failure=FailureKind.BLOCKED, detail="no"), "endpoint_not_allowed", False, True),
+        (Outcome(failure=FailureKind.INTERNAL, detail="ours"), "internal_error", False, False),
+        (Outcome(failure=FailureKind.TUNNEL, detail="403"), "tunnel_failed", False, True),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -113,7 +113,7 @@ def test_everything_else_is_tried_again_by_the_schedule(
 @pytest.mark.parametrize("failures_before", [0, 2, 99])
 def test_a_proxy_that_fails_spends_nothing(failures_before: int) -> None:
     """It says nothing of the endpoint: no schedule, no breaker, no word on a run of 410s, no end."""
-    outcome = Outcome(trouble=FailureKind.PROXY, detail="refused")
+    outcome = Outcome(failure=FailureKind.PROXY, detail="refused")
     assert judged(outcome, failures_before=failures_before, gone_since=NOW - DAY) == Verdict(
         status=DeliveryStatus.PENDING,
         gone_since=NOW - DAY,
@@ -140,7 +140,7 @@ def test_words_for_a_redirect_name_where_it_pointed() -> None:
 
 def test_words_of_trouble_are_the_wires() -> None:
     """The judge adds nothing to them."""
-    assert judged(Outcome(trouble=FailureKind.TLS, detail="the certificate has expired")).error_message == (
+    assert judged(Outcome(failure=FailureKind.TLS, detail="the certificate has expired")).error_message == (
         "the certificate has expired"
     )
 
@@ -194,7 +194,7 @@ def test_410_twice_a_minute_apart_disables(gone_since: int | None, disables: boo
     [
         (answered(500), None),
         (answered(404), None),
-        (Outcome(trouble=FailureKind.TIMEOUT, detail="late"), NOW - HOUR),
+        (Outcome(failure=FailureKind.TIMEOUT, detail="late"), NOW - HOUR),
     ],
 )
 def test_what_ends_a_run_of_410(outcome: Outcome, kept: int | None) -> None:
@@ -239,7 +239,7 @@ def test_the_name_of_a_header_has_no_case(name: str) -> None:
 
 def test_trouble_asks_for_nothing() -> None:
     """A 503 that broke off before its end is no answer, whatever its headers said."""
-    broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), trouble=FailureKind.RESET, detail="cut off")
+    broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), failure=FailureKind.RESET, detail="cut off")
     verdict = judged(broken)
     assert (verdict.hold_until, verdict.overloaded, verdict.error_code) == (None, False, "connection_lost")
 
@@ -293,7 +293,7 @@ def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
         (answered(599), "answered 599"),
         (answered(102), "answered with the status code 102, which is not a final one"),
         (Outcome(), "answered with the status code 0, which is not a final one"),
-        (Outcome(trouble=FailureKind.DNS), "dns_failed"),
+        (Outcome(failure=FailureKind.DNS), "dns_failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -306,7 +306,7 @@ def test_words_for_a_receivers_owner(outcome: Outcome, words: str) -> None:
 def test_any_outcome_has_a_verdict(outcome: Outcome, failures: int, gone_since: int | None, chance: float) -> None:
     """2xx and only 2xx is delivered; the next attempt is no sooner than the step, no later than a day."""
     verdict = judged(outcome, failures_before=failures, gone_since=gone_since, chance=chance)
-    delivered = outcome.trouble is None and 200 <= (outcome.status_code or 0) < 300
+    delivered = outcome.failure is None and 200 <= (outcome.status_code or 0) < 300
     assert (verdict.status is DeliveryStatus.DELIVERED) == delivered == (not verdict.error_code)
     assert (verdict.status is DeliveryStatus.PENDING) == (verdict.next_attempt_at is not None)
     assert (verdict.status is DeliveryStatus.EXHAUSTED) == (not delivered and failures >= len(SCHEDULE))

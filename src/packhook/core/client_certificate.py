@@ -42,7 +42,7 @@ class CertificateFacts(Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class InvalidIdentity(ValueError):
+class InvalidClientCertificate(ValueError):
     """Not a certificate and a key that can be used; ``problems`` are (``certificate`` or ``key``, words), all of them.
 
     No word holds anything of the key.
@@ -53,10 +53,10 @@ class InvalidIdentity(ValueError):
         self.problems = problems
 
 
-def read_identity(certificate: str, key: str, now: int | None) -> tuple[str, str]:
-    """The chain and the key, rebuilt (the key as unencrypted PKCS #8). InvalidIdentity with everything that is wrong.
+def parse_client_certificate(certificate: str, key: str, now: int | None) -> tuple[str, str]:
+    """Return the chain and the key, rebuilt (the key as unencrypted PKCS #8). InvalidClientCertificate has all faults.
 
-    ``now`` None: the dates are not looked at.
+    ``now`` None: dates are not checked.
     """
     chain = _read_chain(certificate)
     private = _read_key(key)
@@ -66,7 +66,7 @@ def read_identity(certificate: str, key: str, now: int | None) -> tuple[str, str
     elif not isinstance(chain, str) and _public(private) != _public(chain[0]):
         problems.append(("key", "the key does not belong to the certificate (the first one, where there are several)"))
     if problems or isinstance(chain, str) or isinstance(private, str):
-        raise InvalidIdentity(problems)
+        raise InvalidClientCertificate(problems)
     return "".join(each.public_bytes(_PEM).decode() for each in chain), _rebuilt(private)
 
 
@@ -86,7 +86,7 @@ def facts_of(own: x509.Certificate) -> CertificateFacts:
     )
 
 
-def identity(certificate: str, key: str) -> ClientCertificate | None:
+def load_client_certificate(certificate: str, key: str) -> ClientCertificate | None:
     """For the sender, from what was read before; None where there is no certificate."""
     if not certificate:
         return None

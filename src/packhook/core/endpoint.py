@@ -27,12 +27,18 @@ class InvalidEndpoint(ValueError):
 
 
 class Endpoint(Struct, frozen=True):
-    """A checked URL. ``host`` is lower-case ASCII without brackets; ``address`` is set where it is a literal."""
+    """Hold a checked URL and its parts.
+
+    ``host``: lower-case ASCII without brackets. ``authority``: what stands in the ``Host`` header. ``target``: path and
+    query. ``address``: the host where it is a literal.
+    """
 
     url: str
     scheme: str
     host: str
     port: int
+    authority: str
+    target: str
     address: Address | None = None
 
 
@@ -45,10 +51,19 @@ def parse_endpoint(text: str, *, allow_http: bool) -> Endpoint:
     port = _port(parts)
     shown = f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
     authority = shown if port in (None, _PORTS[scheme]) else f"{shown}:{port}"
-    url = f"{scheme}://{authority}{_escaped(parts.path) or '/'}{'?' + _escaped(parts.query) if parts.query else ''}"
+    target = f"{_escaped(parts.path) or '/'}{'?' + _escaped(parts.query) if parts.query else ''}"
+    url = f"{scheme}://{authority}{target}"
     if len(url) > LONGEST:
         raise InvalidEndpoint(f"expected at most {LONGEST} characters, got {len(url)} once it is encoded")
-    return Endpoint(url=url, scheme=scheme, host=host, port=port or _PORTS[scheme], address=address)
+    return Endpoint(
+        url=url,
+        scheme=scheme,
+        host=host,
+        port=port or _PORTS[scheme],
+        authority=authority,
+        target=target,
+        address=address,
+    )
 
 
 def _split(text: str) -> SplitResult:

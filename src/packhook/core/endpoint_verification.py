@@ -46,8 +46,8 @@ def requested_rate(rate_limit: float) -> str:
 
 def consent(outcome: Outcome, origin: str) -> Consent:
     """Return what an outcome of the request means for the sender that called itself ``origin``."""
-    if outcome.trouble is not None:
-        return Consent(error_code=outcome.trouble.value, error_message=outcome.detail)
+    if outcome.failure is not None:
+        return Consent(error_code=outcome.failure.value, error_message=outcome.detail)
     allowed = _header(outcome, "webhook-allowed-origin")
     if allowed is None:
         return _refused(

@@ -228,16 +228,16 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
 class Request(Struct, frozen=True, kw_only=True, gc=False):
     """Describe a request to send: a validated URL, header lines, the exact body, and the total time in milliseconds.
 
-    ``shown`` are the same headers for the log: a JSON object without secrets (delivery/headers.py makes both).
-    ``identity`` is the client certificate for an endpoint that requests one.
+    ``redacted_headers`` are the same headers for the log: a JSON object without secrets (delivery/headers.py makes
+    both). ``client_certificate`` is shown to an endpoint that requests one.
     """
 
     url: str
     headers: str
     body: bytes
     timeout: int
-    shown: str = "{}"
-    identity: ClientCertificate | None = None
+    redacted_headers: str = "{}"
+    client_certificate: ClientCertificate | None = None
     method: str = "POST"
 
 
@@ -252,7 +252,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     truncated: bool = False
-    trouble: FailureKind | None = None
+    failure: FailureKind | None = None
     detail: str = ""
     duration: int = 0
 

@@ -46,8 +46,8 @@ def judge(
     """
     if _failed_before_endpoint(outcome):
         return _not_counted(outcome, gone_since)
-    if outcome.trouble is not None:
-        code, message = outcome.trouble, outcome.detail or outcome.trouble.value
+    if outcome.failure is not None:
+        code, message = outcome.failure, outcome.detail or outcome.failure.value
         gone = gone_since  # without an answer, an earlier 410 still counts
     else:
         status = outcome.status_code or 0
@@ -72,7 +72,7 @@ def judge(
 
 def _failed_before_endpoint(outcome: Outcome) -> bool:
     """Return True if the operator's proxy failed before it was told where to connect."""
-    return outcome.trouble is FailureKind.PROXY
+    return outcome.failure is FailureKind.PROXY
 
 
 def _not_counted(outcome: Outcome, gone_since: int | None) -> Verdict:
@@ -87,7 +87,7 @@ def _not_counted(outcome: Outcome, gone_since: int | None) -> Verdict:
 
 def _requested_wait(outcome: Outcome, policy: Policy, now: int) -> int | None:
     """Return how long ``Retry-After`` asks to wait. None without one, or with a status for which it does not count."""
-    if outcome.trouble is not None or outcome.status_code not in HONORS_RETRY_AFTER:
+    if outcome.failure is not None or outcome.status_code not in HONORS_RETRY_AFTER:
         return None
     value = _header(outcome, "retry-after")
     wait = None if value is None else retry_after(value, now)
@@ -99,20 +99,20 @@ def _header(outcome: Outcome, wanted: str) -> str | None:
 
 
 def _is_overloaded(outcome: Outcome) -> bool:
-    if outcome.trouble is not None:
-        return outcome.trouble is FailureKind.TIMEOUT
+    if outcome.failure is not None:
+        return outcome.failure is FailureKind.TIMEOUT
     return outcome.status_code in OVERLOADED
 
 
 def _is_down(outcome: Outcome) -> bool:
     """Return True if the endpoint would probably fail any request; faults of our own do not count."""
-    if outcome.trouble is not None:
-        return outcome.trouble not in _INTERNAL
+    if outcome.failure is not None:
+        return outcome.failure not in _INTERNAL
     return outcome.status_code == 429 or (outcome.status_code or 0) >= 500
 
 
 def _disable_reason(outcome: Outcome, gone_since: int | None, policy: Policy, now: int) -> str:
-    if outcome.trouble is not None or outcome.status_code != GONE or gone_since is None:
+    if outcome.failure is not None or outcome.status_code != GONE or gone_since is None:
         return ""
     if now - gone_since < policy.disable_after_gone:
         return ""

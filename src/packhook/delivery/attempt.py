@@ -16,8 +16,8 @@ from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDeliv
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
 from packhook.delivery.headers import json_object, lines
+from packhook.delivery.http.client import Transport, await_outcome
 from packhook.delivery.prepared_webhook import REDACTED, PreparedWebhook
-from packhook.delivery.send import Wire, outcome_of
 
 _log: Final = structlog.get_logger("packhook.attempt")
 
@@ -26,7 +26,7 @@ _OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
 
 
 async def attempt(
-    delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None, client: Wire, clock: Clock
+    delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None, client: Transport, clock: Clock
 ) -> AttemptResult:
     """Send a delivery once, and return what happened and what follows from it.
 
@@ -35,7 +35,7 @@ async def attempt(
     """
     started_at = clock.now()
     request = compose(delivery, webhook, started_at)
-    outcome = await outcome_of(lambda callback: client.post(request, callback))
+    outcome = await await_outcome(lambda callback: client.post(request, callback))
     verdict = judge(
         outcome,
         failures_before=delivery.attempt_count - delivery.attempts_before,
@@ -66,10 +66,10 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
     return Request(
         url=webhook.webhook.endpoint,
         headers=lines(headers + webhook.headers),
-        shown=json_object(headers + webhook.redacted_headers),
+        redacted_headers=json_object(headers + webhook.redacted_headers),
         body=body,
         timeout=webhook.timeout,
-        identity=webhook.client_certificate,
+        client_certificate=webhook.client_certificate,
     )
 
 
@@ -101,7 +101,7 @@ def exchange(
         started_at=started_at,
         duration=outcome.duration,
         url=request.url,
-        request_headers=request.shown,
+        request_headers=request.redacted_headers,
         status_code=outcome.status_code,
         response_headers=tuple((name, _redact(value, secrets)) for name, value in outcome.headers)
         if secrets
@@ -129,7 +129,7 @@ def _log_failure(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outc
     """Write one wide line for a failed attempt; those that succeeded are in the database."""
     if not verdict.error_code:
         return
-    write = _log.error if outcome.trouble in _OPERATOR_FAILURES else _log.warning
+    write = _log.error if outcome.failure in _OPERATOR_FAILURES else _log.warning
     write(
         "attempt_failed",
         organization_id=delivery.organization_id,

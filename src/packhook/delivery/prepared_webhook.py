@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.client_certificate import identity
+from packhook.core.client_certificate import load_client_certificate
 from packhook.core.endpoint_verification import min_rate
 from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
 from packhook.core.signatures.standard import SigningKey
@@ -48,5 +48,5 @@ def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
         timeout=webhook.timeout or settings.attempt_timeout,
         rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
         policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),
-        client_certificate=identity(webhook.client_certificate, webhook.client_key),
+        client_certificate=load_client_certificate(webhook.client_certificate, webhook.client_key),
     )

@@ -11,8 +11,8 @@ from packhook.core.endpoint_verification import Consent, consent, requested_rate
 from packhook.core.model import Attempt, Event, LeasedDelivery, Request, Urgency, Verdict, WebhookState
 from packhook.delivery.attempt import USER_AGENT, attempt, exchange
 from packhook.delivery.headers import json_object, lines
+from packhook.delivery.http.client import Transport, await_outcome
 from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
-from packhook.delivery.send import Wire, outcome_of
 from packhook.settings import Settings
 
 RATE_HEADER: Final = "webhook-request-rate"
@@ -21,7 +21,7 @@ RATE_HEADER: Final = "webhook-request-rate"
 class EndpointProbe:
     """Send a request to a webhook's endpoint now, beside the queue."""
 
-    def __init__(self, client: Wire, settings: Settings, clock: Clock) -> None:
+    def __init__(self, client: Transport, settings: Settings, clock: Clock) -> None:
         self._client = client
         self._settings = settings
         self._clock = clock
@@ -52,7 +52,7 @@ class EndpointProbe:
         webhook, origin = prepare(state, self._settings), self._settings.origin
         started_at = self._clock.now()
         request = compose_verification(webhook, origin)
-        outcome = await outcome_of(lambda callback: self._client.post(request, callback))
+        outcome = await await_outcome(lambda callback: self._client.post(request, callback))
         answer = consent(outcome, origin)
         made = exchange(request, outcome, webhook, 1, started_at, answer.error_code, answer.error_message)
         return made, answer
@@ -70,8 +70,8 @@ def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:
         method="OPTIONS",
         url=webhook.webhook.endpoint,
         headers=lines(headers + webhook.headers),
-        shown=json_object(headers + webhook.redacted_headers),
+        redacted_headers=json_object(headers + webhook.redacted_headers),
         body=b"",
         timeout=webhook.timeout,
-        identity=webhook.client_certificate,
+        client_certificate=webhook.client_certificate,
     )

@@ -24,11 +24,11 @@ from packhook.delivery.attempt import attempt
 from packhook.delivery.capacity import QueueCapacity, SlotPool
 from packhook.delivery.claim_loop import ClaimLoop
 from packhook.delivery.fair_queue import FairQueue
+from packhook.delivery.http.client import Transport
 from packhook.delivery.lane import Lane
 from packhook.delivery.lane_table import LaneTable
 from packhook.delivery.prepared_webhook import PreparedWebhook
 from packhook.delivery.recorder import Recorder
-from packhook.delivery.send import Wire
 from packhook.delivery.webhook_loader import WebhookLoader
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -44,7 +44,7 @@ LEASE_MARGIN: Final = 2 * SECOND
 class Scheduler:
     """Send the deliveries of one node. Implements the store's Dispatcher. Made inside the running event loop."""
 
-    def __init__(self, store: Store, client: Wire, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, client: Transport, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._client = client
         self._settings = settings

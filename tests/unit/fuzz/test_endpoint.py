@@ -1,20 +1,14 @@
 """Fuzz the endpoint parser: no other parser reads what it accepts as another host."""
 
-import asyncio
-import socket
-from ipaddress import ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import pycurl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from packhook.cli.selftest.spellings import GOOD, HOSTILE, NAMES
 from packhook.core.endpoint import LONGEST, Endpoint, InvalidEndpoint, parse_endpoint
-from packhook.delivery.egress import Checked, Egress
-from support.netns import only_loopback
-from unit.fuzz import CASES, fuzzed
+from unit.fuzz import fuzzed
 from unit.fuzz.readings import Place, by_rfc_3986, by_whatwg
 
 HOSTS: Final = [*NAMES, *GOOD, *(host for hosts in HOSTILE.values() for host in hosts)]
@@ -80,62 +74,16 @@ def test_everybody_reads_an_accepted_url_alike(text: str) -> None:
     assert Place(parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]) == place
 
 
-class Libcurl:
-    """Use libcurl as the HTTP client does, up to the socket that it would open."""
-
-    def __init__(self) -> None:
-        self._asked: list[tuple[str, int]] = []
-        self._easy: Any = pycurl.Curl()
-        self._easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
-        self._easy.setopt(pycurl.RESOLVER_START_FUNCTION, lambda: -1)
-        self._easy.setopt(pycurl.PATH_AS_IS, 1)
-        self._easy.setopt(pycurl.PROXY, "")
-        self._easy.setopt(pycurl.NOSIGNAL, 1)
-
-    def _open(self, _purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> int:
-        self._asked.append((address[3][0], address[3][1]))
-        return int(pycurl.SOCKET_BAD)
-
-    def place(self, checked: Checked) -> set[tuple[str, int]]:
-        """Return the addresses and ports for which it requests a socket."""
-        self._asked.clear()
-        self._easy.setopt(pycurl.URL, checked.url)
-        self._easy.setopt(pycurl.RESOLVE, [checked.pin])
-        try:
-            self._easy.perform()
-        except pycurl.error:
-            return set(self._asked)
-        raise AssertionError("it cannot have got an answer")
-
-
-@only_loopback
-def test_libcurl_goes_where_the_parser_says() -> None:
-    """The pin is made of the parser's host and port: had libcurl read others, it would find no pin and open nothing."""
-    libcurl, loop, seen = Libcurl(), asyncio.new_event_loop(), 0
-
-    async def resolve(_host: str, _port: int) -> list[Any]:
-        return [ip_address("192.0.2.77")]
-
-    everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-
-    @fuzzed
-    @given(urls)
-    def try_one(text: str) -> None:
-        nonlocal seen
-        endpoint = accepted(text)
-        if endpoint is None:
-            return
-        checked = loop.run_until_complete(Egress(everything, allow_http=True, resolve=resolve).check(text))
-        assert isinstance(checked, Checked)
-        expected = str(endpoint.address or "192.0.2.77")
-        assert {(_plain(host), port) for host, port in libcurl.place(checked)} == {(_plain(expected), endpoint.port)}
-        seen += 1
-
-    try_one()
-    loop.close()
-    assert seen >= CASES // 10, "a fuzzer that is refused at the door finds nothing"
-
-
-def _plain(address: str) -> bytes:
-    """Return an address as bytes, so that its notation does not matter."""
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+@fuzzed
+@given(urls)
+def test_the_parts_that_are_sent_are_those_of_the_url(text: str) -> None:
+    """Host header and request target are cut from the very URL that was judged."""
+    endpoint = accepted(text)
+    if endpoint is None:
+        return
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    assert endpoint.url == f"{endpoint.scheme}://{endpoint.authority}{endpoint.target}"
+    assert endpoint.authority in (host, f"{host}:{endpoint.port}")
+    assert endpoint.target.startswith("/")
+    assert f"{endpoint.authority}{endpoint.target}".isascii()
+    assert not any(character.isspace() for character in endpoint.authority + endpoint.target)

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from packhook.api.schemas.model import RequestModel, ResponseModel
-from packhook.core.client_certificate import InvalidIdentity, read_identity
+from packhook.core.client_certificate import InvalidClientCertificate, parse_client_certificate
 
 
 class ClientCertificate(RequestModel):
@@ -25,8 +25,8 @@ class ClientCertificate(RequestModel):
     def _check_pair(self, info: ValidationInfo) -> Self:
         if self.model_fields_set:
             try:
-                self._identity = read_identity(self.certificate, self.key, (info.context or {}).get("now"))
-            except InvalidIdentity as error:
+                self._identity = parse_client_certificate(self.certificate, self.key, (info.context or {}).get("now"))
+            except InvalidClientCertificate as error:
                 raise ValidationError.from_exception_data("ClientCertificate", _details(error.problems)) from None
         return self
 

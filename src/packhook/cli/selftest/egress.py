@@ -18,7 +18,7 @@ from packhook.cli.selftest.spellings import (
     in_url,
 )
 from packhook.core.ip_policy import Address
-from packhook.delivery.egress import KEPT_SECONDS, REFUSAL, Checked, Egress, Refused
+from packhook.delivery.http.egress import KEPT_SECONDS, REFUSAL, Egress, PinnedUrl, Refused
 
 ALLOWED: Final = "allowed"
 REFUSED: Final = "refused"
@@ -114,6 +114,10 @@ async def _decision(host: str, answer: Sequence[str | Address] = (GOOD_IPV4,)) -
     return told(await egress.check(f"http://{host}/"))
 
 
-def told(where: Checked | Refused) -> str:
+def told(where: PinnedUrl | Refused) -> str:
     """A decision in words."""
-    return f"{REFUSED}: {where.detail}" if isinstance(where, Refused) else f"{ALLOWED}: pinned by {where.pin}"
+    return (
+        f"{REFUSED}: {where.detail}"
+        if isinstance(where, Refused)
+        else f"{ALLOWED}: pinned to {', '.join(where.addresses)}"
+    )

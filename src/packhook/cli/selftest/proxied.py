@@ -8,12 +8,13 @@ from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
 from packhook.core.egress_proxy import parse_proxy
+from packhook.core.endpoint import parse_endpoint
 from packhook.core.ip_policy import Address
 from packhook.core.model import FailureKind, Outcome, Request
-from packhook.delivery.egress import Checked, Refused
-from packhook.delivery.proxy import ProxiedEgress
-from packhook.delivery.resolve import Resolve
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import PinnedUrl, Refused
+from packhook.delivery.http.egress_proxy import ProxiedEgress
+from packhook.delivery.http.resolver import Resolve
 from packhook.testing import ConnectProxy, Receiver
 
 _UNHEARD: Final = "refused, the proxy heard nothing"
@@ -42,10 +43,12 @@ class _Watched(ProxiedEgress):
         self.opening: list[tuple[str, int]] = []
         self._pin = pin
 
-    def known(self, url: str) -> Checked | Refused | None:
+    def check_cached(self, url: str) -> PinnedUrl | Refused | None:
         """As ever, unless it is careless."""
-        known = super().known(url)
-        return Checked(url, self._pin, to=(f"::{GOOD_IPV4}:",)) if self._pin and known is not None else known
+        known = super().check_cached(url)
+        if not self._pin or known is None:
+            return known
+        return PinnedUrl(parse_endpoint(url, allow_http=True), (GOOD_IPV4,), (self._pin,))
 
     def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
@@ -105,13 +108,13 @@ async def _rebound(proxy: ConnectProxy, address: str) -> Row:
 async def _guarded(proxy: ConnectProxy, address: str) -> Row:
     """The check lets everything pass and pins the proxy elsewhere: the guard of the socket itself refuses."""
     there = address if address != _HERE else "127.0.0.2"
-    egress = _Watched(proxy, _Names([GOOD_IPV4]), Seconds(), pin=f"+{_NAME}:{proxy.port}:{there}")
+    egress = _Watched(proxy, _Names([GOOD_IPV4]), Seconds(), pin=there)
     await egress.check("http://shop.test/")
     sender = await _opened(egress)
     outcome = await sender.send(_request("http://shop.test/"))
     await sender.close()
     opening = [(ip_address(host), port) for host, port in egress.opening]
-    blocked = outcome.trouble is FailureKind.BLOCKED and opening == [(ip_address(there), proxy.port)]
+    blocked = outcome.failure is FailureKind.BLOCKED and opening == [(ip_address(there), proxy.port)]
     happened = f"refused: {outcome.detail}" if blocked else _told(outcome)
     return row("proxy", f"a socket for {there} that the check let pass as the proxy's", DENIED, happened)
 
@@ -124,7 +127,7 @@ async def _happened(proxy: ConnectProxy, url: str, answer: Sequence[str | Addres
     return told
 
 
-async def _sent(proxy: ConnectProxy, sender: Sender, egress: _Watched, url: str) -> str:
+async def _sent(proxy: ConnectProxy, sender: HttpClient, egress: _Watched, url: str) -> str:
     """What the proxy heard of one request, what came of it, and every socket that was not to the proxy."""
     asked, connections = len(proxy.asked), proxy.connections_made
     egress.opening.clear()
@@ -132,17 +135,17 @@ async def _sent(proxy: ConnectProxy, sender: Sender, egress: _Watched, url: str)
     heard = [f"CONNECT {each.to}" for each in proxy.asked[asked:]]
     unheard = not heard and proxy.connections_made == connections
     elsewhere = [f"a socket for {place}" for place in egress.opening if place != (_HERE, proxy.port)]
-    if outcome.trouble is FailureKind.BLOCKED and unheard and not egress.opening:
+    if outcome.failure is FailureKind.BLOCKED and unheard and not egress.opening:
         return _UNHEARD
     return ", ".join([*heard, _told(outcome), *elsewhere])
 
 
 def _told(outcome: Outcome) -> str:
-    return f"answer {outcome.status_code}" if outcome.trouble is None else f"{outcome.trouble}: {outcome.detail}"
+    return f"answer {outcome.status_code}" if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
 
 
-async def _opened(egress: _Watched) -> Sender:
-    sender = Sender(egress)
+async def _opened(egress: _Watched) -> HttpClient:
+    sender = HttpClient(egress)
     await sender.open()
     return sender
 

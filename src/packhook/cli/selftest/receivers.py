@@ -13,8 +13,8 @@ from typing import Final
 from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.rows import Row, row
 from packhook.core.model import Outcome, Request
-from packhook.delivery.egress import Egress
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress
 from packhook.testing import Receiver, Status
 
 TIMES: Final = 10
@@ -34,7 +34,7 @@ PROMISE: Final = (
 async def rows_of_receivers() -> list[Row]:
     """Every row: so many attempts at once at each receiver, then as many well-behaved ones over what is left."""
     receivers = hostile_receivers()  # the bomb is made before memory is looked at
-    sender = Sender(Egress((_LOOPBACK,), allow_http=True))
+    sender = HttpClient(Egress((_LOOPBACK,), allow_http=True))
     await sender.open()
     try:
         await _try(Hostile("", "", Status(200)), sender)  # what is loaded only once is not theirs
@@ -47,7 +47,7 @@ async def rows_of_receivers() -> list[Row]:
     return [*rows, row("memory", "after all of them", "flat", f"{happened}: {grown:+.1f} MiB")]
 
 
-async def _try(hostile: Hostile, sender: Sender) -> Row:
+async def _try(hostile: Hostile, sender: HttpClient) -> Row:
     async with Receiver(Status(200, body=_OWN)) as receiver:
         receiver.answers(*[hostile.behaviour] * TIMES)
         async with _peak() as peak:
@@ -72,7 +72,7 @@ async def _try(hostile: Hostile, sender: Sender) -> Row:
     )
 
 
-async def _send(sender: Sender, url: str) -> list[Outcome]:
+async def _send(sender: HttpClient, url: str) -> list[Outcome]:
     request = Request(url=url, headers="content-type: application/json\r\n", body=b"{}" * 100, timeout=TIMEOUT)
     return await asyncio.gather(*(sender.send(request) for _ in range(TIMES)))
 
@@ -80,8 +80,8 @@ async def _send(sender: Sender, url: str) -> list[Outcome]:
 def _told(outcome: Outcome) -> str:
     """What an attempt came to; of an answer that was broken off, how many bytes came is chance."""
     answer = "" if outcome.status_code is None else f"answer {outcome.status_code}, "
-    if outcome.trouble is not None:
-        return f"{answer}{outcome.trouble.value}: {outcome.detail}"
+    if outcome.failure is not None:
+        return f"{answer}{outcome.failure.value}: {outcome.detail}"
     return f"{answer}{len(outcome.body)} bytes{' and then cut off' if outcome.truncated else ''}"
 
 

@@ -7,11 +7,12 @@ from typing import Final
 from packhook.cli.selftest.egress import DENIED, Answers, Seconds
 from packhook.cli.selftest.rows import Row, row
 from packhook.cli.selftest.spellings import BAD, GOOD_IPV4, HOSTILE, allowed_ends, as_answers, denied_ends, in_url
+from packhook.core.endpoint import parse_endpoint
 from packhook.core.ip_policy import Address, Network
 from packhook.core.model import FailureKind, Outcome, Request
-from packhook.delivery.egress import Checked, Egress, Refused
-from packhook.delivery.resolve import Resolve
-from packhook.delivery.send import Sender
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.egress import Egress, PinnedUrl, Refused
+from packhook.delivery.http.resolver import Resolve
 from packhook.testing import Receiver, Status
 
 _NOTHING: Final = "refused, no socket opened"
@@ -23,16 +24,22 @@ class WatchedEgress(Egress):
     """An egress that remembers for which addresses a socket was to be opened."""
 
     def __init__(
-        self, *allow: Network, resolve: Resolve | None = None, seconds: Seconds | None = None, pin: str = ""
+        self,
+        *allow: Network,
+        resolve: Resolve | None = None,
+        seconds: Seconds | None = None,
+        pin: tuple[str, ...] | None = None,
     ) -> None:
         """With a ``pin``, its check lets everything pass, pinned to that: only the guard of each socket is left."""
         super().__init__(allow, allow_http=True, resolve=resolve, seconds=seconds or Seconds())
         self.opening: list[str] = []
         self._pin = pin
 
-    def known(self, url: str) -> Checked | Refused | None:
+    def check_cached(self, url: str) -> PinnedUrl | Refused | None:
         """As ever, unless it is careless."""
-        return Checked(url, self._pin) if self._pin else super().known(url)
+        if self._pin is None:
+            return super().check_cached(url)
+        return PinnedUrl(parse_endpoint(url, allow_http=True), self._pin)
 
     def may_open(self, address: str, port: int) -> bool:
         """As ever, but remembered."""
@@ -104,20 +111,20 @@ def _but_not_loopback(address: str) -> Sequence[str]:
 
 async def _guarded(address: str) -> Row:
     """The check lets everything pass: the guard of the socket itself refuses."""
-    egress = WatchedEgress(pin=f"+shop.test:80:{address}")
+    egress = WatchedEgress(pin=(address,))
     sender = await _opened_sender(egress)
     outcome = await sender.send(_request("http://shop.test/"))
     await sender.close()
-    happened = f"refused: {outcome.detail}" if outcome.trouble is FailureKind.BLOCKED else _told(outcome, egress)
+    happened = f"refused: {outcome.detail}" if outcome.failure is FailureKind.BLOCKED else _told(outcome, egress)
     return row("guard", f"a socket for {address} that the check let pass", DENIED, happened)
 
 
 async def _unpinned() -> Row:
-    """Libcurl's own resolver would ask nobody's permission."""
-    egress = WatchedEgress(_LOOPBACK, pin="+other.test:80:127.0.0.1")
+    """The system's resolver would ask nobody's permission."""
+    egress = WatchedEgress(_LOOPBACK, pin=())
     happened = await _first(egress, "http://localhost/")
     return row(
-        "guard", "localhost, which the check let pass without a pin", "internal_error, no socket opened", happened
+        "guard", "localhost, which the check let pass without an address", "internal_error, no socket opened", happened
     )
 
 
@@ -128,8 +135,8 @@ async def _first(egress: WatchedEgress, url: str) -> str:
     return told
 
 
-async def _opened_sender(egress: Egress) -> Sender:
-    sender = Sender(egress)
+async def _opened_sender(egress: Egress) -> HttpClient:
+    sender = HttpClient(egress)
     await sender.open()
     return sender
 
@@ -139,7 +146,7 @@ def _request(url: str) -> Request:
 
 
 def _told(outcome: Outcome, egress: WatchedEgress) -> str:
-    if outcome.trouble is None:
+    if outcome.failure is None:
         return f"answer {outcome.status_code}"
-    what = "refused" if outcome.trouble is FailureKind.BLOCKED else outcome.trouble.value
+    what = "refused" if outcome.failure is FailureKind.BLOCKED else outcome.failure.value
     return f"{what}, {f'sockets for {egress.opening}' if egress.opening else 'no socket opened'}"

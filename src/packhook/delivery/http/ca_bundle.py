@@ -1,0 +1,27 @@
+"""Load the certificate authorities that are trusted: the system's, and those the operator adds."""
+
+import ssl
+from pathlib import Path
+
+import certifi
+
+from packhook.core.errors import InvalidSettings
+
+
+def load_trusted(context: ssl.SSLContext, extra: Path | None) -> None:
+    """Trust the system's authorities and those in ``extra`` (PEM); InvalidSettings where that is none."""
+    context.load_verify_locations(_system_bundle())
+    if extra is None:
+        return
+    try:
+        context.load_verify_locations(extra)
+    except OSError as error:
+        raise InvalidSettings(f"ca_bundle: expected a PEM file of certificates, got {extra}: {error}") from None
+
+
+def _system_bundle() -> Path:
+    """Return the system's file of authorities, or certifi's where the system names none."""
+    system = ssl.get_default_verify_paths()
+    named = [Path(system.cafile)] if system.cafile else []
+    beside = [Path(system.capath, "ca-certificates.crt")] if system.capath else []
+    return next((path for path in (*named, *beside) if path.is_file()), Path(certifi.where()))

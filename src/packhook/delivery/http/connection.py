@@ -1,0 +1,370 @@
+"""Make one connection, then exchange requests and responses over it, one after another.
+
+::
+
+    connect ─▶ [tunnel through the proxy] ─▶ [TLS handshake] ─▶ ready ─▶ request out ─▶ response ─▶ kept, or closed
+       └───────────────┴──────────────────────────┴──▶ open_failed (pool)
+
+A kept connection is checked before a request goes out, and when its first byte comes back. Bytes that were under way
+before the request can have arrived belong to no request: the connection is closed, and the request goes out over a new
+one (tcp_info.py). So does one whose kept connection turns out to be dead before a byte of the response came.
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from enum import Enum, auto
+from socket import socket
+from typing import Final, Protocol
+
+from packhook.core.model import Outcome
+from packhook.delivery.http import failure_reasons as reasons
+from packhook.delivery.http import tls_reasons
+from packhook.delivery.http.exchange import Exchange
+from packhook.delivery.http.failure_reasons import FailureReason, elapsed
+from packhook.delivery.http.response_parser import ResponseParser
+from packhook.delivery.http.stream import Poller, TcpStream
+from packhook.delivery.http.tcp_info import TcpInfo, is_readable, read_tcp_info
+from packhook.delivery.http.tls import PIECE, TlsLayer, TlsSettings
+from packhook.delivery.http.tunnel import Tunnel
+
+JOINED_BODY: Final = 64 * 1024
+"""Bytes up to which a body is copied behind its head, to be sent by one call."""
+
+
+class Pool(Protocol):
+    """Own connections, and decide what becomes of requests."""
+
+    poller: Poller
+    tls: TlsSettings
+
+    def keep(self, connection: "Connection") -> None:
+        """Take a connection that can be used again."""
+        ...
+
+    def drop(self, connection: "Connection") -> None:
+        """Forget a closed connection."""
+        ...
+
+    def finish(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Report an outcome; after it is decided what becomes of the connection."""
+        ...
+
+    def retry_on_new_connection(self, exchange: Exchange) -> None:
+        """Send this again: its kept connection was dead, or held bytes that no request asked for."""
+        ...
+
+    def connect_failed(self, connection: "Connection", error: int) -> None:
+        """Go on without a TCP connection, by the system's error number."""
+        ...
+
+    def open_failed(self, connection: "Connection", reason: FailureReason, *, elsewhere: bool = False) -> None:
+        """Go on without a connection that was to be opened; ``elsewhere``: the proxy may reach another address."""
+        ...
+
+    def certificate_rejected(self, connection: "Connection", error: ssl.SSLCertVerificationError) -> None:
+        """Find out what the endpoint's certificate says."""
+        ...
+
+    def crashed(self, connection: "Connection") -> None:
+        """End what went over a connection in which an exception was raised."""
+        ...
+
+
+class _Stage(Enum):
+    CONNECTING = auto()
+    TUNNELING = auto()
+    HANDSHAKING = auto()
+    READY = auto()
+    CLOSED = auto()
+
+
+class Connection:
+    """Carry the exchanges of one connection, one at a time.
+
+    ``exchange``: the present one. ``since`` and ``idle_since``: monotonic seconds.
+    """
+
+    __slots__ = (
+        "_before", "_is_used", "_parser", "_pool", "_stage", "_stream", "_tls", "_tls_ended", "_tunnel", "exchange",
+        "idle_since", "route", "since",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool, opened: socket, exchange: Exchange, tunnel: Tunnel | None) -> None:
+        self.route = exchange.route
+        self.since = self.idle_since = time.monotonic()
+        self._pool = pool
+        self.exchange: Exchange | None = exchange
+        self._tunnel = tunnel
+        self._tls: TlsLayer | None = None
+        self._tls_ended = self._is_used = False
+        self._parser = ResponseParser()
+        self._before: TcpInfo | None = None
+        self._stage = _Stage.CONNECTING
+        self._stream = TcpStream(pool.poller, opened, self)
+
+    # --- for the pool
+
+    def connect(self, address: str, port: int) -> int:
+        """Begin to connect; return 0, or the error number of a failure at once."""
+        return self._stream.connect(address, port)
+
+    def begin(self, exchange: Exchange) -> bool:
+        """Send this over the kept connection; False where the peer is gone or has said something unasked."""
+        self._before = read_tcp_info(self._stream.socket)
+        if not self._is_clean(self._before):
+            return False
+        try:
+            self._send(exchange)
+        except ssl.SSLError:
+            return False
+        self.exchange = exchange
+        return True
+
+    def close(self) -> None:
+        """Close it at once; nobody hears of it."""
+        stage, self._stage = self._stage, _Stage.CLOSED
+        self.exchange = None
+        tls, self._tls = self._tls, None
+        if tls is not None and stage is _Stage.READY and self._is_used:
+            if self.route.certificate is None:
+                self._pool.tls.keep_session(self.route.key, tls)
+            if not self._stream.has_unsent:
+                self._stream.send(tls.end())
+        self._stream.close()
+
+    def timeout_reason(self) -> FailureReason:
+        """Return what a request waits for that is not ready yet."""
+        match self._stage:
+            case _Stage.TUNNELING:
+                return reasons.TUNNELING
+            case _Stage.HANDSHAKING:
+                return reasons.HANDSHAKING
+        return reasons.PROXY_CONNECTING if self._tunnel is not None else reasons.CONNECTING
+
+    def time_out(self) -> bool:
+        """End the exchange, whose time is over; False where the connection is not ready yet."""
+        if self._stage is not _Stage.READY:
+            return False
+        if self._parser.has_begun:
+            self._end(reasons.READING)
+        else:
+            self._end(reasons.SENDING if self._stream.has_unsent else reasons.WAITING)
+        return True
+
+    @property
+    def is_connecting(self) -> bool:
+        """Return whether there is no TCP connection yet."""
+        return self._stage is _Stage.CONNECTING
+
+    # --- what the stream tells
+
+    def connected(self, error: int) -> None:
+        """Go on to the tunnel, or to TLS."""
+        if error:
+            self._pool.connect_failed(self, error)
+        elif self._tunnel is not None:
+            self._stage = _Stage.TUNNELING
+            self._stream.send(self._tunnel.request)
+        else:
+            self._begin_tls()
+
+    def received(self, data: bytes) -> None:
+        """Give data to the layer that waits for it."""
+        if self._stage is _Stage.TUNNELING and self._tunnel is not None:
+            self._read_tunnel(self._tunnel, data)
+        elif self._tls is None:
+            self._take(data)
+        else:
+            self._tls.take(data)
+            if self._stage is _Stage.HANDSHAKING:
+                self._handshake(self._tls)
+            if self._stage is _Stage.READY:
+                self._decrypt()
+                if self._stream.has_unsent:
+                    self._stream.acknowledge_at_once()
+
+    def lost(self, error: OSError | None) -> None:
+        """Decide what the end of the connection means for its request."""
+        exchange, parser = self.exchange, self._parser
+        match self._stage:
+            case _Stage.TUNNELING:
+                self._pool.open_failed(self, reasons.TUNNEL_CLOSED)
+            case _Stage.HANDSHAKING:
+                self._pool.open_failed(self, tls_reasons.handshake_cut_off_reason(self.route.certificate))
+            case _ if exchange is None:
+                self._drop()
+            case _ if self._is_used and not parser.has_begun:
+                self._retry(exchange)
+            case _ if parser.ends_with_connection:
+                self._end(None)
+            case _:
+                self._end(self._loss_reason(error))
+
+    def crashed(self) -> None:
+        """Leave it to the pool."""
+        self._pool.crashed(self)
+
+    # --- opening
+
+    def _read_tunnel(self, tunnel: Tunnel, data: bytes) -> None:
+        rest = tunnel.feed(data)
+        if tunnel.failure is not None:
+            self._pool.open_failed(self, tunnel.failure, elsewhere=tunnel.is_unreached)
+        elif rest is not None:
+            self._begin_tls()
+            if rest and self._stage is not _Stage.CLOSED:
+                self.received(rest)
+
+    def _begin_tls(self) -> None:
+        exchange, route = self.exchange, self.route
+        if not route.is_tls or exchange is None:
+            self._become_ready()
+            return
+        try:
+            if exchange.rejected is not None:
+                self._tls = self._pool.tls.inspect(route.host)
+            else:
+                self._tls = self._pool.tls.connect(route.host, route.certificate, route.key)
+        except (OSError, ValueError) as error:
+            is_ours = not isinstance(error, (ssl.SSLError, ValueError)) and reasons.is_shortage(error.errno)
+            self._pool.open_failed(self, reasons.NO_SOCKET if is_ours else tls_reasons.UNUSABLE_CERTIFICATE)
+            return
+        self._stage = _Stage.HANDSHAKING
+        self._handshake(self._tls)
+
+    def _handshake(self, tls: TlsLayer) -> None:
+        try:
+            is_done = tls.handshake()
+        except ssl.SSLCertVerificationError as error:
+            self._stream.send(tls.outgoing())  # an alert, so that the endpoint's log says why
+            self._pool.certificate_rejected(self, error)
+            return
+        except ssl.SSLError as error:
+            self._stream.send(tls.outgoing())
+            self._pool.open_failed(self, tls_reasons.handshake_reason(error, self.route.certificate))
+            return
+        if not is_done:
+            self._stream.send(tls.outgoing())
+            return
+        rejected = self.exchange.rejected if self.exchange is not None else None
+        if rejected is not None and self.exchange is not None:
+            self.exchange.rejected = None
+            self._pool.open_failed(self, tls_reasons.certificate_reason(rejected, tls.chain()))
+        else:
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        self._stage = _Stage.READY
+        if self.exchange is not None:
+            self._send(self.exchange)
+
+    # --- exchanging
+
+    def _is_clean(self, now: TcpInfo | None) -> bool:
+        """Return whether all that came was read, no end came, and the last request arrived as a whole."""
+        if self._tls is not None and self._tls.has_pending:
+            return False
+        if now is None:
+            return not is_readable(self._stream.socket)
+        return now.is_settled and now.received == self._stream.bytes_read
+
+    def _send(self, exchange: Exchange) -> None:
+        head, body, tls = exchange.head, exchange.body, self._tls
+        if tls is None:
+            if len(body) <= JOINED_BODY:
+                self._stream.send(head + body)
+            else:
+                self._stream.send(head, iter((body,)))
+        elif len(head) + len(body) <= PIECE:
+            self._stream.send(tls.encrypt(head + body))
+        else:
+            self._stream.send(tls.encrypt(head), _encrypted(tls, body))
+            self._stream.acknowledge_at_once()
+
+    def _decrypt(self) -> None:
+        try:
+            while self._tls is not None and (plaintext := self._tls.decrypt()) is not None:
+                if plaintext:
+                    self._take(plaintext)
+                else:
+                    self._tls_ended = True
+                    self.lost(None)
+                    return
+        except ssl.SSLError as error:
+            self.lost(error)
+
+    def _take(self, data: bytes) -> None:
+        """Take a part of the response, or bytes that nobody asked for."""
+        exchange, before = self.exchange, self._before
+        if exchange is None:
+            self._drop()
+            return
+        if before is not None:
+            self._before = None
+            now = read_tcp_info(self._stream.socket)
+            if now is not None and not now.acked_and_received_since(before):
+                self._retry(exchange)
+                return
+        if self._parser.feed(data):
+            self._end(self._parser.failure)
+
+    def _loss_reason(self, error: OSError | None) -> FailureReason:
+        if isinstance(error, ssl.SSLError):
+            alert = tls_reasons.alert_reason(error, self.route.certificate)
+            if alert is not None:
+                return alert
+        if isinstance(error, ConnectionResetError):
+            return reasons.RESET
+        if self._parser.has_begun:
+            return reasons.CLOSED_EARLY
+        if self._stream.has_unsent:
+            return reasons.LOST_SENDING
+        if self._tls is not None and not self._tls_ended:
+            return tls_reasons.cut_off_reason(self.route.certificate)
+        return reasons.CLOSED
+
+    def _retry(self, exchange: Exchange) -> None:
+        self._drop()
+        self._pool.retry_on_new_connection(exchange)
+
+    def _drop(self) -> None:
+        self.close()
+        self._pool.drop(self)
+
+    def _end(self, reason: FailureReason | None) -> None:
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            self._drop()
+            return
+        parser = self._parser
+        outcome = _outcome(parser, reason, elapsed(exchange.began))
+        is_kept = reason is None and parser.is_complete and parser.is_reusable and not self._stream.has_unsent
+        self._is_used = True
+        parser.clear()
+        if is_kept:
+            self.idle_since = time.monotonic()
+            self._pool.keep(self)
+        else:
+            self._drop()
+        self._pool.finish(exchange, outcome)
+
+
+def _encrypted(tls: TlsLayer, body: bytes) -> Iterator[bytes]:
+    """Encrypt a body piece by piece, each when there is room for it."""
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE):
+        yield tls.encrypt(view[start : start + PIECE])
+
+
+def _outcome(parser: ResponseParser, reason: FailureReason | None, duration: int) -> Outcome:
+    """Return the outcome; with a failure, what had come of a final response is in it too, for the log."""
+    return Outcome(
+        status_code=parser.status or None,
+        headers=parser.headers,
+        body=b"".join(parser.body),
+        truncated=parser.is_cut,
+        failure=None if reason is None else reason.kind,
+        detail="" if reason is None else reason.detail,
+        duration=duration,
+    )
