@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from packhook.core.client_certificate import load_client_certificate
 from packhook.core.model import ClientCertificate, FailureKind, Outcome, Request
@@ -20,6 +23,7 @@ from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
 from packhook.testing import HangUp, Receiver, Unasked
 from sending import LOOPBACK, FakeDns, request_to, sending
+from support.certificates import BEGINS, ENDS, key_text
 from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -39,6 +43,24 @@ class House:
         self.unknown = shown(self._stranger.issue_cert("a.invalid"))
         began, ended = datetime(2019, 1, 1), datetime(2020, 1, 1)  # noqa: DTZ001 trustme takes UTC without saying so
         self.expired = shown(self._ca.issue_cert("a.invalid", not_before=began, not_after=ended))
+
+    def signed(self, key: Any) -> ClientCertificate:  # noqa: ANN401 any kind of key
+        """Return a certificate for this key, signed by the authority that the receiver knows."""
+        authority = load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        issuer = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client.invalid")]))
+            .issuer_name(issuer.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(BEGINS)
+            .not_valid_after(ENDS)
+            .sign(authority, hashes.SHA256())  # type: ignore[arg-type] # it is an EC key
+        )
+        made = load_client_certificate(certificate.public_bytes(Encoding.PEM).decode(), key_text(key))
+        assert made is not None
+        return made
 
     def context(self, asks: ssl.VerifyMode) -> ssl.SSLContext:
         """For a server that asks for a client certificate, or demands one."""
@@ -116,6 +138,39 @@ async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, s
         assert (await sender.send(asked("https://localhost:9", house.a))).failure is FailureKind.CONNECT
         assert (await sender.send(asked(receiver.url, None))).status_code == 200
         assert receiver.received[-1].certificate is None
+
+
+@BOTH_LOOPS
+async def test_certificates_of_every_kind_of_key_take_turns(house: House, sender: HttpClient) -> None:
+    """Certificates of one kind share a context: each connection shows the one that it was made for."""
+    kinds = (
+        rsa.generate_private_key(65_537, 2_048),
+        ec.generate_private_key(ec.SECP256R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+        ec.generate_private_key(ec.SECP384R1()),
+        rsa.generate_private_key(65_537, 2_048),
+    )
+    own = [house.signed(key) for key in kinds]
+    turns = (*own, None, *reversed(own), None, *own)
+    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        for who in turns:
+            receiver.answers(Unasked(interval=0))  # so that the connection is not used again
+            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+        assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns]
+
+
+async def test_a_key_that_is_not_the_certificates_is_said(house: House, sender: HttpClient) -> None:
+    """It was checked when it was given; if it is wrong all the same, the next good one is unharmed."""
+    wrong = replaced(house.a, key=house.b.key)
+    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        outcome = await sender.send(asked(receiver.url, wrong))
+        assert (await sender.send(asked(receiver.url, house.b))).status_code == 200
+        assert (await sender.send(asked(receiver.url, house.a))).status_code == 200
+    assert (outcome.failure, outcome.detail) == (
+        FailureKind.TLS,
+        "the webhook's client certificate could not be used: give another, with its key",
+    )
+    assert [got.certificate for got in receiver.received] == [der(house.b), der(house.a)]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from support.certificates import BEGINS, ENDS, certificate_text, expired, key_te
 
 NOW: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 KINDS: Final = (
-    "expected an RSA key of 2048 bits or more, an EC key (P-256, P-384, P-521) or an Ed25519 key"  # of either member
+    "expected an RSA key of 2048 to 4096 bits, an EC key (P-256, P-384, P-521) or an Ed25519 key"  # of either member
 )
 GOOD: Final[dict[str, Callable[[], Any]]] = {
     "RSA": lambda: rsa.generate_private_key(65537, 2048),
@@ -92,6 +92,23 @@ def test_a_weak_key() -> None:
         ec.generate_private_key(ec.SECP256K1()): "the curve secp256k1",
     }.items():
         assert wrong(certificate_text(weak), key_text(weak)) == [("certificate", f"{KINDS}, got {named}")]
+
+
+def test_a_key_that_is_too_large() -> None:
+    """A handshake with it would hold up the event loop; it is refused before anything is computed with it."""
+    large = key_text(rsa.generate_private_key(65537, 4104))
+    assert wrong(pair()["certificate"], large) == [("key", f"{KINDS}, got RSA of 4104 bits")]
+
+
+def test_an_rsa_key_that_cannot_sign() -> None:
+    """Its public half is the certificate's, and its numbers are no key."""
+    good = rsa.generate_private_key(65537, 2048)
+    own = good.private_numbers()
+    broken = rsa.RSAPrivateNumbers(
+        own.p, own.q, own.d + 2, own.dmp1 + 2, own.dmq1 + 2, own.iqmp, own.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    words = "the key does not belong to the certificate (the first one, where there are several)"
+    assert wrong(certificate_text(good), key_text(broken)) == [("key", words)]
 
 
 NO_PEM: Final = "expected PEM: -----BEGIN CERTIFICATE-----, the webhook's own first, then those that issued it"

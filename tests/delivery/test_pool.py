@@ -1,0 +1,283 @@
+"""Connections on the event loop: deadlines, callbacks, idle connections, and descriptors that are used again."""
+
+import asyncio
+import errno
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+import pytest
+
+from packhook.core.model import FailureKind, Outcome
+from packhook.delivery.http import pool
+from packhook.delivery.http.client import HttpClient
+from packhook.delivery.http.stream import Poller
+from packhook.testing import Hang, Receiver, Status
+from packhook.testing.wire import Wire
+from sending import receiving, request_to, sending
+
+pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("scheme")]
+
+PATIENCE: Final = 20_000
+
+
+class Later:
+    """Answer 200, and when told to send ``more``, or close the connection."""
+
+    early = False
+
+    def __init__(self, more: bytes) -> None:
+        self._more = more
+        self.when = asyncio.Event()
+        self.done = asyncio.Event()
+
+    async def write(self, wire: Wire) -> None:
+        """Answer, and later do what nobody asked for."""
+        await wire.write(Status(200).rendered)
+        await self.when.wait()
+        if self._more:
+            await wire.write(self._more)
+        else:
+            wire.close()
+        self.done.set()
+        await wire.gone()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Open a receiver that answers 200."""
+    async with receiving() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    """Open a client that may connect to loopback."""
+    async with sending() as opened:
+        yield opened
+
+
+@pytest.fixture
+def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count how often the event loop calls the poller."""
+    calls: list[int] = []
+    really = Poller._dispatch
+
+    def count(self: Poller) -> None:
+        calls.append(1)
+        really(self)
+
+    monkeypatch.setattr(Poller, "_dispatch", count)
+    return calls
+
+
+async def a_moment() -> None:
+    """Let the loop turn for 200 ms."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, over.set)
+    await over.wait()
+
+
+@pytest.mark.parametrize("more", [b"", b"unasked"], ids=["closes", "talks"])
+async def test_what_happens_while_idle_is_seen_at_once(
+    dispatched: list[int], client: HttpClient, receiver: Receiver, more: bytes
+) -> None:
+    """Nothing spins until the next request, and that one goes over a new connection."""
+    later = Later(more)
+    receiver.answers(later)
+    assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+    later.when.set()
+    await later.done.wait()
+    await receiver.wait_until_quiet()
+    await a_moment()
+    dispatched.clear()
+    await a_moment()
+    assert dispatched == []
+    for _ in range(2):
+        assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+    assert receiver.connections_made == 2
+
+
+async def test_nothing_turns_while_a_request_waits(
+    dispatched: list[int], client: HttpClient, receiver: Receiver
+) -> None:
+    """A socket that could be written to is not watched for that when there is nothing to write."""
+    receiver.answers(Hang())
+    in_flight = asyncio.ensure_future(client.send(request_to(receiver.url, timeout=PATIENCE)))
+    await receiver.wait_for(1)
+    await a_moment()
+    dispatched.clear()
+    await a_moment()
+    assert dispatched == []
+    in_flight.cancel()
+    await asyncio.wait([in_flight])
+
+
+async def test_the_number_of_a_closed_socket_is_anybodys(client: HttpClient, receiver: Receiver) -> None:
+    """Another connection of this process has it next, and neither disturbs the other."""
+    loop = asyncio.get_running_loop()
+    for _ in range(5):
+        receiver.answers(Status(200, close=True))
+        assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+        for ours, theirs in [socket.socketpair() for _ in range(5)]:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            theirs.setblocking(False)
+            await loop.sock_sendall(theirs, b"hello\n")
+            assert await asyncio.wait_for(reader.readline(), 5) == b"hello\n"
+            assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+            writer.close()
+            await writer.wait_closed()
+            theirs.close()
+
+
+async def test_with_one_connection_two_receivers_take_turns(receiver: Receiver) -> None:
+    """Each new connection closes the one before."""
+    async with receiving() as other:
+        async with sending(max_connections=1) as client:
+            for each in (receiver, other) * 10:
+                assert (await client.send(request_to(each.url, timeout=PATIENCE))).status_code == 200
+        assert (receiver.connections_made, other.connections_made) == (10, 10)
+
+
+async def test_a_callback_may_cancel_and_begin(client: HttpClient, receiver: Receiver) -> None:
+    """Also what ends at the same moment, and over the connection that is just free."""
+    seen: list[tuple[int, int | None]] = []
+    over = asyncio.Event()
+    await asyncio.gather(*(client.send(request_to(receiver.url, timeout=PATIENCE)) for _ in range(20)))
+    in_flight: dict[int, Any] = {}
+
+    def hear(number: int, outcome: Outcome) -> None:
+        seen.append((number, outcome.status_code))
+        in_flight.pop(number)
+        for other in list(in_flight.values()):
+            other.cancel()
+        in_flight.clear()
+        if number < 100:
+            in_flight[number + 100] = client.post(request_to(receiver.url), partial(hear, number + 100))
+        else:
+            over.set()
+
+    for number in range(20):
+        in_flight[number] = client.post(request_to(receiver.url, timeout=PATIENCE), partial(hear, number))
+    await asyncio.wait_for(over.wait(), 5)
+    assert [status for _, status in seen] == [200, 200]
+    assert seen[1][0] == seen[0][0] + 100
+    outcomes = await asyncio.gather(*(client.send(request_to(receiver.url, timeout=PATIENCE)) for _ in range(20)))
+    assert {outcome.status_code for outcome in outcomes} == {200}
+
+
+async def test_one_timer_keeps_each_deadline(client: HttpClient, receiver: Receiver) -> None:
+    """That of a request that has ended does not end another's, and a later one does not delay an earlier one."""
+    assert (await client.send(request_to(receiver.url))).status_code == 200
+    receiver.answer = Hang()
+    late = await asyncio.wait_for(client.send(request_to(receiver.url, timeout=400)), 10)
+    in_flight = asyncio.ensure_future(client.send(request_to(receiver.url, timeout=PATIENCE)))
+    await receiver.wait_for(3)
+    early = await asyncio.wait_for(client.send(request_to(receiver.url, timeout=300)), 10)
+    in_flight.cancel()
+    await asyncio.wait([in_flight])
+    assert [late.failure, early.failure] == [FailureKind.TIMEOUT, FailureKind.TIMEOUT]
+    assert 390 <= late.duration < 5_000
+    assert 290 <= early.duration < 5_000
+
+
+async def test_close_calls_each_back_once() -> None:
+    """At once; a request that a callback cancels meanwhile is not called back."""
+    seen: list[str] = []
+    async with receiving(Hang()) as receiver:
+        async with sending() as client:
+
+            def hear(number: int, outcome: Outcome) -> None:
+                seen.append(f"{number}: {outcome.detail}")
+                in_flight[1].cancel()
+
+            in_flight = [
+                client.post(request_to(receiver.url, timeout=PATIENCE), partial(hear, number)) for number in range(3)
+            ]
+            await receiver.wait_for(3)
+        assert seen == ["0: packhook is stopping", "2: packhook is stopping"]
+        await receiver.wait_until_quiet()
+
+
+async def test_a_crash_in_one_exchange_ends_that_alone(
+    client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a fault of ours; the connections of others, and the next request, are unharmed."""
+    assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+
+    def crash(_: object, data: bytes) -> bool:
+        raise RuntimeError(f"a fault of ours with {len(data)} bytes")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("packhook.delivery.http.response_parser.ResponseParser.feed", crash)
+        outcome = await client.send(request_to(receiver.url, timeout=PATIENCE))
+    assert (outcome.failure, outcome.detail) == (
+        FailureKind.INTERNAL,
+        "packhook could not send this; its log says why",
+    )
+    assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Leave this process no descriptor for a socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as highest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest.fileno(), hard))
+        taken = []
+        try:
+            while True:
+                taken.append(socket.socket())
+        except OSError:
+            pass
+        try:
+            yield
+        finally:
+            for each in taken:
+                each.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_too_few_descriptors_are_our_own_fault(client: HttpClient, receiver: Receiver) -> None:
+    """Nothing is said of the endpoint; afterwards all is well, for those that waited too."""
+    with no_descriptors():
+        outcomes = await asyncio.gather(*(client.send(request_to(receiver.url)) for _ in range(5)))
+    detail = "packhook has no free socket: raise its limit of open files"
+    assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.INTERNAL, detail)}
+    assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+
+
+async def test_a_line_of_requests_that_all_fail_at_once_is_no_recursion(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two thousand of them wait for one connection, and then no socket can be had."""
+    receiver.answers(Hang())
+
+    def no_socket(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async with sending(max_connections=1) as client:
+        first = client.post(request_to(receiver.url, timeout=PATIENCE), lambda _: None)
+        await receiver.wait_for(1)
+        waiting = [asyncio.ensure_future(client.send(request_to(receiver.url, timeout=PATIENCE))) for _ in range(2_000)]
+        await a_moment()
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socket", no_socket)
+            first.cancel()
+            outcomes = await asyncio.gather(*waiting)
+    assert {outcome.failure for outcome in outcomes} == {FailureKind.INTERNAL}
+
+
+async def test_connections_have_an_age(client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was idle for too long, or is too old, is not used again."""
+    assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+    for limit in ("IDLE_SECONDS", "LIFETIME_SECONDS"):
+        with monkeypatch.context() as patched:
+            patched.setattr(pool, limit, 0)
+            before = receiver.connections_made
+            assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
+            assert receiver.connections_made == before + 1
+        assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
