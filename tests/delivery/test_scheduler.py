@@ -122,6 +122,16 @@ async def test_a_hanging_webhook_does_not_stop_another(tmp_path: Path, places: i
         assert len(hanging.received) < places
 
 
+@pytest.mark.parametrize("slots", [1, 2, 7, 8])
+async def test_a_webhook_that_failed_is_retried_however_few_slots_there_are(tmp_path: Path, slots: int) -> None:
+    """The last eighth of the slots is for others; of fewer than eight that is none."""
+    async with Receiver() as receiver, local_node(tmp_path, max_in_flight=slots) as node:
+        receiver.answers(Status(500))
+        await node.webhook(receiver.url)
+        (event_id,) = await node.publish()
+        await node.becomes(event_id, DELIVERED, attempts=2)
+
+
 async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None:
     """The more hang, the less each may take of what is left."""
     async with Receiver(Hang()) as hanging, Receiver() as fine, local_node(tmp_path, max_in_flight=32) as node:

@@ -111,7 +111,7 @@ class SlotPool:
     def admits(self, lane: Lane) -> bool:
         """Return True if a lane may have one more slot. If not, it waits until ``release`` returns it."""
         share = self._lane_share()
-        if lane.in_flight < (share if lane.breaker.has_failed else max(1, share)):
+        if lane.in_flight < max(share, self._least_share(lane)):
             return True
         self._waiting[lane.webhook_id] = lane
         self._waiting_share = min(self._waiting_share, share)
@@ -136,5 +136,9 @@ class SlotPool:
         return lanes
 
     def _lane_share(self) -> int:
-        """Return how many slots one lane may have; the last eighth is for lanes that do not fail."""
         return (self._size - self._in_flight) // LANE_PART_OF_SLOTS
+
+    def _least_share(self, lane: Lane) -> int:
+        """Return one slot, but none of the last eighth for a lane that fails."""
+        is_reserved = self._size - self._in_flight <= self._size // LANE_PART_OF_SLOTS
+        return 0 if lane.breaker.has_failed and is_reserved else 1
