@@ -42,8 +42,8 @@ def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: l
     assert [delivery_id for _, delivery_id in made] == sorted(delivery_id for _, delivery_id in made)
     assert len({delivery_id for _, delivery_id in made}) == len(made)
     for at, delivery_id in made:
-        assert ids.delivery_place(at) < delivery_id
-        assert at == 2**48 - 1 or delivery_id < ids.delivery_place(at + 1)
+        assert ids.delivery_id_lower_bound(at) < delivery_id
+        assert at == 2**48 - 1 or delivery_id < ids.delivery_id_lower_bound(at + 1)
         assert delivery_id[16] == "7"
         assert delivery_id[20] in "89ab"
 
@@ -66,8 +66,8 @@ def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
 @pytest.mark.parametrize("at", [-(2**70), -1, 2**48, 2**70])
 def test_an_instant_that_no_id_has_is_before_or_after_all(at: int) -> None:
     """So that any time may be asked for."""
-    assert (ids.delivery_place(at) <= ids.delivery_place(0)) == (at < 0)
-    assert len(ids.delivery_place(at)) == len(ids.delivery_place(0))
+    assert (ids.delivery_id_lower_bound(at) <= ids.delivery_id_lower_bound(0)) == (at < 0)
+    assert len(ids.delivery_id_lower_bound(at)) == len(ids.delivery_id_lower_bound(0))
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)

@@ -187,7 +187,7 @@ class WatchedStore:
     async def targets(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
         """As ever."""
         self._ask("targets")
-        return await self._store.targets(webhook_ids)
+        return await self._store.webhook_states(webhook_ids)
 
     async def disable_failing(self, **asked: Any) -> tuple[str, ...]:  # noqa: ANN401 as above
         """As ever."""

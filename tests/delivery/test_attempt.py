@@ -75,7 +75,7 @@ async def attempted(
     return result
 
 
-class Told:
+class Callback:
     """A wire that answers as it is told and keeps the request."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -248,7 +248,7 @@ async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
 )
 async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, before: int, status: str) -> None:
     """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
-    wire = Told(Outcome(status_code=500))
+    wire = Callback(Outcome(status_code=500))
     sent = delivery(attempt_count=attempts, attempts_before=before)
     result = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
     assert (result.verdict.status, result.attempt.number) == (status, attempts + 1)
@@ -270,7 +270,7 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
 @pytest.mark.parametrize(("gone_since", "disabled"), [(None, False), (AT - 59_999, False), (AT - 60_000, True)])
 async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
     """The second 410 a minute later disables; the first only begins to count."""
-    wire = Told(Outcome(status_code=410))
+    wire = Callback(Outcome(status_code=410))
     result = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
     assert result.verdict.gone_since == (AT if gone_since is None else gone_since)
     assert bool(result.verdict.disable_reason) is disabled
@@ -278,7 +278,7 @@ async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since:
 
 async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
     """Everything to search for, and neither secret nor data nor the value of a custom header."""
-    wire = Told(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
+    wire = Callback(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
     to = target(headers={"authorization": TOKEN})
     with capture_logs() as lines:
         await attempted(delivery(webhook_id="wh_1"), to, None, wire, ManualClock(AT))
@@ -313,7 +313,7 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
 async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
     """A success is in the database; that is enough."""
     with capture_logs() as lines:
-        await attempted(delivery(urgency=Urgency.RETRY), target(), None, Told(outcome), ManualClock(AT))
+        await attempted(delivery(urgency=Urgency.RETRY), target(), None, Callback(outcome), ManualClock(AT))
     assert [line["log_level"] for line in lines] == levels
 
 

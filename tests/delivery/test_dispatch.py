@@ -12,7 +12,7 @@ from engine_house import DELIVERED, OTHER, PENDING, SENDING, Gate, House, house,
 from nouns import replaced
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.model import Request
-from packhook.delivery.send import Sending, Told, Wire
+from packhook.delivery.send import Callback, Sending, Wire
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # what a node runs on
@@ -329,7 +329,7 @@ class Broken:
         self._path = path
         self.raised = 0
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, told: Callback) -> Sending:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1

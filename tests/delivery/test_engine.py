@@ -29,7 +29,7 @@ from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Request
 from packhook.delivery import recorder
 from packhook.delivery.maintenance import Upkeep
-from packhook.delivery.send import Sending, Told, Wire
+from packhook.delivery.send import Callback, Sending, Wire
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -207,7 +207,7 @@ class Stumbling:
         self._wire = wire
         self._left = times
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, told: Callback) -> Sending:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from packhook.core.errors import Unavailable
 from packhook.core.model import WebhookState
 from packhook.delivery.webhook_loader import AT_ONCE, Lookup
-from store.building import webhook
+from store.values import webhook
 
 
 class Asked:

@@ -84,7 +84,7 @@ async def statuses(node: House, leased: Sequence[LeasedDelivery]) -> list[tuple[
 
 
 async def test_what_is_settled_is_written_and_told(tmp_path: Path) -> None:
-    """Told only once it is durable, in the order it came."""
+    """Callback only once it is durable, in the order it came."""
     async with desk(tmp_path, 3) as (at, node, leased):
         for delivery in leased:
             at.recorder.add(result(delivery))

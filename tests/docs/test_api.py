@@ -18,7 +18,7 @@ _ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, RateLimited,
 _PAGES: Final = {"GET /openapi.json", "GET /docs"}  # the description itself, and how it is read
 
 
-class Told(NamedTuple):
+class Callback(NamedTuple):
     """A route as the page has it."""
 
     section: Section
@@ -34,10 +34,10 @@ class Described(NamedTuple):
     status: str
 
 
-def _told() -> dict[str, Told]:
+def _told() -> dict[str, Callback]:
     found = [(section, _ROUTE.match(section.text.strip())) for section in sections(_PAGE)]
     return {
-        f"{route[1]} {route[2]}": Told(section, route[3] or route[4], route[5])
+        f"{route[1]} {route[2]}": Callback(section, route[3] or route[4], route[5])
         for section, route in found
         if route is not None
     }

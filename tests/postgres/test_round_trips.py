@@ -12,14 +12,14 @@ from packhook.delivery.engine import Engine
 from packhook.service.service import Service
 from packhook.service.webhooks import WebhookFields
 from packhook.settings import Settings
-from packhook.store.base import Told
+from packhook.store.base import Callback
 from packhook.store.callbacks import ended
 from packhook.store.open import open_store
 from packhook.testing import Receiver
 from postgres.log import Log
 from postgres.server import Server, direct, eventually
 from sending import LOOPBACK, sending
-from store.building import ACME
+from store.values import ACME
 
 EVENTS: Final = 2_000
 PUBLISHERS: Final = 100
@@ -48,7 +48,7 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         before = log.count()
         numbers = itertools.count()
 
-        def publishing(told: Told[tuple[Receipt, ...]]) -> None:
+        def publishing(told: Callback[tuple[Receipt, ...]]) -> None:
             service.publisher.publish(ACME, EVENT, told)
 
         async def publish() -> None:

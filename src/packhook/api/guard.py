@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from packhook.api.bearer import bearer, refuse_repeated
 from packhook.api.forwarded import source_of
-from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
+from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.service.authentication import Access, Principal
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -51,7 +51,7 @@ def guarded(scope: str | None) -> type[GuardedRoute]:
 def actor_of(request: Request) -> Actor:
     """Who changes something with this request, and from where, for the audit trail."""
     principal = principal_of(request)
-    said = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
+    said = request.headers.get("user-agent", "")[:MAX_USER_AGENT_LENGTH]
     return Actor(
         name=principal.api_key_id or OPERATOR,
         key_prefix=principal.prefix,

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from packhook.service.service import Service
 from packhook.settings import Settings
-from packhook.store.base import Told
+from packhook.store.base import Callback
 
 R = TypeVar("R")
 
@@ -42,7 +42,7 @@ class LeanHandler(Generic[R]):
         name: str,
         summary: str,
         limit: Callable[[Settings], int],
-        begin: Callable[[Call, bytes, Told[R]], None],
+        begin: Callable[[Call, bytes, Callback[R]], None],
         answer: Callable[[R], bytes],
     ) -> None:
         self.name: Final = name

@@ -19,7 +19,7 @@ from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.service import rules
-from packhook.store.base import Told
+from packhook.store.base import Callback
 
 ENVELOPE: Final = 4096
 
@@ -27,15 +27,15 @@ ENVELOPE: Final = 4096
 Receipts = tuple[Receipt, ...]
 
 
-def _begin_event(call: Call, body: bytes, told: Told[Receipts]) -> None:
+def _begin_event(call: Call, body: bytes, told: Callback[Receipts]) -> None:
     _publish(call, b"event", body, [_decode(body)], told)
 
 
-def _begin_batch(call: Call, body: bytes, told: Told[Receipts]) -> None:
+def _begin_batch(call: Call, body: bytes, told: Callback[Receipts]) -> None:
     _publish(call, b"batch", body, _decode_many(body), told)
 
 
-def _publish(call: Call, kind: bytes, body: bytes, events: list[Given], told: Told[Receipts]) -> None:
+def _publish(call: Call, kind: bytes, body: bytes, events: list[Given], told: Callback[Receipts]) -> None:
     key = _idempotency_key(call)
     fingerprint = b"" if key is None else hashlib.sha256(kind + b"\0" + body).digest()
     call.service.publisher.publish(call.organization_id, events, told, key, fingerprint)

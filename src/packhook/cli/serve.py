@@ -35,7 +35,7 @@ from packhook.service.service import Service
 from packhook.settings import Settings, load_settings
 from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, require_many_nodes, shown
 from packhook.telemetry import configure_logs
 
@@ -102,11 +102,11 @@ async def run_node(
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         keyring = Keyring(settings)
-        sealed = SealedStore(open_store(settings, clock), keyring)
+        sealed = EncryptedStore(open_store(settings, clock), keyring)
         store = store_seam(sealed)
         await store.open()
         stack.push_async_callback(store.close)
-        if sealed.made_key_file:
+        if sealed.created_key_file:
             _show_key_file(keyring)
         sender = Sender(
             open_egress(settings),

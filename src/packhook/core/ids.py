@@ -46,8 +46,8 @@ def delivery_id(at: int) -> str:
     return _counter.next(at)
 
 
-def delivery_place(at: int) -> str:
-    """Where the ids of deliveries of this instant begin: not an id, but it sorts among them."""
+def delivery_id_lower_bound(at: int) -> str:
+    """Return where the ids of deliveries of this instant begin: not an id, but it sorts among them."""
     return f"dlv_{min(max(at, 0), _LAST):012x}"
 
 

@@ -220,8 +220,8 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     urgency: Urgency
     lease: int
     lease_until: int
-    place: int = 0
-    """By which the store finds its row again, where it has something shorter than the id."""
+    rowid: int = 0
+    """The number of its row, where the store has one; 0 otherwise."""
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):

@@ -36,7 +36,7 @@ class Engine:
         self._wire = wire
         self._settings = settings
         self._clock = clock
-        self._lookup = Lookup(store.targets)
+        self._lookup = Lookup(store.webhook_states)
         self._scheduler = Scheduler(store, settings, clock, self._attempt, self._load)
         self._recorder = Recorder(store, self._recorded, self._scheduler.crowd)
         self._upkeep = Upkeep(store, settings, clock)

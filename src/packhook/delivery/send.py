@@ -24,7 +24,7 @@ from packhook.delivery.plain import PlainPool
 
 _log: Final = structlog.get_logger("packhook.send")
 
-Told = Callable[[Outcome], None]
+Callback = Callable[[Outcome], None]
 """Hears of the outcome, once, on the event loop."""
 
 
@@ -39,7 +39,7 @@ class Sending(Protocol):
 class Wire(Protocol):
     """What sends: one request out, one outcome back. Trouble on the wire is an outcome, never an exception."""
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, told: Callback) -> Sending:
         """Send; ``told`` has the outcome within ``request.timeout`` milliseconds, never before this returns."""
         ...
 
@@ -75,7 +75,7 @@ class Sender:
         await self._plain.close()
         await self._curl.close()
 
-    def post(self, request: Request, told: Told) -> Sending:
+    def post(self, request: Request, told: Callback) -> Sending:
         """Send; ``told`` has the outcome within ``request.timeout`` milliseconds, never before this returns."""
         began = time.monotonic()
         try:
@@ -96,7 +96,7 @@ class Sender:
             return self._plain
         return self._curl
 
-    async def _tell(self, where: Checked | Refused | None, request: Request, told: Told, began: float) -> None:
+    async def _tell(self, where: Checked | Refused | None, request: Request, told: Callback, began: float) -> None:
         told(await self._send(where, request, began))
 
     async def _send(self, where: Checked | Refused | None, request: Request, began: float) -> Outcome:
@@ -118,7 +118,7 @@ class Sender:
             return failed(BROKE, began)
 
 
-async def outcome_of(begin: Callable[[Told], Sending]) -> Outcome:
+async def outcome_of(begin: Callable[[Callback], Sending]) -> Outcome:
     """Begin to send, and wait; only cancellation passes, and ends the exchange at once."""
     end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     under_way = begin(lambda outcome: None if end.done() else end.set_result(outcome))

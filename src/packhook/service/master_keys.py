@@ -10,7 +10,7 @@ from packhook.core.audit import Actor
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import Webhook
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 
 _log: Final = structlog.get_logger("packhook.masterkeys")
 
@@ -28,7 +28,7 @@ class Rotation(Struct, frozen=True, kw_only=True):
 class MasterKeys:
     """The operator's hand on what the secrets are sealed under."""
 
-    def __init__(self, store: SealedStore | None, clock: Clock) -> None:
+    def __init__(self, store: EncryptedStore | None, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._alone = asyncio.Lock()
@@ -41,10 +41,10 @@ class MasterKeys:
         if self._store is None:
             raise Unavailable("this node seals nothing")
         async with self._alone:
-            key_id = await self._store.renew(by, self._clock.now())
+            key_id = await self._store.rotate(by, self._clock.now())
             resealed, left = await self._reseal_all(self._store)
             if not left:
-                await self._store.move_check()
+                await self._store.update_key_check()
         _log.info("master_key_rotated", key_id=key_id, resealed=resealed, left=len(left))
         if left:
             shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")
@@ -54,7 +54,7 @@ class MasterKeys:
             )
         return Rotation(key_id=key_id, resealed=resealed)
 
-    async def _reseal_all(self, store: SealedStore) -> tuple[int, list[str]]:
+    async def _reseal_all(self, store: EncryptedStore) -> tuple[int, list[str]]:
         """How many were sealed anew, and which could not be."""
         resealed, left, anchor = 0, list[str](), ""
         while batch := await store.iter_webhooks(anchor, BATCH):
@@ -65,10 +65,10 @@ class MasterKeys:
         return resealed, left
 
 
-async def _reseal(store: SealedStore, webhook: Webhook) -> bool | None:
+async def _reseal(store: EncryptedStore, webhook: Webhook) -> bool | None:
     """Whether there was anything to do; None where it could not be done."""
     try:
-        return await store.reseal(webhook)
+        return await store.reencrypt(webhook)
     except Unavailable as error:
         _log.error("webhook_not_resealed", webhook_id=webhook.id, detail=error.detail)
         return None

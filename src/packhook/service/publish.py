@@ -1,5 +1,6 @@
 """Publishing: ids and times are given here, then the store makes it durable. The door closes when too many wait."""
 
+import asyncio
 from collections.abc import Sequence
 
 from packhook.core import ids
@@ -7,7 +8,7 @@ from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, Unavailable
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
 from packhook.settings import Settings
-from packhook.store.base import Store, Told
+from packhook.store.base import Callback, Store
 
 
 class Publisher:
@@ -23,7 +24,7 @@ class Publisher:
         self,
         organization_id: str,
         events: Sequence[tuple[str, bytes]],
-        told: Told[tuple[Receipt, ...]],
+        told: Callback[tuple[Receipt, ...]],
         idempotency_key: str | None = None,
         fingerprint: bytes = b"",
     ) -> None:
@@ -49,14 +50,15 @@ class Publisher:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
-    def _store_in_turn(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
+    def _store_in_turn(self, publication: PublishRequest, told: Callback[tuple[Receipt, ...]]) -> None:
         count = len(publication.events)
         if self._waiting and self._waiting + count > self._limit:
             raise Unavailable("too many events wait to be stored", retry_after_seconds=1)
 
-        def stored(receipts: tuple[Receipt, ...] | Exception) -> None:
+        def stored(future: "asyncio.Future[tuple[Receipt, ...]]") -> None:
             self._waiting -= count
-            told(receipts)
+            error = future.exception()
+            told(error if isinstance(error, Exception) else future.result())
 
-        self._store.publish_nowait(publication, stored)
+        self._store.publish(publication).add_done_callback(stored)
         self._waiting += count

@@ -14,14 +14,14 @@ from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 
 
 class Service:
     """One attribute for each thing to ask for."""
 
     def __init__(
-        self, store: Store, engine: Engine, settings: Settings, clock: Clock, sealed: SealedStore | None = None
+        self, store: Store, engine: Engine, settings: Settings, clock: Clock, sealed: EncryptedStore | None = None
     ) -> None:
         """``sealed`` is the store that seals, within ``store``; without it there are no master keys to rotate."""
         self.clock = clock

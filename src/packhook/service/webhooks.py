@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, entry, of_webhook
+from packhook.core.audit import Action, Actor, entry, webhook_entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.model import Health, Webhook
@@ -55,7 +55,7 @@ class Webhooks:
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **known
         )
-        await self._store.create_webhook(webhook, of_webhook(Action.WEBHOOK_CREATED, by, now, webhook))
+        await self._store.create_webhook(webhook, webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook))
         self._ownership.ask_soon(webhook)
         return webhook
 
@@ -85,7 +85,7 @@ class Webhooks:
         for last in (*[False] * (TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
             after = self._changed(before, fields)
-            told = of_webhook(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
+            told = webhook_entry(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
             try:
                 await self._store.replace_webhook(after, told)
             except Conflict:

@@ -22,7 +22,6 @@ import asyncpg
 from msgspec import Struct
 
 from packhook.cli.bench.plan import EVENT_CODE, Plan
-from packhook.store.statements import load
 
 DEAD_WEBHOOKS: Final = 10
 _CHUNK: Final = 50_000
@@ -143,18 +142,10 @@ class _Sqlite:
     def _run(self, statement: str, values: Sequence[Any]) -> None:
         list(self._db.execute(statement, values))
 
-    def _file(self) -> None:
-        """As the store does now and then: into the lists."""
-        ((event, delivery),) = self._db.execute(_sql("sqlite")["last_rows"])
-        for kind, last in (("events", event), ("deliveries", delivery)):
-            self._run(load("sqlite")[f"file_{kind}"], (last,))
-            self._run(load("sqlite")[f"note_filed_{kind}"], (last,))
-
     async def begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        await asyncio.to_thread(self._file)
         await asyncio.to_thread(self._run, "COMMIT", ())
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@
 database or its wire; the code under proof is what ``serve`` runs.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from packhook.cli.serve import run_node
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.send import Sending, Wire
 from packhook.settings import load_settings
-from packhook.store.base import ClaimRequest, ClaimResult, Store, Told
+from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.telemetry import configure_logs
 
 T = TypeVar("T")
@@ -50,12 +51,10 @@ class _DyingStore:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 whatever the store has
         return getattr(self._store, name)
 
-    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
-        def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
-            self._death.at("after-commit")
-            told(receipts)
-
-        self._store.publish_nowait(publication, committed)
+    def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
+        stored = self._store.publish(request)
+        stored.add_done_callback(lambda _: self._death.at("after-commit"))  # runs before those that are added later
+        return stored
 
     async def claim(self, claim: ClaimRequest) -> ClaimResult:
         claimed = await self._store.claim(claim)

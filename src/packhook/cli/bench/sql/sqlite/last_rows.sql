@@ -1,2 +1,0 @@
--- The numbers of the newest event and delivery.
-SELECT (SELECT max(seq) FROM events), (SELECT max(seq) FROM deliveries)
