@@ -9,7 +9,7 @@ import asyncpg
 from packhook.store.statements import load
 
 _SQL: Final = load("postgres")
-_STATEMENTS: Final = ("fold_calls", "due_lanes", "claim_deliveries", "lane_next")
+_STATEMENTS: Final = ("merge_lane_wakeups", "due_lanes", "claim_deliveries", "next_due_in_lane")
 _MAX_BYTES: Final = 2**40
 _SETTINGS: Final = {
     "search_path": "packhook",
@@ -52,14 +52,14 @@ class PageCounter:
 
     async def _pages(self, now: int, count: int) -> dict[str, int]:
         due = [row[0] for row in await self._connection.fetch("SELECT webhook_id FROM lanes WHERE due_at <= $1", now)]
-        due += [row[0] for row in await self._connection.fetch("SELECT DISTINCT webhook_id FROM lane_calls")]
+        due += [row[0] for row in await self._connection.fetch("SELECT DISTINCT webhook_id FROM lane_wakeups")]
         lanes = sorted(set(due))
         shares = [max(1, count // max(1, len(lanes)))] * len(lanes)
         values: dict[str, tuple[object, ...]] = {
-            "fold_calls": (),
+            "merge_lane_wakeups": (),
             "due_lanes": (now, count, [], False),
             "claim_deliveries": (lanes, shares, now, _MAX_BYTES, now),
-            "lane_next": (lanes,),
+            "next_due_in_lane": (lanes,),
         }
         return {name: await self._explain(name, values[name]) for name in _STATEMENTS}
 

@@ -31,7 +31,7 @@ from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, shown
 
 _log: Final = structlog.get_logger("packhook.node")
@@ -47,7 +47,7 @@ class Node:
     """
 
     def __init__(
-        self, store: Store, client: Transport, settings: Settings, clock: Clock, encrypted: SealedStore | None = None
+        self, store: Store, client: Transport, settings: Settings, clock: Clock, encrypted: EncryptedStore | None = None
     ) -> None:
         self._scheduler = Scheduler(store, client, settings, clock)
         self._maintenance = Maintenance(store, settings, clock)
@@ -86,11 +86,11 @@ async def run_node(
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         keyring = Keyring(settings)
-        encrypted = SealedStore(open_store(settings, clock), keyring)
+        encrypted = EncryptedStore(open_store(settings, clock), keyring)
         store = wrap_store(encrypted)
         await store.open()
         stack.push_async_callback(store.close)
-        if encrypted.made_key_file:
+        if encrypted.created_key_file:
             _announce_key_file(keyring)
         client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
         await client.open()

@@ -108,7 +108,7 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
             await revoked.wait()
             return answer
 
-        slow = SimpleNamespace(find_api_key=slowly, note_usage=store.note_usage)
+        slow = SimpleNamespace(find_api_key=slowly, record_key_usage=store.record_key_usage)
         monkeypatch.setattr(service.access, "_store", slow)
         asking = asyncio.create_task(organization.ask("GET", "/events", made["key"]))
         await found.wait()

@@ -18,7 +18,7 @@ from api.node import OPERATOR_KEY, SENDING, application, bearer, running_node
 from api.organization import SECRET, Organization, taken
 from packhook.core.model import SCOPES, Webhook
 from packhook.settings import Settings
-from packhook.store.encryption.cipher import sealed_under
+from packhook.store.encryption.cipher import encrypted_under
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Receiver
 
@@ -46,7 +46,7 @@ async def stored(folder: Path) -> list[Webhook]:
 
 def under(webhooks: list[Webhook]) -> set[str | None]:
     """Return the ids of the keys that encrypt their secrets and header values."""
-    return {sealed_under(text) for item in webhooks for text in (item.secret, *item.headers.values())}
+    return {encrypted_under(text) for item in webhooks for text in (item.secret, *item.headers.values())}
 
 
 def belongs_to(database: Path) -> str | None:
@@ -54,7 +54,7 @@ def belongs_to(database: Path) -> str | None:
     db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     ((check,),) = db.execute("SELECT value FROM instance WHERE name = 'key_check'")
     db.close()
-    return sealed_under(bytes(check).decode())
+    return encrypted_under(bytes(check).decode())
 
 
 def keys_in(file: Path) -> list[str]:
@@ -144,7 +144,7 @@ async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
         webhook = await organization.webhook(headers=HEADERS)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
         newer = await Organization(api, organization.id).webhook(headers=HEADERS)
-    assert [sealed_under(item.secret) for item in await stored(tmp_path)] == ["k1", "k2"]
+    assert [encrypted_under(item.secret) for item in await stored(tmp_path)] == ["k1", "k2"]
     code, message = refusal(tmp_path, master_keys=KEYS["k2"])
     assert (code, "under the master key k1, and the setting master_keys does not have it" in message) == (1, True)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
@@ -218,7 +218,7 @@ async def test_one_that_cannot_be_decrypted_stops_no_other(tmp_path: Path) -> No
         assert belongs_to(tmp_path / "packhook.db") == keys_in(tmp_path / "packhook.db.key")[0]
         assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
     log = (tmp_path / "node.log").read_text()
-    assert f"secret of webhook {organization.id}/{broken['id']} does not open under the master key" in log
+    assert f"secret of webhook {organization.id}/{broken['id']} does not decrypt under the master key" in log
     assert SECRET not in log
 
 

@@ -10,7 +10,7 @@ from packhook.delivery.maintenance import Maintenance
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock, Receiver, Status
-from store.building import claim, failed
+from store.values import claim, failed
 
 SEVEN: Final = ["id", "event_code", "endpoint", "secret", "enabled", "created_at", "updated_at"]
 

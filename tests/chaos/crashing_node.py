@@ -4,6 +4,7 @@
 database or its HTTP client; everything else is what ``serve`` runs.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +20,6 @@ from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.telemetry.logs import configure_logs
 
 T = TypeVar("T")
-Committed = Callable[[tuple[Receipt, ...] | Exception], None]
 
 VARIABLE: Final = "PACKHOOK_CHAOS_CRASH"
 CRASH_POINTS: Final = ("after-commit", "after-claim", "before-send", "after-send", "before-record", "after-record")
@@ -51,12 +51,10 @@ class _CrashingStore:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 any member of the store
         return getattr(self._store, name)
 
-    def publish_nowait(self, request: PublishRequest, callback: Committed) -> None:
-        def committed(receipts: tuple[Receipt, ...] | Exception) -> None:
-            self._crash.reach("after-commit")
-            callback(receipts)
-
-        self._store.publish_nowait(request, committed)
+    def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
+        stored = self._store.publish(request)
+        stored.add_done_callback(lambda _: self._crash.reach("after-commit"))  # before whoever awaits it
+        return stored
 
     async def claim(self, claim: ClaimRequest) -> ClaimResult:
         claimed = await self._store.claim(claim)

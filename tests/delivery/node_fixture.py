@@ -28,7 +28,6 @@ from packhook.core.model import (
     Delivery,
     DeliveryStatus,
     LeasedDelivery,
-    Receipt,
     Urgency,
     Webhook,
     WebhookState,
@@ -39,7 +38,6 @@ from packhook.node import Node
 from packhook.service.history import DeliveryDetail
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
-from packhook.store.callbacks import ended
 from packhook.store.dispatcher import Dispatcher
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
@@ -182,10 +180,10 @@ class WatchedStore:
         self.released += deliveries
         self._notify(None)
 
-    async def targets(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
+    async def webhook_states(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
         """Pass the call on."""
-        self._on_call("targets")
-        return await self._store.targets(webhook_ids)
+        self._on_call("webhook_states")
+        return await self._store.webhook_states(webhook_ids)
 
     async def disable_failing(self, **asked: Any) -> tuple[str, ...]:  # noqa: ANN401 as above
         """Pass the call on."""
@@ -252,10 +250,7 @@ class LocalNode:
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events in one call; return their ids."""
-        publisher = self.service.publisher
-        receipts: tuple[Receipt, ...] = await ended(
-            lambda callback: publisher.publish(organization_id, [(code, DATA)] * count, callback)
-        )
+        receipts = await self.service.publisher.publish(organization_id, [(code, DATA)] * count)
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:

@@ -22,10 +22,9 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Receipt, Verdict, Webhook
+from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict, Webhook
 from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
-from packhook.store.callbacks import ended
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
 
@@ -133,10 +132,7 @@ async def test_an_idempotency_key_counts_for_a_day(node: LocalNode, clock: Manua
     """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
 
     async def publish(fingerprint: bytes) -> str:
-        publisher, events = node.service.publisher, [(CODE_OF_NOBODY, DATA)]
-        receipts: tuple[Receipt, ...] = await ended(
-            lambda callback: publisher.publish(ACME, events, callback, "key-1", fingerprint)
-        )
+        receipts = await node.service.publisher.publish(ACME, [(CODE_OF_NOBODY, DATA)], "key-1", fingerprint)
         return receipts[0].id
 
     first = await publish(b"one")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 from packhook.core.errors import Unavailable
 from packhook.core.model import WebhookState
 from packhook.delivery.webhook_loader import MAX_BATCH, WebhookLookup
-from store.building import webhook
+from store.values import webhook
 
 
 class FakeTargets:
-    """Record the ids of each call to ``targets``; return once it may."""
+    """Record the ids of each call to ``webhook_states``; return once it may."""
 
     def __init__(self, fault: Callable[[Collection[str]], Exception | None] = lambda _: None) -> None:
         self.questions: list[list[str]] = []
@@ -18,7 +18,7 @@ class FakeTargets:
         self.may_answer = asyncio.Event()
         self._fault = fault
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
+    async def webhook_states(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
         """Return every webhook but those whose id begins with ``gone``."""
         self.questions.append(list(webhook_ids))
         self.was_asked.set()
@@ -50,7 +50,7 @@ def find(lookup: WebhookLookup, *webhook_ids: str) -> list[asyncio.Task[WebhookS
 async def test_what_is_wanted_at_once_is_asked_for_at_once() -> None:
     """And what is wanted meanwhile, together after it: an answer is never older than its question."""
     store = FakeTargets()
-    lookup = WebhookLookup(store.targets)
+    lookup = WebhookLookup(store.webhook_states)
     first = find(lookup, "a", "gone", "b")
     await store.was_asked.wait()
     second = find(lookup, "a", "c")
@@ -64,7 +64,7 @@ async def test_a_question_is_not_longer_than_the_store_likes() -> None:
     store = FakeTargets()
     store.may_answer.set()
     wanted = [str(number) for number in range(MAX_BATCH + 1)]
-    assert await settled(*find(WebhookLookup(store.targets), *wanted)) == wanted
+    assert await settled(*find(WebhookLookup(store.webhook_states), *wanted)) == wanted
     assert [len(question) for question in store.questions] == [MAX_BATCH, 1]
 
 
@@ -72,7 +72,7 @@ async def test_one_webhooks_fault_is_not_the_others() -> None:
     """They are asked for one by one."""
     store = FakeTargets(lambda asked: ValueError("broken") if "broken" in asked else None)
     store.may_answer.set()
-    assert await settled(*find(WebhookLookup(store.targets), "a", "broken", "b")) == ["a", ValueError, "b"]
+    assert await settled(*find(WebhookLookup(store.webhook_states), "a", "broken", "b")) == ["a", ValueError, "b"]
 
 
 async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
@@ -80,7 +80,7 @@ async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
     away = [Unavailable("away")]
     store = FakeTargets(lambda _: away.pop() if away else None)
     store.may_answer.set()
-    lookup = WebhookLookup(store.targets)
+    lookup = WebhookLookup(store.webhook_states)
     assert await settled(*find(lookup, "a", "b")) == [Unavailable, Unavailable]
     assert await settled(*find(lookup, "a")) == ["a"]
     assert store.questions == [["a", "b"], ["a"]]
@@ -89,7 +89,7 @@ async def test_while_the_store_is_away_nobody_asks_one_by_one() -> None:
 async def test_who_no_longer_waits_keeps_nobody_from_an_answer() -> None:
     """A lane may be let go meanwhile."""
     store = FakeTargets()
-    gone, stays = find(WebhookLookup(store.targets), "a", "b")
+    gone, stays = find(WebhookLookup(store.webhook_states), "a", "b")
     await store.was_asked.wait()
     gone.cancel()
     store.may_answer.set()

@@ -7,7 +7,7 @@ import pytest
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import ManualClock
 from postgres.server import Server, running
-from store.building import ACME, OTHER, noted, organization
+from store.values import ACME, OTHER, noted, organization
 
 OpenNode = Callable[[], Awaitable[PostgresStore]]
 

@@ -13,7 +13,8 @@ from packhook.store.base import DeliveryFilter, PageRequest
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import TEMPLATE, running
-from store.building import (
+from store.disks import SmallDisk, tiny_disk
+from store.values import (
     ACME,
     add_webhook,
     attempt,
@@ -25,7 +26,6 @@ from store.building import (
     publication,
     publish,
 )
-from store.disks import SmallDisk, tiny_disk
 from support.values import replaced
 
 MIB = 1024 * 1024

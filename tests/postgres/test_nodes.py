@@ -8,17 +8,17 @@ import pytest
 
 from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency, LeasedDelivery
+from packhook.store import fan_out
 from packhook.store.base import ClaimResult, DeliveryFilter
-from packhook.store.postgres import wanting
-from packhook.store.postgres.asking import SQL, Db
-from packhook.store.postgres.publish import Publishing
+from packhook.store.postgres.publish import PublishBatch
+from packhook.store.postgres.queries import SQL, Db
 from packhook.store.postgres.store import PostgresStore
-from packhook.store.postgres.wanting import Wants
+from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.rows import Row
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
 from postgres.server import PATIENCE, direct, eventually
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     LEASE,
@@ -44,7 +44,7 @@ STRANDED = """
 SELECT d.id FROM packhook.deliveries d WHERE d.status IN ('pending', 'sending')
   AND NOT EXISTS (SELECT 1 FROM packhook.lanes l
     WHERE l.webhook_id = d.webhook_id AND l.due_at <= greatest(d.claimable_at, l.held_until, $1))
-  AND NOT EXISTS (SELECT 1 FROM packhook.lane_calls c
+  AND NOT EXISTS (SELECT 1 FROM packhook.lane_wakeups c
     WHERE c.webhook_id = d.webhook_id AND c.due_at <= greatest(d.claimable_at, $1))
 """
 
@@ -105,7 +105,7 @@ async def test_a_webhook_created_on_one_node_gets_what_is_published_on_another(
     await publish(node)
     leased = await claim_one(other, START)
     assert leased.webhook_version == changed.version
-    assert (await node.targets([hook.id]))[hook.id].webhook == changed
+    assert (await node.webhook_states([hook.id]))[hook.id].webhook == changed
     await node.replace_webhook(next_version(changed, enabled=False), noted())
     (unwanted,) = await publish(other)
     assert (await node.get_event(ACME, unwanted.id))[1] == ()
@@ -164,42 +164,42 @@ async def _deliveries(node: PostgresStore) -> int:
     return counted
 
 
-async def test_what_a_node_keeps_in_mind_has_a_limit(
+async def test_a_cache_of_subscribers_has_a_limit(
     node: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond it the node begins anew; what was in mind when it was asked counts all the same."""
-    monkeypatch.setattr(wanting, "KEPT", 1)
+    """Beyond it the cache begins anew; what was cached when a publish began is used all the same."""
+    monkeypatch.setattr(fan_out, "MAX_CACHED_SUBSCRIPTIONS", 1)
     for name in (ACME, OTHER):
         await add_webhook(node, name)
-    mind = Wants()
+    loader = SubscriberLoader()
     async with direct(url) as connection:
         db = Db(connection)
-        await mind.of(db, [publication(event(ACME))])
-        both = await mind.of(db, [publication(event(ACME)), publication(event(OTHER))])
-        assert sorted(organization_id for organization_id, _ in both) == [ACME, OTHER]
-        assert {organization_id for organization_id, _ in mind._kept} == {OTHER}
-        mind.forget(list(both))
-        assert (mind._kept, mind._size) == ({}, 0)
+        await loader.load(db, [ACME])
+        assert sorted(await loader.load(db, [ACME, OTHER])) == [ACME, OTHER]
+        assert (loader._cache.get(ACME), loader._cache.get(OTHER)) != (None, None)
+        assert loader._cache.get(ACME) is None
+        loader.forget([ACME, OTHER])
+        assert loader._cache._size == 0
     await node.publish(publication(event(ACME)))
     receipts = await asyncio.gather(*(node.publish(publication(event(name))) for name in (ACME, OTHER)))
     assert [receipt.deliveries for (receipt,) in receipts] == [1, 1]
 
 
-async def test_what_another_batch_forgets_meanwhile_counts_all_the_same(node: PostgresStore, url: str) -> None:
-    """What was in mind when it was asked; the statement proves it anyway."""
+async def test_subscribers_that_another_batch_forgets_meanwhile_are_used(node: PostgresStore, url: str) -> None:
+    """The statement verifies them anyway."""
     for name in (ACME, OTHER):
         await add_webhook(node, name)
-    mind = Wants()
+    loader = SubscriberLoader()
 
     class Forgetting(Db):
-        async def all(self, statement: str, *values: object) -> list[Row]:
-            mind.forget([(ACME, "order.created")])
-            return await super().all(statement, *values)
+        async def fetch_all(self, statement: str, *values: object) -> list[Row]:
+            loader.forget([ACME])
+            return await super().fetch_all(statement, *values)
 
     async with direct(url) as connection:
-        await mind.of(Db(connection), [publication(event(ACME))])
-        both = await mind.of(Forgetting(connection), [publication(event(ACME)), publication(event(OTHER))])
-    assert sorted(organization_id for organization_id, _ in both) == [ACME, OTHER]
+        await loader.load(Db(connection), [ACME])
+        both = await loader.load(Forgetting(connection), [ACME, OTHER])
+    assert sorted(both) == [ACME, OTHER]
 
 
 async def test_a_key_goes_with_its_event_whoever_wants_it_by_now(
@@ -222,7 +222,7 @@ async def test_a_key_goes_with_its_event_whoever_wants_it_by_now(
 
 
 COUNTED = """
-SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries), (SELECT count(*) FROM lane_calls),
+SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries), (SELECT count(*) FROM lane_wakeups),
   (SELECT count(*) FROM idempotency_keys)
 """
 
@@ -252,7 +252,8 @@ async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: s
     hook = await add_webhook(node)
     await publish(node)
     async with direct(url) as late, late.transaction():
-        await Publishing([publication(unseen := event())], lambda: capacity(0, room=0), Wants()).write(Db(late))
+        batch = PublishBatch([publication(unseen := event())], lambda: capacity(0, room=0), SubscriberLoader())
+        await batch.write(Db(late))
         await node.record([delivered(await claim_one(node, START), START)])
         assert (await ask(node, START + LEASE)).next_due_at is None
     found = await claim_one(node, START + LEASE)
@@ -268,12 +269,12 @@ async def test_a_lane_that_is_looked_through_is_not_moved_under_the_looker(
     await node.record([delivered(await claim_one(node, START), START)])
     async with direct(url) as looker, looker.transaction():
         db = Db(looker)
-        ((webhook_id, *_),) = await db.all(SQL["due_lanes"], START + LEASE, 500, [], False)
-        ((_, nothing),) = await db.all(SQL["lane_next"], [webhook_id])
+        ((webhook_id, *_),) = await db.fetch_all(SQL["due_lanes"], START + LEASE, 500, [], False)
+        ((_, nothing),) = await db.fetch_all(SQL["next_due_in_lane"], [webhook_id])
         (new,) = await publish(other)
         folding = asyncio.ensure_future(ask(other, START, room=0))
         await eventually(lambda: _is_done_or_waits(folding, url))
-        await db.all(SQL["drop_lane"], [webhook_id])
+        await db.fetch_all(SQL["delete_lane"], [webhook_id])
     await folding
     assert nothing is None
     assert await stranded(url, START) == []

@@ -8,8 +8,8 @@ from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct
-from postgres.test_wake import Ears
-from store.building import ACME, add_webhook, claim, next_version, noted, organization, publish
+from postgres.test_notifications import Ears
+from store.values import ACME, add_webhook, claim, next_version, noted, organization, publish
 
 
 @pytest.fixture

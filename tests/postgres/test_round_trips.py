@@ -7,17 +7,14 @@ from urllib.parse import urlsplit
 
 from packhook.core.audit import Actor
 from packhook.core.clock import SystemClock
-from packhook.core.model import Receipt
 from packhook.node import Node
 from packhook.settings import Settings
-from packhook.store.base import Told
-from packhook.store.callbacks import ended
 from packhook.store.open import open_store
 from packhook.testing import Receiver
 from postgres.log import Log
 from postgres.server import Server, direct, eventually
 from sending import LOOPBACK, sending
-from store.building import ACME
+from store.values import ACME
 
 EVENTS: Final = 2_000
 PUBLISHERS: Final = 100
@@ -46,12 +43,9 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         before = log.count()
         numbers = itertools.count()
 
-        def publishing(told: Told[tuple[Receipt, ...]]) -> None:
-            service.publisher.publish(ACME, EVENT, told)
-
         async def publish() -> None:
             while next(numbers) < EVENTS:
-                await ended(publishing)
+                await service.publisher.publish(ACME, EVENT)
 
         async def all_recorded() -> bool:
             return int(await looking.fetchval("SELECT count(*) FROM attempts WHERE status_code = 200")) == EVENTS

@@ -9,7 +9,7 @@ from packhook.store.migrate import migrations
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import ManualClock
 from postgres.server import Server, direct
-from store.building import ACME, noted, organization
+from store.values import ACME, noted, organization
 
 KNOWN = migrations("postgres")[-1].version
 

@@ -10,11 +10,26 @@ import asyncpg
 import pytest
 
 from packhook.core.model import Event
-from packhook.store.base import DeliveryFilter
+from packhook.store.base import WebhookFilter
+from packhook.store.dispatcher import NO_CAPACITY
+from packhook.store.postgres import outbox
+from packhook.store.postgres.queries import Db
 from packhook.store.postgres.store import PostgresStore
+from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.testing import ManualClock
+from packhook.testing.clock import START
 from postgres.server import direct, eventually
-from store.building import ACME, ALL, Hands, add_webhook, noted, organization
+from store.values import (
+    ACME,
+    ALL,
+    LEASE,
+    Hands,
+    add_webhook,
+    capacity,
+    next_version,
+    noted,
+    organization,
+)
 
 ORDER = '{"id": "ord_1",  "note": "Zürich \\u00fc", "total": 9.950}'
 PUBLISH = "SELECT packhook.publish($1, $2, $3::json, $4)"
@@ -40,26 +55,141 @@ async def caller(url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
 
 
 async def events_of(node: PostgresStore) -> tuple[Event, ...]:
-    """The organization's events."""
+    """Return the organization's events."""
     return (await node.list_events(ACME, ALL)).items
 
 
+async def deliveries_of(node: PostgresStore, event_id: str) -> list[tuple[str, str]]:
+    """Return the webhook and status of each delivery, once there are some."""
+    found: list[tuple[str, str]] = []
+
+    async def fanned_out() -> bool:
+        _, deliveries = await node.get_event(ACME, event_id)
+        found[:] = [(delivery.webhook_id, delivery.status.value) for delivery in deliveries]
+        return bool(found)
+
+    await eventually(fanned_out)
+    return found
+
+
+async def is_routed(url: str) -> bool:
+    """Return whether nothing waits for its fan-out."""
+    async with direct(url) as looking:
+        return int(await looking.fetchval("SELECT count(*) FROM outbox")) == 0
+
+
 async def test_it_is_published_when_the_caller_commits(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
-    """Byte for byte, with a delivery for each webhook that wants it, and every node hears of it."""
-    node.attach(hands := Hands())
+    """Byte for byte; a node makes a delivery for each webhook that gets it, and leases what it has capacity for."""
+    node.attach(hands := Hands(room=1))
     async with caller.transaction():
         event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
         assert await events_of(node) == ()
     (event,) = await events_of(node)
     assert re.fullmatch(r"evt_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", event_id)
     assert (event.id, event.event_code, event.data) == (event_id, "order.created", ORDER.encode())
-    deliveries = (await node.list_deliveries(ACME, ALL, DeliveryFilter())).items
-    assert [(each.event_id, each.status.value) for each in deliveries] == [(event_id, "pending")] * 2
+    assert sorted(status for _, status in await deliveries_of(node, event_id)) == ["pending", "sending"]
 
-    async def heard() -> bool:
-        return bool(hands.woken)
+    async def dispatched() -> bool:
+        return bool(hands.accepted and hands.woken)
 
-    await eventually(heard)
+    await eventually(dispatched)
+    assert [(leased.event_id, leased.data) for leased in hands.accepted] == [(event_id, ORDER.encode())]
+
+
+async def test_one_of_many_nodes_fans_out(
+    node: PostgresStore, other: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """Each event once, in the order in which the events were published."""
+    node.attach(mine := Hands(room=1_000))
+    other.attach(theirs := Hands(room=1_000))
+    ids = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(40)]
+
+    async def all_dispatched() -> bool:
+        return len(mine.accepted) + len(theirs.accepted) >= len(ids)
+
+    await eventually(all_dispatched)
+    assert sorted(leased.event_id for leased in (*mine.accepted, *theirs.accepted)) == sorted(ids)
+    for hands in (mine, theirs):
+        dispatched = [ids.index(leased.event_id) for leased in hands.accepted]
+        assert dispatched == sorted(dispatched)
+
+
+async def test_a_lost_notification_costs_only_latency(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outbox is polled."""
+    monkeypatch.setattr(outbox, "POLL_SECONDS", 0.05)
+    await node._open.session.notifier.close()
+    node._wake_outbox()  # the poll that is waited for now is as long as it was
+    event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+    assert len(await deliveries_of(node, event_id)) == 2
+
+
+async def test_a_node_that_dies_while_it_fans_out_has_changed_nothing(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str
+) -> None:
+    """Its transaction is rolled back with its connection, and another node makes the deliveries, once."""
+    await node._open.outbox.close()
+    event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+    async with direct(url) as dying:
+        await dying.execute("BEGIN")
+        made = await outbox.fan_out(Db(dying), lambda: NO_CAPACITY, SubscriberLoader())
+        assert made is not None
+        assert len(made.waiting) == 2
+        async with direct(url) as second:  # it holds the lock
+            assert await outbox.fan_out(Db(second), lambda: NO_CAPACITY, SubscriberLoader()) is None
+        dying.terminate()
+    heir = PostgresStore(url, ManualClock())
+    await heir.open()
+    assert len(await deliveries_of(heir, event_id)) == 2
+    await heir.close()
+
+
+async def test_the_webhooks_at_the_time_of_the_fan_out_get_it(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str
+) -> None:
+    """One that was created, changed or disabled between the commit and the fan-out counts as it is by then."""
+    await node._open.outbox.close()
+    first, second = (await node.list_webhooks(ACME, ALL, WebhookFilter(event_code="order.created"))).items
+    loader = SubscriberLoader()
+    async with direct(url) as looking:
+        await loader.load(Db(looking), [ACME])  # what is cached is out of date by then
+        event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+        await node.replace_webhook(next_version(first, enabled=False), noted())
+        await node.replace_webhook(changed := next_version(second, endpoint=f"{second.endpoint}/2"), noted())
+        created = await add_webhook(node, event_code="order.created")
+        async with looking.transaction():
+            made = await outbox.fan_out(Db(looking), lambda: capacity(START + LEASE), loader)
+    assert made is not None
+    versions = {leased.webhook_id: leased.webhook_version for leased in made.leased}
+    assert versions == {changed.id: changed.version, created.id: created.version}
+    assert len(await deliveries_of(node, event_id)) == 2
+
+
+async def test_an_organization_that_is_deleted_before_the_fan_out_gets_nothing(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str
+) -> None:
+    """And nothing is left in the outbox."""
+    await node._open.outbox.close()
+    await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+    await node.delete_organization(ACME, START, noted())
+    async with direct(url) as looking, looking.transaction():
+        made = await outbox.fan_out(Db(looking), lambda: NO_CAPACITY, SubscriberLoader())
+    assert made is not None
+    assert (made.leased, made.waiting) == ((), frozenset())
+    assert await is_routed(url)
+
+
+async def test_retention_keeps_what_was_not_fanned_out(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str
+) -> None:
+    """However old it is."""
+    await node._open.outbox.close()
+    await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+    await caller.execute("UPDATE packhook.events SET created_at = 1")
+    before = {"events_before": START, "keys_before": 0, "audit_before": 0, "now": START, "limit": 10}
+    assert (await node.apply_retention(**before)).events == 0
+    assert not await is_routed(url)
 
 
 async def test_it_rolls_back_with_the_caller(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:

@@ -1,18 +1,15 @@
 """Texts that PostgreSQL cannot hold: kept without the character, or not found, but never trouble."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from packhook.core.errors import NotFound
 from packhook.store.base import DeliveryFilter, PageRequest, Store
-from packhook.store.postgres.arrays import numbers, texts, words
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
-from postgres.server import direct
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     add_webhook,
@@ -55,7 +52,7 @@ ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
     "create webhook": lambda node: node.create_webhook(webhook(NUL), noted()),
     "event": lambda node: node.get_event(ACME, NUL),
     "delivery": lambda node: node.get_delivery(ACME, NUL),
-    "replay": lambda node: node.replay_delivery(ACME, NUL, START, noted()),
+    "replay": lambda node: node.retry_delivery(ACME, NUL, START, noted()),
     "key": lambda node: node.revoke_api_key(ACME, NUL, START, noted()),
     "publish": lambda node: node.publish(publication(event(NUL))),
 }
@@ -85,22 +82,6 @@ async def test_what_one_cannot_store_does_not_keep_out_the_others(node: Postgres
     assert isinstance(kept, tuple)
     assert kept[0].id == good.id
     assert (await node.list_events(ACME, ALL)).items == (good,)
-
-
-async def test_an_array_that_is_spelled_is_the_array(url: str) -> None:
-    """Whatever its texts hold: what means something in an array stands for itself, and NULL is not a word."""
-    drawn = random.Random(7)
-    pieces = ['"', "\\", "{", "}", ",", " ", "'", "NULL", "null", "\n", "\t", "", "a", "é", "💥", "\x01", "%s", "$1"]
-    odd = ["".join(drawn.choices(pieces, k=drawn.randrange(5))) for _ in range(2_000)]
-    named = ["null", "NULL", "-", "_", "a-b_c.d"]
-    wanted = [None if drawn.random() < 0.1 else each for each in odd]
-    counts = [None, 0, -1, 2**63 - 1, -(2**63), *drawn.choices(range(10**12), k=100)]
-    async with direct(url) as connection:
-        assert await connection.fetchval("SELECT $1::text::text[]", texts(wanted)) == wanted
-        assert await connection.fetchval("SELECT $1::text::text[]", words(named)) == named
-        assert await connection.fetchval("SELECT $1::text::bigint[]", numbers(counts)) == counts
-        for spelled, kind in ((texts([]), "text"), (words([]), "text"), (numbers([]), "bigint")):
-            assert await connection.fetchval(f"SELECT $1::text::{kind}[]", spelled) == []
 
 
 async def test_an_organization_may_be_called_null(node: PostgresStore) -> None:

@@ -15,13 +15,13 @@ from packhook.core.errors import Conflict, NotFound, Unavailable
 from packhook.core.model import Event, Idempotency, LeasedDelivery
 from packhook.store.base import PageRequest, Store
 from packhook.store.postgres import writer
-from packhook.store.postgres.asking import Db
-from packhook.store.postgres.batches import BATCHES_AT_ONCE
+from packhook.store.postgres.group_commit import MAX_CONCURRENT_BATCHES
+from packhook.store.postgres.queries import Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import TEMPLATE, Server, direct, eventually, running
 from postgres.wire import COMMIT, Relay, relay
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     LEASE,
@@ -208,11 +208,11 @@ async def test_what_went_wrong_is_told_though_the_connection_is_lost_too(node: P
 
     async def refused(db: Db) -> None:
         with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await db.first("SELECT pg_terminate_backend(pg_backend_pid())")
+            await db.fetch_one("SELECT pg_terminate_backend(pg_backend_pid())")
         raise Conflict("somebody was faster")
 
     with pytest.raises(Conflict):
-        await node._open.writer.write(refused)
+        await node._open.session.writer.write(refused)
     await eventually(lambda: _publishes(node))
 
 
@@ -224,16 +224,16 @@ async def test_who_was_in_anothers_way_tries_again(node: PostgresStore, code: st
     async def in_the_way(db: Db) -> int:
         tries.append(db)
         if len(tries) < 3:
-            await db.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+            await db.fetch_all(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
         return len(tries)
 
-    assert await node._open.writer.write(in_the_way) == 3
+    assert await node._open.session.writer.write(in_the_way) == 3
 
 
 async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url: str) -> None:
     """And nothing is half written."""
     async with direct(url) as holder, holder.transaction():
-        await holder.execute("LOCK TABLE deliveries, lane_calls")
+        await holder.execute("LOCK TABLE deliveries, lane_wakeups")
         with pytest.raises(Unavailable):
             await publish(node)
     assert (await node.list_events(ACME, ALL)).items == ()
@@ -260,13 +260,13 @@ async def test_one_statement_that_was_in_anothers_way_is_said_again(node: Postgr
         async def write(self, db: Db) -> int:
             self.tries += 1
             if self.tries < 3:
-                await db.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+                await db.fetch_all(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
             return self.tries
 
-        async def seek(self, db: Db) -> int | None:
+        async def recover(self, db: Db) -> int | None:
             raise AssertionError(db)
 
-    assert await node._open.writer.write_alone(InTheWay()) == 3
+    assert await node._open.session.writer.execute_single(InTheWay()) == 3
 
 
 @pytest.fixture
@@ -345,12 +345,12 @@ async def test_what_was_never_sent_does_not_wait_for_what_is_in_doubt(
     own_server: Server, own_node: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is gone: nobody knows yet what became of the first, the others hear at once that it is away."""
-    monkeypatch.setattr(writer, "ASK_FOR_SECONDS", 3.0)
+    monkeypatch.setattr(writer, "RESOLVE_SECONDS", 3.0)
     await publish(own_node)
     holder = await asyncpg.connect(own_node._url)
     await holder.execute("BEGIN; LOCK TABLE packhook.events")
     doubted = []
-    for count in range(1, BATCHES_AT_ONCE + 1):
+    for count in range(1, MAX_CONCURRENT_BATCHES + 1):
         doubted.append(asyncio.ensure_future(publish(own_node)))
         await eventually(partial(_wait, holder, count))
     own_server.crash()

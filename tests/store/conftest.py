@@ -9,8 +9,8 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
-from store.building import ACME, OTHER, Hands, noted, organization
 from store.dialects import DIALECTS
+from store.values import ACME, OTHER, Hands, noted, organization
 
 
 @pytest.fixture

@@ -7,23 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from packhook.store.sqlite import filing
 from postgres.server import Server, running
 
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder}/packhook.db"
-
-
-@contextmanager
-def _sqlite_filing(folder: Path) -> Iterator[str]:
-    """As it is after thousands of events, with few: some rows are filed, and some of the newest are not."""
-    usual, filing.UNFILED = filing.UNFILED, 3
-    try:
-        yield f"sqlite:///{folder}/packhook.db"
-    finally:
-        filing.UNFILED = usual
 
 
 @cache
@@ -43,6 +32,5 @@ def _postgres(_folder: Path) -> Iterator[str]:
 # A dialect's name, and what makes a database of it for one test; the folder is empty and the test's own.
 DIALECTS: Final[dict[str, Callable[[Path], AbstractContextManager[str]]]] = {
     "sqlite": _sqlite,
-    "sqlite_filing": _sqlite_filing,
     "postgres": _postgres,
 }

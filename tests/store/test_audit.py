@@ -12,7 +12,7 @@ from packhook.core.errors import RequestError, Unavailable
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, RetentionBatch, Store, WebhookFilter
 from packhook.testing.clock import START
 from postgres.server import direct
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     OTHER,
@@ -71,14 +71,14 @@ async def everything(store: Store) -> list[object]:
         await store.list_api_keys(ACME, ALL),
         await store.list_webhooks(ACME, ALL, WebhookFilter()),
         [(each.id, each.status) for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items],
-        await store.targets([HOOK.id, GONE.id]),
+        await store.webhook_states([HOOK.id, GONE.id]),
     ]
 
 
 async def retry(store: Store, entry: AuditEntry) -> None:
     """The delivery that went well is sent again."""
     (done,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=HOOK.id))).items
-    await store.replay_delivery(ACME, done.id, LATER, entry)
+    await store.retry_delivery(ACME, done.id, LATER, entry)
 
 
 async def answer_gone(store: Store, _: AuditEntry) -> None:
@@ -115,7 +115,7 @@ REFUSED: Final[dict[str, Doing]] = {
     "create webhook": lambda store, entry: store.create_webhook(webhook("nobody"), entry),
     "change webhook": lambda store, entry: store.replace_webhook(next_version(HOOK, version=9), entry),
     "delete webhook": lambda store, entry: store.delete_webhook(OTHER, HOOK.id, LATER, entry),
-    "retry delivery": lambda store, entry: store.replay_delivery(OTHER, "dlv_none", LATER, entry),
+    "retry delivery": lambda store, entry: store.retry_delivery(OTHER, "dlv_none", LATER, entry),
 }
 
 
@@ -239,7 +239,7 @@ async def test_entries_past_their_time_go(empty_store: Store) -> None:
 
     async def sweep() -> RetentionBatch:
         times = {"events_before": 0, "keys_before": 0, "audit_before": START + 3, "now": LATER}
-        return await empty_store.sweep(**times, limit=2)
+        return await empty_store.apply_retention(**times, limit=2)
 
     assert await sweep() == RetentionBatch(audit_entries=2)
     assert [each.created_at - START for each in await entries(empty_store)] == [2, 3]

@@ -10,7 +10,7 @@ import apsw
 import pytest
 from structlog.testing import capture_logs
 
-from packhook.store.sqlite.checkpoint import LITTLE, Checkpoints
+from packhook.store.sqlite.checkpoint import MIN_PASS_PAGES, Checkpoints
 from packhook.store.sqlite.connection import connect
 from store.disks import tiny_disk
 
@@ -84,10 +84,10 @@ def test_all_but_the_rest_is_done_beside_the_writing(db: apsw.Connection, path: 
     while lying_in(db)[0] < PAGES:
         write(db, 1)
     length, done = after_a_pass(db)
-    assert length - done < LITTLE
+    assert length - done < MIN_PASS_PAGES
     for _ in range(2):
         write(db, 1)
-    assert lying_in(db)[0] < LITTLE
+    assert lying_in(db)[0] < MIN_PASS_PAGES
     db.close()
     checkpoints.close()
 
@@ -103,7 +103,7 @@ def test_a_pass_that_found_no_room_is_told_once_and_tried_again(tmp_path: Path) 
             write(db, 1)
         after_a_pass(db)
         write(db, 2)
-        assert lying_in(db)[0] < LITTLE
+        assert lying_in(db)[0] < MIN_PASS_PAGES
         with (tmp_path / "filler").open("wb", buffering=0) as filler, suppress(OSError):
             while True:
                 filler.write(bytes(4_096))

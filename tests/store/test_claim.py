@@ -10,7 +10,7 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Webhook
 from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     LEASE,
@@ -54,7 +54,7 @@ async def test_a_claimed_delivery_is_all_that_an_attempt_needs(store: Store) -> 
         urgency=Urgency.FIRST,
         lease=leased.lease,
         lease_until=START + LEASE,
-        place=leased.place,
+        rowid=leased.rowid,
     )
     assert leased.lease > 0
     assert await status_of(store, leased) is DeliveryStatus.SENDING
@@ -255,7 +255,7 @@ async def test_a_lane_goes_by_urgency_and_then_by_age(store: Store) -> None:
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 5)])
     await store.record([failed(retried_later, START, next_attempt_at=START + 6)])
     await store.release([kept], START + 7)
-    await store.replay_delivery(ACME, replayed.id, START + 1, noted())
+    await store.retry_delivery(ACME, replayed.id, START + 1, noted())
     new = await publish(store, 2, created_at=LATER)
     claimed = await claim(store, LATER)
     wanted = [old[3], *new, old[1], old[2], old[0]]
@@ -270,7 +270,7 @@ async def test_the_most_urgent_are_claimed_first_where_there_is_little_room(stor
     replayed, retried, kept = await claim(store, START)
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 1)])
     await store.release([kept], START + 2)
-    await store.replay_delivery(ACME, replayed.id, START, noted())
+    await store.retry_delivery(ACME, replayed.id, START, noted())
     claimed = [(await ask(store, LATER + turn, room=1, lease_for=DAY)).deliveries[0].id for turn in range(3)]
     assert claimed == [kept.id, retried.id, replayed.id]
 

@@ -6,7 +6,7 @@ from packhook.core.clock import DAY, HOUR
 from packhook.core.model import Webhook
 from packhook.store.base import Store
 from packhook.testing.clock import START
-from store.building import ACME, add_webhook, claim, delivered, failed, next_version, noted, publish
+from store.values import ACME, add_webhook, claim, delivered, failed, next_version, noted, publish
 
 LATER = START + 2 * DAY
 

@@ -12,7 +12,7 @@ from packhook.core.errors import NotFound
 from packhook.core.model import AttemptResult, Delivery, DeliveryStatus
 from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
 from packhook.testing.clock import START
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     OTHER,
@@ -140,7 +140,7 @@ async def test_pages_stay_whole_while_events_come_and_go(store: Store) -> None:
     first, *others = (each.id for each in await publish(store, 6))
     page = await store.list_events(ACME, PageRequest(limit=3))
     await publish(store, 2, created_at=START + DAY)
-    await store.sweep(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=3)
+    await store.apply_retention(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=3)
     rest = await store.list_events(ACME, PageRequest(limit=3, anchor=page.items[-1].id))
     assert [each.id for each in page.items] == others[:1:-1]
     assert rest.items == ()
@@ -241,7 +241,7 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
     await store.record([failed(again, START, next_attempt_at=START + 1)])
     await store.release([canceled], START)
     await store.delete_webhook(ACME, gone.id, START, noted())
-    await store.sweep(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
+    await store.apply_retention(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
     found = {
         status: [each.id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
         for status in DeliveryStatus

@@ -9,8 +9,8 @@ from packhook.core.errors import Conflict, PackhookError
 from packhook.core.model import Idempotency
 from packhook.store.base import Store
 from packhook.testing.clock import START
-from store.building import ACME, ALL, OTHER, Hands, add_webhook, event, publication
 from store.refusing import refuse
+from store.values import ACME, ALL, OTHER, Hands, add_webhook, event, publication
 
 LATER = START + 1_000
 

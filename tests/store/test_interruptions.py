@@ -11,7 +11,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
-from store.building import (
+from store.values import (
     ACME,
     LEASE,
     OTHER,
@@ -96,7 +96,9 @@ async def test_it_goes_with_its_event(store: Store, leased: LeasedDelivery) -> N
     """Retention leaves nothing of it behind."""
     again = await claim_one(store, LATER)
     await store.record([delivered(again, LATER)])
-    swept = await store.sweep(events_before=START + DAY, audit_before=0, keys_before=0, now=START + DAY, limit=10)
+    swept = await store.apply_retention(
+        events_before=START + DAY, audit_before=0, keys_before=0, now=START + DAY, limit=10
+    )
     assert swept.events == 1
     assert await store.interruptions(ACME, leased.id) == ()
 

@@ -10,20 +10,20 @@ from packhook.core.errors import StartError
 from packhook.settings import MasterKey, Settings
 from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
-from store.building import ACME, add_webhook, noted, organization
 from store.dialects import DIALECTS
+from store.values import ACME, add_webhook, noted, organization
 
 K1: MasterKey = ("k1", b"1" * 32)
 K2: MasterKey = ("k2", b"2" * 32)
 
 
-def node(database: str, *keys: MasterKey) -> SealedStore:
+def node(database: str, *keys: MasterKey) -> EncryptedStore:
     """A node with these keys, or with a file of its own in the working directory."""
     settings = Settings(database=database).model_copy(update={"master_keys": keys})
-    return SealedStore(open_store(settings, ManualClock()), Keyring(settings))
+    return EncryptedStore(open_store(settings, ManualClock()), Keyring(settings))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def shared(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def on_machines(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> list[SealedStore]:
+def on_machines(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> list[EncryptedStore]:
     """Nodes of as many machines, none of which has a key yet."""
     made = []
     for number in range(count):
@@ -86,7 +86,7 @@ async def test_a_database_moves_to_the_newest_key(store: Store, database: str) -
     both = node(database, K2, K1)
     await _first_with(database, K1)
     await both.open()
-    await both.move_check()
+    await both.update_key_check()
     await both.close()
     newest = node(database, K2)
     await newest.open()

@@ -10,7 +10,7 @@ import pytest
 
 from packhook.core.errors import StartError
 from packhook.settings import Settings
-from packhook.store.encryption.cipher import Vault
+from packhook.store.encryption.cipher import Cipher
 from packhook.store.encryption.keyring import Keyring, key_file, new_key
 
 KEY: Final = f"k1:{'A' * 43}="
@@ -57,8 +57,8 @@ def test_the_setting_needs_no_file(settings: Settings, tmp_path: Path) -> None:
     """None is looked at, none is made."""
     keyring = Keyring(settings.model_copy(update={"master_keys": (("k1", bytes(32)),)}))
     keyring.add(new_key())
-    assert (keyring.exists(), keyring.file, keyring.vault().newest) == (True, None, "k1")
-    assert keyring.place == "the setting master_keys"
+    assert (keyring.exists(), keyring.file, keyring.cipher().newest) == (True, None, "k1")
+    assert keyring.location == "the setting master_keys"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,9 +66,9 @@ def test_the_setting_needs_no_file(settings: Settings, tmp_path: Path) -> None:
 def test_the_file_is_made_once(settings: Settings, file: Path) -> None:
     """With one key, for its owner alone; who comes later takes what is there."""
     first, second = Keyring(settings), Keyring(settings)
-    assert (first.exists(), first.make(), first.exists(), second.make()) == (False, True, True, False)
+    assert (first.exists(), first.create_file(), first.exists(), second.create_file()) == (False, True, True, False)
     assert file.stat().st_mode & 0o7777 == 0o600
-    assert [first.vault().newest, second.vault().newest] == key_ids(file) * 2
+    assert [first.cipher().newest, second.cipher().newest] == key_ids(file) * 2
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -76,13 +76,13 @@ def test_the_file_is_made_once(settings: Settings, file: Path) -> None:
 def test_a_new_key_goes_before_the_others(settings: Settings, file: Path) -> None:
     """Which stay, and so does who may read them; nothing is left beside the file."""
     keyring = Keyring(settings)
-    keyring.make()
-    sealed = keyring.vault().seal("secret", "record", "field")
+    keyring.create_file()
+    sealed = keyring.cipher().encrypt("secret", "record", "field")
     before = key_ids(file)
     keyring.add(new_key())
     after = key_ids(file)
-    assert (after[1:], keyring.vault().newest) == (before, after[0])
-    assert keyring.vault().open(sealed, "record", "field") == "secret"
+    assert (after[1:], keyring.cipher().newest) == (before, after[0])
+    assert keyring.cipher().decrypt(sealed, "record", "field") == "secret"
     assert file.stat().st_mode & 0o7777 == 0o600
     assert list(file.parent.iterdir()) == [file]
 
@@ -92,7 +92,7 @@ def test_no_key_is_ever_the_same(tmp_path: Path) -> None:
     lines: set[str] = set()
     for number in range(20):
         keyring = Keyring(Settings(database=f"sqlite:///{tmp_path}/{number}.db"))
-        keyring.make()
+        keyring.create_file()
         assert keyring.file is not None
         lines |= {part for line in keyring.file.read_text().splitlines()[2:] for part in line.split(":")}
     assert len(lines) == 40
@@ -103,7 +103,7 @@ def test_of_many_who_add_a_key_none_loses_anothers(settings: Settings, file: Pat
 
     def work(_: int) -> bool:
         keyring = Keyring(settings)
-        made = keyring.make()
+        made = keyring.create_file()
         for _ in range(5):
             keyring.add(new_key())
         return made
@@ -116,32 +116,32 @@ def test_of_many_who_add_a_key_none_loses_anothers(settings: Settings, file: Pat
 def test_another_process_adds_a_key(settings: Settings) -> None:
     """It is seen at the next look, and only then is the file read again."""
     mine, theirs = Keyring(settings), Keyring(settings)
-    mine.make()
-    before = mine.vault()
-    assert mine.vault() is before
+    mine.create_file()
+    before = mine.cipher()
+    assert mine.cipher() is before
     theirs.add(new_key())
-    assert mine.vault() is not before
-    assert mine.vault().newest == theirs.vault().newest != before.newest
+    assert mine.cipher() is not before
+    assert mine.cipher().newest == theirs.cipher().newest != before.newest
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o606, 0o610, 0o644, 0o777])
 def test_a_file_that_is_open_to_others_is_refused(settings: Settings, file: Path, mode: int) -> None:
     """With the command that mends it; also when that happens later."""
     keyring = Keyring(settings)
-    keyring.make()
-    keyring.vault()
+    keyring.create_file()
+    keyring.cipher()
     file.chmod(mode)
     for each in (keyring, Keyring(settings)):
         with pytest.raises(StartError) as refused:
-            each.vault()
+            each.cipher()
         assert refused.value.detail == f"the key file {file} is open to others (mode {mode:04o}): chmod 600 {file}"
     file.chmod(0o600)
-    assert keyring.vault().newest == Keyring(settings).vault().newest
+    assert keyring.cipher().newest == Keyring(settings).cipher().newest
 
 
 WRONG: Final = {
-    "empty": (b"", "holds no key: put its copy back"),
-    "only comments": (b"# nothing\n", "holds no key: put its copy back"),
+    "empty": (b"", "has no key: restore its copy"),
+    "only comments": (b"# nothing\n", "has no key: restore its copy"),
     "cut off": (f"{KEY}\nk0:AAAA".encode(), "is not valid: master key 2: expected ID:BASE64"),
     "one id twice": (f"{KEY}\n{KEY}\n".encode(), "is not valid: expected master keys with different ids"),
     "something else": (b"\x00\xff\xfe", "cannot be used: not text"),
@@ -154,8 +154,8 @@ def test_a_file_that_is_not_one(settings: Settings, file: Path, content: bytes, 
     file.write_bytes(content)
     file.chmod(0o600)
     keyring = Keyring(settings)
-    assert keyring.make() is False
-    attempts: list[Callable[[], object]] = [keyring.vault, lambda: keyring.add(new_key())]
+    assert keyring.create_file() is False
+    attempts: list[Callable[[], object]] = [keyring.cipher, lambda: keyring.add(new_key())]
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()
@@ -167,28 +167,28 @@ def test_a_file_that_is_not_one(settings: Settings, file: Path, content: bytes, 
 def test_a_file_that_is_gone(settings: Settings, file: Path) -> None:
     """Nothing is made in its place."""
     keyring = Keyring(settings)
-    keyring.make()
-    keyring.vault()
+    keyring.create_file()
+    keyring.cipher()
     file.unlink()
-    attempts: list[Callable[[], object]] = [keyring.vault, lambda: keyring.add(new_key())]
+    attempts: list[Callable[[], object]] = [keyring.cipher, lambda: keyring.add(new_key())]
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()
-        assert refused.value.detail == f"the key file {file} is gone: put it, or its copy, back"
+        assert refused.value.detail == f"the key file {file} is missing: restore it, or its copy"
     assert not file.exists()
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     """A sentence, not a trace."""
     keyring = Keyring(Settings(database=f"sqlite:///{tmp_path}/missing/packhook.db"))
-    with pytest.raises(StartError, match=r"the key file .*/missing/packhook[.]db[.]key is gone"):
-        keyring.make()
+    with pytest.raises(StartError, match=r"the key file .*/missing/packhook[.]db[.]key is missing"):
+        keyring.create_file()
 
 
 def test_a_file_of_the_operators_own(settings: Settings, file: Path) -> None:
     """Lines with ends of any kind, comments and blanks between them."""
     file.write_bytes(f"# ours\r\n{KEY}\r\n\r\n  k0:{'B' * 43}=  \r\n".encode())
     file.chmod(0o600)
-    vault = Keyring(settings).vault()
-    assert (vault.newest, vault.missing({"k0", "k1"})) == ("k1", [])
-    assert isinstance(vault, Vault)
+    cipher = Keyring(settings).cipher()
+    assert (cipher.newest, cipher.missing({"k0", "k1"})) == ("k1", [])
+    assert isinstance(cipher, Cipher)

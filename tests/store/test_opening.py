@@ -10,7 +10,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     Hands,

@@ -10,7 +10,7 @@ from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, Store
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     LEASE,
@@ -57,7 +57,7 @@ async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> 
     assert await holding.get_webhook(ACME, made.id) == made
     await holding.replace_webhook(after := proven(made), noted())
     assert await holding.get_webhook(ACME, made.id) == after
-    assert (await holding.targets([made.id]))[made.id].webhook == after
+    assert (await holding.webhook_states([made.id]))[made.id].webhook == after
     assert await holding.iter_webhooks("", 10) == (after,)
 
 
@@ -106,7 +106,7 @@ async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> Non
     await holding.replace_webhook(
         held := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), noted()
     )
-    await holding.replay_delivery(ACME, leased.id, START, noted())
+    await holding.retry_delivery(ACME, leased.id, START, noted())
     assert await claim(holding, START) == ()
     await holding.replace_webhook(proven(held), noted())
     assert (await claim_one(holding, START)).id == leased.id
@@ -130,7 +130,7 @@ async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> N
     at = START + 2 * DAY
     assert await claim(holding, START) == ()
     for before, wanted in ((START, ["pending"]), (START + 1, ["canceled"])):
-        await holding.sweep(events_before=before, keys_before=START, audit_before=START, now=at, limit=100)
+        await holding.apply_retention(events_before=before, keys_before=START, audit_before=START, now=at, limit=100)
         assert (await statuses(holding) or ["canceled"]) == wanted
 
 

@@ -18,7 +18,8 @@ from packhook.core.model import (
 )
 from packhook.store.base import DeliveryFilter, Store
 from packhook.testing.clock import START
-from store.building import (
+from store.refusing import refuse
+from store.values import (
     ACME,
     ALL,
     LEASE,
@@ -34,7 +35,6 @@ from store.building import (
     publication,
     publish,
 )
-from store.refusing import refuse
 
 LATER = START + 1_000
 ANY = DeliveryFilter()
@@ -67,7 +67,7 @@ def leased_to(hands: Hands, of: Event, to: Webhook, delivery: LeasedDelivery) ->
         urgency=Urgency.FIRST,
         lease=delivery.lease,
         lease_until=hands.lease_until,
-        place=delivery.place,
+        rowid=delivery.rowid,
     )
 
 

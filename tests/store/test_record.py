@@ -9,7 +9,7 @@ from packhook.core.clock import DAY, HOUR, MINUTE
 from packhook.core.model import Delivery, DeliveryStatus, LeasedDelivery, Urgency, WebhookState
 from packhook.store.base import Store
 from packhook.testing.clock import START
-from store.building import (
+from store.values import (
     ACME,
     LEASE,
     Hands,
@@ -100,7 +100,7 @@ async def test_a_stale_lease_settles_nothing(store: Store, leased: LeasedDeliver
     stale = failed(leased, START, next_attempt_at=LATER, hold_until=START + DAY, gone_since=START, disable_reason="x")
     assert await store.record([stale]) == [False]
     assert await status_of(store, leased) is DeliveryStatus.SENDING
-    target = (await store.targets([leased.webhook_id]))[leased.webhook_id]
+    target = (await store.webhook_states([leased.webhook_id]))[leased.webhook_id]
     assert target == WebhookState(webhook=await store.get_webhook(ACME, leased.webhook_id))
     assert target.webhook.enabled
     assert await store.record([settled := delivered(other, START + LEASE)]) == [True]
@@ -115,7 +115,7 @@ async def test_what_was_let_go_settles_nothing(store: Store, leased: LeasedDeliv
     else:
         await store.record([delivered(leased, START)])
     if fate == "replayed":
-        await store.replay_delivery(ACME, leased.id, START, noted())
+        await store.retry_delivery(ACME, leased.id, START, noted())
     before = await store.get_delivery(ACME, leased.id)
     assert await store.record([failed(leased, LATER)]) == [False]
     assert await store.get_delivery(ACME, leased.id) == before
@@ -166,11 +166,11 @@ async def test_a_webhook_is_failing_from_its_first_failure_to_its_next_success(s
     known = []
     for number, gone_since in enumerate([None, START + 1, START + 1, None]):
         await store.record([failed(leased[number], START + number, next_attempt_at=LATER, gone_since=gone_since)])
-        known.append(await store.targets([stored.id]))
+        known.append(await store.webhook_states([stored.id]))
     gone = [None, START + 1, START + 1, None]
     assert known == [{stored.id: WebhookState(webhook=stored, failing_since=START, gone_since=at)} for at in gone]
     await store.record([delivered(leased[4], LATER)])
-    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=stored)}
+    assert await store.webhook_states([stored.id]) == {stored.id: WebhookState(webhook=stored)}
 
 
 @pytest.mark.parametrize("again", [LATER, None], ids=["to be retried", "exhausted"])

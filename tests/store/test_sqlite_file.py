@@ -20,8 +20,8 @@ from packhook.store.open import open_store
 from packhook.store.sqlite import connection
 from packhook.testing.clock import START, ManualClock
 from store import another_process
-from store.building import ACME, ALL, add_webhook, claim, delivered, event, noted, organization, publication, publish
 from store.disks import SmallDisk, read_only, small_files, tiny_disk
+from store.values import ACME, ALL, add_webhook, claim, delivered, event, noted, organization, publication, publish
 
 
 def at(path: Path) -> Store:
@@ -256,7 +256,7 @@ async def test_upkeep_leaves_nothing_behind(path: Path) -> None:
         await publish(store, event_code="order.shipped")
         await store.delete_webhook(ACME, gone.id, START, noted())
         for _ in range(2):
-            await store.sweep(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=10)
+            await store.apply_retention(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=10)
         assert await claim(store, START + DAY) == ()
     db = apsw.Connection(str(path))
     left = {table for table in TABLES if list(db.execute(f"SELECT 1 FROM {table}"))}  # noqa: S608 our own names

@@ -4,24 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-import apsw
 import pytest
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.sqlite.writer import Work, Writer, one_by_one
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.writer import WriteOp, Writer, itself
 
 
 @pytest.fixture
 async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
     """On a file with one table."""
-    db = apsw.Connection(str(tmp_path / "writer.db"))
+    db = Connection(str(tmp_path / "writer.db"))
     db.execute("CREATE TABLE items (item INTEGER)")
     made = Writer(db)
     yield made
     await made.close()
 
 
-def insert(db: apsw.Connection, item: int) -> list[int]:
+def insert(db: Connection, item: int) -> list[int]:
     """This item; all that are there now. One below zero meets a fault of ours."""
     db.execute("INSERT INTO items VALUES (?)", (item,))
     if item < 0:
@@ -32,26 +32,26 @@ def insert(db: apsw.Connection, item: int) -> list[int]:
 @pytest.mark.parametrize("together", [1, 3])
 async def test_a_fault_is_the_answer_of_who_met_it_alone(writer: Writer, together: int) -> None:
     """Whoever shared the transaction has its own answer; the writer goes on."""
-    work = one_by_one(insert)
-    bad = [asyncio.ensure_future(writer.write(work, -1))]
-    good = [asyncio.ensure_future(writer.write(work, number)) for number in range(1, together)]
+    bad = [asyncio.ensure_future(writer.write(insert, -1))]
+    good = [asyncio.ensure_future(writer.write(insert, number)) for number in range(1, together)]
     with pytest.raises(ValueError, match="-1"):
         await bad[0]
     await asyncio.gather(*good)
-    assert await writer.write(work, 7) == [*range(1, together), 7]
+    assert await writer.write(insert, 7) == [*range(1, together), 7]
     assert writer.is_alive
 
 
 async def test_a_writer_that_ends_leaves_nobody_waiting(writer: Writer) -> None:
     """Whoever waits is told, and whoever comes later is refused."""
 
-    def answer(_: apsw.Connection, items: Sequence[int]) -> list[int | RequestError]:
+    def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
         return list(items)
 
-    waiting = [asyncio.ensure_future(writer.write(Work(answer, weigh=lambda item: 1 // item), item)) for item in (1, 0)]
+    op = WriteOp(answer, itself, weigh=lambda item: 1 // item)
+    waiting = [writer.submit(op, item) for item in (1, 0)]
     for each in waiting:
         with pytest.raises(Unavailable, match="the writer has ended"):
             await each
     assert not writer.is_alive
     with pytest.raises(Unavailable):
-        await writer.write(one_by_one(insert), 1)
+        await writer.write(insert, 1)

@@ -6,7 +6,7 @@ when it was told to, and must still find everything.
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from packhook.core.model import FINISHED, AttemptResult, DeliveryStatus, LeasedDelivery
+from packhook.core.model import FINISHED, AttemptResult, DeliveryStatus, LeasedDelivery, PublishRequest
 from packhook.settings import Settings
 from packhook.store.base import ClaimResult
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
-from store.building import (
+from store.dialects import DIALECTS
+from store.values import (
     ACME,
     LEASE,
     OTHER,
@@ -39,7 +40,6 @@ from store.building import (
     publication,
     webhook,
 )
-from store.dialects import DIALECTS
 
 T = TypeVar("T")
 NUMBER = st.integers(0, 1_000)
@@ -64,6 +64,11 @@ class Hook:
     enabled: bool = True
     deleted: bool = False
     held_until: int = 0
+
+
+async def _await(publish: Callable[[PublishRequest], Awaitable[object]], request: PublishRequest) -> None:
+    """Publish on the running loop."""
+    await publish(request)
 
 
 class Walk(RuleBasedStateMachine):
@@ -152,7 +157,7 @@ class Walk(RuleBasedStateMachine):
         self.hands.room, self.hands.closed, self.hands.lease_until = room, self.closed(number), now + LEASE
         self.hands.accepted.clear()
         events = [event(name, created_at=now) for _ in range(count)]
-        self.run(self.store.publish(publication(*events)))
+        self.run(_await(self.store.publish, publication(*events)))
         for each in events:
             _, deliveries = self.run(self.store.get_event(name, each.id))
             for found in deliveries:
@@ -233,7 +238,7 @@ class Walk(RuleBasedStateMachine):
         done = [name for name, sent in self.sent.items() if sent.finished and not self.hooks[sent.webhook_id].deleted]
         if done:
             sent = self.sent[name := done[number % len(done)]]
-            self.run(self.store.replay_delivery(sent.organization_id, name, self.clock.now(), noted()))
+            self.run(self.store.retry_delivery(sent.organization_id, name, self.clock.now(), noted()))
             sent.finished, sent.due_at, sent.lease = False, self.clock.now(), 0
 
     @rule(number=NUMBER)
@@ -261,7 +266,11 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """What waits for deleted webhooks is canceled, and nothing else."""
-        self.run(self.store.sweep(events_before=0, keys_before=0, audit_before=0, now=self.clock.now(), limit=PLENTY))
+        self.run(
+            self.store.apply_retention(
+                events_before=0, keys_before=0, audit_before=0, now=self.clock.now(), limit=PLENTY
+            )
+        )
         for name, sent in self.sent.items():
             found, _ = self.run(self.store.get_delivery(sent.organization_id, name))
             if self.hooks[sent.webhook_id].deleted and not sent.lease:

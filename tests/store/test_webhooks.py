@@ -10,7 +10,7 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Webhook, WebhookState
 from packhook.store.base import Store, WebhookFilter
 from packhook.testing.clock import START
-from store.building import (
+from store.values import (
     ACME,
     ALL,
     OTHER,
@@ -52,7 +52,7 @@ async def test_a_webhook_is_kept_as_it_was_created(store: Store, stored: Webhook
     kept = await store.get_webhook(ACME, stored.id)
     assert kept == stored
     assert list(kept.headers) == list(stored.headers)
-    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=stored)}
+    assert await store.webhook_states([stored.id]) == {stored.id: WebhookState(webhook=stored)}
 
 
 async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Store) -> None:
@@ -142,9 +142,9 @@ async def test_targets_are_the_current_versions_of_those_that_are_there(store: S
     await add_webhook(store)
     await store.replace_webhook(changed := next_version(mine, secret="another-secret"), noted())
     await store.delete_webhook(ACME, gone.id, LATER, noted())
-    found = await store.targets([mine.id, theirs.id, gone.id, "wh_unknown"])
+    found = await store.webhook_states([mine.id, theirs.id, gone.id, "wh_unknown"])
     assert found == {mine.id: WebhookState(webhook=changed), theirs.id: WebhookState(webhook=theirs)}
-    assert await store.targets([]) == {}
+    assert await store.webhook_states([]) == {}
 
 
 async def test_webhooks_of_all_organizations_are_walked_in_order_of_their_ids(store: Store) -> None:
@@ -194,11 +194,11 @@ async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
     await store.release([second], START)
     await store.replace_webhook(described := next_version(stored, description="new", updated_at=START), noted())
     failing = WebhookState(webhook=described, gone_since=START, failing_since=START, held_until=hold)
-    assert await store.targets([stored.id]) == {stored.id: failing}
+    assert await store.webhook_states([stored.id]) == {stored.id: failing}
     assert await claim(store, LATER) == ()
     await store.replace_webhook(disabled := next_version(described, enabled=False), noted())
     await store.replace_webhook(enabled := next_version(disabled, enabled=True, updated_at=LATER), noted())
-    assert await store.targets([stored.id]) == {stored.id: WebhookState(webhook=enabled)}
+    assert await store.webhook_states([stored.id]) == {stored.id: WebhookState(webhook=enabled)}
     assert {each.id for each in await claim(store, LATER)} == {first.id, second.id}
 
 

@@ -8,15 +8,26 @@ import msgspec
 from packhook.core.clock import DAY, HOUR
 from packhook.core.model import AttemptResult, Idempotency
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
-from packhook.store.leasing import Published
-from packhook.store.postgres import audit, history, publish, record, sweep, tenants, webhooks
+from packhook.store.fan_out import PublishOutcome
+from packhook.store.postgres import (
+    api_keys,
+    audit,
+    history,
+    instance,
+    organizations,
+    outbox,
+    record,
+    retention,
+    webhooks,
+)
 from packhook.store.postgres import claim as claiming
-from packhook.store.postgres.asking import SQL, Db
-from packhook.store.postgres.wake import tell_changed
-from packhook.store.postgres.wanting import Wants
+from packhook.store.postgres.notifications import notify_changed
+from packhook.store.postgres.publish import PublishBatch
+from packhook.store.postgres.queries import SQL, Db
+from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.rows import Row
 from packhook.testing.clock import START
-from store.building import (
+from store.values import (
     ACME,
     LEASE,
     OTHER,
@@ -36,6 +47,9 @@ from store.building import (
 NODE: Final = 12345
 LOST_NODE: Final = 67890
 PAGE: Final = PageRequest(limit=2)
+INSERT_EVENT: Final = (
+    "INSERT INTO events (organization_id, id, event_code, data, created_at) VALUES ($1, $2, $3, $4, $5)"
+)
 
 
 class Listener(Db):
@@ -43,21 +57,21 @@ class Listener(Db):
 
     heard: list[tuple[str, tuple[Any, ...], list[Row]]]
 
-    async def all(self, statement: str, *values: object) -> list[Row]:
+    async def fetch_all(self, statement: str, *values: object) -> list[Row]:
         """As ever."""
-        found = await super().all(statement, *values)
+        found = await super().fetch_all(statement, *values)
         self.heard.append((statement, values, found))
         return found
 
-    async def alone(self, statement: str, *values: object) -> list[Row]:
+    async def execute_autocommit(self, statement: str, *values: object) -> list[Row]:
         """As ever."""
-        found = await super().alone(statement, *values)
+        found = await super().execute_autocommit(statement, *values)
         self.heard.append((statement, values, found))
         return found
 
-    async def first(self, statement: str, *values: object) -> Row | None:
+    async def fetch_one(self, statement: str, *values: object) -> Row | None:
         """As ever."""
-        found = await super().first(statement, *values)
+        found = await super().fetch_one(statement, *values)
         self.heard.append((statement, values, [] if found is None else [found]))
         return found
 
@@ -71,31 +85,31 @@ async def live_a_day(db: Db) -> None:
     await _read(db)
     await _lose_a_node(db)
     await _clean_up(db)
-    await db.all(SQL["delete_node"], NODE)
+    await db.fetch_all(SQL["delete_node"], NODE)
 
 
 async def _arrive(db: Db) -> None:
-    await db.all(SQL["hold_node"], NODE)
-    await db.all(SQL["insert_node"], NODE, 1, 1000, START)
-    await db.all(SQL["missing_nodes"], NODE)
+    await db.fetch_all(SQL["lock_node"], NODE)
+    await db.fetch_all(SQL["insert_node"], NODE, 1, 1000, START)
+    await db.fetch_all(SQL["missing_nodes"], NODE)
 
 
 async def _keep_tenants(db: Db) -> None:
     for name in (ACME, OTHER, "gone"):
-        await tenants.create_organization(db, organization(name), noted())
+        await organizations.create_organization(db, organization(name), noted())
     await webhooks.create_webhook(db, webhook("gone"), noted())
-    await tenants.delete_organization(db, "gone", START, noted())
-    await tenants.list_organizations(db, PAGE)
+    await organizations.delete_organization(db, "gone", START, noted())
+    await organizations.list_organizations(db, PAGE)
     used, revoked = api_key(), api_key()
     for each in (used, revoked):
-        await tenants.create_api_key(db, each, hash_of(each.id), noted())
-    await tenants.note_usage(db, [Usage(api_key_id=used.id, at=START)])
-    await tenants.revoke_api_key(db, ACME, revoked.id, START, noted())
-    await tenants.find_api_key(db, hash_of(used.id))
-    await tenants.list_api_keys(db, ACME, PAGE)
-    await tenants.claim_operator_key(db, hash_of("operator"), noted())
-    check = await tenants.claim_key_check(db, b"check")
-    await tenants.replace_key_check(db, b"another check", check)
+        await api_keys.create_api_key(db, each, hash_of(each.id), noted())
+    await api_keys.record_key_usage(db, [Usage(api_key_id=used.id, at=START)])
+    await api_keys.revoke_api_key(db, ACME, revoked.id, START, noted())
+    await api_keys.find_api_key(db, hash_of(used.id))
+    await api_keys.list_api_keys(db, ACME, PAGE)
+    await instance.claim_operator_key(db, hash_of("operator"), noted())
+    check = await instance.claim_key_check(db, b"check")
+    await instance.replace_key_check(db, b"another check", check)
 
 
 async def _keep_webhooks(db: Db) -> None:
@@ -110,20 +124,20 @@ async def _keep_webhooks(db: Db) -> None:
         await webhooks.list_webhooks(db, ACME, PAGE, WebhookFilter(event_code=code, enabled=True if code else None))
     await webhooks.iter_webhooks(db, "", 10)
     await webhooks.changed_webhooks(db, START)
-    await webhooks.targets(db, [hook.id, off.id])
+    await webhooks.webhook_states(db, [hook.id, off.id])
     await webhooks.failing_since(db, [hook.id])
     await webhooks.release_unverified(db, START)
     await audit.list_audit(db, PAGE, AuditFilter(organization_id=ACME))
-    await tell_changed(db, "old", [hook.id])
+    await notify_changed(db, "old", [hook.id])
 
 
 async def _publish(db: Db, name: str, count: int, hands: Hands, **changes: Any) -> None:  # noqa: ANN401 a field's own type
     key = Idempotency(key=f"key-{name}", fingerprint=hash_of(name), stale_before=START - DAY)
     events = [event(name, **changes) for _ in range(count)]
-    wants = Wants()
+    loader = SubscriberLoader()
     for each in (publication(*events, idempotency=key), publication(*events, idempotency=key)):
-        for result in await publish.Publishing([each], hands.capacity, wants, require_verification=True).write(db):
-            assert isinstance(result, Published)
+        for result in await PublishBatch([each], hands.capacity, loader).write(db):
+            assert isinstance(result, PublishOutcome)
             hands.accepted += result.leased
 
 
@@ -143,10 +157,15 @@ async def _send(db: Db) -> None:
         failed(leased[5], START),
     ]
     await record.record(db, results)
+    stored = event(OTHER, event_code="order.created")
+    values = (OTHER, stored.id, stored.event_code, stored.data, START)
+    await db.fetch_all(INSERT_EVENT, *values)
+    await db.fetch_all("INSERT INTO outbox (organization_id, event_id) VALUES ($1, $2)", OTHER, stored.id)
+    assert await outbox.fan_out(db, hands.capacity, SubscriberLoader()) is not None
     await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), noted())
-    await db.all(SQL["lower_lane"], [idle.id], [ACME], [START])  # called for nothing
+    await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))
-    await history.replay_delivery(db, leased[0].organization_id, leased[0].id, START + 2, noted())
+    await history.retry_delivery(db, leased[0].organization_id, leased[0].id, START + 2, noted())
 
 
 def _claim(now: int, room: int) -> ClaimRequest:
@@ -170,21 +189,21 @@ async def _lose_a_node(db: Db) -> None:
     hands = Hands(room=1)
     given = msgspec.structs.replace(hands.capacity(), lease=900_001)
     late = publication(event(OTHER, event_code="order.shipped"))
-    await publish.Publishing([late], lambda: given, Wants()).write(db)
-    await db.all(SQL["insert_node"], LOST_NODE, 900_000, 999_999, START)
-    await db.all(SQL["free_node"], LOST_NODE, START)
-    await db.all(SQL["delete_node"], LOST_NODE)
+    await PublishBatch([late], lambda: given, SubscriberLoader()).write(db)
+    await db.fetch_all(SQL["insert_node"], LOST_NODE, 900_000, 999_999, START)
+    await db.fetch_all(SQL["release_node"], LOST_NODE, START)
+    await db.fetch_all(SQL["delete_node"], LOST_NODE)
 
 
 async def _clean_up(db: Db) -> None:
     before = dict.fromkeys(("events_before", "audit_before", "keys_before"), START - DAY)
-    swept: dict[str, Any] = {**before, "now": START + LEASE, "limit": 10, "require_verification": True}
+    swept: dict[str, Any] = {**before, "now": START + LEASE, "limit": 10}
     gone = webhook(event_code="order.canceled")
     await webhooks.create_webhook(db, gone, noted())
     old = [event(event_code="order.canceled", created_at=START - 2 * DAY) for _ in range(2)]
-    await publish.Publishing([publication(*old)], Hands().capacity, Wants()).write(db)
+    await PublishBatch([publication(*old)], Hands().capacity, SubscriberLoader()).write(db)
     await webhooks.delete_webhook(db, ACME, gone.id, START, noted())
-    await sweep.sweep(db, sweep.BEGINNING, **swept)
-    await sweep.sweep(db, sweep.BEGINNING, **swept)
-    await sweep.warn_failing(db, -DAY, START)
-    await sweep.disable_failing(db, -DAY, START, "it went on failing")
+    await retention.apply_retention(db, retention.START, **swept)
+    await retention.apply_retention(db, retention.START, **swept)
+    await webhooks.warn_failing(db, -DAY, START)
+    await webhooks.disable_failing(db, -DAY, START, "it went on failing")

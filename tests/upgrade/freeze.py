@@ -2,7 +2,7 @@
 
 Run in ``tests/``, with the code of the version that is to be frozen, and kept with the migration that follows it:
 
-* ``postgres_0003.json`` — the statements of a node's day with their values and answers, to be said again;
+* ``postgres_0001.json`` — the statements of a node's day with their values and answers, to be said again;
 * ``sqlite_0001.sql`` — a database file filled with rows, as text.
 """
 
@@ -20,10 +20,10 @@ from packhook.core.model import Idempotency
 from packhook.settings import Settings
 from packhook.store.migrate import migrations
 from packhook.store.open import open_store
-from packhook.store.postgres.asking import SQL
+from packhook.store.postgres.queries import SQL
 from packhook.testing.clock import START, ManualClock
 from postgres.server import direct, running
-from store.building import (
+from store.values import (
     ACME,
     OTHER,
     add_webhook,
@@ -43,7 +43,7 @@ from upgrade.day import Listener, live_a_day
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
 IN_DOUBT: Final = frozenset(
-    {"transaction_id", "transaction_status", "this_backend", "end_backend", "find_events", "find_attempts"}
+    {"transaction_id", "transaction_status", "get_backend", "terminate_backend", "find_events", "find_attempts"}
 )
 """Asked where an answer was lost, or of processes: they answer never the same, or nothing."""
 
@@ -108,9 +108,10 @@ async def _freeze_sqlite(path: Path) -> None:
     await add_webhook(store, "gone")
     await store.delete_organization("gone", START, noted())
     key = Idempotency(key="key", fingerprint=hash_of("body"), stale_before=0)
-    await store.publish(publication(*(event() for _ in range(3)), idempotency=key))
+    await store.publish(publication(*(event() for _ in range(4)), idempotency=key))
     leased = (await ask(store, START)).deliveries
     await store.record([delivered(leased[0], START), failed(leased[1], START, next_attempt_at=START, hold_until=START)])
+    await store.release(leased[3:], START, {leased[3].id})
     await publish(store, 1, OTHER)
     await store.close()
     version = migrations("sqlite")[-1].version

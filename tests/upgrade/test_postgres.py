@@ -14,8 +14,8 @@ from packhook.store.migrate import migrations
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
 from postgres.server import direct
-from store.building import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
 from store.dialects import DIALECTS
+from store.values import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
 from upgrade.day import Listener, live_a_day
 from upgrade.freeze import FOLDER, made_by, not_said
 
@@ -42,6 +42,7 @@ async def newer(url: str) -> AsyncIterator[PostgresStore]:
     """A node of this version."""
     store = PostgresStore(url, ManualClock())
     await store.open()
+    await store._open.outbox.close()  # the older node fans out
     yield store
     await store.close()
 

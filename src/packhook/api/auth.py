@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from packhook.api.forwarded import source_of
 from packhook.api.request_head import bearer, refuse_repeated
-from packhook.core.audit import LONGEST_USER_AGENT, OPERATOR, Actor
+from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.service.authentication import Access, Principal
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -52,7 +52,7 @@ def route_class(scope: str | None) -> type[AuthenticatedRoute]:
 def actor_of(request: Request) -> Actor:
     """Return who makes this request, and from where, for the audit trail."""
     principal = principal_of(request)
-    user_agent = request.headers.get("user-agent", "")[:LONGEST_USER_AGENT]
+    user_agent = request.headers.get("user-agent", "")[:MAX_USER_AGENT_LENGTH]
     return Actor(
         name=principal.api_key_id or OPERATOR,
         key_prefix=principal.prefix,

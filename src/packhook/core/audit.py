@@ -1,6 +1,6 @@
-"""The audit trail's nouns: who did what to which thing, when, and from where. No secret and no header's value is in it.
+"""Describe changes for the audit trail: who did what to which object, when, and from where; never a secret.
 
-An entry is made where the change is decided, and handed to the store together with it: both are written, or neither.
+An entry is made where the change is decided, and passed to the store with it: both are written, or neither.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from packhook.core.model import ApiKey, Webhook
 
 OPERATOR: Final = "operator"
 PACKHOOK: Final = "packhook"
-LONGEST_USER_AGENT: Final = 200
+MAX_USER_AGENT_LENGTH: Final = 200
 _FIELDS_WITH_VALUES: Final = ("event_code", "endpoint", "enabled")
 _NOT_SETTINGS: Final = {"id", "organization_id", "created_at", "updated_at", "version", "disabled_reason"} | {
     "client_key", "verification_pending", "verified_at", "allowed_rate"
@@ -31,7 +31,7 @@ Value = str | bool | None
 
 
 class Action(StrEnum):
-    """What was done; what stands before the dot is the kind of thing it was done to."""
+    """Name what was done; the part before the dot is the kind of object."""
 
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_DELETED = "organization.deleted"
@@ -48,12 +48,12 @@ class Action(StrEnum):
 
     @property
     def kind(self) -> str:
-        """The kind of thing it is done to."""
+        """The kind of object."""
         return self.value.partition(".")[0]
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who asks for a change, and from where.
+    """Name who asks for a change, and from where.
 
     ``name`` is ``operator``, ``packhook`` or an API key's id; ``source`` the address that the request came from,
     ``cli`` for a command that writes to the database itself, ``node`` for what packhook does by itself.
@@ -71,7 +71,7 @@ NODE: Final = Actor(name=PACKHOOK, source="node")
 
 
 class Change(Struct, frozen=True):
-    """A field that is another now; the values are None where they are not told, or there was none."""
+    """Describe a changed field; the values are None where they are not shown, or there was none."""
 
     field: str
     before: Value = None
@@ -79,7 +79,7 @@ class Change(Struct, frozen=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One line of the trail. ``organization_id`` is empty for what concerns the whole instance."""
+    """Describe one change. ``organization_id`` is empty for what concerns the whole instance."""
 
     id: str
     created_at: int
@@ -101,7 +101,7 @@ def entry(
     changes: tuple[Change, ...] = (),
     reason: str = "",
 ) -> AuditEntry:
-    """A new entry."""
+    """Return a new entry."""
     return AuditEntry(
         id=ids.audit_id(),
         created_at=now,
@@ -114,15 +114,17 @@ def entry(
     )
 
 
-def of_webhook(action: Action, by: Actor, now: int, webhook: Webhook, before: Webhook | None = None) -> AuditEntry:
-    """That a webhook was created (``before`` None) or changed: its fields by name, the values of three of them."""
+def webhook_entry(action: Action, by: Actor, now: int, webhook: Webhook, before: Webhook | None = None) -> AuditEntry:
+    """Return the entry of a created (``before`` None) or changed webhook: its fields by name, three with values."""
     known: Mapping[str, Any] = {} if before is None else msgspec.structs.asdict(before)
     after = msgspec.structs.asdict(webhook)
-    told = tuple(
+    with_values = tuple(
         Change(name, known.get(name), after[name]) for name in _FIELDS_WITH_VALUES if after[name] != known.get(name)
     )
-    own = tuple(
-        Change(said) for name, said in _FIELDS_BY_NAME.items() if after[name] != known.get(name, type(after[name])())
+    by_name = tuple(
+        Change(api_name)
+        for name, api_name in _FIELDS_BY_NAME.items()
+        if after[name] != known.get(name, type(after[name])())
     )
     return entry(
         action,
@@ -130,25 +132,25 @@ def of_webhook(action: Action, by: Actor, now: int, webhook: Webhook, before: We
         now,
         organization_id=webhook.organization_id,
         object_id=webhook.id,
-        changes=told + own,
+        changes=with_values + by_name,
     )
 
 
-def of_new_key(by: Actor, key: ApiKey, expires_at: str | None) -> AuditEntry:
-    """That an API key was made; ``expires_at`` as a text."""
-    told = {"name": key.name, "prefix": key.prefix, "scopes": " ".join(key.scopes), "expires_at": expires_at}
+def api_key_created_entry(by: Actor, key: ApiKey, expires_at: str | None) -> AuditEntry:
+    """Return the entry of a created API key; ``expires_at`` as text."""
+    shown = {"name": key.name, "prefix": key.prefix, "scopes": " ".join(key.scopes), "expires_at": expires_at}
     return entry(
         Action.API_KEY_CREATED,
         by,
         key.created_at,
         organization_id=key.organization_id,
         object_id=key.id,
-        changes=tuple(Change(name, None, value) for name, value in told.items() if value),
+        changes=tuple(Change(name, None, value) for name, value in shown.items() if value),
     )
 
 
-def of_disabling(organization_id: str, webhook_id: str, reason: str, now: int) -> AuditEntry:
-    """That packhook itself disabled a webhook, and why."""
+def auto_disabled_entry(organization_id: str, webhook_id: str, reason: str, now: int) -> AuditEntry:
+    """Return the entry of a webhook that was disabled automatically, with the reason."""
     return entry(
         Action.WEBHOOK_UPDATED,
         NODE,

@@ -1,7 +1,7 @@
-"""The one tree of errors. Each has a stable ``code``; its docstring is its title, what went wrong is its detail.
+"""Define all errors in one tree. Each has a stable ``code``; its docstring is its title, what went wrong its detail.
 
 The API turns them into RFC 9457 problems (``api/problems.py``), the command line into a sentence and an exit code.
-Trouble on the wire is not here: that is a value, :class:`packhook.core.model.Outcome`.
+A failed request to an endpoint is no error here: it is a value, :class:`packhook.core.model.Outcome`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One wrong field: where (an RFC 6901 JSON Pointer, or a parameter's name), a stable code, and words."""
+    """Describe one invalid field: an RFC 6901 JSON Pointer or a parameter's name, a stable code, and a message."""
 
     field: str
     code: str
@@ -28,7 +28,7 @@ class PackhookError(Exception):
 
     @classmethod
     def title(cls) -> str:
-        """The docstring's first line: the same for every error of this kind."""
+        """Return the first line of the docstring: the same for every error of this kind."""
         return (cls.__doc__ or "").strip().splitlines()[0]
 
 

@@ -221,7 +221,7 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     urgency: Urgency
     lease: int
     lease_until: int
-    place: int = 0
+    rowid: int = 0
     """The number by which the store finds the row again, 0 if it uses the id."""
 
 

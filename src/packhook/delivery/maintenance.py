@@ -48,7 +48,7 @@ class Maintenance:
         await self._warn_failing()
         while not self._stop.is_set():
             now = self._clock.now()
-            removed = await self._store.sweep(
+            removed = await self._store.apply_retention(
                 events_before=now - self._settings.retention,
                 keys_before=now - DAY,
                 audit_before=now - self._settings.audit_retention,

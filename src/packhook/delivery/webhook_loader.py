@@ -31,7 +31,7 @@ class WebhookLoader:
     """Give lanes their webhooks. Made inside the running event loop."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        self._lookup = WebhookLookup(store.targets)
+        self._lookup = WebhookLookup(store.webhook_states)
         self._settings = settings
         self._clock = clock
 

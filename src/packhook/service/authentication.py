@@ -161,7 +161,7 @@ class Access:
         if not used:
             return
         try:
-            await self._store.note_usage([Usage(api_key_id=key_id, at=at) for key_id, at in used.items()])
+            await self._store.record_key_usage([Usage(api_key_id=key_id, at=at) for key_id, at in used.items()])
         except Unavailable:
             self._last_used = used | self._last_used
             raise

@@ -47,7 +47,7 @@ class EndpointVerification:
     async def verify(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
         """Ask the endpoint now; record consent. Raise NotFound if the webhook is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
-        target = (await self._store.targets([webhook_id])).get(webhook_id)
+        target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
         if target is None:
             raise NotFound(f"no webhook {webhook_id!r}")
         return await self._verify(msgspec.structs.replace(target, webhook=webhook), by)
@@ -90,7 +90,7 @@ class EndpointVerification:
         for wait in WAITS:
             await self._pause(wait)
             try:
-                target = (await self._store.targets([webhook.id])).get(webhook.id)
+                target = (await self._store.webhook_states([webhook.id])).get(webhook.id)
                 if (
                     target is None
                     or not target.webhook.verification_pending

@@ -10,7 +10,7 @@ from packhook.core.audit import Actor
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import Webhook
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 
 _log: Final = structlog.get_logger("packhook.masterkeys")
 
@@ -28,7 +28,7 @@ class Rotation(Struct, frozen=True, kw_only=True):
 class MasterKeys:
     """Rotate the master key."""
 
-    def __init__(self, store: SealedStore | None, clock: Clock) -> None:
+    def __init__(self, store: EncryptedStore | None, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -54,7 +54,7 @@ class MasterKeys:
             )
         return Rotation(key_id=key_id, reencrypted=reencrypted)
 
-    async def _reencrypt_all(self, store: SealedStore) -> tuple[int, list[str]]:
+    async def _reencrypt_all(self, store: EncryptedStore) -> tuple[int, list[str]]:
         """Return how many webhooks were encrypted again, and the ids of those that could not be."""
         reencrypted, failed, anchor = 0, list[str](), ""
         while batch := await store.iter_webhooks(anchor, BATCH):
@@ -65,10 +65,10 @@ class MasterKeys:
         return reencrypted, failed
 
 
-async def _reencrypt(store: SealedStore, webhook: Webhook) -> bool | None:
+async def _reencrypt(store: EncryptedStore, webhook: Webhook) -> bool | None:
     """Return True if it was encrypted again, False if it needed nothing, None if it could not be decrypted."""
     try:
-        return await store.reseal(webhook)
+        return await store.reencrypt(webhook)
     except Unavailable as error:
         _log.error("webhook_not_resealed", webhook_id=webhook.id, detail=error.detail)
         return None

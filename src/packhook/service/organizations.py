@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, entry, of_new_key
+from packhook.core.audit import Action, Actor, api_key_created_entry, entry
 from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import ApiKey, Organization
@@ -64,7 +64,7 @@ class Organizations:
             created_at=self._clock.now(),
             expires_at=expires_at,
         )
-        audit = of_new_key(by, key, None if expires_at is None else to_rfc3339(expires_at))
+        audit = api_key_created_entry(by, key, None if expires_at is None else to_rfc3339(expires_at))
         await self._store.create_api_key(key, hash_of(text), audit)
         return key, text
 

@@ -20,4 +20,4 @@ class Replay:
         """
         now = self._clock.now()
         audit = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)
-        return await self._store.replay_delivery(organization_id, delivery_id, now, audit)
+        return await self._store.retry_delivery(organization_id, delivery_id, now, audit)

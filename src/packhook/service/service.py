@@ -16,7 +16,7 @@ from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
-from packhook.store.encryption.store import SealedStore
+from packhook.store.encryption.store import EncryptedStore
 
 
 class Service:
@@ -29,7 +29,7 @@ class Service:
         is_healthy: Callable[[], bool],
         settings: Settings,
         clock: Clock,
-        sealed: SealedStore | None = None,
+        sealed: EncryptedStore | None = None,
     ) -> None:
         """``is_healthy`` returns True while due deliveries are being claimed.
 

@@ -25,7 +25,7 @@ class TestEvents:
     async def send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
         """Send a test event, also to a disabled webhook. Raise NotFound if it is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
-        target = (await self._store.targets([webhook_id])).get(webhook_id)
+        target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
         if target is None:
             raise NotFound(f"no webhook {webhook_id!r}")
         now = self._clock.now()

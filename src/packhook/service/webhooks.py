@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, entry, of_webhook
+from packhook.core.audit import Action, Actor, entry, webhook_entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.model import Health, Webhook
@@ -37,7 +37,7 @@ class Webhooks:
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **fields
         )
-        await self._store.create_webhook(webhook, of_webhook(Action.WEBHOOK_CREATED, by, now, webhook))
+        await self._store.create_webhook(webhook, webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook))
         self._verification.schedule_verification(webhook)
         return webhook
 
@@ -66,7 +66,7 @@ class Webhooks:
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
             after = self._changed(before, set_fields)
-            audit = of_webhook(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
+            audit = webhook_entry(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
             try:
                 await self._store.replace_webhook(after, audit)
             except Conflict:

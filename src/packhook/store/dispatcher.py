@@ -1,7 +1,7 @@
-"""The engine as the store sees it: what it has room for, and what it is told of."""
+"""Define the scheduler as the store sees it: what it has capacity for, and what it is notified of."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -9,9 +9,9 @@ from packhook.core.model import LeasedDelivery
 
 
 class Capacity(Struct, frozen=True, kw_only=True):
-    """What this node can take in hand at once: how many deliveries and bytes, and the lease they are to carry.
+    """Tell how many deliveries and bytes may be leased to this node, under which lease.
 
-    ``excluded`` are webhooks whose deliveries should wait in the database; ``per_lane`` is the most of any other.
+    Deliveries of ``excluded`` webhooks wait in the database; ``per_lane`` is the most of any other webhook.
     """
 
     lease: int
@@ -22,24 +22,28 @@ class Capacity(Struct, frozen=True, kw_only=True):
     per_lane: int = 2**31
 
 
+NO_CAPACITY: Final = Capacity(lease=0, lease_until=0, slots=0, max_bytes=0, excluded=frozenset())
+
+
 class Dispatcher(Protocol):
-    """The engine as the store sees it: the short way from a commit to the lanes, without a query."""
+    """Take deliveries from a commit to the lanes, without a query."""
 
     def capacity(self) -> Capacity:
-        """What may be leased to this node in the transaction that begins now."""
+        """Return what may be leased to this node in the transaction that begins now."""
         ...
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Take these in hand: their lease is committed. Called on the event loop, must not raise.
+        """Enqueue deliveries whose lease is committed. Called on the event loop; must not raise.
 
-        They count in the next offer, and nothing else is done at once: the store's next transaction waits for this.
+        Enqueue only; do not start sending here. The store's next transaction is waiting for this call to return, and
+        will see the reduced capacity.
         """
         ...
 
     def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """A hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
+        """Take a hint: these webhooks have deliveries in the database that may be claimed from ``due_at`` on."""
         ...
 
     def invalidate(self, webhook_id: str) -> None:
-        """A hint: this webhook was changed or deleted, so what is cached of it is old."""
+        """Take a hint: this webhook was changed or deleted, so what is cached of it is out of date."""
         ...

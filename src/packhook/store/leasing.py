@@ -1,89 +1,24 @@
-"""The same in both dialects: what a publish hands to this node, and in which order lanes are served."""
+"""Share what both dialects need to lease due deliveries: the order of lanes, and a claimed row as a value."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
-from packhook.core import ids
-from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
-from packhook.store.base import Told
+import structlog
+
+from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.dispatcher import Capacity
 
+_log: Final = structlog.get_logger("packhook.store")
 
-class Published:
-    """What one publish call came to: the answer, what is leased to this node, and which lanes have the others."""
+MAX_LANES: Final = 500
+"""How many lanes one claim looks at."""
 
-    __slots__ = ("leased", "receipts", "waiting")
-
-    def __init__(
-        self,
-        receipts: tuple[Receipt, ...],
-        leased: tuple[LeasedDelivery, ...] = (),
-        waiting: frozenset[str] = frozenset(),
-    ) -> None:
-        self.receipts = receipts
-        self.leased = leased
-        self.waiting = waiting
+NEVER: Final = 2**62
 
 
-def tell_receipts(told: Told[tuple[Receipt, ...]], published: Published | Exception) -> None:
-    """Of what one publish call came to, the publisher hears the receipts."""
-    told(published.receipts if isinstance(published, Published) else published)
-
-
-class Room:
-    """What is left of an offer while a transaction hands it out."""
-
-    __slots__ = ("closed", "data", "deliveries", "lanes", "lease", "lease_until", "per_lane")
-
-    def __init__(self, capacity: Capacity) -> None:
-        self.lease = capacity.lease
-        self.lease_until = capacity.lease_until
-        self.deliveries = capacity.slots
-        self.data = capacity.max_bytes
-        self.per_lane = capacity.per_lane
-        self.lanes: dict[str, int] = {}
-        self.closed: Collection[str] = capacity.excluded
-
-    def close(self, webhook_ids: Iterable[str]) -> None:
-        """Lease nothing of these: what they are sent waits in the database."""
-        self.closed = {*self.closed, *webhook_ids}
-
-    def take(self, webhook_id: str, size: int) -> bool:
-        """Whether this delivery can be leased to the node; if so its room is taken."""
-        taken = self.lanes.get(webhook_id, 0)
-        if self.deliveries <= 0 or self.data < size or taken >= self.per_lane or webhook_id in self.closed:
-            return False
-        self.lanes[webhook_id] = taken + 1
-        self.deliveries -= 1
-        self.data -= size
-        return True
-
-
-def first_delivery(event: Event, webhook_id: str, version: int, room: Room, place: int = 0) -> LeasedDelivery:
-    """The delivery, leased where there is room for it; a lease of 0 is none, and then it is claimable at once."""
-    leased = room.take(webhook_id, len(event.data))
-    return LeasedDelivery(
-        id=ids.delivery_id(event.created_at),
-        event_id=event.id,
-        webhook_id=webhook_id,
-        webhook_version=version,
-        organization_id=event.organization_id,
-        event_code=event.event_code,
-        event_created_at=event.created_at,
-        data=event.data,
-        attempt_count=0,
-        attempts_before=0,
-        urgency=Urgency.FIRST,
-        lease=room.lease if leased else 0,
-        lease_until=room.lease_until if leased else event.created_at,
-        place=place,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane with something due: whose it is, and whether and how its webhook may be sent to."""
+class DueLane(NamedTuple):
+    """Describe a lane with something due, and whether its webhook may be sent to, in the columns of ``due_lanes``."""
 
     webhook_id: str
     organization_id: str
@@ -92,8 +27,55 @@ class DueLane:
     version: int
 
 
-def fair(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
-    """Round over the organizations, one lane of each, so that one with many lanes is not served before the others."""
+class ClaimedRow(NamedTuple):
+    """Describe a delivery that was claimed, in the columns of ``claim_deliveries``."""
+
+    id: str
+    event_id: str
+    webhook_id: str
+    attempt_count: int
+    attempts_before: int
+    urgency: int
+    event_code: str
+    data: bytes
+    event_created_at: int
+    status: str
+    rowid: int = 0
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was leased before: an attempt may have been made."""
+        return self.status == "sending"
+
+    def leased(self, lane: DueLane, capacity: Capacity) -> LeasedDelivery:
+        """Return the delivery, leased to the node with this capacity."""
+        if self.is_interrupted:
+            _log.warning("lease_reclaimed", delivery_id=self.id, detail="outcome unknown, sending it again")
+        return LeasedDelivery(
+            id=self.id,
+            event_id=self.event_id,
+            webhook_id=self.webhook_id,
+            webhook_version=lane.version,
+            organization_id=lane.organization_id,
+            event_code=self.event_code,
+            event_created_at=self.event_created_at,
+            data=self.data,
+            attempt_count=self.attempt_count,
+            attempts_before=self.attempts_before,
+            urgency=Urgency(self.urgency),
+            lease=capacity.lease,
+            lease_until=capacity.lease_until,
+            rowid=self.rowid,
+        )
+
+    @property
+    def interruption(self) -> tuple[str, int]:
+        """The id, and the number of the attempt that may have been made."""
+        return self.id, self.attempt_count + 1
+
+
+def round_robin_by_organization(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
+    """Yield one lane of each organization in turn, so that one with many lanes is not served before the others."""
     by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)
     for lane in lanes:
         by_organization[lane.organization_id].append(lane)

@@ -1,4 +1,4 @@
-"""The schema's versions: ``migrations/DIALECT/0001_….sql`` and so on, forward only. The newest is this code's."""
+"""Find the migrations that a schema still needs: ``migrations/DIALECT/0001_….sql`` and so on, forward only."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +9,7 @@ from packhook.core.errors import SchemaTooNew
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step from the version before to ``version``."""
+    """Describe the step from the version before to ``version``."""
 
     version: int
     name: str
@@ -18,14 +18,14 @@ class Migration:
 
 @cache
 def migrations(dialect: str) -> tuple[Migration, ...]:
-    """All steps of a dialect, in order, from version 1."""
+    """Return all migrations of a dialect, in order, from version 1; the newest is the version of this code."""
     folder = files("packhook.store") / "migrations" / dialect
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return tuple(Migration(int(name[:4]), name, (folder / name).read_text("utf-8")) for name in names)
 
 
-def steps_from(dialect: str, version: int) -> tuple[Migration, ...]:
-    """What is still to be run on a database of this version; SchemaTooNew where it is newer than the code."""
+def migrations_after(dialect: str, version: int) -> tuple[Migration, ...]:
+    """Return the migrations that a database of this version needs. Raises SchemaTooNew."""
     known = migrations(dialect)[-1].version
     if version > known:
         raise SchemaTooNew(

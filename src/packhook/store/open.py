@@ -1,4 +1,4 @@
-"""A database URL to its store. The only module that names a dialect."""
+"""Choose the store for a database URL. The only module that names a dialect."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:
-    """The store that ``settings.database`` names, not yet opened. InvalidSettings for a URL it cannot be."""
+    """Return the store that ``settings.database`` names, not yet opened. Raises InvalidSettings."""
     url = settings.database
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         return SqliteStore(
@@ -30,7 +30,7 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 
 
 def shown(url: str) -> str:
-    """A database URL as it may be told: without user, password and parameters."""
+    """Return a database URL as it may be shown: without user, password and parameters."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -41,7 +41,7 @@ def shown(url: str) -> str:
 
 
 def require_many_nodes(settings: Settings) -> None:
-    """InvalidSettings where the database serves one process only, with what to use instead."""
+    """Raise InvalidSettings where the database serves one process only, with what to use instead."""
     if settings.database.startswith("sqlite:"):
         raise InvalidSettings(
             f"processes: expected 1, got {settings.processes}: one SQLite file serves one process; "

@@ -13,7 +13,6 @@ from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.settings import Settings
-from packhook.store.callbacks import ended
 
 MAX_ENVELOPE_BYTES: Final = 4096
 
@@ -38,8 +37,7 @@ class PublishHandler:
         events = self.decode(body)
         key = None if idempotency_key is None else _checked(idempotency_key)
         fingerprint = b"" if key is None else hashlib.sha256(self.name.encode() + b"\0" + body).digest()
-        publish = service.publisher.publish
-        receipts: Receipts = await ended(lambda callback: publish(organization_id, events, callback, key, fingerprint))
+        receipts = await service.publisher.publish(organization_id, events, key, fingerprint)
         return encode(self.view(receipts))
 
 

@@ -1,13 +1,13 @@
-"""Where the master keys come from: the setting, or a file that nobody but packhook's own user may read.
+"""Read and write the master keys: from the setting, or a file that only packhook's own user may read.
 
 ::
 
     # comments
     ID:BASE64 of 32 bytes          the newest key first; older ones stay, for what is sealed under them
 
-The file lies beside a SQLite database (``packhook.db.key``), else in the working directory (``packhook.key``). It is
-replaced as a whole and never edited in place, so a reader and a crash find all keys or all but the new one; who writes
-holds a lock on its folder, so that of two processes neither loses the other's key.
+The file is beside a SQLite database (``packhook.db.key``), else in the working directory (``packhook.key``). It is
+replaced as a whole, never edited in place, so a reader or a crash finds all keys or all but the new one. A writer locks
+its folder, so that of two processes neither loses the other's key.
 """
 
 import base64
@@ -23,18 +23,18 @@ from typing import Final
 
 from packhook.core.errors import StartError
 from packhook.settings import MasterKey, Settings, parse_master_keys
-from packhook.store.encryption.cipher import Vault
+from packhook.store.encryption.cipher import Cipher
 
 KEY_BYTES: Final = 32
 _SQLITE: Final = "sqlite:///"
 _ABOUT: Final = (
-    "# packhook master keys, the newest first. They open the webhooks' secrets in the database: without this file the\n"
-    "# secrets are lost, with it they are readable. Keep a copy, apart from the copies of the database.\n"
+    "# packhook master keys, the newest first. They decrypt the webhooks' secrets in the database: without this file\n"
+    "# the secrets are lost, with it they are readable. Keep a copy, apart from the copies of the database.\n"
 )
 
 
 def key_file(database: str) -> Path:
-    """Where the keys of this database lie, if no setting has them; a link to a SQLite file leads to the same keys."""
+    """Return the key file of this database, if no setting has the keys; a link to a SQLite file has the same."""
     if database.startswith(_SQLITE):
         path = Path(database.removeprefix(_SQLITE)).resolve()
         return path.with_name(f"{path.name}.key")
@@ -42,67 +42,67 @@ def key_file(database: str) -> Path:
 
 
 class Keyring:
-    """This node's master keys. Every method that meets a file raises StartError with what the operator can do."""
+    """Hold this node's master keys. Every method that uses the file raises StartError with what the operator can do."""
 
     def __init__(self, settings: Settings) -> None:
         self.file = None if settings.master_keys else key_file(settings.database)
-        self.is_alone = settings.database.startswith(_SQLITE)  # one SQLite file serves one process
-        self._vault = Vault(settings.master_keys) if settings.master_keys else None
+        self.is_single_process = settings.database.startswith(_SQLITE)  # one SQLite file serves one process
+        self._cipher = Cipher(settings.master_keys) if settings.master_keys else None
         self._seen: tuple[int, ...] = ()
 
     @property
-    def place(self) -> str:
-        """Where the keys are, in words."""
+    def location(self) -> str:
+        """Where the keys are, for messages."""
         return "the setting master_keys" if self.file is None else f"the key file {self.file}"
 
     def exists(self) -> bool:
-        """Whether there are keys; False is a first start, or a file that was lost."""
+        """Return whether there are keys; False is a first start, or a lost file."""
         return self.file is None or self.file.exists()
 
-    def vault(self) -> Vault:
-        """The vault of these keys; read anew where the file was changed, by another process or by hand."""
+    def cipher(self) -> Cipher:
+        """Return the cipher of these keys; the file is read again where another process or the operator changed it."""
         if self.file is not None and (seen := _state(self.file)) != self._seen:
-            self._vault = Vault(_read(self.file))
+            self._cipher = Cipher(_read(self.file))
             self._seen = seen
-        assert self._vault is not None  # noqa: S101 the setting or the file has just filled it
-        return self._vault
+        assert self._cipher is not None  # noqa: S101 the setting or the file has just filled it
+        return self._cipher
 
-    def make(self) -> bool:
-        """Make the file with a first key; False where another process was faster."""
+    def create_file(self) -> bool:
+        """Create the file with a first key; return False where another process was faster."""
         assert self.file is not None  # noqa: S101 a setting exists
-        with _alone_with(self.file):
+        with _locked(self.file):
             if self.file.exists():
                 return False
             _write(self.file, [new_key()])
             return True
 
-    def unmake(self) -> None:
-        """Take away the file that :meth:`make` has just made: nothing is sealed under its key."""
-        assert self.file is not None  # noqa: S101 it was made
-        with _alone_with(self.file), _telling(self.file):
+    def delete_new_file(self) -> None:
+        """Delete the file that :meth:`create_file` has just created: nothing is encrypted under its key."""
+        assert self.file is not None  # noqa: S101 it was created
+        with _locked(self.file), _file_errors(self.file):
             if len(_read(self.file)) == 1:
                 self.file.unlink()
 
     def add(self, key: MasterKey) -> None:
-        """Put this key into the file, as the newest; the keys of the setting are the operator's to change."""
+        """Add this key to the file, as the newest; the keys of the setting are the operator's to change."""
         if self.file is not None:
-            with _alone_with(self.file):
+            with _locked(self.file):
                 _write(self.file, [key, *_read(self.file)])
 
 
 def new_key() -> MasterKey:
-    """A fresh key, in no file yet."""
+    """Return a new key, which is in no file yet."""
     return secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
 
 
 def _state(file: Path) -> tuple[int, ...]:
-    with _telling(file):
+    with _file_errors(file):
         found = file.stat()
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
 def _read(file: Path) -> tuple[MasterKey, ...]:
-    with _telling(file), file.open(encoding="utf-8") as opened:
+    with _file_errors(file), file.open(encoding="utf-8") as opened:
         mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
         if mode & 0o077:
             raise StartError(f"the key file {file} is open to others (mode {mode:04o}): chmod 600 {file}")
@@ -112,14 +112,14 @@ def _read(file: Path) -> tuple[MasterKey, ...]:
     except ValueError as error:
         raise StartError(f"the key file {file} is not valid: {error}") from None
     if not keys:
-        raise StartError(f"the key file {file} holds no key: put its copy back")
+        raise StartError(f"the key file {file} has no key: restore its copy")
     return keys
 
 
 def _write(file: Path, keys: Sequence[MasterKey]) -> None:
-    """All of it or nothing, on disk when this returns; mkstemp makes it 0600."""
+    """Replace the file as a whole, on disk when this returns; mkstemp makes it 0600."""
     lines = [f"{key_id}:{base64.b64encode(key).decode()}\n" for key_id, key in keys]
-    with _telling(file):
+    with _file_errors(file):
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as opened:
@@ -133,25 +133,25 @@ def _write(file: Path, keys: Sequence[MasterKey]) -> None:
 
 
 @contextmanager
-def _alone_with(file: Path) -> Iterator[None]:
-    """No other process writes it meanwhile; at the end the folder is on disk too."""
-    with _telling(file):
+def _locked(file: Path) -> Iterator[None]:
+    """Lock the file against other processes; at the end the folder is on disk too."""
+    with _file_errors(file):
         folder = os.open(file.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
-        with _telling(file):
+        with _file_errors(file):
             os.fsync(folder)
     finally:
         os.close(folder)
 
 
 @contextmanager
-def _telling(file: Path) -> Iterator[None]:
+def _file_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise StartError(f"the key file {file} is gone: put it, or its copy, back") from None
+        raise StartError(f"the key file {file} is missing: restore it, or its copy") from None
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "not text"
-        raise StartError(f"the key file {file} cannot be used: {said}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise StartError(f"the key file {file} cannot be used: {reason}") from error

@@ -2,19 +2,21 @@
 
 ::
 
-    store.py      the Store's methods, each one line: which work, read or written
-    session.py    what there is while it is open: two pools, a writer, a listener
-    writer.py     transactions, of several statements or of one; batches.py what waits together (group commit)
-    connection.py the pools, what a connection is set to, what its errors mean
-    schema.py     the schema, brought up to date by one node at a time
-    presence.py   who is there: what a dead node had in hand is free within seconds
-    wake.py       hints between nodes: something is due, a webhook was changed
-    publish.py    what a batch of publishes writes; wanting.py who wants it, keys.py what came before
-    tenants.py  webhooks.py  claim.py  record.py  history.py  sweep.py     the work, as plain functions
+    store.py          the Store's methods, each one line: which work, read or written
+    session.py        the connections of an open store: two pools, a writer, a listener
+    writer.py         transactions, of several statements or of one; group_commit.py: the writes that wait share one
+    connection.py     the pools, their settings and time limits, what errors mean
+    schema.py         migrations, by one node at a time
+    liveness.py       which nodes are alive: what a dead node had leased is released within seconds
+    notifications.py  hints between nodes: something is due, a webhook changed, events were published in SQL
+    publish.py        what a batch of publishes writes; subscribers.py who gets it, idempotency.py what came before
+    outbox.py         the fan-out of what packhook.publish() stored
+    organizations.py  api_keys.py  instance.py  webhooks.py  claim.py  record.py  history.py  retention.py  audit.py
+                      the work, as plain functions that get the connection; queries.py how they query
 
-How a claim can look at lanes alone and still miss nothing, with nobody waiting for anybody: whoever makes a delivery
-claimable says so with a row in ``lane_calls``, in the same transaction. A claim first folds the calls it can see into
-``lanes``, then looks, then moves the lanes that it looked through to what it saw. What it could not see was committed
-later, so its call was not folded before the look, and is still there; or another claim folded it since, and that one
-waited for the row of the lane.
+How a claim can read lanes alone and miss nothing, without anybody waiting: whoever makes a delivery claimable inserts
+a row into ``lane_wakeups`` in the same transaction. A claim first merges the wake-ups it can see into ``lanes``, then
+reads the due lanes, then sets when they are due next. A delivery that it could not see was committed later, so its
+wake-up was not merged before the read and is still there; or another claim merged it since, and had to wait for the row
+of the lane.
 """

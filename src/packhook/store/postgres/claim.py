@@ -1,147 +1,125 @@
-"""Leasing what is due, lane by lane, and giving back what was not sent.
+"""Lease what is due, lane by lane; release what was not sent.
 
-The lanes that a claim looks through are its own until its transaction ends; the other nodes pass over them, and over
-each delivery that somebody is about to settle. How calls keep a lane from being missed is told in ``__init__.py``.
+The lanes that a claim examines are locked until its transaction ends; other nodes skip them, and every delivery that
+somebody is about to settle. ``__init__.py`` explains how wake-ups keep a lane from being missed.
 """
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-import structlog
-
-from packhook.core.model import LeasedDelivery, Urgency
+from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
-from packhook.store.leasing import DueLane, fair
-from packhook.store.postgres.asking import SQL, Db, columns
-from packhook.store.rows import Row
+from packhook.store.leasing import MAX_LANES, NEVER, ClaimedRow, DueLane, round_robin_by_organization
+from packhook.store.postgres.queries import SQL, Db, to_arrays
 
-_log: Final = structlog.get_logger("packhook.store")
-
-LANES_AT_ONCE: Final = 500
-NEVER: Final = 2**62
-SOON: Final = 100  # when another node has what is due in hand just now
+BUSY_RETRY: Final = 100
+"""Milliseconds until the next claim, where another node has locked what is due."""
 
 
-async def claim(db: Db, asked: ClaimRequest, *, require_verification: bool = False) -> ClaimResult:
+async def claim(db: Db, request: ClaimRequest) -> ClaimResult:
     """See Store.claim."""
-    await db.all(SQL["fold_calls"])
-    found = await _due_lanes(db, asked, require_verification)
-    open_lanes = [lane for lane in found if lane.enabled and lane.held_until <= asked.now]
-    deliveries, visited = await _claim_lanes(db, list(fair(open_lanes)), asked)
-    backlog = {lane.webhook_id for lane in open_lanes} - visited
-    backlog |= await _move_on(db, found, visited, asked.now)
+    await db.fetch_all(SQL["merge_lane_wakeups"])
+    found = await _due_lanes(db, request)
+    sendable = [lane for lane in found if lane.enabled and lane.held_until <= request.now]
+    deliveries, visited = await _claim_lanes(db, list(round_robin_by_organization(sendable)), request)
+    backlog = {lane.webhook_id for lane in sendable} - visited
+    backlog |= await _advance_lanes(db, found, visited, request.now)
     return ClaimResult(
         deliveries=tuple(deliveries),
         backlog=frozenset(backlog),
-        next_due_at=await _next_due(db, found, asked),
+        next_due_at=await _next_due(db, found, request),
     )
 
 
-async def _due_lanes(db: Db, asked: ClaimRequest, require_verification: bool) -> list[DueLane]:
-    found = await db.all(
-        SQL["due_lanes"], asked.now, LANES_AT_ONCE, sorted(asked.capacity.excluded), require_verification
-    )
+async def _due_lanes(db: Db, request: ClaimRequest) -> list[DueLane]:
+    excluded = sorted(request.capacity.excluded)
+    found = await db.fetch_all(SQL["due_lanes"], request.now, MAX_LANES, excluded, db.require_verification)
     return [DueLane(*row) for row in found]
 
 
-async def _claim_lanes(db: Db, lanes: list[DueLane], asked: ClaimRequest) -> tuple[list[LeasedDelivery], set[str]]:
-    """What there is room for, and which lanes were looked into; a lane that had nothing leaves its share to others."""
-    room = asked.capacity.slots if asked.capacity.max_bytes > 0 else 0
-    share = max(1, min(asked.per_lane, room // max(1, len(lanes))))
+async def _claim_lanes(db: Db, lanes: list[DueLane], request: ClaimRequest) -> tuple[list[LeasedDelivery], set[str]]:
+    """Claim while there is capacity; return also which lanes were read. An empty lane leaves its share to others."""
+    slots = request.capacity.slots if request.capacity.max_bytes > 0 else 0
+    share = max(1, min(request.per_lane, slots // max(1, len(lanes))))
     deliveries: list[LeasedDelivery] = []
     visited: set[str] = set()
     rest = deque(lanes)
-    while rest and room > 0:
-        turn = [rest.popleft() for _ in range(min(len(rest), max(1, room // share)))]
-        claimed = await _claim_share(db, turn, min(share, room), asked)
+    while rest and slots > 0:
+        turn = [rest.popleft() for _ in range(min(len(rest), max(1, slots // share)))]
+        claimed = await _claim_share(db, turn, min(share, slots), request)
         deliveries += claimed
-        room -= len(claimed)
+        slots -= len(claimed)
         visited |= {lane.webhook_id for lane in turn}
     return deliveries, visited
 
 
-async def _claim_share(db: Db, lanes: list[DueLane], most: int, asked: ClaimRequest) -> list[LeasedDelivery]:
-    capacity = asked.capacity
-    found = await db.all(
+async def _claim_share(db: Db, lanes: list[DueLane], most: int, request: ClaimRequest) -> list[LeasedDelivery]:
+    capacity = request.capacity
+    found = await db.fetch_all(
         SQL["claim_deliveries"],
         [lane.webhook_id for lane in lanes],
         [most] * len(lanes),
-        asked.now,
+        request.now,
         capacity.lease,
         capacity.lease_until,
     )
+    claimed = [ClaimedRow(*row) for row in found]
     turn = {lane.webhook_id: number for number, lane in enumerate(lanes)}
-    await _note_interruptions(db, [(row[0], asked.now, row[2] + 1) for row in found if row[9] == "sending"])
-    found.sort(key=lambda row: (turn[row[6]], row[4], row[0]))
-    return [_leased(lanes[turn[row[6]]], capacity.lease, capacity.lease_until, row) for row in found]
+    claimed.sort(key=lambda row: (turn[row.webhook_id], row.urgency, row.id))
+    await _record_interruptions(db, [row.interruption for row in claimed if row.is_interrupted], request.now)
+    return [row.leased(lanes[turn[row.webhook_id]], capacity) for row in claimed]
 
 
-async def _note_interruptions(db: Db, taken_over: list[tuple[str, int, int]]) -> None:
-    """A lease ran out: what became of its attempt is unknown."""
-    if taken_over:
-        await db.all(SQL["insert_interruption"], *columns(taken_over, 3))
+async def _record_interruptions(db: Db, interrupted: Iterable[tuple[str, int]], now: int) -> None:
+    """Record, for ids and attempt numbers, that the outcome of an attempt is unknown."""
+    values = [(delivery_id, now, number) for delivery_id, number in interrupted]
+    if values:
+        await db.fetch_all(SQL["insert_interruption"], *to_arrays(values, 3))
 
 
-def _leased(lane: DueLane, lease: int, lease_until: int, row: Row) -> LeasedDelivery:
-    if row[9] == "sending":
-        _log.warning("lease_reclaimed", delivery_id=row[0], detail="unknown outcome, sent again")
-    return LeasedDelivery(
-        id=row[0],
-        event_id=row[1],
-        webhook_id=lane.webhook_id,
-        webhook_version=lane.version,
-        organization_id=lane.organization_id,
-        event_code=row[5],
-        event_created_at=row[8],
-        data=row[7],
-        attempt_count=row[2],
-        attempts_before=row[3],
-        urgency=Urgency(row[4]),
-        lease=lease,
-        lease_until=lease_until,
-    )
+async def _advance_lanes(db: Db, found: list[DueLane], visited: set[str], now: int) -> set[str]:
+    """Set when the lanes are due next; return those that are due now. A lane with more due goes behind the others.
 
-
-async def _move_on(db: Db, found: list[DueLane], visited: set[str], now: int) -> set[str]:
-    """Set when the lanes are due next; those that are now. A lane with more due goes behind the others.
-
-    A lane that is held, disabled or unverified is put aside until that ends: the next claim does not meet it again.
+    A lane that is held, disabled or unverified is set aside until that ends, so that the next claim does not read it.
     """
     aside = [
         (lane.webhook_id, lane.held_until if lane.enabled else NEVER)
         for lane in found
         if not lane.enabled or lane.held_until > now
     ]
-    nexts = [(row[0], row[1]) for row in await db.all(SQL["lane_next"], sorted(visited))] if visited else []
-    moved = aside + [(webhook_id, max(at, now)) for webhook_id, at in nexts if at is not None]
-    empty = [webhook_id for webhook_id, at in nexts if at is None]
+    nexts: dict[str, int | None] = {}
+    if visited:
+        nexts.update((row[0], row[1]) for row in await db.fetch_all(SQL["next_due_in_lane"], sorted(visited)))
+    moved = aside + [(webhook_id, max(at, now)) for webhook_id, at in nexts.items() if at is not None]
+    empty = [webhook_id for webhook_id, at in nexts.items() if at is None]
     if moved:
-        await db.all(SQL["move_lane"], *columns(moved, 2))
+        await db.fetch_all(SQL["set_lane_due_at"], *to_arrays(moved, 2))
     if empty:
-        await db.all(SQL["drop_lane"], empty)
-    return {webhook_id for webhook_id, at in nexts if at is not None and at <= now}
+        await db.fetch_all(SQL["delete_lane"], empty)
+    return {webhook_id for webhook_id, at in nexts.items() if at is not None and at <= now}
 
 
-async def _next_due(db: Db, found: list[DueLane], asked: ClaimRequest) -> int | None:
-    row = await db.first(SQL["next_lanes"], sorted(asked.capacity.excluded))
+async def _next_due(db: Db, found: list[DueLane], request: ClaimRequest) -> int | None:
+    row = await db.fetch_one(SQL["next_due_lanes"], sorted(request.capacity.excluded))
     if row is None or row[1] >= NEVER:
         return None
     webhook_id, due_at = row
-    everything = len(found) < LANES_AT_ONCE
-    if due_at <= asked.now and everything and all(lane.webhook_id != webhook_id for lane in found):
-        return asked.now + SOON
+    is_all = len(found) < MAX_LANES
+    if due_at <= request.now and is_all and all(lane.webhook_id != webhook_id for lane in found):
+        return request.now + BUSY_RETRY
     return int(due_at)
 
 
 async def release(
-    db: Db, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+    db: Db, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str]
 ) -> frozenset[str]:
-    """See Store.release; the webhooks that have something due now."""
-    given = sorted((each.organization_id, each.id, each.lease) for each in deliveries)
-    found = await db.all(SQL["release_delivery"], now, *columns(given, 3))
-    await _note_interruptions(db, [(row[2], now, row[3] + 1) for row in found if row[2] in cut_off])
-    released = {(row[0], row[1]) for row in found}
-    if released:
-        await db.all(SQL["lower_lane"], *columns([(*lane, now) for lane in sorted(released)], 3))
-    return frozenset(webhook_id for webhook_id, _ in released)
+    """See Store.release; return the webhooks that have something due now."""
+    wanted = sorted((delivery.organization_id, delivery.id, delivery.lease) for delivery in deliveries)
+    found = await db.fetch_all(SQL["release_delivery"], now, *to_arrays(wanted, 3))
+    interrupted = [(id_, attempt_count + 1) for _, _, id_, attempt_count in found if id_ in maybe_sent]
+    await _record_interruptions(db, interrupted, now)
+    lanes = {(webhook_id, organization_id) for webhook_id, organization_id, *_ in found}
+    if lanes:
+        await db.fetch_all(SQL["lower_lane_due_at"], *to_arrays([(*lane, now) for lane in sorted(lanes)], 3))
+    return frozenset(webhook_id for webhook_id, _ in lanes)

@@ -1,4 +1,4 @@
-"""The pools: what a connection is set to, how long it may take, and what its errors mean."""
+"""Connect to the server: the pools, their settings and time limits, and what errors mean."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -8,16 +8,16 @@ from typing import Any, Final
 import asyncpg
 
 from packhook.core.errors import InvalidSettings, Unavailable
-from packhook.store.postgres.asking import SQL, Backend, Db
+from packhook.store.postgres.queries import SQL, Backend, Db
 
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 20.0
 RELEASE_SECONDS: Final = 5.0
 
-# Every statement here is short and knows its index. What the planner knows of tables that fill and empty within a
-# minute is always old, so it is not left a choice, nor asked again for each batch of a few rows, which cost more than
-# the rows; "read committed" is what the claims' reasoning stands on.
+# Every statement here is short and made for an index. Statistics of tables that fill and empty within a minute are
+# always old, so the planner gets no choice. Nor does it plan again for each small batch, which costs more than the rows
+# do. Claiming relies on "read committed".
 SETTINGS: Final[Mapping[str, str]] = {
     "application_name": "packhook",
     "search_path": "packhook",
@@ -34,7 +34,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 }
 READ_ONLY: Final[Mapping[str, str]] = {
     **SETTINGS,
-    "plan_cache_mode": "auto",  # people ask for lists in many ways
+    "plan_cache_mode": "auto",  # lists have many filters
     "default_transaction_read_only": "on",
 }
 MIGRATING: Final[Mapping[str, str]] = {"application_name": "packhook-migrate"}
@@ -42,20 +42,20 @@ MIGRATING: Final[Mapping[str, str]] = {"application_name": "packhook-migrate"}
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Whatever goes wrong with the database is Unavailable to the world: away, full, slow, read-only, shut down.
+    """Raise Unavailable for whatever goes wrong with the database: away, full, slow, read-only, shut down.
 
-    Not so a value that no column can hold, which is a fault of ours.
+    Not for a value that no column can hold, which is a fault of ours.
     """
     try:
         yield
     except (asyncpg.DataError, ValueError):
         raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-        raise Unavailable(f"the database did not do it: {type(error).__name__}: {error}") from error
+        raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 
 
 async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[Any]":
-    """One connection that nobody shares. InvalidSettings where the URL is none, Unavailable where nobody answers."""
+    """Return a connection that is not shared. Raises InvalidSettings for a malformed URL, and Unavailable."""
     try:
         with database_errors():
             return await asyncpg.connect(
@@ -66,7 +66,7 @@ async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[
 
 
 class _Connection(asyncpg.Connection):
-    """It knows whom it talks to, so that another one can be asked what became of its last words."""
+    """Remember the server process, so that another connection can find out the fate of its last statement."""
 
     __slots__ = ("backend",)
 
@@ -74,97 +74,101 @@ class _Connection(asyncpg.Connection):
 
 
 class Pool:
-    """At most so many connections, made when they are needed. One that broke is replaced when it is next needed.
+    """Keep a limited number of connections, made when they are needed. A broken one is replaced when it is needed.
 
-    A connection that did well stays at hand for who comes next: to take one out of the pool and put it back costs more
-    than a statement.
+    A connection that is released stays idle here for the next user: to acquire one from asyncpg's pool costs more than
+    a statement. ``require_verification`` is configuration of the store, passed to its :class:`Db`.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", *, require_verification: bool = False) -> None:
         self._pool = pool
-        self._at_hand: list[Any] = []
-        self._asking = 0
+        self._require_verification = require_verification
+        self._idle: list[Any] = []
+        self._waiting = 0
         self._is_closing = False
 
     @classmethod
-    async def open(cls, url: str, settings: Mapping[str, str], most: int) -> "Pool":
-        """A pool with one connection that works; Unavailable where there is none to be had."""
+    async def open(
+        cls, url: str, settings: Mapping[str, str], max_size: int, *, require_verification: bool = False
+    ) -> "Pool":
+        """Return a pool with one connection. Raises Unavailable where none can be made."""
         with database_errors():
             return cls(
                 await asyncpg.create_pool(
                     url,
                     min_size=1,
-                    max_size=most,
+                    max_size=max_size,
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     server_settings=dict(settings),
                     connection_class=_Connection,
-                    init=_get_to_know,
-                    reset=_leave_as_it_is,
-                )
+                    init=_on_connect,
+                    reset=_noop_reset,
+                ),
+                require_verification=require_verification,
             )
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Db]:
-        """A connection for a while; Unavailable where none is free or can be made in time."""
+    async def acquire(self) -> AsyncIterator[Db]:
+        """Acquire a connection. Raises Unavailable where none is free or can be made in time."""
         connection = await self._take()
         try:
             with database_errors():
-                yield Db(connection, connection.backend)
+                yield Db(connection, connection.backend, require_verification=self._require_verification)
         except BaseException:
-            await self._put_back(connection)
+            await self._release(connection)
             raise
-        if self._asking or self._is_closing:
-            await self._put_back(connection)
+        if self._waiting or self._is_closing:
+            await self._release(connection)
         else:
-            self._at_hand.append(connection)
+            self._idle.append(connection)
 
-    async def _take(self) -> Any:  # noqa: ANN401 a connection of ours, in the pool's wrapping
-        while self._at_hand:
-            connection = self._at_hand.pop()
+    async def _take(self) -> Any:  # noqa: ANN401 our connection, in a proxy of the pool
+        while self._idle:
+            connection = self._idle.pop()
             if not _is_lost(connection):
                 return connection
-            await self._put_back(connection)
-        self._asking += 1
+            await self._release(connection)
+        self._waiting += 1
         try:
             with database_errors():
                 return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         finally:
-            self._asking -= 1
+            self._waiting -= 1
 
-    async def _put_back(self, connection: Any) -> None:  # noqa: ANN401 as above
-        """The pool undoes what was left undone, and gives it to who asks."""
+    async def _release(self, connection: Any) -> None:  # noqa: ANN401 as above
+        """Give it back to asyncpg's pool, which rolls back what is open, and passes it to whoever waits."""
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
     async def close(self) -> None:
-        """Wait for what is lent, not for ever, then disconnect."""
+        """Wait for acquired connections, for a limited time, then disconnect."""
         self._is_closing = True
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
-                while self._at_hand:
-                    await self._put_back(self._at_hand.pop())
+                while self._idle:
+                    await self._release(self._idle.pop())
                 await self._pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
 
 
-def _is_lost(connection: Any) -> bool:  # noqa: ANN401 ours, in the pool's wrapping
-    """Closed, or taken back by the pool because it was."""
+def _is_lost(connection: Any) -> bool:  # noqa: ANN401 as above
+    """Return whether it is closed, or the pool took it back because it was."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
         return True
 
 
-async def _get_to_know(connection: "asyncpg.Connection[Any]") -> None:
-    """Note whom it talks to. A server may answer before a commit is on disk: what packhook was answered must hold."""
+async def _on_connect(connection: "asyncpg.Connection[Any]") -> None:
+    """Remember the server process, and have every commit on disk before it is answered."""
     if isinstance(connection, _Connection):
-        row = await connection.fetchrow(SQL["this_backend"])
+        row = await connection.fetchrow(SQL["get_backend"])
         connection.backend = None if row is None else (row[0], row[1])
     if await connection.fetchval("SHOW synchronous_commit") == "off":
         await connection.execute("SET synchronous_commit = on")
 
 
-async def _leave_as_it_is(connection: object) -> None:
-    """Nothing is ever changed on a connection, so nothing is to be undone, and a round trip is saved."""
+async def _noop_reset(connection: object) -> None:
+    """Do nothing: no session state is ever changed, so a round trip is saved."""

@@ -1,159 +1,159 @@
-"""Events and their deliveries, in one statement; what this node has room for is leased to it on the way in.
+"""Write events and their deliveries in one statement; lease what this node has capacity for on the way in.
 
 ::
 
-    who wants them? ─▶ fan out, lease while there is room ─▶ write all at once ─▶ keys that came before?
-    (kept in mind)                                           (proves who wants them)
+    subscribers ─▶ fan out, lease while there is capacity ─▶ write all at once ─▶ idempotency keys that came before?
+    (cached)                                                 (verifies the subscribers; if out of date, try again)
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from packhook.core.errors import NotFound, PackhookError, Unavailable
-from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
+from packhook.core.model import Event, LeasedDelivery, PublishRequest
+from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.leasing import Published, Room, first_delivery
-from packhook.store.postgres.arrays import spelled
-from packhook.store.postgres.asking import SQL, Db, columns, sayable
-from packhook.store.postgres.keys import Key, Keys
-from packhook.store.postgres.wanting import Asked, Wanted, Wants
+from packhook.store.fan_out import FanOut, PublishOutcome, Subscribers, outcome, receipt
+from packhook.store.postgres.idempotency import IdempotencyBatch, Key
+from packhook.store.postgres.queries import SQL, Db, to_arrays
+from packhook.store.postgres.subscribers import SubscriberLoader
 
-BYTES_LIKE_A_ROW: Final = 4_096
-TRIES: Final = 10
+BYTES_PER_ROW: Final = 4_096
+MAX_TRIES: Final = 10
 
-Taken = Published | NotFound | None
-"""What a call comes to if its key is new; None where another call of the batch was the first with that key."""
-
-
-def weigh(publication: PublishRequest) -> int:
-    """About how many rows it writes, where much data counts as more rows."""
-    return sum(1 + len(event.data) // BYTES_LIKE_A_ROW for event in publication.events)
+Provisional = PublishOutcome | NotFound | None
+"""What a call comes to if its key is new; None where another call of the batch came first with that key."""
 
 
-class Publishing:
-    """Many publish calls on their way into the database, together; see Store.publish."""
+def weigh(request: PublishRequest) -> int:
+    """Return about how many rows a publish call writes; large data counts as more rows."""
+    return sum(1 + len(event.data) // BYTES_PER_ROW for event in request.events)
+
+
+class PublishBatch:
+    """Write the publish calls of a batch together; see Store.publish."""
 
     def __init__(
-        self,
-        publications: Sequence[PublishRequest],
-        capacity: Callable[[], Capacity],
-        wants: Wants,
-        *,
-        require_verification: bool = False,
+        self, requests: Sequence[PublishRequest], capacity: Callable[[], Capacity], loader: SubscriberLoader
     ) -> None:
-        self._publications = publications
+        self._requests = requests
         self._capacity = capacity
-        self._wants = wants
-        self._hold_unproven = require_verification
-        self._fan_out: _FanOut | None = None
-        self._taken: list[Taken] = []
+        self._loader = loader
+        self._rows: PublishedRows | None = None
+        self._keys = IdempotencyBatch()
+        self._provisional: list[Provisional] = []
 
-    async def write(self, db: Db) -> list[Published | PackhookError]:
-        """The answer to each call. InDoubt where the answer of the database was lost."""
-        for _ in range(TRIES):
-            wanting = await self._wants.of(db, self._publications)
-            fan_out = self._fan_out = _FanOut(await self._room(db), wanting)
-            self._taken = [fan_out.take(each) for each in self._publications]
-            written, changed = await fan_out.write(db)
+    async def write(self, db: Db) -> list[PublishOutcome | PackhookError]:
+        """Return the answer to each call. Raises CommitOutcomeUnknown."""
+        for _ in range(MAX_TRIES):
+            subscribers = await self._loader.load(db, [request.organization_id for request in self._requests])
+            written, changed = await self._write_once(db, subscribers)
             if not changed:
-                with db.in_doubt():  # what is written is written
-                    return await self._answers(db, fan_out, written)
-            self._wants.forget(changed)
-        raise Unavailable("the webhooks are changed faster than events can be published")
+                with db.outcome_unknown_on_error():  # it is written by now
+                    return await self._answers(db, written)
+            self._loader.forget(changed)
+        raise Unavailable("webhooks change faster than events can be published")
 
-    async def seek(self, db: Db) -> list[Published | PackhookError] | None:
-        """What came of a write that was in doubt: the same answers, or None where it was not done."""
-        fan_out = self._fan_out
-        if fan_out is None or not await fan_out.is_written(db):
+    async def recover(self, db: Db) -> list[PublishOutcome | PackhookError] | None:
+        """Return the same answers for a write with an unknown outcome; None where it was not done."""
+        if self._rows is None or not await self._rows.are_written(db):
             return None
-        return await self._answers(db, fan_out, await fan_out.keys.seek_own(db))
+        return await self._answers(db, await self._keys.find_written(db))
 
-    async def _room(self, db: Db) -> Room:
-        room = Room(self._capacity())
-        if self._hold_unproven:
-            asked = {each.organization_id for each in self._publications if sayable(each.organization_id)}
-            room.close(row[0] for row in await db.all(SQL["webhooks_pending_verification"], sorted(asked)))
-        return room
-
-    async def _answers(self, db: Db, fan_out: "_FanOut", written: set[Key]) -> list[Published | PackhookError]:
-        keys = fan_out.keys
-        await keys.look_up(db, written)
-        return [keys.answer(*each) for each in zip(self._publications, self._taken, strict=True)]
-
-
-class _FanOut:
-    """One batch of publications: what they are to write is noted, then written at once."""
-
-    def __init__(self, room: Room, wanting: dict[Asked, Wanted]) -> None:
-        self.keys = Keys()
-        self._room = room
-        self._wanting = wanting
-        self._events: list[tuple[Any, ...]] = []
-        self._deliveries: list[tuple[Any, ...]] = []
-
-    def take(self, publication: PublishRequest) -> Taken:
-        """What this call comes to; what it writes is only noted."""
-        asked_for = [(each.organization_id, each.event_code) for each in publication.events]
-        if not self._wanting.keys() >= set(asked_for):
-            return NotFound(f"no organization {publication.organization_id!r}")
-        wanted = [self._wanting[each] for each in asked_for]
-        receipts = tuple(map(_receipt, publication.events, wanted))
-        asked = publication.idempotency
-        if asked is not None and not self.keys.add(publication, asked, receipts):
-            return None
-        key = None if asked is None else asked.key
-        leased: list[LeasedDelivery] = []
-        waiting: set[str] = set()
-        for event, wanting in zip(publication.events, wanted, strict=True):
-            self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at, key))
-            for webhook_id, version in wanting.webhooks:
-                delivery = first_delivery(event, webhook_id, version, self._room)
-                self._note(delivery, key)
-                if delivery.lease:
-                    leased.append(delivery)
-                else:
-                    waiting.add(webhook_id)
-        return Published(receipts, tuple(leased), frozenset(waiting))
-
-    async def write(self, db: Db) -> tuple[set[Key], set[Asked]]:
-        """Everything that was noted, into the database: the keys that are new. Or nothing: for whom that was wrong."""
-        if not self._events:
+    async def _write_once(self, db: Db, subscribers: dict[str, Subscribers]) -> tuple[set[Key], set[str]]:
+        """Return the keys that were written, or nothing is and these organizations' subscribers were out of date."""
+        written = self._rows = PublishedRows(subscribers)
+        self._keys = IdempotencyBatch()
+        fan_out = FanOut(self._capacity(), require_verification=db.require_verification)
+        self._provisional = [self._add(request, fan_out, subscribers, written) for request in self._requests]
+        if written.is_empty:
             return set(), set()
-        proofs = [(*asked, wanted.proof) for asked, wanted in self._wanting.items()]
-        rows = await db.alone(
-            SQL["insert_published"],
-            *columns(proofs, 3),
-            *self.keys.values(),
-            self.keys.stale_before,
-            *spelled(columns(self._events, 6), "www-nt"),
-            *spelled(columns(self._deliveries, 10), "wwwwwwnnnt"),
-        )
-        written: set[Key] = {(row[0], row[1]) for row in rows if not row[2]}
-        return written, {(row[0], row[1]) for row in rows if row[2]}
+        return split(await db.execute_autocommit(SQL["insert_published"], *written.values(self._keys)))
 
-    async def is_written(self, db: Db) -> bool:
-        """Whether some of what was noted is in the database: all of it is then, save for keys that came before."""
-        asked = [event[:2] for event in self._events]
-        return bool(asked and await db.all(SQL["find_events"], *columns(asked, 2)))
+    def _add(
+        self,
+        request: PublishRequest,
+        fan_out: FanOut,
+        subscribers: dict[str, Subscribers],
+        written: "PublishedRows",
+    ) -> Provisional:
+        """Return what this call comes to, and collect what it writes."""
+        subscribed = subscribers.get(request.organization_id)
+        if subscribed is None:
+            return NotFound(f"no organization {request.organization_id!r}")
+        deliveries = [list(fan_out.deliveries(event, subscribed)) for event in request.events]
+        receipts = tuple(receipt(event, len(made)) for event, made in zip(request.events, deliveries, strict=True))
+        idempotency = request.idempotency
+        if idempotency is not None and not self._keys.add(request, idempotency, receipts):
+            return None
+        key = None if idempotency is None else idempotency.key
+        for event in request.events:
+            written.add_event(event, key)
+        made = [delivery for of_event in deliveries for delivery in of_event]
+        written.add_deliveries(made, key)
+        return outcome(receipts, made)
 
-    def _note(self, delivery: LeasedDelivery, key: str | None) -> None:
-        self._deliveries.append(
-            (
-                delivery.organization_id,
-                delivery.id,
-                delivery.webhook_id,
-                delivery.event_id,
-                delivery.event_code,
-                "sending" if delivery.lease else "pending",
-                delivery.lease_until,
-                delivery.lease,
-                delivery.event_created_at,
-                key,
+    async def _answers(self, db: Db, written: set[Key]) -> list[PublishOutcome | PackhookError]:
+        await self._keys.look_up(db, written)
+        return [
+            self._keys.answer(request, provisional)
+            for request, provisional in zip(self._requests, self._provisional, strict=True)
+        ]
+
+
+class PublishedRows:
+    """Collect the rows that one ``insert_published`` writes."""
+
+    def __init__(self, subscribers: dict[str, Subscribers]) -> None:
+        self._subscribers = subscribers
+        self._events: list[Sequence[Any]] = []
+        self._deliveries: list[Sequence[Any]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self._events
+
+    def add_event(self, event: Event, key: str | None) -> None:
+        """Collect an event; it is left out where its key came before."""
+        self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at, key))
+
+    def add_deliveries(self, deliveries: Sequence[LeasedDelivery], key: str | None) -> None:
+        """Collect deliveries; they are left out where their key came before."""
+        for delivery in deliveries:
+            self._deliveries.append(
+                (
+                    delivery.organization_id,
+                    delivery.id,
+                    delivery.webhook_id,
+                    delivery.event_id,
+                    delivery.event_code,
+                    "sending" if delivery.lease else "pending",
+                    delivery.lease_until,
+                    delivery.lease,
+                    delivery.event_created_at,
+                    key,
+                )
             )
-        )
+
+    def values(self, keys: IdempotencyBatch) -> list[Any]:
+        """Return the values of ``insert_published``."""
+        used = [(organization_id, subscribers.version) for organization_id, subscribers in self._subscribers.items()]
+        return [
+            *to_arrays(used, 2),
+            *keys.values(),
+            keys.stale_before,
+            *to_arrays(self._events, 6),
+            *to_arrays(self._deliveries, 10),
+        ]
+
+    async def are_written(self, db: Db) -> bool:
+        """Return whether some event is in the database: then all are, but those whose keys came before."""
+        wanted = [event[:2] for event in self._events]
+        return bool(wanted and await db.fetch_all(SQL["find_events"], *to_arrays(wanted, 2)))
 
 
-def _receipt(event: Event, wanted: Wanted) -> Receipt:
-    return Receipt(
-        id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanted.webhooks)
-    )
+def split(found: Sequence[rows.Row]) -> tuple[set[Key], set[str]]:
+    """Return what ``insert_published`` says: the keys that were written, the organizations that changed."""
+    written = {(organization_id, key) for organization_id, key, has_changed in found if not has_changed}
+    return written, {organization_id for organization_id, _, has_changed in found if has_changed}

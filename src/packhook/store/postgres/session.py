@@ -1,50 +1,52 @@
-"""What there is while a store is open: connections that write, connections that read, one that listens."""
+"""Hold the connections of an open store: some write, some read, one listens."""
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
 from packhook.store.postgres.connection import READ_ONLY, SETTINGS, Pool
-from packhook.store.postgres.wake import Hearing, Wakes
+from packhook.store.postgres.notifications import NotificationHandlers, Notifier
 from packhook.store.postgres.writer import Writer
 
-WRITING: Final = 6
-READING: Final = 3
+MAX_WRITERS: Final = 6
+MAX_READERS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Up to ten connections of a node: reads cannot take those that publishes need.
+    """Hold up to ten connections of a node: reads cannot take those that publishes need.
 
-    ``claiming`` lets one claim run at a time: a second one would only pass over what the first has in hand.
+    ``claim_lock`` lets one claim run at a time: a second one would only skip what the first has locked.
     """
 
-    writing: Pool
-    reading: Pool
+    write_pool: Pool
+    read_pool: Pool
     writer: Writer
-    wakes: Wakes
-    claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
+    notifier: Notifier
+    claim_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
-    async def open(cls, url: str, node: str, hearing: Hearing) -> "Session":
-        """Connect; Unavailable where the database does not answer."""
-        writing = await Pool.open(url, SETTINGS, WRITING)
+    async def open(
+        cls, url: str, node: str, handlers: NotificationHandlers, *, require_verification: bool
+    ) -> "Session":
+        """Connect. Raises Unavailable where the database does not answer."""
+        write_pool = await Pool.open(url, SETTINGS, MAX_WRITERS, require_verification=require_verification)
         try:
-            reading = await Pool.open(url, READ_ONLY, READING)
+            read_pool = await Pool.open(url, READ_ONLY, MAX_READERS)
             try:
-                wakes = Wakes(url, node, hearing)
-                await wakes.open()
+                notifier = Notifier(url, node, handlers)
+                await notifier.open()
             except BaseException:
-                await reading.close()
+                await read_pool.close()
                 raise
         except BaseException:
-            await writing.close()
+            await write_pool.close()
             raise
-        return cls(writing, reading, Writer(writing), wakes)
+        return cls(write_pool, read_pool, Writer(write_pool), notifier)
 
     async def close(self) -> None:
-        """Finish the writes that wait, then disconnect."""
+        """Finish the pending writes, then disconnect."""
         await self.writer.close()
-        await self.wakes.close()
-        await self.writing.close()
-        await self.reading.close()
+        await self.notifier.close()
+        await self.write_pool.close()
+        await self.read_pool.close()

@@ -1,9 +1,12 @@
-"""The Store on PostgreSQL: each method says which work it is, and whether it is read or written."""
+"""Implement the Store on PostgreSQL: each method names its work, and whether it reads or writes."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from operator import attrgetter
+from typing import Concatenate, ParamSpec, TypeVar
 
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
@@ -30,92 +33,119 @@ from packhook.store.base import (
     Page,
     PageRequest,
     RetentionBatch,
-    Told,
     Usage,
     WebhookFilter,
 )
-from packhook.store.dispatcher import Capacity, Dispatcher
-from packhook.store.leasing import Published, tell_receipts
-from packhook.store.postgres import audit, history, publish, record, schema, sweep, tenants, webhooks
-from packhook.store.postgres import claim as claiming
-from packhook.store.postgres.asking import Db
-from packhook.store.postgres.batches import Batches
-from packhook.store.postgres.presence import Presence
+from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
+from packhook.store.fan_out import PublishOutcome
+from packhook.store.postgres import (
+    api_keys,
+    audit,
+    claim,
+    history,
+    instance,
+    organizations,
+    publish,
+    record,
+    retention,
+    schema,
+    webhooks,
+)
+from packhook.store.postgres.group_commit import GroupCommit, WriteOp
+from packhook.store.postgres.liveness import NodeLiveness
+from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
+from packhook.store.postgres.outbox import Outbox
+from packhook.store.postgres.queries import Db
 from packhook.store.postgres.session import Session
-from packhook.store.postgres.wake import Hearing, tell_changed
-from packhook.store.postgres.wanting import Wants
-
-NO_CAPACITY: Final = Capacity(lease=0, lease_until=0, slots=0, max_bytes=0, excluded=frozenset())
+from packhook.store.postgres.subscribers import SubscriberLoader
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """Hold what runs while the store is open."""
+
+    session: Session
+    liveness: NodeLiveness
+    publisher: GroupCommit[PublishRequest, PublishOutcome, tuple[Receipt, ...]]
+    outbox: Outbox
+
+    async def close(self) -> None:
+        await self.outbox.close()
+        await self.liveness.close()
+        await self.session.close()
 
 
 class PostgresStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
     def __init__(self, url: str, clock: Clock, *, require_verification: bool = False) -> None:
-        self._hold_unproven = require_verification
+        self._require_verification = require_verification
         self._url = url
         self._clock = clock
         self._node = secrets.token_hex(6)
         self._dispatcher: Dispatcher | None = None
-        self._session: Session | None = None
-        self._presence: Presence | None = None
-        self._swept_to = sweep.BEGINNING
-        self._publishing: Batches[PublishRequest, Published] | None = None
+        self._running: _Running | None = None
+        self._retention_reached = retention.START
 
-    # --- its life
+    # --- life cycle
 
     async def open(self) -> None:
         await schema.migrate(self._url)
-        hearing = Hearing(lambda due_at: self._wake((), due_at), self._changed, self._catch_up)
-        self._session = await Session.open(self._url, self._node, hearing)
-        self._presence = Presence(self._url, self._clock, self._leave)
-        self._publishing = Batches(
-            self._session.writer,
-            partial(
-                publish.Publishing, capacity=self._capacity, wants=Wants(), require_verification=self._hold_unproven
-            ),
-            self._hand_over,
+        handlers = NotificationHandlers(
+            lambda due_at: self._notify_due((), due_at), self._invalidate, self._wake_outbox, self._catch_up
+        )
+        session = await Session.open(self._url, self._node, handlers, require_verification=self._require_verification)
+        loader = SubscriberLoader()
+        publishing: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
+            partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
+            attrgetter("receipts"),
+            self._dispatch,
             publish.weigh,
         )
-        if not self._hold_unproven:
+        self._running = _Running(
+            session,
+            NodeLiveness(self._url, self._clock, self._leave_for_any_node),
+            GroupCommit(session.writer, publishing),
+            Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made])),
+        )
+        if not self._require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        presence, self._presence = self._presence, None
-        if presence is not None:
-            await presence.close()
-        if session is not None:
-            await session.close()
+        running, self._running = self._running, None
+        if running is not None:
+            await running.close()
 
     async def ping(self) -> None:
-        await self._look_up(schema.check)
+        await self._read_hot_path(schema.check)
 
     def attach(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        if self._presence is not None:
-            self._presence.leases_from(dispatcher.capacity().lease)
+        if self._running is not None:
+            self._running.liveness.start(dispatcher.capacity().lease)
 
     @property
-    def _open(self) -> Session:
-        if self._session is None:
+    def _open(self) -> _Running:
+        if self._running is None:
             raise Unavailable("the store is not open")
-        return self._session
+        return self._running
 
     async def _read(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._open.reading.lend() as db:
+        async with self._open.session.read_pool.acquire() as db:
             return await work(db, *args, **kwargs)
 
-    async def _look_up(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """For what the engine and the door ask: no long list of a user's may keep them waiting."""
-        async with self._open.writing.lend() as db:
+    async def _read_hot_path(
+        self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Read what the sender and the API wait for: no long list delays it."""
+        async with self._open.session.write_pool.acquire() as db:
             return await work(db, *args, **kwargs)
 
     async def _write(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._open.writer.write(lambda db: work(db, *args, **kwargs))
+        return await self._open.session.writer.write(lambda db: work(db, *args, **kwargs))
 
     async def _change(
         self,
@@ -123,88 +153,93 @@ class PostgresStore:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """A write that also answers with the webhooks that it changed: every node hears of them."""
+        """Write, and notify every node of the webhooks that the work returns as changed."""
 
-        async def work_and_tell(db: Db) -> tuple[T, Collection[str]]:
+        async def work_and_notify(db: Db) -> tuple[T, Collection[str]]:
             result, changed = await work(db, *args, **kwargs)
-            await tell_changed(db, self._node, changed)
+            await notify_changed(db, self._node, changed)
             return result, changed
 
-        result, changed = await self._open.writer.write(work_and_tell)
+        result, changed = await self._open.session.writer.write(work_and_notify)
         for webhook_id in changed:
-            self._changed(webhook_id)
+            self._invalidate(webhook_id)
         return result
 
-    # --- the engine of this node, and the other nodes
+    # --- the dispatcher of this node, and the other nodes
 
     def _capacity(self) -> Capacity:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
-    def _hand_over(self, published: Sequence[Published]) -> None:
+    def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
         if self._dispatcher is not None:
-            self._dispatcher.enqueue([delivery for each in published for delivery in each.leased])
-        for each in published:
-            if each.waiting:
-                self._leave(each.waiting, each.receipts[0].created_at)
+            self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])
+        for outcome in published:
+            if outcome.waiting:
+                self._leave_for_any_node(outcome.waiting, outcome.receipts[0].created_at)
 
-    def _leave(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """Deliveries are left in the database, for any node."""
-        self._wake(webhook_ids, due_at)
-        if self._session is not None:
-            self._session.wakes.tell_due(due_at)
+    def _leave_for_any_node(self, webhook_ids: Collection[str], due_at: int) -> None:
+        self._notify_due(webhook_ids, due_at)
+        if self._running is not None:
+            self._running.session.notifier.notify_due(due_at)
 
-    def _wake(self, webhook_ids: Collection[str], due_at: int) -> None:
+    def _notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         if self._dispatcher is not None:
             self._dispatcher.notify_due(webhook_ids, due_at)
 
-    def _changed(self, webhook_id: str) -> None:
+    def _invalidate(self, webhook_id: str) -> None:
         if self._dispatcher is not None:
             self._dispatcher.invalidate(webhook_id)
 
+    def _wake_outbox(self) -> None:
+        if self._running is not None:
+            self._running.outbox.wake()
+
     async def _catch_up(self, seconds: float) -> None:
-        """Nothing was heard for so long: look for what was changed, and claim. Clocks of nodes may differ a little."""
+        """Look for what notifications of so many seconds may have said. Clocks of nodes may differ a little."""
         now = self._clock.now()
-        for webhook_id in await self._look_up(webhooks.changed_webhooks, now - int(seconds * SECOND) - MINUTE):
-            self._changed(webhook_id)
-        self._wake((), now)
+        since = now - int(seconds * SECOND) - MINUTE
+        for webhook_id in await self._read_hot_path(webhooks.changed_webhooks, since):
+            self._invalidate(webhook_id)
+        self._notify_due((), now)
+        self._wake_outbox()
 
     # --- organizations and keys
 
     async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
-        await self._write(tenants.create_organization, organization, entry)
+        await self._write(organizations.create_organization, organization, entry)
 
     async def get_organization(self, organization_id: str) -> Organization:
-        return await self._read(tenants.get_organization, organization_id)
+        return await self._read(organizations.get_organization, organization_id)
 
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
-        return await self._read(tenants.list_organizations, page)
+        return await self._read(organizations.list_organizations, page)
 
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
-        await self._change(tenants.delete_organization, organization_id, now, entry)
+        await self._change(organizations.delete_organization, organization_id, now, entry)
 
     async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
-        await self._write(tenants.create_api_key, api_key, key_hash, entry)
+        await self._write(api_keys.create_api_key, api_key, key_hash, entry)
 
     async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
-        return await self._read(tenants.list_api_keys, organization_id, page)
+        return await self._read(api_keys.list_api_keys, organization_id, page)
 
     async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
-        await self._write(tenants.revoke_api_key, organization_id, api_key_id, now, entry)
+        await self._write(api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
-        return await self._look_up(tenants.find_api_key, key_hash)
+        return await self._read_hot_path(api_keys.find_api_key, key_hash)
 
-    async def note_usage(self, usages: Sequence[Usage]) -> None:
-        await self._write(tenants.note_usage, usages)
+    async def record_key_usage(self, usages: Sequence[Usage]) -> None:
+        await self._write(api_keys.record_key_usage, usages)
 
     async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
-        return await self._write(tenants.claim_operator_key, key_hash, entry)
+        return await self._write(instance.claim_operator_key, key_hash, entry)
 
     async def claim_key_check(self, check: bytes) -> bytes:
-        return await self._write(tenants.claim_key_check, check)
+        return await self._write(instance.claim_key_check, check)
 
     async def replace_key_check(self, check: bytes, before: bytes) -> None:
-        await self._write(tenants.replace_key_check, check, before)
+        await self._write(instance.replace_key_check, check, before)
 
     # --- webhooks
 
@@ -219,10 +254,10 @@ class PostgresStore:
 
     async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         if await self._change(webhooks.replace_webhook, webhook, entry):
-            self._leave((webhook.id,), webhook.updated_at)
+            self._leave_for_any_node((webhook.id,), webhook.updated_at)
 
-    async def reseal_webhook(self, webhook: Webhook) -> None:
-        await self._change(webhooks.reseal_webhook, webhook)
+    async def reencrypt_webhook(self, webhook: Webhook) -> None:
+        await self._change(webhooks.reencrypt_webhook, webhook)
 
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
         await self._change(webhooks.delete_webhook, organization_id, webhook_id, now, entry)
@@ -233,42 +268,33 @@ class PostgresStore:
     async def failing_since(self, webhook_ids: Collection[str]) -> dict[str, int]:
         return await self._read(webhooks.failing_since, webhook_ids)
 
-    async def targets(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
-        return await self._look_up(webhooks.targets, webhook_ids)
+    async def webhook_states(self, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
+        return await self._read_hot_path(webhooks.webhook_states, webhook_ids)
 
-    # --- the way of an event
+    # --- the life of an event
 
-    def publish_nowait(self, publication: PublishRequest, told: Told[tuple[Receipt, ...]]) -> None:
-        self._batches.begin(publication, partial(tell_receipts, told))
+    def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
+        return self._open.publisher.submit(request)
 
-    async def publish(self, publication: PublishRequest) -> tuple[Receipt, ...]:
-        return (await self._batches.write(publication)).receipts
-
-    @property
-    def _batches(self) -> Batches[PublishRequest, Published]:
-        if self._session is None or self._publishing is None:
-            raise Unavailable("the store is not open")
-        return self._publishing
-
-    async def claim(self, claim: ClaimRequest) -> ClaimResult:
-        async with self._open.claiming:
-            return await self._write(claiming.claim, claim, require_verification=self._hold_unproven)
+    async def claim(self, request: ClaimRequest) -> ClaimResult:
+        async with self._open.session.claim_lock:
+            return await self._write(claim.claim, request)
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         if record.are_successes(results):
-            return await self._open.writer.write_alone(record.Recording(results))
+            return await self._open.session.writer.execute_single(record.SuccessBatch(results))
         return await self._change(record.record, results)
 
     async def release(
-        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+        self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
     ) -> None:
-        released = await self._write(claiming.release, deliveries, now, cut_off)
-        if released and self._session is not None:
-            self._session.wakes.tell_due(now)
+        released = await self._write(claim.release, deliveries, now, maybe_sent)
+        if released and self._running is not None:
+            self._running.session.notifier.notify_due(now)
 
-    async def replay_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        delivery = await self._write(history.replay_delivery, organization_id, delivery_id, now, entry)
-        self._leave((delivery.webhook_id,), now)
+    async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
+        delivery = await self._write(history.retry_delivery, organization_id, delivery_id, now, entry)
+        self._leave_for_any_node((delivery.webhook_id,), now)
         return delivery
 
     # --- reading back
@@ -296,25 +322,24 @@ class PostgresStore:
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
         return await self._read(audit.list_audit, page, where)
 
-    # --- upkeep
+    # --- maintenance
 
-    async def sweep(
+    async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:
-        swept, self._swept_to = await self._write(
-            sweep.sweep,
-            self._swept_to,
+        batch, self._retention_reached = await self._write(
+            retention.apply_retention,
+            self._retention_reached,
             events_before=events_before,
             keys_before=keys_before,
             audit_before=audit_before,
             now=now,
             limit=limit,
-            require_verification=self._hold_unproven,
         )
-        return swept
+        return batch
 
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
-        return await self._write(sweep.warn_failing, failing_for, now)
+        return await self._write(webhooks.warn_failing, failing_for, now)
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
-        return await self._change(sweep.disable_failing, failing_for, now, reason)
+        return await self._change(webhooks.disable_failing, failing_for, now, reason)

@@ -1,143 +1,129 @@
-"""Webhooks: what subscribes, and what is known of an endpoint that fails."""
+"""Create, read, replace and delete webhooks; disable those that fail."""
 
 from collections.abc import Collection
-from typing import Any, Final
 
-from packhook.core.audit import AuditEntry, of_disabling
+from packhook.core.audit import AuditEntry, auto_disabled_entry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Webhook, WebhookState
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
-from packhook.store.postgres.asking import SQL, Db, columns, page_of, sayable, storable
+from packhook.store.filters import webhook_conditions
 from packhook.store.postgres.audit import write_audit
-from packhook.store.postgres.tenants import get_organization, hold_organization
-
-_ENABLED: Final = 5
-_DESCRIPTION: Final = 9
-_REASON: Final = 14
-_UNPROVEN: Final = 17
-
-
-def _values(webhook: Webhook) -> list[Any]:
-    """For the columns of insert_webhook."""
-    values = list(rows.webhook_values(webhook))
-    values[_ENABLED] = webhook.enabled
-    values[_UNPROVEN] = webhook.verification_pending
-    values[_DESCRIPTION] = storable(webhook.description)
-    values[_REASON] = storable(webhook.disabled_reason)
-    return values
+from packhook.store.postgres.organizations import get_organization, lock_organization
+from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
 
 
 async def create_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> None:
     """See Store.create_webhook."""
-    await hold_organization(db, webhook.organization_id)
-    await db.all(SQL["insert_webhook"], *_values(webhook))
+    await lock_organization(db, webhook.organization_id)
+    await db.fetch_all(SQL["insert_webhook"], *replace_nul(rows.WEBHOOKS.values(webhook)))
     await write_audit(db, entry)
 
 
 async def get_webhook(db: Db, organization_id: str, webhook_id: str) -> Webhook:
     """See Store.get_webhook."""
-    known = sayable(organization_id, webhook_id)
-    row = await db.first(SQL["get_webhook"], organization_id, webhook_id) if known else None
+    known = has_no_nul(organization_id, webhook_id)
+    row = await db.fetch_one(SQL["get_webhook"], organization_id, webhook_id) if known else None
     if row is None:
         raise NotFound(f"no webhook {webhook_id!r}")
-    return rows.webhook(row)
+    return rows.WEBHOOKS.read(row)
 
 
 async def list_webhooks(db: Db, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
     """See Store.list_webhooks."""
     await get_organization(db, organization_id)
-    conditions = ["organization_id = :organization_id", "deleted_at IS NULL"]
-    if where.event_code is not None:
-        conditions.append("event_code = :event_code")
-    if where.enabled is not None:
-        conditions.append("enabled = :enabled")
-    values = {
-        "organization_id": organization_id,
-        "event_code": where.event_code,
-        "enabled": where.enabled,
-    }
-    return await page_of(db, SQL["list_webhooks"], conditions, values, page, newest_first=False, read=rows.webhook)
+    conditions = webhook_conditions(organization_id, where)
+    return await fetch_page(db, "list_webhooks", conditions, page, rows.WEBHOOKS.read, newest_first=False)
 
 
 async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[bool, Collection[str]]:
-    """See Store.replace_webhook; whether what waited for it is due by this, and that it was changed."""
-    before = await _next_version(db, webhook)
+    """See Store.replace_webhook; return whether this makes its waiting deliveries due, and its id as changed."""
+    before = await _write_next_version(db, webhook)
     await write_audit(db, entry)
-    if webhook.endpoint != before.endpoint:
-        await db.all(SQL["forget_health"], [webhook.id])
-    is_proven = before.verification_pending and not webhook.verification_pending
-    if is_proven:
-        await db.all(SQL["lower_lane"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
-    if not webhook.enabled or before.enabled:
-        return is_proven, (webhook.id,)
-    await db.all(SQL["forget_health"], [webhook.id])
-    await db.all(SQL["open_lane"], webhook.id)
-    await db.all(SQL["lower_lane"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
-    return True, (webhook.id,)
+    is_verified = before.verification_pending and not webhook.verification_pending
+    is_enabled = webhook.enabled and not before.enabled
+    if is_enabled or webhook.endpoint != before.endpoint:
+        await db.fetch_all(SQL["clear_health"], [webhook.id])
+    if is_enabled:
+        await db.fetch_all(SQL["resume_lane"], webhook.id)
+    if is_enabled or is_verified:
+        await db.fetch_all(SQL["lower_lane_due_at"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
+    return is_enabled or is_verified, (webhook.id,)
 
 
 async def release_unverified(db: Db, now: int) -> None:
-    """Nobody asks for proofs of ownership any more: what waited for one is due."""
-    await db.all(SQL["release_unverified_lanes"], now)
+    """Make the deliveries of unverified webhooks due, because verification is no longer required."""
+    await db.fetch_all(SQL["release_unverified_lanes"], now)
 
 
-async def reseal_webhook(db: Db, webhook: Webhook) -> tuple[None, Collection[str]]:
-    """See Store.reseal_webhook; and that it was changed."""
-    await _next_version(db, webhook)
+async def reencrypt_webhook(db: Db, webhook: Webhook) -> tuple[None, Collection[str]]:
+    """See Store.reencrypt_webhook; return its id as changed."""
+    await _write_next_version(db, webhook)
     return None, (webhook.id,)
 
 
-async def _next_version(db: Db, webhook: Webhook) -> Webhook:
-    """Write it over the version before it, and answer that one."""
+async def _write_next_version(db: Db, webhook: Webhook) -> Webhook:
+    """Replace the version before it, and return that one. Raises NotFound or Conflict."""
     before = await get_webhook(db, webhook.organization_id, webhook.id)
-    values = _values(webhook)
-    replaced = before.version == webhook.version - 1 and await db.first(
-        SQL["replace_webhook"], *values[2:6], *values[7:], webhook.organization_id, webhook.id, before.version
+    values = replace_nul(rows.WEBHOOKS.values(webhook))
+    replaced = before.version == webhook.version - 1 and await db.fetch_one(
+        SQL["replace_webhook"], before.version, webhook.organization_id, webhook.id, *values
     )
     if not replaced:
         raise Conflict("the webhook was changed by somebody else at the same time")
     return before
 
 
-async def disable_webhooks(db: Db, wanted: Collection[tuple[str, str, int]]) -> None:
-    """packhook itself disables these, if nobody was faster: each an id, the reason and the instant."""
-    disabled = await db.all(SQL["disable_webhook"], *columns(wanted, 3))
-    if disabled:
-        await write_audit(db, *(of_disabling(*row) for row in disabled))
+async def disable_webhooks(db: Db, disabled: Collection[tuple[str, str, int]]) -> None:
+    """Disable webhooks automatically (id, reason, instant), unless they are disabled or deleted by now."""
+    for organization_id, webhook_id, reason, now in await db.fetch_all(
+        SQL["disable_webhook"], *to_arrays(map(replace_nul, disabled), 3)
+    ):
+        await write_audit(db, auto_disabled_entry(organization_id, webhook_id, reason, now))
+
+
+async def warn_failing(db: Db, failing_for: int, now: int) -> dict[str, int]:
+    """See Store.warn_failing."""
+    return {row[0]: row[1] for row in await db.fetch_all(SQL["warn_failing"], now, failing_for)}
+
+
+async def disable_failing(db: Db, failing_for: int, now: int, reason: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """See Store.disable_failing; return the ids twice, as the answer and as changed."""
+    found = await db.fetch_all(SQL["disable_failing"], failing_for, *replace_nul([reason]), now)
+    for organization_id, webhook_id in found:
+        await write_audit(db, auto_disabled_entry(organization_id, webhook_id, reason, now))
+    disabled = tuple(sorted(row[1] for row in found))
+    return disabled, disabled
 
 
 async def delete_webhook(
     db: Db, organization_id: str, webhook_id: str, now: int, entry: AuditEntry
 ) -> tuple[None, Collection[str]]:
-    """See Store.delete_webhook; and that it was changed."""
-    known = sayable(organization_id, webhook_id)
-    if not known or await db.first(SQL["delete_webhook"], now, organization_id, webhook_id) is None:
+    """See Store.delete_webhook; return its id as changed."""
+    known = has_no_nul(organization_id, webhook_id)
+    if not known or await db.fetch_one(SQL["delete_webhook"], now, organization_id, webhook_id) is None:
         raise NotFound(f"no webhook {webhook_id!r}")
     await write_audit(db, entry)
-    await db.all(SQL["forget_health"], [webhook_id])
+    await db.fetch_all(SQL["clear_health"], [webhook_id])
     return None, (webhook_id,)
 
 
 async def iter_webhooks(db: Db, anchor: str, limit: int) -> tuple[Webhook, ...]:
-    """See Store.webhooks_after."""
-    return tuple(rows.webhook(row) for row in await db.all(SQL["webhooks_after"], anchor, limit))
+    """See Store.iter_webhooks."""
+    return tuple(map(rows.WEBHOOKS.read, await db.fetch_all(SQL["iter_webhooks"], anchor, limit)))
 
 
 async def changed_webhooks(db: Db, since: int) -> tuple[str, ...]:
-    """The ids of those that were changed or deleted since an instant."""
-    return tuple(row[0] for row in await db.all(SQL["changed_webhooks"], since))
+    """Return the ids of webhooks that were changed or deleted since an instant."""
+    return tuple(row[0] for row in await db.fetch_all(SQL["changed_webhooks"], since))
 
 
 async def failing_since(db: Db, webhook_ids: Collection[str]) -> dict[str, int]:
     """See Store.failing_since."""
-    return {row[0]: row[1] for row in await db.all(SQL["failing_since"], list(webhook_ids))}
+    return {row[0]: row[1] for row in await db.fetch_all(SQL["failing_since"], list(webhook_ids))}
 
 
-async def targets(db: Db, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
-    """See Store.targets."""
-    found = await db.all(SQL["get_targets"], list(webhook_ids))
-    return {
-        row[0]: WebhookState(webhook=rows.webhook(row), gone_since=row[-3], failing_since=row[-2], held_until=row[-1])
-        for row in found
-    }
+async def webhook_states(db: Db, webhook_ids: Collection[str]) -> dict[str, WebhookState]:
+    """See Store.webhook_states."""
+    found = await db.fetch_all(SQL["get_webhook_states"], list(webhook_ids))
+    return {state.webhook.id: state for state in map(rows.webhook_state, found)}

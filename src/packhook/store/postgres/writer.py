@@ -1,14 +1,14 @@
-"""Transactions: of several statements, or of one that is a transaction of its own.
+"""Run transactions: of several statements, or of one that is a transaction of its own.
 
 ::
 
-    write(work) ─────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
-    write_alone(write) ──▶ one statement ─────────▶ answer
-                                 └─ answer lost ─▶ end its process of the server ─▶ what is there? ─▶ answer
+    write(work) ──────────▶ BEGIN ─ work ─ COMMIT ─▶ answer
+    execute_single(write) ▶ one statement ─────────▶ answer
+                                  └─ answer lost ─▶ end its server process ─▶ was it written? ─▶ answer
 
 A write goes on when its caller is cancelled. Where the answer to a COMMIT, or to a statement that is a transaction of
-its own, is lost with the connection, the database is asked what became of it, so that "raised" does mean "changed
-nothing"; only where it cannot be asked in time, nobody knows.
+its own, is lost with the connection, the database is asked for its fate, so that "raised" does mean "changed nothing";
+only where it cannot be asked in time, the fate stays unknown.
 """
 
 import asyncio
@@ -20,150 +20,154 @@ import asyncpg
 import structlog
 
 from packhook.core.errors import Unavailable
-from packhook.store.postgres.asking import SQL, Backend, Db, InDoubt
 from packhook.store.postgres.connection import Pool, database_errors
+from packhook.store.postgres.queries import SQL, Backend, CommitOutcomeUnknown, Db
 
 _log: Final = structlog.get_logger("packhook.store")
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-TRIES: Final = 5
-ASK_FOR_SECONDS = 15.0
-ASK_AGAIN_SECONDS: Final = 0.2
-UNASKED: Final = "the database could not be asked what became of it"
+MAX_TRIES: Final = 5
+RESOLVE_SECONDS = 15.0
+RETRY_SECONDS: Final = 0.2
+UNRESOLVED: Final = "the database could not be asked whether it was committed"
 
 
-class Alone(Protocol[R_co]):
-    """A write that is one statement, and so a transaction of its own."""
+class SingleStatement(Protocol[R_co]):
+    """Write with one statement, which is a transaction of its own."""
 
     async def write(self, db: Db) -> R_co:
-        """Do it; :class:`InDoubt` where the answer was lost."""
+        """Execute it. Raises :class:`CommitOutcomeUnknown` where the answer was lost."""
         ...
 
-    async def seek(self, db: Db) -> R_co | None:
-        """What came of a write that was in doubt; None where it was not done."""
+    async def recover(self, db: Db) -> R_co | None:
+        """Return the result of a write with an unknown outcome; None where it was not done."""
         ...
 
 
 class Writer:
-    """Runs transactions, and knows which are under way."""
+    """Run transactions, and track which are in progress."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._in_progress: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._closed = asyncio.Event()
 
     async def write(self, work: Callable[[Db], Awaitable[R]]) -> R:
-        """Do this work in a transaction; returns when it is durable. Raises what the work raises, or Unavailable."""
+        """Return the result of ``work`` in a transaction, once it is durable. Raises its error, or Unavailable."""
         self.require_open()
         return await asyncio.shield(self.start(self.transact(work)))
 
-    async def write_alone(self, write: "Alone[R]") -> R:
-        """Do this, which is one statement; returns when it is durable. Raises what it raises, or Unavailable."""
+    async def execute_single(self, write: "SingleStatement[R]") -> R:
+        """Return the result of one statement, once it is durable. Raises its error, or Unavailable."""
         self.require_open()
-        return await asyncio.shield(self.start(self._alone(write)))
+        return await asyncio.shield(self.start(self._execute_single(write)))
 
     def require_open(self) -> None:
-        """Unavailable once it is closing."""
+        """Raise Unavailable once it is closing."""
         if self._closing:
             raise Unavailable("the store is closing")
 
     def start(self, writing: Coroutine[None, None, R]) -> asyncio.Task[R]:
-        """Have this done whatever becomes of who asked for it."""
+        """Run this to its end, also when its caller is cancelled."""
         task = asyncio.get_running_loop().create_task(writing)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._in_progress.add(task)
+        task.add_done_callback(self._in_progress.discard)
         return task
 
     async def close(self) -> None:
-        """Begin nothing new, and finish what is under way; each has its time limit."""
+        """Begin nothing new, and finish what is in progress; each write has its time limit."""
         self._closing = True
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        while self._in_progress:
+            await asyncio.wait(self._in_progress)
         self._closed.set()
 
     async def transact(self, work: Callable[[Db], Awaitable[R]]) -> R:
-        """The work in a transaction; anew where another one was in its way."""
-        return await _unhindered(lambda: self._once(work))
+        """Return the result of ``work`` in a transaction; tried again after a deadlock."""
+        return await _retry_on_deadlock(lambda: self._transact_once(work))
 
-    async def do_alone(self, write: "Alone[R]") -> R:
-        """A statement without a transaction around it; anew where another one was in its way. It may raise InDoubt."""
-        return await _unhindered(lambda: self._lent(write.write))
+    async def try_single(self, write: "SingleStatement[R]") -> R:
+        """Return the result of one statement; tried again after a deadlock. Raises CommitOutcomeUnknown."""
+        return await _retry_on_deadlock(lambda: self._with_connection(write.write))
 
-    async def resolve(self, write: "Alone[R]", doubt: InDoubt) -> R:
-        """What came of a write that was in doubt; Unavailable where it was not done, or nobody knows.
+    async def resolve(self, write: "SingleStatement[R]", unknown: CommitOutcomeUnknown) -> R:
+        """Return the result of a write with an unknown outcome. Raises Unavailable where it was not done.
 
-        The process of the server that had it is ended. Once it is gone nothing more can come of what was said to it.
+        Also where its fate stays unknown. The server process that had it is ended: once it is gone, nothing that was
+        sent to it can be executed any more.
         """
         try:
-            async with asyncio.timeout(ASK_FOR_SECONDS):
-                while not await self._is_gone(doubt.backend):
-                    await pause(self._closed, ASK_AGAIN_SECONDS)
-                result = await self._sought(write)
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                while not await self._is_gone(unknown.backend):
+                    await pause(self._closed, RETRY_SECONDS)
+                result = await self._recover(write)
         except TimeoutError:
-            _log.error("commit_unknown", backend=doubt.backend and doubt.backend[0], detail=UNASKED)
-            raise Unavailable(str(doubt)) from doubt
+            _log.error("commit_unknown", backend=unknown.backend and unknown.backend[0], detail=UNRESOLVED)
+            raise Unavailable(str(unknown)) from unknown
         if result is None:
-            raise Unavailable(str(doubt)) from doubt
+            raise Unavailable(str(unknown)) from unknown
         return result
 
-    async def _alone(self, write: "Alone[R]") -> R:
+    async def _execute_single(self, write: "SingleStatement[R]") -> R:
         try:
-            return await self.do_alone(write)
-        except InDoubt as error:
-            doubt = error
-        return await self.resolve(write, doubt)
+            return await self.try_single(write)
+        except CommitOutcomeUnknown as error:
+            unknown = error
+        return await self.resolve(write, unknown)
 
-    async def _sought(self, write: "Alone[R]") -> R | None:
+    async def _recover(self, write: "SingleStatement[R]") -> R | None:
         while True:
             with suppress(Unavailable):
-                return await self._lent(write.seek)
-            await pause(self._closed, ASK_AGAIN_SECONDS)
+                return await self._with_connection(write.recover)
+            await pause(self._closed, RETRY_SECONDS)
 
     async def _is_gone(self, backend: Backend | None) -> bool:
         if backend is None:
             return False
         with suppress(Unavailable):
-            async with self._pool.lend() as db:
-                return await db.first(SQL["end_backend"], *backend) is None
+            async with self._pool.acquire() as db:
+                return await db.fetch_one(SQL["terminate_backend"], *backend) is None
         return False
 
-    async def _lent(self, work: Callable[[Db], Awaitable[R]]) -> R:
-        async with self._pool.lend() as db:
+    async def _with_connection(self, work: Callable[[Db], Awaitable[R]]) -> R:
+        async with self._pool.acquire() as db:
             return await work(db)
 
-    async def _once(self, work: Callable[[Db], Awaitable[R]]) -> R:
-        async with self._pool.lend() as db:
+    async def _transact_once(self, work: Callable[[Db], Awaitable[R]]) -> R:
+        async with self._pool.acquire() as db:
             await db.begin()
             try:
                 result = await work(db)
-                number = await db.first(SQL["transaction_id"])
+                transaction = await db.fetch_one(SQL["transaction_id"])
             except BaseException:
                 await db.rollback()
                 raise
-            doubt = await _commit(db)
-        if doubt is None or (number is not None and number[0] is not None and await self._was_committed(number[0])):
+            error = await _commit(db)
+        if error is None or (transaction is not None and await self._was_committed(transaction[0])):
             return result
-        raise doubt
+        raise error
 
-    async def _was_committed(self, number: str) -> bool:
+    async def _was_committed(self, transaction: str | None) -> bool:
+        """Return the fate of a transaction; None is one that wrote nothing."""
+        if transaction is None:
+            return False
         try:
-            async with asyncio.timeout(ASK_FOR_SECONDS):
+            async with asyncio.timeout(RESOLVE_SECONDS):
                 while True:
-                    status = await self._status(number)
+                    status = await self._status(transaction)
                     if status in ("committed", "aborted"):
                         return status == "committed"
-                    await pause(self._closed, ASK_AGAIN_SECONDS)
+                    await pause(self._closed, RETRY_SECONDS)
         except TimeoutError:
-            _log.error("commit_unknown", transaction=number, detail=UNASKED)
+            _log.error("commit_unknown", transaction=transaction, detail=UNRESOLVED)
             return False
 
-    async def _status(self, number: str) -> str | None:
+    async def _status(self, transaction: str) -> str | None:
         try:
-            async with self._pool.lend() as db:
-                row = await db.first(SQL["transaction_status"], number)
+            async with self._pool.acquire() as db:
+                row = await db.fetch_one(SQL["transaction_status"], transaction)
         except asyncpg.exceptions.InvalidParameterValueError:  # "in the future": it was lost before it was written
             return "aborted"
         except Unavailable:
@@ -172,7 +176,7 @@ class Writer:
 
 
 async def _commit(db: Db) -> Unavailable | None:
-    """What went wrong, if anything did; then the transaction's fate is in doubt."""
+    """Return the error of COMMIT, if any; then the transaction's fate is unknown."""
     try:
         with database_errors():
             await db.commit()
@@ -181,21 +185,20 @@ async def _commit(db: Db) -> Unavailable | None:
     return None
 
 
-async def _unhindered(do: Callable[[], Awaitable[R]]) -> R:
-    """A deadlock is nobody's fault: again."""
-    for _ in range(TRIES - 1):
+async def _retry_on_deadlock(execute: Callable[[], Awaitable[R]]) -> R:
+    for _ in range(MAX_TRIES - 1):
         try:
-            return await do()
+            return await execute()
         except Unavailable as error:
             if not isinstance(error.__cause__, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
                 raise
-    return await do()
+    return await execute()
 
 
-async def pause(over: asyncio.Event, seconds: float) -> None:
-    """A moment before the next try, cut short by the end."""
+async def pause(closed: asyncio.Event, seconds: float) -> None:
+    """Wait before the next try, or until closed."""
     try:
         async with asyncio.timeout(seconds):
-            await over.wait()
+            await closed.wait()
     except TimeoutError:
         return

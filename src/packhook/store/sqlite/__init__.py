@@ -2,9 +2,10 @@
 
 ::
 
-    store.py      the Store's methods, each one line: which work, read or written
-    writer.py     group commit: what waits together shares one transaction
-    reader.py     reads in threads of their own, beside the writer
-    connection.py the file, its lock, its schema
-    tenants.py  webhooks.py  publish.py  claim.py  record.py  history.py  sweep.py     the work, as plain functions
+    store.py       the Store's methods, each one line: which work, read or written
+    writer.py      group commit: the writes that wait share one transaction
+    reader.py      reads in threads of their own, beside the writer
+    connection.py  the file, its lock, its schema; checkpoint.py the write-ahead log
+    organizations.py  api_keys.py  instance.py  webhooks.py  publish.py  claim.py  record.py  history.py  retention.py
+    audit.py       the work, as plain functions that get the connection; queries.py how they query
 """

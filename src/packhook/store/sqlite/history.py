@@ -1,6 +1,4 @@
-"""Reading back: events, deliveries, attempts, and sending one delivery again."""
-
-from typing import Any
+"""Read events, deliveries and attempts back; retry a delivery."""
 
 import apsw
 
@@ -9,59 +7,49 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import FINISHED, Attempt, Delivery, DeliveryStatus, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
-from packhook.store.pagination import between, is_merged, list_page
-from packhook.store.sqlite.asking import SQL, fetcher, first
+from packhook.store.filters import delivery_conditions, event_conditions, uses_per_webhook_merge
 from packhook.store.sqlite.audit import write_audit
-from packhook.store.sqlite.tenants import require_organization
+from packhook.store.sqlite.organizations import require_organization
+from packhook.store.sqlite.queries import HINTS, SQL, fetch_all, fetch_one, fetch_page
 
 
 def get_event(db: apsw.Connection, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
     """See Store.get_event."""
     require_organization(db, organization_id)
-    found = first(db, SQL["find_event"], (organization_id, event_id))
-    row = first(db, SQL["get_event"], (found[0], organization_id, event_id)) if found else None
+    row = fetch_one(db, SQL["get_event"], (organization_id, event_id))
     if row is None:
         raise NotFound(f"no event {event_id!r}")
-    deliveries = db.execute(SQL["event_deliveries"], (event_id, organization_id))
-    return rows.event(row), tuple(rows.delivery(found) for found in deliveries)
+    deliveries = fetch_all(db, SQL["event_deliveries"], (event_id, organization_id))
+    return rows.EVENTS.read(row), tuple(map(rows.delivery, deliveries))
 
 
 def list_events(db: apsw.Connection, organization_id: str, page: PageRequest) -> Page[Event]:
     """See Store.list_events."""
     require_organization(db, organization_id)
-    return list_page(
-        SQL["list_events"],
-        ["organization_id = :organization_id"],
-        {"organization_id": organization_id},
-        page,
-        newest_first=True,
-        fetch=fetcher(db),
-        read=rows.event,
-    )
+    return fetch_page(db, "list_events", event_conditions(organization_id), page, rows.EVENTS.read, newest_first=True)
 
 
 def get_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
     """See Store.get_delivery."""
-    _, delivery = _find_delivery(db, organization_id, delivery_id)
-    attempts = db.execute(SQL["delivery_attempts"], (delivery_id,))
-    return delivery, tuple(rows.attempt(found) for found in attempts)
+    delivery, _ = _find_delivery(db, organization_id, delivery_id)
+    attempts = fetch_all(db, SQL["delivery_attempts"], (delivery_id,))
+    return delivery, tuple(map(rows.ATTEMPTS.read, attempts))
 
 
-def _find_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[int, Delivery]:
-    """A delivery and its number. Raises NotFound."""
+def _find_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Delivery, int]:
+    """Return a delivery and its rowid. Raises NotFound."""
     require_organization(db, organization_id)
-    found = first(db, SQL["find_delivery"], (organization_id, delivery_id))
-    row = first(db, SQL["get_delivery"], (found[0], organization_id, delivery_id)) if found else None
-    if found is None or row is None:
+    row = fetch_one(db, SQL["get_delivery"], (organization_id, delivery_id))
+    if row is None:
         raise NotFound(f"no delivery {delivery_id!r}")
-    return found[0], rows.delivery(row)
+    return rows.delivery(row), row[-1]
 
 
 def interruptions(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
     """See Store.interruptions."""
-    if first(db, SQL["find_delivery"], (organization_id, delivery_id)) is None:
+    if fetch_one(db, SQL["get_delivery"], (organization_id, delivery_id)) is None:
         return ()
-    return tuple(rows.interruption(row) for row in db.execute(SQL["delivery_interruptions"], (delivery_id,)))
+    return tuple(map(rows.INTERRUPTIONS.read, fetch_all(db, SQL["delivery_interruptions"], (delivery_id,))))
 
 
 def list_deliveries(
@@ -69,57 +57,28 @@ def list_deliveries(
 ) -> Page[Delivery]:
     """See Store.list_deliveries."""
     require_organization(db, organization_id)
-    conditions, values = _conditions(organization_id, where)
-    statement = _listing(where)
-    return list_page(statement, conditions, values, page, newest_first=True, fetch=fetcher(db), read=rows.delivery)
+    conditions = delivery_conditions(organization_id, where, HINTS)
+    return fetch_page(db, _statement(where), conditions, page, rows.delivery, newest_first=True)
 
 
-def _listing(where: DeliveryFilter) -> str:
-    failed = where.status is DeliveryStatus.EXHAUSTED
-    if is_merged(where):
-        return SQL["list_exhausted_of_code"] if failed else SQL["list_deliveries_of_code"]
-    if where.status is DeliveryStatus.SENDING and not _is_narrow(where):
-        return SQL["list_sending_deliveries"]
-    if where.event_id is not None or failed:
-        return SQL["list_deliveries"]
-    if where.webhook_id is not None or where.status in {None, DeliveryStatus.DELIVERED}:
-        return SQL["list_filed_deliveries"]  # the index that is walked is written late
-    return SQL["list_deliveries"]
+def _statement(where: DeliveryFilter) -> str:
+    if uses_per_webhook_merge(where):
+        return "list_deliveries_by_event_code"
+    if where.status is DeliveryStatus.SENDING and where.webhook_id is None and where.event_id is None:
+        return "list_sending_deliveries"
+    return "list_deliveries"
 
 
-def _is_narrow(where: DeliveryFilter) -> bool:
-    """Whether another index than the organization's has less to walk."""
-    return where.webhook_id is not None or where.event_id is not None or is_merged(where)
-
-
-def _conditions(organization_id: str, where: DeliveryFilter) -> tuple[list[str], dict[str, Any]]:
-    """The narrowest index is chosen here: a unary plus keeps SQLite from using the organization's instead."""
-    narrow = _is_narrow(where)
-    wanted = {
-        f"{'+' if narrow else ''}organization_id = :organization_id": organization_id,
-        "webhook_id = :webhook_id": where.webhook_id,
-        "event_id = :event_id": where.event_id,
-        "event_code = :event_code": where.event_code,
-        **between(where),
-    }
-    given = {condition: value for condition, value in wanted.items() if value is not None}
-    conditions = list(given)
-    if where.status is not None:
-        conditions.append(f"status = '{where.status.value}'")
-        if where.status is DeliveryStatus.PENDING and not narrow:
-            conditions.append("claimable_at IS NOT NULL")
-    return conditions, {condition.rsplit(":", 1)[1]: value for condition, value in given.items()}
-
-
-def replay_delivery(db: apsw.Connection, item: tuple[str, str, int, AuditEntry]) -> Delivery:
-    """See Store.replay_delivery."""
-    organization_id, delivery_id, now, entry = item
-    number, delivery = _find_delivery(db, organization_id, delivery_id)
+def retry_delivery(
+    db: apsw.Connection, organization_id: str, delivery_id: str, now: int, entry: AuditEntry
+) -> Delivery:
+    """See Store.retry_delivery."""
+    delivery, rowid = _find_delivery(db, organization_id, delivery_id)
     if delivery.status not in FINISHED:
         raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
-    if first(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
+    if fetch_one(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
-    db.execute(SQL["replay_delivery"], (now, number))
+    db.execute(SQL["retry_delivery"], (now, rowid))
     write_audit(db, entry)
-    db.execute(SQL["lower_lane"], (delivery.webhook_id, organization_id, now))
-    return get_delivery(db, organization_id, delivery_id)[0]
+    db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, organization_id, now))
+    return _find_delivery(db, organization_id, delivery_id)[0]

@@ -1,144 +1,123 @@
-"""An event and its deliveries, in one transaction; what this node has room for is leased to it on the way in."""
+"""Write events and their deliveries in one transaction; lease what this node has capacity for on the way in."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
-import apsw
-
-from packhook.core.errors import Conflict, RequestError
+from packhook.core.errors import Conflict, NotFound, RequestError
 from packhook.core.model import LeasedDelivery, PublishRequest, Receipt
+from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.leasing import Published, Room, first_delivery
-from packhook.store.sqlite.asking import SQL, first
-from packhook.store.sqlite.filing import Numbers, Pace
-from packhook.store.sqlite.tenants import require_organization
+from packhook.store.fan_out import FanOut, PublishOutcome, SubscriberCache, Subscribers, outcome, receipt
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 
 
 def publish(
-    db: apsw.Connection,
-    publications: Sequence[PublishRequest],
-    capacity: Callable[[], Capacity],
-    pace: Pace,
-    *,
-    require_verification: bool = False,
-) -> list[Published | RequestError]:
-    """Many publish calls in one transaction, a few statements for all; see Store.publish.
+    db: Connection, requests: Sequence[PublishRequest], capacity: Callable[[], Capacity], cache: SubscriberCache
+) -> list[PublishOutcome | RequestError]:
+    """Write many publish calls in one transaction, a few statements for all; see Store.publish.
 
-    Nothing is written before every call was looked at, so a call that is refused has written nothing.
+    Nothing is written before every call was examined, so a call that is refused has written nothing.
     """
-    fanout = _FanOut(db, Room(capacity()), pace, require_verification)
-    answers = [fanout.take(publication) for publication in publications]
-    fanout.write()
+    batch = _Batch(db, capacity(), cache)
+    answers = [batch.add(request) for request in requests]
+    batch.write()
     return answers
 
 
-class _FanOut:
-    """One transaction's publications: who wants them is asked once for each organization and event code."""
+class _Batch:
+    """Collect the rows of one transaction's publish calls."""
 
-    def __init__(self, db: apsw.Connection, room: Room, pace: Pace, require_verification: bool) -> None:
+    def __init__(self, db: Connection, capacity: Capacity, cache: SubscriberCache) -> None:
+        (last_rowid,) = fetch_all(db, SQL["last_delivery_rowid"])[0]
         self._db = db
-        self._pace = pace
-        self._hold_unproven = require_verification
-        self._room = room
-        self._known: set[str] = set()
-        self._wanting: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        self._remembered: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
-        self._events: list[tuple[Any, ...]] = []
-        self._deliveries: list[tuple[Any, ...]] = []
+        self._cache = cache
+        self._fan_out = FanOut(capacity, count(last_rowid + 1), require_verification=db.require_verification)
+        self._verified: dict[str, Subscribers] = {}
+        self._responses: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
+        self._events: list[Sequence[Any]] = []
+        self._deliveries: list[Sequence[Any]] = []
         self._lanes: dict[str, tuple[str, int]] = {}
-        self._numbers: Numbers | None = None
 
-    def take(self, publication: PublishRequest) -> Published | RequestError:
-        """The answer to one publish call; what it writes is only noted."""
+    def add(self, request: PublishRequest) -> PublishOutcome | RequestError:
+        """Return the answer to one publish call, and collect what it writes."""
         try:
-            self._require_organization(publication.organization_id)
-            before = self._answered_before(publication)
+            subscribers = self._subscribers(request.organization_id)
+            stored = self._stored_response(request)
         except RequestError as error:
             return error
-        if before is not None:
-            return Published(before)
-        published = self._fan_out(publication)
-        self._remember(publication, published.receipts)
+        if stored is not None:
+            return PublishOutcome(stored)
+        receipts: list[Receipt] = []
+        made: list[LeasedDelivery] = []
+        for event in request.events:
+            deliveries = list(self._fan_out.deliveries(event, subscribers))
+            self._events.append(rows.EVENTS.values(event))
+            receipts.append(receipt(event, len(deliveries)))
+            made += deliveries
+        for delivery in made:
+            self._collect(delivery)
+        published = outcome(receipts, made)
+        self._store_response(request, published.receipts)
         return published
 
     def write(self) -> None:
-        """Everything that was noted, into the database."""
+        """Write everything that was collected."""
         self._db.executemany(SQL["insert_event"], self._events)
         self._db.executemany(SQL["insert_delivery"], self._deliveries)
-        self._db.executemany(SQL["lower_lane"], [(id_, *lane) for id_, lane in self._lanes.items()])
+        self._db.executemany(SQL["lower_lane_due_at"], [(id_, *lane) for id_, lane in self._lanes.items()])
         self._db.executemany(
-            SQL["insert_idempotency_key"], [(*key, *answer) for key, answer in self._remembered.items()]
+            SQL["insert_idempotency_key"], [(*key, *response) for key, response in self._responses.items()]
         )
-        if self._numbers is not None:
-            self._numbers.file_rows(self._db, self._pace)
 
-    def _require_organization(self, organization_id: str) -> None:
-        if organization_id not in self._known:
-            require_organization(self._db, organization_id)
-            self._known.add(organization_id)
+    def _subscribers(self, organization_id: str) -> Subscribers:
+        """Return an organization's subscribers as this transaction sees them. Raises NotFound."""
+        verified = self._verified.get(organization_id)
+        if verified is not None:
+            return verified
+        row = fetch_one(self._db, SQL["subscriptions_version"], (organization_id,))
+        if row is None:
+            raise NotFound(f"no organization {organization_id!r}")
+        cached = self._cache.get(organization_id)
+        if cached is None or cached.version != row[0]:
+            cached = self._load_subscribers(organization_id)
+            self._cache.put(organization_id, cached)
+        self._verified[organization_id] = cached
+        return cached
 
-    def _answered_before(self, publication: PublishRequest) -> tuple[Receipt, ...] | None:
-        asked = publication.idempotency
-        if asked is None:
+    def _load_subscribers(self, organization_id: str) -> Subscribers:
+        found = fetch_all(self._db, SQL["list_subscriptions"], (organization_id,))
+        return Subscribers(found[0][0], [Subscription(*row[1:]) for row in found if row[1] is not None])
+
+    def _stored_response(self, request: PublishRequest) -> tuple[Receipt, ...] | None:
+        """Return what was answered to this idempotency key before. Raises Conflict where the request was another."""
+        idempotency = request.idempotency
+        if idempotency is None:
             return None
-        where = (publication.organization_id, asked.key)
-        found = self._remembered.get(where) or first(
-            self._db, SQL["find_idempotency_key"], (*where, asked.stale_before)
+        key = (request.organization_id, idempotency.key)
+        found = self._responses.get(key) or fetch_one(
+            self._db, SQL["find_idempotency_key"], (*key, idempotency.stale_before)
         )
         if found is None:
             return None
-        if found[0] != asked.fingerprint:
+        if found[0] != idempotency.fingerprint:
             raise Conflict("this Idempotency-Key came with another body before")
         return rows.receipts_from_bytes(found[1])
 
-    def _remember(self, publication: PublishRequest, receipts: tuple[Receipt, ...]) -> None:
-        asked = publication.idempotency
-        if asked is not None:
-            answer = (asked.fingerprint, rows.receipts_to_bytes(receipts), publication.events[0].created_at)
-            self._remembered[publication.organization_id, asked.key] = answer
+    def _store_response(self, request: PublishRequest, receipts: tuple[Receipt, ...]) -> None:
+        idempotency = request.idempotency
+        if idempotency is not None:
+            response = (idempotency.fingerprint, rows.receipts_to_bytes(receipts), request.events[0].created_at)
+            self._responses[request.organization_id, idempotency.key] = response
 
-    def _fan_out(self, publication: PublishRequest) -> Published:
-        if self._numbers is None:
-            self._numbers = Numbers(self._db)
-        numbers = self._numbers
-        receipts: list[Receipt] = []
-        leased: list[LeasedDelivery] = []
-        waiting: set[str] = set()
-        for event in publication.events:
-            wanting = self._who_wants(event.organization_id, event.event_code)
-            number = numbers.next_event()
-            self._events.append(
-                (number, event.organization_id, event.id, event.event_code, event.data, event.created_at)
-            )
-            receipts.append(
-                Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=len(wanting))
-            )
-            for webhook_id, version in wanting:
-                delivery = first_delivery(event, webhook_id, version, self._room, numbers.next_delivery())
-                self._note(delivery, number)
-                if delivery.lease:
-                    leased.append(delivery)
-                else:
-                    waiting.add(webhook_id)
-        return Published(tuple(receipts), tuple(leased), frozenset(waiting))
-
-    def _who_wants(self, organization_id: str, event_code: str) -> list[tuple[str, int]]:
-        wanting = self._wanting.get((organization_id, event_code))
-        if wanting is None:
-            found: list[Any] = list(self._db.execute(SQL["wanting_webhooks"], (organization_id, event_code)))
-            wanting = self._wanting[organization_id, event_code] = found
-            if self._hold_unproven:
-                held = list(self._db.execute(SQL["webhooks_pending_verification"], (organization_id, event_code)))
-                self._room.close(row[0] for row in held)
-        return wanting
-
-    def _note(self, delivery: LeasedDelivery, event_number: int) -> None:
-        """A row for the delivery; for its lane the earliest instant, but what is handed over is in no lane."""
+    def _collect(self, delivery: LeasedDelivery) -> None:
+        """Collect the delivery's row, and its lane's earliest instant; a leased delivery is in no lane."""
         leased = bool(delivery.lease)
         self._deliveries.append(
             (
-                delivery.place,
+                delivery.rowid,
                 delivery.id,
                 delivery.organization_id,
                 delivery.webhook_id,
@@ -149,7 +128,6 @@ class _FanOut:
                 delivery.lease_until if leased else None,
                 delivery.lease,
                 delivery.event_created_at,
-                event_number,
             )
         )
         if leased:

@@ -1,4 +1,4 @@
-"""Reads run in threads of their own, each with its own connection, so that a long list never stops an event."""
+"""Run reads in threads of their own, each with its own connection, so that a long list never delays an event."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 class Reader:
-    """Threads that read. Each read sees every transaction that was committed before it began."""
+    """Read in a pool of threads. Each read sees every transaction that was committed before it began."""
 
     def __init__(self, path: str, threads: int) -> None:
         self._path = path
@@ -24,12 +24,12 @@ class Reader:
         self._threads = ThreadPoolExecutor(threads, "packhook-read")
 
     async def read(self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work(connection, …)`` in a reading thread; Unavailable where the database does not answer."""
+        """Return the result of ``work(connection, …)``, run in a thread. Raises Unavailable."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: self._run(lambda db: work(db, *args, **kwargs)))
 
     def close(self) -> None:
-        """Wait for the reads under way, then disconnect."""
+        """Wait for the reads in progress, then disconnect."""
         self._threads.shutdown()
         for db in self._connections:
             db.close()

@@ -1,211 +1,182 @@
-"""Group commit: one connection writes; what waits together shares one transaction.
+"""Group commit: one connection writes, and the writes that wait share one transaction.
 
 ::
 
-    begin(work, item) ─▶ waiting ─▶ BEGIN ─ work on the loop ─▶ COMMIT in a thread ─▶ after(), answers
-                            ▲                                        │
-                            └──── gathers while the disk is busy ◀───┘
+    submit(op, item) ─▶ pending ─▶ BEGIN ─ statements on the loop ─▶ COMMIT in a thread ─▶ results, on_commit
+                           ▲                                            │
+                           └──── collects while the disk is busy ◀──────┘
 
-No timer: while one COMMIT waits for the disk, the next batch gathers. The statements run on the event loop because a
-thread would fight it for the interpreter lock; only the COMMIT, which sleeps in ``fsync``, has a thread.
+There is no timer: while one COMMIT waits for the disk, the next batch collects. The statements run on the event loop,
+because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
 
-A work function takes the items of its kind at once and answers each. It may answer an item with a
+An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
-exception undoes the transaction; then each item is tried alone, so that one cannot spoil the others.
+exception rolls the transaction back; then each item is tried alone, so that one cannot fail the others.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.callbacks import ended
-from packhook.store.sqlite.connection import database_errors
+from packhook.store.sqlite.connection import Connection, database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
 
 I = TypeVar("I")  # noqa: E741 an item
 R = TypeVar("R")
+A = TypeVar("A")
+P = ParamSpec("P")
 
-HEAVY: Final = 2_000
+MAX_BATCH_WEIGHT: Final = 2_000
 BUSY_SECONDS: Final = 5.0
-AGAIN_SECONDS: Final = 0.02
+RETRY_SECONDS: Final = 0.02
 
 
-class Work(Generic[I, R]):
-    """Something to do in a transaction: ``run`` answers items one by one; ``after`` hears of them once committed.
+def _one(_: object) -> int:
+    return 1
 
-    ``weigh`` is about how many rows an item writes: a transaction takes items until it is heavy enough.
+
+def itself(result: R) -> R:
+    """Reply with the whole result."""
+    return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteOp(Generic[I, R, A]):
+    """Describe a write: ``run`` has a result for each item of a batch, and ``reply`` is what its caller gets of that.
+
+    ``on_commit`` gets the results once they are durable. ``weigh`` returns about how many rows an item writes: a
+    transaction takes items until it is heavy enough.
     """
 
-    __slots__ = ("after", "run", "weigh")
-
-    def __init__(
-        self,
-        run: Callable[[apsw.Connection, Sequence[I]], list[R | RequestError]],
-        after: Callable[[Sequence[R]], None] | None = None,
-        weigh: Callable[[I], int] = lambda _: 1,
-    ) -> None:
-        self.run = run
-        self.after = after
-        self.weigh = weigh
+    run: Callable[[Connection, Sequence[I]], Sequence[R | RequestError]]
+    reply: Callable[[R], A]
+    on_commit: Callable[[Sequence[R]], None] | None = None
+    weigh: Callable[[I], int] = _one
 
 
+@dataclass(slots=True, eq=False)
 class _Job:
-    __slots__ = ("item", "result", "told", "work")
-
-    def __init__(self, work: Work[Any, Any], item: Any, told: Callable[[Any], None]) -> None:  # noqa: ANN401 the work's
-        self.work = work
-        self.item = item
-        self.told = told
-        self.result: Any = None
+    op: WriteOp[Any, Any, Any]
+    item: Any
+    future: "asyncio.Future[Any]"
+    result: Any = field(default=None)
 
 
-class _AllFailed(Exception):
-    """The database did not do it, whatever it was asked: no use to try the items one by one."""
+class _BatchFailed(Exception):
+    """The database failed, whatever it was asked to do: trying the items alone is of no use."""
 
 
-class _Committer:
-    """The thread that says COMMIT. An executor would do the same, and make a future and locks of its own for each.
+def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    """Run calls one at a time; a RequestError that one raises before its first write is its answer."""
 
-    To begin, it needs the interpreter's lock. The loop lets go of that for a moment with each callback, and has it back
-    before a thread that was woken can take it. So the loop waits until the thread has begun: that takes less time.
-    """
+    def answer(call: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 whatever the call returns
+        try:
+            return call(db)
+        except RequestError as error:
+            return error
 
-    def __init__(self, db: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
-        self._db = db
-        self._loop = loop
-        self._begins = Lock()
-        self._begins.acquire()
-        self._asked: SimpleQueue[asyncio.Future[None] | None] = SimpleQueue()
-        self._own_thread = Thread(target=self._run, name="packhook-commit", daemon=True)
-        self._own_thread.start()
-
-    def commit(self) -> "asyncio.Future[None]":
-        """Done when it is on disk; what the database says against it is its exception."""
-        end: asyncio.Future[None] = self._loop.create_future()
-        self._asked.put(end)
-        self._begins.acquire()
-        return end
-
-    def close(self) -> None:
-        """Nothing is under way any more."""
-        self._asked.put(None)
-        self._own_thread.join()
-
-    def _run(self) -> None:
-        while (end := self._asked.get()) is not None:
-            trouble: Exception | None = None
-            self._begins.release()
-            try:
-                self._db.execute("COMMIT")
-            except Exception as error:  # noqa: BLE001 it is told to who waits
-                trouble = error
-            self._loop.call_soon_threadsafe(_tell_end, end, trouble)
+    return [answer(call) for call in calls]
 
 
-def _tell_end(end: "asyncio.Future[None]", trouble: Exception | None) -> None:
-    if end.done():
-        return  # who waited was cancelled
-    if trouble is None:
-        end.set_result(None)
-    else:
-        end.set_exception(trouble)
+_SINGLE: Final[WriteOp[Callable[[Connection], Any], Any, Any]] = WriteOp(_run_alone, itself)
 
 
 class Writer:
-    """The one connection that writes, and the task that batches. Made inside the running event loop."""
+    """Own the one connection that writes, and the task that batches. Created inside the running event loop."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: Connection) -> None:
         self._db = db
         self._db.set_busy_timeout(0)  # nothing waits on the event loop
         self._loop = asyncio.get_running_loop()
-        self._committer = _Committer(db, self._loop)
-        self._waiting: deque[_Job] = deque()
-        self._arrived = asyncio.Event()
+        self._commit_thread = ThreadPoolExecutor(1, "packhook-commit")
+        self._pending: deque[_Job] = deque()
+        self._wakeup = asyncio.Event()
         self._closing = False
         self._task = self._loop.create_task(self._run(), name="packhook-writer")
 
-    def begin(self, work: Work[I, R], item: I, told: Callable[[R | Exception], None]) -> None:
-        """Do this work for this item; ``told`` hears of it when it is on disk, or has its RequestError, or Unavailable.
+    def submit(self, op: WriteOp[I, Any, A], item: I) -> "asyncio.Future[A]":
+        """Write this item in one of the next transactions; the future has its result once it is durable.
 
-        Unavailable is raised where nothing is begun any more.
+        It fails with the item's RequestError, or with Unavailable. Raises Unavailable once the writer is closing.
         """
         if self._closing:
             raise Unavailable("the store is closing")
-        if not self._waiting:
-            self._arrived.set()
-        self._waiting.append(_Job(work, item, told))
+        if not self._pending:
+            self._wakeup.set()
+        job = _Job(op, item, self._loop.create_future())
+        self._pending.append(job)
+        return job.future
 
-    async def write(self, work: Work[I, R], item: I) -> R:
-        """Do this work for this item; returns when it is on disk. Raises its RequestError, or Unavailable."""
-        return await ended(partial(self.begin, work, item))
+    async def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the result of ``work(connection, …)`` once it is durable. Raises its RequestError, or Unavailable."""
+        result: R = await self.submit(_SINGLE, lambda db: work(db, *args, **kwargs))
+        return result
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still writes: it does until it is closed, or met a fault of its own."""
+        """Whether it still writes: it does until it is closed, or crashes."""
         return not self._task.done()
 
     async def close(self) -> None:
-        """Commit what waits, then disconnect."""
+        """Commit what is pending, then disconnect."""
         self._closing = True
-        self._arrived.set()
+        self._wakeup.set()
         await self._task
-        self._committer.close()
+        self._commit_thread.shutdown()
         self._db.close()
 
     async def _run(self) -> None:
         jobs: list[_Job] = []
         try:
-            while self._waiting or not self._closing:
+            while self._pending or not self._closing:
                 jobs = []
                 self._take_into(jobs)
                 if jobs:
                     await self._write_batch(jobs)
                 else:
-                    self._arrived.clear()
-                    await self._arrived.wait()
+                    self._wakeup.clear()
+                    await self._wakeup.wait()
         except Exception:  # noqa: BLE001 whatever it was, nobody may wait for ever
             _log.exception("writer_crashed")
             self._closing = True
-            for job in [*jobs, *self._waiting]:
-                self._tell(job.told, Unavailable("the writer has ended"))
+            for job in [*jobs, *self._pending]:
+                _resolve(job.future, Unavailable("the writer has ended"))
 
     def _take_into(self, jobs: list[_Job]) -> None:
         weight = 0
-        while self._waiting and weight < HEAVY:
-            weight += self._waiting[0].work.weigh(self._waiting[0].item)
-            jobs.append(self._waiting.popleft())
+        while self._pending and weight < MAX_BATCH_WEIGHT:
+            weight += self._pending[0].op.weigh(self._pending[0].item)
+            jobs.append(self._pending.popleft())
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
-        is_spoiled = False
         try:
             await self._transact(jobs)
-        except _AllFailed as refused:
+        except _BatchFailed as failed:
             for job in jobs:
-                job.result = Unavailable(str(refused))
+                job.result = Unavailable(str(failed))
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
-            is_spoiled = len(jobs) > 1
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._write_batch([job])
+                return
             jobs[0].result = error
-        if is_spoiled:
-            for job in jobs:
-                await self._write_batch([job])
-        else:
-            self._answer(jobs)
+        self._answer(jobs)
 
     async def _transact(self, jobs: list[_Job]) -> None:
         await self._begin()
         with database_errors():
             try:
-                for work, group in _by_work(jobs).items():
-                    results = work.run(self._db, [job.item for job in group])
+                for op, group in _by_op(jobs).items():
+                    results = op.run(self._db, [job.item for job in group])
                     for job, result in zip(group, results, strict=True):
                         job.result = result
                 await self._commit()
@@ -214,12 +185,12 @@ class Writer:
                     self._db.execute("ROLLBACK")
 
     async def _begin(self) -> None:
-        """Begin; where a foreign process has the file, wait for it, but not on the event loop."""
+        """Begin a transaction; where another process has locked the file, wait for it off the event loop."""
         deadline = self._loop.time() + BUSY_SECONDS
         while not self._has_begun():
             if self._loop.time() > deadline:
-                raise _AllFailed("another process has the database locked")
-            await asyncio.sleep(AGAIN_SECONDS)
+                raise _BatchFailed("another process has the database locked")
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _has_begun(self) -> bool:
         try:
@@ -227,44 +198,42 @@ class Writer:
         except apsw.BusyError:
             return False
         except apsw.Error as error:
-            raise _AllFailed(f"the database did not begin: {error}") from error
+            raise _BatchFailed(f"the database could not begin a transaction: {error}") from error
         return True
 
     async def _commit(self) -> None:
         try:
-            await self._committer.commit()
+            await self._loop.run_in_executor(self._commit_thread, partial(self._db.execute, "COMMIT"))
         except apsw.Error as error:
-            raise _AllFailed(f"the database did not commit: {error}") from error
+            raise _BatchFailed(f"the database could not commit: {error}") from error
 
     def _answer(self, jobs: list[_Job]) -> None:
         for job in jobs:
-            self._tell(job.told, job.result)
-        for work, group in _by_work(jobs).items():
-            if work.after is not None:
-                self._tell(work.after, [job.result for job in group if not isinstance(job.result, Exception)])
-
-    def _tell(self, listener: Callable[[Any], None], result: object) -> None:
-        """What is committed is committed, whatever goes wrong in telling of it."""
-        try:
-            listener(result)
-        except Exception:  # noqa: BLE001 a fault in whoever listens may not end the only writer
-            _log.exception("post_commit_callback_failed")
+            _resolve(job.future, job.result if isinstance(job.result, Exception) else job.op.reply(job.result))
+        for op, group in _by_op(jobs).items():
+            if op.on_commit is not None:
+                _call(op.on_commit, [job.result for job in group if not isinstance(job.result, Exception)])
 
 
-def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:
-    groups: dict[Work[Any, Any], list[_Job]] = {}
+def _resolve(future: "asyncio.Future[Any]", result: object) -> None:
+    if future.done():
+        return  # whoever waited was cancelled; the write goes on
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _call(on_commit: Callable[[Any], None], results: object) -> None:
+    """Pass the results on. They are durable, whatever goes wrong in there."""
+    try:
+        on_commit(results)
+    except Exception:  # noqa: BLE001 a fault of the callback may not end the only writer
+        _log.exception("post_commit_callback_failed")
+
+
+def _by_op(jobs: list[_Job]) -> dict[WriteOp[Any, Any, Any], list[_Job]]:
+    groups: dict[WriteOp[Any, Any, Any], list[_Job]] = {}
     for job in jobs:
-        groups.setdefault(job.work, []).append(job)
+        groups.setdefault(job.op, []).append(job)
     return groups
-
-
-def one_by_one(run: Callable[[apsw.Connection, I], R]) -> Work[I, R]:
-    """Work that takes its items one at a time; a RequestError it raises before its first write is the item's answer."""
-
-    def answer(db: apsw.Connection, item: I) -> R | RequestError:
-        try:
-            return run(db, item)
-        except RequestError as error:
-            return error
-
-    return Work(lambda db, items: [answer(db, item) for item in items])

@@ -1,0 +1,153 @@
+"""Make an event's deliveries, the same in both dialects: who gets it, and which of them are leased to this node.
+
+::
+
+    event ─▶ Subscribers.of(event) ─▶ one delivery each ─▶ capacity left? ─▶ leased to this node, sent after the commit
+             (cached, verified in     (core/subscription)       └──────────▶ due now, for any node to claim
+              the same transaction)
+
+A cache may be out of date at any moment. So each organization has a fingerprint, ``subscriptions_version``, that a
+trigger increments with every change of its webhooks. A transaction writes deliveries only where the fingerprint is
+still the one that the cached subscribers were read with.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import repeat
+from typing import Final
+
+from msgspec import Struct
+
+from packhook.core import ids
+from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
+from packhook.core.subscription import Subscription, matches
+from packhook.store.dispatcher import Capacity
+
+MAX_CACHED_SUBSCRIPTIONS = 50_000
+NO_ROWIDS: Final[Iterator[int]] = repeat(0)
+
+
+class PublishOutcome(Struct, frozen=True):
+    """Hold the receipts of one publish call, what is leased to this node, and the webhooks whose deliveries wait."""
+
+    receipts: tuple[Receipt, ...]
+    leased: tuple[LeasedDelivery, ...] = ()
+    waiting: frozenset[str] = frozenset()
+
+
+class Subscribers:
+    """Hold the subscriptions of one organization, as they were at a fingerprint."""
+
+    def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
+        self.version = version
+        self._subscriptions = tuple(subscriptions)
+        self._by_event_code: dict[str, tuple[Subscription, ...]] = {}
+
+    def of(self, event: Event) -> tuple[Subscription, ...]:
+        """Return the subscriptions that get this event; asked once for each event code, on which alone it depends."""
+        found = self._by_event_code.get(event.event_code)
+        if found is None:
+            found = tuple(each for each in self._subscriptions if matches(each, event))
+            self._by_event_code[event.event_code] = found
+        return found
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+
+class SubscriberCache:
+    """Cache the subscribers of organizations, about ``MAX_CACHED_SUBSCRIPTIONS`` subscriptions; then begin anew."""
+
+    def __init__(self) -> None:
+        self._cached: dict[str, Subscribers] = {}
+        self._size = 0
+
+    def get(self, organization_id: str) -> Subscribers | None:
+        """Return what is cached, which may be out of date."""
+        return self._cached.get(organization_id)
+
+    def put(self, organization_id: str, subscribers: Subscribers) -> None:
+        """Cache this in place of what was cached."""
+        self.forget(organization_id)
+        if self._size > MAX_CACHED_SUBSCRIPTIONS:
+            self._cached.clear()
+            self._size = 0
+        self._cached[organization_id] = subscribers
+        self._size += 1 + len(subscribers)
+
+    def forget(self, organization_id: str) -> None:
+        """Drop what is cached: it is out of date."""
+        dropped = self._cached.pop(organization_id, None)
+        if dropped is not None:
+            self._size -= 1 + len(dropped)
+
+
+class RemainingCapacity:
+    """Track what is left of a node's capacity while one transaction leases deliveries to it."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.lease = capacity.lease
+        self.lease_until = capacity.lease_until
+        self._slots = capacity.slots
+        self._bytes = capacity.max_bytes
+        self._per_lane = capacity.per_lane
+        self._excluded: Collection[str] = capacity.excluded
+        self._lanes: dict[str, int] = {}
+
+    def take(self, webhook_id: str, size: int) -> bool:
+        """Return whether a delivery of this size can be leased to the node, and count it if so."""
+        taken = self._lanes.get(webhook_id, 0)
+        if self._slots <= 0 or self._bytes < size or taken >= self._per_lane or webhook_id in self._excluded:
+            return False
+        self._lanes[webhook_id] = taken + 1
+        self._slots -= 1
+        self._bytes -= size
+        return True
+
+
+class FanOut:
+    """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any.
+
+    ``require_verification``: deliveries of unverified webhooks are not leased, they wait.
+    """
+
+    def __init__(self, capacity: Capacity, rowids: Iterator[int] = NO_ROWIDS, *, require_verification: bool) -> None:
+        self._remaining = RemainingCapacity(capacity)
+        self._rowids = rowids
+        self._require_verification = require_verification
+
+    def deliveries(self, event: Event, subscribers: Subscribers) -> Iterator[LeasedDelivery]:
+        """Yield one delivery for each subscriber. A lease of 0 is none: the delivery is due now."""
+        for subscription in subscribers.of(event):
+            is_sendable = not (self._require_verification and subscription.verification_pending)
+            leased = is_sendable and self._remaining.take(subscription.webhook_id, len(event.data))
+            yield LeasedDelivery(
+                id=ids.delivery_id(event.created_at),
+                event_id=event.id,
+                webhook_id=subscription.webhook_id,
+                webhook_version=subscription.version,
+                organization_id=event.organization_id,
+                event_code=event.event_code,
+                event_created_at=event.created_at,
+                data=event.data,
+                attempt_count=0,
+                attempts_before=0,
+                urgency=Urgency.FIRST,
+                lease=self._remaining.lease if leased else 0,
+                lease_until=self._remaining.lease_until if leased else event.created_at,
+                rowid=next(self._rowids),
+            )
+
+
+def receipt(event: Event, deliveries: int) -> Receipt:
+    """Return the receipt of an event with so many deliveries."""
+    return Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=deliveries)
+
+
+def outcome(receipts: Iterable[Receipt], deliveries: Iterable[LeasedDelivery]) -> PublishOutcome:
+    """Return what a publish call came to, from all its deliveries."""
+    made = tuple(deliveries)
+    return PublishOutcome(
+        tuple(receipts),
+        tuple(each for each in made if each.lease),
+        frozenset(each.webhook_id for each in made if not each.lease),
+    )

@@ -1,0 +1,110 @@
+"""Build the conditions of filtered lists from the fields of their filters, the same for both dialects.
+
+A field of a filter that is equal to the column of its name needs nothing here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from packhook.core import ids
+from packhook.core.clock import MINUTE
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
+
+MAX_ID_CLOCK_SKEW: Final = MINUTE
+"""How far the time in a delivery's id may be from ``created_at``."""
+
+
+class Conditions(Struct, frozen=True):
+    """Hold the conditions of a WHERE clause, to be joined by AND, and their named values."""
+
+    texts: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+class Hints(Struct, frozen=True, kw_only=True):
+    """Tell how a dialect is led to an index.
+
+    ``unindexed`` makes of a column an expression that no index serves. ``live`` are the conditions of the partial
+    indexes over live deliveries, by status.
+    """
+
+    unindexed: str
+    live: Mapping[DeliveryStatus, str]
+
+
+def api_key_conditions(organization_id: str) -> Conditions:
+    """Return the conditions of a page of an organization's API keys."""
+    return _combine({"organization_id = :organization_id": organization_id}, "revoked_at IS NULL")
+
+
+def event_conditions(organization_id: str) -> Conditions:
+    """Return the conditions of a page of an organization's events."""
+    return _combine({"organization_id = :organization_id": organization_id})
+
+
+def webhook_conditions(organization_id: str, where: WebhookFilter) -> Conditions:
+    """Return the conditions of a page of an organization's webhooks."""
+    return _combine({"organization_id = :organization_id": organization_id, **_equal(where)}, "deleted_at IS NULL")
+
+
+def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hints) -> Conditions:
+    """Return the conditions of a page of an organization's deliveries; they lead to the narrowest index."""
+    narrow = where.webhook_id is not None or where.event_id is not None or uses_per_webhook_merge(where)
+    organization = hints.unindexed.format("organization_id") if narrow else "organization_id"
+    literals = []
+    if where.status is not None:
+        literals.append(f"status = '{where.status.value}'")  # a literal, so that a partial index can serve it
+        if not narrow and where.status in hints.live:
+            literals.append(hints.live[where.status])
+    wanted = {
+        f"{organization} = :organization_id": organization_id,
+        **_equal(where, "status", "since", "until"),
+        **_time_range_conditions(where),
+    }
+    return _combine(wanted, *literals)
+
+
+def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:
+    """Return the conditions of a page of the audit trail; an object's id is narrower than its organization's."""
+    organization = "organization_id" if where.object_id is None else hints.unindexed.format("organization_id")
+    wanted = {
+        f"{organization} = :organization_id": where.organization_id,
+        **_equal(where, "organization_id", "since", "until", "shown_to_keys"),
+        "created_at >= :since": where.since,
+        "created_at < :until": where.until,
+    }
+    return _combine(wanted, *(["object_kind IN ('webhook', 'delivery')"] if where.shown_to_keys else []))
+
+
+def uses_per_webhook_merge(where: DeliveryFilter) -> bool:
+    """Return whether a page is merged from the lists of webhooks, each read by an index of its own.
+
+    So the deliveries of other event codes are not read. Live and canceled deliveries are few and have an index.
+    """
+    wide = where.event_code is not None and where.webhook_id is None and where.event_id is None
+    return wide and where.status in (None, DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED)
+
+
+def _time_range_conditions(where: DeliveryFilter) -> dict[str, object]:
+    """Return ``since`` and ``until`` as bounds of the id too: ids sort by time, so a page begins at the right place."""
+    since, until = where.since, where.until
+    return {
+        "created_at >= :since": since,
+        "id >= :since_id": None if since is None else ids.delivery_id_lower_bound(since - MAX_ID_CLOCK_SKEW),
+        "created_at < :until": until,
+        "id < :until_id": None if until is None else ids.delivery_id_lower_bound(until + MAX_ID_CLOCK_SKEW),
+    }
+
+
+def _equal(where: Struct, *other: str) -> dict[str, object]:
+    """Return ``column = :column`` for each field of a filter but the others."""
+    return {f"{name} = :{name}": getattr(where, name) for name in where.__struct_fields__ if name not in other}
+
+
+def _combine(wanted: Mapping[str, object], *literals: str) -> Conditions:
+    """Return the conditions whose value is set, and the literal ones."""
+    found = {text: value for text, value in wanted.items() if value is not None}
+    return Conditions((*found, *literals), {text.rsplit(":", 1)[1]: value for text, value in found.items()})

@@ -1,0 +1,85 @@
+"""Handle the idempotency keys of one batch of publishes: the first call with a key counts, others get its response."""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import msgspec
+
+from packhook.core.errors import Conflict, NotFound, PackhookError, Unavailable
+from packhook.core.model import Idempotency, PublishRequest, Receipt
+from packhook.store import rows
+from packhook.store.fan_out import PublishOutcome
+from packhook.store.postgres.queries import SQL, Db, to_arrays
+
+_COLUMNS: Final = 5
+
+Key = tuple[str, str]
+"""An organization, and an ``Idempotency-Key`` of it."""
+
+StoredResponse = tuple[bytes, bytes]
+"""The fingerprint of a request, and its receipts."""
+
+
+class IdempotencyBatch:
+    """Collect the responses that a batch stores, and look up those that were stored before."""
+
+    def __init__(self) -> None:
+        self._first: dict[Key, tuple[StoredResponse, int]] = {}
+        self._written: Collection[Key] = ()
+        self._before: dict[Key, StoredResponse] = {}
+        self.stale_before = 0
+
+    def add(self, request: PublishRequest, idempotency: Idempotency, receipts: tuple[Receipt, ...]) -> bool:
+        """Return whether this is the first call with its key; then its response is to be stored."""
+        key = request.organization_id, idempotency.key
+        if key in self._first:
+            return False
+        response = idempotency.fingerprint, rows.receipts_to_bytes(receipts)
+        self._first[key] = response, request.events[0].created_at
+        self.stale_before = min(idempotency.stale_before, self.stale_before or idempotency.stale_before)
+        return True
+
+    def values(self) -> tuple[list[Any], ...]:
+        """Return the values of ``insert_published``, in one order, so that no two batches deadlock."""
+        return to_arrays([(*key, *response, at) for key, (response, at) in sorted(self._first.items())], _COLUMNS)
+
+    async def look_up(self, db: Db, written: Collection[Key]) -> None:
+        """Take note of the keys that were written, and look up the responses of the others, which came before."""
+        self._written = written
+        self._before = await _find(db, [key for key in self._first if key not in written])
+
+    async def find_written(self, db: Db) -> set[Key]:
+        """Return which keys were written by this very batch: their stored response is its own."""
+        found = await _find(db, list(self._first))
+        return {key for key, response in found.items() if response == self._first[key][0]}
+
+    def answer(
+        self, request: PublishRequest, provisional: PublishOutcome | NotFound | None
+    ) -> PublishOutcome | PackhookError:
+        """Return ``provisional`` if the call was the first with its key, otherwise the first response."""
+        idempotency = request.idempotency
+        if provisional is not None and (idempotency is None or isinstance(provisional, NotFound)):
+            return provisional
+        assert idempotency is not None  # noqa: S101 only a call with a key can have another before it
+        key = request.organization_id, idempotency.key
+        if provisional is not None and key in self._written:
+            return provisional
+        response = self._first[key][0] if key in self._written else self._before.get(key)
+        if response is None:
+            return Unavailable("an Idempotency-Key expired while it was used again")
+        if response[0] != idempotency.fingerprint:
+            return Conflict("this Idempotency-Key came with another body before")
+        return _decode(response[1])
+
+
+def _decode(receipts: bytes) -> PublishOutcome | Unavailable:
+    """Return the stored receipts; a newer packhook may have written what this one cannot read."""
+    try:
+        return PublishOutcome(rows.receipts_from_bytes(receipts))
+    except (msgspec.MsgspecError, TypeError) as error:
+        return Unavailable(f"the stored response to this Idempotency-Key cannot be read: {error}")
+
+
+async def _find(db: Db, keys: list[Key]) -> dict[Key, StoredResponse]:
+    found = await db.fetch_all(SQL["find_idempotency_key"], *to_arrays(keys, 2)) if keys else []
+    return {(organization_id, key): (fingerprint, receipts) for organization_id, key, fingerprint, receipts in found}

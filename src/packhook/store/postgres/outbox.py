@@ -1,0 +1,129 @@
+"""Fan out the events that ``packhook.publish()`` stored in its callers' transactions.
+
+::
+
+    publish() in SQL ─ COMMIT ─▶ outbox ─ notification, or poll ─▶ lock ─ fan out ─ delete from outbox ─ COMMIT ─▶ lanes
+                                                                   └──────── one transaction ────────┘
+
+One node at a time holds the lock, so deliveries are made in the order in which the events were published. A node that
+dies in between has changed nothing: the next one does it. Losing a notification costs at most a poll.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from packhook.core.errors import Unavailable
+from packhook.core.model import Event
+from packhook.store import rows
+from packhook.store.dispatcher import Capacity
+from packhook.store.fan_out import FanOut, PublishOutcome, outcome, receipt
+from packhook.store.postgres.idempotency import IdempotencyBatch
+from packhook.store.postgres.publish import PublishedRows, split
+from packhook.store.postgres.queries import SQL, Db
+from packhook.store.postgres.subscribers import SubscriberLoader
+
+_log: Final = structlog.get_logger("packhook.store")
+
+POLL_SECONDS: Final = 2.0
+BATCH_SIZE: Final = 500
+
+Transact = Callable[[Callable[[Db], Awaitable[PublishOutcome | None]]], Awaitable[PublishOutcome | None]]
+"""Run work in a transaction."""
+
+
+class Outbox:
+    """Fan out whenever there is something. Created inside the running event loop.
+
+    ``transact`` runs work in a transaction, ``on_commit`` gets what was made once it is durable.
+    """
+
+    def __init__(
+        self,
+        transact: Transact,
+        capacity: Callable[[], Capacity],
+        loader: SubscriberLoader,
+        on_commit: Callable[[PublishOutcome], None],
+    ) -> None:
+        self._transact = transact
+        self._capacity = capacity
+        self._loader = loader
+        self._on_commit = on_commit
+        self._wakeup = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="packhook-outbox")
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        self._wakeup.set()
+
+    async def close(self) -> None:
+        """Finish the batch in progress, and begin no other."""
+        self._closing = True
+        self._wakeup.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._wakeup.clear()
+            try:
+                if await self._fan_out_batch():
+                    continue
+            except Unavailable as error:
+                _log.warning("outbox_unavailable", detail=error.detail)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wakeup.wait()
+        except TimeoutError:
+            return
+
+    async def _fan_out_batch(self) -> bool:
+        """Return whether the batch was full, so that there may be more."""
+        made = await self._transact(lambda db: fan_out(db, self._capacity, self._loader))
+        if made is None:
+            return False
+        self._on_commit(made)
+        return len(made.receipts) >= BATCH_SIZE
+
+
+async def fan_out(db: Db, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> PublishOutcome | None:
+    """Make the deliveries of the next events; None where there are none, or another node is doing it."""
+    row = await db.fetch_one(SQL["lock_outbox"])
+    if row is None or not row[0]:
+        return None
+    events = list(map(rows.EVENTS.read, await db.fetch_all(SQL["list_unrouted"], BATCH_SIZE)))
+    if not events:
+        return None
+    while (made := await _write(db, events, capacity(), loader)) is None:
+        pass
+    await db.fetch_all(SQL["delete_routed"], [event.id for event in events])
+    return made
+
+
+async def _write(
+    db: Db, events: Sequence[Event], capacity: Capacity, loader: SubscriberLoader
+) -> PublishOutcome | None:
+    """Write the deliveries of these events; None where a webhook changed meanwhile and nothing was written.
+
+    An event of an organization that was deleted gets none.
+    """
+    subscribers = await loader.load(db, [event.organization_id for event in events])
+    deliver = FanOut(capacity, require_verification=db.require_verification)
+    deliveries = [
+        delivery
+        for event in events
+        if event.organization_id in subscribers
+        for delivery in deliver.deliveries(event, subscribers[event.organization_id])
+    ]
+    published = PublishedRows(subscribers)
+    published.add_deliveries(deliveries, None)
+    _, changed = split(await db.fetch_all(SQL["insert_published"], *published.values(IdempotencyBatch())))
+    if changed:
+        loader.forget(changed)
+        return None
+    return outcome([receipt(event, 0) for event in events], deliveries)

@@ -1,0 +1,2 @@
+-- Delete the row of a node that is gone.
+DELETE FROM nodes WHERE id = $1

@@ -1,0 +1,2 @@
+-- Select which server process this connection talks to.
+SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()

@@ -1,0 +1,2 @@
+-- Select one organization that is not deleted.
+SELECT {organization_columns} FROM organizations WHERE id = $1 AND deleted_at IS NULL

@@ -1,0 +1,2 @@
+-- Notify the other nodes.
+SELECT pg_notify('packhook', $1)

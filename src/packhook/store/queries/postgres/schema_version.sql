@@ -1,0 +1,2 @@
+-- Select the version of the schema.
+SELECT version FROM packhook.schema_version

@@ -1,0 +1,2 @@
+-- Set the version of the schema.
+UPDATE packhook.schema_version SET version = $1

@@ -1,0 +1,2 @@
+-- Store the first hash of an operator key; later ones change nothing.
+INSERT INTO instance (name, value) VALUES ('operator_key', ?) ON CONFLICT DO NOTHING RETURNING name

@@ -1,0 +1,2 @@
+-- Forget the failures of a webhook.
+DELETE FROM webhook_health WHERE webhook_id = ?

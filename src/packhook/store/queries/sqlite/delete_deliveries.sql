@@ -1,0 +1,2 @@
+-- Delete the deliveries of an event.
+DELETE FROM deliveries WHERE event_id = ?

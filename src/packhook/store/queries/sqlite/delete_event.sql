@@ -1,0 +1,2 @@
+-- Delete an event past retention.
+DELETE FROM events WHERE rowid = ?

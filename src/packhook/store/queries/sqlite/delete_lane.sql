@@ -1,0 +1,2 @@
+-- Delete an empty lane.
+DELETE FROM lanes WHERE webhook_id = ?

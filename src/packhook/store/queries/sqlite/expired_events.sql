@@ -1,0 +1,4 @@
+-- Select a range of events from the oldest on, with their age, and whether any delivery is still live.
+SELECT e.rowid, e.id, e.created_at, EXISTS (
+  SELECT 1 FROM deliveries d WHERE d.event_id = e.id AND d.status IN ('pending', 'sending'))
+FROM events e WHERE e.rowid > ? ORDER BY e.rowid LIMIT ?

@@ -1,0 +1,2 @@
+-- Insert a webhook.
+INSERT INTO webhooks ({webhook_columns}) VALUES ({webhook_values:1})

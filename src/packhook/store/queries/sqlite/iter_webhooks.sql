@@ -1,0 +1,2 @@
+-- Select the next webhooks of all organizations, by id.
+SELECT {webhook_columns} FROM webhooks WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?

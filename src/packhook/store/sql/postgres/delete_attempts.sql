@@ -1,3 +1,0 @@
--- The attempts of events that go.
--- Differs because it takes many events at once.
-DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE event_id = ANY ($1::text[]))

@@ -1,4 +1,0 @@
--- All webhooks of an organization go.
-UPDATE webhooks SET deleted_at = $1, version = version + 1, secret = '', headers = '{}', client_certificate = '', client_key = ''
-WHERE organization_id = $2 AND deleted_at IS NULL
-RETURNING id

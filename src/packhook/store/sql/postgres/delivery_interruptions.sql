@@ -1,3 +1,0 @@
--- The attempts of one delivery of an organization whose outcome nobody knows.
-SELECT i.number, i.noticed_at FROM deliveries d JOIN interruptions i ON i.delivery_id = d.id
-WHERE d.organization_id = $1 AND d.id = $2 ORDER BY i.noticed_at

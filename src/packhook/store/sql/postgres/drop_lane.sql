@@ -1,3 +1,0 @@
--- Lanes that are empty go.
--- Differs because it takes many lanes at once.
-DELETE FROM lanes WHERE webhook_id = ANY ($1::text[])

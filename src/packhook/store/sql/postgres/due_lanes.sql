@@ -1,7 +1,0 @@
--- Lanes with something due, the longest waiting first, and whether their webhook may be sent to; the verification_pending are held.
--- Differs because the lanes are this node's until the transaction ends, and what is closed is left out here.
-SELECT l.webhook_id, l.organization_id, l.held_until,
-  coalesce(w.enabled AND w.deleted_at IS NULL AND NOT ($4::boolean AND w.verification_pending), false), w.version
-FROM lanes l LEFT JOIN webhooks w ON w.id = l.webhook_id
-WHERE l.due_at <= $1 AND l.webhook_id <> ALL ($3::text[])
-ORDER BY l.due_at LIMIT $2 FOR UPDATE OF l SKIP LOCKED

@@ -1,2 +1,0 @@
--- What only the instance's master keys open.
-SELECT value FROM instance WHERE name = 'key_check'

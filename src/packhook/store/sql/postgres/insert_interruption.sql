@@ -1,4 +1,0 @@
--- Attempts that may have been made, and of which nobody knows the outcome.
--- Differs because it takes many deliveries at once.
-INSERT INTO interruptions (delivery_id, noticed_at, number)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[]) ON CONFLICT DO NOTHING

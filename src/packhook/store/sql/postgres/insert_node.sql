@@ -1,2 +1,0 @@
--- A node, and the leases that are its own.
-INSERT INTO nodes (id, first_lease, last_lease, since) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING

@@ -1,4 +1,0 @@
--- A page of an organization's deliveries.
-SELECT id, event_id, webhook_id, organization_id, event_code, status, attempt_count, attempts_before, claimable_at,
-  created_at, updated_at
-FROM deliveries WHERE {conditions} ORDER BY id {order} LIMIT :limit

@@ -1,2 +1,0 @@
--- The deliveries of these events, theirs that none of them changes until the transaction ends.
-SELECT event_id, status FROM deliveries WHERE event_id = ANY ($1::text[]) ORDER BY event_id, id FOR UPDATE

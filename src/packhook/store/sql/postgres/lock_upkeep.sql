@@ -1,2 +1,0 @@
--- One node at a time does the upkeep, until its transaction ends.
-SELECT pg_try_advisory_xact_lock(8097862917953646444)

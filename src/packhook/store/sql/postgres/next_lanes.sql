@@ -1,3 +1,0 @@
--- Which lane is due next.
--- Differs because what is closed is left out here.
-SELECT webhook_id, due_at FROM lanes WHERE webhook_id <> ALL ($1::text[]) ORDER BY due_at LIMIT 1

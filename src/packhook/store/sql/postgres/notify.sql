@@ -1,2 +1,0 @@
--- A hint for the other nodes.
-SELECT pg_notify('packhook', $1)

@@ -1,2 +1,0 @@
--- The version the schema is at, and whether the database takes writes: a standby takes none.
-SELECT version, current_setting('transaction_read_only') = 'off' FROM packhook.schema_version

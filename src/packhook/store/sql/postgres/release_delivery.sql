@@ -1,6 +1,0 @@
--- Leased deliveries that were not sent are due again.
--- Differs because it takes many deliveries at once.
-UPDATE deliveries d SET status = 'pending', claimable_at = $1, lease = 0, updated_at = $1
-FROM unnest($2::text[], $3::text[], $4::bigint[]) AS given (organization_id, id, lease)
-WHERE d.organization_id = given.organization_id AND d.id = given.id AND d.lease = given.lease AND d.status = 'sending'
-RETURNING d.webhook_id, d.organization_id, d.id, d.attempt_count

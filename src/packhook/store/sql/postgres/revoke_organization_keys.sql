@@ -1,2 +1,0 @@
--- All keys of an organization stop working.
-UPDATE api_keys SET revoked_at = $1 WHERE organization_id = $2 AND revoked_at IS NULL

@@ -1,2 +1,0 @@
--- Which process of the server this connection talks to.
-SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()

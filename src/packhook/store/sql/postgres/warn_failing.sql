@@ -1,5 +1,0 @@
--- Enabled webhooks that have gone on failing for so long, and often, and of which it was not told yet.
-UPDATE webhook_health SET warned_at = $1
-WHERE warned_at IS NULL AND failed_at - failing_since >= $2 AND failures >= 5 AND EXISTS (
-  SELECT 1 FROM webhooks w WHERE w.id = webhook_id AND w.enabled AND w.deleted_at IS NULL)
-RETURNING webhook_id, failing_since

@@ -1,5 +1,0 @@
--- The next webhooks of all organizations, in order of their ids.
-SELECT id, organization_id, event_code, endpoint, secret, enabled, created_at, updated_at, version, description, headers,
-  rate_limit, timeout, retry_schedule, disabled_reason, client_certificate, client_key, verification_pending,
-  verified_at, allowed_rate
-FROM webhooks WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2

@@ -1,2 +1,0 @@
--- The first hash to come stays.
-INSERT INTO instance (name, value) VALUES ('operator_key', ?) ON CONFLICT DO NOTHING RETURNING name

@@ -1,2 +1,0 @@
--- An event past retention goes.
-DELETE FROM events WHERE seq = ?

@@ -1,2 +1,0 @@
--- An organization goes; its id stays taken, for its events are still kept.
-UPDATE organizations SET deleted_at = ? WHERE id = ?

@@ -1,2 +1,0 @@
--- All webhooks of an organization go.
-UPDATE webhooks SET deleted_at = ?, version = version + 1, secret = '', headers = '{}', client_certificate = '', client_key = '' WHERE organization_id = ? AND deleted_at IS NULL RETURNING id

@@ -1,3 +1,0 @@
--- A webhook goes; its deliveries are kept.
-UPDATE webhooks SET deleted_at = ?, version = version + 1, secret = '', headers = '{}', client_certificate = '', client_key = ''
-WHERE organization_id = ? AND id = ? AND deleted_at IS NULL RETURNING id

@@ -1,2 +1,0 @@
--- A lane is empty.
-DELETE FROM lanes WHERE webhook_id = ?

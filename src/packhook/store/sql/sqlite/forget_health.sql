@@ -1,2 +1,0 @@
--- An endpoint answers well.
-DELETE FROM webhook_health WHERE webhook_id = ?

@@ -1,2 +1,0 @@
--- The operator key's hash.
-SELECT value FROM instance WHERE name = 'operator_key'

@@ -1,2 +1,0 @@
--- Nothing goes to this webhook before this instant.
-UPDATE lanes SET held_until = max(held_until, ?) WHERE webhook_id = ?

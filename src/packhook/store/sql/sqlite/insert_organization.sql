@@ -1,2 +1,0 @@
--- Create an organization.
-INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)

@@ -1,2 +1,0 @@
--- Which lanes are due next.
-SELECT webhook_id, due_at FROM lanes ORDER BY due_at LIMIT ?

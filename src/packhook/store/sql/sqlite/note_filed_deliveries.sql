@@ -1,2 +1,0 @@
--- Deliveries are filed up to this number.
-UPDATE filing SET deliveries_filed = ?

@@ -1,2 +1,0 @@
--- Events are filed up to this number.
-UPDATE filing SET events_filed = ?

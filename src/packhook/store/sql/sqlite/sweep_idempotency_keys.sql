@@ -1,3 +1,0 @@
--- Keys past their day go.
-DELETE FROM idempotency_keys WHERE (organization_id, key) IN (
-  SELECT organization_id, key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?)

@@ -1,2 +1,0 @@
--- Whether this id is, or ever was, an organization's.
-SELECT 1 FROM organizations WHERE id = ?

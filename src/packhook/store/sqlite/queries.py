@@ -1,0 +1,45 @@
+"""Run the dialect's statements: one row, all rows, a page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import Page, PageRequest
+from packhook.store.filters import Conditions, Hints
+from packhook.store.pagination import page_of, page_statement
+from packhook.store.rows import Row
+from packhook.store.statements import load
+
+T = TypeVar("T")
+
+SQL: Final = load("sqlite")
+
+# A unary plus keeps SQLite from the organization's index where there is a narrower one.
+HINTS: Final = Hints(unindexed="+{}", live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"})
+
+
+def fetch_one(db: apsw.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
+    """Return the first row, or None; the statement runs to its end either way."""
+    found = fetch_all(db, statement, values)
+    return found[0] if found else None
+
+
+def fetch_all(db: apsw.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+    """Return all rows."""
+    return list(db.execute(statement, values if isinstance(values, Mapping) else tuple(values)))
+
+
+def fetch_page(
+    db: apsw.Connection,
+    name: str,
+    conditions: Conditions,
+    page: PageRequest,
+    read: Callable[[Row], T],
+    *,
+    newest_first: bool,
+) -> Page[T]:
+    """Return one page of a list that is ordered by id."""
+    text, values = page_statement(SQL[name], conditions, page, newest_first=newest_first)
+    return page_of(fetch_all(db, text, values), page, read)

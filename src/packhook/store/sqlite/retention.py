@@ -1,0 +1,55 @@
+"""Apply retention in batches: delete what is past its time, cancel what will never be sent."""
+
+import apsw
+
+from packhook.store.base import RetentionBatch
+from packhook.store.sqlite.claim import expire_direct_leases
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.queries import SQL, fetch_all
+
+
+class RetentionCursor:
+    """Remember how far the events were read. It starts over once a range has none that is old enough."""
+
+    def __init__(self) -> None:
+        self._after = 0
+
+    def apply(
+        self, db: Connection, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
+    ) -> RetentionBatch:
+        """See Store.apply_retention."""
+        canceled = _cancel(db, now, events_before, limit)
+        return RetentionBatch(
+            events=self._delete_events(db, events_before, limit),
+            idempotency_keys=_delete_by_age(db, "delete_expired_idempotency_keys", keys_before, limit),
+            audit_entries=_delete_by_age(db, "delete_expired_audit_entries", audit_before, limit),
+            canceled=canceled,
+            more=self._after > 0,
+        )
+
+    def _delete_events(self, db: apsw.Connection, before: int, limit: int) -> int:
+        """Delete the events of one range that are past retention and have no live delivery; skip the others."""
+        found = fetch_all(db, SQL["expired_events"], (self._after, limit))
+        old = [(rowid, event_id, is_live) for rowid, event_id, created_at, is_live in found if created_at < before]
+        self._after = found[-1][0] if old and len(found) == limit else 0
+        expired = [(rowid, event_id) for rowid, event_id, is_live in old if not is_live]
+        for rowid, event_id in expired:
+            db.execute(SQL["delete_attempts"], (event_id,))
+            db.execute(SQL["delete_interruptions"], (event_id,))
+            db.execute(SQL["delete_deliveries"], (event_id,))
+            db.execute(SQL["delete_event"], (rowid,))
+        return len(expired)
+
+
+def _delete_by_age(db: apsw.Connection, name: str, before: int, limit: int) -> int:
+    db.execute(SQL[name], (before, limit))
+    return db.changes()
+
+
+def _cancel(db: Connection, now: int, events_before: int, limit: int) -> int:
+    """Cancel deliveries whose webhook was deleted, or was disabled or unverified for longer than events are kept."""
+    expire_direct_leases(db, now)
+    orphans = fetch_all(db, SQL["cancel_orphans"], (now, limit))
+    db.execute(SQL["delete_orphan_lanes"])
+    expired = fetch_all(db, SQL["cancel_expired"], (now, events_before, limit, db.require_verification))
+    return len(orphans) + len(expired)

@@ -1,0 +1,133 @@
+"""A node that dies loses what it had in hand within seconds; one that stops in good order is not missed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from packhook.core.model import DeliveryStatus, Interruption
+from packhook.store.base import DeliveryFilter
+from packhook.store.dispatcher import Capacity
+from packhook.store.postgres import liveness
+from packhook.store.postgres.store import PostgresStore
+from packhook.testing import ManualClock
+from packhook.testing.clock import START
+from postgres.server import direct, eventually
+from store.values import ACME, ALL, Hands, add_webhook, noted, organization, publish
+from support.values import replaced
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look ten times a second."""
+    monkeypatch.setattr(liveness, "CHECK_SECONDS", 0.1)
+
+
+class Leasing(Hands):
+    """Hands whose leases begin at this number."""
+
+    first = 1
+
+    def capacity(self) -> Capacity:
+        """As ever, under that lease."""
+        return replaced(super().capacity(), lease=self.first)
+
+
+@asynccontextmanager
+async def node(url: str, room: int = 0, lease: int = 0) -> AsyncIterator[tuple[PostgresStore, Hands]]:
+    """A node with an engine that has so much room."""
+    store = PostgresStore(url, ManualClock())
+    await store.open()
+    hands = Leasing(room=room)
+    hands.first = lease
+    store.attach(hands)
+    try:
+        yield store, hands
+    finally:
+        await store.close()
+
+
+async def known(url: str) -> int:
+    """How many nodes have said that they are there."""
+    async with direct(url) as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM nodes"))
+
+
+async def cut_off(url: str) -> None:
+    """The connections that hold a node's lock end, as they do when its process dies."""
+    async with direct(url) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN nodes n ON l.locktype = 'advisory' "
+            "AND (l.classid::bigint << 32 | l.objid::bigint) = n.id WHERE n.first_lease < 1000"
+        )
+
+
+async def vanish(store: PostgresStore) -> None:
+    """Its process is gone, without a word: so is its connection."""
+    gone = store._open.liveness
+    gone._task.cancel()
+    await asyncio.gather(gone._task, return_exceptions=True)
+
+
+async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> None:
+    """Long before its lease runs out, and the others hear of it."""
+    async with node(url, room=10, lease=7) as (dying, _):
+        await dying.create_organization(organization(ACME), noted())
+        hook = await add_webhook(dying)
+        await publish(dying)
+        async with node(url, lease=10_000_000) as (other, hands):
+            await eventually(lambda: _is(known(url), 2))
+            await vanish(dying)
+
+            async def freed() -> bool:
+                listed = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
+                return [each.status for each in listed] == [DeliveryStatus.PENDING]
+
+            await eventually(freed)
+            (left,) = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
+            assert await other.interruptions(ACME, left.id) == (Interruption(number=1, noticed_at=START),)
+            assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in hands.woken]
+            await eventually(lambda: _is(known(url), 1))
+
+
+async def _is(asked: Awaitable[int], wanted: int) -> bool:
+    return await asked == wanted
+
+
+async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(url: str) -> None:
+    """It takes its lock again; what it has in hand stays its own while it was missing only once."""
+    async with node(url, room=10, lease=7) as (store, _):
+        await eventually(lambda: _is(known(url), 1))
+        await cut_off(url)
+        await store.create_organization(organization(ACME), noted())
+        await add_webhook(store)
+        await publish(store)
+        await eventually(lambda: _is(known(url), 1))
+        listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+        assert [each.status for each in listed] == [DeliveryStatus.SENDING]
+
+
+async def test_a_node_is_given_up_when_it_is_missing_twice_in_a_row(url: str) -> None:
+    """Once is a connection that is being made anew."""
+    away = 7
+    async with node(url) as (store, _), direct(url) as looking, direct(url) as its_own:
+        await eventually(lambda: _is(known(url), 1))
+        watcher = store._open.liveness
+        await vanish(store)
+        await looking.execute("INSERT INTO nodes (id, first_lease, last_lease, since) VALUES ($1, 1, 2, 0)", away)
+        seen = []
+        for is_there in (False, True, False, False):
+            if is_there:
+                await its_own.execute("SELECT pg_advisory_lock($1)", away)
+            await watcher._check_peers(looking)
+            seen.append(await looking.fetchval("SELECT count(*) FROM nodes WHERE id = $1", away))
+            await its_own.execute("SELECT pg_advisory_unlock_all()")
+        assert seen == [1, 1, 1, 0]
+
+
+async def test_a_node_that_stops_says_so(url: str) -> None:
+    """Nobody has to find out."""
+    async with node(url):
+        await eventually(lambda: _is(known(url), 1))
+    assert await known(url) == 0

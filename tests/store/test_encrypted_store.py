@@ -1,0 +1,370 @@
+"""The store that seals: the database holds no secret in clear, and whoever asks it notices nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from packhook.core.audit import CLI
+from packhook.core.errors import DatabaseInUse, StartError, Unavailable
+from packhook.core.model import Webhook, WebhookState
+from packhook.settings import Settings, parse_master_keys
+from packhook.store.base import Store, WebhookFilter
+from packhook.store.encryption.cipher import PREFIX, encrypted_under
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import EncryptedStore
+from packhook.store.open import open_store
+from packhook.testing.clock import START, ManualClock
+from store.values import ACME, ALL, OTHER, add_webhook, next_version, noted, organization, webhook
+
+SECRETS: Final = (
+    "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "Bearer the-token-of-a-header",
+    "another-value",
+    "the key of a client certificate",
+)
+FULL: Final[dict[str, Any]] = {
+    "secret": SECRETS[0],
+    "headers": {"authorization": SECRETS[1], "x-empty": "", "x-a": SECRETS[2]},
+    "description": "kept as it is",
+    "client_certificate": "shown to everybody",
+    "client_key": SECRETS[3],
+}
+HOT: Final = ("publish", "claim", "record", "release", "attach")
+OWN: Final = {
+    "open",
+    "create_webhook",
+    "replace_webhook",
+    "reencrypt_webhook",
+    "get_webhook",
+    "list_webhooks",
+    "webhook_states",
+}
+
+
+class House:
+    """One database and its key file, opened and closed as often as a test wants."""
+
+    def __init__(self, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(folder)
+        self.settings = Settings(database=url)
+        self.inner: Store
+        self.store: EncryptedStore
+        self.new()
+
+    def new(self, **changes: Any) -> EncryptedStore:  # noqa: ANN401 a field has its own type
+        """A store on this database, not yet opened."""
+        settings = self.settings.model_copy(update=changes)
+        self.inner = open_store(settings, ManualClock())
+        self.store = EncryptedStore(self.inner, Keyring(settings))
+        return self.store
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys lie."""
+        file = Keyring(self.settings).file
+        assert file is not None
+        return file
+
+    async def reopen(self, **changes: Any) -> EncryptedStore:  # noqa: ANN401 as above
+        """Close, and open anew."""
+        await self.store.close()
+        await self.new(**changes).open()
+        return self.store
+
+    async def stored(self, to: Webhook) -> Webhook:
+        """A webhook as the database has it."""
+        return await self.inner.get_webhook(to.organization_id, to.id)
+
+
+@pytest.fixture
+async def house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A database with two organizations, and its sealed store, open."""
+    made = House(database, tmp_path, monkeypatch)
+    await made.store.open()
+    await made.store.create_organization(organization(ACME), noted())
+    await made.store.create_organization(organization(OTHER), noted())
+    yield made
+    await made.store.close()
+
+
+def texts(of: Webhook) -> list[str]:
+    """Everything that is to be sealed."""
+    return [of.secret, *of.headers.values(), *filter(None, [of.client_key])]
+
+
+def under(of: Webhook) -> set[str | None]:
+    """The ids of the keys that a stored webhook is sealed under."""
+    return {encrypted_under(text) for text in texts(of)}
+
+
+def newest(house: House) -> str:
+    """The id of the newest key."""
+    return Keyring(house.settings).cipher().newest
+
+
+def without_secrets(of: Webhook) -> Webhook:
+    """What may be stored in clear."""
+    return msgspec.structs.replace(of, secret="", client_key="", headers=dict.fromkeys(of.headers, ""))
+
+
+async def replaced(store: Store) -> Webhook:
+    """A webhook that got its secrets by a change."""
+    before = await add_webhook(store)
+    await store.replace_webhook(after := next_version(before, **FULL), noted())
+    return after
+
+
+@pytest.mark.parametrize("made", [lambda store: add_webhook(store, **FULL), replaced], ids=["created", "replaced"])
+async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
+    house: House, made: Callable[[Store], Coroutine[None, None, Webhook]]
+) -> None:
+    """For its owner, in a list and for the engine; in the database its secrets are sealed and nothing else is."""
+    hook = await made(house.store)
+    assert await house.store.get_webhook(ACME, hook.id) == hook
+    assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
+    assert await house.store.webhook_states([hook.id, "wh_unknown"]) == {hook.id: WebhookState(webhook=hook)}
+    stored = await house.stored(hook)
+    assert without_secrets(stored) == without_secrets(hook)
+    assert list(stored.headers) == list(hook.headers)
+    assert under(stored) == {newest(house)}
+    assert len(set(texts(stored))) == 5
+
+
+async def test_no_file_holds_a_secret(house: House) -> None:
+    """Of the database, its log and what else lies beside it."""
+    hook = await add_webhook(house.store, **FULL)
+    await house.store.replace_webhook(next_version(hook, secret="another-secret-of-it"), noted())
+    files = [file for file in house.key_file.parent.rglob("*") if file.is_file()]
+    content = b"".join(file.read_bytes() for file in files)
+    assert hook.id.encode() in content or not house.settings.database.startswith("sqlite")
+    for secret in (*SECRETS, "another-secret-of-it"):
+        assert secret.encode() not in content
+
+
+async def test_a_page_knows_its_neighbours(house: House) -> None:
+    """As the store inside has them."""
+    hooks = [await add_webhook(house.store, **FULL) for _ in range(3)]
+    page = msgspec.structs.replace(ALL, limit=1, anchor=hooks[0].id)
+    found = await house.store.list_webhooks(ACME, page, WebhookFilter())
+    assert (found.items, found.has_prev, found.has_next) == ((hooks[1],), True, True)
+
+
+def test_the_hot_path_is_the_inner_stores_own(database: str) -> None:
+    """Not one call is between a publish and the store inside; the same holds for all that has no secrets."""
+    inner = open_store(Settings(database=database), ManualClock())
+    encrypted = EncryptedStore(inner, Keyring(Settings(database=database)))
+    asked = {name for name in vars(Store) if not name.startswith("_")}
+    own = {name for name in asked if name in vars(EncryptedStore)}
+    assert own == OWN
+    assert all(getattr(encrypted, name) == getattr(inner, name) for name in asked - own)
+    assert own.isdisjoint(HOT)
+    assert asked.issuperset(HOT)
+
+
+async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House) -> None:
+    """Of the same organization or another, or to another field of the same row; it is not read, not sent."""
+    mine = await house.stored(await add_webhook(house.store, **FULL))
+    moved = {
+        "another webhook": webhook(secret=mine.secret),
+        "another organization": webhook(OTHER, secret=mine.secret),
+        "a header of another": webhook(headers={"x-a": mine.headers["x-a"]}),
+        "another field": webhook(headers={"x-b": mine.headers["x-a"]}),
+    }
+    for case, stolen in moved.items():
+        await house.inner.create_webhook(stolen, noted())
+        for asking in (
+            house.store.get_webhook(stolen.organization_id, stolen.id),
+            house.store.list_webhooks(stolen.organization_id, ALL, WebhookFilter()),
+            house.store.webhook_states([stolen.id]),
+        ):
+            with pytest.raises(Unavailable, match=f"{stolen.id} does not decrypt under the master key"):
+                await asking
+        await house.store.delete_webhook(stolen.organization_id, stolen.id, START, noted())
+        assert (await house.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
+
+
+async def test_a_row_that_is_given_to_another_organization_does_not_open(house: House, tmp_path: Path) -> None:
+    """Its id stays the same then; a copy of the database stands for the one that somebody edits."""
+    hook = await house.stored(await add_webhook(house.store, **FULL))
+    copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
+    await copy.open()
+    for name in (ACME, OTHER):
+        await copy.create_organization(organization(name), noted())
+    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER), noted())
+    with pytest.raises(Unavailable, match=f"other/{hook.id} does not decrypt"):
+        await EncryptedStore(copy, Keyring(house.settings)).get_webhook(OTHER, hook.id)
+    await copy.close()
+
+
+async def test_a_header_does_not_open_under_another_name(house: House) -> None:
+    """Nor the secret as a header, within one row."""
+    mine = await house.stored(await add_webhook(house.store, **FULL))
+    for headers in (
+        {"x-shown": mine.headers["authorization"]},
+        {"authorization": mine.secret},
+        {"authorization": mine.client_key},
+    ):
+        stored = await house.stored(mine)
+        await house.inner.replace_webhook(next_version(stored, headers=headers), noted())
+        with pytest.raises(Unavailable, match=r"header .* does not decrypt"):
+            await house.store.get_webhook(ACME, mine.id)
+
+
+async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(house: House) -> None:
+    """A database of an older packhook; also a secret that imitates a sealed one."""
+    old = webhook(**{**FULL, "secret": f"{PREFIX.removeprefix('§')}k1.AAAA"})
+    await house.inner.create_webhook(old, noted())
+    store = await house.reopen()
+    assert await store.get_webhook(ACME, old.id) == old
+    assert await store.webhook_states([old.id]) == {old.id: WebhookState(webhook=old)}
+    assert under(await house.stored(old)) == {None}
+    await store.replace_webhook(changed := next_version(old, description="new"), noted())
+    assert under(await house.stored(old)) == {newest(house)}
+    assert await store.get_webhook(ACME, old.id) == changed
+
+
+async def test_the_first_start_makes_a_key_file_and_later_ones_use_it(house: House) -> None:
+    """It is said that one was made, at the first only."""
+    assert house.store.created_key_file
+    hook = await add_webhook(house.store, **FULL)
+    before = house.key_file.read_bytes()
+    store = await house.reopen()
+    assert not store.created_key_file
+    assert house.key_file.read_bytes() == before
+    assert await store.get_webhook(ACME, hook.id) == hook
+
+
+async def test_who_may_not_open_the_database_makes_no_key(tmp_path: Path) -> None:
+    """The file belongs to whoever has the database."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'packhook.db'}")
+    other = open_store(settings, ManualClock())
+    await other.open()
+    with pytest.raises(DatabaseInUse):
+        await EncryptedStore(open_store(settings, ManualClock()), Keyring(settings)).open()
+    await other.close()
+    assert not (tmp_path / "packhook.db.key").exists()
+
+
+async def test_a_lost_key_file_stops_the_start(house: House) -> None:
+    """With the key's id and where it should be; no other is made, and when it is back all is well."""
+    hook = await add_webhook(house.store, **FULL)
+    key_id, kept = newest(house), house.key_file.rename(house.key_file.with_suffix(".away"))
+    with pytest.raises(StartError) as refused:
+        await house.reopen()
+    assert refused.value.detail == (
+        f"the database has webhook secrets that are encrypted under the master key {key_id}, and the key file "
+        f"{house.key_file} does not have it: restore the key, or its copy; without it no delivery can be signed"
+    )
+    assert not house.key_file.exists()
+    kept.rename(house.key_file)
+    store = house.new()
+    await store.open()
+    assert await store.get_webhook(ACME, hook.id) == hook
+
+
+async def test_a_setting_without_the_old_key_stops_the_start(house: House) -> None:
+    """All that are missing are named, wherever in the table what they sealed is; with them it starts."""
+    keys = {name: (name, name.encode() * 16) for name in ("k1", "k2", "k3")}
+    first = parse_master_keys(house.key_file.read_text().splitlines()[-1:])
+    hooks = []
+    for name in ("k1", "k2"):
+        store = await house.reopen(master_keys=(keys[name], *keys.values(), *first))
+        hooks.append(await add_webhook(store, **FULL))
+    for has, missing in {("k3",): "k1, k2", ("k3", "k1"): "k2", ("k2",): "k1"}.items():
+        with pytest.raises(StartError, match=f"under the master key {missing}, and the setting master_keys does not"):
+            await house.reopen(master_keys=tuple(keys[name] for name in has))
+    store = house.new(master_keys=(keys["k3"], keys["k2"], keys["k1"], *first))
+    await store.open()
+    assert (await store.list_webhooks(ACME, ALL, WebhookFilter())).items == tuple(hooks)
+
+
+async def test_resealing_changes_nothing_but_the_key_and_the_version(house: House) -> None:
+    """Of one that is under an old key, or under none; one under the newest stays as it is."""
+    sealed, clear = await add_webhook(house.store, **FULL), webhook(OTHER, enabled=False, **FULL)
+    await house.inner.create_webhook(clear, noted())
+    key_id = await house.store.rotate(CLI, START)
+    assert key_id == newest(house)
+    for before in (sealed, clear):
+        assert await house.store.reencrypt(await house.stored(before))
+        stored = await house.stored(before)
+        assert under(stored) == {key_id}
+        assert without_secrets(stored) == without_secrets(next_version(before))
+        assert await house.store.get_webhook(before.organization_id, before.id) == next_version(before)
+        assert not await house.store.reencrypt(stored)
+        assert await house.stored(before) == stored
+
+
+async def test_resealing_undoes_no_change(house: House) -> None:
+    """Of somebody who was faster, whatever that was sealed under; of many at once neither."""
+    before = await add_webhook(house.store, **FULL)
+    stale = await house.stored(before)
+    await house.store.replace_webhook(
+        changed := next_version(before, secret="the-new-secret", updated_at=START + 1), noted()
+    )
+    await house.store.rotate(CLI, START)
+    assert await house.store.reencrypt(stale)
+    assert await house.store.get_webhook(ACME, before.id) == next_version(changed)
+    done = await asyncio.gather(*(house.store.reencrypt(stale) for _ in range(5)))
+    assert done == [False] * 5
+    await house.store.rotate(CLI, START)
+    done = await asyncio.gather(*(house.store.reencrypt(stale) for _ in range(5)))
+    assert done.count(True) == 1
+    assert await house.store.get_webhook(ACME, before.id) == next_version(next_version(changed))
+
+
+async def test_resealing_what_is_deleted_meanwhile(house: House) -> None:
+    """Does nothing."""
+    before = await house.stored(await add_webhook(house.store))
+    await house.store.rotate(CLI, START)
+    await house.store.delete_webhook(ACME, before.id, START, noted())
+    assert not await house.store.reencrypt(before)
+
+
+async def test_another_process_on_this_machine_takes_a_new_key(house: House) -> None:
+    """It is opened here, and seals here, without a restart."""
+    theirs = EncryptedStore(house.inner, Keyring(house.settings))
+    key_id = await theirs.rotate(CLI, START)
+    hook = await add_webhook(theirs, **FULL)
+    assert await house.store.get_webhook(ACME, hook.id) == hook
+    await theirs.rotate(CLI, START)
+    assert under(await house.stored(await add_webhook(house.store, **FULL))) == {newest(house)} != {key_id}
+
+
+async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(house: House) -> None:
+    """A secret sealed under a key that nobody may find again would be lost; what is there is still read and sent."""
+    hook = await add_webhook(house.store, **FULL)
+    kept = house.key_file.read_bytes()
+    harms: dict[str, Callable[[], None]] = {
+        "chmod 600": lambda: house.key_file.chmod(0o644),
+        "is missing: restore it, or its copy": house.key_file.unlink,
+    }
+    for said, harm in harms.items():
+        harm()
+        for asking in (
+            house.store.create_webhook(webhook(), noted()),
+            house.store.replace_webhook(next_version(hook), noted()),
+            house.store.rotate(CLI, START),
+        ):
+            with pytest.raises(Unavailable, match=said):
+                await asking
+        assert await house.store.webhook_states([hook.id]) == {hook.id: WebhookState(webhook=hook)}
+    house.key_file.write_bytes(kept)
+    house.key_file.chmod(0o600)
+    assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
+    await house.store.replace_webhook(next_version(hook), noted())
+
+
+async def test_all_webhooks_one_after_the_other(store: Store) -> None:
+    """Of every organization, in the order of their ids, as they are stored; without the deleted."""
+    hooks = [await add_webhook(store, name, **FULL) for name in (ACME, OTHER, ACME, ACME, OTHER)]
+    await store.delete_webhook(ACME, hooks[2].id, START, noted())
+    left = [hooks[0], hooks[1], hooks[3], hooks[4]]
+    assert await store.iter_webhooks("", 10) == tuple(left)
+    assert await store.iter_webhooks("", 2) == (left[0], left[1])
+    assert await store.iter_webhooks(left[1].id, 1) == (left[2],)
+    assert await store.iter_webhooks(left[1].id, 10) == (left[2], left[3])
+    assert await store.iter_webhooks(left[3].id, 10) == ()

@@ -1,0 +1,250 @@
+"""Upkeep: what is past its time goes, what is live stays, and what fails for days is disabled."""
+
+import hashlib
+from itertools import count
+
+import pytest
+
+from packhook.core.clock import DAY, HOUR
+from packhook.core.errors import Conflict, NotFound
+from packhook.core.model import DeliveryStatus, Idempotency, WebhookState
+from packhook.store.base import DeliveryFilter, RetentionBatch, Store
+from packhook.testing.clock import START
+from store.values import (
+    ACME,
+    ALL,
+    LEASE,
+    OTHER,
+    Hands,
+    add_webhook,
+    ask,
+    claim,
+    claim_one,
+    delivered,
+    event,
+    failed,
+    next_version,
+    noted,
+    publication,
+    publish,
+    status_of,
+)
+
+LATER = START + DAY
+
+
+async def sweep(
+    store: Store,
+    *,
+    events_before: int = 0,
+    keys_before: int = 0,
+    audit_before: int = 0,
+    now: int = LATER,
+    limit: int = 100,
+) -> RetentionBatch:
+    """One batch of upkeep; without an instant nothing is past its time."""
+    return await store.apply_retention(
+        events_before=events_before, keys_before=keys_before, audit_before=audit_before, now=now, limit=limit
+    )
+
+
+async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) -> None:
+    """Their deliveries and attempts, of every organization; younger ones stay, to the millisecond."""
+    for name in (ACME, OTHER):
+        await add_webhook(store, name)
+    (old,), (others,) = await publish(store), await publish(store, 1, OTHER)
+    (young,) = await publish(store, created_at=START + 1)
+    leased = await claim(store, LATER)
+    await store.record([delivered(each, LATER) for each in leased])
+    assert await sweep(store, events_before=START + 1) == RetentionBatch(events=2)
+    assert (await store.list_events(ACME, ALL)).items == (young,)
+    assert [each.event_id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items] == [young.id]
+    left = {each.event_id: each for each in leased}
+    for gone in (left[old.id], left[others.id]):
+        with pytest.raises(NotFound):
+            await store.get_delivery(gone.organization_id, gone.id)
+    assert len((await store.get_delivery(ACME, left[young.id].id))[1]) == 1
+    assert await sweep(store, events_before=START + 1) == RetentionBatch()
+
+
+async def test_events_with_a_live_delivery_stay(store: Store) -> None:
+    """Pending, on its way, waiting for a retry or replayed; they go when all is finished."""
+    hook, other = await add_webhook(store), await add_webhook(store)
+    await publish(store, 5)
+    leased = await claim(store, START)
+    pending, sending, again, replayed, done = (each for each in leased if each.webhook_id == hook.id)
+    await store.record([delivered(each, START) for each in leased if each.webhook_id == other.id])
+    await store.record([delivered(replayed, START), failed(done, START)])
+    await store.record([failed(again, START, next_attempt_at=LATER)])
+    await store.release([pending], START)
+    await store.retry_delivery(ACME, replayed.id, START, noted())
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=1)
+    kept = {each.event_id for each in (pending, sending, again, replayed)}
+    assert {each.id for each in (await store.list_events(ACME, ALL)).items} == kept
+    await store.record([delivered(each, LATER) for each in await claim(store, LATER)])
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=4)
+
+
+async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(store: Store) -> None:
+    """Its events are kept as long as others, not for ever; what is younger goes on waiting."""
+    hook = await add_webhook(store)
+    await publish(store, 2)
+    (young,) = await publish(store, created_at=LATER)
+    await store.replace_webhook(next_version(hook, enabled=False), noted())
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=2, canceled=2)
+    (left,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
+    assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
+
+
+async def test_what_stays_does_not_keep_younger_events(store: Store) -> None:
+    """The oldest may have a delivery that is live for long."""
+    await add_webhook(store)
+    (live,) = await publish(store, created_at=START - 5)
+    leased = await claim_one(store, START)
+    await publish(store, 3, event_code="order.shipped")
+    batches = [await sweep(store, events_before=LATER, limit=2) for _ in range(3)]
+    assert [(batch.events, batch.is_done) for batch in batches] == [(1, False), (2, False), (0, True)]
+    assert (await store.list_events(ACME, ALL)).items == (live,)
+    assert await store.record([delivered(leased, LATER)]) == [True]
+
+
+async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> None:
+    """Of each; batch after batch everything goes."""
+    for number in range(5):
+        key = Idempotency(key=str(number), fingerprint=b"f" * 32, stale_before=0)
+        await store.publish(publication(event(), idempotency=key))
+    gone = await add_webhook(store, event_code="order.shipped")
+    await publish(store, 5, event_code="order.shipped", created_at=LATER)
+    await store.delete_webhook(ACME, gone.id, LATER, noted())
+    batches = []
+    for _ in count():
+        batches.append(await sweep(store, events_before=LATER, keys_before=LATER, limit=2))
+        if batches[-1].is_done:
+            break
+    amounts = [2, 2, 1, 0]
+    assert batches == [
+        RetentionBatch(events=each, idempotency_keys=each, canceled=each, more=each > 0) for each in amounts
+    ]
+
+
+async def test_stale_idempotency_keys_go(store: Store) -> None:
+    """Those before the instant; the others still answer."""
+
+    def key(name: str) -> Idempotency:
+        return Idempotency(key=name, fingerprint=hashlib.sha256(b"x").digest(), stale_before=0)
+
+    await store.publish(publication(event(), idempotency=key("old")))
+    young = await store.publish(publication(event(created_at=START + 1), idempotency=key("young")))
+    assert await sweep(store, keys_before=START + 1) == RetentionBatch(idempotency_keys=1)
+    anew = event()
+    assert (await store.publish(publication(anew, idempotency=key("old"))))[0].id == anew.id
+    assert await store.publish(publication(event(), idempotency=key("young"))) == young
+
+
+async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> None:
+    """New or to be retried, at that instant, with no attempt counted; others stay."""
+    gone, _ = await add_webhook(store), await add_webhook(store)
+    await publish(store, 2)
+    leased = await claim(store, START)
+    new, again = (each for each in leased if each.webhook_id == gone.id)
+    await store.record([failed(again, START, next_attempt_at=LATER)])
+    await store.release([each for each in leased if each.id != again.id], START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    assert await sweep(store) == RetentionBatch(canceled=2)
+    for each, attempts in ((new, 0), (again, 1)):
+        delivery, _ = await store.get_delivery(ACME, each.id)
+        assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.CANCELED, attempts)
+        assert (delivery.next_attempt_at, delivery.updated_at) == (None, LATER)
+    assert len(await claim(store, LATER)) == 2
+
+
+async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) -> None:
+    """Its outcome counts; where it would be retried it is canceled, where it was given back too."""
+    gone = await add_webhook(store)
+    await publish(store, 3)
+    done, again, unsent = await claim(store, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    assert await sweep(store, now=START) == RetentionBatch()
+    assert await store.record([delivered(done, START), failed(again, START, next_attempt_at=LATER)]) == [True, True]
+    await store.release([unsent], START)
+    assert await sweep(store) == RetentionBatch(canceled=2)
+    assert [await status_of(store, each) for each in (done, again, unsent)] == ["delivered", "canceled", "canceled"]
+
+
+async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lease_has_run_out(store: Store) -> None:
+    """Nobody will settle it any more, and its event would be kept for ever."""
+    gone = await add_webhook(store)
+    await publish(store)
+    leased = await claim_one(store, START)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    assert await sweep(store, now=START + LEASE - 1) == RetentionBatch()
+    assert await sweep(store, now=START + LEASE) == RetentionBatch(canceled=1)
+    assert await status_of(store, leased) is DeliveryStatus.CANCELED
+    assert await sweep(store, events_before=LATER) == RetentionBatch(events=1)
+
+
+async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
+    """Nor a reason to come again."""
+    gone = await add_webhook(store)
+    await publish(store)
+    await store.delete_webhook(ACME, gone.id, START, noted())
+    await sweep(store)
+    claimed = await ask(store, LATER)
+    assert (claimed.deliveries, claimed.next_due_at) == ((), None)
+
+
+async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = START) -> str:
+    """A webhook that has failed so often, over so long, without a success; its id."""
+    stored = await add_webhook(store)
+    await publish(store, times, created_at=first_at)
+    leased = [each for each in await claim(store, first_at) if each.webhook_id == stored.id]
+    for number, each in enumerate(leased):
+        await store.record([failed(each, first_at + number * over // (times - 1))])
+    await store.replace_webhook(next_version(stored, event_code="order.shipped"), noted())
+    return stored.id
+
+
+async def test_webhooks_that_fail_for_long_are_disabled(store: Store) -> None:
+    """Ten times at least, from the first to the last for so long; others are not, however long they are silent."""
+    long_and_often = await fail(store, 10)
+    not_often = await fail(store, 9)
+    not_long = await fail(store, 10, over=DAY - 1)
+    well = await add_webhook(store)
+    disabled = await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
+    assert disabled == (long_and_often,)
+    hooks = {name: await store.get_webhook(ACME, name) for name in (long_and_often, not_often, not_long, well.id)}
+    assert [hook.enabled for hook in hooks.values()] == [False, True, True, True]
+    off = hooks[long_and_often]
+    assert (off.disabled_reason, off.updated_at, off.version) == ("too long", LATER, 3)
+    assert await store.disable_failing(failing_for=DAY, now=LATER, reason="again") == ()
+
+
+async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) -> None:
+    """Failures before it do not count any more."""
+    name = await fail(store, 10)
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
+    off = await store.get_webhook(ACME, name)
+    await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""), noted())
+    assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
+    other = await fail(store, 10)
+    await publish(store, event_code="order.shipped", created_at=START + HOUR)
+    await store.record([delivered(each, START + HOUR) for each in await claim(store, START + HOUR)])
+    assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
+    assert await store.webhook_states([other]) == {other: WebhookState(webhook=await store.get_webhook(ACME, other))}
+
+
+async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, hands: Hands) -> None:
+    """It must not go on sending what is already in its hands."""
+    name = await fail(store, 10)
+    hands.changes.clear()
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
+    assert hands.changes == [name]
+
+
+async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Store) -> None:
+    """Whoever edits a webhook sees that it is disabled now."""
+    name = await fail(store, 10)
+    before = await store.get_webhook(ACME, name)
+    await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
+    with pytest.raises(Conflict):
+        await store.replace_webhook(next_version(before, description="new"), noted())
