@@ -14,6 +14,7 @@ responses. Nothing more is read while a request waits for its turn or a client d
 import asyncio
 import re
 from collections.abc import Sized
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Final
 
@@ -69,15 +70,20 @@ _TOO_MANY_CONNECTIONS: Final = _final_response(
 )
 
 
-def _is_host(value: bytes) -> bool:
-    """Return whether a ``Host`` header is ``host [":" port]`` (RFC 9110, 7.2)."""
-    match = _HOST.fullmatch(value) if len(value) <= MAX_HOST_BYTES else None
+@lru_cache(1024)
+def _is_short_host(value: bytes) -> bool:
+    match = _HOST.fullmatch(value)
     if match is None or int(match[2] or 0) > 65_535:
         return False
     try:
         return match[1] is None or bool(IPv6Address(match[1].decode()))
     except ValueError:
         return False
+
+
+def _is_host(value: bytes) -> bool:
+    """Return whether a ``Host`` header is ``host [":" port]`` (RFC 9110, 7.2), at most 255 bytes long."""
+    return len(value) <= MAX_HOST_BYTES and _is_short_host(value)
 
 
 def _require_path(target: bytes) -> None:
