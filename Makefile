@@ -1,6 +1,7 @@
 # make demo   watch the main job: service, receiver, orders, deliveries
 # make test   everything that is tested, with make check before it
 # make check  lint, types, import contracts, the audit of what is installed
+# make schema write the schema files of the store from the migrations
 # make lock   resolve the dependencies of pyproject.toml anew, into requirements.lock
 # make clean  forget the virtual environment and all caches
 
@@ -14,7 +15,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 4
 PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check schema lock clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -36,6 +37,9 @@ check: $(READY)
 
 test: check
 	$(PYTEST)
+
+schema: $(READY)
+	PYTHONPATH=tests $(BIN)/python -W ignore -m store.schema
 
 # For every Python from 3.11 on, with a hash for each file that may be installed; its tool lives only as long as this.
 lock:
