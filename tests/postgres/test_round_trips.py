@@ -48,8 +48,8 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         before = log.count()
         numbers = itertools.count()
 
-        def publishing(told: Callback[tuple[Receipt, ...]]) -> None:
-            service.publisher.publish(ACME, EVENT, told)
+        def publishing(reported: Callback[tuple[Receipt, ...]]) -> None:
+            service.publisher.publish(ACME, EVENT, reported)
 
         async def publish() -> None:
             while next(numbers) < EVENTS:

@@ -40,7 +40,8 @@ WHERE c.relnamespace = 'packhook'::regnamespace AND NOT EXISTS (SELECT FROM pg_c
 ORDER BY c.relname
 """
 _FUNCTIONS: Final = """
-SELECT rtrim(pg_get_functiondef(oid), E'\\n') FROM pg_proc WHERE pronamespace = 'packhook'::regnamespace ORDER BY proname
+SELECT rtrim(pg_get_functiondef(oid), E'\\n') FROM pg_proc WHERE pronamespace = 'packhook'::regnamespace
+ORDER BY proname
 """
 _TRIGGERS: Final = """
 SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid

@@ -36,29 +36,29 @@ PLENTY_OF_BYTES: Final = 1 << 30
 _leases: Final = itertools.count(1)
 
 
-class Hands:
+class FakeDispatcher:
     """The engine as the store sees it: offers the room it was given, and remembers what came."""
 
-    def __init__(self, *, room: int = 0, max_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
-        self.room = room
+    def __init__(self, *, slots: int = 0, max_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
+        self.slots = slots
         self.max_bytes = max_bytes
         self.closed = closed
         self.lease_until = START + LEASE
-        self.accepted: list[LeasedDelivery] = []
-        self.woken: list[tuple[frozenset[str], int]] = []
+        self.enqueued: list[LeasedDelivery] = []
+        self.notified: list[tuple[frozenset[str], int]] = []
         self.changes: list[str] = []
 
     def capacity(self) -> Capacity:
         """The room, under a lease of its own."""
-        return capacity(self.lease_until, room=self.room, max_bytes=self.max_bytes, closed=self.closed)
+        return capacity(self.lease_until, slots=self.slots, max_bytes=self.max_bytes, closed=self.closed)
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Remember what was handed over."""
-        self.accepted += leased
+        self.enqueued += leased
 
     def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Remember the hint."""
-        self.woken.append((frozenset(webhook_ids), due_at))
+        self.notified.append((frozenset(webhook_ids), due_at))
 
     def invalidate(self, webhook_id: str) -> None:
         """Remember the hint."""
@@ -68,13 +68,13 @@ class Hands:
 def capacity(
     lease_until: int,
     *,
-    room: int = PLENTY,
+    slots: int = PLENTY,
     max_bytes: int = PLENTY_OF_BYTES,
     closed: Collection[str] = (),
 ) -> Capacity:
     """An offer under a lease that no other offer has."""
     return Capacity(
-        lease=next(_leases), lease_until=lease_until, slots=room, max_bytes=max_bytes, excluded=frozenset(closed)
+        lease=next(_leases), lease_until=lease_until, slots=slots, max_bytes=max_bytes, excluded=frozenset(closed)
     )
 
 
@@ -140,7 +140,7 @@ def publication(*events: Event, idempotency: Idempotency | None = None) -> Publi
     return PublishRequest(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
 
 
-def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
+def new_entry(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
     """An audit entry, for a change whose entry the test does not look at."""
     plain = entry(action, Actor(name="operator", source="192.0.2.7"), START, organization_id=ACME, object_id="thing")
     return replaced(plain, **changes)
@@ -149,7 +149,7 @@ def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry
 async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
     """A webhook that is stored."""
     stored = webhook(organization_id, **changes)
-    await store.create_webhook(stored, noted())
+    await store.create_webhook(stored, new_entry())
     return stored
 
 
@@ -164,14 +164,14 @@ async def ask(
     store: Store,
     now: int,
     *,
-    room: int = PLENTY,
+    slots: int = PLENTY,
     max_bytes: int = PLENTY_OF_BYTES,
     per_lane: int = PLENTY,
     closed: Collection[str] = (),
     lease_for: int = LEASE,
 ) -> ClaimResult:
     """A claim of all that is due, or of less."""
-    offered = capacity(now + lease_for, room=room, max_bytes=max_bytes, closed=closed)
+    offered = capacity(now + lease_for, slots=slots, max_bytes=max_bytes, closed=closed)
     return await store.claim(ClaimRequest(now=now, capacity=offered, per_lane=per_lane))
 
 

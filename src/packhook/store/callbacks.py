@@ -1,4 +1,4 @@
-"""From a callback to a coroutine: for whoever would rather wait than be told."""
+"""Turn a callback-style call into an awaitable."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,16 +8,16 @@ R = TypeVar("R")
 
 
 async def ended(begin: Callable[[Callable[[R | Exception], None]], object]) -> R:
-    """Begin something that tells its end, and wait for that; an exception that it tells is raised."""
+    """Return the result that ``begin`` passes to its callback, or raise the exception."""
     end: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
-    def told(result: R | Exception) -> None:
+    def callback(result: R | Exception) -> None:
         if end.done():
-            return  # who waited was cancelled; what was begun goes on
+            return  # the caller was cancelled; what was begun goes on
         if isinstance(result, Exception):
             end.set_exception(result)
         else:
             end.set_result(result)
 
-    begin(told)
+    begin(callback)
     return await end
