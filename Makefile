@@ -5,6 +5,7 @@
 # make fmt     format the code, and fix what the linter can fix
 # make bench   measure this machine:                      make bench ARGS="--events 20000 --postgres"
 # make chaos   kill nodes and count what was delivered:   make chaos ARGS="--postgres --nodes 3"
+# make schema  write store/schema/*.sql from the migrations
 # make lock    resolve the dependencies of pyproject.toml again, into requirements.lock
 # make clean   delete the virtual environment and all caches
 
@@ -20,7 +21,7 @@ ARGS   ?=
 WORKERS ?= 4
 PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo unit lint test fmt bench chaos lock clean reinstall
+.PHONY: demo unit lint test fmt bench chaos schema lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -61,6 +62,9 @@ bench: $(READY)
 
 chaos: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
+schema: $(READY)
+	PYTHONPATH=tests $(BIN)/python -W ignore -m store.schema
 
 # For every Python from 3.11 on, with a hash for each file that may be installed. uv is needed only here.
 lock:

@@ -7,7 +7,7 @@ import pytest
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import ManualClock
 from postgres.server import Server, running
-from store.values import ACME, OTHER, noted, organization
+from store.values import ACME, OTHER, new_entry, organization
 
 OpenNode = Callable[[], Awaitable[PostgresStore]]
 
@@ -46,8 +46,8 @@ async def open_node(url: str) -> AsyncIterator[OpenNode]:
 async def node(open_node: OpenNode) -> PostgresStore:
     """A node on a database with two organizations."""
     opened = await open_node()
-    await opened.create_organization(organization(ACME), noted())
-    await opened.create_organization(organization(OTHER), noted())
+    await opened.create_organization(organization(ACME), new_entry())
+    await opened.create_organization(organization(OTHER), new_entry())
     return opened
 
 

@@ -21,7 +21,7 @@ from store.values import (
     claim_one,
     delivered,
     event,
-    noted,
+    new_entry,
     organization,
     publication,
     publish,
@@ -52,7 +52,7 @@ async def node(full: tuple[str, SmallDisk]) -> AsyncIterator[PostgresStore]:
     """A node on it, with an organization and a webhook."""
     store = PostgresStore(full[0], ManualClock())
     await store.open()
-    await store.create_organization(organization(ACME), noted())
+    await store.create_organization(organization(ACME), new_entry())
     await add_webhook(store)
     yield store
     await store.close()
@@ -90,4 +90,4 @@ async def _holds(node: PostgresStore, count: int) -> None:
     found = await node.list_events(ACME, PageRequest(limit=20_000))
     assert len(found.items) == count
     listed = (await node.list_deliveries(ACME, PageRequest(limit=20_000), DeliveryFilter())).items
-    assert sorted(each.event_id for each in listed) == sorted(each.id for each in found.items)
+    assert sorted(item.event_id for item in listed) == sorted(item.id for item in found.items)

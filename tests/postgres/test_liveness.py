@@ -14,7 +14,7 @@ from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct, eventually
-from store.values import ACME, ALL, Hands, add_webhook, noted, organization, publish
+from store.values import ACME, ALL, FakeDispatcher, add_webhook, new_entry, organization, publish
 from support.values import replaced
 
 
@@ -24,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "CHECK_SECONDS", 0.1)
 
 
-class Leasing(Hands):
+class LeasingDispatcher(FakeDispatcher):
     """Hands whose leases begin at this number."""
 
     first = 1
@@ -35,15 +35,15 @@ class Leasing(Hands):
 
 
 @asynccontextmanager
-async def node(url: str, room: int = 0, lease: int = 0) -> AsyncIterator[tuple[PostgresStore, Hands]]:
+async def node(url: str, slots: int = 0, lease: int = 0) -> AsyncIterator[tuple[PostgresStore, FakeDispatcher]]:
     """A node with an engine that has so much room."""
     store = PostgresStore(url, ManualClock())
     await store.open()
-    hands = Leasing(room=room)
-    hands.first = lease
-    store.attach(hands)
+    dispatcher = LeasingDispatcher(slots=slots)
+    dispatcher.first = lease
+    store.attach(dispatcher)
     try:
-        yield store, hands
+        yield store, dispatcher
     finally:
         await store.close()
 
@@ -72,40 +72,40 @@ async def vanish(store: PostgresStore) -> None:
 
 async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> None:
     """Long before its lease runs out, and the others hear of it."""
-    async with node(url, room=10, lease=7) as (dying, _):
-        await dying.create_organization(organization(ACME), noted())
+    async with node(url, slots=10, lease=7) as (dying, _):
+        await dying.create_organization(organization(ACME), new_entry())
         hook = await add_webhook(dying)
         await publish(dying)
-        async with node(url, lease=10_000_000) as (other, hands):
+        async with node(url, lease=10_000_000) as (other, dispatcher):
             await eventually(lambda: _is(known(url), 2))
             await vanish(dying)
 
             async def freed() -> bool:
                 listed = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
-                return [each.status for each in listed] == [DeliveryStatus.PENDING]
+                return [item.status for item in listed] == [DeliveryStatus.PENDING]
 
             await eventually(freed)
             (left,) = (await other.list_deliveries(ACME, ALL, DeliveryFilter())).items
             assert await other.interruptions(ACME, left.id) == (Interruption(number=1, noticed_at=START),)
-            assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in hands.woken]
+            assert (frozenset({hook.id}), START) in [(frozenset(ids), at) for ids, at in dispatcher.notified]
             await eventually(lambda: _is(known(url), 1))
 
 
-async def _is(asked: Awaitable[int], wanted: int) -> bool:
-    return await asked == wanted
+async def _is(asked: Awaitable[int], expected: int) -> bool:
+    return await asked == expected
 
 
 async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(url: str) -> None:
     """It takes its lock again; what it has in hand stays its own while it was missing only once."""
-    async with node(url, room=10, lease=7) as (store, _):
+    async with node(url, slots=10, lease=7) as (store, _):
         await eventually(lambda: _is(known(url), 1))
         await cut_off(url)
-        await store.create_organization(organization(ACME), noted())
+        await store.create_organization(organization(ACME), new_entry())
         await add_webhook(store)
         await publish(store)
         await eventually(lambda: _is(known(url), 1))
         listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
-        assert [each.status for each in listed] == [DeliveryStatus.SENDING]
+        assert [item.status for item in listed] == [DeliveryStatus.SENDING]
 
 
 async def test_a_node_is_given_up_when_it_is_missing_twice_in_a_row(url: str) -> None:

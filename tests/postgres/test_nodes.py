@@ -23,7 +23,7 @@ from store.values import (
     ALL,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     capacity,
@@ -33,8 +33,8 @@ from store.values import (
     event,
     failed,
     ids_of,
+    new_entry,
     next_version,
-    noted,
     publication,
     publish,
 )
@@ -63,8 +63,8 @@ async def test_no_delivery_is_claimed_by_two_nodes(node: PostgresStore, other: P
     claimed: list[str] = []
     async with asyncio.timeout(PATIENCE):
         while len(claimed) < 180:
-            answers = await asyncio.gather(*(ask(each, START, room=10) for each in (node, other, node, other)))
-            claimed += [each for answer in answers for each in ids_of(answer.deliveries)]
+            answers = await asyncio.gather(*(ask(item, START, slots=10) for item in (node, other, node, other)))
+            claimed += [item for answer in answers for item in ids_of(answer.deliveries)]
     assert len(set(claimed)) == len(claimed) == 180
     assert await claim(other, START) == ()
 
@@ -76,14 +76,14 @@ async def test_a_dead_nodes_deliveries_are_taken_over_when_its_leases_run_out(
     await add_webhook(node)
     await publish(node, 2)
     claimed = await claim(node, START)
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     await publish(node, 2)
-    held = [*claimed, *hands.accepted]
+    held = [*claimed, *dispatcher.enqueued]
     assert await claim(other, START + LEASE - 1) == ()
     taken = await claim(other, START + LEASE)
     assert sorted(ids_of(taken)) == sorted(ids_of(held))
-    assert await node.record([delivered(each, START + LEASE) for each in held]) == [False] * 4
-    assert await other.record([delivered(each, START + LEASE) for each in taken]) == [True] * 4
+    assert await node.record([delivered(item, START + LEASE) for item in held]) == [False] * 4
+    assert await other.record([delivered(item, START + LEASE) for item in taken]) == [True] * 4
 
 
 async def test_opening_a_node_takes_nothing_from_the_others(node: PostgresStore, open_node: OpenNode) -> None:
@@ -101,12 +101,12 @@ async def test_a_webhook_created_on_one_node_gets_what_is_published_on_another(
 ) -> None:
     """At once, in its current version; a disabled one gets nothing."""
     hook = await add_webhook(node)
-    await other.replace_webhook(changed := next_version(hook, endpoint="https://new.packcloud.local/"), noted())
+    await other.replace_webhook(changed := next_version(hook, endpoint="https://new.packcloud.local/"), new_entry())
     await publish(node)
     leased = await claim_one(other, START)
     assert leased.webhook_version == changed.version
     assert (await node.webhook_states([hook.id]))[hook.id].webhook == changed
-    await node.replace_webhook(next_version(changed, enabled=False), noted())
+    await node.replace_webhook(next_version(changed, enabled=False), new_entry())
     (unwanted,) = await publish(other)
     assert (await node.get_event(ACME, unwanted.id))[1] == ()
 
@@ -116,7 +116,9 @@ async def test_of_two_nodes_that_change_a_webhook_one_does(node: PostgresStore, 
     hook = await add_webhook(node)
     changes = [next_version(hook, description=text) for text in ("a", "b")]
     answers = await asyncio.gather(
-        node.replace_webhook(changes[0], noted()), other.replace_webhook(changes[1], noted()), return_exceptions=True
+        node.replace_webhook(changes[0], new_entry()),
+        other.replace_webhook(changes[1], new_entry()),
+        return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "NoneType"]
 
@@ -126,7 +128,7 @@ async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other
     for number in range(10):
         key = Idempotency(key=f"order-{number}", fingerprint=b"f" * 32, stale_before=START)
         answers = await asyncio.gather(
-            *(each.publish(publication(event(), idempotency=key)) for each in (node, other, node, other))
+            *(item.publish(publication(event(), idempotency=key)) for item in (node, other, node, other))
         )
         assert len(set(answers)) == 1
     assert len((await node.list_events(ACME, ALL)).items) == 10
@@ -137,21 +139,21 @@ async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other
 
 async def test_who_wants_an_event_is_whoever_wants_it_now(node: PostgresStore, other: PostgresStore) -> None:
     """However often a node published for them before, and whatever the other node changed a moment ago."""
-    node.attach(hands := Hands(room=100))
+    node.attach(dispatcher := FakeDispatcher(slots=100))
     hook = await add_webhook(node)
     assert await _deliveries(node) == 1
     more = await add_webhook(other)
     assert await _deliveries(node) == 2
-    await other.replace_webhook(changed := next_version(hook, endpoint=f"{hook.endpoint}/2"), noted())
-    hands.accepted.clear()
+    await other.replace_webhook(changed := next_version(hook, endpoint=f"{hook.endpoint}/2"), new_entry())
+    dispatcher.enqueued.clear()
     assert await _deliveries(node) == 2
-    versions = {each.webhook_id: each.webhook_version for each in hands.accepted}
+    versions = {item.webhook_id: item.webhook_version for item in dispatcher.enqueued}
     assert versions == {hook.id: changed.version, more.id: more.version}
-    await other.replace_webhook(next_version(changed, enabled=False), noted())
+    await other.replace_webhook(next_version(changed, enabled=False), new_entry())
     assert await _deliveries(node) == 1
-    await other.delete_webhook(ACME, more.id, START, noted())
+    await other.delete_webhook(ACME, more.id, START, new_entry())
     assert await _deliveries(node) == 0
-    await other.delete_organization(ACME, START, noted())
+    await other.delete_organization(ACME, START, new_entry())
     with pytest.raises(NotFound):
         await _deliveries(node)
 
@@ -237,14 +239,14 @@ async def test_an_answer_that_cannot_be_read_is_that_calls_alone(node: PostgresS
             "UPDATE idempotency_keys SET receipts = convert_to(replace(convert_from(receipts, 'UTF8'), "
             "'\"id\"', '\"new\":1,\"id\"'), 'UTF8')"
         )
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     unread, plain = await asyncio.gather(
         node.publish(publication(event(), idempotency=asked)), publish(node), return_exceptions=True
     )
     assert isinstance(unread, Unavailable)
     assert "cannot be read" in unread.detail
     assert isinstance(plain, tuple | list)
-    assert [each.event_id for each in hands.accepted] == [plain[0].id]
+    assert [item.event_id for item in dispatcher.enqueued] == [plain[0].id]
 
 
 async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: str) -> None:
@@ -252,7 +254,7 @@ async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: s
     hook = await add_webhook(node)
     await publish(node)
     async with direct(url) as late, late.transaction():
-        batch = PublishBatch([publication(unseen := event())], lambda: capacity(0, room=0), SubscriberLoader())
+        batch = PublishBatch([publication(unseen := event())], lambda: capacity(0, slots=0), SubscriberLoader())
         await batch.write(Db(late))
         await node.record([delivered(await claim_one(node, START), START)])
         assert (await ask(node, START + LEASE)).next_due_at is None
@@ -272,7 +274,7 @@ async def test_a_lane_that_is_looked_through_is_not_moved_under_the_looker(
         ((webhook_id, *_),) = await db.fetch_all(SQL["due_lanes"], START + LEASE, 500, [], False)
         ((_, nothing),) = await db.fetch_all(SQL["next_due_in_lane"], [webhook_id])
         (new,) = await publish(other)
-        folding = asyncio.ensure_future(ask(other, START, room=0))
+        folding = asyncio.ensure_future(ask(other, START, slots=0))
         await eventually(lambda: _is_done_or_waits(folding, url))
         await db.fetch_all(SQL["delete_lane"], [webhook_id])
     await folding
@@ -306,18 +308,18 @@ async def test_a_webhook_enabled_while_others_look_is_not_passed_over(
     """What waited for it is due, although a claim that saw it disabled put its lane aside."""
     hook = await add_webhook(node)
     await publish(node, 3)
-    await node.replace_webhook(disabled := next_version(hook, enabled=False), noted())
+    await node.replace_webhook(disabled := next_version(hook, enabled=False), new_entry())
     for turn in range(20):
         enabled = next_version(disabled, enabled=True, updated_at=START + turn)
         answers = await asyncio.gather(
-            other.replace_webhook(enabled, noted()), *(ask(each, START + turn) for each in (node, other, node))
+            other.replace_webhook(enabled, new_entry()), *(ask(item, START + turn) for item in (node, other, node))
         )
         assert await stranded(url, START + turn) == []
-        leased = [each for answer in answers[1:] if answer is not None for each in answer.deliveries]
+        leased = [item for answer in answers[1:] if answer is not None for item in answer.deliveries]
         leased += await claim(node, START + turn)
         assert len(leased) == 3
         await node.release(leased, START + turn)
-        await node.replace_webhook(disabled := next_version(enabled, enabled=False), noted())
+        await node.replace_webhook(disabled := next_version(enabled, enabled=False), new_entry())
 
 
 async def test_nothing_is_stranded_whatever_many_nodes_do_at_once(
@@ -331,19 +333,19 @@ async def test_nothing_is_stranded_whatever_many_nodes_do_at_once(
     ended: list[str] = []
     for turn in range(25):
         now = START + 10 * turn
-        nodes[turn % 3].attach(hands := Hands(room=chance.choice([0, 3])))
-        hands.lease_until = now + 35
-        work = [_publish_some(each, now) for each in nodes]
-        work += [_claim_and_settle(each, now, chance, ended) for each in nodes for _ in range(2)]
+        nodes[turn % 3].attach(dispatcher := FakeDispatcher(slots=chance.choice([0, 3])))
+        dispatcher.lease_until = now + 35
+        work = [_publish_some(item, now) for item in nodes]
+        work += [_claim_and_settle(item, now, chance, ended) for item in nodes for _ in range(2)]
         await asyncio.gather(*work)
         assert await stranded(url, now) == []
     for turn in range(25, 40):
-        for each in nodes:
-            await _claim_and_settle(each, START + 10 * turn, random.Random(1), ended, always=True)
+        for item in nodes:
+            await _claim_and_settle(item, START + 10 * turn, random.Random(1), ended, always=True)
     listed = await node.list_deliveries(ACME, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
     others = await node.list_deliveries(OTHER, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
     assert len(ended) == len(set(ended)) == 25 * 3 * 2 * 3
-    assert {each.id for each in (*listed.items, *others.items)} == set(ended)
+    assert {item.id for item in (*listed.items, *others.items)} == set(ended)
 
 
 async def _publish_some(store: PostgresStore, now: int) -> None:
@@ -356,23 +358,23 @@ async def _claim_and_settle(
     store: PostgresStore, now: int, chance: random.Random, ended: list[str], *, always: bool = False
 ) -> None:
     """Some are delivered, some fail and come again, some are released, some are forgotten by a node that dies."""
-    leased = (await ask(store, now, room=20, per_lane=10, lease_for=25)).deliveries
+    leased = (await ask(store, now, slots=20, per_lane=10, lease_for=25)).deliveries
     fates = (
         ["delivered"] * len(leased)
         if always
         else chance.choices(["delivered", "again", "held", "released", "forgotten"], [5, 2, 1, 1, 1], k=len(leased))
     )
-    settled = await store.record([_settlement(each, fate, now) for each, fate in _with(leased, fates)])
-    await store.release([each for each, fate in zip(leased, fates, strict=True) if fate == "released"], now)
+    settled = await store.record([_settlement(item, fate, now) for item, fate in _with(leased, fates)])
+    await store.release([item for item, fate in zip(leased, fates, strict=True) if fate == "released"], now)
     ended += [
-        each.id
-        for (each, fate), kept in zip(_with(leased, fates), settled, strict=True)
+        item.id
+        for (item, fate), kept in zip(_with(leased, fates), settled, strict=True)
         if kept and fate == "delivered"
     ]
 
 
 def _with(leased: Sequence[LeasedDelivery], fates: list[str]) -> list[tuple[LeasedDelivery, str]]:
-    return [(each, fate) for each, fate in zip(leased, fates, strict=True) if fate not in ("released", "forgotten")]
+    return [(item, fate) for item, fate in zip(leased, fates, strict=True) if fate not in ("released", "forgotten")]
 
 
 def _settlement(leased: LeasedDelivery, fate: str, now: int) -> AttemptResult:
@@ -385,6 +387,8 @@ async def test_a_webhook_that_fails_is_told_of_by_one_node(node: PostgresStore, 
     """Whoever is first; a line for each node would be three of a kind."""
     hook = await add_webhook(node)
     await publish(node, 5)
-    await node.record([failed(each, START + number) for number, each in enumerate(await claim(node, START))])
-    told = await asyncio.gather(*(each.warn_failing(failing_for=4, now=START) for each in (node, other, node, other)))
-    assert sorted(told, key=len) == [{}, {}, {}, {hook.id: START}]
+    await node.record([failed(item, START + number) for number, item in enumerate(await claim(node, START))])
+    reported = await asyncio.gather(
+        *(item.warn_failing(failing_for=4, now=START) for item in (node, other, node, other))
+    )
+    assert sorted(reported, key=len) == [{}, {}, {}, {hook.id: START}]

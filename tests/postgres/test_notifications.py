@@ -6,7 +6,7 @@ from packhook.core.model import Webhook
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START
 from postgres.server import PATIENCE, direct, eventually
-from store.values import ACME, Hands, add_webhook, claim, failed, next_version, noted, publish
+from store.values import ACME, FakeDispatcher, add_webhook, claim, failed, new_entry, next_version, publish
 
 LATER = START + 1_000
 KILL_LISTENERS = """
@@ -14,50 +14,50 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN
 """
 
 
-class Ears(Hands):
+class WaitingDispatcher(FakeDispatcher):
     """An engine that can be waited for."""
 
-    def __init__(self, room: int = 0) -> None:
-        super().__init__(room=room)
-        self.heard = asyncio.Event()
+    def __init__(self, slots: int = 0) -> None:
+        super().__init__(slots=slots)
+        self.recorded = asyncio.Event()
 
     def notify_due(self, webhook_ids: object, due_at: int) -> None:
         """Remember the hint."""
         super().notify_due(frozenset(webhook_ids), due_at)  # type: ignore[call-overload] # ids, as they came
-        self.heard.set()
+        self.recorded.set()
 
     def invalidate(self, webhook_id: str) -> None:
         """Remember the hint."""
         super().invalidate(webhook_id)
-        self.heard.set()
+        self.recorded.set()
 
     async def wait(self) -> None:
         """Until something was heard."""
         async with asyncio.timeout(PATIENCE):
-            await self.heard.wait()
-        self.heard.clear()
+            await self.recorded.wait()
+        self.recorded.clear()
 
 
 async def test_the_others_hear_of_what_is_left_for_them(node: PostgresStore, other: PostgresStore) -> None:
     """And from when on it is theirs."""
-    other.attach(ears := Ears())
+    other.attach(ears := WaitingDispatcher())
     await add_webhook(node)
     await publish(node, created_at=LATER)
     await ears.wait()
-    assert ears.woken == [(frozenset(), LATER)]
+    assert ears.notified == [(frozenset(), LATER)]
 
 
 async def test_the_others_hear_nothing_of_what_was_handed_over(node: PostgresStore, other: PostgresStore) -> None:
     """Only of what there was no room for: the hint after it is the first they hear."""
-    other.attach(ears := Ears())
-    node.attach(own := Ears(room=2))
+    other.attach(ears := WaitingDispatcher())
+    node.attach(own := WaitingDispatcher(slots=2))
     await add_webhook(node)
     await publish(node, 2)
-    own.room = 0
+    own.slots = 0
     await publish(node, created_at=LATER)
     await ears.wait()
-    assert ears.woken == [(frozenset(), LATER)]
-    assert [due_at for _, due_at in own.woken] == [LATER]
+    assert ears.notified == [(frozenset(), LATER)]
+    assert [due_at for _, due_at in own.notified] == [LATER]
 
 
 async def test_the_others_hear_of_what_is_given_back(node: PostgresStore, other: PostgresStore) -> None:
@@ -65,9 +65,9 @@ async def test_the_others_hear_of_what_is_given_back(node: PostgresStore, other:
     await add_webhook(node)
     await publish(node)
     leased = await claim(node, START)
-    other.attach(ears := Ears())
+    other.attach(ears := WaitingDispatcher())
     await node.release(leased, LATER)
-    while (frozenset(), LATER) not in ears.woken:
+    while (frozenset(), LATER) not in ears.notified:
         await ears.wait()
 
 
@@ -76,43 +76,43 @@ async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, 
     hooks = [await add_webhook(node) for _ in range(4)]
     await publish(node, 10)
     leased = await claim(node, START)
-    other.attach(ears := Ears())
+    other.attach(ears := WaitingDispatcher())
 
-    async def hears(*wanted: Webhook) -> None:
-        while not {each.id for each in wanted} <= set(ears.changes):
+    async def hears(*expected: Webhook) -> None:
+        while not {item.id for item in expected} <= set(ears.changes):
             await ears.wait()
         ears.changes.clear()
 
-    await node.replace_webhook(next_version(hooks[0]), noted())
+    await node.replace_webhook(next_version(hooks[0]), new_entry())
     await hears(hooks[0])
-    of_second = next(each for each in leased if each.webhook_id == hooks[1].id)
+    of_second = next(item for item in leased if item.webhook_id == hooks[1].id)
     await node.record([failed(of_second, START, disable_reason="gone")])
     await hears(hooks[1])
-    await node.delete_webhook(ACME, hooks[2].id, LATER, noted())
+    await node.delete_webhook(ACME, hooks[2].id, LATER, new_entry())
     await hears(hooks[2])
-    await node.record([failed(each, START) for each in leased if each.webhook_id == hooks[3].id])
+    await node.record([failed(item, START) for item in leased if item.webhook_id == hooks[3].id])
     assert await node.disable_failing(failing_for=0, now=LATER, reason="too long") == (hooks[3].id,)
     await hears(hooks[3])
-    await node.delete_organization(ACME, LATER, noted())
+    await node.delete_organization(ACME, LATER, new_entry())
     await hears(hooks[0], hooks[1], hooks[3])
 
 
 async def test_many_changes_at_once_are_all_heard(node: PostgresStore, other: PostgresStore) -> None:
     """More than fit into one hint."""
     hooks = [await add_webhook(node) for _ in range(250)]
-    other.attach(ears := Ears())
-    await node.delete_organization(ACME, LATER, noted())
+    other.attach(ears := WaitingDispatcher())
+    await node.delete_organization(ACME, LATER, new_entry())
     while len(ears.changes) < len(hooks):
         await ears.wait()
-    assert sorted(ears.changes) == [each.id for each in hooks]
+    assert sorted(ears.changes) == [item.id for item in hooks]
 
 
 async def test_a_change_that_was_refused_is_not_told(node: PostgresStore, other: PostgresStore) -> None:
     """The next that was not is the first they hear of."""
     refused, done = await add_webhook(node), await add_webhook(node)
-    other.attach(ears := Ears())
-    await asyncio.gather(node.replace_webhook(next_version(refused, version=9), noted()), return_exceptions=True)
-    await node.replace_webhook(next_version(done), noted())
+    other.attach(ears := WaitingDispatcher())
+    await asyncio.gather(node.replace_webhook(next_version(refused, version=9), new_entry()), return_exceptions=True)
+    await node.replace_webhook(next_version(done), new_entry())
     await ears.wait()
     assert ears.changes == [done.id]
 
@@ -122,17 +122,17 @@ async def test_a_listener_that_was_lost_comes_back_and_catches_up(
 ) -> None:
     """It hears of what was changed meanwhile, claims, and listens as before."""
     hook = await add_webhook(node)
-    other.attach(ears := Ears())
+    other.attach(ears := WaitingDispatcher())
     async with direct(url) as killer:
         await killer.execute(KILL_LISTENERS)
-    await node.replace_webhook(next_version(hook, updated_at=START), noted())
-    while hook.id not in ears.changes or not ears.woken:
+    await node.replace_webhook(next_version(hook, updated_at=START), new_entry())
+    while hook.id not in ears.changes or not ears.notified:
         await ears.wait()
-    ears.woken.clear()
+    ears.notified.clear()
 
     async def is_heard() -> bool:
         await publish(node, created_at=LATER)
-        return (frozenset(), LATER) in ears.woken
+        return (frozenset(), LATER) in ears.notified
 
     await eventually(is_heard)
 
@@ -140,7 +140,7 @@ async def test_a_listener_that_was_lost_comes_back_and_catches_up(
 async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, other: PostgresStore, url: str) -> None:
     """A hint that is none breaks nothing."""
     hook = await add_webhook(node)
-    other.attach(ears := Ears())
+    other.attach(ears := WaitingDispatcher())
     async with direct(url) as stranger:
         for payload in (
             "",
@@ -151,6 +151,6 @@ async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, ot
             '{"node": "x", "more": 1}',
         ):
             await stranger.execute("SELECT pg_notify('packhook', $1)", payload)
-    await node.replace_webhook(next_version(hook), noted())
+    await node.replace_webhook(next_version(hook), new_entry())
     await ears.wait()
-    assert (ears.changes, ears.woken) == ([hook.id], [])
+    assert (ears.changes, ears.notified) == ([hook.id], [])

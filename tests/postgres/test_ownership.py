@@ -8,8 +8,8 @@ from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
 from postgres.server import direct
-from postgres.test_notifications import Ears
-from store.values import ACME, add_webhook, claim, next_version, noted, organization, publish
+from postgres.test_notifications import WaitingDispatcher
+from store.values import ACME, add_webhook, claim, new_entry, next_version, organization, publish
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
     )
     for node in nodes:
         await node.open()
-    await nodes[0].create_organization(organization(ACME), noted())
+    await nodes[0].create_organization(organization(ACME), new_entry())
     yield nodes
     for node in nodes:
         await node.close()
@@ -36,9 +36,9 @@ async def test_a_proof_on_one_node_lets_another_send(pair: tuple[PostgresStore, 
         await connection.execute("""SELECT packhook.publish('acme', 'order.created', '{"id": "ord_1"}')""")
         now = await connection.fetchval("SELECT max(created_at) FROM packhook.events")
     assert [await claim(node, now) for node in (one, other)] == [(), ()]
-    other.attach(ears := Ears())
-    await one.replace_webhook(next_version(held, verification_pending=False, verified_at=START), noted())
-    while held.id not in ears.changes or not ears.woken:
+    other.attach(ears := WaitingDispatcher())
+    await one.replace_webhook(next_version(held, verification_pending=False, verified_at=START), new_entry())
+    while held.id not in ears.changes or not ears.notified:
         await ears.wait()
     assert len(await claim(other, now)) == 3
 

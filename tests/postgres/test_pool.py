@@ -74,9 +74,9 @@ async def test_one_that_was_lost_at_hand_is_replaced(pool: Pool) -> None:
     async with pool.acquire() as db:
         lost = await process_of(db)
     async with pool.acquire() as db, pool.acquire() as other:
-        for each in (db, other):
-            if await process_of(each) != lost:
-                await each.fetch_all(f"SELECT pg_terminate_backend({lost})")
+        for item in (db, other):
+            if await process_of(item) != lost:
+                await item.fetch_all(f"SELECT pg_terminate_backend({lost})")
 
     async def is_replaced() -> bool:
         try:

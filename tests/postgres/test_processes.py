@@ -30,8 +30,8 @@ async def test_a_node_that_dies_is_replaced_and_its_deliveries_go(tmp_path: Path
         await eventually(lambda: _count(set(children(node.now.pid)) - first), lambda count: count == 1, 30)
         async with node.client() as again:
             owed |= {await _published(again, number) for number in range(100, 200)}
-        received = await receiver.wait_for(lambda got: {each.headers["webhook-id"] for each in got} >= owed, 60)
-        assert all(each.verified for each in received)
+        received = await receiver.wait_for(lambda got: {item.headers["webhook-id"] for item in got} >= owed, 60)
+        assert all(item.verified for item in received)
     assert files(tmp_path, "*.key") == []
 
 

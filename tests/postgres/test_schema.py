@@ -9,7 +9,7 @@ from packhook.store.migrate import migrations
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import ManualClock
 from postgres.server import Server, direct
-from store.values import ACME, noted, organization
+from store.values import ACME, new_entry, organization
 
 KNOWN = migrations("postgres")[-1].version
 
@@ -20,7 +20,7 @@ async def test_many_nodes_that_start_at_once_make_the_schema_once(server: Server
     url = await asyncio.to_thread(database.__enter__)
     nodes = [PostgresStore(url, ManualClock()) for _ in range(4)]
     await asyncio.gather(*(node.open() for node in nodes))
-    await nodes[0].create_organization(organization(), noted())
+    await nodes[0].create_organization(organization(), new_entry())
     for node in nodes:
         await node.ping()
         assert await node.get_organization(ACME) == organization()

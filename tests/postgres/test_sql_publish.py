@@ -23,11 +23,11 @@ from store.values import (
     ACME,
     ALL,
     LEASE,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     capacity,
+    new_entry,
     next_version,
-    noted,
     organization,
 )
 
@@ -40,7 +40,7 @@ async def node(url: str) -> AsyncIterator[PostgresStore]:
     """A node with an organization and two webhooks for created orders."""
     store = PostgresStore(url, ManualClock())
     await store.open()
-    await store.create_organization(organization(ACME), noted())
+    await store.create_organization(organization(ACME), new_entry())
     for code in ("order.created", "order.created", "order.shipped"):
         await add_webhook(store, event_code=code)
     yield store
@@ -80,7 +80,7 @@ async def is_routed(url: str) -> bool:
 
 async def test_it_is_published_when_the_caller_commits(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
     """Byte for byte; a node makes a delivery for each webhook that gets it, and leases what it has capacity for."""
-    node.attach(hands := Hands(room=1))
+    node.attach(dispatcher := FakeDispatcher(slots=1))
     async with caller.transaction():
         event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
         assert await events_of(node) == ()
@@ -90,27 +90,27 @@ async def test_it_is_published_when_the_caller_commits(node: PostgresStore, call
     assert sorted(status for _, status in await deliveries_of(node, event_id)) == ["pending", "sending"]
 
     async def dispatched() -> bool:
-        return bool(hands.accepted and hands.woken)
+        return bool(dispatcher.enqueued and dispatcher.notified)
 
     await eventually(dispatched)
-    assert [(leased.event_id, leased.data) for leased in hands.accepted] == [(event_id, ORDER.encode())]
+    assert [(leased.event_id, leased.data) for leased in dispatcher.enqueued] == [(event_id, ORDER.encode())]
 
 
 async def test_one_of_many_nodes_fans_out(
     node: PostgresStore, other: PostgresStore, caller: "asyncpg.Connection[Any]"
 ) -> None:
     """Each event once, in the order in which the events were published."""
-    node.attach(mine := Hands(room=1_000))
-    other.attach(theirs := Hands(room=1_000))
+    node.attach(mine := FakeDispatcher(slots=1_000))
+    other.attach(theirs := FakeDispatcher(slots=1_000))
     ids = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(40)]
 
     async def all_dispatched() -> bool:
-        return len(mine.accepted) + len(theirs.accepted) >= len(ids)
+        return len(mine.enqueued) + len(theirs.enqueued) >= len(ids)
 
     await eventually(all_dispatched)
-    assert sorted(leased.event_id for leased in (*mine.accepted, *theirs.accepted)) == sorted(ids)
-    for hands in (mine, theirs):
-        dispatched = [ids.index(leased.event_id) for leased in hands.accepted]
+    assert sorted(leased.event_id for leased in (*mine.enqueued, *theirs.enqueued)) == sorted(ids)
+    for dispatcher in (mine, theirs):
+        dispatched = [ids.index(leased.event_id) for leased in dispatcher.enqueued]
         assert dispatched == sorted(dispatched)
 
 
@@ -155,8 +155,8 @@ async def test_the_webhooks_at_the_time_of_the_fan_out_get_it(
     async with direct(url) as looking:
         await loader.load(Db(looking), [ACME])  # what is cached is out of date by then
         event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
-        await node.replace_webhook(next_version(first, enabled=False), noted())
-        await node.replace_webhook(changed := next_version(second, endpoint=f"{second.endpoint}/2"), noted())
+        await node.replace_webhook(next_version(first, enabled=False), new_entry())
+        await node.replace_webhook(changed := next_version(second, endpoint=f"{second.endpoint}/2"), new_entry())
         created = await add_webhook(node, event_code="order.created")
         async with looking.transaction():
             made = await outbox.fan_out(Db(looking), lambda: capacity(START + LEASE), loader)
@@ -172,7 +172,7 @@ async def test_an_organization_that_is_deleted_before_the_fan_out_gets_nothing(
     """And nothing is left in the outbox."""
     await node._open.outbox.close()
     await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
-    await node.delete_organization(ACME, START, noted())
+    await node.delete_organization(ACME, START, new_entry())
     async with direct(url) as looking, looking.transaction():
         made = await outbox.fan_out(Db(looking), lambda: NO_CAPACITY, SubscriberLoader())
     assert made is not None
@@ -238,7 +238,7 @@ async def test_what_is_wrong_is_said_and_nothing_is_written(
 async def test_ids_sort_by_time(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
     """Beside those that nodes make."""
     made = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(20)]
-    assert [each[:16] for each in made] == sorted(each[:16] for each in made)
+    assert [item[:16] for item in made] == sorted(item[:16] for item in made)
     assert len(set(made)) == 20
     assert len(await events_of(node)) == 20
 

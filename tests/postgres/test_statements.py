@@ -22,7 +22,7 @@ from store.values import (
     ACME,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     capacity,
@@ -30,8 +30,8 @@ from store.values import (
     delivered,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     publication,
     publish,
 )
@@ -140,13 +140,13 @@ async def _cost_of_a_claim(url: str, mine: str) -> int:
 
 async def _disabled(node: PostgresStore, dead: str) -> None:
     stored = await node.get_webhook(OTHER, dead)
-    await node.replace_webhook(next_version(stored, enabled=False), noted())
+    await node.replace_webhook(next_version(stored, enabled=False), new_entry())
     await claim(node, START)
 
 
 async def _waiting_for_retries(node: PostgresStore, dead: str) -> None:  # noqa: ARG001 one of several
     while leased := (await ask(node, START, per_lane=500)).deliveries:
-        await node.record([failed(each, START, next_attempt_at=START + HOUR) for each in leased])
+        await node.record([failed(item, START, next_attempt_at=START + HOUR) for item in leased])
 
 
 async def _pages_with(url: str, node: PostgresStore, backlog: int, state: "State") -> int:
@@ -205,11 +205,11 @@ async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_
 
 async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node: PostgresStore) -> None:
     """Each is found by its own key, with a thousand of the same lease beside it, known to the planner or not."""
-    node.attach(hands := Hands(room=1_000))
+    node.attach(dispatcher := FakeDispatcher(slots=1_000))
     await add_webhook(node)
     await publish(node, 1_000)
-    mine = [(each.organization_id, each.id, each.lease) for each in hands.accepted[:5]]
-    settled = [[*each, "delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", ""] for each in mine]
+    mine = [(item.organization_id, item.id, item.lease) for item in dispatcher.enqueued[:5]]
+    settled = [[*item, "delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", ""] for item in mine]
     async with direct(url) as connection:
         for statement in ("SELECT 1", "ANALYZE"):
             await connection.execute(statement)
@@ -253,7 +253,7 @@ async def test_many_deliveries_take_few_round_trips(
 
 async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, int, int]:
     """Of a publish of so many events, a claim of what was not handed over, and the record of both."""
-    node.attach(hands := Hands(room=count))
+    node.attach(dispatcher := FakeDispatcher(slots=count))
     await node._open.liveness.close()
     await node._open.outbox.close()  # what it asks now and then is not part of any event's way
     marks = [log.count()]
@@ -261,7 +261,7 @@ async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, 
     marks.append(log.count())
     claimed = await claim(node, START)
     marks.append(log.count())
-    settled = await node.record([delivered(each, START) for each in (*hands.accepted, *claimed)])
+    settled = await node.record([delivered(item, START) for item in (*dispatcher.enqueued, *claimed)])
     marks.append(log.count())
     assert settled == [True] * 2 * count
     publishing, claiming_it, recording = (after - before for before, after in itertools.pairwise(marks))
@@ -272,7 +272,7 @@ async def test_a_claim_in_doubt_holds_nothing(node: PostgresStore, url: str) -> 
     """A claim that another one interrupts is undone as a whole: what it leased is due as before."""
     await add_webhook(node)
     await publish(node, 3)
-    await ask(node, START, room=0)
+    await ask(node, START, slots=0)
     async with direct(url) as connection:
         transaction = connection.transaction()
         await transaction.start()

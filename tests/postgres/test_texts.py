@@ -16,8 +16,8 @@ from store.values import (
     claim,
     delivered,
     event,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     publish,
@@ -29,11 +29,11 @@ NUL = "a\0b"
 
 async def test_words_with_a_nul_are_kept_without_it(node: PostgresStore) -> None:
     """Names and descriptions; the other words stay."""
-    await node.create_organization(organization("c", name=NUL), noted())
+    await node.create_organization(organization("c", name=NUL), new_entry())
     hook = await add_webhook(node, description=NUL)
     assert (await node.get_organization("c")).name == "a\N{REPLACEMENT CHARACTER}b"
     assert (await node.get_webhook(ACME, hook.id)).description == "a\N{REPLACEMENT CHARACTER}b"
-    await node.replace_webhook(next_version(hook, description="c\0"), noted())
+    await node.replace_webhook(next_version(hook, description="c\0"), new_entry())
     assert (await node.get_webhook(ACME, hook.id)).description == "c\N{REPLACEMENT CHARACTER}"
 
 
@@ -45,24 +45,24 @@ async def test_a_header_value_with_a_nul_is_kept(node: PostgresStore) -> None:
 
 ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
     "organization": lambda node: node.get_organization(NUL),
-    "delete organization": lambda node: node.delete_organization(NUL, START, noted()),
+    "delete organization": lambda node: node.delete_organization(NUL, START, new_entry()),
     "webhook": lambda node: node.get_webhook(ACME, NUL),
-    "replace webhook": lambda node: node.replace_webhook(webhook(id=NUL), noted()),
-    "delete webhook": lambda node: node.delete_webhook(ACME, NUL, START, noted()),
-    "create webhook": lambda node: node.create_webhook(webhook(NUL), noted()),
+    "replace webhook": lambda node: node.replace_webhook(webhook(id=NUL), new_entry()),
+    "delete webhook": lambda node: node.delete_webhook(ACME, NUL, START, new_entry()),
+    "create webhook": lambda node: node.create_webhook(webhook(NUL), new_entry()),
     "event": lambda node: node.get_event(ACME, NUL),
     "delivery": lambda node: node.get_delivery(ACME, NUL),
-    "replay": lambda node: node.retry_delivery(ACME, NUL, START, noted()),
-    "key": lambda node: node.revoke_api_key(ACME, NUL, START, noted()),
+    "replay": lambda node: node.retry_delivery(ACME, NUL, START, new_entry()),
+    "key": lambda node: node.revoke_api_key(ACME, NUL, START, new_entry()),
     "publish": lambda node: node.publish(publication(event(NUL))),
 }
 
 
-@pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
-async def test_nothing_has_a_name_with_a_nul(node: PostgresStore, asking: Callable[[Store], Awaitable[object]]) -> None:
+@pytest.mark.parametrize("query", ASKING.values(), ids=ASKING)
+async def test_nothing_has_a_name_with_a_nul(node: PostgresStore, query: Callable[[Store], Awaitable[object]]) -> None:
     """So it is not found."""
     with pytest.raises(NotFound):
-        await asking(node)
+        await query(node)
 
 
 async def test_a_list_by_a_name_with_a_nul_is_empty(node: PostgresStore) -> None:
@@ -76,7 +76,7 @@ async def test_what_one_cannot_store_does_not_keep_out_the_others(node: Postgres
     """An event whose id no column can hold is refused alone, though it came together with others."""
     good = event()
     spoilt, kept = await asyncio.gather(
-        *(node.publish(publication(each)) for each in (event(id=NUL), good)), return_exceptions=True
+        *(node.publish(publication(item)) for item in (event(id=NUL), good)), return_exceptions=True
     )
     assert "invalid byte sequence" in str(spoilt)
     assert isinstance(kept, tuple)
@@ -86,11 +86,11 @@ async def test_what_one_cannot_store_does_not_keep_out_the_others(node: Postgres
 
 async def test_an_organization_may_be_called_null(node: PostgresStore) -> None:
     """It is published for, and what came of it recorded, as for any other."""
-    await node.create_organization(organization("null"), noted())
+    await node.create_organization(organization("null"), new_entry())
     hook = await add_webhook(node, organization_id="null")
     made = event("null")
     await node.publish(publication(made))
     (leased,) = await claim(node, START)
     assert (leased.organization_id, leased.webhook_id) == ("null", hook.id)
     assert await node.record([delivered(leased, START)]) == [True]
-    assert [each.number for each in (await node.get_delivery("null", leased.id))[1]] == [1]
+    assert [item.number for item in (await node.get_delivery("null", leased.id))[1]] == [1]

@@ -25,7 +25,7 @@ from store.values import (
     ACME,
     ALL,
     LEASE,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     claim,
@@ -33,7 +33,7 @@ from store.values import (
     delivered,
     event,
     hash_of,
-    noted,
+    new_entry,
     organization,
     publication,
     publish,
@@ -65,7 +65,7 @@ async def own_node(own_server: Server) -> AsyncIterator[PostgresStore]:
     database = own_server.database()
     node = PostgresStore(await asyncio.to_thread(database.__enter__), ManualClock())
     await node.open()
-    await node.create_organization(organization(), noted())
+    await node.create_organization(organization(), new_entry())
     yield node
     await node.close()
     await asyncio.to_thread(database.__exit__, None, None, None)
@@ -83,7 +83,7 @@ ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
     "ping": lambda node: node.ping(),
     "read": lambda node: node.get_organization(ACME),
     "page": lambda node: node.list_events(ACME, ALL),
-    "write": lambda node: node.create_webhook(webhook(), noted()),
+    "write": lambda node: node.create_webhook(webhook(), new_entry()),
     "publish": lambda node: node.publish(publication(event())),
     "claim": lambda node: ask(node, START),
 }
@@ -97,9 +97,9 @@ async def test_a_server_that_is_away_is_unavailable_and_all_is_well_when_it_is_b
     (kept,) = await publish(own_node)
     leased = await claim_one(own_node, START)
     await asyncio.to_thread(own_server.stop)
-    for asking in ASKING.values():
+    for query in ASKING.values():
         with pytest.raises(Unavailable):
-            await asking(own_node)
+            await query(own_node)
     with pytest.raises(Unavailable):
         await own_node.record([delivered(leased, START)])
     await asyncio.to_thread(own_server.start)
@@ -154,7 +154,7 @@ async def test_what_was_refused_in_a_crash_is_not_there_and_what_was_answered_is
 ) -> None:
     """The server dies in the middle of many publishes, and comes back while some still wait for their answer."""
     await add_webhook(own_node)
-    own_node.attach(hands := Hands(room=1_000_000))
+    own_node.attach(dispatcher := FakeDispatcher(slots=1_000_000))
     answered: list[str] = []
     refused: list[str] = []
 
@@ -174,8 +174,8 @@ async def test_what_was_refused_in_a_crash_is_not_there_and_what_was_answered_is
     await asyncio.gather(*publishers)
     await eventually(lambda: _is_there(own_node))
     stored = (await own_node.list_events(ACME, PageRequest(limit=1_000_000))).items
-    assert {each.id for each in stored} == set(answered)
-    assert {each.event_id for each in hands.accepted} == set(answered)
+    assert {item.id for item in stored} == set(answered)
+    assert {item.event_id for item in dispatcher.enqueued} == set(answered)
     assert len(refused) >= 1
 
 
@@ -278,7 +278,7 @@ async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
         async with relay(url, Path(folder)) as (through, wire):
             node = PostgresStore(through, ManualClock())
             await node.open()
-            await node.create_organization(organization(), noted())
+            await node.create_organization(organization(), new_entry())
             yield node, wire
             await node.close()
     await asyncio.to_thread(database.__exit__, None, None, None)
@@ -289,7 +289,7 @@ async def test_a_commit_whose_answer_is_lost_still_counts(relayed: tuple[Postgre
     node, wire = relayed
     hook = await add_webhook(node)
     wire.losing = COMMIT
-    deleting = asyncio.ensure_future(node.delete_webhook(ACME, hook.id, START, noted()))
+    deleting = asyncio.ensure_future(node.delete_webhook(ACME, hook.id, START, new_entry()))
     await eventually(lambda: _lost(wire))
     wire.losing = b""
     await deleting
@@ -301,12 +301,12 @@ async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[Postgr
     """The publisher gets its receipt and the engine its deliveries, as if nothing had happened; nothing is twice."""
     node, wire = relayed
     await add_webhook(node)
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     (kept,) = await _lose(wire, event_lost := event(), node.publish(publication(event_lost)))
     assert kept.id == event_lost.id
     assert (await node.list_events(ACME, ALL)).items == (event_lost,)
-    assert [each.event_id for each in hands.accepted] == [event_lost.id]
-    assert await node.record([delivered(hands.accepted[0], START)]) == [True]
+    assert [item.event_id for item in dispatcher.enqueued] == [event_lost.id]
+    assert await node.record([delivered(dispatcher.enqueued[0], START)]) == [True]
 
 
 async def test_a_publish_that_comes_late_comes_too_late(relayed: tuple[PostgresStore, Relay]) -> None:
@@ -358,10 +358,10 @@ async def test_what_was_never_sent_does_not_wait_for_what_is_in_doubt(
     for _ in range(3):
         with pytest.raises(Unavailable):
             await publish(own_node)
-    assert not any(each.done() for each in doubted)
-    for each in doubted:
+    assert not any(item.done() for item in doubted)
+    for item in doubted:
         with pytest.raises(Unavailable):
-            await each
+            await item
     await asyncio.to_thread(own_server.start)
     await eventually(lambda: _is_there(own_node))
     assert len((await own_node.list_events(ACME, ALL)).items) == 1
@@ -389,7 +389,7 @@ async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tu
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("before")))
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     new, plain = event(), event()
     wire.losing = plain.id.encode()
     calls = [
@@ -399,13 +399,13 @@ async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tu
         publication(plain),
         publication(event(), idempotency=key("before", "another body")),
     ]
-    asking = [asyncio.ensure_future(node.publish(call)) for call in calls]
+    query = [asyncio.ensure_future(node.publish(call)) for call in calls]
     await eventually(lambda: _lost(wire))
     wire.losing = b""
-    answers = await asyncio.gather(*asking, return_exceptions=True)
-    assert [each[0].id for each in answers[:4] if isinstance(each, tuple)] == [before.id, new.id, new.id, plain.id]
+    answers = await asyncio.gather(*query, return_exceptions=True)
+    assert [item[0].id for item in answers[:4] if isinstance(item, tuple)] == [before.id, new.id, new.id, plain.id]
     assert isinstance(answers[4], Conflict)
-    assert sorted(each.event_id for each in hands.accepted) == sorted([new.id, plain.id])
+    assert sorted(item.event_id for item in dispatcher.enqueued) == sorted([new.id, plain.id])
     assert len((await node.list_events(ACME, ALL)).items) == 3
 
 
@@ -414,15 +414,15 @@ async def test_a_look_up_that_is_lost_undoes_nothing(relayed: tuple[PostgresStor
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("came-before")))
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     wire.losing, wire.sparing = b"came-before", 1
     plain = event()
     calls = [publication(event(), idempotency=key("came-before")), publication(plain)]
-    asking = [asyncio.ensure_future(node.publish(call)) for call in calls]
+    query = [asyncio.ensure_future(node.publish(call)) for call in calls]
     await eventually(lambda: _lost(wire))
     wire.losing = b""
-    assert [receipt.id for (receipt,) in await asyncio.gather(*asking)] == [before.id, plain.id]
-    assert [each.event_id for each in hands.accepted] == [plain.id]
+    assert [receipt.id for (receipt,) in await asyncio.gather(*query)] == [before.id, plain.id]
+    assert [item.event_id for item in dispatcher.enqueued] == [plain.id]
 
 
 async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
@@ -431,17 +431,17 @@ async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[Postgre
     await add_webhook(node)
     await publish(node, 2)
     first, second = await claim(node, START)
-    (theirs,) = [each for each in await claim(node, START + LEASE) if each.id == second.id]
+    (theirs,) = [item for item in await claim(node, START + LEASE) if item.id == second.id]
     mine = replaced(first, lease=theirs.lease)
     settled = await _lose(wire, first, node.record([delivered(mine, START + LEASE), delivered(second, START + LEASE)]))
     assert settled == [True, False]
     assert await node.record([delivered(theirs, START + LEASE)]) == [True]
 
 
-async def _lose(wire: Relay, named: Event | LeasedDelivery, asking: Awaitable[T]) -> T:
+async def _lose(wire: Relay, named: Event | LeasedDelivery, query: Awaitable[T]) -> T:
     """The answer to what has this id in it."""
     wire.losing = named.id.encode()
-    asked = asyncio.ensure_future(asking)
+    asked = asyncio.ensure_future(query)
     await eventually(lambda: _lost(wire))
     wire.losing = b""
     return await asked
@@ -454,15 +454,15 @@ async def _lost(wire: Relay) -> bool:
 async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, url: str) -> None:
     """Cut off at its COMMIT: nothing is stored, and nothing is handed over."""
     await add_webhook(node)
-    node.attach(hands := Hands(room=10))
+    node.attach(dispatcher := FakeDispatcher(slots=10))
     async with direct(url) as owner:
         await owner.execute(CUT_OFF_AT_COMMIT)
         with pytest.raises(Unavailable):
             await publish(node)
         await owner.execute("DROP TRIGGER cut_off ON packhook.events")
     assert (await node.list_events(ACME, ALL)).items == ()
-    assert hands.accepted == []
-    node.attach(Hands())
+    assert dispatcher.enqueued == []
+    node.attach(FakeDispatcher())
     await publish(node)
     assert len(await claim(node, START)) == 1
 

@@ -71,10 +71,10 @@ class Relay:
         finally:
             back.cancel()
             await asyncio.gather(back, return_exceptions=True)
-            for each in (writer, far_writer):
-                each.close()
+            for item in (writer, far_writer):
+                item.close()
                 with suppress(OSError):
-                    await each.wait_closed()
+                    await item.wait_closed()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

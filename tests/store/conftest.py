@@ -10,7 +10,7 @@ from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
 from store.dialects import DIALECTS
-from store.values import ACME, OTHER, Hands, noted, organization
+from store.values import ACME, OTHER, FakeDispatcher, new_entry, organization
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ async def empty_store(database: str, clock: ManualClock) -> AsyncIterator[Store]
 @pytest.fixture
 async def store(empty_store: Store) -> Store:
     """An open store with two organizations."""
-    await empty_store.create_organization(organization(ACME), noted())
-    await empty_store.create_organization(organization(OTHER), noted())
+    await empty_store.create_organization(organization(ACME), new_entry())
+    await empty_store.create_organization(organization(OTHER), new_entry())
     return empty_store
 
 
 @pytest.fixture
-def hands(store: Store) -> Hands:
+def dispatcher(store: Store) -> FakeDispatcher:
     """An engine that the store hands over to; it has no room until it is given some."""
-    engine = Hands()
+    engine = FakeDispatcher()
     store.attach(engine)
     return engine

@@ -23,8 +23,8 @@ from store.values import (
     delivered,
     failed,
     hash_of,
+    new_entry,
     next_version,
-    noted,
     organization,
     publish,
     webhook,
@@ -44,15 +44,15 @@ Doing = Callable[[Store, AuditEntry], Awaitable[object]]
 @pytest.fixture
 async def full(store: Store) -> Store:
     """One of each thing: a key, two webhooks of which one fails, a delivery that is finished and one in hand."""
-    await store.create_api_key(KEY, hash_of("key"), noted())
-    await store.create_webhook(HOOK, noted())
+    await store.create_api_key(KEY, hash_of("key"), new_entry())
+    await store.create_webhook(HOOK, new_entry())
     await publish(store)
     await store.record([delivered(await claim_one(store, START), START)])
-    await store.create_webhook(GONE, noted())
+    await store.create_webhook(GONE, new_entry())
     for _ in range(10):
         await publish(store, event_code="order.shipped")
     leased = await claim(store, START)
-    await store.record([failed(each, START + number * HOUR) for number, each in enumerate(leased)])
+    await store.record([failed(item, START + number * HOUR) for number, item in enumerate(leased)])
     await publish(store, event_code="order.shipped")
     return store
 
@@ -70,7 +70,7 @@ async def everything(store: Store) -> list[object]:
         await store.find_api_key(hash_of("new")),
         await store.list_api_keys(ACME, ALL),
         await store.list_webhooks(ACME, ALL, WebhookFilter()),
-        [(each.id, each.status) for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items],
+        [(item.id, item.status) for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items],
         await store.webhook_states([HOOK.id, GONE.id]),
     ]
 
@@ -136,11 +136,11 @@ async def test_no_change_without_its_entry(full: Store, database: str, change: D
     before, trail = await everything(full), await entries(full)
     await directly(database, "ALTER TABLE audit_entries RENAME TO taken_away")
     with pytest.raises(Unavailable):
-        await change(full, noted())
+        await change(full, new_entry())
     await directly(database, "ALTER TABLE taken_away RENAME TO audit_entries")
     assert await everything(full) == before
     assert await entries(full) == trail
-    await change(full, noted())
+    await change(full, new_entry())
     assert await everything(full) != before
     assert len(await entries(full)) == len(trail) + 1
 
@@ -150,13 +150,13 @@ async def test_no_entry_without_its_change(full: Store, change: Doing) -> None:
     """What is refused leaves no trace."""
     trail = await entries(full)
     with pytest.raises(RequestError):
-        await change(full, noted())
+        await change(full, new_entry())
     assert await entries(full) == trail
 
 
 async def test_an_entry_that_cannot_be_written_spoils_nobody_elses(full: Store) -> None:
     """Two entries with one id: the second change is not made, what was asked at the same time is."""
-    same = noted()
+    same = new_entry()
     await full.create_webhook(webhook(), same)
     with pytest.raises(Unavailable):
         await full.revoke_api_key(ACME, KEY.id, LATER, same)
@@ -166,50 +166,52 @@ async def test_an_entry_that_cannot_be_written_spoils_nobody_elses(full: Store) 
 async def test_an_entry_is_kept_as_it_was_written(store: Store) -> None:
     """Every field of it, whatever text there is in them."""
     changes = (Change("endpoint", "https://a.example/", None), Change("secret"), Change("enabled", True, False))
-    told = noted(Action.WEBHOOK_UPDATED, by=SHOP, changes=changes, reason="“why” 💶 'quoted' \\ %s", object_id="wh_1")
-    await store.write_audit(told)
-    assert await entries(store, object_id="wh_1") == (told,)
+    reported = new_entry(
+        Action.WEBHOOK_UPDATED, by=SHOP, changes=changes, reason="“why” 💶 'quoted' \\ %s", object_id="wh_1"
+    )
+    await store.write_audit(reported)
+    assert await entries(store, object_id="wh_1") == (reported,)
 
 
 async def test_what_packhook_does_itself_is_told(full: Store) -> None:
     """That a webhook was disabled, and why: after a 410, and after days of failures; once each."""
     other = await add_webhook(full, OTHER)
     await publish(full, 1, OTHER)
-    (leased,) = (each for each in await claim(full, LATER) if each.webhook_id == other.id)
+    (leased,) = (item for item in await claim(full, LATER) if item.webhook_id == other.id)
     for _ in range(2):
         await full.record([failed(leased, LATER, disable_reason="answered 410 Gone")])
         await full.disable_failing(failing_for=HOUR, now=LATER + MINUTE, reason="too long")
     found = await entries(full, actor="packhook")
-    assert [(each.organization_id, each.object_id, each.reason, each.created_at) for each in found] == [
+    assert [(item.organization_id, item.object_id, item.reason, item.created_at) for item in found] == [
         (ACME, GONE.id, "too long", LATER + MINUTE),
         (OTHER, other.id, "answered 410 Gone", LATER + 7),
     ]
     off = (Change("enabled", True, False),)
-    assert {(each.action, each.by, each.changes) for each in found} == {(Action.WEBHOOK_UPDATED, NODE, off)}
+    assert {(item.action, item.by, item.changes) for item in found} == {(Action.WEBHOOK_UPDATED, NODE, off)}
 
 
 async def test_only_the_first_operator_key_is_told(empty_store: Store) -> None:
     """The others were never made."""
     for key in ("one", "two"):
-        await empty_store.claim_operator_key(hash_of(key), noted(Action.OPERATOR_KEY_CREATED, object_id=key))
-    assert [each.object_id for each in await entries(empty_store)] == ["one"]
+        await empty_store.claim_operator_key(hash_of(key), new_entry(Action.OPERATOR_KEY_CREATED, object_id=key))
+    assert [item.object_id for item in await entries(empty_store)] == ["one"]
 
 
 async def test_the_trail_is_read_in_pages_by_what_is_asked_for(empty_store: Store) -> None:
     """Newest first; by organization, action, actor, object and time, and by what an organization's keys may see."""
-    told = [
-        noted(Action.ORGANIZATION_CREATED, object_id=ACME),
-        noted(Action.WEBHOOK_CREATED, object_id="wh_1", by=SHOP, created_at=START + 1),
-        noted(Action.API_KEY_CREATED, object_id="key_1", created_at=START + 2),
-        noted(Action.WEBHOOK_UPDATED, object_id="wh_1", created_at=START + 3),
-        noted(Action.DELIVERY_RETRIED, object_id="dlv_1", organization_id=OTHER, created_at=START + 4),
-        noted(Action.MASTER_KEY_ROTATED, object_id="k1", organization_id="", created_at=START + 5),
+    reported = [
+        new_entry(Action.ORGANIZATION_CREATED, object_id=ACME),
+        new_entry(Action.WEBHOOK_CREATED, object_id="wh_1", by=SHOP, created_at=START + 1),
+        new_entry(Action.API_KEY_CREATED, object_id="key_1", created_at=START + 2),
+        new_entry(Action.WEBHOOK_UPDATED, object_id="wh_1", created_at=START + 3),
+        new_entry(Action.DELIVERY_RETRIED, object_id="dlv_1", organization_id=OTHER, created_at=START + 4),
+        new_entry(Action.MASTER_KEY_ROTATED, object_id="k1", organization_id="", created_at=START + 5),
     ]
-    for each in told:
-        await empty_store.write_audit(each)
+    for item in reported:
+        await empty_store.write_audit(item)
 
     async def found(**where: Any) -> list[int]:  # noqa: ANN401 as above
-        return [told.index(each) for each in await entries(empty_store, **where)]
+        return [reported.index(item) for item in await entries(empty_store, **where)]
 
     assert await found() == [5, 4, 3, 2, 1, 0]
     assert await found(organization_id=ACME) == [3, 2, 1, 0]
@@ -222,26 +224,26 @@ async def test_the_trail_is_read_in_pages_by_what_is_asked_for(empty_store: Stor
     first = await empty_store.list_audit(PageRequest(limit=4), AuditFilter())
     rest = await empty_store.list_audit(PageRequest(limit=4, anchor=first.items[-1].id), AuditFilter())
     back = await empty_store.list_audit(PageRequest(limit=4, anchor=rest.items[0].id, backwards=True), AuditFilter())
-    assert (first.items + rest.items, back.items) == (tuple(reversed(told)), first.items)
+    assert (first.items + rest.items, back.items) == (tuple(reversed(reported)), first.items)
     assert (first.has_prev, first.has_next, rest.has_prev, rest.has_next) == (False, True, True, False)
 
 
 async def test_the_trail_outlives_what_it_tells_of(full: Store) -> None:
     """The organization is deleted; its entries are there."""
-    await full.delete_organization(ACME, LATER, noted(Action.ORGANIZATION_DELETED))
+    await full.delete_organization(ACME, LATER, new_entry(Action.ORGANIZATION_DELETED))
     assert (await entries(full, organization_id=ACME))[0].action is Action.ORGANIZATION_DELETED
 
 
 async def test_entries_past_their_time_go(empty_store: Store) -> None:
     """In batches, the oldest first, to the millisecond."""
     for number in (3, 1, 2, 0):
-        await empty_store.write_audit(noted(created_at=START + number))
+        await empty_store.write_audit(new_entry(created_at=START + number))
 
     async def sweep() -> RetentionBatch:
         times = {"events_before": 0, "keys_before": 0, "audit_before": START + 3, "now": LATER}
         return await empty_store.apply_retention(**times, limit=2)
 
     assert await sweep() == RetentionBatch(audit_entries=2)
-    assert [each.created_at - START for each in await entries(empty_store)] == [2, 3]
+    assert [item.created_at - START for item in await entries(empty_store)] == [2, 3]
     assert [await sweep(), await sweep()] == [RetentionBatch(audit_entries=1), RetentionBatch()]
-    assert [each.created_at - START for each in await entries(empty_store)] == [3]
+    assert [item.created_at - START for item in await entries(empty_store)] == [3]

@@ -120,7 +120,7 @@ def test_a_pass_that_found_no_room_is_told_once_and_tried_again(tmp_path: Path) 
         again = connect(path)
         assert list(again.execute("SELECT count(*) FROM rows")) == [(before[0] + 1_000,)]
         again.close()
-    assert [each["event"] for each in logs] == ["checkpoint_failed"]
+    assert [item["event"] for item in logs] == ["checkpoint_failed"]
 
 
 def test_a_long_read_keeps_nothing_from_being_written_and_afterwards_the_log_begins_anew(

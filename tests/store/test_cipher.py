@@ -57,7 +57,7 @@ def test_sealing_twice_is_never_the_same() -> None:
     """Neither the nonce nor what follows it: who reads the database does not see which secrets are equal."""
     cipher = Cipher([OLD])
     sealed = [raw(cipher.encrypt(SECRET, *PLACE)) for _ in range(100)]
-    assert len({each[:12] for each in sealed}) == len({each[12:] for each in sealed}) == 100
+    assert len({item[:12] for item in sealed}) == len({item[12:] for item in sealed}) == 100
 
 
 def test_the_newest_key_seals_and_each_opens() -> None:
@@ -66,7 +66,7 @@ def test_the_newest_key_seals_and_each_opens() -> None:
     cipher = Cipher([NEW, OLD])
     after = cipher.encrypt(SECRET, *PLACE)
     assert [cipher.newest, encrypted_under(before), encrypted_under(after)] == ["k2", "k1", "k2"]
-    assert [cipher.decrypt(each, *PLACE) for each in (before, after)] == [SECRET, SECRET]
+    assert [cipher.decrypt(item, *PLACE) for item in (before, after)] == [SECRET, SECRET]
     assert cipher.missing({"k3", "k1", "k0"}) == ["k0", "k3"]
 
 

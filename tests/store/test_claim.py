@@ -23,8 +23,8 @@ from store.values import (
     event,
     failed,
     ids_of,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     publish,
@@ -86,8 +86,8 @@ async def test_nothing_is_claimed_twice_by_many_at_once(store: Store) -> None:
     await add_webhook(store)
     await add_webhook(store)
     await publish(store, 50)
-    answers = await asyncio.gather(*(ask(store, START, room=20) for _ in range(10)))
-    claimed = [each for answer in answers for each in ids_of(answer.deliveries)]
+    answers = await asyncio.gather(*(ask(store, START, slots=20) for _ in range(10)))
+    claimed = [item for answer in answers for item in ids_of(answer.deliveries)]
     assert len(claimed) == len(set(claimed)) == 100
 
 
@@ -100,7 +100,7 @@ async def _hold(store: Store, to: Webhook, leased: LeasedDelivery) -> None:  # n
 
 async def _disable(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.replace_webhook(next_version(to, enabled=False), noted())
+    await store.replace_webhook(next_version(to, enabled=False), new_entry())
 
 
 async def _disable_by_verdict(store: Store, to: Webhook, leased: LeasedDelivery) -> None:  # noqa: ARG001 one of several
@@ -109,12 +109,12 @@ async def _disable_by_verdict(store: Store, to: Webhook, leased: LeasedDelivery)
 
 async def _delete(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.delete_webhook(to.organization_id, to.id, START, noted())
+    await store.delete_webhook(to.organization_id, to.id, START, new_entry())
 
 
 async def _delete_organization(store: Store, to: Webhook, leased: LeasedDelivery) -> None:
     await store.release([leased], START)
-    await store.delete_organization(to.organization_id, START, noted())
+    await store.delete_organization(to.organization_id, START, new_entry())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_nothing_is_claimed_for_a_webhook_that_may_not_be_sent_to(store: S
     free = await add_webhook(store, OTHER)
     await publish(store, 1, OTHER)
     claimed = await ask(store, START + HOUR, lease_for=2 * DAY)
-    assert [each.webhook_id for each in claimed.deliveries] == [free.id]
+    assert [item.webhook_id for item in claimed.deliveries] == [free.id]
     assert claimed.backlog == frozenset()
     assert claimed.next_due_at is None or claimed.next_due_at >= START + DAY
 
@@ -156,10 +156,10 @@ async def test_what_waited_for_a_disabled_webhook_is_due_when_it_is_enabled(
     """At once, whether or not somebody looked for it meanwhile."""
     to = await add_webhook(store)
     await publish(store, 3)
-    await store.replace_webhook(disabled := next_version(to, enabled=False), noted())
+    await store.replace_webhook(disabled := next_version(to, enabled=False), new_entry())
     if claimed_meanwhile:
         assert await claim(store, LATER) == ()
-    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER), noted())
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER), new_entry())
     assert len(await claim(store, LATER)) == 3
 
 
@@ -168,21 +168,21 @@ async def test_a_retry_that_was_settled_while_disabled_is_not_forgotten(store: S
     to = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
-    await store.replace_webhook(disabled := next_version(to, enabled=False), noted())
+    await store.replace_webhook(disabled := next_version(to, enabled=False), new_entry())
     await store.record([failed(leased, START, next_attempt_at=LATER)])
     assert await claim(store, LATER) == ()
-    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER + 1), noted())
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER + 1), new_entry())
     assert ids_of(await claim(store, LATER + 1)) == [leased.id]
 
 
-@pytest.mark.parametrize(("room", "least"), [(7, 3), (1, 1)], ids=["for some of each", "for one alone"])
-async def test_no_more_is_claimed_than_there_is_room_for(store: Store, room: int, least: int) -> None:
+@pytest.mark.parametrize(("slots", "least"), [(7, 3), (1, 1)], ids=["for some of each", "for one alone"])
+async def test_no_more_is_claimed_than_there_is_room_for(store: Store, slots: int, least: int) -> None:
     """The rest stays in the backlog, and is due now."""
     hooks = {(await add_webhook(store)).id for _ in range(3)}
     await publish(store, 10)
-    claimed = await ask(store, START, room=room)
+    claimed = await ask(store, START, slots=slots)
     rest = await ask(store, START)
-    assert least <= len(claimed.deliveries) <= room
+    assert least <= len(claimed.deliveries) <= slots
     assert claimed.backlog == hooks
     assert claimed.next_due_at is not None
     assert claimed.next_due_at <= START
@@ -195,7 +195,7 @@ async def test_no_more_of_one_webhook_is_claimed_than_asked_for(store: Store) ->
     await publish(store, 5)
     await publish(store, 2, OTHER)
     claimed = await ask(store, START, per_lane=3)
-    assert Counter(each.webhook_id for each in claimed.deliveries) == {many.id: 3, few.id: 2}
+    assert Counter(item.webhook_id for item in claimed.deliveries) == {many.id: 3, few.id: 2}
     assert claimed.backlog == {many.id}
 
 
@@ -204,9 +204,9 @@ async def test_nothing_is_claimed_of_what_the_offer_closed(store: Store) -> None
     closed, free = await add_webhook(store), await add_webhook(store)
     await publish(store, 2)
     claimed = await ask(store, START, closed={closed.id})
-    assert {each.webhook_id for each in claimed.deliveries} == {free.id}
+    assert {item.webhook_id for item in claimed.deliveries} == {free.id}
     assert claimed.next_due_at == START + LEASE
-    assert {each.webhook_id for each in await claim(store, START)} == {closed.id}
+    assert {item.webhook_id for item in await claim(store, START)} == {closed.id}
 
 
 async def test_nothing_is_claimed_without_room_for_bytes(store: Store) -> None:
@@ -223,18 +223,18 @@ async def test_one_organizations_many_webhooks_do_not_keep_others_waiting(store:
         await add_webhook(store)
     await publish(store, 20, created_at=START - HOUR)
     for name in ("b", "c"):
-        await store.create_organization(organization(name), noted())
+        await store.create_organization(organization(name), new_entry())
         await add_webhook(store, name)
         await publish(store, 5, name, created_at=START - 1)
-    claimed = await ask(store, START, room=3)
-    assert Counter(each.organization_id for each in claimed.deliveries) == {ACME: 1, "b": 1, "c": 1}
+    claimed = await ask(store, START, slots=3)
+    assert Counter(item.organization_id for item in claimed.deliveries) == {ACME: 1, "b": 1, "c": 1}
 
 
 async def test_every_webhook_gets_its_turn(store: Store) -> None:
     """Where there is room for one delivery at a time, those that were served go behind those that were not."""
     lanes = {(await add_webhook(store)).id for _ in range(5)}
     await publish(store, 10)
-    served = [(await ask(store, START + turn, room=1)).deliveries[0].webhook_id for turn in range(1, 6)]
+    served = [(await ask(store, START + turn, slots=1)).deliveries[0].webhook_id for turn in range(1, 6)]
     assert set(served) == lanes
 
 
@@ -243,8 +243,8 @@ async def test_what_there_is_room_for_is_shared_among_the_webhooks(store: Store)
     old, new = await add_webhook(store), await add_webhook(store, OTHER)
     await publish(store, 100, created_at=START - HOUR)
     await publish(store, 100, OTHER)
-    claimed = await ask(store, START, room=20)
-    assert Counter(each.webhook_id for each in claimed.deliveries) == {old.id: 10, new.id: 10}
+    claimed = await ask(store, START, slots=20)
+    assert Counter(item.webhook_id for item in claimed.deliveries) == {old.id: 10, new.id: 10}
 
 
 async def test_a_lane_goes_by_urgency_and_then_by_age(store: Store) -> None:
@@ -255,12 +255,12 @@ async def test_a_lane_goes_by_urgency_and_then_by_age(store: Store) -> None:
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 5)])
     await store.record([failed(retried_later, START, next_attempt_at=START + 6)])
     await store.release([kept], START + 7)
-    await store.retry_delivery(ACME, replayed.id, START + 1, noted())
+    await store.retry_delivery(ACME, replayed.id, START + 1, new_entry())
     new = await publish(store, 2, created_at=LATER)
     claimed = await claim(store, LATER)
-    wanted = [old[3], *new, old[1], old[2], old[0]]
-    assert [each.event_id for each in claimed] == [each.id for each in wanted]
-    assert [each.urgency for each in claimed] == [0, 0, 0, 1, 1, 2]
+    expected = [old[3], *new, old[1], old[2], old[0]]
+    assert [item.event_id for item in claimed] == [item.id for item in expected]
+    assert [item.urgency for item in claimed] == [0, 0, 0, 1, 1, 2]
 
 
 async def test_the_most_urgent_are_claimed_first_where_there_is_little_room(store: Store) -> None:
@@ -270,8 +270,8 @@ async def test_the_most_urgent_are_claimed_first_where_there_is_little_room(stor
     replayed, retried, kept = await claim(store, START)
     await store.record([delivered(replayed, START), failed(retried, START, next_attempt_at=START + 1)])
     await store.release([kept], START + 2)
-    await store.retry_delivery(ACME, replayed.id, START, noted())
-    claimed = [(await ask(store, LATER + turn, room=1, lease_for=DAY)).deliveries[0].id for turn in range(3)]
+    await store.retry_delivery(ACME, replayed.id, START, new_entry())
+    claimed = [(await ask(store, LATER + turn, slots=1, lease_for=DAY)).deliveries[0].id for turn in range(3)]
     assert claimed == [kept.id, retried.id, replayed.id]
 
 
@@ -280,7 +280,7 @@ async def test_a_retry_that_waits_keeps_nothing_from_being_claimed(store: Store)
     await add_webhook(store)
     await publish(store, 3)
     waiting = await claim(store, START)
-    await store.record([failed(each, START, next_attempt_at=START + DAY) for each in waiting])
+    await store.record([failed(item, START, next_attempt_at=START + DAY) for item in waiting])
     (new,) = await publish(store, created_at=LATER)
     assert (await claim_one(store, LATER)).event_id == new.id
 
@@ -318,8 +318,8 @@ async def test_many_webhooks_are_all_served_in_the_end(store: Store) -> None:
     await publish(store)
     claimed: list[str] = []
     for turn in range(10):
-        answer = await ask(store, START + turn, room=10_000)
-        claimed += [each.webhook_id for each in answer.deliveries]
+        answer = await ask(store, START + turn, slots=10_000)
+        claimed += [item.webhook_id for item in answer.deliveries]
         if len(claimed) >= len(hooks):
             break
         assert answer.next_due_at is not None
@@ -332,8 +332,8 @@ async def test_many_closed_webhooks_do_not_hide_the_others(store: Store) -> None
     closed = {(await add_webhook(store)).id for _ in range(600)}
     await publish(store, created_at=START - HOUR)
     await add_webhook(store, OTHER)
-    (wanted,) = await publish(store, 1, OTHER)
-    assert [each.event_id for each in (await ask(store, START, closed=closed)).deliveries] == [wanted.id]
+    (expected,) = await publish(store, 1, OTHER)
+    assert [item.event_id for item in (await ask(store, START, closed=closed)).deliveries] == [expected.id]
 
 
 async def test_a_released_delivery_is_due_now_and_no_attempt_is_counted(store: Store) -> None:
@@ -361,4 +361,4 @@ async def test_releasing_what_is_no_longer_leased_does_nothing(store: Store) -> 
     assert await claim(store, START + LEASE) == ()
     assert await store.record([delivered(other, START + LEASE)]) == [True]
     listed = await store.list_deliveries(ACME, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
-    assert {each.id for each in listed.items} == {settled.id, other.id}
+    assert {item.id for item in listed.items} == {settled.id, other.id}

@@ -15,7 +15,7 @@ from store.values import (
     ALL,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     claim,
@@ -23,7 +23,7 @@ from store.values import (
     delivered,
     failed,
     ids_of,
-    noted,
+    new_entry,
     organization,
     publish,
     status_of,
@@ -33,74 +33,76 @@ SENDING = DeliveryFilter(status=DeliveryStatus.SENDING)
 
 
 @pytest.fixture
-async def handed(store: Store, hands: Hands) -> LeasedDelivery:
+async def leased_directly(store: Store, dispatcher: FakeDispatcher) -> LeasedDelivery:
     """The only delivery there is, handed over."""
     await add_webhook(store)
-    hands.room = 1
+    dispatcher.slots = 1
     await publish(store)
-    (leased,) = hands.accepted
+    (leased,) = dispatcher.enqueued
     return leased
 
 
-async def test_it_is_claimed_once_its_lease_has_run_out(store: Store, handed: LeasedDelivery) -> None:
+async def test_it_is_claimed_once_its_lease_has_run_out(store: Store, leased_directly: LeasedDelivery) -> None:
     """Not before; the claim says when to come again; its log says that an attempt may have been made."""
     early = await ask(store, START + LEASE - 1)
     assert (early.deliveries, early.next_due_at) == ((), START + LEASE)
     again = await claim_one(store, START + LEASE)
-    assert (again.id, again.attempt_count, again.rowid) == (handed.id, 0, handed.rowid)
-    assert await store.interruptions(ACME, handed.id) == (Interruption(number=1, noticed_at=START + LEASE),)
-    assert await store.record([delivered(handed, START), delivered(again, START)]) == [False, True]
+    assert (again.id, again.attempt_count, again.rowid) == (leased_directly.id, 0, leased_directly.rowid)
+    assert await store.interruptions(ACME, leased_directly.id) == (Interruption(number=1, noticed_at=START + LEASE),)
+    assert await store.record([delivered(leased_directly, START), delivered(again, START)]) == [False, True]
 
 
-async def test_a_failure_waits_in_its_lane_as_any_other(store: Store, handed: LeasedDelivery) -> None:
+async def test_a_failure_waits_in_its_lane_as_any_other(store: Store, leased_directly: LeasedDelivery) -> None:
     """Until it is due again."""
-    assert await store.record([failed(handed, START, next_attempt_at=START + MINUTE)]) == [True]
+    assert await store.record([failed(leased_directly, START, next_attempt_at=START + MINUTE)]) == [True]
     assert (await ask(store, START)).next_due_at == START + MINUTE
-    assert (await claim_one(store, START + MINUTE)).id == handed.id
+    assert (await claim_one(store, START + MINUTE)).id == leased_directly.id
 
 
-async def test_what_is_given_back_is_due_now(store: Store, handed: LeasedDelivery) -> None:
+async def test_what_is_given_back_is_due_now(store: Store, leased_directly: LeasedDelivery) -> None:
     """And no longer handed over."""
-    await store.release([handed], START)
-    assert (await claim_one(store, START)).id == handed.id
+    await store.release([leased_directly], START)
+    assert (await claim_one(store, START)).id == leased_directly.id
     assert await claim(store, START + LEASE - 1) == ()
 
 
-async def test_a_hold_counts_though_nothing_else_waits(store: Store, hands: Hands, handed: LeasedDelivery) -> None:
+async def test_a_hold_counts_though_nothing_else_waits(
+    store: Store, dispatcher: FakeDispatcher, leased_directly: LeasedDelivery
+) -> None:
     """The webhook has no lane yet when the verdict comes."""
-    await store.record([failed(handed, START, hold_until=START + MINUTE)])
-    hands.room = 0
+    await store.record([failed(leased_directly, START, hold_until=START + MINUTE)])
+    dispatcher.slots = 0
     await publish(store)
     assert await claim(store, START + MINUTE - 1) == ()
     assert len(await claim(store, START + MINUTE)) == 1
 
 
 async def test_it_is_canceled_if_its_webhook_was_deleted_and_its_lease_has_run_out(
-    store: Store, handed: LeasedDelivery
+    store: Store, leased_directly: LeasedDelivery
 ) -> None:
     """Without a claim before."""
-    await store.delete_webhook(ACME, handed.webhook_id, START, noted())
+    await store.delete_webhook(ACME, leased_directly.webhook_id, START, new_entry())
     early, late = [
         await store.apply_retention(events_before=0, keys_before=0, audit_before=0, now=now, limit=10)
         for now in (START + LEASE - 1, START + LEASE)
     ]
     assert (early, late) == (RetentionBatch(), RetentionBatch(canceled=1))
-    assert await status_of(store, handed) is DeliveryStatus.CANCELED
+    assert await status_of(store, leased_directly) is DeliveryStatus.CANCELED
 
 
-async def test_it_is_listed_among_what_was_claimed(store: Store, hands: Hands) -> None:
+async def test_it_is_listed_among_what_was_claimed(store: Store, dispatcher: FakeDispatcher) -> None:
     """In order, page by page both ways, only its organization's, and by every filter."""
     webhook = await add_webhook(store)
     await add_webhook(store, OTHER)
     for at in range(6):
-        hands.room = at % 2
+        dispatcher.slots = at % 2
         await publish(store, created_at=START + at)
         await publish(store, 1, OTHER, created_at=START + at)
-    claimed = [each for each in await claim(store, START + 6) if each.organization_id == ACME]
-    wanted = sorted(
-        ids_of([*claimed, *(each for each in hands.accepted if each.organization_id == ACME)]), reverse=True
+    claimed = [item for item in await claim(store, START + 6) if item.organization_id == ACME]
+    expected = sorted(
+        ids_of([*claimed, *(item for item in dispatcher.enqueued if item.organization_id == ACME)]), reverse=True
     )
-    assert len(wanted) == 6
+    assert len(expected) == 6
     for where in (
         SENDING,
         DeliveryFilter(status=DeliveryStatus.SENDING, event_code="order.created"),
@@ -108,11 +110,15 @@ async def test_it_is_listed_among_what_was_claimed(store: Store, hands: Hands) -
         DeliveryFilter(status=DeliveryStatus.SENDING, since=START),
     ):
         listed = await store.list_deliveries(ACME, ALL, where)
-        assert [each.id for each in listed.items] == wanted
+        assert [item.id for item in listed.items] == expected
     first = await store.list_deliveries(ACME, PageRequest(limit=4), SENDING)
-    second = await store.list_deliveries(ACME, PageRequest(limit=4, anchor=wanted[3]), SENDING)
-    back = await store.list_deliveries(ACME, PageRequest(limit=4, anchor=wanted[4], backwards=True), SENDING)
-    assert [[each.id for each in page.items] for page in (first, second, back)] == [wanted[:4], wanted[4:], wanted[:4]]
+    second = await store.list_deliveries(ACME, PageRequest(limit=4, anchor=expected[3]), SENDING)
+    back = await store.list_deliveries(ACME, PageRequest(limit=4, anchor=expected[4], backwards=True), SENDING)
+    assert [[item.id for item in page.items] for page in (first, second, back)] == [
+        expected[:4],
+        expected[4:],
+        expected[:4],
+    ]
     assert [page.has_next for page in (first, second)] == [True, False]
     pending = await store.list_deliveries(ACME, ALL, DeliveryFilter(status=DeliveryStatus.PENDING))
     assert pending.items == ()
@@ -123,17 +129,17 @@ async def test_what_a_dead_process_had_been_handed_is_due_when_its_file_is_opene
     settings = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     first = open_store(settings, ManualClock())
     await first.open()
-    first.attach(hands := Hands(room=3))
-    await first.create_organization(organization(ACME), noted())
+    first.attach(dispatcher := FakeDispatcher(slots=3))
+    await first.create_organization(organization(ACME), new_entry())
     await add_webhook(first)
     await publish(first, 4)
-    await first.record([delivered(hands.accepted[0], START)])
+    await first.record([delivered(dispatcher.enqueued[0], START)])
     await first.close()
     second = open_store(settings, ManualClock())
     await second.open()
     claimed = await claim(second, START)
-    assert set(ids_of(hands.accepted[1:])) < set(ids_of(claimed))
+    assert set(ids_of(dispatcher.enqueued[1:])) < set(ids_of(claimed))
     assert len(claimed) == 3
-    for each in hands.accepted[1:]:
-        assert await second.interruptions(ACME, each.id) == (Interruption(number=1, noticed_at=START),)
+    for item in dispatcher.enqueued[1:]:
+        assert await second.interruptions(ACME, item.id) == (Interruption(number=1, noticed_at=START),)
     await second.close()

@@ -18,7 +18,7 @@ from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store
 from packhook.testing.clock import START, ManualClock
-from store.values import ACME, ALL, OTHER, add_webhook, next_version, noted, organization, webhook
+from store.values import ACME, ALL, OTHER, add_webhook, new_entry, next_version, organization, webhook
 
 SECRETS: Final = (
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
@@ -45,7 +45,7 @@ OWN: Final = {
 }
 
 
-class House:
+class EncryptedDatabase:
     """One database and its key file, opened and closed as often as a test wants."""
 
     def __init__(self, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,12 +81,12 @@ class House:
 
 
 @pytest.fixture
-async def house(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def encrypted(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EncryptedDatabase]:
     """A database with two organizations, and its sealed store, open."""
-    made = House(database, tmp_path, monkeypatch)
+    made = EncryptedDatabase(database, tmp_path, monkeypatch)
     await made.store.open()
-    await made.store.create_organization(organization(ACME), noted())
-    await made.store.create_organization(organization(OTHER), noted())
+    await made.store.create_organization(organization(ACME), new_entry())
+    await made.store.create_organization(organization(OTHER), new_entry())
     yield made
     await made.store.close()
 
@@ -101,9 +101,9 @@ def under(of: Webhook) -> set[str | None]:
     return {encrypted_under(text) for text in texts(of)}
 
 
-def newest(house: House) -> str:
+def newest(encrypted: EncryptedDatabase) -> str:
     """The id of the newest key."""
-    return Keyring(house.settings).cipher().newest
+    return Keyring(encrypted.settings).cipher().newest
 
 
 def without_secrets(of: Webhook) -> Webhook:
@@ -114,42 +114,42 @@ def without_secrets(of: Webhook) -> Webhook:
 async def replaced(store: Store) -> Webhook:
     """A webhook that got its secrets by a change."""
     before = await add_webhook(store)
-    await store.replace_webhook(after := next_version(before, **FULL), noted())
+    await store.replace_webhook(after := next_version(before, **FULL), new_entry())
     return after
 
 
 @pytest.mark.parametrize("made", [lambda store: add_webhook(store, **FULL), replaced], ids=["created", "replaced"])
 async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
-    house: House, made: Callable[[Store], Coroutine[None, None, Webhook]]
+    encrypted: EncryptedDatabase, made: Callable[[Store], Coroutine[None, None, Webhook]]
 ) -> None:
     """For its owner, in a list and for the engine; in the database its secrets are sealed and nothing else is."""
-    hook = await made(house.store)
-    assert await house.store.get_webhook(ACME, hook.id) == hook
-    assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
-    assert await house.store.webhook_states([hook.id, "wh_unknown"]) == {hook.id: WebhookState(webhook=hook)}
-    stored = await house.stored(hook)
+    hook = await made(encrypted.store)
+    assert await encrypted.store.get_webhook(ACME, hook.id) == hook
+    assert (await encrypted.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
+    assert await encrypted.store.webhook_states([hook.id, "wh_unknown"]) == {hook.id: WebhookState(webhook=hook)}
+    stored = await encrypted.stored(hook)
     assert without_secrets(stored) == without_secrets(hook)
     assert list(stored.headers) == list(hook.headers)
-    assert under(stored) == {newest(house)}
+    assert under(stored) == {newest(encrypted)}
     assert len(set(texts(stored))) == 5
 
 
-async def test_no_file_holds_a_secret(house: House) -> None:
+async def test_no_file_holds_a_secret(encrypted: EncryptedDatabase) -> None:
     """Of the database, its log and what else lies beside it."""
-    hook = await add_webhook(house.store, **FULL)
-    await house.store.replace_webhook(next_version(hook, secret="another-secret-of-it"), noted())
-    files = [file for file in house.key_file.parent.rglob("*") if file.is_file()]
+    hook = await add_webhook(encrypted.store, **FULL)
+    await encrypted.store.replace_webhook(next_version(hook, secret="another-secret-of-it"), new_entry())
+    files = [file for file in encrypted.key_file.parent.rglob("*") if file.is_file()]
     content = b"".join(file.read_bytes() for file in files)
-    assert hook.id.encode() in content or not house.settings.database.startswith("sqlite")
+    assert hook.id.encode() in content or not encrypted.settings.database.startswith("sqlite")
     for secret in (*SECRETS, "another-secret-of-it"):
         assert secret.encode() not in content
 
 
-async def test_a_page_knows_its_neighbours(house: House) -> None:
+async def test_a_page_knows_its_neighbours(encrypted: EncryptedDatabase) -> None:
     """As the store inside has them."""
-    hooks = [await add_webhook(house.store, **FULL) for _ in range(3)]
+    hooks = [await add_webhook(encrypted.store, **FULL) for _ in range(3)]
     page = msgspec.structs.replace(ALL, limit=1, anchor=hooks[0].id)
-    found = await house.store.list_webhooks(ACME, page, WebhookFilter())
+    found = await encrypted.store.list_webhooks(ACME, page, WebhookFilter())
     assert (found.items, found.has_prev, found.has_next) == ((hooks[1],), True, True)
 
 
@@ -165,9 +165,9 @@ def test_the_hot_path_is_the_inner_stores_own(database: str) -> None:
     assert asked.issuperset(HOT)
 
 
-async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House) -> None:
+async def test_a_value_that_was_moved_to_another_row_does_not_open(encrypted: EncryptedDatabase) -> None:
     """Of the same organization or another, or to another field of the same row; it is not read, not sent."""
-    mine = await house.stored(await add_webhook(house.store, **FULL))
+    mine = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     moved = {
         "another webhook": webhook(secret=mine.secret),
         "another organization": webhook(OTHER, secret=mine.secret),
@@ -175,66 +175,68 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(house: House)
         "another field": webhook(headers={"x-b": mine.headers["x-a"]}),
     }
     for case, stolen in moved.items():
-        await house.inner.create_webhook(stolen, noted())
-        for asking in (
-            house.store.get_webhook(stolen.organization_id, stolen.id),
-            house.store.list_webhooks(stolen.organization_id, ALL, WebhookFilter()),
-            house.store.webhook_states([stolen.id]),
+        await encrypted.inner.create_webhook(stolen, new_entry())
+        for query in (
+            encrypted.store.get_webhook(stolen.organization_id, stolen.id),
+            encrypted.store.list_webhooks(stolen.organization_id, ALL, WebhookFilter()),
+            encrypted.store.webhook_states([stolen.id]),
         ):
             with pytest.raises(Unavailable, match=f"{stolen.id} does not decrypt under the master key"):
-                await asking
-        await house.store.delete_webhook(stolen.organization_id, stolen.id, START, noted())
-        assert (await house.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
+                await query
+        await encrypted.store.delete_webhook(stolen.organization_id, stolen.id, START, new_entry())
+        assert (await encrypted.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
 
 
-async def test_a_row_that_is_given_to_another_organization_does_not_open(house: House, tmp_path: Path) -> None:
+async def test_a_row_that_is_given_to_another_organization_does_not_open(
+    encrypted: EncryptedDatabase, tmp_path: Path
+) -> None:
     """Its id stays the same then; a copy of the database stands for the one that somebody edits."""
-    hook = await house.stored(await add_webhook(house.store, **FULL))
+    hook = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
     await copy.open()
     for name in (ACME, OTHER):
-        await copy.create_organization(organization(name), noted())
-    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER), noted())
+        await copy.create_organization(organization(name), new_entry())
+    await copy.create_webhook(msgspec.structs.replace(hook, organization_id=OTHER), new_entry())
     with pytest.raises(Unavailable, match=f"other/{hook.id} does not decrypt"):
-        await EncryptedStore(copy, Keyring(house.settings)).get_webhook(OTHER, hook.id)
+        await EncryptedStore(copy, Keyring(encrypted.settings)).get_webhook(OTHER, hook.id)
     await copy.close()
 
 
-async def test_a_header_does_not_open_under_another_name(house: House) -> None:
+async def test_a_header_does_not_open_under_another_name(encrypted: EncryptedDatabase) -> None:
     """Nor the secret as a header, within one row."""
-    mine = await house.stored(await add_webhook(house.store, **FULL))
+    mine = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     for headers in (
         {"x-shown": mine.headers["authorization"]},
         {"authorization": mine.secret},
         {"authorization": mine.client_key},
     ):
-        stored = await house.stored(mine)
-        await house.inner.replace_webhook(next_version(stored, headers=headers), noted())
+        stored = await encrypted.stored(mine)
+        await encrypted.inner.replace_webhook(next_version(stored, headers=headers), new_entry())
         with pytest.raises(Unavailable, match=r"header .* does not decrypt"):
-            await house.store.get_webhook(ACME, mine.id)
+            await encrypted.store.get_webhook(ACME, mine.id)
 
 
-async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(house: House) -> None:
+async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(encrypted: EncryptedDatabase) -> None:
     """A database of an older packhook; also a secret that imitates a sealed one."""
     old = webhook(**{**FULL, "secret": f"{PREFIX.removeprefix('§')}k1.AAAA"})
-    await house.inner.create_webhook(old, noted())
-    store = await house.reopen()
+    await encrypted.inner.create_webhook(old, new_entry())
+    store = await encrypted.reopen()
     assert await store.get_webhook(ACME, old.id) == old
     assert await store.webhook_states([old.id]) == {old.id: WebhookState(webhook=old)}
-    assert under(await house.stored(old)) == {None}
-    await store.replace_webhook(changed := next_version(old, description="new"), noted())
-    assert under(await house.stored(old)) == {newest(house)}
+    assert under(await encrypted.stored(old)) == {None}
+    await store.replace_webhook(changed := next_version(old, description="new"), new_entry())
+    assert under(await encrypted.stored(old)) == {newest(encrypted)}
     assert await store.get_webhook(ACME, old.id) == changed
 
 
-async def test_the_first_start_makes_a_key_file_and_later_ones_use_it(house: House) -> None:
+async def test_the_first_start_makes_a_key_file_and_later_ones_use_it(encrypted: EncryptedDatabase) -> None:
     """It is said that one was made, at the first only."""
-    assert house.store.created_key_file
-    hook = await add_webhook(house.store, **FULL)
-    before = house.key_file.read_bytes()
-    store = await house.reopen()
+    assert encrypted.store.created_key_file
+    hook = await add_webhook(encrypted.store, **FULL)
+    before = encrypted.key_file.read_bytes()
+    store = await encrypted.reopen()
     assert not store.created_key_file
-    assert house.key_file.read_bytes() == before
+    assert encrypted.key_file.read_bytes() == before
     assert await store.get_webhook(ACME, hook.id) == hook
 
 
@@ -249,119 +251,119 @@ async def test_who_may_not_open_the_database_makes_no_key(tmp_path: Path) -> Non
     assert not (tmp_path / "packhook.db.key").exists()
 
 
-async def test_a_lost_key_file_stops_the_start(house: House) -> None:
+async def test_a_lost_key_file_stops_the_start(encrypted: EncryptedDatabase) -> None:
     """With the key's id and where it should be; no other is made, and when it is back all is well."""
-    hook = await add_webhook(house.store, **FULL)
-    key_id, kept = newest(house), house.key_file.rename(house.key_file.with_suffix(".away"))
+    hook = await add_webhook(encrypted.store, **FULL)
+    key_id, kept = newest(encrypted), encrypted.key_file.rename(encrypted.key_file.with_suffix(".away"))
     with pytest.raises(StartError) as refused:
-        await house.reopen()
+        await encrypted.reopen()
     assert refused.value.detail == (
         f"the database has webhook secrets that are encrypted under the master key {key_id}, and the key file "
-        f"{house.key_file} does not have it: restore the key, or its copy; without it no delivery can be signed"
+        f"{encrypted.key_file} does not have it: restore the key, or its copy; without it no delivery can be signed"
     )
-    assert not house.key_file.exists()
-    kept.rename(house.key_file)
-    store = house.new()
+    assert not encrypted.key_file.exists()
+    kept.rename(encrypted.key_file)
+    store = encrypted.new()
     await store.open()
     assert await store.get_webhook(ACME, hook.id) == hook
 
 
-async def test_a_setting_without_the_old_key_stops_the_start(house: House) -> None:
+async def test_a_setting_without_the_old_key_stops_the_start(encrypted: EncryptedDatabase) -> None:
     """All that are missing are named, wherever in the table what they sealed is; with them it starts."""
     keys = {name: (name, name.encode() * 16) for name in ("k1", "k2", "k3")}
-    first = parse_master_keys(house.key_file.read_text().splitlines()[-1:])
+    first = parse_master_keys(encrypted.key_file.read_text().splitlines()[-1:])
     hooks = []
     for name in ("k1", "k2"):
-        store = await house.reopen(master_keys=(keys[name], *keys.values(), *first))
+        store = await encrypted.reopen(master_keys=(keys[name], *keys.values(), *first))
         hooks.append(await add_webhook(store, **FULL))
     for has, missing in {("k3",): "k1, k2", ("k3", "k1"): "k2", ("k2",): "k1"}.items():
         with pytest.raises(StartError, match=f"under the master key {missing}, and the setting master_keys does not"):
-            await house.reopen(master_keys=tuple(keys[name] for name in has))
-    store = house.new(master_keys=(keys["k3"], keys["k2"], keys["k1"], *first))
+            await encrypted.reopen(master_keys=tuple(keys[name] for name in has))
+    store = encrypted.new(master_keys=(keys["k3"], keys["k2"], keys["k1"], *first))
     await store.open()
     assert (await store.list_webhooks(ACME, ALL, WebhookFilter())).items == tuple(hooks)
 
 
-async def test_resealing_changes_nothing_but_the_key_and_the_version(house: House) -> None:
+async def test_resealing_changes_nothing_but_the_key_and_the_version(encrypted: EncryptedDatabase) -> None:
     """Of one that is under an old key, or under none; one under the newest stays as it is."""
-    sealed, clear = await add_webhook(house.store, **FULL), webhook(OTHER, enabled=False, **FULL)
-    await house.inner.create_webhook(clear, noted())
-    key_id = await house.store.rotate(CLI, START)
-    assert key_id == newest(house)
+    sealed, clear = await add_webhook(encrypted.store, **FULL), webhook(OTHER, enabled=False, **FULL)
+    await encrypted.inner.create_webhook(clear, new_entry())
+    key_id = await encrypted.store.rotate(CLI, START)
+    assert key_id == newest(encrypted)
     for before in (sealed, clear):
-        assert await house.store.reencrypt(await house.stored(before))
-        stored = await house.stored(before)
+        assert await encrypted.store.reencrypt(await encrypted.stored(before))
+        stored = await encrypted.stored(before)
         assert under(stored) == {key_id}
         assert without_secrets(stored) == without_secrets(next_version(before))
-        assert await house.store.get_webhook(before.organization_id, before.id) == next_version(before)
-        assert not await house.store.reencrypt(stored)
-        assert await house.stored(before) == stored
+        assert await encrypted.store.get_webhook(before.organization_id, before.id) == next_version(before)
+        assert not await encrypted.store.reencrypt(stored)
+        assert await encrypted.stored(before) == stored
 
 
-async def test_resealing_undoes_no_change(house: House) -> None:
+async def test_resealing_undoes_no_change(encrypted: EncryptedDatabase) -> None:
     """Of somebody who was faster, whatever that was sealed under; of many at once neither."""
-    before = await add_webhook(house.store, **FULL)
-    stale = await house.stored(before)
-    await house.store.replace_webhook(
-        changed := next_version(before, secret="the-new-secret", updated_at=START + 1), noted()
+    before = await add_webhook(encrypted.store, **FULL)
+    stale = await encrypted.stored(before)
+    await encrypted.store.replace_webhook(
+        changed := next_version(before, secret="the-new-secret", updated_at=START + 1), new_entry()
     )
-    await house.store.rotate(CLI, START)
-    assert await house.store.reencrypt(stale)
-    assert await house.store.get_webhook(ACME, before.id) == next_version(changed)
-    done = await asyncio.gather(*(house.store.reencrypt(stale) for _ in range(5)))
+    await encrypted.store.rotate(CLI, START)
+    assert await encrypted.store.reencrypt(stale)
+    assert await encrypted.store.get_webhook(ACME, before.id) == next_version(changed)
+    done = await asyncio.gather(*(encrypted.store.reencrypt(stale) for _ in range(5)))
     assert done == [False] * 5
-    await house.store.rotate(CLI, START)
-    done = await asyncio.gather(*(house.store.reencrypt(stale) for _ in range(5)))
+    await encrypted.store.rotate(CLI, START)
+    done = await asyncio.gather(*(encrypted.store.reencrypt(stale) for _ in range(5)))
     assert done.count(True) == 1
-    assert await house.store.get_webhook(ACME, before.id) == next_version(next_version(changed))
+    assert await encrypted.store.get_webhook(ACME, before.id) == next_version(next_version(changed))
 
 
-async def test_resealing_what_is_deleted_meanwhile(house: House) -> None:
+async def test_resealing_what_is_deleted_meanwhile(encrypted: EncryptedDatabase) -> None:
     """Does nothing."""
-    before = await house.stored(await add_webhook(house.store))
-    await house.store.rotate(CLI, START)
-    await house.store.delete_webhook(ACME, before.id, START, noted())
-    assert not await house.store.reencrypt(before)
+    before = await encrypted.stored(await add_webhook(encrypted.store))
+    await encrypted.store.rotate(CLI, START)
+    await encrypted.store.delete_webhook(ACME, before.id, START, new_entry())
+    assert not await encrypted.store.reencrypt(before)
 
 
-async def test_another_process_on_this_machine_takes_a_new_key(house: House) -> None:
+async def test_another_process_on_this_machine_takes_a_new_key(encrypted: EncryptedDatabase) -> None:
     """It is opened here, and seals here, without a restart."""
-    theirs = EncryptedStore(house.inner, Keyring(house.settings))
+    theirs = EncryptedStore(encrypted.inner, Keyring(encrypted.settings))
     key_id = await theirs.rotate(CLI, START)
     hook = await add_webhook(theirs, **FULL)
-    assert await house.store.get_webhook(ACME, hook.id) == hook
+    assert await encrypted.store.get_webhook(ACME, hook.id) == hook
     await theirs.rotate(CLI, START)
-    assert under(await house.stored(await add_webhook(house.store, **FULL))) == {newest(house)} != {key_id}
+    assert under(await encrypted.stored(await add_webhook(encrypted.store, **FULL))) == {newest(encrypted)} != {key_id}
 
 
-async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(house: House) -> None:
+async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(encrypted: EncryptedDatabase) -> None:
     """A secret sealed under a key that nobody may find again would be lost; what is there is still read and sent."""
-    hook = await add_webhook(house.store, **FULL)
-    kept = house.key_file.read_bytes()
+    hook = await add_webhook(encrypted.store, **FULL)
+    kept = encrypted.key_file.read_bytes()
     harms: dict[str, Callable[[], None]] = {
-        "chmod 600": lambda: house.key_file.chmod(0o644),
-        "is missing: restore it, or its copy": house.key_file.unlink,
+        "chmod 600": lambda: encrypted.key_file.chmod(0o644),
+        "is missing: restore it, or its copy": encrypted.key_file.unlink,
     }
     for said, harm in harms.items():
         harm()
-        for asking in (
-            house.store.create_webhook(webhook(), noted()),
-            house.store.replace_webhook(next_version(hook), noted()),
-            house.store.rotate(CLI, START),
+        for query in (
+            encrypted.store.create_webhook(webhook(), new_entry()),
+            encrypted.store.replace_webhook(next_version(hook), new_entry()),
+            encrypted.store.rotate(CLI, START),
         ):
             with pytest.raises(Unavailable, match=said):
-                await asking
-        assert await house.store.webhook_states([hook.id]) == {hook.id: WebhookState(webhook=hook)}
-    house.key_file.write_bytes(kept)
-    house.key_file.chmod(0o600)
-    assert (await house.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
-    await house.store.replace_webhook(next_version(hook), noted())
+                await query
+        assert await encrypted.store.webhook_states([hook.id]) == {hook.id: WebhookState(webhook=hook)}
+    encrypted.key_file.write_bytes(kept)
+    encrypted.key_file.chmod(0o600)
+    assert (await encrypted.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
+    await encrypted.store.replace_webhook(next_version(hook), new_entry())
 
 
 async def test_all_webhooks_one_after_the_other(store: Store) -> None:
     """Of every organization, in the order of their ids, as they are stored; without the deleted."""
     hooks = [await add_webhook(store, name, **FULL) for name in (ACME, OTHER, ACME, ACME, OTHER)]
-    await store.delete_webhook(ACME, hooks[2].id, START, noted())
+    await store.delete_webhook(ACME, hooks[2].id, START, new_entry())
     left = [hooks[0], hooks[1], hooks[3], hooks[4]]
     assert await store.iter_webhooks("", 10) == tuple(left)
     assert await store.iter_webhooks("", 2) == (left[0], left[1])

@@ -6,7 +6,7 @@ from packhook.core.clock import DAY, HOUR
 from packhook.core.model import Webhook
 from packhook.store.base import Store
 from packhook.testing.clock import START
-from store.values import ACME, add_webhook, claim, delivered, failed, next_version, noted, publish
+from store.values import ACME, add_webhook, claim, delivered, failed, new_entry, next_version, publish
 
 LATER = START + 2 * DAY
 
@@ -15,14 +15,14 @@ async def fail(store: Store, to: Webhook, times: int = 5, *, since: int = START,
     """Its endpoint fails so often, from first to last over so long."""
     await publish(store, times, event_code=to.event_code, created_at=since)
     leased = await claim(store, since)
-    for number, each in enumerate(leased):
-        await store.record([failed(each, since + number * over // max(1, times - 1))])
+    for number, item in enumerate(leased):
+        await store.record([failed(item, since + number * over // max(1, times - 1))])
 
 
 async def succeed(store: Store, to: Webhook, at: int) -> None:
     """Its endpoint answers well."""
     await publish(store, event_code=to.event_code, created_at=at)
-    await store.record([delivered(each, at) for each in await claim(store, at)])
+    await store.record([delivered(item, at) for item in await claim(store, at)])
 
 
 async def test_since_when_a_webhook_fails(store: Store) -> None:
@@ -45,12 +45,12 @@ async def test_another_endpoint_and_being_enabled_forget_it(store: Store) -> Non
     """It is another endpoint that is sent to, or its owner says that it is mended; being disabled forgets nothing."""
     hook = await add_webhook(store)
     await fail(store, hook)
-    await store.replace_webhook(disabled := next_version(hook, enabled=False), noted())
+    await store.replace_webhook(disabled := next_version(hook, enabled=False), new_entry())
     assert await store.failing_since([hook.id]) == {hook.id: START}
-    await store.replace_webhook(enabled := next_version(disabled, enabled=True), noted())
+    await store.replace_webhook(enabled := next_version(disabled, enabled=True), new_entry())
     assert await store.failing_since([hook.id]) == {}
     await fail(store, hook, since=LATER)
-    await store.replace_webhook(next_version(enabled, endpoint="https://new.packcloud.local/"), noted())
+    await store.replace_webhook(next_version(enabled, endpoint="https://new.packcloud.local/"), new_entry())
     assert await store.failing_since([hook.id]) == {}
 
 
@@ -80,6 +80,6 @@ async def test_it_is_not_told_of_one_that_is_off(store: Store) -> None:
     off, gone = await add_webhook(store), await add_webhook(store, event_code="order.shipped")
     for hook in (off, gone):
         await fail(store, hook)
-    await store.replace_webhook(next_version(off, enabled=False), noted())
-    await store.delete_webhook(ACME, gone.id, LATER, noted())
+    await store.replace_webhook(next_version(off, enabled=False), new_entry())
+    await store.delete_webhook(ACME, gone.id, LATER, new_entry())
     assert await store.warn_failing(failing_for=DAY, now=LATER) == {}

@@ -25,8 +25,8 @@ from store.values import (
     event,
     failed,
     hash_of,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     publish,
@@ -45,15 +45,15 @@ async def organizations(store: Store) -> Ask:
     names = [f"org-{number:02}" for number in range(MANY - 2)]
     random.Random(7).shuffle(names)
     for name in names:
-        await store.create_organization(organization(name), noted())
+        await store.create_organization(organization(name), new_entry())
     return lambda store, page: store.list_organizations(page)
 
 
 async def keys(store: Store) -> Ask:
     """Many keys."""
     for number in range(MANY):
-        await store.create_api_key(api_key(), hash_of(str(number)), noted())
-    await store.create_api_key(api_key(OTHER), hash_of("other"), noted())
+        await store.create_api_key(api_key(), hash_of(str(number)), new_entry())
+    await store.create_api_key(api_key(OTHER), hash_of("other"), new_entry())
     return lambda store, page: store.list_api_keys(ACME, page)
 
 
@@ -87,9 +87,9 @@ async def deliveries(store: Store) -> Ask:
 
 async def filtered_deliveries(store: Store) -> Ask:
     """Many deliveries of one webhook among those of another."""
-    wanted, _ = await add_webhook(store), await add_webhook(store)
+    expected, _ = await add_webhook(store), await add_webhook(store)
     await publish(store, MANY)
-    return lambda store, page: store.list_deliveries(ACME, page, DeliveryFilter(webhook_id=wanted.id))
+    return lambda store, page: store.list_deliveries(ACME, page, DeliveryFilter(webhook_id=expected.id))
 
 
 LISTS = {
@@ -102,21 +102,21 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize(("given", "newest_first"), LISTS.items(), ids=[each.__name__ for each in LISTS])
+@pytest.mark.parametrize(("given", "newest_first"), LISTS.items(), ids=[item.__name__ for item in LISTS])
 async def test_pages_have_neither_gaps_nor_repeats(
     store: Store, given: Callable[[Store], Awaitable[Ask]], newest_first: bool
 ) -> None:
     """In either direction, in the list's order; each page knows what is on either side of it."""
     ask = await given(store)
     whole = await ask(store, ALL)
-    order = [each.id for each in whole.items]
+    order = [item.id for item in whole.items]
     assert (len(set(order)), whole.has_prev, whole.has_next) == (MANY, False, False)
     assert order == sorted(order, reverse=newest_first)
 
     forth = [await ask(store, PageRequest(limit=SIZE))]
     while forth[-1].has_next:
         forth.append(await ask(store, PageRequest(limit=SIZE, anchor=forth[-1].items[-1].id)))
-    assert [each.id for page in forth for each in page.items] == order
+    assert [item.id for page in forth for item in page.items] == order
     assert [len(page.items) for page in forth] == [5, 5, 5, 5, 3]
     assert [page.has_prev for page in forth] == [False, True, True, True, True]
 
@@ -126,7 +126,7 @@ async def test_pages_have_neither_gaps_nor_repeats(
     assert back == forth
 
 
-@pytest.mark.parametrize("given", LISTS, ids=[each.__name__ for each in LISTS])
+@pytest.mark.parametrize("given", LISTS, ids=[item.__name__ for item in LISTS])
 async def test_a_page_that_fills_exactly_is_the_last(store: Store, given: Callable[[Store], Awaitable[Ask]]) -> None:
     """One more item than fits, and there is a further page."""
     ask = await given(store)
@@ -137,14 +137,14 @@ async def test_a_page_that_fills_exactly_is_the_last(store: Store, given: Callab
 
 async def test_pages_stay_whole_while_events_come_and_go(store: Store) -> None:
     """What is new is before the first page, and a cursor outlives its item."""
-    first, *others = (each.id for each in await publish(store, 6))
+    first, *others = (item.id for item in await publish(store, 6))
     page = await store.list_events(ACME, PageRequest(limit=3))
     await publish(store, 2, created_at=START + DAY)
     await store.apply_retention(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=3)
     rest = await store.list_events(ACME, PageRequest(limit=3, anchor=page.items[-1].id))
-    assert [each.id for each in page.items] == others[:1:-1]
+    assert [item.id for item in page.items] == others[:1:-1]
     assert rest.items == ()
-    assert first not in [each.id for each in (await store.list_events(ACME, ALL)).items]
+    assert first not in [item.id for item in (await store.list_events(ACME, ALL)).items]
 
 
 async def test_an_empty_list_is_one_empty_page(store: Store) -> None:
@@ -166,7 +166,7 @@ async def test_deliveries_are_listed_by_what_is_asked(store: Store) -> None:
     (e3,) = await publish(store, created_at=START + 20, event_code="order.shipped")
     await add_webhook(store, OTHER)
     await publish(store, 1, OTHER)
-    wanted = {
+    expected = {
         DeliveryFilter(): [(e3, s), (e2, b), (e2, a), (e1, a)],
         DeliveryFilter(webhook_id=a.id): [(e2, a), (e1, a)],
         DeliveryFilter(event_id=e2.id): [(e2, b), (e2, a)],
@@ -179,9 +179,9 @@ async def test_deliveries_are_listed_by_what_is_asked(store: Store) -> None:
         DeliveryFilter(webhook_id="wh_unknown"): [],
         DeliveryFilter(event_id="evt_unknown"): [],
     }
-    for where, pairs in wanted.items():
+    for where, pairs in expected.items():
         found = (await store.list_deliveries(ACME, ALL, where)).items
-        assert [(each.event_id, each.webhook_id) for each in found] == [(e.id, w.id) for e, w in pairs], where
+        assert [(item.event_id, item.webhook_id) for item in found] == [(e.id, w.id) for e, w in pairs], where
 
 
 async def test_deliveries_of_an_event_code_are_found_whatever_became_of_their_webhook(store: Store) -> None:
@@ -189,18 +189,18 @@ async def test_deliveries_of_an_event_code_are_found_whatever_became_of_their_we
     changed, deleted, plain = [await add_webhook(store) for _ in range(3)]
     for number in range(3):
         await publish(store, 2, created_at=START + number)
-    await store.replace_webhook(shipped := next_version(changed, event_code="order.shipped"), noted())
+    await store.replace_webhook(shipped := next_version(changed, event_code="order.shipped"), new_entry())
     await publish(store, 2, created_at=START + 4, event_code="order.shipped")
-    await store.replace_webhook(next_version(shipped, event_code="order.canceled"), noted())
-    await store.delete_webhook(ACME, deleted.id, START, noted())
+    await store.replace_webhook(next_version(shipped, event_code="order.canceled"), new_entry())
+    await store.delete_webhook(ACME, deleted.id, START, new_entry())
     everything = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
     for code, count in {"order.created": 18, "order.shipped": 2, "order.canceled": 0}.items():
         where = DeliveryFilter(event_code=code)
-        wanted = [each for each in everything if each.event_code == code]
-        assert len(wanted) == count
-        assert list((await store.list_deliveries(ACME, ALL, where)).items) == wanted
-        assert await _page_by_page(store, where) == wanted
-    assert plain.id in {each.webhook_id for each in everything}
+        expected = [item for item in everything if item.event_code == code]
+        assert len(expected) == count
+        assert list((await store.list_deliveries(ACME, ALL, where)).items) == expected
+        assert await _page_by_page(store, where) == expected
+    assert plain.id in {item.webhook_id for item in everything}
 
 
 async def _page_by_page(store: Store, where: DeliveryFilter) -> list[Delivery]:
@@ -226,9 +226,9 @@ async def test_since_and_until_hold_however_the_clocks_were_set(store: Store, co
         await publish(store, created_at=at)
     for since, until in itertools.product([None, *instants, -1, 2**60], repeat=2):
         where = DeliveryFilter(since=since, until=until, event_code=code)
-        wanted = [at for at in instants if (since is None or at >= since) and (until is None or at < until)]
+        expected = [at for at in instants if (since is None or at >= since) and (until is None or at < until)]
         found = (await store.list_deliveries(ACME, ALL, where)).items
-        assert [each.created_at for each in found] == sorted(wanted, reverse=True)
+        assert [item.created_at for item in found] == sorted(expected, reverse=True)
 
 
 async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
@@ -240,10 +240,10 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
     await store.record([delivered(done, START), failed(exhausted, START)])
     await store.record([failed(again, START, next_attempt_at=START + 1)])
     await store.release([canceled], START)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     await store.apply_retention(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
     found = {
-        status: [each.id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
+        status: [item.id for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter(status=status))).items]
         for status in DeliveryStatus
     }
     assert found == {
@@ -295,7 +295,7 @@ async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> 
         if not made or made[0].delivery.id == leased.id:
             made.append(result)
     _, attempts = await store.get_delivery(ACME, made[0].delivery.id)
-    assert attempts == tuple(each.attempt for each in made)
+    assert attempts == tuple(item.attempt for item in made)
 
 
 @pytest.mark.parametrize("organization_id", [OTHER, "nobody"])

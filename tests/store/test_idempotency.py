@@ -10,7 +10,7 @@ from packhook.core.model import Idempotency
 from packhook.store.base import Store
 from packhook.testing.clock import START
 from store.refusing import refuse
-from store.values import ACME, ALL, OTHER, Hands, add_webhook, event, publication
+from store.values import ACME, ALL, OTHER, FakeDispatcher, add_webhook, event, publication
 
 LATER = START + 1_000
 
@@ -20,17 +20,17 @@ def key(body: bytes = b"body", *, name: str = "order-1", stale_before: int = STA
     return Idempotency(key=name, fingerprint=hashlib.sha256(body).digest(), stale_before=stale_before)
 
 
-async def test_the_same_request_again_gets_the_first_answer(store: Store, hands: Hands) -> None:
+async def test_the_same_request_again_gets_the_first_answer(store: Store, dispatcher: FakeDispatcher) -> None:
     """And publishes nothing, whatever has changed since."""
     await add_webhook(store)
     first = await store.publish(publication(event(), event(), idempotency=key()))
     await add_webhook(store)
-    hands.room = 10
-    hands.woken.clear()
+    dispatcher.slots = 10
+    dispatcher.notified.clear()
     again = await store.publish(publication(event(created_at=LATER), event(created_at=LATER), idempotency=key()))
     assert again == first
-    assert [each.id for each in (await store.list_events(ACME, ALL)).items] == [first[1].id, first[0].id]
-    assert (hands.accepted, hands.woken) == ([], [])
+    assert [item.id for item in (await store.list_events(ACME, ALL)).items] == [first[1].id, first[0].id]
+    assert (dispatcher.enqueued, dispatcher.notified) == ([], [])
 
 
 async def test_the_same_request_many_times_at_once_is_published_once(store: Store) -> None:

@@ -20,7 +20,7 @@ from store.values import (
     claim_one,
     delivered,
     failed,
-    noted,
+    new_entry,
     organization,
     publish,
 )
@@ -49,7 +49,7 @@ async def test_a_lease_that_ran_out_leaves_an_interruption(store: Store, leased:
     )
     assert await store.record([delivered(again, 2 * LATER)]) == [True]
     found, attempts = await store.get_delivery(ACME, leased.id)
-    assert (found.attempt_count, [each.number for each in attempts]) == (2, [1, 2])
+    assert (found.attempt_count, [item.number for item in attempts]) == (2, [1, 2])
 
 
 async def _settle(store: Store, leased: LeasedDelivery) -> None:
@@ -108,7 +108,7 @@ async def test_a_process_that_died_leaves_one_on_sqlite(tmp_path: Path) -> None:
     database = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     before = open_store(database, ManualClock())
     await before.open()
-    await before.create_organization(organization(ACME), noted())
+    await before.create_organization(organization(ACME), new_entry())
     await add_webhook(before)
     await publish(before)
     leased = await claim_one(before, START)

@@ -14,7 +14,7 @@ from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store
 from packhook.testing.clock import ManualClock
 from store.dialects import DIALECTS
-from store.values import ACME, add_webhook, noted, organization
+from store.values import ACME, add_webhook, new_entry, organization
 
 K1: MasterKey = ("k1", b"1" * 32)
 K2: MasterKey = ("k2", b"2" * 32)
@@ -49,14 +49,14 @@ async def test_of_machines_that_start_at_once_each_without_a_key_one_is_the_firs
 ) -> None:
     """The others refuse to start, say what to do, and leave no key behind; with the first one's file they start."""
     nodes = on_machines(shared, tmp_path, monkeypatch, 4)
-    said = await asyncio.gather(*(each.open() for each in nodes), return_exceptions=True)
-    (first,) = [number for number, each in enumerate(said) if each is None]
-    refused = [each for each in said if each is not None]
-    assert all(isinstance(each, StartError) for each in refused)
-    assert {"copy the key file of the node" in str(each) for each in refused} == {True}
+    said = await asyncio.gather(*(item.open() for item in nodes), return_exceptions=True)
+    (first,) = [number for number, item in enumerate(said) if item is None]
+    refused = [item for item in said if item is not None]
+    assert all(isinstance(item, StartError) for item in refused)
+    assert {"copy the key file of the node" in str(item) for item in refused} == {True}
     files = [tmp_path / f"machine-{number}" / "packhook.key" for number in range(4)]
     assert [file.exists() for file in files] == [number == first for number in range(4)]
-    await nodes[first].create_organization(organization(ACME), noted())
+    await nodes[first].create_organization(organization(ACME), new_entry())
     hook = await add_webhook(nodes[first], secret="the-secret-of-one")
     other = (first + 1) % 4
     files[other].write_bytes(files[first].read_bytes())
@@ -76,8 +76,8 @@ async def test_a_node_with_other_keys_is_refused_before_anything_is_sealed(share
             await node(shared, *keys).open()
     both = node(shared, K2, K1)
     await both.open()
-    for each in (first, both):
-        await each.close()
+    for item in (first, both):
+        await item.close()
 
 
 async def test_a_database_moves_to_the_newest_key(store: Store, database: str) -> None:
@@ -106,7 +106,7 @@ async def test_alone_with_a_file_a_lost_key_that_sealed_nothing_is_replaced(tmp_
     await _first_with(database, K2)
     again = node(database, K2)
     await again.open()
-    await again.create_organization(organization(ACME), noted())
+    await again.create_organization(organization(ACME), new_entry())
     await add_webhook(again)
     await again.close()
     with pytest.raises(StartError, match="k2"):

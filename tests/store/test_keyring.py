@@ -131,9 +131,9 @@ def test_a_file_that_is_open_to_others_is_refused(settings: Settings, file: Path
     keyring.create_file()
     keyring.cipher()
     file.chmod(mode)
-    for each in (keyring, Keyring(settings)):
+    for item in (keyring, Keyring(settings)):
         with pytest.raises(StartError) as refused:
-            each.cipher()
+            item.cipher()
         assert refused.value.detail == f"the key file {file} is open to others (mode {mode:04o}): chmod 600 {file}"
     file.chmod(0o600)
     assert keyring.cipher().newest == Keyring(settings).cipher().newest

@@ -13,12 +13,12 @@ from packhook.testing.clock import START, ManualClock
 from store.values import (
     ACME,
     ALL,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     claim,
     event,
-    noted,
+    new_entry,
     organization,
     publication,
     publish,
@@ -35,7 +35,7 @@ async def test_what_was_written_is_there_when_it_is_opened_again(database: str, 
     """All of it."""
     first = open_store(Settings(database=database), clock)
     await first.open()
-    await first.create_organization(organization(), noted())
+    await first.create_organization(organization(), new_entry())
     to = await add_webhook(first)
     (stored,) = await publish(first)
     before = await first.get_event(ACME, stored.id)
@@ -53,13 +53,13 @@ async def test_closing_finishes_the_writes_that_wait(database: str, clock: Manua
     """Each gets its answer, and it holds."""
     first = open_store(Settings(database=database), clock)
     await first.open()
-    await first.create_organization(organization(), noted())
+    await first.create_organization(organization(), new_entry())
     events = [event() for _ in range(50)]
     async with asyncio.timeout(30):
-        await asyncio.gather(*(first.publish(publication(each)) for each in events), first.close())
+        await asyncio.gather(*(first.publish(publication(item)) for item in events), first.close())
     second = open_store(Settings(database=database), clock)
     await second.open()
-    assert [each.id for each in (await second.list_events(ACME, ALL)).items] == [each.id for each in reversed(events)]
+    assert [item.id for item in (await second.list_events(ACME, ALL)).items] == [item.id for item in reversed(events)]
     await second.close()
 
 
@@ -74,11 +74,11 @@ async def test_closing_twice_is_safe(database: str, clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "asking",
+    "query",
     [
         lambda store: store.ping(),
         lambda store: store.get_organization(ACME),
-        lambda store: store.create_webhook(webhook(), noted()),
+        lambda store: store.create_webhook(webhook(), new_entry()),
         lambda store: store.publish(publication(event())),
         lambda store: store.record([]),
         lambda store: ask(store, START),
@@ -87,7 +87,7 @@ async def test_closing_twice_is_safe(database: str, clock: ManualClock) -> None:
 )
 @pytest.mark.parametrize("opened", [True, False], ids=["closed", "not opened"])
 async def test_a_store_that_is_not_open_is_unavailable(
-    database: str, clock: ManualClock, asking: Callable[[Store], Awaitable[object]], opened: bool
+    database: str, clock: ManualClock, query: Callable[[Store], Awaitable[object]], opened: bool
 ) -> None:
     """To whatever is asked of it."""
     store = open_store(Settings(database=database), clock)
@@ -95,14 +95,14 @@ async def test_a_store_that_is_not_open_is_unavailable(
         await store.open()
         await store.close()
     with pytest.raises(Unavailable):
-        await asking(store)
+        await query(store)
 
 
 async def test_without_an_engine_everything_waits(store: Store) -> None:
     """And nothing is lost for it: an engine that comes later is handed what comes later."""
     await add_webhook(store)
     await publish(store)
-    store.attach(late := Hands(room=10))
+    store.attach(late := FakeDispatcher(slots=10))
     (new,) = await publish(store)
-    assert [each.event_id for each in late.accepted] == [new.id]
+    assert [item.event_id for item in late.enqueued] == [new.id]
     assert len(await claim(store, START)) == 1

@@ -14,7 +14,7 @@ from store.values import (
     ACME,
     ALL,
     LEASE,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     claim,
@@ -22,8 +22,8 @@ from store.values import (
     delivered,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     publish,
@@ -36,7 +36,7 @@ async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
     """A store that requires ownership, with an organization."""
     opened = open_store(Settings(database=database, require_endpoint_verification=True), clock)
     await opened.open()
-    await opened.create_organization(organization(ACME), noted())
+    await opened.create_organization(organization(ACME), new_entry())
     yield opened
     await opened.close()
 
@@ -48,14 +48,14 @@ def proven(of: Webhook) -> Webhook:
 
 async def statuses(store: Store) -> list[str]:
     """Of all deliveries."""
-    return [each.status for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
+    return [item.status for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
 
 
 async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> None:
     """Created, read, changed, read; for the engine too."""
     made = await add_webhook(holding, verification_pending=True)
     assert await holding.get_webhook(ACME, made.id) == made
-    await holding.replace_webhook(after := proven(made), noted())
+    await holding.replace_webhook(after := proven(made), new_entry())
     assert await holding.get_webhook(ACME, made.id) == after
     assert (await holding.webhook_states([made.id]))[made.id].webhook == after
     assert await holding.iter_webhooks("", 10) == (after,)
@@ -64,11 +64,11 @@ async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> 
 async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
     """However much room there is; those of the others are. The receipt counts both."""
     held, other = await add_webhook(holding, verification_pending=True), await add_webhook(holding)
-    engine = Hands(room=100)
+    engine = FakeDispatcher(slots=100)
     holding.attach(engine)
     receipts = await holding.publish(publication(event(), event()))
     assert [receipt.deliveries for receipt in receipts] == [2, 2]
-    assert {leased.webhook_id for leased in engine.accepted} == {other.id}
+    assert {leased.webhook_id for leased in engine.enqueued} == {other.id}
     assert (await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=held.id))).items[0].status == "pending"
 
 
@@ -79,13 +79,13 @@ async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: St
     for _ in range(2):
         claimed = await ask(holding, START)
         assert (claimed.deliveries, claimed.backlog, claimed.next_due_at) == ((), frozenset(), None)
-    engine = Hands()
+    engine = FakeDispatcher()
     holding.attach(engine)
-    await holding.replace_webhook(proven(held), noted())
-    assert [ids for ids, _ in engine.woken] == [{held.id}]
+    await holding.replace_webhook(proven(held), new_entry())
+    assert [ids for ids, _ in engine.notified] == [{held.id}]
     assert engine.changes == [held.id]
     let_go = await claim(holding, START)
-    assert [(each.webhook_id, each.attempt_count) for each in let_go] == [(held.id, 0)] * 3
+    assert [(item.webhook_id, item.attempt_count) for item in let_go] == [(held.id, 0)] * 3
 
 
 async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> None:
@@ -93,7 +93,7 @@ async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> N
     held = await add_webhook(holding, verification_pending=True)
     await publish(holding)
     for changes in ({"description": "new"}, {"enabled": False}, {"enabled": True}):
-        await holding.replace_webhook(held := next_version(held, **changes), noted())
+        await holding.replace_webhook(held := next_version(held, **changes), new_entry())
         assert await claim(holding, START) == ()
 
 
@@ -104,11 +104,11 @@ async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> Non
     leased = await claim_one(holding, START)
     await holding.record([delivered(leased, START)])
     await holding.replace_webhook(
-        held := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), noted()
+        held := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), new_entry()
     )
-    await holding.retry_delivery(ACME, leased.id, START, noted())
+    await holding.retry_delivery(ACME, leased.id, START, new_entry())
     assert await claim(holding, START) == ()
-    await holding.replace_webhook(proven(held), noted())
+    await holding.replace_webhook(proven(held), new_entry())
     assert (await claim_one(holding, START)).id == leased.id
 
 
@@ -117,7 +117,7 @@ async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_wa
     known = await add_webhook(holding)
     await publish(holding, 2)
     first, _ = await claim(holding, START)
-    await holding.replace_webhook(next_version(known, verification_pending=True), noted())
+    await holding.replace_webhook(next_version(known, verification_pending=True), new_entry())
     await holding.release([first], START)
     assert await claim(holding, START + LEASE) == ()
     assert sorted(await statuses(holding)) == ["pending", "sending"]
@@ -129,9 +129,9 @@ async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> N
     await publish(holding)
     at = START + 2 * DAY
     assert await claim(holding, START) == ()
-    for before, wanted in ((START, ["pending"]), (START + 1, ["canceled"])):
+    for before, expected in ((START, ["pending"]), (START + 1, ["canceled"])):
         await holding.apply_retention(events_before=before, keys_before=START, audit_before=START, now=at, limit=100)
-        assert (await statuses(holding) or ["canceled"]) == wanted
+        assert (await statuses(holding) or ["canceled"]) == expected
 
 
 async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) -> None:
@@ -141,9 +141,9 @@ async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) 
     later = START + HOUR
     leased = await claim_one(holding, START)
     await holding.record([failed(leased, START, next_attempt_at=START + 1, hold_until=later)])
-    await holding.replace_webhook(held := next_version(known, verification_pending=True), noted())
+    await holding.replace_webhook(held := next_version(known, verification_pending=True), new_entry())
     assert await claim(holding, START + 2) == ()
-    await holding.replace_webhook(proven(held), noted())
+    await holding.replace_webhook(proven(held), new_entry())
     assert await claim(holding, later - 1) == ()
     assert (await claim_one(holding, later)).id == leased.id
 
@@ -151,10 +151,10 @@ async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) 
 async def test_without_the_setting_nothing_is_held(store: Store) -> None:
     """Whatever the row says."""
     held = await add_webhook(store, verification_pending=True)
-    engine = Hands(room=1)
+    engine = FakeDispatcher(slots=1)
     store.attach(engine)
     await publish(store, 2)
-    assert [leased.webhook_id for leased in engine.accepted] == [held.id]
+    assert [leased.webhook_id for leased in engine.enqueued] == [held.id]
     assert [leased.webhook_id for leased in await claim(store, START)] == [held.id]
 
 
@@ -165,9 +165,9 @@ async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_ho
     on, off = (Settings(database=database, require_endpoint_verification=required) for required in (True, False))
     first = open_store(on, clock)
     await first.open()
-    await first.create_organization(organization(ACME), noted())
+    await first.create_organization(organization(ACME), new_entry())
     held = webhook(verification_pending=True)
-    await first.create_webhook(held, noted())
+    await first.create_webhook(held, new_entry())
     await publish(first)
     assert await claim(first, START) == ()
     await first.close()

@@ -24,14 +24,14 @@ from store.values import (
     ALL,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     claim,
     claim_one,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     publication,
     publish,
 )
@@ -51,7 +51,7 @@ def receipt(of: Event, deliveries: int) -> Receipt:
     return Receipt(id=of.id, event_code=of.event_code, created_at=of.created_at, deliveries=deliveries)
 
 
-def leased_to(hands: Hands, of: Event, to: Webhook, delivery: LeasedDelivery) -> LeasedDelivery:
+def leased_to(dispatcher: FakeDispatcher, of: Event, to: Webhook, delivery: LeasedDelivery) -> LeasedDelivery:
     """What is handed over for this event and webhook; its id and lease are the store's and the engine's."""
     return LeasedDelivery(
         id=delivery.id,
@@ -66,7 +66,7 @@ def leased_to(hands: Hands, of: Event, to: Webhook, delivery: LeasedDelivery) ->
         attempts_before=0,
         urgency=Urgency.FIRST,
         lease=delivery.lease,
-        lease_until=hands.lease_until,
+        lease_until=dispatcher.lease_until,
         rowid=delivery.rowid,
     )
 
@@ -85,29 +85,29 @@ async def test_an_event_is_kept_byte_for_byte(store: Store, data: bytes) -> None
 
 async def test_an_event_goes_to_every_webhook_that_wants_it(store: Store) -> None:
     """Enabled ones of this organization and this code; two of the same endpoint are two."""
-    wanting = [await add_webhook(store), await add_webhook(store)]
+    subscribed = [await add_webhook(store), await add_webhook(store)]
     await add_webhook(store, event_code="order.shipped")
     await add_webhook(store, enabled=False)
     await add_webhook(store, OTHER)
     gone = await add_webhook(store)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     stored = event()
     assert await store.publish(publication(stored)) == (receipt(stored, 2),)
     _, deliveries = await store.get_event(ACME, stored.id)
-    assert sorted(each.webhook_id for each in deliveries) == sorted(each.id for each in wanting)
+    assert sorted(item.webhook_id for item in deliveries) == sorted(item.id for item in subscribed)
 
 
 async def test_a_webhook_counts_from_the_moment_it_was_changed(store: Store) -> None:
     """Its code, whether it is enabled, and the version that its deliveries carry."""
     stored = await add_webhook(store, enabled=False)
     (before,) = await publish(store)
-    await store.replace_webhook(enabled := next_version(stored, enabled=True), noted())
+    await store.replace_webhook(enabled := next_version(stored, enabled=True), new_entry())
     (created,) = await publish(store)
-    await store.replace_webhook(moved := next_version(enabled, event_code="order.shipped"), noted())
+    await store.replace_webhook(moved := next_version(enabled, event_code="order.shipped"), new_entry())
     await publish(store)
     (shipped,) = await publish(store, event_code="order.shipped")
     leased = await claim(store, START)
-    assert [(each.event_id, each.webhook_version) for each in leased] == [
+    assert [(item.event_id, item.webhook_version) for item in leased] == [
         (created.id, moved.version),
         (shipped.id, moved.version),
     ]
@@ -147,114 +147,122 @@ async def test_a_batch_answers_in_its_order(store: Store) -> None:
     await add_webhook(store)
     events = [event(event_code=code) for code in ("order.created", "order.shipped") * 500]
     receipts = await store.publish(publication(*events))
-    assert receipts == tuple(receipt(each, int(each.event_code == "order.created")) for each in events)
+    assert receipts == tuple(receipt(item, int(item.event_code == "order.created")) for item in events)
     assert len(await claim(store, START)) == 500
 
 
-async def test_a_batch_is_all_or_nothing(store: Store, hands: Hands, database: str) -> None:
+async def test_a_batch_is_all_or_nothing(store: Store, dispatcher: FakeDispatcher, database: str) -> None:
     """One event that cannot be stored keeps the others out, and out of the engine's hands."""
     await add_webhook(store)
     (known,) = await publish(store)
-    hands.room = 10
+    dispatcher.slots = 10
     batch = (event(), await refuse(database, event()), event())
     with pytest.raises(PackhookError):
         await store.publish(publication(*batch))
     assert (await store.list_events(ACME, ALL)).items == (known,)
-    assert (hands.accepted, len(hands.woken)) == ([], 1)
+    assert (dispatcher.enqueued, len(dispatcher.notified)) == ([], 1)
 
 
-async def test_nothing_is_written_for_an_organization_that_is_not_there(store: Store, hands: Hands) -> None:
+async def test_nothing_is_written_for_an_organization_that_is_not_there(
+    store: Store, dispatcher: FakeDispatcher
+) -> None:
     """Nor handed over."""
-    hands.room = 10
+    dispatcher.slots = 10
     with pytest.raises(NotFound):
         await store.publish(publication(event("nobody")))
-    assert (hands.accepted, hands.woken) == ([], [])
+    assert (dispatcher.enqueued, dispatcher.notified) == ([], [])
 
 
-async def test_what_is_handed_over_is_leased_and_complete(store: Store, hands: Hands) -> None:
+async def test_what_is_handed_over_is_leased_and_complete(store: Store, dispatcher: FakeDispatcher) -> None:
     """By the time the publisher has the answer; nobody else may claim it until the lease runs out."""
     to = await add_webhook(store, version=3)
-    hands.room = 10
+    dispatcher.slots = 10
     events = await publish(store, 3)
-    assert hands.accepted == [leased_to(hands, of, to, got) for of, got in zip(events, hands.accepted, strict=True)]
-    assert hands.woken == []
-    assert {each.status for each in (await store.list_deliveries(ACME, ALL, ANY)).items} == {DeliveryStatus.SENDING}
+    assert dispatcher.enqueued == [
+        leased_to(dispatcher, of, to, got) for of, got in zip(events, dispatcher.enqueued, strict=True)
+    ]
+    assert dispatcher.notified == []
+    assert {item.status for item in (await store.list_deliveries(ACME, ALL, ANY)).items} == {DeliveryStatus.SENDING}
     assert await claim(store, START + LEASE - 1) == ()
     again = await claim(store, START + LEASE)
-    assert [each.event_id for each in again] == [each.id for each in events]
+    assert [item.event_id for item in again] == [item.id for item in events]
 
 
-async def test_what_there_is_no_room_for_waits_and_the_engine_is_woken(store: Store, hands: Hands) -> None:
+async def test_what_there_is_no_room_for_waits_and_the_engine_is_woken(
+    store: Store, dispatcher: FakeDispatcher
+) -> None:
     """Part may be handed over, part wait."""
     await add_webhook(store)
-    hands.room = 2
+    dispatcher.slots = 2
     events = await publish(store, 5)
     waiting = await claim(store, START)
-    assert [each.event_id for each in hands.accepted] == [each.id for each in events[:2]]
-    assert [each.event_id for each in waiting] == [each.id for each in events[2:]]
-    assert hands.woken == [(frozenset({waiting[0].webhook_id}), START)]
+    assert [item.event_id for item in dispatcher.enqueued] == [item.id for item in events[:2]]
+    assert [item.event_id for item in waiting] == [item.id for item in events[2:]]
+    assert dispatcher.notified == [(frozenset({waiting[0].webhook_id}), START)]
 
 
-async def test_what_is_for_a_closed_webhook_waits(store: Store, hands: Hands) -> None:
+async def test_what_is_for_a_closed_webhook_waits(store: Store, dispatcher: FakeDispatcher) -> None:
     """Others are handed over beside it."""
     closed, free = await add_webhook(store), await add_webhook(store)
-    hands.room, hands.closed = 10, {closed.id}
+    dispatcher.slots, dispatcher.closed = 10, {closed.id}
     await publish(store)
-    assert [each.webhook_id for each in hands.accepted] == [free.id]
-    assert hands.woken == [(frozenset({closed.id}), START)]
+    assert [item.webhook_id for item in dispatcher.enqueued] == [free.id]
+    assert dispatcher.notified == [(frozenset({closed.id}), START)]
     assert (await claim_one(store, START)).webhook_id == closed.id
 
 
 @pytest.mark.parametrize(("max_bytes", "handed_over"), [(0, 0), (99, 0), (100, 1), (299, 2), (300, 3)])
 async def test_no_more_bytes_are_handed_over_than_there_is_room_for(
-    store: Store, hands: Hands, max_bytes: int, handed_over: int
+    store: Store, dispatcher: FakeDispatcher, max_bytes: int, handed_over: int
 ) -> None:
     """Three events of a hundred bytes each."""
     await add_webhook(store)
-    hands.room, hands.max_bytes = 10, max_bytes
+    dispatcher.slots, dispatcher.max_bytes = 10, max_bytes
     await publish(store, 3, data=b'{"a":"' + b"x" * 92 + b'"}')
-    assert len(hands.accepted) == handed_over
+    assert len(dispatcher.enqueued) == handed_over
     assert len(await claim(store, START)) == 3 - handed_over
 
 
-async def test_what_was_handed_over_can_be_settled_and_tried_again(store: Store, hands: Hands) -> None:
+async def test_what_was_handed_over_can_be_settled_and_tried_again(store: Store, dispatcher: FakeDispatcher) -> None:
     """Like what was claimed."""
     await add_webhook(store)
-    hands.room = 1
+    dispatcher.slots = 1
     await publish(store)
-    (leased,) = hands.accepted
+    (leased,) = dispatcher.enqueued
     assert await store.record([failed(leased, START, next_attempt_at=LATER)]) == [True]
     assert await claim(store, LATER - 1) == ()
     assert (await claim_one(store, LATER)).attempt_count == 1
 
 
-async def test_publishes_at_once_are_each_all_or_nothing(store: Store, hands: Hands, database: str) -> None:
+async def test_publishes_at_once_are_each_all_or_nothing(
+    store: Store, dispatcher: FakeDispatcher, database: str
+) -> None:
     """Those that fail do not spoil the others, and each event is handed over once."""
     to = await add_webhook(store)
-    hands.room = 1_000
+    dispatcher.slots = 1_000
     good = [publication(event(), event()) for _ in range(20)]
     bad = [publication(event(), await refuse(database, event())), publication(event("nobody"))]
     answers = await asyncio.gather(
-        *(store.publish(each) for each in (*good[:10], *bad, *good[10:])), return_exceptions=True
+        *(store.publish(item) for item in (*good[:10], *bad, *good[10:])), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [tuple] * 10 + [Unavailable, NotFound] + [tuple] * 10
-    wanted = sorted(each.id for one in good for each in one.events)
-    assert sorted(each.event_id for each in hands.accepted) == wanted
+    expected = sorted(item.id for one in good for item in one.events)
+    assert sorted(item.event_id for item in dispatcher.enqueued) == expected
     listed = await store.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=to.id))
-    assert sorted(each.event_id for each in listed.items) == wanted
+    assert sorted(item.event_id for item in listed.items) == expected
 
 
-async def test_publishes_at_once_share_the_room(store: Store, hands: Hands) -> None:
+async def test_publishes_at_once_share_the_room(store: Store, dispatcher: FakeDispatcher) -> None:
     """Each has a lease for what it was given; the others wait."""
     await add_webhook(store)
-    hands.room = 1
+    dispatcher.slots = 1
     await asyncio.gather(*(publish(store) for _ in range(10)))
     waiting = await claim(store, START)
-    assert hands.accepted
-    assert len(hands.accepted) + len(waiting) == 10
+    assert dispatcher.enqueued
+    assert len(dispatcher.enqueued) + len(waiting) == 10
 
 
-class Broken(Hands):
+class BrokenDispatcher(FakeDispatcher):
     """An engine that breaks its promise never to raise."""
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
@@ -265,7 +273,7 @@ class Broken(Hands):
 async def test_a_fault_in_the_engine_harms_no_publish(store: Store) -> None:
     """What is committed is committed, and answered; the store goes on, and the lease runs out."""
     await add_webhook(store)
-    store.attach(Broken(room=10))
+    store.attach(BrokenDispatcher(slots=10))
     async with asyncio.timeout(30):
         events = [*await publish(store), *await publish(store)]
-    assert [each.event_id for each in await claim(store, START + LEASE)] == [each.id for each in events]
+    assert [item.event_id for item in await claim(store, START + LEASE)] == [item.id for item in events]

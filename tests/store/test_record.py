@@ -12,15 +12,15 @@ from packhook.testing.clock import START
 from store.values import (
     ACME,
     LEASE,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     attempt,
     claim,
     claim_one,
     delivered,
     failed,
+    new_entry,
     next_version,
-    noted,
     publish,
     status_of,
 )
@@ -58,8 +58,8 @@ async def test_a_delivered_delivery_is_finished(store: Store, leased: LeasedDeli
     """With its attempt; it is never claimed again."""
     result = delivered(leased, LATER)
     assert await store.record([result]) == [True]
-    wanted = after(leased, DeliveryStatus.DELIVERED, attempts=1, at=LATER + 7, again=None)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (result.attempt,))
+    expected = after(leased, DeliveryStatus.DELIVERED, attempts=1, at=LATER + 7, again=None)
+    assert await store.get_delivery(ACME, leased.id) == (expected, (result.attempt,))
     assert await claim(store, START + 100 * DAY) == ()
 
 
@@ -67,22 +67,22 @@ async def test_a_failed_delivery_is_pending_again(store: Store, leased: LeasedDe
     """Until its time; then it is a retry, and its attempts add up."""
     first = failed(leased, LATER, next_attempt_at=START + HOUR)
     assert await store.record([first]) == [True]
-    wanted = after(leased, DeliveryStatus.PENDING, attempts=1, at=LATER + 7, again=START + HOUR)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (first.attempt,))
+    expected = after(leased, DeliveryStatus.PENDING, attempts=1, at=LATER + 7, again=START + HOUR)
+    assert await store.get_delivery(ACME, leased.id) == (expected, (first.attempt,))
     again = await claim_one(store, START + HOUR)
     assert (again.attempt_count, again.attempts_before, again.urgency) == (1, 0, Urgency.RETRY)
     second = delivered(again, START + HOUR)
     await store.record([second])
-    wanted = after(leased, DeliveryStatus.DELIVERED, attempts=2, at=START + HOUR + 7, again=None)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (first.attempt, second.attempt))
+    expected = after(leased, DeliveryStatus.DELIVERED, attempts=2, at=START + HOUR + 7, again=None)
+    assert await store.get_delivery(ACME, leased.id) == (expected, (first.attempt, second.attempt))
 
 
 async def test_an_exhausted_delivery_is_finished(store: Store, leased: LeasedDelivery) -> None:
     """With its attempt; it is never claimed again."""
     result = failed(leased, LATER)
     assert await store.record([result]) == [True]
-    wanted = after(leased, DeliveryStatus.EXHAUSTED, attempts=1, at=LATER + 7, again=None)
-    assert await store.get_delivery(ACME, leased.id) == (wanted, (result.attempt,))
+    expected = after(leased, DeliveryStatus.EXHAUSTED, attempts=1, at=LATER + 7, again=None)
+    assert await store.get_delivery(ACME, leased.id) == (expected, (result.attempt,))
     assert await claim(store, START + 100 * DAY) == ()
 
 
@@ -115,7 +115,7 @@ async def test_what_was_let_go_settles_nothing(store: Store, leased: LeasedDeliv
     else:
         await store.record([delivered(leased, START)])
     if fate == "replayed":
-        await store.retry_delivery(ACME, leased.id, START, noted())
+        await store.retry_delivery(ACME, leased.id, START, new_entry())
     before = await store.get_delivery(ACME, leased.id)
     assert await store.record([failed(leased, LATER)]) == [False]
     assert await store.get_delivery(ACME, leased.id) == before
@@ -147,12 +147,12 @@ async def test_many_are_recorded_together_and_answered_in_order(store: Store) ->
     await add_webhook(store)
     await publish(store, 9)
     all_leased = await claim(store, START)
-    stale = [replaced(each, lease=each.lease + 1) for each in all_leased]
+    stale = [replaced(item, lease=item.lease + 1) for item in all_leased]
     batches = [
         [delivered(all_leased[0], START), delivered(stale[1], START), failed(all_leased[2], START)],
         [delivered(stale[3], START)],
         [],
-        [delivered(each, START) for each in all_leased[4:]],
+        [delivered(item, START) for item in all_leased[4:]],
     ]
     answers = await asyncio.gather(*map(store.record, batches))
     assert answers == [[True, False, True], [False], [], [True] * 5]
@@ -180,21 +180,21 @@ async def test_a_verdict_may_disable_the_webhook(store: Store, again: int | None
     await publish(store)
     leased = await claim_one(store, START)
     await store.record([failed(leased, LATER, next_attempt_at=again, disable_reason="410 Gone")])
-    wanted = next_version(stored, enabled=False, disabled_reason="410 Gone", updated_at=LATER + 7)
-    assert await store.get_webhook(ACME, stored.id) == wanted
+    expected = next_version(stored, enabled=False, disabled_reason="410 Gone", updated_at=LATER + 7)
+    assert await store.get_webhook(ACME, stored.id) == expected
     await publish(store)
     assert await claim(store, START + DAY) == ()
 
 
-async def test_the_engine_hears_that_a_verdict_disabled_a_webhook(store: Store, hands: Hands) -> None:
+async def test_the_engine_hears_that_a_verdict_disabled_a_webhook(store: Store, dispatcher: FakeDispatcher) -> None:
     """Every node has to stop, not only the one whose verdict it was; other verdicts change no webhook."""
     stored = await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)
     await store.record([failed(first, START)])
-    assert hands.changes == []
+    assert dispatcher.changes == []
     await store.record([failed(second, START, disable_reason="410 Gone")])
-    assert hands.changes == [stored.id]
+    assert dispatcher.changes == [stored.id]
 
 
 async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None:
@@ -203,8 +203,8 @@ async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None
     await publish(store, 2)
     first, second = await claim(store, START)
     await store.record([failed(first, START, disable_reason="first"), failed(second, LATER, disable_reason="second")])
-    wanted = next_version(stored, enabled=False, disabled_reason="first", updated_at=START + 7)
-    assert await store.get_webhook(ACME, stored.id) == wanted
+    expected = next_version(stored, enabled=False, disabled_reason="first", updated_at=START + 7)
+    assert await store.get_webhook(ACME, stored.id) == expected
 
 
 async def test_a_hold_counts_also_for_what_is_exhausted(store: Store) -> None:

@@ -10,14 +10,14 @@ from packhook.testing.clock import START
 from store.values import (
     ACME,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     claim,
     claim_one,
     delivered,
     failed,
+    new_entry,
     next_version,
-    noted,
     publish,
 )
 
@@ -39,7 +39,7 @@ async def test_a_replayed_delivery_is_due_now_with_a_schedule_begun_anew(store: 
     """Its attempts are kept and count on."""
     await add_webhook(store)
     done = await finish(store, well=well)
-    answer = await store.retry_delivery(ACME, done.id, LATER, noted())
+    answer = await store.retry_delivery(ACME, done.id, LATER, new_entry())
     assert answer == Delivery(
         id=done.id,
         event_id=done.event_id,
@@ -59,7 +59,7 @@ async def test_a_replayed_delivery_is_due_now_with_a_schedule_begun_anew(store: 
     await store.record([third := delivered(again, LATER)])
     delivery, attempts = await store.get_delivery(ACME, done.id)
     assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.DELIVERED, 3)
-    assert [each.number for each in attempts] == [1, 2, 3]
+    assert [item.number for item in attempts] == [1, 2, 3]
     assert attempts[2] == third.attempt
 
 
@@ -67,7 +67,7 @@ async def test_a_replay_that_fails_stays_a_replay(store: Store) -> None:
     """Its retries do not go before those of new events."""
     await add_webhook(store)
     done = await finish(store)
-    await store.retry_delivery(ACME, done.id, LATER, noted())
+    await store.retry_delivery(ACME, done.id, LATER, new_entry())
     again = await claim_one(store, LATER)
     await store.record([failed(again, LATER, next_attempt_at=LATER + 1)])
     retry = await claim_one(store, LATER + 1)
@@ -80,7 +80,7 @@ async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
     done = await finish(store)
     before = []
     for turn in range(3):
-        before.append((await store.retry_delivery(ACME, done.id, LATER + turn, noted())).attempts_before)
+        before.append((await store.retry_delivery(ACME, done.id, LATER + turn, new_entry())).attempts_before)
         await store.record([failed(await claim_one(store, LATER + turn), LATER + turn)])
     assert before == [2, 3, 4]
 
@@ -91,10 +91,10 @@ async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> 
     await publish(store)
     pending = await claim_one(store, START)
     with pytest.raises(Conflict):
-        await store.retry_delivery(ACME, pending.id, START, noted())
+        await store.retry_delivery(ACME, pending.id, START, new_entry())
     await store.record([failed(pending, START, next_attempt_at=LATER)])
     with pytest.raises(Conflict):
-        await store.retry_delivery(ACME, pending.id, START, noted())
+        await store.retry_delivery(ACME, pending.id, START, new_entry())
     assert await claim(store, START) == ()
 
 
@@ -105,31 +105,31 @@ async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
     await publish(store, created_at=START + DAY)
     (waiting,) = await claim(store, START + DAY)
     await store.release([waiting], START)
-    await store.delete_webhook(ACME, stored.id, START, noted())
+    await store.delete_webhook(ACME, stored.id, START, new_entry())
     await store.apply_retention(events_before=0, keys_before=0, audit_before=0, now=START, limit=10)
     for delivery in (done, waiting):
         with pytest.raises(Conflict):
-            await store.retry_delivery(ACME, delivery.id, LATER, noted())
+            await store.retry_delivery(ACME, delivery.id, LATER, new_entry())
 
 
 async def test_what_is_replayed_to_a_disabled_webhook_waits_for_it(store: Store) -> None:
     """Until it is enabled again."""
     stored = await add_webhook(store)
     done = await finish(store)
-    await store.replace_webhook(disabled := next_version(stored, enabled=False), noted())
-    await store.retry_delivery(ACME, done.id, LATER, noted())
+    await store.replace_webhook(disabled := next_version(stored, enabled=False), new_entry())
+    await store.retry_delivery(ACME, done.id, LATER, new_entry())
     assert await claim(store, LATER) == ()
-    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER), noted())
+    await store.replace_webhook(next_version(disabled, enabled=True, updated_at=LATER), new_entry())
     assert (await claim_one(store, LATER)).id == done.id
 
 
-async def test_the_engine_is_woken_for_a_replay(store: Store, hands: Hands) -> None:
+async def test_the_engine_is_woken_for_a_replay(store: Store, dispatcher: FakeDispatcher) -> None:
     """It is due now."""
     await add_webhook(store)
     done = await finish(store)
-    hands.woken.clear()
-    await store.retry_delivery(ACME, done.id, LATER, noted())
-    assert hands.woken == [(frozenset({done.webhook_id}), LATER)]
+    dispatcher.notified.clear()
+    await store.retry_delivery(ACME, done.id, LATER, new_entry())
+    assert dispatcher.notified == [(frozenset({done.webhook_id}), LATER)]
 
 
 @pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
@@ -139,5 +139,5 @@ async def test_nobody_replays_another_organizations_delivery(store: Store, organ
     done = await finish(store)
     for delivery_id in (done.id, "dlv_unknown"):
         with pytest.raises(NotFound):
-            await store.retry_delivery(organization_id, delivery_id, LATER, noted())
+            await store.retry_delivery(organization_id, delivery_id, LATER, new_entry())
     assert await claim(store, LATER) == ()

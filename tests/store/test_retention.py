@@ -15,7 +15,7 @@ from store.values import (
     ALL,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     ask,
     claim,
@@ -23,8 +23,8 @@ from store.values import (
     delivered,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     publication,
     publish,
     status_of,
@@ -55,11 +55,11 @@ async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) ->
     (old,), (others,) = await publish(store), await publish(store, 1, OTHER)
     (young,) = await publish(store, created_at=START + 1)
     leased = await claim(store, LATER)
-    await store.record([delivered(each, LATER) for each in leased])
+    await store.record([delivered(item, LATER) for item in leased])
     assert await sweep(store, events_before=START + 1) == RetentionBatch(events=2)
     assert (await store.list_events(ACME, ALL)).items == (young,)
-    assert [each.event_id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items] == [young.id]
-    left = {each.event_id: each for each in leased}
+    assert [item.event_id for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items] == [young.id]
+    left = {item.event_id: item for item in leased}
     for gone in (left[old.id], left[others.id]):
         with pytest.raises(NotFound):
             await store.get_delivery(gone.organization_id, gone.id)
@@ -72,16 +72,16 @@ async def test_events_with_a_live_delivery_stay(store: Store) -> None:
     hook, other = await add_webhook(store), await add_webhook(store)
     await publish(store, 5)
     leased = await claim(store, START)
-    pending, sending, again, replayed, done = (each for each in leased if each.webhook_id == hook.id)
-    await store.record([delivered(each, START) for each in leased if each.webhook_id == other.id])
+    pending, sending, again, replayed, done = (item for item in leased if item.webhook_id == hook.id)
+    await store.record([delivered(item, START) for item in leased if item.webhook_id == other.id])
     await store.record([delivered(replayed, START), failed(done, START)])
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([pending], START)
-    await store.retry_delivery(ACME, replayed.id, START, noted())
+    await store.retry_delivery(ACME, replayed.id, START, new_entry())
     assert await sweep(store, events_before=LATER) == RetentionBatch(events=1)
-    kept = {each.event_id for each in (pending, sending, again, replayed)}
-    assert {each.id for each in (await store.list_events(ACME, ALL)).items} == kept
-    await store.record([delivered(each, LATER) for each in await claim(store, LATER)])
+    kept = {item.event_id for item in (pending, sending, again, replayed)}
+    assert {item.id for item in (await store.list_events(ACME, ALL)).items} == kept
+    await store.record([delivered(item, LATER) for item in await claim(store, LATER)])
     assert await sweep(store, events_before=LATER) == RetentionBatch(events=4)
 
 
@@ -90,7 +90,7 @@ async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(sto
     hook = await add_webhook(store)
     await publish(store, 2)
     (young,) = await publish(store, created_at=LATER)
-    await store.replace_webhook(next_version(hook, enabled=False), noted())
+    await store.replace_webhook(next_version(hook, enabled=False), new_entry())
     assert await sweep(store, events_before=LATER) == RetentionBatch(events=2, canceled=2)
     (left,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
     assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
@@ -115,7 +115,7 @@ async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> No
         await store.publish(publication(event(), idempotency=key))
     gone = await add_webhook(store, event_code="order.shipped")
     await publish(store, 5, event_code="order.shipped", created_at=LATER)
-    await store.delete_webhook(ACME, gone.id, LATER, noted())
+    await store.delete_webhook(ACME, gone.id, LATER, new_entry())
     batches = []
     for _ in count():
         batches.append(await sweep(store, events_before=LATER, keys_before=LATER, limit=2))
@@ -123,7 +123,7 @@ async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> No
             break
     amounts = [2, 2, 1, 0]
     assert batches == [
-        RetentionBatch(events=each, idempotency_keys=each, canceled=each, more=each > 0) for each in amounts
+        RetentionBatch(events=item, idempotency_keys=item, canceled=item, more=item > 0) for item in amounts
     ]
 
 
@@ -146,13 +146,13 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> Non
     gone, _ = await add_webhook(store), await add_webhook(store)
     await publish(store, 2)
     leased = await claim(store, START)
-    new, again = (each for each in leased if each.webhook_id == gone.id)
+    new, again = (item for item in leased if item.webhook_id == gone.id)
     await store.record([failed(again, START, next_attempt_at=LATER)])
-    await store.release([each for each in leased if each.id != again.id], START)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.release([item for item in leased if item.id != again.id], START)
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     assert await sweep(store) == RetentionBatch(canceled=2)
-    for each, attempts in ((new, 0), (again, 1)):
-        delivery, _ = await store.get_delivery(ACME, each.id)
+    for item, attempts in ((new, 0), (again, 1)):
+        delivery, _ = await store.get_delivery(ACME, item.id)
         assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.CANCELED, attempts)
         assert (delivery.next_attempt_at, delivery.updated_at) == (None, LATER)
     assert len(await claim(store, LATER)) == 2
@@ -163,12 +163,12 @@ async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) 
     gone = await add_webhook(store)
     await publish(store, 3)
     done, again, unsent = await claim(store, START)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     assert await sweep(store, now=START) == RetentionBatch()
     assert await store.record([delivered(done, START), failed(again, START, next_attempt_at=LATER)]) == [True, True]
     await store.release([unsent], START)
     assert await sweep(store) == RetentionBatch(canceled=2)
-    assert [await status_of(store, each) for each in (done, again, unsent)] == ["delivered", "canceled", "canceled"]
+    assert [await status_of(store, item) for item in (done, again, unsent)] == ["delivered", "canceled", "canceled"]
 
 
 async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lease_has_run_out(store: Store) -> None:
@@ -176,7 +176,7 @@ async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lea
     gone = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     assert await sweep(store, now=START + LEASE - 1) == RetentionBatch()
     assert await sweep(store, now=START + LEASE) == RetentionBatch(canceled=1)
     assert await status_of(store, leased) is DeliveryStatus.CANCELED
@@ -187,7 +187,7 @@ async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
     """Nor a reason to come again."""
     gone = await add_webhook(store)
     await publish(store)
-    await store.delete_webhook(ACME, gone.id, START, noted())
+    await store.delete_webhook(ACME, gone.id, START, new_entry())
     await sweep(store)
     claimed = await ask(store, LATER)
     assert (claimed.deliveries, claimed.next_due_at) == ((), None)
@@ -197,10 +197,10 @@ async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = STA
     """A webhook that has failed so often, over so long, without a success; its id."""
     stored = await add_webhook(store)
     await publish(store, times, created_at=first_at)
-    leased = [each for each in await claim(store, first_at) if each.webhook_id == stored.id]
-    for number, each in enumerate(leased):
-        await store.record([failed(each, first_at + number * over // (times - 1))])
-    await store.replace_webhook(next_version(stored, event_code="order.shipped"), noted())
+    leased = [item for item in await claim(store, first_at) if item.webhook_id == stored.id]
+    for number, item in enumerate(leased):
+        await store.record([failed(item, first_at + number * over // (times - 1))])
+    await store.replace_webhook(next_version(stored, event_code="order.shipped"), new_entry())
     return stored.id
 
 
@@ -224,21 +224,21 @@ async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) ->
     name = await fail(store, 10)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     off = await store.get_webhook(ACME, name)
-    await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""), noted())
+    await store.replace_webhook(next_version(off, enabled=True, disabled_reason=""), new_entry())
     assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
     other = await fail(store, 10)
     await publish(store, event_code="order.shipped", created_at=START + HOUR)
-    await store.record([delivered(each, START + HOUR) for each in await claim(store, START + HOUR)])
+    await store.record([delivered(item, START + HOUR) for item in await claim(store, START + HOUR)])
     assert await store.disable_failing(failing_for=0, now=LATER, reason="again") == ()
     assert await store.webhook_states([other]) == {other: WebhookState(webhook=await store.get_webhook(ACME, other))}
 
 
-async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, hands: Hands) -> None:
+async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, dispatcher: FakeDispatcher) -> None:
     """It must not go on sending what is already in its hands."""
     name = await fail(store, 10)
-    hands.changes.clear()
+    dispatcher.changes.clear()
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
-    assert hands.changes == [name]
+    assert dispatcher.changes == [name]
 
 
 async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Store) -> None:
@@ -247,4 +247,4 @@ async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Stor
     before = await store.get_webhook(ACME, name)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     with pytest.raises(Conflict):
-        await store.replace_webhook(next_version(before, description="new"), noted())
+        await store.replace_webhook(next_version(before, description="new"), new_entry())

@@ -21,7 +21,7 @@ from packhook.store.sqlite import connection
 from packhook.testing.clock import START, ManualClock
 from store import another_process
 from store.disks import SmallDisk, read_only, small_files, tiny_disk
-from store.values import ACME, ALL, add_webhook, claim, delivered, event, noted, organization, publication, publish
+from store.values import ACME, ALL, add_webhook, claim, delivered, event, new_entry, organization, publication, publish
 
 
 def at(path: Path) -> Store:
@@ -59,7 +59,7 @@ async def test_a_file_is_open_once(path: Path) -> None:
     async with opened(path) as first:
         with pytest.raises(DatabaseInUse, match="another packhook process"):
             await at(path).open()
-        await first.create_organization(organization(), noted())
+        await first.create_organization(organization(), new_entry())
     async with opened(path) as second:
         assert await second.get_organization(ACME) == organization()
 
@@ -120,7 +120,7 @@ async def test_a_second_process_is_refused(path: Path) -> None:
 async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> None:
     """However long its lease would have lasted; no attempt is counted."""
     async with opened(path) as store:
-        await store.create_organization(organization(), noted())
+        await store.create_organization(organization(), new_entry())
         await add_webhook(store)
         await publish(store, 3)
     async with in_another_process(path) as (process, said):
@@ -128,16 +128,16 @@ async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> No
         process.kill()
     async with opened(path) as store:
         listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
-        assert [each.status for each in listed] == [DeliveryStatus.PENDING] * 3
+        assert [item.status for item in listed] == [DeliveryStatus.PENDING] * 3
         leased = await claim(store, START)
-        assert [each.attempt_count for each in leased] == [0, 0, 0]
-        assert await store.record([delivered(each, START) for each in leased]) == [True] * 3
+        assert [item.attempt_count for item in leased] == [0, 0, 0]
+        assert await store.record([delivered(item, START) for item in leased]) == [True] * 3
 
 
 async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Path) -> None:
     """Also without a crash, and an old lease settles nothing any more."""
     async with opened(path) as store:
-        await store.create_organization(organization(), noted())
+        await store.create_organization(organization(), new_entry())
         await add_webhook(store)
         await publish(store)
         (before,) = await claim(store, START)
@@ -150,7 +150,7 @@ async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Pa
 async def test_a_database_of_a_newer_packhook_is_refused(path: Path) -> None:
     """With the command that mends it; it is left as it was, and free."""
     async with opened(path) as store:
-        await store.create_organization(organization(), noted())
+        await store.create_organization(organization(), new_entry())
     known = migrations("sqlite")[-1].version
     db = apsw.Connection(str(path))
     db.execute(f"PRAGMA user_version = {known + 1}")
@@ -233,7 +233,7 @@ async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monke
     """Somebody else's transaction keeps ours out; nothing of ours is half written."""
     monkeypatch.setattr(connection, "BUSY_MS", 10)
     async with opened(path) as store:
-        await store.create_organization(organization(), noted())
+        await store.create_organization(organization(), new_entry())
         db = apsw.Connection(str(path))
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
@@ -248,13 +248,13 @@ async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monke
 async def test_upkeep_leaves_nothing_behind(path: Path) -> None:
     """No events, deliveries, attempts or lanes, of which the last two can only be counted in the file."""
     async with opened(path) as store:
-        await store.create_organization(organization(), noted())
+        await store.create_organization(organization(), new_entry())
         await add_webhook(store)
         await publish(store, 3)
-        await store.record([delivered(each, START) for each in await claim(store, START)])
+        await store.record([delivered(item, START) for item in await claim(store, START)])
         gone = await add_webhook(store, event_code="order.shipped")
         await publish(store, event_code="order.shipped")
-        await store.delete_webhook(ACME, gone.id, START, noted())
+        await store.delete_webhook(ACME, gone.id, START, new_entry())
         for _ in range(2):
             await store.apply_retention(events_before=START + 1, keys_before=0, audit_before=0, now=START, limit=10)
         assert await claim(store, START + DAY) == ()
@@ -269,10 +269,10 @@ async def publish_until_full(store: Store) -> tuple[list[Event], list[Event]]:
     kept: list[Event] = []
     for _ in range(100):
         events = [event(data=b'{"a":"' + os.urandom(20_000).hex().encode() + b'"}') for _ in range(4)]
-        answers = await asyncio.gather(*(store.publish(publication(each)) for each in events), return_exceptions=True)
+        answers = await asyncio.gather(*(store.publish(publication(item)) for item in events), return_exceptions=True)
         assert all(isinstance(answer, (tuple, Unavailable)) for answer in answers)
-        kept += [each for each, answer in zip(events, answers, strict=True) if isinstance(answer, tuple)]
-        failed = [each for each, answer in zip(events, answers, strict=True) if isinstance(answer, Unavailable)]
+        kept += [item for item, answer in zip(events, answers, strict=True) if isinstance(answer, tuple)]
+        failed = [item for item, answer in zip(events, answers, strict=True) if isinstance(answer, Unavailable)]
         if failed:
             return kept, failed
     raise AssertionError("the disk is larger than it should be")
@@ -285,23 +285,23 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(
     """What was answered is there with its delivery, what failed is not; with room again all goes on."""
     with disk(folder) as small:
         async with opened(folder / "packhook.db") as store:
-            await store.create_organization(organization(), noted())
+            await store.create_organization(organization(), new_entry())
             await add_webhook(store)
             kept, failed = await publish_until_full(store)
             assert kept
-            assert await stored_in(store) == {each.id for each in kept}
+            assert await stored_in(store) == {item.id for item in kept}
             small.make_room()
-            for each in failed:
-                await store.publish(publication(each))
+            for item in failed:
+                await store.publish(publication(item))
         async with opened(folder / "packhook.db") as store:
-            everything = {each.id for each in (*kept, *failed)}
+            everything = {item.id for item in (*kept, *failed)}
             assert await stored_in(store) == everything
-            assert {each.event_id for each in await claim(store, START)} == everything
+            assert {item.event_id for item in await claim(store, START)} == everything
 
 
 async def stored_in(store: Store) -> set[str]:
     """The ids of the events that are stored; each has one delivery, and each delivery its event."""
-    events = [each.id for each in (await store.list_events(ACME, ALL)).items]
-    deliveries = [each.event_id for each in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
+    events = [item.id for item in (await store.list_events(ACME, ALL)).items]
+    deliveries = [item.event_id for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
     assert sorted(events) == sorted(deliveries)
     return set(events)

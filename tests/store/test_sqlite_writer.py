@@ -49,9 +49,9 @@ async def test_a_writer_that_ends_leaves_nobody_waiting(writer: Writer) -> None:
 
     op = WriteOp(answer, itself, weigh=lambda item: 1 // item)
     waiting = [writer.submit(op, item) for item in (1, 0)]
-    for each in waiting:
+    for one in waiting:
         with pytest.raises(Unavailable, match="the writer has ended"):
-            await each
+            await one
     assert not writer.is_alive
     with pytest.raises(Unavailable):
         await writer.write(insert, 1)

@@ -28,8 +28,8 @@ from store.values import (
     delivered,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     webhook,
@@ -72,7 +72,7 @@ def new_database(path: Path, *, require_verification: bool = False) -> Connectio
     db.execute("PRAGMA synchronous = OFF")
     migrate(db)
     for name in (ACME, OTHER):
-        organizations.create_organization(db, organization(name), noted())
+        organizations.create_organization(db, organization(name), new_entry())
     return db
 
 
@@ -87,14 +87,14 @@ def db(tmp_path: Path) -> Iterator[Connection]:
 def add_webhook(db: Connection, name: str = ACME, **changes: Any) -> str:  # noqa: ANN401 a field has its own type
     """A stored webhook's id."""
     stored = webhook(name, **changes)
-    webhooks.create_webhook(db, stored, noted())
+    webhooks.create_webhook(db, stored, new_entry())
     return stored.id
 
 
 def add_events(db: Connection, count: int, name: str = ACME) -> None:
     """Stored events, whose deliveries wait."""
     batch = publication(*(event(name) for _ in range(count)))
-    (answer,) = publish.publish(db, [batch], lambda: capacity(0, room=0), SubscriberCache())
+    (answer,) = publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache())
     assert not isinstance(answer, RequestError)
 
 
@@ -108,17 +108,17 @@ def a_day(db: Connection) -> None:
     first, second = add_webhook(db), add_webhook(db, OTHER)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
-        publish.publish(db, [again], lambda: capacity(START + LEASE, room=1), SubscriberCache())
+        publish.publish(db, [again], lambda: capacity(START + LEASE, slots=1), SubscriberCache())
     add_events(db, 4)
     leased = claim_now(db).deliveries
     record.record(db, [[delivered(leased[0], START)]])
     record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]])
     record.record(db, [[failed(leased[2], START, disable_reason="gone")]])
     claim.release(db, leased[3:], START, frozenset())
-    history.retry_delivery(db, ACME, leased[0].id, START, noted())
+    history.retry_delivery(db, ACME, leased[0].id, START, new_entry())
     claim_now(db)
     read_back(db, leased[0], first)
-    webhooks.delete_webhook(db, OTHER, second, START, noted())
+    webhooks.delete_webhook(db, OTHER, second, START, new_entry())
     webhooks.release_unverified(db, START)
     RetentionCursor().apply(db, events_before=START, keys_before=START, audit_before=START, now=START, limit=10)
     webhooks.disable_failing(db, START, START, "failed")
@@ -353,19 +353,19 @@ def steps_of(db: Connection, work: Callable[[], object]) -> int:
 
 def _disabled(db: Connection, dead: str) -> None:
     stored = webhooks.get_webhook(db, OTHER, dead)
-    webhooks.replace_webhook(db, next_version(stored, enabled=False), noted())
+    webhooks.replace_webhook(db, next_version(stored, enabled=False), new_entry())
     claim_now(db)
 
 
 def _held(db: Connection, dead: str) -> None:  # noqa: ARG001 one of several
-    (leased,) = claim_now(db, room=1).deliveries
+    (leased,) = claim_now(db, slots=1).deliveries
     record.record(db, [[failed(leased, START, next_attempt_at=START, hold_until=START + HOUR)]])
     claim_now(db)
 
 
 def _waiting_for_retries(db: Connection, dead: str) -> None:  # noqa: ARG001 one of several
     while leased := claim_now(db).deliveries:
-        record.record(db, [[failed(each, START, next_attempt_at=START + HOUR) for each in leased]])
+        record.record(db, [[failed(item, START, next_attempt_at=START + HOUR) for item in leased]])
 
 
 @pytest.mark.parametrize("state", [_disabled, _held, _waiting_for_retries], ids=["disabled", "held", "retries"])
@@ -384,7 +384,7 @@ def test_a_claim_costs_the_same_whatever_waits_for_others(
         claimed: list[ClaimResult] = []
         taken = steps_of(db, lambda: claimed.append(claim_now(db)))
         db.close()
-        assert [each.webhook_id for each in claimed[0].deliveries] == [mine] * 5
+        assert [item.webhook_id for item in claimed[0].deliveries] == [mine] * 5
         return taken
 
     few = cost("few.db", 3)
@@ -399,7 +399,7 @@ def test_a_claim_costs_the_same_however_long_its_own_backlog_is(tmp_path: Path) 
         db = new_database(tmp_path / name)
         add_webhook(db)
         add_events(db, backlog)
-        taken = steps_of(db, lambda: claim_now(db, room=10))
+        taken = steps_of(db, lambda: claim_now(db, slots=10))
         db.close()
         return taken
 

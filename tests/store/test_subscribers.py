@@ -10,12 +10,12 @@ from packhook.testing.clock import START
 from store.values import (
     ACME,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     publish,
@@ -30,33 +30,33 @@ async def count(store: Store, organization_id: str = ACME) -> int:
     return first.deliveries
 
 
-async def test_every_change_of_a_webhook_counts_for_the_next_event(store: Store, hands: Hands) -> None:
+async def test_every_change_of_a_webhook_counts_for_the_next_event(store: Store, dispatcher: FakeDispatcher) -> None:
     """Made, changed, disabled by its owner, by packhook for what it answered and for how long, deleted; and others'."""
-    hands.room = 1_000
+    dispatcher.slots = 1_000
     hook = await add_webhook(store)
     assert (await count(store), await count(store, OTHER)) == (1, 0)
     more = await add_webhook(store)
     assert await count(store) == 2
-    await store.replace_webhook(changed := next_version(hook, endpoint=f"{hook.endpoint}/2"), noted())
-    hands.accepted.clear()
+    await store.replace_webhook(changed := next_version(hook, endpoint=f"{hook.endpoint}/2"), new_entry())
+    dispatcher.enqueued.clear()
     assert await count(store) == 2
-    assert {each.webhook_id: each.webhook_version for each in hands.accepted} == {hook.id: 2, more.id: 1}
-    await store.replace_webhook(next_version(changed, enabled=False), noted())
+    assert {item.webhook_id: item.webhook_version for item in dispatcher.enqueued} == {hook.id: 2, more.id: 1}
+    await store.replace_webhook(next_version(changed, enabled=False), new_entry())
     assert await count(store) == 1
-    (mine, *_) = [each for each in hands.accepted if each.webhook_id == more.id]
+    (mine, *_) = [item for item in dispatcher.enqueued if item.webhook_id == more.id]
     await store.record([failed(mine, START, disable_reason="gone")])
     assert await count(store) == 0
     long = await add_webhook(store)
-    hands.accepted.clear()
+    dispatcher.enqueued.clear()
     await publish(store, 10)
     assert await count(store) == 1
-    await store.record([failed(each, START + number) for number, each in enumerate(hands.accepted)])
+    await store.record([failed(item, START + number) for number, item in enumerate(dispatcher.enqueued)])
     assert await store.disable_failing(failing_for=1, now=START + 1_000, reason="fails") == (long.id,)
     assert await count(store) == 0
     last = await add_webhook(store)
     await add_webhook(store, event_code="order.shipped")
     assert (await count(store), await count(store, OTHER)) == (1, 0)
-    await store.delete_webhook(ACME, last.id, START, noted())
+    await store.delete_webhook(ACME, last.id, START, new_entry())
     assert await count(store) == 0
 
 
@@ -65,12 +65,12 @@ async def test_an_organization_that_goes_wants_nothing_and_one_that_comes_is_the
     await add_webhook(store)
     assert (await count(store), await count(store, OTHER)) == (1, 0)
     for name in (ACME, OTHER):
-        await store.delete_organization(name, START, noted())
+        await store.delete_organization(name, START, new_entry())
         with pytest.raises(NotFound):
             await store.publish(publication(event(name)))
     with pytest.raises(NotFound):
         await store.publish(publication(event("new")))
-    await store.create_organization(organization("new"), noted())
+    await store.create_organization(organization("new"), new_entry())
     assert await count(store, "new") == 0
 
 

@@ -29,13 +29,13 @@ from store.values import (
     LEASE,
     OTHER,
     PLENTY,
-    Hands,
+    FakeDispatcher,
     ask,
     delivered,
     event,
     failed,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     webhook,
@@ -88,8 +88,8 @@ class Walk(RuleBasedStateMachine):
         self.hooks: dict[str, Hook] = {}
         self.taken: list[LeasedDelivery] = []
         self.run(self.store.open())
-        self.store.attach(hands := Hands())
-        self.hands = hands
+        self.store.attach(dispatcher := FakeDispatcher())
+        self.dispatcher = dispatcher
 
     def run(self, asked: Coroutine[Any, Any, T]) -> T:
         """The answer."""
@@ -115,14 +115,14 @@ class Walk(RuleBasedStateMachine):
 
     def take(self, leased: Iterable[LeasedDelivery]) -> None:
         """Note the lease of each."""
-        for each in leased:
-            sent = self.sent[each.id]
-            sent.due_at, sent.lease = each.lease_until, each.lease
-            self.taken.append(each)
+        for item in leased:
+            sent = self.sent[item.id]
+            sent.due_at, sent.lease = item.lease_until, item.lease
+            self.taken.append(item)
 
     def agree(self, claimed: ClaimResult, closed: Iterable[str] = ()) -> None:
         """That only what was due was claimed, that what is left is told, and when to come again."""
-        names = [each.id for each in claimed.deliveries]
+        names = [item.id for item in claimed.deliveries]
         due = self.due(closed)
         assert len(names) == len(set(names))
         assert set(names) <= due
@@ -144,28 +144,32 @@ class Walk(RuleBasedStateMachine):
     def begin(self) -> None:
         """Two organizations, of which one has more webhooks."""
         for name, amount in ((ACME, 3), (OTHER, 1)):
-            self.run(self.store.create_organization(organization(name), noted()))
+            self.run(self.store.create_organization(organization(name), new_entry()))
             for _ in range(amount):
                 stored = webhook(name)
-                self.run(self.store.create_webhook(stored, noted()))
+                self.run(self.store.create_webhook(stored, new_entry()))
                 self.hooks[stored.id] = Hook(name)
 
-    @rule(name=st.sampled_from([ACME, OTHER]), count=st.integers(1, 3), room=st.integers(0, 4), number=NUMBER)
-    def publish(self, name: str, count: int, room: int, number: int) -> None:
+    @rule(name=st.sampled_from([ACME, OTHER]), count=st.integers(1, 3), slots=st.integers(0, 4), number=NUMBER)
+    def publish(self, name: str, count: int, slots: int, number: int) -> None:
         """Some handed over, some to wait."""
         now = self.clock.now()
-        self.hands.room, self.hands.closed, self.hands.lease_until = room, self.closed(number), now + LEASE
-        self.hands.accepted.clear()
+        self.dispatcher.slots, self.dispatcher.closed, self.dispatcher.lease_until = (
+            slots,
+            self.closed(number),
+            now + LEASE,
+        )
+        self.dispatcher.enqueued.clear()
         events = [event(name, created_at=now) for _ in range(count)]
         self.run(_await(self.store.publish, publication(*events)))
-        for each in events:
-            _, deliveries = self.run(self.store.get_event(name, each.id))
+        for item in events:
+            _, deliveries = self.run(self.store.get_event(name, item.id))
             for found in deliveries:
                 self.sent[found.id] = Sent(name, found.webhook_id, now, 0)
-            wanting = {key for key, hook in self.hooks.items() if hook.organization_id == name and self.may_go(key)}
-            assert {found.webhook_id for found in deliveries} == wanting
-        assert not {each.webhook_id for each in self.hands.accepted} & self.hands.closed
-        self.take(self.hands.accepted)
+            subscribed = {key for key, hook in self.hooks.items() if hook.organization_id == name and self.may_go(key)}
+            assert {found.webhook_id for found in deliveries} == subscribed
+        assert not {item.webhook_id for item in self.dispatcher.enqueued} & self.dispatcher.closed
+        self.take(self.dispatcher.enqueued)
 
     @rule()
     def claim_all(self) -> None:
@@ -173,17 +177,17 @@ class Walk(RuleBasedStateMachine):
         due = self.due()
         claimed = self.run(ask(self.store, self.clock.now()))
         self.agree(claimed)
-        assert {each.id for each in claimed.deliveries} == due
+        assert {item.id for item in claimed.deliveries} == due
 
-    @rule(room=st.integers(1, 4), per_lane=st.integers(1, 3), number=NUMBER)
-    def claim_some(self, room: int, per_lane: int, number: int) -> None:
+    @rule(slots=st.integers(1, 4), per_lane=st.integers(1, 3), number=NUMBER)
+    def claim_some(self, slots: int, per_lane: int, number: int) -> None:
         """With little room there is no more than asked for, and something where something is due."""
         closed = self.closed(number)
         due = self.due(closed)
-        claimed = self.run(ask(self.store, self.clock.now(), room=room, per_lane=per_lane, closed=closed))
+        claimed = self.run(ask(self.store, self.clock.now(), slots=slots, per_lane=per_lane, closed=closed))
         self.agree(claimed, closed)
-        assert len(claimed.deliveries) <= room
-        assert max(Counter(each.webhook_id for each in claimed.deliveries).values(), default=0) <= per_lane
+        assert len(claimed.deliveries) <= slots
+        assert max(Counter(item.webhook_id for item in claimed.deliveries).values(), default=0) <= per_lane
         assert bool(claimed.deliveries) == bool(due)
 
     def settle(self, result: AttemptResult) -> bool:
@@ -238,7 +242,7 @@ class Walk(RuleBasedStateMachine):
         done = [name for name, sent in self.sent.items() if sent.finished and not self.hooks[sent.webhook_id].deleted]
         if done:
             sent = self.sent[name := done[number % len(done)]]
-            self.run(self.store.retry_delivery(sent.organization_id, name, self.clock.now(), noted()))
+            self.run(self.store.retry_delivery(sent.organization_id, name, self.clock.now(), new_entry()))
             sent.finished, sent.due_at, sent.lease = False, self.clock.now(), 0
 
     @rule(number=NUMBER)
@@ -250,7 +254,7 @@ class Walk(RuleBasedStateMachine):
         stored = self.run(self.store.get_webhook(hook.organization_id, name))
         assert stored.enabled == hook.enabled
         switched = next_version(stored, enabled=not stored.enabled, updated_at=self.clock.now())
-        self.run(self.store.replace_webhook(switched, noted()))
+        self.run(self.store.replace_webhook(switched, new_entry()))
         hook.enabled = switched.enabled
         hook.held_until = 0 if hook.enabled else hook.held_until
 
@@ -260,7 +264,7 @@ class Walk(RuleBasedStateMachine):
         if number < len(self.hooks) - 1:
             name, hook = list(self.hooks.items())[number]
             if not hook.deleted:
-                self.run(self.store.delete_webhook(hook.organization_id, name, self.clock.now(), noted()))
+                self.run(self.store.delete_webhook(hook.organization_id, name, self.clock.now(), new_entry()))
                 hook.deleted = True
 
     @rule()
@@ -301,7 +305,7 @@ class Walk(RuleBasedStateMachine):
             due = self.due()
             claimed = self.run(ask(self.store, now, lease_for=10**12))
             self.agree(claimed)
-            assert {each.id for each in claimed.deliveries} == due
+            assert {item.id for item in claimed.deliveries} == due
             left -= due
             assert claimed.next_due_at is None or claimed.next_due_at > now
             self.clock.advance((claimed.next_due_at or now) - now)

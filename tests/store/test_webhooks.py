@@ -14,14 +14,14 @@ from store.values import (
     ACME,
     ALL,
     OTHER,
-    Hands,
+    FakeDispatcher,
     add_webhook,
     claim,
     claim_one,
     delivered,
     failed,
+    new_entry,
     next_version,
-    noted,
     publish,
     webhook,
 )
@@ -48,7 +48,7 @@ FULL = webhook(
 @pytest.mark.parametrize("stored", [webhook(), FULL], ids=["plain", "every field"])
 async def test_a_webhook_is_kept_as_it_was_created(store: Store, stored: Webhook) -> None:
     """Each field, for its owner and for the engine; headers in their order."""
-    await store.create_webhook(stored, noted())
+    await store.create_webhook(stored, new_entry())
     kept = await store.get_webhook(ACME, stored.id)
     assert kept == stored
     assert list(kept.headers) == list(stored.headers)
@@ -63,8 +63,8 @@ async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Stor
     c = await add_webhook(store, enabled=False)
     d = await add_webhook(store, event_code="order.shipped")
     await add_webhook(store, OTHER)
-    await store.delete_webhook(ACME, gone.id, LATER, noted())
-    wanted = {
+    await store.delete_webhook(ACME, gone.id, LATER, new_entry())
+    expected = {
         WebhookFilter(): (a, b, c, d),
         WebhookFilter(event_code="order.shipped"): (b, d),
         WebhookFilter(enabled=True): (a, d),
@@ -72,8 +72,8 @@ async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Stor
         WebhookFilter(event_code="order.created", enabled=False): (c,),
         WebhookFilter(event_code="order.canceled"): (),
     }
-    found = {where: (await store.list_webhooks(ACME, ALL, where)).items for where in wanted}
-    assert found == wanted
+    found = {where: (await store.list_webhooks(ACME, ALL, where)).items for where in expected}
+    assert found == expected
 
 
 async def test_a_change_is_the_next_version(store: Store) -> None:
@@ -82,7 +82,7 @@ async def test_a_change_is_the_next_version(store: Store) -> None:
     after = next_version(
         FULL, id=before.id, version=2, created_at=before.created_at, organization_id=before.organization_id
     )
-    await store.replace_webhook(after, noted())
+    await store.replace_webhook(after, new_entry())
     assert await store.get_webhook(ACME, before.id) == after
 
 
@@ -92,7 +92,7 @@ async def test_a_change_of_an_old_version_is_a_conflict(store: Store, version: i
     before = await add_webhook(store)
     with pytest.raises(Conflict):
         await store.replace_webhook(
-            next_version(before, version=version, endpoint="https://late.packcloud.local/"), noted()
+            next_version(before, version=version, endpoint="https://late.packcloud.local/"), new_entry()
         )
     assert await store.get_webhook(ACME, before.id) == before
 
@@ -101,8 +101,10 @@ async def test_of_many_who_change_a_webhook_at_once_one_does(store: Store) -> No
     """The others get the conflict and may look again."""
     before = await add_webhook(store)
     changes = [next_version(before, description=str(number)) for number in range(5)]
-    answers = await asyncio.gather(*(store.replace_webhook(each, noted()) for each in changes), return_exceptions=True)
-    (winner,) = (each for each, answer in zip(changes, answers, strict=True) if answer is None)
+    answers = await asyncio.gather(
+        *(store.replace_webhook(item, new_entry()) for item in changes), return_exceptions=True
+    )
+    (winner,) = (item for item, answer in zip(changes, answers, strict=True) if answer is None)
     assert sum(isinstance(answer, Conflict) for answer in answers) == 4
     assert await store.get_webhook(ACME, before.id) == winner
 
@@ -111,16 +113,16 @@ Asking = Callable[[Store, Webhook], Awaitable[object]]
 
 
 @pytest.mark.parametrize(
-    "asking",
+    "query",
     [
         lambda store, hook: store.get_webhook(hook.organization_id, hook.id),
-        lambda store, hook: store.replace_webhook(next_version(hook), noted()),
-        lambda store, hook: store.delete_webhook(hook.organization_id, hook.id, LATER, noted()),
+        lambda store, hook: store.replace_webhook(next_version(hook), new_entry()),
+        lambda store, hook: store.delete_webhook(hook.organization_id, hook.id, LATER, new_entry()),
     ],
     ids=["get", "replace", "delete"],
 )
 @pytest.mark.parametrize("case", ["unknown", "another organization's", "deleted"])
-async def test_a_webhook_that_is_not_there_is_not_found(store: Store, asking: Asking, case: str) -> None:
+async def test_a_webhook_that_is_not_there_is_not_found(store: Store, query: Asking, case: str) -> None:
     """Whatever is asked of it; another organization's stays as it was."""
     stored = await add_webhook(store)
     asked = {
@@ -129,9 +131,9 @@ async def test_a_webhook_that_is_not_there_is_not_found(store: Store, asking: As
         "deleted": stored,
     }[case]
     if case == "deleted":
-        await store.delete_webhook(ACME, stored.id, LATER, noted())
+        await store.delete_webhook(ACME, stored.id, LATER, new_entry())
     with pytest.raises(NotFound):
-        await asking(store, asked)
+        await query(store, asked)
     left = (await store.list_webhooks(ACME, ALL, WebhookFilter())).items
     assert left == (() if case == "deleted" else (stored,))
 
@@ -140,8 +142,8 @@ async def test_targets_are_the_current_versions_of_those_that_are_there(store: S
     """Of any organization; the unknown and the deleted are missing."""
     mine, theirs, gone = await add_webhook(store), await add_webhook(store, OTHER), await add_webhook(store)
     await add_webhook(store)
-    await store.replace_webhook(changed := next_version(mine, secret="another-secret"), noted())
-    await store.delete_webhook(ACME, gone.id, LATER, noted())
+    await store.replace_webhook(changed := next_version(mine, secret="another-secret"), new_entry())
+    await store.delete_webhook(ACME, gone.id, LATER, new_entry())
     found = await store.webhook_states([mine.id, theirs.id, gone.id, "wh_unknown"])
     assert found == {mine.id: WebhookState(webhook=changed), theirs.id: WebhookState(webhook=theirs)}
     assert await store.webhook_states([]) == {}
@@ -151,7 +153,7 @@ async def test_webhooks_of_all_organizations_are_walked_in_order_of_their_ids(st
     """From the beginning or from any id on, without the deleted."""
     hooks = [await add_webhook(store, name) for name in (ACME, OTHER, ACME, OTHER, ACME)]
     gone = hooks.pop(1)
-    await store.delete_webhook(OTHER, gone.id, LATER, noted())
+    await store.delete_webhook(OTHER, gone.id, LATER, new_entry())
     assert await store.iter_webhooks("", 10) == tuple(hooks)
     assert await store.iter_webhooks("", 2) == tuple(hooks[:2])
     assert await store.iter_webhooks(hooks[0].id, 2) == tuple(hooks[1:3])
@@ -159,29 +161,29 @@ async def test_webhooks_of_all_organizations_are_walked_in_order_of_their_ids(st
     assert await store.iter_webhooks(hooks[-1].id, 10) == ()
 
 
-async def test_the_engine_hears_of_changes_and_deletions(store: Store, hands: Hands) -> None:
+async def test_the_engine_hears_of_changes_and_deletions(store: Store, dispatcher: FakeDispatcher) -> None:
     """Once they are stored; not of those that were refused."""
     first, second = await add_webhook(store), await add_webhook(store)
-    await store.replace_webhook(next_version(first), noted())
-    await store.delete_webhook(ACME, second.id, LATER, noted())
+    await store.replace_webhook(next_version(first), new_entry())
+    await store.delete_webhook(ACME, second.id, LATER, new_entry())
     for refused in (
-        store.replace_webhook(next_version(first), noted()),
-        store.delete_webhook(ACME, second.id, LATER, noted()),
+        store.replace_webhook(next_version(first), new_entry()),
+        store.delete_webhook(ACME, second.id, LATER, new_entry()),
     ):
         with pytest.raises((Conflict, NotFound)):
             await refused
-    assert hands.changes == [first.id, second.id]
+    assert dispatcher.changes == [first.id, second.id]
 
 
-async def test_the_engine_is_woken_when_a_webhook_is_enabled(store: Store, hands: Hands) -> None:
+async def test_the_engine_is_woken_when_a_webhook_is_enabled(store: Store, dispatcher: FakeDispatcher) -> None:
     """For what waited; not for any other change."""
     stored = await add_webhook(store, enabled=False)
-    await store.replace_webhook(described := next_version(stored, description="new"), noted())
-    assert hands.woken == []
-    await store.replace_webhook(enabled := next_version(described, enabled=True, updated_at=LATER), noted())
-    assert hands.woken == [(frozenset({stored.id}), LATER)]
-    await store.replace_webhook(next_version(enabled, description="newer"), noted())
-    assert len(hands.woken) == 1
+    await store.replace_webhook(described := next_version(stored, description="new"), new_entry())
+    assert dispatcher.notified == []
+    await store.replace_webhook(enabled := next_version(described, enabled=True, updated_at=LATER), new_entry())
+    assert dispatcher.notified == [(frozenset({stored.id}), LATER)]
+    await store.replace_webhook(next_version(enabled, description="newer"), new_entry())
+    assert len(dispatcher.notified) == 1
 
 
 async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
@@ -192,14 +194,14 @@ async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
     hold = START + 10 * MINUTE
     await store.record([failed(first, START, next_attempt_at=START + SECOND, hold_until=hold, gone_since=START)])
     await store.release([second], START)
-    await store.replace_webhook(described := next_version(stored, description="new", updated_at=START), noted())
+    await store.replace_webhook(described := next_version(stored, description="new", updated_at=START), new_entry())
     failing = WebhookState(webhook=described, gone_since=START, failing_since=START, held_until=hold)
     assert await store.webhook_states([stored.id]) == {stored.id: failing}
     assert await claim(store, LATER) == ()
-    await store.replace_webhook(disabled := next_version(described, enabled=False), noted())
-    await store.replace_webhook(enabled := next_version(disabled, enabled=True, updated_at=LATER), noted())
+    await store.replace_webhook(disabled := next_version(described, enabled=False), new_entry())
+    await store.replace_webhook(enabled := next_version(disabled, enabled=True, updated_at=LATER), new_entry())
     assert await store.webhook_states([stored.id]) == {stored.id: WebhookState(webhook=enabled)}
-    assert {each.id for each in await claim(store, LATER)} == {first.id, second.id}
+    assert {item.id for item in await claim(store, LATER)} == {first.id, second.id}
 
 
 async def test_a_deleted_webhook_gets_no_more_events(store: Store) -> None:
@@ -207,7 +209,7 @@ async def test_a_deleted_webhook_gets_no_more_events(store: Store) -> None:
     stored = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
-    await store.delete_webhook(ACME, stored.id, LATER, noted())
+    await store.delete_webhook(ACME, stored.id, LATER, new_entry())
     await publish(store)
     assert await claim(store, LATER) == ()
     assert await store.record([delivered(leased, LATER)]) == [True]

@@ -1,4 +1,4 @@
-"""What the store's tests are built from: nouns with sensible values, questions in short, and the engine's side."""
+"""Build values for the stores' tests, with short calls for common questions, and a dispatcher that remembers."""
 
 import hashlib
 import itertools
@@ -36,29 +36,29 @@ PLENTY_OF_BYTES: Final = 1 << 30
 _leases: Final = itertools.count(1)
 
 
-class Hands:
-    """The engine as the store sees it: offers the room it was given, and remembers what came."""
+class FakeDispatcher:
+    """Offer the capacity it was given, and remember what it gets."""
 
-    def __init__(self, *, room: int = 0, max_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
-        self.room = room
+    def __init__(self, *, slots: int = 0, max_bytes: int = PLENTY_OF_BYTES, closed: Collection[str] = ()) -> None:
+        self.slots = slots
         self.max_bytes = max_bytes
         self.closed = closed
         self.lease_until = START + LEASE
-        self.accepted: list[LeasedDelivery] = []
-        self.woken: list[tuple[frozenset[str], int]] = []
+        self.enqueued: list[LeasedDelivery] = []
+        self.notified: list[tuple[frozenset[str], int]] = []
         self.changes: list[str] = []
 
     def capacity(self) -> Capacity:
-        """The room, under a lease of its own."""
-        return capacity(self.lease_until, room=self.room, max_bytes=self.max_bytes, closed=self.closed)
+        """Return the capacity, under a lease of its own."""
+        return capacity(self.lease_until, slots=self.slots, max_bytes=self.max_bytes, closed=self.closed)
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
-        """Remember what was handed over."""
-        self.accepted += leased
+        """Remember the deliveries."""
+        self.enqueued += leased
 
     def notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         """Remember the hint."""
-        self.woken.append((frozenset(webhook_ids), due_at))
+        self.notified.append((frozenset(webhook_ids), due_at))
 
     def invalidate(self, webhook_id: str) -> None:
         """Remember the hint."""
@@ -68,24 +68,24 @@ class Hands:
 def capacity(
     lease_until: int,
     *,
-    room: int = PLENTY,
+    slots: int = PLENTY,
     max_bytes: int = PLENTY_OF_BYTES,
     closed: Collection[str] = (),
 ) -> Capacity:
-    """An offer under a lease that no other offer has."""
+    """Return a capacity under a lease that no other has."""
     return Capacity(
-        lease=next(_leases), lease_until=lease_until, slots=room, max_bytes=max_bytes, excluded=frozenset(closed)
+        lease=next(_leases), lease_until=lease_until, slots=slots, max_bytes=max_bytes, excluded=frozenset(closed)
     )
 
 
 def organization(organization_id: str = ACME, **changes: Any) -> Organization:  # noqa: ANN401 a field has its own type
-    """An organization."""
+    """Return an organization."""
     plain = Organization(id=organization_id, name=organization_id.title(), created_at=START)
     return replaced(plain, **changes)
 
 
 def api_key(organization_id: str = ACME, **changes: Any) -> ApiKey:  # noqa: ANN401 as above
-    """What is known of a key."""
+    """Return an API key."""
     plain = ApiKey(
         id=ids.api_key_id(),
         organization_id=organization_id,
@@ -98,12 +98,12 @@ def api_key(organization_id: str = ACME, **changes: Any) -> ApiKey:  # noqa: ANN
 
 
 def hash_of(key: str) -> bytes:
-    """The SHA-256 of a key."""
+    """Return the SHA-256 of a key."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def webhook(organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
-    """An enabled webhook for ``order.created``."""
+    """Return an enabled webhook for ``order.created``."""
     plain = Webhook(
         id=ids.webhook_id(),
         organization_id=organization_id,
@@ -119,12 +119,12 @@ def webhook(organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: AN
 
 
 def next_version(of: Webhook, **changes: Any) -> Webhook:  # noqa: ANN401 as above
-    """The webhook with these changes, as its next version."""
+    """Return the webhook with these changes, as its next version."""
     return replaced(of, **{"version": of.version + 1, **changes})
 
 
 def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401 as above
-    """An ``order.created`` event."""
+    """Return an ``order.created`` event."""
     plain = Event(
         id=ids.event_id(),
         organization_id=organization_id,
@@ -136,25 +136,25 @@ def event(organization_id: str = ACME, **changes: Any) -> Event:  # noqa: ANN401
 
 
 def publication(*events: Event, idempotency: Idempotency | None = None) -> PublishRequest:
-    """One publish call of these events, which are of one organization."""
+    """Return one publish call of these events, which are of one organization."""
     return PublishRequest(organization_id=events[0].organization_id, events=events, idempotency=idempotency)
 
 
-def noted(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
-    """An audit entry, for a change whose entry the test does not look at."""
+def new_entry(action: Action = Action.WEBHOOK_UPDATED, **changes: Any) -> AuditEntry:  # noqa: ANN401 as above
+    """Return an audit entry, for a change whose entry the test does not check."""
     plain = entry(action, Actor(name="operator", source="192.0.2.7"), START, organization_id=ACME, object_id="thing")
     return replaced(plain, **changes)
 
 
 async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any) -> Webhook:  # noqa: ANN401 as above
-    """A webhook that is stored."""
+    """Store a webhook and return it."""
     stored = webhook(organization_id, **changes)
-    await store.create_webhook(stored, noted())
+    await store.create_webhook(stored, new_entry())
     return stored
 
 
 async def publish(store: Store, count: int = 1, organization_id: str = ACME, **changes: Any) -> list[Event]:  # noqa: ANN401 as above
-    """So many events that are stored, in one publish call."""
+    """Publish so many events in one call and return them."""
     events = [event(organization_id, **changes) for _ in range(count)]
     await store.publish(publication(*events))
     return events
@@ -164,30 +164,30 @@ async def ask(
     store: Store,
     now: int,
     *,
-    room: int = PLENTY,
+    slots: int = PLENTY,
     max_bytes: int = PLENTY_OF_BYTES,
     per_lane: int = PLENTY,
     closed: Collection[str] = (),
     lease_for: int = LEASE,
 ) -> ClaimResult:
-    """A claim of all that is due, or of less."""
-    offered = capacity(now + lease_for, room=room, max_bytes=max_bytes, closed=closed)
+    """Claim all that is due, or less."""
+    offered = capacity(now + lease_for, slots=slots, max_bytes=max_bytes, closed=closed)
     return await store.claim(ClaimRequest(now=now, capacity=offered, per_lane=per_lane))
 
 
 async def claim(store: Store, now: int, *, lease_for: int = LEASE) -> tuple[LeasedDelivery, ...]:
-    """All that is due."""
+    """Claim all that is due and return it."""
     return (await ask(store, now, lease_for=lease_for)).deliveries
 
 
 async def claim_one(store: Store, now: int) -> LeasedDelivery:
-    """The only delivery that is due."""
+    """Claim the only delivery that is due and return it."""
     (leased,) = await claim(store, now)
     return leased
 
 
 def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa: ANN401 as above
-    """The next attempt of this delivery; it began at ``at`` and took 7 ms."""
+    """Return the next attempt of this delivery; it began at ``at`` and took 7 ms."""
     plain = Attempt(
         number=leased.attempt_count + 1,
         started_at=at,
@@ -202,12 +202,12 @@ def attempt(leased: LeasedDelivery, at: int, **changes: Any) -> Attempt:  # noqa
 
 
 def delivered(leased: LeasedDelivery, at: int) -> AttemptResult:
-    """It went well."""
+    """Return the result of a successful attempt."""
     return AttemptResult(delivery=leased, attempt=attempt(leased, at), verdict=Verdict(status=DeliveryStatus.DELIVERED))
 
 
 def failed(leased: LeasedDelivery, at: int, **verdict: Any) -> AttemptResult:  # noqa: ANN401 as above
-    """It failed: again where the verdict has a ``next_attempt_at``, exhausted otherwise."""
+    """Return a failed attempt: to be retried where the verdict has a ``next_attempt_at``, exhausted otherwise."""
     again = verdict.get("next_attempt_at") is not None
     code, words = "unsuccessful_status", "answered 500 Internal Server Error"
     return AttemptResult(
@@ -223,11 +223,11 @@ def failed(leased: LeasedDelivery, at: int, **verdict: Any) -> AttemptResult:  #
 
 
 async def status_of(store: Store, leased: LeasedDelivery) -> DeliveryStatus:
-    """Where a delivery stands in the database."""
+    """Return the stored status of a delivery."""
     delivery, _ = await store.get_delivery(leased.organization_id, leased.id)
     return delivery.status
 
 
 def ids_of(things: Sequence[LeasedDelivery]) -> list[str]:
-    """The deliveries' ids, in their order."""
+    """Return the deliveries' ids, in their order."""
     return [thing.id for thing in things]

@@ -31,14 +31,14 @@ from store.values import (
     ACME,
     LEASE,
     OTHER,
-    Hands,
+    FakeDispatcher,
     api_key,
     delivered,
     event,
     failed,
     hash_of,
+    new_entry,
     next_version,
-    noted,
     organization,
     publication,
     webhook,
@@ -52,27 +52,27 @@ INSERT_EVENT: Final = (
 )
 
 
-class Listener(Db):
+class RecordingDb(Db):
     """Writes down every statement, its values and what came back."""
 
-    heard: list[tuple[str, tuple[Any, ...], list[Row]]]
+    recorded: list[tuple[str, tuple[Any, ...], list[Row]]]
 
     async def fetch_all(self, statement: str, *values: object) -> list[Row]:
         """As ever."""
         found = await super().fetch_all(statement, *values)
-        self.heard.append((statement, values, found))
+        self.recorded.append((statement, values, found))
         return found
 
     async def execute_autocommit(self, statement: str, *values: object) -> list[Row]:
         """As ever."""
         found = await super().execute_autocommit(statement, *values)
-        self.heard.append((statement, values, found))
+        self.recorded.append((statement, values, found))
         return found
 
     async def fetch_one(self, statement: str, *values: object) -> Row | None:
         """As ever."""
         found = await super().fetch_one(statement, *values)
-        self.heard.append((statement, values, [] if found is None else [found]))
+        self.recorded.append((statement, values, [] if found is None else [found]))
         return found
 
 
@@ -96,30 +96,30 @@ async def _arrive(db: Db) -> None:
 
 async def _keep_tenants(db: Db) -> None:
     for name in (ACME, OTHER, "gone"):
-        await organizations.create_organization(db, organization(name), noted())
-    await webhooks.create_webhook(db, webhook("gone"), noted())
-    await organizations.delete_organization(db, "gone", START, noted())
+        await organizations.create_organization(db, organization(name), new_entry())
+    await webhooks.create_webhook(db, webhook("gone"), new_entry())
+    await organizations.delete_organization(db, "gone", START, new_entry())
     await organizations.list_organizations(db, PAGE)
     used, revoked = api_key(), api_key()
-    for each in (used, revoked):
-        await api_keys.create_api_key(db, each, hash_of(each.id), noted())
+    for item in (used, revoked):
+        await api_keys.create_api_key(db, item, hash_of(item.id), new_entry())
     await api_keys.record_key_usage(db, [Usage(api_key_id=used.id, at=START)])
-    await api_keys.revoke_api_key(db, ACME, revoked.id, START, noted())
+    await api_keys.revoke_api_key(db, ACME, revoked.id, START, new_entry())
     await api_keys.find_api_key(db, hash_of(used.id))
     await api_keys.list_api_keys(db, ACME, PAGE)
-    await instance.claim_operator_key(db, hash_of("operator"), noted())
+    await instance.claim_operator_key(db, hash_of("operator"), new_entry())
     check = await instance.claim_key_check(db, b"check")
     await instance.replace_key_check(db, b"another check", check)
 
 
 async def _keep_webhooks(db: Db) -> None:
     hook, off = webhook(description="as it was"), webhook(OTHER)
-    for each in (hook, off):
-        await webhooks.create_webhook(db, each, noted())
+    for item in (hook, off):
+        await webhooks.create_webhook(db, item, new_entry())
     changed = next_version(hook, endpoint="https://myapp.packcloud.local/elsewhere")
-    await webhooks.replace_webhook(db, changed, noted())
-    await webhooks.replace_webhook(db, next_version(off, enabled=False), noted())
-    await webhooks.replace_webhook(db, msgspec.structs.replace(off, version=3, enabled=True), noted())
+    await webhooks.replace_webhook(db, changed, new_entry())
+    await webhooks.replace_webhook(db, next_version(off, enabled=False), new_entry())
+    await webhooks.replace_webhook(db, msgspec.structs.replace(off, version=3, enabled=True), new_entry())
     for code in (None, "order.created"):
         await webhooks.list_webhooks(db, ACME, PAGE, WebhookFilter(event_code=code, enabled=True if code else None))
     await webhooks.iter_webhooks(db, "", 10)
@@ -131,27 +131,27 @@ async def _keep_webhooks(db: Db) -> None:
     await notify_changed(db, "old", [hook.id])
 
 
-async def _publish(db: Db, name: str, count: int, hands: Hands, **changes: Any) -> None:  # noqa: ANN401 a field's own type
+async def _publish(db: Db, name: str, count: int, dispatcher: FakeDispatcher, **changes: Any) -> None:  # noqa: ANN401 a field's own type
     key = Idempotency(key=f"key-{name}", fingerprint=hash_of(name), stale_before=START - DAY)
     events = [event(name, **changes) for _ in range(count)]
     loader = SubscriberLoader()
-    for each in (publication(*events, idempotency=key), publication(*events, idempotency=key)):
-        for result in await PublishBatch([each], hands.capacity, loader).write(db):
+    for item in (publication(*events, idempotency=key), publication(*events, idempotency=key)):
+        for result in await PublishBatch([item], dispatcher.capacity, loader).write(db):
             assert isinstance(result, PublishOutcome)
-            hands.accepted += result.leased
+            dispatcher.enqueued += result.leased
 
 
 async def _send(db: Db) -> None:
-    hands = Hands(room=3)
-    await _publish(db, ACME, 5, hands)
-    await _publish(db, OTHER, 2, hands, event_code="order.created")
+    dispatcher = FakeDispatcher(slots=3)
+    await _publish(db, ACME, 5, dispatcher)
+    await _publish(db, OTHER, 2, dispatcher, event_code="order.created")
     claimed = (await claiming.claim(db, _claim(START, 6))).deliveries
-    leased = [*hands.accepted, *claimed]
+    leased = [*dispatcher.enqueued, *claimed]
     assert len(leased) == 7, len(leased)
     await claiming.release(db, leased[6:], START, {leased[6].id})
     later = {"next_attempt_at": START + HOUR, "hold_until": START + 2 * HOUR, "gone_since": START}
     results: Sequence[AttemptResult] = [
-        *(delivered(each, START) for each in leased[:3]),
+        *(delivered(item, START) for item in leased[:3]),
         failed(leased[3], START, **later),
         failed(leased[4], START, disable_reason="gone"),
         failed(leased[5], START),
@@ -161,15 +161,15 @@ async def _send(db: Db) -> None:
     values = (OTHER, stored.id, stored.event_code, stored.data, START)
     await db.fetch_all(INSERT_EVENT, *values)
     await db.fetch_all("INSERT INTO outbox (organization_id, event_id) VALUES ($1, $2)", OTHER, stored.id)
-    assert await outbox.fan_out(db, hands.capacity, SubscriberLoader()) is not None
-    await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), noted())
+    assert await outbox.fan_out(db, dispatcher.capacity, SubscriberLoader()) is not None
+    await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), new_entry())
     await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))
-    await history.retry_delivery(db, leased[0].organization_id, leased[0].id, START + 2, noted())
+    await history.retry_delivery(db, leased[0].organization_id, leased[0].id, START + 2, new_entry())
 
 
-def _claim(now: int, room: int) -> ClaimRequest:
-    return ClaimRequest(now=now, capacity=Hands(room=room).capacity(), per_lane=room)
+def _claim(now: int, slots: int) -> ClaimRequest:
+    return ClaimRequest(now=now, capacity=FakeDispatcher(slots=slots).capacity(), per_lane=slots)
 
 
 async def _read(db: Db) -> None:
@@ -177,17 +177,17 @@ async def _read(db: Db) -> None:
     await history.get_event(db, ACME, page.items[0].id)
     await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(event_code="order.created"))
     listed = await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(since=START))
-    for each in listed.items:
-        await history.get_delivery(db, ACME, each.id)
-        await history.interruptions(db, ACME, each.id)
-        await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=each.webhook_id, status=each.status))
+    for item in listed.items:
+        await history.get_delivery(db, ACME, item.id)
+        await history.interruptions(db, ACME, item.id)
+        await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=item.webhook_id, status=item.status))
 
 
 async def _lose_a_node(db: Db) -> None:
     """One that leased from 900,000 on."""
-    await webhooks.create_webhook(db, webhook(OTHER, event_code="order.shipped"), noted())
-    hands = Hands(room=1)
-    given = msgspec.structs.replace(hands.capacity(), lease=900_001)
+    await webhooks.create_webhook(db, webhook(OTHER, event_code="order.shipped"), new_entry())
+    dispatcher = FakeDispatcher(slots=1)
+    given = msgspec.structs.replace(dispatcher.capacity(), lease=900_001)
     late = publication(event(OTHER, event_code="order.shipped"))
     await PublishBatch([late], lambda: given, SubscriberLoader()).write(db)
     await db.fetch_all(SQL["insert_node"], LOST_NODE, 900_000, 999_999, START)
@@ -199,10 +199,10 @@ async def _clean_up(db: Db) -> None:
     before = dict.fromkeys(("events_before", "audit_before", "keys_before"), START - DAY)
     swept: dict[str, Any] = {**before, "now": START + LEASE, "limit": 10}
     gone = webhook(event_code="order.canceled")
-    await webhooks.create_webhook(db, gone, noted())
+    await webhooks.create_webhook(db, gone, new_entry())
     old = [event(event_code="order.canceled", created_at=START - 2 * DAY) for _ in range(2)]
-    await PublishBatch([publication(*old)], Hands().capacity, SubscriberLoader()).write(db)
-    await webhooks.delete_webhook(db, ACME, gone.id, START, noted())
+    await PublishBatch([publication(*old)], FakeDispatcher().capacity, SubscriberLoader()).write(db)
+    await webhooks.delete_webhook(db, ACME, gone.id, START, new_entry())
     await retention.apply_retention(db, retention.START, **swept)
     await retention.apply_retention(db, retention.START, **swept)
     await webhooks.warn_failing(db, -DAY, START)

@@ -33,12 +33,12 @@ from store.values import (
     event,
     failed,
     hash_of,
-    noted,
+    new_entry,
     organization,
     publication,
     publish,
 )
-from upgrade.day import Listener, live_a_day
+from upgrade.day import RecordingDb, live_a_day
 
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
@@ -66,12 +66,14 @@ def made_by(dialect: str, version: int) -> str:
 
 async def _freeze_postgres(url: str) -> None:
     async with direct(url) as connection:
-        listener = Listener(connection)
-        listener.heard = []
-        await live_a_day(listener)
-    assert not_said(listener) == set()
-    statements = list(dict.fromkeys(said for said, *_ in listener.heard))
-    steps = [[statements.index(said), values, [list(row) for row in found]] for said, values, found in listener.heard]
+        recording = RecordingDb(connection)
+        recording.recorded = []
+        await live_a_day(recording)
+    assert not_said(recording) == set()
+    statements = list(dict.fromkeys(said for said, *_ in recording.recorded))
+    steps = [
+        [statements.index(said), values, [list(row) for row in found]] for said, values, found in recording.recorded
+    ]
     version = migrations("postgres")[-1].version
     lines = ",\n".join(json.dumps(step, default=_bytes) for step in steps)
     said = json.dumps(statements, indent=1)
@@ -79,10 +81,10 @@ async def _freeze_postgres(url: str) -> None:
     (FOLDER / f"postgres_{version:04d}.json").write_text(text)
 
 
-def not_said(listener: Listener) -> set[str]:
+def not_said(recording: RecordingDb) -> set[str]:
     """Which statements a day leaves out that older nodes will say beside a newer schema."""
-    heard = {said for said, *_ in listener.heard}
-    missing = {name for name, text in SQL.items() if not any(said.startswith(_head(text)) for said in heard)}
+    recorded = {said for said, *_ in recording.recorded}
+    missing = {name for name, text in SQL.items() if not any(said.startswith(_head(text)) for said in recorded)}
     return missing - MIGRATING - IN_DOUBT - VERSIONED
 
 
@@ -100,13 +102,13 @@ async def _freeze_sqlite(path: Path) -> None:
     store = open_store(Settings(database=f"sqlite:///{path}"), ManualClock())
     await store.open()
     for name in (ACME, OTHER, "gone"):
-        await store.create_organization(organization(name), noted())
-        await store.create_api_key(made := api_key(name), hash_of(made.id), noted())
-    await store.claim_operator_key(hash_of("operator"), noted())
+        await store.create_organization(organization(name), new_entry())
+        await store.create_api_key(made := api_key(name), hash_of(made.id), new_entry())
+    await store.claim_operator_key(hash_of("operator"), new_entry())
     await add_webhook(store, description="mine", headers={"x": "y"}, retry_schedule=(1, 2))
     await add_webhook(store, OTHER)
     await add_webhook(store, "gone")
-    await store.delete_organization("gone", START, noted())
+    await store.delete_organization("gone", START, new_entry())
     key = Idempotency(key="key", fingerprint=hash_of("body"), stale_before=0)
     await store.publish(publication(*(event() for _ in range(4)), idempotency=key))
     leased = (await ask(store, START)).deliveries

@@ -16,7 +16,7 @@ from packhook.testing.clock import START, ManualClock
 from postgres.server import direct
 from store.dialects import DIALECTS
 from store.values import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
-from upgrade.day import Listener, live_a_day
+from upgrade.day import RecordingDb, live_a_day
 from upgrade.freeze import FOLDER, made_by, not_said
 
 FROZEN: Final = sorted(FOLDER.glob("postgres_*.json"))
@@ -72,14 +72,14 @@ async def _go_on(newer: PostgresStore) -> None:
     for name in (ACME, OTHER):
         listed = (await newer.list_deliveries(name, ALL, DeliveryFilter())).items
         assert listed
-        for each in listed:
-            _, attempts = await newer.get_delivery(name, each.id)
-            assert len(attempts) == each.attempt_count
+        for item in listed:
+            _, attempts = await newer.get_delivery(name, item.id)
+            assert len(attempts) == item.attempt_count
     await newer.publish(publication(event(OTHER)))
     left = await claim(newer, START + 100 * LEASE)
     assert left
-    await newer.record([delivered(each, START + 100 * LEASE) for each in left])
-    assert {await status_of(newer, each) for each in left} == {DeliveryStatus.DELIVERED}
+    await newer.record([delivered(item, START + 100 * LEASE) for item in left])
+    assert {await status_of(newer, item) for item in left} == {DeliveryStatus.DELIVERED}
 
 
 @pytest.mark.parametrize("frozen", FROZEN, ids=_name)
@@ -97,7 +97,7 @@ def test_there_is_a_version_before() -> None:
 async def test_the_day_has_every_statement_of_this_version(url: str) -> None:
     """So that the version can be frozen when it is released; a new statement goes into ``upgrade/day.py``."""
     async with direct(url) as connection:
-        listener = Listener(connection)
-        listener.heard = []
-        await live_a_day(listener)
-    assert not_said(listener) == set()
+        recording = RecordingDb(connection)
+        recording.recorded = []
+        await live_a_day(recording)
+    assert not_said(recording) == set()

@@ -70,10 +70,10 @@ async def test_an_older_file_serves(old_file: str) -> None:
     await store.open()
     left = await claim(store, START)
     assert left
-    await store.record([delivered(each, START) for each in left])
+    await store.record([delivered(item, START) for item in left])
     for name in (ACME, OTHER):
-        for each in (await store.list_deliveries(name, ALL, DeliveryFilter())).items:
-            found, attempts = await store.get_delivery(name, each.id)
+        for item in (await store.list_deliveries(name, ALL, DeliveryFilter())).items:
+            found, attempts = await store.get_delivery(name, item.id)
             assert (found.status, len(attempts)) == (DeliveryStatus.DELIVERED, found.attempt_count)
     await store.close()
 

@@ -46,7 +46,7 @@ class Subscribers:
         """Return the subscriptions that get this event; asked once for each event code, on which alone it depends."""
         found = self._by_event_code.get(event.event_code)
         if found is None:
-            found = tuple(each for each in self._subscriptions if matches(each, event))
+            found = tuple(item for item in self._subscriptions if matches(item, event))
             self._by_event_code[event.event_code] = found
         return found
 
@@ -148,6 +148,6 @@ def outcome(receipts: Iterable[Receipt], deliveries: Iterable[LeasedDelivery]) -
     made = tuple(deliveries)
     return PublishOutcome(
         tuple(receipts),
-        tuple(each for each in made if each.lease),
-        frozenset(each.webhook_id for each in made if not each.lease),
+        tuple(delivery for delivery in made if delivery.lease),
+        frozenset(delivery.webhook_id for delivery in made if not delivery.lease),
     )

@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 
-from packhook.core.errors import Unavailable
 from packhook.core.model import Event
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
@@ -71,8 +70,8 @@ class Outbox:
             try:
                 if await self._fan_out_batch():
                     continue
-            except Unavailable as error:
-                _log.warning("outbox_unavailable", detail=error.detail)
+            except Exception as error:  # noqa: BLE001 whatever it was, nothing was changed, and the poll tries again
+                _log.warning("outbox_failed", detail=f"{type(error).__name__}: {error}")
             await self._wait()
 
     async def _wait(self) -> None:

@@ -1,0 +1,194 @@
+-- Generated from the migrations by `make schema`. Do not edit.
+
+CREATE TABLE instance (
+  name  TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE organizations (
+  id                    TEXT PRIMARY KEY,
+  name                  TEXT NOT NULL,
+  created_at            INTEGER NOT NULL,
+  deleted_at            INTEGER,
+  subscriptions_version INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_keys (
+  id              TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name            TEXT NOT NULL,
+  scopes          TEXT NOT NULL,
+  prefix          TEXT NOT NULL,
+  key_hash        BLOB NOT NULL UNIQUE,
+  created_at      INTEGER NOT NULL,
+  expires_at      INTEGER,
+  last_used_at    INTEGER,
+  revoked_at      INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX api_keys_of_organization ON api_keys (organization_id, id);
+
+CREATE TABLE webhooks (
+  id                   TEXT PRIMARY KEY,
+  organization_id      TEXT NOT NULL REFERENCES organizations (id),
+  event_code           TEXT NOT NULL,
+  endpoint             TEXT NOT NULL,
+  secret               TEXT NOT NULL,
+  enabled              INTEGER NOT NULL,
+  created_at           INTEGER NOT NULL,
+  updated_at           INTEGER NOT NULL,
+  version              INTEGER NOT NULL,
+  description          TEXT NOT NULL,
+  headers              TEXT NOT NULL,
+  rate_limit           REAL NOT NULL,
+  timeout              INTEGER NOT NULL,
+  retry_schedule       TEXT NOT NULL,
+  disabled_reason      TEXT NOT NULL,
+  client_certificate   TEXT NOT NULL,
+  client_key           TEXT NOT NULL,
+  verification_pending INTEGER NOT NULL,
+  verified_at          INTEGER,
+  allowed_rate         REAL NOT NULL,
+  event_code_changed   INTEGER NOT NULL DEFAULT 0,
+  deleted_at           INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
+
+CREATE INDEX webhooks_of_organization_with_deleted ON webhooks (organization_id);
+
+CREATE TRIGGER webhooks_mark_event_code_changed AFTER UPDATE OF event_code ON webhooks
+  WHEN old.event_code <> new.event_code
+BEGIN
+  UPDATE webhooks SET event_code_changed = 1 WHERE id = new.id;
+END;
+
+CREATE TRIGGER webhooks_created AFTER INSERT ON webhooks
+BEGIN
+  UPDATE organizations SET subscriptions_version = subscriptions_version + 1 WHERE id = new.organization_id;
+END;
+
+CREATE TRIGGER webhooks_updated AFTER UPDATE ON webhooks
+BEGIN
+  UPDATE organizations SET subscriptions_version = subscriptions_version + 1 WHERE id = new.organization_id;
+END;
+
+CREATE TABLE webhook_health (
+  webhook_id    TEXT PRIMARY KEY,
+  gone_since    INTEGER,
+  failing_since INTEGER NOT NULL,
+  failed_at     INTEGER NOT NULL,
+  failures      INTEGER NOT NULL,
+  warned_at     INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lanes (
+  webhook_id      TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  due_at          INTEGER NOT NULL,
+  held_until      INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX lanes_due ON lanes (due_at);
+
+CREATE TABLE events (
+  rowid           INTEGER PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  id              TEXT NOT NULL,
+  event_code      TEXT NOT NULL,
+  data            BLOB NOT NULL,
+  created_at      INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX events_of_organization ON events (organization_id, id);
+
+CREATE TABLE deliveries (
+  rowid           INTEGER PRIMARY KEY,
+  id              TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  webhook_id      TEXT NOT NULL,
+  event_id        TEXT NOT NULL,
+  event_code      TEXT NOT NULL,
+  status          TEXT NOT NULL,
+  urgency         INTEGER NOT NULL,
+  attempt_count   INTEGER NOT NULL,
+  attempts_before INTEGER NOT NULL,
+  claimable_at    INTEGER,
+  leased_until    INTEGER,
+  lease           INTEGER NOT NULL,
+  created_at      INTEGER NOT NULL,
+  updated_at      INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX deliveries_of_organization ON deliveries (organization_id, id);
+
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, id);
+
+CREATE INDEX deliveries_of_event ON deliveries (event_id, id);
+
+CREATE INDEX deliveries_live ON deliveries (webhook_id, urgency, claimable_at) WHERE claimable_at IS NOT NULL;
+
+CREATE INDEX deliveries_live_of_organization ON deliveries (organization_id, id) WHERE claimable_at IS NOT NULL;
+
+CREATE INDEX deliveries_leased_directly ON deliveries (leased_until) WHERE leased_until IS NOT NULL;
+
+CREATE INDEX deliveries_exhausted_of_webhook ON deliveries (webhook_id, id) WHERE status = 'exhausted';
+
+CREATE INDEX deliveries_exhausted ON deliveries (organization_id, id) WHERE status = 'exhausted';
+
+CREATE INDEX deliveries_canceled ON deliveries (organization_id, id) WHERE status = 'canceled';
+
+CREATE TABLE attempts (
+  delivery_id      TEXT NOT NULL,
+  number           INTEGER NOT NULL,
+  started_at       INTEGER NOT NULL,
+  duration         INTEGER NOT NULL,
+  url              TEXT NOT NULL,
+  request_headers  TEXT NOT NULL,
+  status_code      INTEGER,
+  response_headers TEXT NOT NULL,
+  response_body    BLOB NOT NULL,
+  error_code       TEXT NOT NULL,
+  error_message    TEXT NOT NULL,
+  PRIMARY KEY (delivery_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE interruptions (
+  delivery_id TEXT NOT NULL,
+  noticed_at  INTEGER NOT NULL,
+  number      INTEGER NOT NULL,
+  PRIMARY KEY (delivery_id, noticed_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency_keys (
+  organization_id TEXT NOT NULL,
+  key             TEXT NOT NULL,
+  fingerprint     BLOB NOT NULL,
+  receipts        BLOB NOT NULL,
+  created_at      INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+CREATE TABLE audit_entries (
+  id              TEXT PRIMARY KEY,
+  created_at      INTEGER NOT NULL,
+  organization_id TEXT NOT NULL,
+  action          TEXT NOT NULL,
+  object_kind     TEXT NOT NULL,
+  object_id       TEXT NOT NULL,
+  changes         TEXT NOT NULL,
+  reason          TEXT NOT NULL,
+  actor           TEXT NOT NULL,
+  key_prefix      TEXT NOT NULL,
+  source          TEXT NOT NULL,
+  request_id      TEXT NOT NULL,
+  user_agent      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX audit_entries_of_organization ON audit_entries (organization_id, id);
+
+CREATE INDEX audit_entries_of_object ON audit_entries (object_id, id);
+
+CREATE INDEX audit_entries_by_age ON audit_entries (created_at);

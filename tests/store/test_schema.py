@@ -1,0 +1,28 @@
+"""The schema files for readers are what the migrations make."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postgres.server import direct
+from store.dialects import DIALECTS
+from store.schema import FOLDER, postgres_schema, sqlite_schema
+
+
+def test_the_sqlite_schema_file_is_what_the_migrations_make(tmp_path: Path) -> None:
+    """After a new migration, run ``make schema``."""
+    assert (FOLDER / "sqlite.sql").read_text() == sqlite_schema(tmp_path / "packhook.db")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A fresh database with the schema in it."""
+    with DIALECTS["postgres"](tmp_path) as fresh:
+        yield fresh
+
+
+async def test_the_postgres_schema_file_is_what_the_migrations_make(url: str) -> None:
+    """After a new migration, run ``make schema``."""
+    async with direct(url) as connection:
+        assert (FOLDER / "postgres.sql").read_text() == await postgres_schema(connection)
