@@ -38,6 +38,7 @@ _CUT: Final = "connection_lost: the connection was closed before the whole answe
 _NO_ANSWER: Final = "connection_lost: the connection was closed without an answer"
 _EMPTY: Final = "answer 200, 0 bytes"
 _ANSWER_101: Final = "answer 101, 0 bytes"
+_NOT_FINAL: Final = "answer 101, invalid_response: answered with the status code 101, which is not a final one"
 _CUT_OFF: Final = "65536 bytes and then cut off"
 _BOMB_SIZE: Final = 100 * 1024 * 1024
 _LONG_LINE: Final = b"HTTP/1.1 200 OK\r\nx: " + b"." * 300_000
@@ -76,7 +77,7 @@ def hostile_receivers() -> tuple[Hostile, ...]:
         Hostile("slow", "1xx answers, now and then", EndlessInformational(interval=20), (_READING,)),
         Hostile("slow", "no TLS handshake", Hang(early=True), (_HANDSHAKE,), tls=True),
         Hostile("slow", "a TLS handshake, a byte at a time", SlowHandshake(), (_HANDSHAKE,), tls=True),
-        Hostile("slow", "another protocol than was agreed", Cut(_SWITCHED), (_ANSWER_101,)),
+        Hostile("slow", "another protocol than was agreed", Cut(_SWITCHED), (_ANSWER_101, _NOT_FINAL)),
         Hostile("large", "1xx answers without end", EndlessInformational(), (_TOO_LARGE, _READING)),
         Hostile("large", "300 KB of headers", HugeHeaders(300_000), (_TOO_LARGE,)),
         Hostile("large", "a header line of 300 KB", Cut(_LONG_LINE), (_TOO_LARGE,)),
