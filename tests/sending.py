@@ -72,7 +72,7 @@ class FakeDns:
         self.asked: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
-        """The next answer."""
+        """Return the next answer."""
         self.asked.append(host)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, OSError):
@@ -81,12 +81,12 @@ class FakeDns:
 
 
 class WatchedEgress(Egress):
-    """An egress that remembers for which addresses a socket was to be opened."""
+    """Record for which addresses a socket is asked for."""
 
     opening: tuple[str, ...] = ()
 
     def may_open(self, address: str, port: int) -> bool:
-        """As ever, but remembered."""
+        """Record, then judge."""
         self.opening += (address,)
         return super().may_open(address, port)
 
@@ -96,18 +96,18 @@ async def sending(
     egress: Egress | None = None, *, ca_bundle: Path | None = None, max_connections: int = 1024
 ) -> AsyncIterator[HttpClient]:
     """Open a client that trusts :func:`authority`; without ``egress`` it may connect to 127.0.0.0/8, also by http."""
-    sender = HttpClient(
+    client = HttpClient(
         egress or Egress(LOOPBACK, allow_http=True),
         ca_bundle=ca_bundle or authority()[1],
         max_connections=max_connections,
     )
-    await sender.open()
+    await client.open()
     try:
-        yield sender
+        yield client
     finally:
-        await sender.close()
+        await client.close()
 
 
 def request_to(url: str, *, timeout: int = 3_000, body: bytes = BODY) -> Request:
-    """A request like those of attempts; ``timeout`` in milliseconds."""
+    """Return a request like those of attempts; ``timeout`` in milliseconds."""
     return Request(url=url, headers=lines(HEADERS), body=body, timeout=timeout)

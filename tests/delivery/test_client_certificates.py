@@ -1,4 +1,4 @@
-"""Client certificates: each webhook shows its own and no other's, and an endpoint's refusal is told in words."""
+"""Client certificates: each webhook shows its own and no other's, and an endpoint's refusal has words."""
 
 import socket
 import ssl
@@ -31,18 +31,18 @@ VERSIONS: Final = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.
 SECONDS: Final = 10
 
 
-class House:
-    """An authority that signs both sides, and one that the receiver does not know."""
+class Authorities:
+    """Hold an authority that signs both sides, and one that the receiver does not know."""
 
     def __init__(self, folder: Path, version: ssl.TLSVersion) -> None:
         self._ca, self._stranger = trustme.CA(), trustme.CA()
         self._version = version
         self.bundle = folder / "authority.pem"
         self._ca.cert_pem.write_to_path(str(self.bundle))
-        self.a, self.b = shown(self._ca.issue_cert("a.invalid")), shown(self._ca.issue_cert("b.invalid"))
-        self.unknown = shown(self._stranger.issue_cert("a.invalid"))
+        self.a, self.b = as_stored(self._ca.issue_cert("a.invalid")), as_stored(self._ca.issue_cert("b.invalid"))
+        self.unknown = as_stored(self._stranger.issue_cert("a.invalid"))
         began, ended = datetime(2019, 1, 1), datetime(2020, 1, 1)  # noqa: DTZ001 trustme takes UTC without saying so
-        self.expired = shown(self._ca.issue_cert("a.invalid", not_before=began, not_after=ended))
+        self.expired = as_stored(self._ca.issue_cert("a.invalid", not_before=began, not_after=ended))
 
     def signed(self, key: Any) -> ClientCertificate:  # noqa: ANN401 any kind of key
         """Return a certificate for this key, signed by the authority that the receiver knows."""
@@ -63,7 +63,7 @@ class House:
         return made
 
     def context(self, asks: ssl.VerifyMode) -> ssl.SSLContext:
-        """For a server that asks for a client certificate, or demands one."""
+        """Return a context for a server that asks for a client certificate, or demands one."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = context.maximum_version = self._version
         self._ca.issue_cert("localhost").configure_cert(context)
@@ -72,76 +72,76 @@ class House:
         return context
 
 
-def shown(leaf: trustme.LeafCert) -> ClientCertificate:
-    """A certificate as a webhook has it."""
-    chain = b"".join(each.bytes() for each in leaf.cert_chain_pems).decode()
+def as_stored(leaf: trustme.LeafCert) -> ClientCertificate:
+    """Return a certificate as a webhook has it."""
+    chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems).decode()
     made = load_client_certificate(chain, leaf.private_key_pem.bytes().decode())
     assert made is not None
     return made
 
 
 def der(of: ClientCertificate) -> bytes:
-    """The certificate as a receiver sees it."""
+    """Return the certificate as a receiver sees it."""
     return x509.load_pem_x509_certificate(of.certificate).public_bytes(Encoding.DER)
 
 
 @pytest.fixture(params=list(VERSIONS.values()), ids=list(VERSIONS))
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+def pki(request: pytest.FixtureRequest, tmp_path: Path) -> Authorities:
     """Authorities and certificates, for each version of TLS."""
-    return House(tmp_path, request.param)
+    return Authorities(tmp_path, request.param)
 
 
 @pytest.fixture
-async def sender(house: House) -> AsyncIterator[HttpClient]:
-    """A sender to which ``localhost`` is 127.0.0.1, and which trusts the house's authority."""
+async def client(pki: Authorities) -> AsyncIterator[HttpClient]:
+    """A client to which ``localhost`` is 127.0.0.1, and which trusts the house's authority."""
     egress = Egress(LOOPBACK, resolve=FakeDns(("127.0.0.1",)))
-    async with sending(egress, ca_bundle=house.bundle) as opened:
+    async with sending(egress, ca_bundle=pki.bundle) as opened:
         yield opened
 
 
-def asked(url: str, who: ClientCertificate | None) -> Request:
-    """A request that shows this certificate, or none."""
+def request_with(url: str, who: ClientCertificate | None) -> Request:
+    """Return a request that shows this certificate, or none."""
     return replaced(request_to(url), client_certificate=who)
 
 
 @BOTH_LOOPS
-async def test_each_request_shows_its_own_certificate_and_no_other(house: House, sender: HttpClient) -> None:
-    """One sender, one host, webhooks with A, with B and with none, in every order: over kept connections too."""
-    turns = (house.a, None, house.b, house.a, house.a, None, house.b, None, house.b, house.a)
-    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+async def test_each_request_shows_its_own_certificate_and_no_other(pki: Authorities, client: HttpClient) -> None:
+    """One client, one host, webhooks with A, with B and with none, in every order: over kept connections too."""
+    turns = (pki.a, None, pki.b, pki.a, pki.a, None, pki.b, None, pki.b, pki.a)
+    async with Receiver(tls=pki.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         for who in turns:
-            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+            assert (await client.send(request_with(receiver.url, who))).status_code == 200
         assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns]
         assert receiver.connections_made == 3
 
 
 @BOTH_LOOPS
-async def test_a_new_connection_is_not_a_session_of_anothers(house: House, sender: HttpClient) -> None:
+async def test_a_new_connection_is_not_a_session_of_anothers(pki: Authorities, client: HttpClient) -> None:
     """A TLS session that is resumed counts as shown: so each new connection shows its own certificate anew."""
-    turns = (house.a, None, house.b, None, house.a)
-    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+    turns = (pki.a, None, pki.b, None, pki.a)
+    async with Receiver(tls=pki.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         for who in turns:
             receiver.answers(Unasked(interval=0))  # so that the connection is not used again
-            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+            assert (await client.send(request_with(receiver.url, who))).status_code == 200
         for who in turns:
             receiver.answers(Unasked(interval=0))
-            await sender.send(asked(receiver.url, who))
+            await client.send(request_with(receiver.url, who))
         assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns * 2]
 
 
 @BOTH_LOOPS
-async def test_a_request_that_fails_leaves_no_certificate_behind(house: House, sender: HttpClient) -> None:
+async def test_a_request_that_fails_leaves_no_certificate_behind(pki: Authorities, client: HttpClient) -> None:
     """However it ends, the next one over the same handle shows nothing that is not its own."""
-    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+    async with Receiver(tls=pki.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         receiver.answers(HangUp())
-        assert (await sender.send(asked(receiver.url, house.a))).failure is FailureKind.RESET
-        assert (await sender.send(asked("https://localhost:9", house.a))).failure is FailureKind.CONNECT
-        assert (await sender.send(asked(receiver.url, None))).status_code == 200
+        assert (await client.send(request_with(receiver.url, pki.a))).failure is FailureKind.RESET
+        assert (await client.send(request_with("https://localhost:9", pki.a))).failure is FailureKind.CONNECT
+        assert (await client.send(request_with(receiver.url, None))).status_code == 200
         assert receiver.received[-1].certificate is None
 
 
 @BOTH_LOOPS
-async def test_certificates_of_every_kind_of_key_take_turns(house: House, sender: HttpClient) -> None:
+async def test_certificates_of_every_kind_of_key_take_turns(pki: Authorities, client: HttpClient) -> None:
     """Certificates of one kind share a context: each connection shows the one that it was made for."""
     kinds = (
         rsa.generate_private_key(65_537, 2_048),
@@ -150,27 +150,27 @@ async def test_certificates_of_every_kind_of_key_take_turns(house: House, sender
         ec.generate_private_key(ec.SECP384R1()),
         rsa.generate_private_key(65_537, 2_048),
     )
-    own = [house.signed(key) for key in kinds]
+    own = [pki.signed(key) for key in kinds]
     turns = (*own, None, *reversed(own), None, *own)
-    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+    async with Receiver(tls=pki.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
         for who in turns:
             receiver.answers(Unasked(interval=0))  # so that the connection is not used again
-            assert (await sender.send(asked(receiver.url, who))).status_code == 200
+            assert (await client.send(request_with(receiver.url, who))).status_code == 200
         assert [got.certificate for got in receiver.received] == [who and der(who) for who in turns]
 
 
-async def test_a_key_that_is_not_the_certificates_is_said(house: House, sender: HttpClient) -> None:
+async def test_a_key_that_is_not_the_certificates_is_said(pki: Authorities, client: HttpClient) -> None:
     """It was checked when it was given; if it is wrong all the same, the next good one is unharmed."""
-    wrong = replaced(house.a, key=house.b.key)
-    async with Receiver(tls=house.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
-        outcome = await sender.send(asked(receiver.url, wrong))
-        assert (await sender.send(asked(receiver.url, house.b))).status_code == 200
-        assert (await sender.send(asked(receiver.url, house.a))).status_code == 200
+    wrong = replaced(pki.a, key=pki.b.key)
+    async with Receiver(tls=pki.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
+        outcome = await client.send(request_with(receiver.url, wrong))
+        assert (await client.send(request_with(receiver.url, pki.b))).status_code == 200
+        assert (await client.send(request_with(receiver.url, pki.a))).status_code == 200
     assert (outcome.failure, outcome.detail) == (
         FailureKind.TLS,
         "the webhook's client certificate could not be used: give another, with its key",
     )
-    assert [got.certificate for got in receiver.received] == [der(house.b), der(house.a)]
+    assert [got.certificate for got in receiver.received] == [der(pki.b), der(pki.a)]
 
 
 @contextmanager
@@ -217,28 +217,28 @@ REFUSED: Final = {
 
 
 @pytest.mark.parametrize("who", list(REFUSED))
-async def test_a_refusal_is_told_in_words(house: House, sender: HttpClient, who: str) -> None:
+async def test_a_refusal_is_told_in_words(pki: Authorities, client: HttpClient, who: str) -> None:
     """That a certificate is wanted, and why ours was not accepted, with what to do."""
-    ours = None if who == "none" else getattr(house, who)
-    with refusing(house.context(ssl.CERT_REQUIRED)) as url:
-        outcome = await sender.send(asked(url, ours))
+    ours = None if who == "none" else getattr(pki, who)
+    with refusing(pki.context(ssl.CERT_REQUIRED)) as url:
+        outcome = await client.send(request_with(url, ours))
     assert outcome.failure is FailureKind.TLS
     assert outcome.detail in REFUSED[who]
 
 
-async def test_a_server_that_only_hangs_up_leaves_both_ways_open(house: House, sender: HttpClient) -> None:
+async def test_a_server_that_only_hangs_up_leaves_both_ways_open(pki: Authorities, client: HttpClient) -> None:
     """Without an alert nobody knows: the words say what it may be."""
-    async with Receiver(tls=house.context(ssl.CERT_REQUIRED), hostname="localhost") as receiver:
-        without = await sender.send(asked(receiver.url, None))
-        strange = await sender.send(asked(receiver.url, house.unknown))
-        good = await sender.send(asked(receiver.url, house.b))
+    async with Receiver(tls=pki.context(ssl.CERT_REQUIRED), hostname="localhost") as receiver:
+        without = await client.send(request_with(receiver.url, None))
+        strange = await client.send(request_with(receiver.url, pki.unknown))
+        good = await client.send(request_with(receiver.url, pki.b))
     assert good == Outcome(status_code=200, headers=good.headers, duration=good.duration)
     assert without.detail.endswith("; if it wants a client certificate, set client_certificate on the webhook")
     assert strange.detail.endswith("; it may refuse the webhook's client certificate")
-    assert [got.certificate for got in receiver.received] == [der(house.b)]
+    assert [got.certificate for got in receiver.received] == [der(pki.b)]
 
 
 def test_an_identity_shows_no_key(tmp_path: Path) -> None:
     """Not in a log, not in a traceback."""
-    house = House(tmp_path, ssl.TLSVersion.TLSv1_3)
-    assert repr(house.a) == f"ClientCertificate(expires_at={house.a.expires_at})"
+    pki = Authorities(tmp_path, ssl.TLSVersion.TLSv1_3)
+    assert repr(pki.a) == f"ClientCertificate(expires_at={pki.a.expires_at})"

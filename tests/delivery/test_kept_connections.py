@@ -61,8 +61,8 @@ async def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 @pytest.fixture
-async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
-    """A sender to which ``localhost`` is the receiver."""
+async def client(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
+    """A client to which ``localhost`` is the receiver."""
     bundle = tmp_path / "authority.pem"
     egress = Egress(LOOPBACK, allow_http=True, resolve=FakeDns(("127.0.0.1",)))
     async with sending(egress, ca_bundle=bundle if receiver.url.startswith("https") else None) as opened:
@@ -70,7 +70,7 @@ async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient
 
 
 def timeless(outcome: Outcome) -> Outcome:
-    """The outcome without how long it took."""
+    """Return the outcome without its duration."""
     return replaced(outcome, duration=0)
 
 
@@ -84,16 +84,16 @@ MORE: Final = pytest.mark.parametrize(
 @BOTH_LOOPS
 @MORE
 async def test_unasked_answer_on_an_idle_connection_is_nobodys(
-    sender: HttpClient, receiver: Receiver, more: bytes
+    client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
     """It lies there when the next request wants to go: that one goes over a new connection, and gets its own answer."""
     when = asyncio.Event()
     late = More(more, when=when)
     receiver.answers(late)
-    first = await sender.send(request_to(receiver.url))
+    first = await client.send(request_to(receiver.url))
     when.set()
     await asyncio.wait_for(late.written.wait(), 5)
-    second = await sender.send(request_to(receiver.url, body=b"second"))
+    second = await client.send(request_to(receiver.url, body=b"second"))
     assert [timeless(first), timeless(second)] == [OK, OK]
     assert [got.body for got in receiver.received[1:]] == [b"second"]
     assert receiver.connections_made == 2
@@ -101,10 +101,10 @@ async def test_unasked_answer_on_an_idle_connection_is_nobodys(
 
 @BOTH_LOOPS
 @pytest.mark.parametrize("behaviour", [Split(FORGED), Split(FORGED * 3), Split(INFORMATIONAL)], ids=lambda _: "")
-async def test_answer_split_in_two_is_one(sender: HttpClient, receiver: Receiver, behaviour: Behaviour) -> None:
+async def test_answer_split_in_two_is_one(client: HttpClient, receiver: Receiver, behaviour: Behaviour) -> None:
     """What stands behind the end of an answer is no answer."""
     receiver.answers(behaviour)
-    outcomes = [await sender.send(request_to(receiver.url)) for _ in range(3)]
+    outcomes = [await client.send(request_to(receiver.url)) for _ in range(3)]
     assert {outcome.status_code for outcome in outcomes} == {200}
     assert not any("x-forged" in dict(outcome.headers) for outcome in outcomes)
     assert len(receiver.received) == 3
@@ -113,22 +113,22 @@ async def test_answer_split_in_two_is_one(sender: HttpClient, receiver: Receiver
 @BOTH_LOOPS
 @pytest.mark.parametrize("more", [FORGED, INFORMATIONAL], ids=["answer", "1xx"])
 async def test_unasked_answer_right_behind_the_first_is_nobodys(
-    sender: HttpClient, receiver: Receiver, more: bytes
+    client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
     """Even where the TLS library has read it already, so that the socket has nothing to read."""
     at_once = asyncio.Event()
     at_once.set()
     receiver.answers(More(more, when=at_once))
-    outcomes = [timeless(await sender.send(request_to(receiver.url))) for _ in range(4)]
+    outcomes = [timeless(await client.send(request_to(receiver.url))) for _ in range(4)]
     assert outcomes == [OK] * 4
     assert len(receiver.received) in {4, 5}  # one may have gone out before the answer was seen to be nobody's
 
 
 @BOTH_LOOPS
-async def test_good_connections_are_kept_all_the_same(sender: HttpClient, receiver: Receiver) -> None:
+async def test_good_connections_are_kept_all_the_same(client: HttpClient, receiver: Receiver) -> None:
     """The care costs no connections: large and small requests, one after another, share one."""
     for size in (10, 250_000, 0, 60_000):
-        assert timeless(await sender.send(request_to(receiver.url, body=bytes(size)))) == OK
+        assert timeless(await client.send(request_to(receiver.url, body=bytes(size)))) == OK
     assert receiver.connections_made == 1
 
 

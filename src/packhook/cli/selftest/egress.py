@@ -1,4 +1,4 @@
-"""What egress decides about each host: as a literal, as an answer, changed between two look-ups; no sockets."""
+"""Check what egress decides of each host, as a literal, as an answer, and changed between look-ups; no sockets."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -26,33 +26,33 @@ DENIED: Final = f"{REFUSED}: {REFUSAL}"
 
 
 class Answers:
-    """A resolver that gives one answer after the other, the last one for ever; asks nobody."""
+    """Resolve to one answer after the other, the last one for ever; ask nobody."""
 
     def __init__(self, *answers: Sequence[str | Address]) -> None:
         self._answers = [[ip_address(str(address)) for address in answer] for answer in answers]
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
-        """The next answer."""
+        """Return the next answer."""
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
 class Seconds:
-    """A monotonic clock that moves when it is told."""
+    """Count seconds that move only by :meth:`let_answers_expire`."""
 
     def __init__(self) -> None:
         self._now = 0.0
 
     def __call__(self) -> float:
-        """The present moment."""
+        """Return the present moment."""
         return self._now
 
     def let_answers_expire(self) -> None:
-        """Every answer of a look-up that was given so far no longer counts."""
+        """Move on, so that no earlier answer counts any more."""
         self._now += KEPT_SECONDS + 1
 
 
 async def decided() -> list[Row]:
-    """Every row, in the order of the table."""
+    """Return every row, in the order of the table."""
     return [
         *await _spelled(),
         *await _literals("denied literal", denied_ends(), DENIED),
@@ -66,7 +66,7 @@ async def decided() -> list[Row]:
 
 
 async def _spelled() -> list[Row]:
-    """The resolver would give a good address: a spelling that got as far as that would be allowed."""
+    """Try every spelling; the resolver has a good address, so one that got as far as that would be allowed."""
     hostile = [(group, host, REFUSED) for group, hosts in HOSTILE.items() for host in hosts]
     good = [("good", host, ALLOWED) for host in GOOD]
     return [row(group, host, expected, await _decision(host)) for group, host, expected in (*hostile, *good)]
@@ -77,7 +77,7 @@ async def _literals(group: str, addresses: Iterable[tuple[str, Address]], expect
 
 
 async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
-    """Alone, and among good ones, before and behind them."""
+    """Try each address as an answer: alone, and among good ones, before and behind them."""
     rows = []
     for what, address in addresses:
         kind = "A" if address.version == 4 else "AAAA"
@@ -96,14 +96,14 @@ async def _named() -> list[Row]:
 
 
 async def _rebound() -> list[Row]:
-    """Good, bad, good again: each look-up is judged anew."""
+    """Resolve to good, bad, and good again: each look-up is judged anew."""
     rows = []
     for address in BAD:
         seconds = Seconds()
         egress = Egress(allow_http=True, resolve=Answers([GOOD_IPV4], [address], [GOOD_IPV4]), seconds=seconds)
         happened = []
         for _ in range(3):
-            happened.append(told(await egress.check("http://shop.test/")).partition(":")[0])
+            happened.append(decision_words(await egress.check("http://shop.test/")).partition(":")[0])
             seconds.let_answers_expire()
         rows.append(row("rebinding", f"good, {address}, good", "allowed, refused, allowed", ", ".join(happened)))
     return rows
@@ -111,11 +111,11 @@ async def _rebound() -> list[Row]:
 
 async def _decision(host: str, answer: Sequence[str | Address] = (GOOD_IPV4,)) -> str:
     egress = Egress(allow_http=True, resolve=Answers(answer))
-    return told(await egress.check(f"http://{host}/"))
+    return decision_words(await egress.check(f"http://{host}/"))
 
 
-def told(where: PinnedUrl | Refused) -> str:
-    """A decision in words."""
+def decision_words(where: PinnedUrl | Refused) -> str:
+    """Return a decision in words."""
     return (
         f"{REFUSED}: {where.detail}"
         if isinstance(where, Refused)

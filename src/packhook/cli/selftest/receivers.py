@@ -1,4 +1,4 @@
-"""The hostile receivers through the real sender: outcome, deadline and memory of each, and the requests after it."""
+"""Send to the hostile receivers with the real client: outcome, deadline, memory, and the requests after them."""
 
 import asyncio
 import os
@@ -32,53 +32,53 @@ PROMISE: Final = (
 
 
 async def rows_of_receivers() -> list[Row]:
-    """Every row: so many attempts at once at each receiver, then as many well-behaved ones over what is left."""
-    receivers = hostile_receivers()  # the bomb is made before memory is looked at
-    sender = HttpClient(Egress((_LOOPBACK,), allow_http=True))
-    await sender.open()
+    """Return every row: ten attempts at once at each receiver, then ten at a good one over the same client."""
+    receivers = hostile_receivers()  # the bomb is made before memory is measured
+    client = HttpClient(Egress((_LOOPBACK,), allow_http=True))
+    await client.open()
     try:
-        await _try(Hostile("", "", Status(200)), sender)  # what is loaded only once is not theirs
+        await _try(Hostile("", "", Status(200)), client)  # what is loaded only once is not theirs
         before = _resident()
-        rows = [await _try(hostile, sender) for hostile in receivers]
+        rows = [await _try(hostile, client) for hostile in receivers]
         grown = _resident() - before
     finally:
-        await sender.close()
+        await client.close()
     happened = "flat" if grown <= MEMORY_BOUND else "grown"
     return [*rows, row("memory", "after all of them", "flat", f"{happened}: {grown:+.1f} MiB")]
 
 
-async def _try(hostile: Hostile, sender: HttpClient) -> Row:
+async def _try(hostile: Hostile, client: HttpClient) -> Row:
     async with Receiver(Status(200, body=_OWN)) as receiver:
         receiver.answers(*[hostile.behaviour] * TIMES)
         async with _peak() as peak:
-            outcomes = await _send(sender, f"https://127.0.0.1:{receiver.port}/" if hostile.tls else receiver.url)
+            outcomes = await _send(client, f"https://127.0.0.1:{receiver.port}/" if hostile.tls else receiver.url)
         await asyncio.sleep(hostile.until_done)
-        after = await _send(sender, receiver.url)
+        after = await _send(client, receiver.url)
     longest = max(outcome.duration for outcome in outcomes)
     faults = [
-        *sorted({_told(outcome) for outcome in outcomes} - set(hostile.expected)),
+        *sorted({_words(outcome) for outcome in outcomes} - set(hostile.expected)),
         *([f"took {longest} ms of {TIMEOUT}"] if longest > TIMEOUT + LATE else []),
         *([f"memory grew by {peak[0]:.0f} MiB"] if peak[0] > MEMORY_BOUND else []),
         *_spoilt(after),
     ]
-    told = " or ".join(sorted({_told(outcome) for outcome in outcomes} & set(hostile.expected)))
+    expected = " or ".join(sorted({_words(outcome) for outcome in outcomes} & set(hostile.expected)))
     return Row(
         hostile.group,
         hostile.what,
         " or ".join(hostile.expected),
-        " BUT ".join(each for each in (told, *faults) if each),
+        " BUT ".join(words for words in (expected, *faults) if words),
         "WRONG" if faults else "ok",
         f"{longest} ms, {peak[0]:+.1f} MiB",
     )
 
 
-async def _send(sender: HttpClient, url: str) -> list[Outcome]:
+async def _send(client: HttpClient, url: str) -> list[Outcome]:
     request = Request(url=url, headers="content-type: application/json\r\n", body=b"{}" * 100, timeout=TIMEOUT)
-    return await asyncio.gather(*(sender.send(request) for _ in range(TIMES)))
+    return await asyncio.gather(*(client.send(request) for _ in range(TIMES)))
 
 
-def _told(outcome: Outcome) -> str:
-    """What an attempt came to; of an answer that was broken off, how many bytes came is chance."""
+def _words(outcome: Outcome) -> str:
+    """Return an outcome in words; how many bytes came of a broken answer is chance, and left out."""
     answer = "" if outcome.status_code is None else f"answer {outcome.status_code}, "
     if outcome.failure is not None:
         return f"{answer}{outcome.failure.value}: {outcome.detail}"
@@ -86,14 +86,14 @@ def _told(outcome: Outcome) -> str:
 
 
 def _spoilt(after: list[Outcome]) -> list[str]:
-    """Of the attempts afterwards, those that did not get their own answer."""
+    """Return words for the attempts afterwards that did not get their own answer."""
     wrong = [outcome for outcome in after if (outcome.status_code, outcome.body) != (200, _OWN)]
-    return [f"{len(wrong)} of {TIMES} afterwards came to {_told(wrong[0])}"] if wrong else []
+    return [f"{len(wrong)} of {TIMES} afterwards came to {_words(wrong[0])}"] if wrong else []
 
 
 @asynccontextmanager
 async def _peak() -> AsyncIterator[list[float]]:
-    """How much resident memory grew at most meanwhile, in MiB; known at the end."""
+    """Measure how much resident memory grows at most meanwhile, in MiB; known at the end."""
     before, peak = _resident(), [0.0]
 
     async def watch() -> None:
@@ -112,7 +112,7 @@ async def _peak() -> AsyncIterator[list[float]]:
 
 
 def _resident() -> float:
-    """This process's resident memory in MiB; where the system does not tell, the most it ever had."""
+    """Return this process's resident memory in MiB; where the system has no figure, the most it ever had."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / _MIB
     except OSError:

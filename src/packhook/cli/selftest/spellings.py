@@ -1,4 +1,4 @@
-"""The hosts of the self-test: every spelling of an address that some reader takes for one, and good ones."""
+"""List the hosts of the self-test: every spelling that some parser takes for an address, and good ones."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -94,7 +94,7 @@ BAD: Final = (
 
 
 def as_answers() -> Iterator[tuple[str, Address]]:
-    """The hostile spellings that a resolver can give as an answer: all that are an IPv6 address, zones among them."""
+    """Yield the hostile spellings that a resolver can answer: all that are an IPv6 address, zones among them."""
     for group, hosts in HOSTILE.items():
         for host in hosts:
             with suppress(ValueError):
@@ -102,7 +102,7 @@ def as_answers() -> Iterator[tuple[str, Address]]:
 
 
 def denied_ends() -> Iterator[tuple[str, Address]]:
-    """The first and the last address of every network that is denied; of IPv6 also both sides of the allowed one."""
+    """Yield the first and last address of every denied network, and both neighbours of the allowed IPv6 network."""
     for network in _denied():
         yield f"first of {network}", network[0]
         if network.num_addresses > 1:
@@ -112,14 +112,14 @@ def denied_ends() -> Iterator[tuple[str, Address]]:
 
 
 def allowed_ends() -> Iterator[tuple[str, Address]]:
-    """The addresses just outside of denied networks, where those are not denied for another reason."""
+    """Yield the addresses just outside of denied networks that no other network denies."""
     denied = _denied()
     for network in denied:
         for where, number in (("before", int(network[0]) - 1), ("after", int(network[-1]) + 1)):
             if not 0 < number < 2**network.max_prefixlen:
                 continue
             neighbour = ip_address(network[0].__class__(number))
-            if not any(neighbour in each for each in denied if each.version == neighbour.version) and (
+            if not any(neighbour in other for other in denied if other.version == neighbour.version) and (
                 neighbour.version == 4 or neighbour in ALLOWED_IPV6
             ):
                 yield f"just {where} {network}", neighbour
@@ -130,5 +130,5 @@ def _denied() -> tuple[Network, ...]:
 
 
 def in_url(address: Address | str) -> str:
-    """An address as the host of a URL."""
+    """Return an address as the host of a URL."""
     return f"[{address}]" if ":" in str(address) else str(address)

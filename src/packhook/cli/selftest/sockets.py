@@ -1,4 +1,4 @@
-"""The same hosts through the real sender, in a namespace where nobody can be reached: which sockets are opened."""
+"""Send to the same hosts with the real client, in a namespace without a way out: which sockets are opened."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
@@ -21,7 +21,7 @@ _TIMEOUT: Final = 2_000
 
 
 class WatchedEgress(Egress):
-    """An egress that remembers for which addresses a socket was to be opened."""
+    """Record for which addresses a socket is asked for."""
 
     def __init__(
         self,
@@ -30,25 +30,25 @@ class WatchedEgress(Egress):
         seconds: Seconds | None = None,
         pin: tuple[str, ...] | None = None,
     ) -> None:
-        """With a ``pin``, its check lets everything pass, pinned to that: only the guard of each socket is left."""
+        """With ``pin``, let every URL pass with these addresses: only the guard of each socket is left."""
         super().__init__(allow, allow_http=True, resolve=resolve, seconds=seconds or Seconds())
         self.opening: list[str] = []
         self._pin = pin
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
-        """As ever, unless it is careless."""
+        """Return the pinned addresses where there are some."""
         if self._pin is None:
             return super().check_cached(url)
         return PinnedUrl(parse_endpoint(url, allow_http=True), self._pin)
 
     def may_open(self, address: str, port: int) -> bool:
-        """As ever, but remembered."""
+        """Record, then judge."""
         self.opening.append(address)
         return super().may_open(address, port)
 
 
 async def sent() -> list[Row]:
-    """Every row, in the order of the table."""
+    """Return every row, in the order of the table."""
     return [
         *await _refused("sent", ((host, host) for hosts in HOSTILE.values() for host in hosts)),
         *await _refused("sent", ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
@@ -69,7 +69,7 @@ async def _refused(group: str, hosts: Iterable[tuple[str, str]]) -> list[Row]:
 
 
 async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Behind a good one, which is not connected to either."""
+    """Try each as an answer behind a good one, which is not connected to either."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([GOOD_IPV4, address]))
@@ -79,7 +79,7 @@ async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
 
 
 async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Of a good name, a socket for its very address is asked for, and no other."""
+    """Try good names: a socket for the very address is asked for, and no other."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([address]))
@@ -90,17 +90,17 @@ async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
 
 
 async def _kept_and_rebound(address: str) -> Row:
-    """The connection to the good address is open, and stays; the name's new answer is what counts."""
+    """Rebind a name whose connection to the good address is open and stays: the new answer is what counts."""
     seconds = Seconds()
     egress = WatchedEgress(_LOOPBACK, resolve=Answers(["127.0.0.1"], _but_not_loopback(address)), seconds=seconds)
     async with Receiver(Status(200)) as receiver:
-        sender = await _opened_sender(egress)
+        client = await _opened_sender(egress)
         url = f"http://shop.test:{receiver.port}/"
-        first = _told(await sender.send(_request(url)), egress)
+        first = _words(await client.send(_request(url)), egress)
         seconds.let_answers_expire()
         egress.opening.clear()
-        second = _told(await sender.send(_request(url)), egress)
-        await sender.close()
+        second = _words(await client.send(_request(url)), egress)
+        await client.close()
     what = f"an open connection, its name rebound to {_but_not_loopback(address)[0]}"
     return row("kept connection", what, f"answer 200, {_NOTHING}", f"{first}, {second}")
 
@@ -110,17 +110,17 @@ def _but_not_loopback(address: str) -> Sequence[str]:
 
 
 async def _guarded(address: str) -> Row:
-    """The check lets everything pass: the guard of the socket itself refuses."""
+    """Let every URL pass: the guard of the socket itself refuses."""
     egress = WatchedEgress(pin=(address,))
-    sender = await _opened_sender(egress)
-    outcome = await sender.send(_request("http://shop.test/"))
-    await sender.close()
-    happened = f"refused: {outcome.detail}" if outcome.failure is FailureKind.BLOCKED else _told(outcome, egress)
+    client = await _opened_sender(egress)
+    outcome = await client.send(_request("http://shop.test/"))
+    await client.close()
+    happened = f"refused: {outcome.detail}" if outcome.failure is FailureKind.BLOCKED else _words(outcome, egress)
     return row("guard", f"a socket for {address} that the check let pass", DENIED, happened)
 
 
 async def _unpinned() -> Row:
-    """The system's resolver would ask nobody's permission."""
+    """Let a URL pass without an address: the client must not resolve its name."""
     egress = WatchedEgress(_LOOPBACK, pin=())
     happened = await _first(egress, "http://localhost/")
     return row(
@@ -129,23 +129,23 @@ async def _unpinned() -> Row:
 
 
 async def _first(egress: WatchedEgress, url: str) -> str:
-    sender = await _opened_sender(egress)
-    told = _told(await sender.send(_request(url)), egress)
-    await sender.close()
-    return told
+    client = await _opened_sender(egress)
+    happened = _words(await client.send(_request(url)), egress)
+    await client.close()
+    return happened
 
 
 async def _opened_sender(egress: Egress) -> HttpClient:
-    sender = HttpClient(egress)
-    await sender.open()
-    return sender
+    client = HttpClient(egress)
+    await client.open()
+    return client
 
 
 def _request(url: str) -> Request:
     return Request(url=url, headers="content-type: application/json\r\n", body=b"{}", timeout=_TIMEOUT)
 
 
-def _told(outcome: Outcome, egress: WatchedEgress) -> str:
+def _words(outcome: Outcome, egress: WatchedEgress) -> str:
     if outcome.failure is None:
         return f"answer {outcome.status_code}"
     what = "refused" if outcome.failure is FailureKind.BLOCKED else outcome.failure.value

@@ -1,4 +1,4 @@
-"""Plain HTTP: whatever becomes of one request, each is told once, in time, and its place is free again."""
+"""Whatever becomes of one request, its callback is called once, in time, and its connection slot is free again."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ WHOLE: Final = {
 
 
 class Pieces:
-    """An answer in pieces that arrive apart; then nothing more, or the last piece again and again."""
+    """Answer in pieces that arrive apart; then nothing more, or the last piece again and again."""
 
     early = False
 
@@ -58,13 +58,13 @@ class Pieces:
 
 @contextmanager
 def unreachable() -> Iterator[str]:
-    """A URL whose port takes no connection: its queue is full."""
+    """Yield a URL whose port takes no connection: its backlog is full."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for client in (first, second):
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
         yield f"http://127.0.0.1:{full.getsockname()[1]}/"
 
 
@@ -88,11 +88,11 @@ async def test_a_large_head_within_the_limit_is_taken_however_it_comes() -> None
     """45 KiB in one piece or in four; 80 KiB in neither."""
     lines = b"x-filler: " + b"." * 988 + b"\r\n"
     begin, end = b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"
-    async with receiving() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as client:
         for count, trouble in ((45, None), (80, FailureKind.PROTOCOL)):
             receiver.answers(Pieces(begin + lines * count + end), Pieces(begin, *[lines * (count // 5)] * 5, end))
             for _ in range(2):
-                outcome = await sender.send(request_to(receiver.url))
+                outcome = await client.send(request_to(receiver.url))
                 assert (outcome.failure, outcome.status_code) == (trouble, None if trouble else 200)
 
 
@@ -101,9 +101,9 @@ async def test_a_large_head_within_the_limit_is_taken_however_it_comes() -> None
 @pytest.mark.parametrize("trailer", [b"." * 60_000, b"x-t: " + b"." * 60_000 + b"\r\n"], ids=["one", "many"])
 async def test_an_endless_trailer_is_cut(trailer: bytes) -> None:
     """It does not fill the memory until the time is over."""
-    async with receiving() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as client:
         receiver.answers(Pieces(CHUNKED + b"2\r\nok\r\n0\r\nx-first: ", trailer, endless=True))
-        outcome = await sender.send(request_to(receiver.url, timeout=10_000))
+        outcome = await client.send(request_to(receiver.url, timeout=10_000))
     assert (outcome.status_code, outcome.failure, outcome.duration < 5_000) == (200, FailureKind.PROTOCOL, True)
 
 
@@ -111,12 +111,12 @@ async def test_an_endless_trailer_is_cut(trailer: bytes) -> None:
 @pytest.mark.usefixtures("scheme")
 async def test_cancelled_at_once_leaves_its_place() -> None:
     """Before a step of it was made; the next has the place."""
-    async with receiving() as receiver, sending(max_connections=2) as sender:
-        told: list[Outcome] = []
+    async with receiving() as receiver, sending(max_connections=2) as client:
+        called: list[Outcome] = []
         for _ in range(10):
-            sender.post(request_to(receiver.url), told.append).cancel()
-        assert (await sender.send(request_to(receiver.url))).status_code == 200
-    assert told == []
+            client.post(request_to(receiver.url), called.append).cancel()
+        assert (await client.send(request_to(receiver.url))).status_code == 200
+    assert called == []
 
 
 @BOTH_LOOPS
@@ -124,46 +124,46 @@ async def test_cancelled_at_once_leaves_its_place() -> None:
 @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "timed out"])
 async def test_who_waits_in_line_goes_when_one_could_not_connect(cancelled: bool) -> None:
     """Its place is free as soon as it is given up."""
-    async with receiving() as receiver, sending(max_connections=1) as sender:
+    async with receiving() as receiver, sending(max_connections=1) as client:
         with unreachable() as url:
-            told: list[Outcome] = []
-            first = sender.post(request_to(url, timeout=5_000 if cancelled else 150), told.append)
-            second = asyncio.ensure_future(sender.send(request_to(receiver.url, timeout=2_000)))
+            called: list[Outcome] = []
+            first = client.post(request_to(url, timeout=5_000 if cancelled else 150), called.append)
+            second = asyncio.ensure_future(client.send(request_to(receiver.url, timeout=2_000)))
             asyncio.get_running_loop().call_later(0.1, lambda: first.cancel() if cancelled else None)
             assert (await second).status_code == 200
-    assert [outcome.failure for outcome in told] == ([] if cancelled else [FailureKind.TIMEOUT])
+    assert [outcome.failure for outcome in called] == ([] if cancelled else [FailureKind.TIMEOUT])
 
 
 @BOTH_LOOPS
 @pytest.mark.usefixtures("scheme")
 async def test_told_once_and_never_before_it_is_sent() -> None:
     """Also where a header cannot be sent; and whoever fails to listen harms no other."""
-    async with receiving() as receiver, sending() as sender:
-        told: list[str] = []
+    async with receiving() as receiver, sending() as client:
+        called: list[str] = []
         done = asyncio.Event()
 
         def fail(_: Outcome) -> None:
-            told.append("failed")
+            called.append("failed")
             raise ValueError("whoever listens has a fault")
 
         def end(_: Outcome) -> None:
-            told.append("ended")
+            called.append("ended")
             done.set()
 
         bad = replaced(request_to(receiver.url), headers=lines((("x-broken", "a\r\nb: c"),)))
-        sender.post(request_to(receiver.url), fail)
-        sender.post(bad, lambda _: told.append("refused"))
-        told.append("posted")
+        client.post(request_to(receiver.url), fail)
+        client.post(bad, lambda _: called.append("refused"))
+        called.append("posted")
         await receiver.wait_for(1)
-        sender.post(request_to(receiver.url), end)
+        client.post(request_to(receiver.url), end)
         await asyncio.wait_for(done.wait(), 5)
-        assert (await sender.send(request_to(receiver.url))).status_code == 200
-    assert told[0] == "posted"
-    assert sorted(told[1:]) == ["ended", "failed", "refused"]
+        assert (await client.send(request_to(receiver.url))).status_code == 200
+    assert called[0] == "posted"
+    assert sorted(called[1:]) == ["ended", "failed", "refused"]
 
 
 def open_files() -> int:
-    """How many this process has open."""
+    """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -171,41 +171,41 @@ def open_files() -> int:
 @pytest.mark.usefixtures("scheme")
 @pytest.mark.parametrize("most", [3, 200])
 async def test_after_every_kind_of_trouble_everything_is_as_before(most: int) -> None:
-    """Each of 1,500 requests is told once, in time, unless it was cancelled; no socket and no place is lost."""
+    """Each of 1,500 requests is called once, in time, unless it was cancelled; no socket and no place is lost."""
     drawn = random.Random(most)
     kinds: list[Behaviour] = [
         *(Status(200), Status(500, body=b"." * 70_000), Status(200, close=True), Cut(), Reset(), Reset(after=b"")),
         *(HangUp(), HangUp(early=True), Garbage(), Hang(), Drip("head", interval=10), Pieces(Status(200).rendered * 2)),
     ]
     before = open_files()
-    told: Counter[int] = Counter()
+    called: Counter[int] = Counter()
     late: list[int] = []
-    async with receiving() as receiver, sending(max_connections=most) as sender:
+    async with receiving() as receiver, sending(max_connections=most) as client:
         receiver.answer = lambda _: drawn.choice(kinds)
         with unreachable() as nowhere:
-            owed = await storm(sender, [receiver.url] * 9 + [nowhere], drawn, told, late)
+            owed = await storm(client, [receiver.url] * 9 + [nowhere], drawn, called, late)
         receiver.answer = lambda _: Status(200)
         outcomes = await asyncio.gather(
-            *(sender.send(request_to(receiver.url, timeout=20_000)) for _ in range(most * 2))
+            *(client.send(request_to(receiver.url, timeout=20_000)) for _ in range(most * 2))
         )
         assert {(outcome.status_code, outcome.detail) for outcome in outcomes} == {(200, "")}
-    assert told == Counter(owed)
+    assert called == Counter(owed)
     assert late == []
     await asyncio.get_running_loop().run_in_executor(None, open_files)
     assert open_files() <= before + 5
 
 
 async def storm(
-    sender: HttpClient, urls: list[str], drawn: random.Random, told: Counter[int], late: list[int]
+    client: HttpClient, urls: list[str], drawn: random.Random, called: Counter[int], late: list[int]
 ) -> set[int]:
-    """Send 1,500 requests, 100 at a time, and cancel some at any moment; the numbers of those that must be told."""
+    """Send 1,500 requests, 100 at a time, cancel some at any moment; return the numbers of those that must end."""
     loop = asyncio.get_running_loop()
     owed: set[int] = set()
     places = asyncio.Semaphore(100)
     over = asyncio.Event()
 
     def hear(number: int, timeout: int, outcome: Outcome) -> None:
-        told[number] += 1
+        called[number] += 1
         if outcome.duration > timeout + 5_000:  # a stall of the machine is not ours; the deadline has tests of its own
             late.append(number)
         places.release()
@@ -216,10 +216,10 @@ async def storm(
         timeout = drawn.choice([20, 60, 150])
         request = request_to(drawn.choice(urls), timeout=timeout, body=bytes(drawn.choice([10, 10, 400_000])))
         owed.add(number)
-        under_way = sender.post(request, lambda outcome, number=number, timeout=timeout: hear(number, timeout, outcome))  # type: ignore[misc] # of this round
+        under_way = client.post(request, lambda outcome, number=number, timeout=timeout: hear(number, timeout, outcome))  # type: ignore[misc] # of this round
 
         def cancel(number: int = number, under_way: object = under_way) -> None:
-            if not told[number]:
+            if not called[number]:
                 under_way.cancel()  # type: ignore[attr-defined] # it is a InFlight
                 owed.discard(number)
                 places.release()
@@ -228,7 +228,7 @@ async def storm(
         if drawn.random() < 0.2:
             loop.call_later(drawn.choice([0, 0.001, 0.03]), cancel)
     async with asyncio.timeout(20):
-        while sum(told.values()) < len(owed):
+        while sum(called.values()) < len(owed):
             over.clear()
             await over.wait()
     return owed
@@ -252,10 +252,10 @@ async def test_a_connection_that_is_over_is_forgotten_at_once(answer: Behaviour)
     gc.collect()
     gc.disable()
     try:
-        async with receiving(answer) as receiver, sending() as sender:
+        async with receiving(answer) as receiver, sending() as client:
             for _ in range(3):
-                await sender.send(request_to(receiver.url))
+                await client.send(request_to(receiver.url))
         kinds = (Connection, ResponseParser, Exchange)
-        assert [each for each in gc.get_objects() if isinstance(each, kinds)] == []
+        assert [found for found in gc.get_objects() if isinstance(found, kinds)] == []
     finally:
         gc.enable()
