@@ -1,1 +1,1 @@
-"""The HTTP API. ``routes.py`` is the table of all routes; ``schemas/`` has the fields, ``parameters.py`` the filters."""
+"""The HTTP API. ``routes.py`` has all routes, ``schemas/`` the fields of bodies, ``parameters.py`` the filters."""
