@@ -111,7 +111,7 @@ class PublishedRows:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
+        """Tell whether there is nothing to write."""
         return not self._events
 
     def add_event(self, event: Event, key: str | None) -> None:

@@ -31,7 +31,7 @@ Backend = tuple[int, datetime]
 
 
 class CommitOutcomeUnknown(Exception):
-    """It is unknown whether a write was committed: the answer was lost with the connection to this server process.
+    """Signal that nobody knows whether a write was committed: the answer was lost with the server connection.
 
     ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``), nobody else sees it.
     """
