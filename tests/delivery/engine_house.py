@@ -184,9 +184,9 @@ class WatchedStore:
         self.released += deliveries
         self._tell(None)
 
-    async def targets(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
+    async def webhook_states(self, webhook_ids: Sequence[str]) -> dict[str, WebhookState]:
         """As ever."""
-        self._ask("targets")
+        self._ask("webhook_states")
         return await self._store.webhook_states(webhook_ids)
 
     async def disable_failing(self, **asked: Any) -> tuple[str, ...]:  # noqa: ANN401 as above

@@ -232,7 +232,9 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
     assert [(line["log_level"], line["exc_info"]) for line in broken] == [("error", True)] * 3
 
 
-@pytest.mark.parametrize("away", [{"record"}, {"targets"}, {"claim"}, {"release"}, {"record", "claim", "targets"}])
+@pytest.mark.parametrize(
+    "away", [{"record"}, {"webhook_states"}, {"claim"}, {"release"}, {"record", "claim", "webhook_states"}]
+)
 async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, away: set[str]) -> None:
     """Whatever it was asked when it was away: all arrives when it is back, and each attempt is counted once."""
     async with Receiver() as receiver, house(tmp_path, max_queued_deliveries=5, max_in_flight_per_webhook=1) as node:
@@ -243,7 +245,7 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
             await receiver.wait_for(1, LATE)
         else:
             await node.store.until(
-                lambda: set(node.store.refused) >= away & {"record", "targets", "claim"} - spared(away)
+                lambda: set(node.store.refused) >= away & {"record", "webhook_states", "claim"} - spared(away)
             )
         node.store.away.clear()
         await node.store.until(lambda: len(node.store.settled) == 20)
@@ -274,7 +276,7 @@ async def test_results_that_cannot_be_recorded_take_bounded_memory(
 
 def spared(away: set[str]) -> set[str]:
     """What is not asked any more once something else was refused."""
-    return {"record"} if "targets" in away else set()
+    return {"record"} if "webhook_states" in away else set()
 
 
 async def test_a_stale_lease_settles_nothing(tmp_path: Path) -> None:
