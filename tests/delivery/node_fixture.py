@@ -172,11 +172,11 @@ class WatchedStore:
         return self._notify(kept)
 
     async def release(
-        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+        self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
     ) -> None:
         """Release, and keep what was released."""
         self._on_call("release")
-        await self._store.release(deliveries, now, cut_off)
+        await self._store.release(deliveries, now, maybe_sent)
         self.released += deliveries
         self._notify(None)
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from packhook.core import ids
 from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
 from packhook.core.subscription import Subscription, matches
+from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
@@ -105,20 +106,17 @@ class RemainingCapacity:
 
 
 class FanOut:
-    """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any.
+    """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any."""
 
-    ``require_verification``: deliveries of unverified webhooks are not leased, they wait.
-    """
-
-    def __init__(self, capacity: Capacity, rowids: Iterator[int] = NO_ROWIDS, *, require_verification: bool) -> None:
+    def __init__(self, capacity: Capacity, config: StoreConfig, rowids: Iterator[int] = NO_ROWIDS) -> None:
         self._remaining = RemainingCapacity(capacity)
         self._rowids = rowids
-        self._require_verification = require_verification
+        self._config = config
 
     def deliveries(self, event: Event, subscribers: Subscribers) -> Iterator[LeasedDelivery]:
         """Yield one delivery for each subscriber. A lease of 0 is none: the delivery is due now."""
         for subscription in subscribers.of(event):
-            is_sendable = not (self._require_verification and subscription.verification_pending)
+            is_sendable = not (self._config.require_verification and subscription.verification_pending)
             leased = is_sendable and self._remaining.take(subscription.webhook_id, len(event.data))
             yield LeasedDelivery(
                 id=ids.delivery_id(event.created_at),
