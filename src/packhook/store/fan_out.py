@@ -11,7 +11,7 @@ trigger increments with every change of its webhooks. A transaction writes deliv
 still the one that the cached subscribers were read with.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
@@ -141,11 +141,8 @@ def receipt(event: Event, deliveries: int) -> Receipt:
     return Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=deliveries)
 
 
-def outcome(receipts: Iterable[Receipt], deliveries: Iterable[LeasedDelivery]) -> PublishOutcome:
+def outcome(receipts: Iterable[Receipt], deliveries: Sequence[LeasedDelivery]) -> PublishOutcome:
     """Return what a publish call came to, from all its deliveries."""
-    made = tuple(deliveries)
-    return PublishOutcome(
-        tuple(receipts),
-        tuple(delivery for delivery in made if delivery.lease),
-        frozenset(delivery.webhook_id for delivery in made if not delivery.lease),
-    )
+    waiting = [delivery.webhook_id for delivery in deliveries if not delivery.lease]
+    leased = [delivery for delivery in deliveries if delivery.lease] if waiting else deliveries
+    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting))
