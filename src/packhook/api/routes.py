@@ -75,7 +75,8 @@ class Route(Generic[H]):
 
     def all_errors(self) -> Errors:
         """Return every error that this route can answer."""
-        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Unavailable)
+        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Overloaded)
+        kinds += (errors.Unavailable,)
         if self.body is not None:
             kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
         if self.body is not None or self.query is not None:

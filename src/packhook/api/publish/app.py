@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope
 
 from packhook.api.bodies import read_body
 from packhook.api.problems import fault_response, problem_response
-from packhook.api.publish.body_budget import BodyBudget, Reservation
 from packhook.api.publish.handlers import PublishHandler
 from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
 from packhook.api.routes import BASE, ORGANIZATION, PUBLISH_ROUTES, Route
 from packhook.core.errors import PackhookError
+from packhook.core.fair_share import FairShare
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -49,7 +49,10 @@ class PublishApp:
         self._service = service
         self._settings = settings
         self.max_connections: Final = settings.max_connections
-        self._budget = BodyBudget(settings.max_buffered_body_bytes)
+        self._max_body_bytes = settings.max_buffered_body_bytes
+        self._bodies = FairShare(
+            settings.max_buffered_body_bytes, "too many bytes of events are being received; try again"
+        )
         self._match_cached = lru_cache(MAX_CACHED_TARGETS)(self._match)
 
     def match(self, target: bytes) -> Respond | None:
@@ -90,8 +93,9 @@ class PublishApp:
             bearer(_text(headers, b"authorization")), route.scope, organization_id
         )
         handler = route.handler
-        with Reservation(self._budget, organization_id) as reservation:
-            body = await read_body(headers, receive, handler.max_body_bytes(self._settings), reservation.grow)
+        limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
+        with self._bodies.reserve(organization_id) as reservation:
+            body = await read_body(headers, receive, limit, reservation.grow)
             key = _text(headers, b"idempotency-key")
             content = await handler.publish(self._service, organization_id, key, body)
         length = b"%d" % len(content)
