@@ -4,10 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from api.node import application
+import httpx
+import pytest
+
+from api.node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
 from api.organization import EVENT, Organization, taken
 from packhook.core.errors import Overloaded
-from packhook.testing import ManualClock
+from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.service import MAX_CONCURRENT_PROBES
+from packhook.testing import Hang, ManualClock, Receiver, Status
 
 EVENTS: Final = [("order.created", b'{"id":"ord_1"}')]
 
@@ -35,3 +40,50 @@ async def test_a_batch_that_could_never_be_stored_is_refused_in_words(tmp_path: 
         {"field": "/events", "code": "invalid_length", "message": "expected 1 to 4 events, got 5"}
     ]
     assert accepted.status_code == 202
+
+
+@pytest.mark.parametrize("action", ["test", "verify"])
+async def test_probes_of_one_organization_leave_room(tmp_path: Path, action: str) -> None:
+    """Refuse at once what exceeds half of the places; another organization is answered meanwhile."""
+    share = MAX_CONCURRENT_PROBES // 2
+    requests = share + 40
+    limits = httpx.Limits(max_connections=requests + 1)
+    with running_node(tmp_path, **SENDING) as url:
+        async with (
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), limits=limits, timeout=30) as api,
+            Receiver(Hang()) as silent,
+            Receiver() as receiver,
+        ):
+            greedy, other = await Organization.made(api), await Organization.made(api)
+            hanging = f"/webhooks/{(await greedy.webhook(silent.url))['id']}/{action}"
+            tasks = [asyncio.create_task(greedy.ask("POST", hanging)) for _ in range(requests)]
+            finished = asyncio.as_completed(tasks)
+            refused = [await next(finished) for _ in range(requests - share)]
+            await silent.wait_for(share)
+            webhook = await other.webhook(receiver.url)
+            answer = await other.ask("POST", f"/webhooks/{webhook['id']}/{action}")
+            for task in tasks:
+                task.cancel()
+    assert taken(answer, 200)["attempt"]["status_code"] == 200
+    assert {(response.status_code, response.headers["retry-after"]) for response in refused} == {(503, "1")}
+    assert refused[0].json()["detail"] == "too many test events and verifications are running; try again"
+
+
+async def test_background_verifications_leave_room(tmp_path: Path) -> None:
+    """Ask a new endpoint of another organization while one organization's endpoints never answer."""
+    consent = Status(200, {"webhook-allowed-origin": "packhook"})
+    with running_node(tmp_path, **SENDING, require_endpoint_verification="true") as url:
+        async with (
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api,
+            Receiver(Hang()) as silent,
+            Receiver(consent) as receiver,
+        ):
+            greedy, other = await Organization.made(api), await Organization.made(api)
+            await asyncio.gather(*(greedy.webhook(silent.url) for _ in range(MAX_BACKGROUND + 10)))
+            webhook = await other.webhook(receiver.url)
+            await receiver.wait_for(1)
+            shown = await eventually(
+                lambda: other.ask("GET", f"/webhooks/{webhook['id']}"), lambda answer: "verified_at" in answer.json()
+            )
+            assert len(silent.received) <= MAX_BACKGROUND // 2
+    assert shown.json()["verified_at"]
