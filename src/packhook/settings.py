@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         ge=1024 * 1024,
         description="Bytes of published bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
+    max_buffered_read_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of answers to reads that a node buffers at once; more are answered 503 with `Retry-After`.",
+    )
     max_connections: int = Field(
         10_000, ge=1, description="Concurrent client connections to a node; one more is answered 503 and closed."
     )

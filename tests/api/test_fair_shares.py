@@ -1,8 +1,11 @@
 """Test that no organization takes all of a resource: docs/explanation/fair-shares.md names the test of each."""
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,6 +17,8 @@ from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.service import MAX_CONCURRENT_PROBES
 from packhook.testing import Hang, ManualClock, Receiver, Status
 
+MIB: Final = 1024 * 1024
+LARGE: Final = {"event_code": "order.created", "data": {"id": "ord_1", "reference": "x" * 250_000}}
 EVENTS: Final = [("order.created", b'{"id":"ord_1"}')]
 
 
@@ -87,3 +92,76 @@ async def test_background_verifications_leave_room(tmp_path: Path) -> None:
             )
             assert len(silent.received) <= MAX_BACKGROUND // 2
     assert shown.json()["verified_at"]
+
+
+@pytest.fixture(scope="module")
+def reading_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a node that buffers 16 MiB of answers to reads."""
+    with running_node(tmp_path_factory.mktemp("reading"), max_buffered_read_bytes=str(16 * MIB)) as url:
+        yield url
+
+
+@pytest.fixture
+async def reading(reading_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield the operator's client of that node."""
+    async with httpx.AsyncClient(base_url=reading_url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
+        yield api
+
+
+async def publish_large(organization: Organization, count: int) -> list[str]:
+    """Publish events of a quarter of a megabyte; return their ids, newest first."""
+    receipts = [taken(await organization.ask("POST", "/events", json=LARGE), 202)["id"] for _ in range(count)]
+    return receipts[::-1]
+
+
+async def test_a_page_ends_before_four_mebibytes(reading: httpx.AsyncClient) -> None:
+    """Return fewer events than asked for, and links in both directions that leave none out."""
+    organization = await Organization.made(reading)
+    published = await publish_large(organization, 40)
+    pages = [await organization.ask("GET", "/events", params={"per_page": 100})]
+    while link := taken(pages[-1], 200)["next"]:
+        pages.append(await reading.get(link))
+    found = [[event["id"] for event in page.json()["data"]] for page in pages]
+    assert [len(page) for page in found] == [16, 16, 8]
+    assert [event for page in found for event in page] == published
+    assert all(len(page.content) < 4 * MIB + 64 * 1024 for page in pages)
+    before = taken(await reading.get(pages[2].json()["prev"]), 200)
+    assert [event["id"] for event in before["data"]] == found[1]
+    first = taken(await reading.get(before["prev"]), 200)
+    assert ([event["id"] for event in first["data"]], first["prev"]) == (found[0], None)
+
+
+async def test_reads_of_one_organization_leave_room(reading_url: str, reading: httpx.AsyncClient) -> None:
+    """Refuse large reads beside those whose client takes nothing; another organization reads."""
+    greedy, other = await Organization.made(reading), await Organization.made(reading)
+    await publish_large(greedy, 16)
+    published = await publish_large(other, 4)
+    streams = [await ask_for_page_slowly(reading_url, greedy) for _ in range(8)]
+    try:
+        refused = await eventually(
+            lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 503
+        )
+        answer = taken(await other.ask("GET", "/events", params={"per_page": 100}), 200)
+    finally:
+        for stream in streams:
+            stream.close()
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["detail"] == "too many bytes are being read; ask for smaller pages, or try again"
+    assert [event["id"] for event in answer["data"]] == published
+    await eventually(
+        lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 200
+    )
+
+
+async def ask_for_page_slowly(url: str, organization: Organization) -> socket.socket:
+    """Ask for a page over a connection with a small window, and take nothing of it."""
+    address = urlsplit(url)
+    stream = socket.socket()
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stream.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(stream, (address.hostname, address.port))
+    head = f"GET {organization.path}/events?per_page=100 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_KEY}"
+    await loop.sock_sendall(stream, head.encode() + b"\r\n\r\n")
+    await loop.sock_recv(stream, 12)
+    return stream
