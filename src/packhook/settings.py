@@ -230,6 +230,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         10_000, ge=1, description="Concurrent client connections to a node; one more is answered 503 and closed."
     )
+    max_webhooks_per_organization: int = Field(
+        1_000, ge=1, le=100_000, description="Webhooks that one organization may have; one more is answered 409."
+    )
     api_key_rate_limit: float = Field(
         0.0, ge=0, le=1_000_000, description="Requests per second of one API key on a node; 0 is no limit."
     )

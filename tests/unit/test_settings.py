@@ -26,7 +26,7 @@ EVERYTHING_WRONG: Final = {
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "max_in_flight_per_webhook": "0", "max_queued_deliveries": "0", "max_pending_publishes": "0",
     "max_request_bytes": "1023", "api_key_rate_limit": "-1",
-    "max_connections": "0", "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
+    "max_connections": "0", "max_webhooks_per_organization": "0", "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
     "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
