@@ -12,6 +12,7 @@ import httptools
 from starlette.types import Receive, Scope
 
 from packhook.api.bodies import read_body
+from packhook.api.forwarded import source_in
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.handlers import PublishHandler
 from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
@@ -75,23 +76,28 @@ class PublishApp:
 
     async def _respond(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
         try:
-            return await self._publish(route, organization_id, scope["headers"], receive)
+            return await self._publish(route, organization_id, scope, receive)
         except PackhookError as error:
             problem = problem_response(error)
         except Exception as error:  # noqa: BLE001 a bug: the client gets a response, the log the traceback
             problem = fault_response(scope, error)
         return Response(problem.status_code, problem.raw_headers, bytes(problem.body))
 
-    async def _publish(
-        self, route: PublishRoute, organization_id: str, raw_headers: list[tuple[bytes, bytes]], receive: Receive
-    ) -> Response:
+    async def _publish(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
         """Authenticate and authorize before the body is read; then read, decode and publish it."""
+        raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = dict(raw_headers)
-        if len(headers) < len(raw_headers):
-            refuse_repeated(raw_headers)
+        has_repeated = len(headers) < len(raw_headers)
+        if has_repeated:
+            refuse_repeated(raw_headers, (b"authorization",))
         await self._service.access.authenticate_and_authorize(
-            bearer(_text(headers, b"authorization")), route.scope, organization_id
+            bearer(_text(headers, b"authorization")),
+            route.scope,
+            organization_id,
+            partial(source_in, scope, self._settings.trusted_proxies),
         )
+        if has_repeated:
+            refuse_repeated(raw_headers)
         handler = route.handler
         limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
         with self._bodies.reserve(organization_id) as reservation:
