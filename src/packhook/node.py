@@ -27,7 +27,8 @@ from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.probe import EndpointProbe
 from packhook.delivery.scheduler import Scheduler
-from packhook.service.service import Service
+from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.service import MAX_CONCURRENT_PROBES, Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
@@ -92,7 +93,8 @@ async def run_node(
         stack.push_async_callback(store.close)
         if encrypted.created_key_file:
             _announce_key_file(keyring)
-        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
+        connections = settings.max_in_flight + MAX_CONCURRENT_PROBES + MAX_BACKGROUND  # a probe waits for no delivery
+        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=connections)
         await client.open()
         stack.push_async_callback(client.close)
         node = Node(store, wrap_client(client), settings, clock, encrypted)
