@@ -106,6 +106,10 @@ class Unavailable(PackhookError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class RowRefused(Unavailable):
+    """The database refuses a row that it was given."""
+
+
 class RateLimited(Unavailable):
     """Too many requests; slow down."""
 
