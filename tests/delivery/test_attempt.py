@@ -162,6 +162,7 @@ def test_the_request_is_exactly_this() -> None:
         redacted_headers=request.redacted_headers,
         body=body,
         timeout=9_000,
+        organization_id=ACME,
     )
     assert json.loads(request.redacted_headers) == dict(own) | {"x-shop": "***", "authorization": "***"}
     bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)

@@ -23,7 +23,7 @@ from packhook.delivery.prepared_webhook import PreparedWebhook
 _log: Final = structlog.get_logger("packhook.attempt")
 
 USER_AGENT: Final = f"packhook/{__version__}"
-_OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
+_OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.SHORTAGE, FailureKind.PROXY)
 
 
 async def attempt(
@@ -72,6 +72,7 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
         body=body,
         timeout=webhook.timeout,
         client_certificate=webhook.client_certificate,
+        organization_id=webhook.webhook.organization_id,
     )
 
 

@@ -77,4 +77,5 @@ def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:
         body=b"",
         timeout=webhook.timeout,
         client_certificate=webhook.client_certificate,
+        organization_id=webhook.webhook.organization_id,
     )
