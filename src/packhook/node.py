@@ -33,6 +33,7 @@ from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, shown
+from packhook.telemetry.logs import announce
 
 _log: Final = structlog.get_logger("packhook.node")
 
@@ -106,7 +107,7 @@ async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listene
         group.create_task(node.run(), name="packhook-node")
         flushing = group.create_task(_flush_periodically(node.service), name="packhook-flush")
         with _stop_signals_to(server):
-            _announce(f"packhook listens on http://{_address(listener)}")
+            announce(f"packhook listens on http://{_address(listener)}")
             _log.info("started", address=_address(listener), database=shown(settings.database))
             await server.serve([listener])
         await node.service.close()
@@ -147,19 +148,14 @@ async def _flush(service: Service) -> None:
 async def _announce_operator_key(service: Service) -> None:
     key = await service.access.open()
     if key is not None:
-        _announce(f"operator key: {key}")
-        _announce("Keep it: it is shown this once and only its hash is stored.")
+        announce(f"operator key: {key}")
+        announce("Keep it: it is shown this once and only its hash is stored.")
 
 
 def _announce_key_file(keyring: Keyring) -> None:
-    _announce(
+    announce(
         f"master key: made {keyring.file}. It encrypts webhook secrets; keep a copy: without it the secrets are lost."
     )
-
-
-def _announce(line: str) -> None:
-    """Print a line for people and scripts that start a node."""
-    print(line, flush=True)  # noqa: T201 not a log line: scripts wait for it
 
 
 def open_listener(settings: Settings) -> socket.socket:
