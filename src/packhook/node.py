@@ -38,6 +38,7 @@ from packhook.telemetry.logs import announce
 _log: Final = structlog.get_logger("packhook.node")
 
 FLUSH_SECONDS: Final = 5.0
+RESERVED_FILES: Final = 64
 GC_THRESHOLD: Final = 50_000
 
 
@@ -81,7 +82,7 @@ async def run_node(
     """
     from packhook.api.server import make_server  # noqa: PLC0415 takes half a second, which --help should not take
 
-    raise_open_files_limit()
+    settings = fit_to_open_files(settings, raise_open_files_limit())
     listener = listener or open_listener(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -188,8 +189,21 @@ def tune_garbage_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def raise_open_files_limit() -> None:
-    """Allow this process as many open files as the system permits: each attempt in flight has one."""
+def raise_open_files_limit() -> int:
+    """Allow this process as many open files as the system permits, and return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def fit_to_open_files(settings: Settings, limit: int) -> Settings:
+    """Return settings with no more attempts in flight than half of the open files; the rest is for clients, and ours.
+
+    Each attempt in flight has a socket, and each idle connection takes the place of one.
+    """
+    most = max(1, (limit - RESERVED_FILES) // 2)
+    if limit == resource.RLIM_INFINITY or settings.max_in_flight <= most:
+        return settings
+    _log.warning("max_in_flight_cut", setting=settings.max_in_flight, used=most, open_files=limit)
+    return settings.model_copy(update={"max_in_flight": most})
