@@ -246,7 +246,7 @@ async def test_too_few_descriptors_are_our_own_fault(client: HttpClient, receive
     with no_descriptors():
         outcomes = await asyncio.gather(*(client.send(request_to(receiver.url)) for _ in range(5)))
     detail = "packhook has no free socket: raise its limit of open files"
-    assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.INTERNAL, detail)}
+    assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.SHORTAGE, detail)}
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
 
 
@@ -268,7 +268,7 @@ async def test_a_line_of_requests_that_all_fail_at_once_is_no_recursion(
             patched.setattr(socket, "socket", no_socket)
             first.cancel()
             outcomes = await asyncio.gather(*waiting)
-    assert {outcome.failure for outcome in outcomes} == {FailureKind.INTERNAL}
+    assert {outcome.failure for outcome in outcomes} == {FailureKind.SHORTAGE}
 
 
 async def test_connections_have_an_age(client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,23 @@ async def test_hung_look_up_ends_for_who_asked_and_holds_up_nobody_else() -> Non
     assert dns.asked == ["hung.test", "quick.test"]
 
 
+async def test_names_that_hang_of_one_organization_delay_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have as many look-ups under way as are free; more are refused at once, as a shortage of ours."""
+    monkeypatch.setattr(egress_module, "MAX_LOOKUPS", 10)
+    dns = HungDns()
+    egress = Egress(resolve=dns)
+    names = [f"https://hung{number}.test/" for number in range(100)]
+    asking = [asyncio.create_task(egress.check(name, 20, "acme")) for name in names]
+    assert isinstance(await egress.check("https://quick.test/", 20, "other"), PinnedUrl)
+    answers = await asyncio.gather(*asking)
+    assert [answer.failure for answer in answers if isinstance(answer, Refused)] == (
+        [FailureKind.DNS] * 5 + [FailureKind.SHORTAGE] * 95
+    )
+    dns.let.set()
+    assert isinstance(await egress.check(names[0], 20, "acme"), PinnedUrl)
+    assert isinstance(await egress.check(names[-1], 5_000, "acme"), PinnedUrl)
+
+
 async def test_cancelled_caller_leaves_the_look_up_to_the_others() -> None:
     """One attempt cut off does not cut off another's."""
     dns = HungDns()

@@ -112,6 +112,10 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+class RowRefused(Unavailable):
+    """The database refuses a row that it was given."""
+
+
 class RateLimited(Unavailable):
     """Too many requests; slow down."""
 
