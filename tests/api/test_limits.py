@@ -5,15 +5,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import EVENT, Organization
 from packhook.core.errors import RateLimited
 from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
+from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
 
 
 class Seconds:
-    """Provide a monotonic clock that moves only when told to."""
+    """Provide a monotonic clock that moves only on request."""
 
     now = 1_000.0
 

@@ -43,7 +43,7 @@ from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
 from packhook.testing.wire import Wire as ReceiverWire
-from sending import LOOPBACK, sending
+from support.http_client import LOOPBACK, sending
 from support.values import replaced
 
 T = TypeVar("T")
@@ -172,11 +172,11 @@ class WatchedStore:
         return self._notify(kept)
 
     async def release(
-        self, deliveries: Sequence[LeasedDelivery], now: int, cut_off: Collection[str] = frozenset()
+        self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
     ) -> None:
         """Release, and keep what was released."""
         self._on_call("release")
-        await self._store.release(deliveries, now, cut_off)
+        await self._store.release(deliveries, now, maybe_sent)
         self.released += deliveries
         self._notify(None)
 

@@ -48,7 +48,7 @@ class Action(StrEnum):
 
     @property
     def kind(self) -> str:
-        """The kind of object."""
+        """Return the kind of object."""
         return self.value.partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""The operator's HTTP proxy, as the setting names it; its password is shown nowhere."""
+"""Parse the setting of the operator's HTTP proxy; its password is never shown."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _PARTS: Final = re.compile(r"http://(?:([^:@/]*):([^@/]*)@)?([^@/?#]+:[0-9]{1,5}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy that opens tunnels (CONNECT). ``url`` is where it is, without user and password."""
+    """Describe an HTTP proxy that opens tunnels (CONNECT). ``url`` has no user and no password."""
 
     url: str
     port: int
@@ -22,7 +22,7 @@ class Proxy:
 
 
 def parse_proxy(value: object) -> Proxy:
-    """A proxy from its URL; user and password are percent-encoded. ValueError says what was expected and what came."""
+    """Return the proxy of a URL with percent-encoded user and password. ValueError says what was expected."""
     if isinstance(value, Proxy):
         return value
     match = _PARTS.fullmatch(value) if isinstance(value, str) else None
@@ -40,7 +40,7 @@ def parse_proxy(value: object) -> Proxy:
 
 
 def _without_password(value: object) -> object:
-    """What came, with three stars for all that may be a user and a password."""
+    """Return the value with ``***`` in place of everything that may be a user and a password."""
     if not isinstance(value, str) or "@" not in value:
         return value
     scheme, slashes, _ = value.rpartition("@")[0].partition("://")

@@ -23,7 +23,7 @@ _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^"
 
 
 class InvalidEndpoint(ValueError):
-    """This URL cannot be an endpoint; the message says why."""
+    """Report that a URL cannot be an endpoint; the message says why."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -134,7 +134,7 @@ def _ipv4(host: str) -> Address:
 
 
 def _name(parts: SplitResult) -> str:
-    """A host name in lower-case ASCII; refuses every other spelling of a number, whoever might read it as one."""
+    """Return a host name in lower-case ASCII; raise InvalidEndpoint for other spellings of a number."""
     host = _ascii(parts.hostname or "").rstrip(".") if (parts.hostname or "").count("..") == 0 else ""
     labels = host.split(".")
     if _NUMERIC_END.fullmatch(labels[-1]):

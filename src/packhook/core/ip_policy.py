@@ -46,7 +46,7 @@ DENIED_IPV6: Final = tuple(
 
 
 def may_connect(address: Address, allow: Sequence[Network] = ()) -> bool:
-    """Whether this very address may be connected to. ``allow`` opens networks that the table has.
+    """Return True if this address may be connected to. ``allow`` opens networks that the table denies.
 
     An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is judged as the IPv4 address it holds.
     """

@@ -71,7 +71,7 @@ def judge(
 
 
 def _failed_before_endpoint(outcome: Outcome) -> bool:
-    """Return True if the operator's proxy failed before it was told where to connect."""
+    """Return True if the operator's proxy failed before it received the address."""
     return outcome.failure is FailureKind.PROXY
 
 

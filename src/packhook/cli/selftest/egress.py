@@ -1,4 +1,4 @@
-"""What egress decides about each host: as a literal, as an answer, changed between two look-ups; no sockets."""
+"""Test the decision on each host: as a literal, as a DNS answer, and changed between two look-ups. No sockets."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -26,47 +26,47 @@ DENIED: Final = f"{REFUSED}: {REFUSAL}"
 
 
 class Answers:
-    """A resolver that gives one answer after the other, the last one for ever; asks nobody."""
+    """Resolve names to the given answers, one after the other, then always to the last; send no query."""
 
     def __init__(self, *answers: Sequence[str | Address]) -> None:
         self._answers = [[ip_address(str(address)) for address in answer] for answer in answers]
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
-        """The next answer."""
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 the signature of a resolver
+        """Return the next answer."""
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
 class Seconds:
-    """A monotonic clock that moves when it is told."""
+    """Tell the time of a monotonic clock that moves only on request."""
 
     def __init__(self) -> None:
         self._now = 0.0
 
     def __call__(self) -> float:
-        """The present moment."""
+        """Return the current time in seconds."""
         return self._now
 
     def let_answers_expire(self) -> None:
-        """Every answer of a look-up that was given so far no longer counts."""
+        """Move on until no cached answer of a look-up is valid any more."""
         self._now += KEPT_SECONDS + 1
 
 
-async def decided() -> list[Row]:
-    """Every row, in the order of the table."""
+async def run_decisions() -> list[Row]:
+    """Return every row, in the order of the table."""
     return [
-        *await _spelled(),
+        *await _hostile_spellings(),
         *await _literals("denied literal", denied_ends(), DENIED),
         *await _literals("allowed literal", allowed_ends(), ALLOWED),
-        *await _answered("denied answer", denied_ends(), DENIED),
-        *await _answered("hostile answer", as_answers(), DENIED),
-        *await _answered("allowed answer", allowed_ends(), ALLOWED),
-        *await _named(),
-        *await _rebound(),
+        *await _answers("denied answer", denied_ends(), DENIED),
+        *await _answers("hostile answer", as_answers(), DENIED),
+        *await _answers("allowed answer", allowed_ends(), ALLOWED),
+        *await _names(),
+        *await _rebinding(),
     ]
 
 
-async def _spelled() -> list[Row]:
-    """The resolver would give a good address: a spelling that got as far as that would be allowed."""
+async def _hostile_spellings() -> list[Row]:
+    """Try each spelling with a resolver that returns a good address: one that is looked up would be allowed."""
     hostile = [(group, host, REFUSED) for group, hosts in HOSTILE.items() for host in hosts]
     good = [("good", host, ALLOWED) for host in GOOD]
     return [row(group, host, expected, await _decision(host)) for group, host, expected in (*hostile, *good)]
@@ -76,8 +76,8 @@ async def _literals(group: str, addresses: Iterable[tuple[str, Address]], expect
     return [row(group, f"{address}, {what}", expected, await _decision(in_url(address))) for what, address in addresses]
 
 
-async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
-    """Alone, and among good ones, before and behind them."""
+async def _answers(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
+    """Try each address as the only answer, and before, between and after good ones."""
     rows = []
     for what, address in addresses:
         kind = "A" if address.version == 4 else "AAAA"
@@ -87,7 +87,7 @@ async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expect
     return rows
 
 
-async def _named() -> list[Row]:
+async def _names() -> list[Row]:
     return [
         row("name", f"{name} -> {address}", expected, await _decision(name, [address]))
         for name in NAMES
@@ -95,15 +95,15 @@ async def _named() -> list[Row]:
     ]
 
 
-async def _rebound() -> list[Row]:
-    """Good, bad, good again: each look-up is judged anew."""
+async def _rebinding() -> list[Row]:
+    """Try a name that resolves to a good, a bad and a good address: each look-up is checked again."""
     rows = []
     for address in BAD:
         seconds = Seconds()
         egress = Egress(allow_http=True, resolve=Answers([GOOD_IPV4], [address], [GOOD_IPV4]), seconds=seconds)
         happened = []
         for _ in range(3):
-            happened.append(told(await egress.check("http://shop.test/")).partition(":")[0])
+            happened.append(describe(await egress.check("http://shop.test/")).partition(":")[0])
             seconds.let_answers_expire()
         rows.append(row("rebinding", f"good, {address}, good", "allowed, refused, allowed", ", ".join(happened)))
     return rows
@@ -111,13 +111,13 @@ async def _rebound() -> list[Row]:
 
 async def _decision(host: str, answer: Sequence[str | Address] = (GOOD_IPV4,)) -> str:
     egress = Egress(allow_http=True, resolve=Answers(answer))
-    return told(await egress.check(f"http://{host}/"))
+    return describe(await egress.check(f"http://{host}/"))
 
 
-def told(where: PinnedUrl | Refused) -> str:
-    """A decision in words."""
+def describe(decision: PinnedUrl | Refused) -> str:
+    """Return the decision as text."""
     return (
-        f"{REFUSED}: {where.detail}"
-        if isinstance(where, Refused)
-        else f"{ALLOWED}: pinned to {', '.join(where.addresses)}"
+        f"{REFUSED}: {decision.detail}"
+        if isinstance(decision, Refused)
+        else f"{ALLOWED}: pinned to {', '.join(decision.addresses)}"
     )

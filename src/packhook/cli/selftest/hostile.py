@@ -1,4 +1,4 @@
-"""The hostile receivers: how each behaves, and the outcome that an attempt at it must come to."""
+"""The hostile receivers: how each behaves, and the outcomes that are expected."""
 
 from functools import cache
 from typing import Final
@@ -53,9 +53,9 @@ _CHUNKS_AND_LENGTH: Final = _CHUNKED + b"content-length: 9\r\n\r\n0\r\n\r\n" + _
 
 
 class Hostile(Struct, frozen=True):
-    """A receiver, by what it does, and what an attempt at it may come to.
+    """Describe a receiver: its behaviour, and the expected outcomes of an attempt.
 
-    ``tls``: it is asked for a TLS handshake. ``until_done``: seconds after which it has surely done it all.
+    ``tls``: the client begins a TLS handshake. ``until_done``: seconds after which the receiver has sent everything.
     """
 
     group: str
@@ -68,7 +68,7 @@ class Hostile(Struct, frozen=True):
 
 @cache
 def hostile_receivers() -> tuple[Hostile, ...]:
-    """All of them; made when they are wanted, for the bomb takes half a second to make."""
+    """Return all of them. They are made on the first call, because the bomb takes half a second."""
     bomb = GzipBomb(_BOMB_SIZE)
     size = len(bomb.body)
     return (

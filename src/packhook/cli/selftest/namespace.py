@@ -1,10 +1,10 @@
-"""A process of its own in a network namespace that has only loopback; there the rows of `egress` are run.
+"""Run the rows of `egress` in a process of its own, in a network namespace that has only loopback.
 
 ::
 
     selftest egress ─▶ python -m packhook.cli.selftest.namespace ─▶ unshare, loopback up, no route? ─▶ rows as JSON
 
-Where no namespace is to be had, only what decides is run, and nothing is given to code that opens sockets.
+Where no namespace is available, run only the decisions, and call no code that opens sockets.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from typing import Final
 
 import msgspec
 
-from packhook.cli.selftest.egress import decided
-from packhook.cli.selftest.proxied import proxied
+from packhook.cli.selftest.egress import run_decisions
+from packhook.cli.selftest.proxied import run_proxied
 from packhook.cli.selftest.rows import Row
-from packhook.cli.selftest.wire import sent
+from packhook.cli.selftest.wire import run_sends
 
 _LIMIT_SECONDS: Final = 120
 _CLONE_NEWUSER: Final = 0x1000_0000
@@ -34,20 +34,20 @@ _SKIPPED: Final = Row(
     "sockets",
     "everything above through the sender, also with a proxy",
     "a network namespace with only loopback",
-    "none is to be had here: decided only, no socket was opened",
+    "not available here: decisions only, no socket was opened",
     "skipped",
 )
 
 
 def run_isolated() -> list[Row]:
-    """The rows of `egress`, from a process that cannot reach anybody."""
+    """Return the rows of `egress`, from a process that cannot reach any other host."""
     command = [sys.executable, "-m", "packhook.cli.selftest.namespace"]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, timeout=_LIMIT_SECONDS, check=True)  # noqa: S603 ourselves
+    ran = subprocess.run(command, stdout=subprocess.PIPE, timeout=_LIMIT_SECONDS, check=True)  # noqa: S603 our own interpreter
     return msgspec.json.decode(ran.stdout, type=list[Row])
 
 
 def enter() -> bool:
-    """Leave the network behind; as root, else as root of a user namespace. False where neither is allowed."""
+    """Leave the network, as root or else as root of a user namespace; return False where neither is allowed."""
     try:
         unshare = ctypes.CDLL(None, use_errno=True).unshare
         if unshare(_CLONE_NEWNET) != 0 and unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
@@ -70,8 +70,8 @@ def _has_no_route() -> bool:
 
 
 async def rows_of_egress(*, isolated: bool) -> list[Row]:
-    """Everything where it is safe to, else only what is decided."""
-    return [*await decided(), *([*await sent(), *await proxied()] if isolated else [_SKIPPED])]
+    """Return every row if the process is isolated, else the decisions only."""
+    return [*await run_decisions(), *([*await run_sends(), *await run_proxied()] if isolated else [_SKIPPED])]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same hosts with the operator's proxy between: what the proxy is told, and which sockets are opened."""
+"""Send to the same hosts through the operator's proxy: the addresses it receives, and the sockets that are opened."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -17,26 +17,26 @@ from packhook.delivery.http.egress_proxy import ProxiedEgress
 from packhook.delivery.http.resolver import Resolve
 from packhook.testing import ConnectProxy, Receiver
 
-_UNHEARD: Final = "refused, the proxy heard nothing"
+_NOT_SENT: Final = "refused, the proxy received nothing"
 _HERE: Final = "127.0.0.1"
 _NAME: Final = "proxy.test"
 _TIMEOUT: Final = 2_000
 
 
 class _Names:
-    """A resolver that knows the proxy, and of everything else the next of these answers."""
+    """Resolve the proxy's name to loopback, and every other name to the next of the given answers."""
 
     def __init__(self, *answers: Sequence[str | Address]) -> None:
         self._proxy = Answers([_HERE])
         self._others = Answers(*answers)
 
     async def __call__(self, host: str, port: int) -> Sequence[Address]:
-        """The addresses of a name."""
+        """Return the addresses of a name."""
         return await (self._proxy if host == _NAME else self._others)(host, port)
 
 
 class _Watched(ProxiedEgress):
-    """An egress through the proxy; with a ``pin``, its check lets all pass and says that the proxy is there."""
+    """Record the addresses for which a socket is requested; with a ``pin``, let URLs pass and pin the proxy to it."""
 
     def __init__(self, proxy: ConnectProxy, resolve: Resolve, seconds: Seconds, pin: str = "") -> None:
         super().__init__(parse_proxy(proxy.url), allow_http=True, resolve=resolve, seconds=seconds)
@@ -44,46 +44,46 @@ class _Watched(ProxiedEgress):
         self._pin = pin
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
-        """As ever, unless it is careless."""
+        """Return the decision of the egress, or let the URL pass if there is a ``pin``."""
         known = super().check_cached(url)
         if not self._pin or known is None:
             return known
         return PinnedUrl(parse_endpoint(url, allow_http=True), (GOOD_IPV4,), (self._pin,))
 
     def may_open(self, address: str, port: int) -> bool:
-        """As ever, but remembered."""
+        """Record the address, and return the decision of the egress."""
         self.opening.append((address, port))
         return super().may_open(address, port)
 
 
-async def proxied() -> list[Row]:
-    """Every row, in the order of the table; the proxy's tunnels all lead to one receiver on loopback."""
+async def run_proxied() -> list[Row]:
+    """Return every row, in the order of the table; every tunnel of the proxy leads to one receiver on loopback."""
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: (_HERE, receiver.port), hostname=_NAME) as to:
         return [
             *await _refused(to, ((host, host) for hosts in HOSTILE.values() for host in hosts)),
             *await _refused(to, ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
-            *await _answered(to, (*denied_ends(), *as_answers())),
-            *await _told_addresses(to, allowed_ends()),
+            *await _answers(to, (*denied_ends(), *as_answers())),
+            *await _good_answers(to, allowed_ends()),
             *[await _rebound(to, address) for address in BAD],
-            *[await _guarded(to, address) for address in BAD],
+            *[await _guard(to, address) for address in BAD],
         ]
 
 
 async def _refused(proxy: ConnectProxy, hosts: Iterable[tuple[str, str]]) -> list[Row]:
     return [
-        row("proxy", what, _UNHEARD, await _happened(proxy, f"http://{host}/", [GOOD_IPV4])) for what, host in hosts
+        row("proxy", what, _NOT_SENT, await _happened(proxy, f"http://{host}/", [GOOD_IPV4])) for what, host in hosts
     ]
 
 
-async def _answered(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+async def _answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [GOOD_IPV4, address])
-        rows.append(row("proxy", f"shop.test -> a good address and {address}, {what}", _UNHEARD, happened))
+        rows.append(row("proxy", f"shop.test -> a good address and {address}, {what}", _NOT_SENT, happened))
     return rows
 
 
-async def _told_addresses(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+async def _good_answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [address])
@@ -93,7 +93,7 @@ async def _told_addresses(proxy: ConnectProxy, addresses: Iterable[tuple[str, Ad
 
 
 async def _rebound(proxy: ConnectProxy, address: str) -> Row:
-    """Its tunnel to the good address is open, and stays; the name's new answer is what counts."""
+    """Rebind a name while the tunnel to its good address is kept: the new address decides."""
     seconds = Seconds()
     egress = _Watched(proxy, _Names([GOOD_IPV4], [address]), seconds)
     sender = await _opened(egress)
@@ -102,11 +102,11 @@ async def _rebound(proxy: ConnectProxy, address: str) -> Row:
     second = await _sent(proxy, sender, egress, "http://shop.test/")
     await sender.close()
     what = f"an open tunnel, its name rebound to {address}"
-    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_UNHEARD}", f"{first}, {second}")
+    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_NOT_SENT}", f"{first}, {second}")
 
 
-async def _guarded(proxy: ConnectProxy, address: str) -> Row:
-    """The check lets everything pass and pins the proxy elsewhere: the guard of the socket itself refuses."""
+async def _guard(proxy: ConnectProxy, address: str) -> Row:
+    """Let the URL pass and pin the proxy to another address: the check before the connect still refuses."""
     there = address if address != _HERE else "127.0.0.2"
     egress = _Watched(proxy, _Names([GOOD_IPV4]), Seconds(), pin=there)
     await egress.check("http://shop.test/")
@@ -115,32 +115,32 @@ async def _guarded(proxy: ConnectProxy, address: str) -> Row:
     await sender.close()
     opening = [(ip_address(host), port) for host, port in egress.opening]
     blocked = outcome.failure is FailureKind.BLOCKED and opening == [(ip_address(there), proxy.port)]
-    happened = f"refused: {outcome.detail}" if blocked else _told(outcome)
+    happened = f"refused: {outcome.detail}" if blocked else _describe(outcome)
     return row("proxy", f"a socket for {there} that the check let pass as the proxy's", DENIED, happened)
 
 
 async def _happened(proxy: ConnectProxy, url: str, answer: Sequence[str | Address]) -> str:
     egress = _Watched(proxy, _Names(answer), Seconds())
     sender = await _opened(egress)
-    told = await _sent(proxy, sender, egress, url)
+    result = await _sent(proxy, sender, egress, url)
     await sender.close()
-    return told
+    return result
 
 
 async def _sent(proxy: ConnectProxy, sender: HttpClient, egress: _Watched, url: str) -> str:
-    """What the proxy heard of one request, what came of it, and every socket that was not to the proxy."""
+    """Send a request; return what the proxy received, the outcome, and each socket that was not to the proxy."""
     asked, connections = len(proxy.asked), proxy.connections_made
     egress.opening.clear()
     outcome = await sender.send(_request(url))
-    heard = [f"CONNECT {each.to}" for each in proxy.asked[asked:]]
-    unheard = not heard and proxy.connections_made == connections
+    received = [f"CONNECT {request.to}" for request in proxy.asked[asked:]]
+    is_silent = not received and proxy.connections_made == connections
     elsewhere = [f"a socket for {place}" for place in egress.opening if place != (_HERE, proxy.port)]
-    if outcome.failure is FailureKind.BLOCKED and unheard and not egress.opening:
-        return _UNHEARD
-    return ", ".join([*heard, _told(outcome), *elsewhere])
+    if outcome.failure is FailureKind.BLOCKED and is_silent and not egress.opening:
+        return _NOT_SENT
+    return ", ".join([*received, _describe(outcome), *elsewhere])
 
 
-def _told(outcome: Outcome) -> str:
+def _describe(outcome: Outcome) -> str:
     return f"answer {outcome.status_code}" if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
 
 
