@@ -176,8 +176,8 @@ async def test_a_start_without_the_key(tmp_path: Path) -> None:
     (key_id,), kept = keys_in(file), file.read_bytes()
     file.unlink()
     message = (
-        f"the database holds webhook secrets that are sealed under the master key {key_id}, and the key file {file} "
-        "does not have it: put the key, or its copy, back; without it no delivery can be signed\n"
+        f"the database has webhook secrets that are encrypted under the master key {key_id}, and the key file {file} "
+        "does not have it: restore the key, or its copy; without it no delivery can be signed\n"
     )
     assert refusal(tmp_path) == (1, message)
     assert not file.exists()

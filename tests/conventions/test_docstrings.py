@@ -25,11 +25,9 @@ def is_imperative(docstring: str) -> bool:
 def _docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and the docstring of each class and function of a file. A test's docstring is its promise."""
     for node in ast.walk(syntax_tree(path)):
-        if (
-            isinstance(node, Documented)
-            and not node.name.startswith("test_")
-            and (docstring := ast.get_docstring(node))
-        ):
+        if not isinstance(node, Documented) or node.name.startswith("test_"):
+            continue
+        if docstring := ast.get_docstring(node):
             yield node.lineno, docstring
 
 

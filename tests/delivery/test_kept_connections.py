@@ -61,7 +61,7 @@ async def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 @pytest.fixture
-async def sender(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
+async def client(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
     """Open a client that resolves ``localhost`` to the receiver."""
     bundle = tmp_path / "authority.pem"
     egress = Egress(LOOPBACK, allow_http=True, resolve=FakeDns(("127.0.0.1",)))
@@ -84,16 +84,16 @@ MORE: Final = pytest.mark.parametrize(
 @BOTH_LOOPS
 @MORE
 async def test_an_unsolicited_response_on_an_idle_connection_is_dropped(
-    sender: HttpClient, receiver: Receiver, more: bytes
+    client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
     """The next request is sent over a new connection, and gets its own response."""
     when = asyncio.Event()
     late = ExtraBytes(more, when=when)
     receiver.answers(late)
-    first = await sender.send(request_to(receiver.url))
+    first = await client.send(request_to(receiver.url))
     when.set()
     await asyncio.wait_for(late.written.wait(), 5)
-    second = await sender.send(request_to(receiver.url, body=b"second"))
+    second = await client.send(request_to(receiver.url, body=b"second"))
     assert [timeless(first), timeless(second)] == [OK, OK]
     assert [got.body for got in receiver.received[1:]] == [b"second"]
     assert receiver.connections_made == 2
@@ -102,11 +102,11 @@ async def test_an_unsolicited_response_on_an_idle_connection_is_dropped(
 @BOTH_LOOPS
 @pytest.mark.parametrize("behaviour", [Split(FORGED), Split(FORGED * 3), Split(INFORMATIONAL)], ids=lambda _: "")
 async def test_bytes_after_a_response_are_no_response(
-    sender: HttpClient, receiver: Receiver, behaviour: Behaviour
+    client: HttpClient, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     """A response that is split by a forged header counts once, and the connection is not reused."""
     receiver.answers(behaviour)
-    outcomes = [await sender.send(request_to(receiver.url)) for _ in range(3)]
+    outcomes = [await client.send(request_to(receiver.url)) for _ in range(3)]
     assert {outcome.status_code for outcome in outcomes} == {200}
     assert not any("x-forged" in dict(outcome.headers) for outcome in outcomes)
     assert len(receiver.received) == 3
@@ -115,22 +115,22 @@ async def test_bytes_after_a_response_are_no_response(
 @BOTH_LOOPS
 @pytest.mark.parametrize("more", [FORGED, INFORMATIONAL], ids=["answer", "1xx"])
 async def test_an_unsolicited_response_right_after_the_first_is_dropped(
-    sender: HttpClient, receiver: Receiver, more: bytes
+    client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
     """Also when the TLS library has already read it, so that the socket has nothing to read."""
     at_once = asyncio.Event()
     at_once.set()
     receiver.answers(ExtraBytes(more, when=at_once))
-    outcomes = [timeless(await sender.send(request_to(receiver.url))) for _ in range(4)]
+    outcomes = [timeless(await client.send(request_to(receiver.url))) for _ in range(4)]
     assert outcomes == [OK] * 4
     assert len(receiver.received) in {4, 5}  # one may have been sent before the response was found to be unsolicited
 
 
 @BOTH_LOOPS
-async def test_good_connections_are_kept(sender: HttpClient, receiver: Receiver) -> None:
+async def test_good_connections_are_kept(client: HttpClient, receiver: Receiver) -> None:
     """Large and small requests, one after another, share one connection."""
     for size in (10, 250_000, 0, 60_000):
-        assert timeless(await sender.send(request_to(receiver.url, body=bytes(size)))) == OK
+        assert timeless(await client.send(request_to(receiver.url, body=bytes(size)))) == OK
     assert receiver.connections_made == 1
 
 

@@ -50,21 +50,32 @@ def serving(serve: Serve, scheme: str, connections: int = 1, context: ssl.SSLCon
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/"
-        listening.close()
+        try:
+            yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)  # ends a wait for a connection that never came
+            thread.join(SECONDS)
+
+
+def receive_some(connection: socket.socket) -> bytes:
+    """Receive something; ConnectionResetError at the end."""
+    received = connection.recv(65_536)
+    if not received:
+        raise ConnectionResetError
+    return received
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Read one whole request."""
+    """Read one whole request; ConnectionResetError where the connection ends before."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536)
+        received += receive_some(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     length = int(
         next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")).split(b":")[1]
     )
     while len(body) < length:
-        body += connection.recv(65_536)
+        body += receive_some(connection)
     return head + b"\r\n\r\n" + body
 
 
@@ -258,13 +269,12 @@ def ending(scheme: str, how: str) -> Iterator[tuple[str, Callable[[], None], lis
             if how != "reads, then closes":
                 connection.close()
         ended.set()
-        with suppress(TimeoutError):
-            if how == "reads, then closes":
-                for connection in connections:
-                    connection.settimeout(0.05)
-                    with suppress(TimeoutError):
-                        received.append(read_request(connection))
-                    connection.close()
+        if how == "reads, then closes":
+            for connection in connections:
+                connection.settimeout(0.05)
+                with suppress(OSError):
+                    received.append(read_request(connection))
+                connection.close()
         last = accept()
         received.append(read_request(last))
         last.sendall(response)
@@ -278,8 +288,10 @@ def ending(scheme: str, how: str) -> Iterator[tuple[str, Callable[[], None], lis
             end.set()
             assert ended.wait(SECONDS)
 
-        yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/", end_all, received
-        thread.join(SECONDS)
+        try:
+            yield f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/", end_all, received
+        finally:
+            thread.join(SECONDS)
 
 
 @pytest.mark.parametrize("how", ["closed", "reset", "reads, then closes"])

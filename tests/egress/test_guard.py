@@ -46,8 +46,8 @@ async def test_denied_literal_opens_no_socket() -> None:
     """Loopback, private, link-local and mapped addresses are refused before any socket is opened."""
     hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "0.0.0.0")  # noqa: S104 refused
     egress = WatchedEgress(allow_http=True)
-    async with Receiver() as receiver, sending(egress) as sender:
-        outcomes = [await sender.send(request_to(f"http://{host}:{receiver.port}/")) for host in hosts]
+    async with Receiver() as receiver, sending(egress) as client:
+        outcomes = [await client.send(request_to(f"http://{host}:{receiver.port}/")) for host in hosts]
     assert [timeless(outcome) for outcome in outcomes] == [BLOCKED] * len(hosts)
     assert (egress.opening, receiver.connections_made) == ((), 0)
 
@@ -56,8 +56,8 @@ async def test_denied_literal_opens_no_socket() -> None:
 async def test_name_with_a_denied_address_opens_no_socket() -> None:
     """Not even to its good address."""
     egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=FakeDns(("127.0.0.1", "10.0.0.1")))
-    async with Receiver() as receiver, sending(egress) as sender:
-        outcome = await sender.send(request_to(f"http://shop.test:{receiver.port}/"))
+    async with Receiver() as receiver, sending(egress) as client:
+        outcome = await client.send(request_to(f"http://shop.test:{receiver.port}/"))
     assert timeless(outcome) == BLOCKED
     assert (egress.opening, receiver.connections_made) == ((), 0)
 
@@ -68,11 +68,11 @@ async def test_rebound_name_is_refused_although_its_connection_is_open() -> None
     now = [0.0]
     dns = FakeDns(("127.0.0.1",), ("169.254.169.254",))
     egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=dns, seconds=lambda: now[0])
-    async with Receiver() as receiver, sending(egress) as sender:
+    async with Receiver() as receiver, sending(egress) as client:
         url = f"http://shop.test:{receiver.port}/"
-        assert (await sender.send(request_to(url))).status_code == 200
+        assert (await client.send(request_to(url))).status_code == 200
         now[0] += 60
-        assert timeless(await sender.send(request_to(url))) == BLOCKED
+        assert timeless(await client.send(request_to(url))) == BLOCKED
     assert (egress.opening, len(receiver.received)) == (("127.0.0.1",), 1)
 
 
@@ -83,10 +83,10 @@ async def test_new_pin_replaces_the_old_one() -> None:
     dns = FakeDns(("127.0.0.1",), ("127.0.0.2",))
     egress = WatchedEgress(LOOPBACK, allow_http=True, resolve=dns, seconds=lambda: now[0])
     async with Receiver(Status(close=True)) as old, Receiver(address="127.0.0.2", port=old.port) as new:
-        async with sending(egress) as sender:
-            await sender.send(request_to(f"http://shop.test:{old.port}/"))
+        async with sending(egress) as client:
+            await client.send(request_to(f"http://shop.test:{old.port}/"))
             now[0] += 60
-            await sender.send(request_to(f"http://shop.test:{old.port}/"))
+            await client.send(request_to(f"http://shop.test:{old.port}/"))
         assert (egress.opening, len(old.received), len(new.received)) == (("127.0.0.1", "127.0.0.2"), 1, 1)
 
 
@@ -104,9 +104,9 @@ async def test_new_pin_replaces_the_old_one() -> None:
 async def test_the_guard_refuses_the_socket_after_a_passed_check(host: str, addresses: tuple[str, ...]) -> None:
     """Each socket is checked by its own address, even if the URL passed."""
     egress = CarelessEgress((ip_network("192.0.2.0/24"),), allow_http=True)
-    async with Receiver() as receiver, sending(egress) as sender:
+    async with Receiver() as receiver, sending(egress) as client:
         egress.addresses = addresses
-        outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
+        outcome = await client.send(request_to(f"http://{host}:{receiver.port}/"))
     assert timeless(outcome) == BLOCKED
     assert (len(egress.opening), receiver.connections_made) == (len(addresses), 0)
 
@@ -115,8 +115,8 @@ async def test_the_guard_refuses_the_socket_after_a_passed_check(host: str, addr
 async def test_the_guard_allows_a_public_address() -> None:
     """It is called and agrees; only the namespace prevents the connection."""
     egress = WatchedEgress(allow_http=True)
-    async with sending(egress) as sender:
-        outcome = await sender.send(request_to(f"http://{FOREIGN}/"))
+    async with sending(egress) as client:
+        outcome = await client.send(request_to(f"http://{FOREIGN}/"))
     assert timeless(outcome) == Outcome(
         failure=FailureKind.CONNECT,
         detail="the endpoint's network cannot be reached: check that its DNS records are right",
@@ -129,8 +129,8 @@ async def test_the_guard_allows_a_public_address() -> None:
 async def test_host_without_an_address_is_not_looked_up_by_the_client(host: str) -> None:
     """The system's resolver would bypass the check, so the request fails with an internal error instead."""
     egress = CarelessEgress(LOOPBACK, allow_http=True)
-    async with Receiver() as receiver, sending(egress) as sender:
-        outcome = await sender.send(request_to(f"http://{host}:{receiver.port}/"))
+    async with Receiver() as receiver, sending(egress) as client:
+        outcome = await client.send(request_to(f"http://{host}:{receiver.port}/"))
     detail = "packhook lost the checked address of this request"
     assert timeless(outcome) == Outcome(failure=FailureKind.INTERNAL, detail=detail)
     assert (egress.opening, receiver.connections_made) == ((), 0)

@@ -84,9 +84,9 @@ async def test_http_uses_a_tunnel_and_keeps_the_host_header() -> None:
     async with (
         Receiver(hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
-        sending(egress := through(proxy)) as sender,
+        sending(egress := through(proxy)) as client,
     ):
-        outcomes = [timeless(await sender.send(request_to(receiver.url))) for _ in range(3)]
+        outcomes = [timeless(await client.send(request_to(receiver.url))) for _ in range(3)]
     assert outcomes == [OK] * 3
     assert [asked.to for asked in proxy.asked] == [f"127.0.0.1:{receiver.port}"]
     assert {got.headers["host"] for got in receiver.received} == {f"shop.test:{receiver.port}"}
@@ -103,9 +103,9 @@ async def test_tls_is_between_packhook_and_the_endpoint(tmp_path: Path) -> None:
     context.sni_callback = lambda _socket, name, _context: asked_names.append(name)
     async with Receiver(tls=context, hostname="shop.test") as receiver, ConnectProxy() as proxy:
         egress = through(proxy)
-        async with sending(egress, ca_bundle=tmp_path / "authority.pem") as sender:
-            good = timeless(await sender.send(request_to(receiver.url)))
-            other = timeless(await sender.send(request_to(receiver.url.replace("shop", "other"))))
+        async with sending(egress, ca_bundle=tmp_path / "authority.pem") as client:
+            good = timeless(await client.send(request_to(receiver.url)))
+            other = timeless(await client.send(request_to(receiver.url.replace("shop", "other"))))
     assert good == OK
     assert other == Outcome(
         failure=FailureKind.TLS,
@@ -127,11 +127,11 @@ async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Pa
     async with (
         Receiver(tls=context, hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
-        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
+        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as client,
     ):
         for who, method in ((ours, "OPTIONS"), (None, "POST"), (ours, "POST")):
             asked = replaced(request_to(receiver.url), client_certificate=who, method=method)
-            assert timeless(await sender.send(asked)) == OK
+            assert timeless(await client.send(asked)) == OK
     seen = [(got.method, got.certificate is not None) for got in receiver.received]
     assert seen == [("OPTIONS", True), ("POST", False), ("POST", True)]
     assert len(proxy.asked) == 2
@@ -148,9 +148,9 @@ async def test_a_required_client_certificate_is_reported_through_the_proxy_too(t
     async with (
         Receiver(tls=context, hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
-        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as sender,
+        sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as client,
     ):
-        outcome = await sender.send(request_to(receiver.url))
+        outcome = await client.send(request_to(receiver.url))
     assert outcome.detail.endswith("if it wants a client certificate, set client_certificate on the webhook")
 
 
@@ -159,9 +159,9 @@ async def test_headers_of_the_event_are_for_the_endpoint_only() -> None:
     async with (
         Receiver(hostname="shop.test") as receiver,
         ConnectProxy(credentials="us er:p@ss") as proxy,
-        sending(through(proxy, credentials="us%20er:p%40ss")) as sender,
+        sending(through(proxy, credentials="us%20er:p%40ss")) as client,
     ):
-        assert timeless(await sender.send(request_to(receiver.url))) == OK
+        assert timeless(await client.send(request_to(receiver.url))) == OK
     (asked,) = proxy.asked
     assert set(asked.headers) == {"host", "proxy-authorization", "proxy-connection"}
     assert asked.headers["host"] == f"127.0.0.1:{receiver.port}"
@@ -175,10 +175,10 @@ async def test_proxy_variables_of_the_environment_are_ignored(monkeypatch: pytes
             monkeypatch.setenv(name, other.url)
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, "*")
-        async with sending(through(proxy)) as sender:
-            assert timeless(await sender.send(request_to(receiver.url))) == OK
-        async with sending() as sender:
-            assert timeless(await sender.send(request_to(receiver.url))) == OK
+        async with sending(through(proxy)) as client:
+            assert timeless(await client.send(request_to(receiver.url))) == OK
+        async with sending() as client:
+            assert timeless(await client.send(request_to(receiver.url))) == OK
     assert (len(proxy.asked), other.connections_made) == (1, 0)
 
 
@@ -188,8 +188,8 @@ async def test_a_denied_address_is_refused_before_the_proxy_is_connected() -> No
     hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "shop.test")
     async with ConnectProxy() as proxy:
         egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC, "10.0.0.1")))
-        async with sending(egress) as sender:
-            outcomes = [timeless(await sender.send(request_to(f"http://{host}/"))) for host in hosts]
+        async with sending(egress) as client:
+            outcomes = [timeless(await client.send(request_to(f"http://{host}/"))) for host in hosts]
     assert outcomes == [BLOCKED] * len(hosts)
     assert (egress.opening, proxy.connections_made) == ((), 0)
 
@@ -200,8 +200,8 @@ async def test_a_public_endpoint_is_reached_at_its_checked_address() -> None:
     hosts = {"shop.test": f"{PUBLIC}:80", f"[{PUBLIC_IPV6}]": f"[{PUBLIC_IPV6}]:80", PUBLIC: f"{PUBLIC}:80"}
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
         egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC,)))
-        async with sending(egress) as sender:
-            outcomes = [timeless(await sender.send(request_to(f"http://{host}/"))) for host in hosts]
+        async with sending(egress) as client:
+            outcomes = [timeless(await client.send(request_to(f"http://{host}/"))) for host in hosts]
     assert outcomes == [OK] * 3
     assert [asked.to for asked in proxy.asked] == list(hosts.values())
     assert [got.headers["host"] for got in receiver.received] == list(hosts)
@@ -216,10 +216,10 @@ async def test_a_rebound_name_does_not_get_the_kept_tunnel() -> None:
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
         named = Proxy(f"http://proxy.test:{proxy.port}", proxy.port)
         egress = WatchedProxy(named, allow_http=True, resolve=dns, seconds=lambda: now[0])
-        async with sending(egress) as sender:
+        async with sending(egress) as client:
             outcomes = []
             for _ in range(3):
-                outcomes.append(timeless(await sender.send(request_to("http://shop.test/"))))
+                outcomes.append(timeless(await client.send(request_to("http://shop.test/"))))
                 now[0] += 60
     assert outcomes == [OK, OK, BLOCKED]
     assert [asked.to for asked in proxy.asked] == [f"{PUBLIC}:80", "1.1.1.1:80"]
@@ -234,9 +234,9 @@ async def test_a_socket_is_opened_only_to_the_proxy(address: str) -> None:
         dns = FakeDns(("127.0.0.1",))
         egress = CarelessProxy(parse_proxy(proxy.url), everywhere, allow_http=True, resolve=dns)
         egress.pinned = PinnedUrl(SHOP, (PUBLIC,), (address,))
-        async with sending(egress) as sender:
+        async with sending(egress) as client:
             await egress.check("http://1.1.1.1/")
-            outcome = timeless(await sender.send(request_to("http://shop.test/")))
+            outcome = timeless(await client.send(request_to("http://shop.test/")))
     assert (outcome, egress.opening, proxy.connections_made) == (BLOCKED, ((address, proxy.port),), 0)
 
 
@@ -254,8 +254,8 @@ async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
     async with ConnectProxy() as proxy:
         egress = CarelessProxy(parse_proxy(proxy.url), allow_http=True)
         egress.pinned = PinnedUrl(SHOP, ("127.0.0.1",))
-        async with sending(egress) as sender:
-            outcome = await sender.send(request_to("http://shop.test/"))
+        async with sending(egress) as client:
+            outcome = await client.send(request_to("http://shop.test/"))
     assert (outcome.failure, proxy.asked) == (FailureKind.INTERNAL, [])
 
 
@@ -264,9 +264,9 @@ async def test_the_name_of_the_proxy_is_looked_up() -> None:
     async with (
         Receiver() as receiver,
         ConnectProxy(hostname="proxy.internal") as proxy,
-        sending(egress := through(proxy, ("127.0.0.1",))) as sender,
+        sending(egress := through(proxy, ("127.0.0.1",))) as client,
     ):
-        assert timeless(await sender.send(request_to(receiver.url))) == OK
+        assert timeless(await client.send(request_to(receiver.url))) == OK
     assert egress.opening == (("127.0.0.1", proxy.port),)
 
 
@@ -278,8 +278,8 @@ async def test_a_proxy_without_an_address_is_no_failure_of_the_endpoint(answer: 
     egress = ProxiedEgress(
         parse_proxy("http://proxy.internal:3128"), LOOPBACK, allow_http=True, resolve=FakeDns(answer)
     )
-    async with sending(egress) as sender:
-        outcome = timeless(await sender.send(request_to("http://127.0.0.1:9/")))
+    async with sending(egress) as client:
+        outcome = timeless(await client.send(request_to("http://127.0.0.1:9/")))
     detail = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
     assert outcome == Outcome(failure=FailureKind.PROXY, detail=detail)
 
@@ -292,10 +292,10 @@ async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one() -> None
         egress = WatchedProxy(
             parse_proxy(proxy.url), (*LOOPBACK, ip_network("::/0")), allow_http=True, resolve=FakeDns(dns)
         )
-        async with sending(egress) as sender:
-            assert timeless(await sender.send(request_to(receiver.url))) == OK
+        async with sending(egress) as client:
+            assert timeless(await client.send(request_to(receiver.url))) == OK
             proxy.answers(*[Status(503)] * 3)
-            failed = await sender.send(request_to(f"http://other.test:{receiver.port}/"))
+            failed = await client.send(request_to(f"http://other.test:{receiver.port}/"))
     asked = [asked.to.rpartition(":")[0] for asked in proxy.asked]
     assert asked == ["127.0.0.3", "127.0.0.2", "127.0.0.1"] * 2
     assert failed.failure is FailureKind.TUNNEL
@@ -354,10 +354,10 @@ async def test_failures_of_the_proxy_have_their_own_detail(
 ) -> None:
     """They end within the deadline, and the next attempt is unharmed. A response may take a moment."""
     limit = TIMEOUT if failure is FailureKind.TIMEOUT else 3_000
-    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         proxy.answers(behaviour)
-        outcome = await sender.send(request_to(receiver.url, timeout=limit))
-        again = timeless(await sender.send(request_to(receiver.url)))
+        outcome = await client.send(request_to(receiver.url, timeout=limit))
+        again = timeless(await client.send(request_to(receiver.url)))
     assert outcome.duration < limit + LATE
     assert timeless(outcome) == Outcome(failure=failure, detail=detail)
     assert (again, len(receiver.received)) == (OK, 1)
@@ -367,8 +367,8 @@ async def test_a_refused_connection_to_the_proxy_is_no_failure_of_the_endpoint()
     """Nothing was sent, and the failure is that of the proxy."""
     async with ConnectProxy() as proxy:
         egress = through(proxy)
-    async with Receiver() as receiver, sending(egress) as sender:
-        outcome = timeless(await sender.send(request_to(receiver.url)))
+    async with Receiver() as receiver, sending(egress) as client:
+        outcome = timeless(await client.send(request_to(receiver.url)))
     detail = "packhook could not connect to its proxy: the connection was refused"
     assert outcome == Outcome(failure=FailureKind.PROXY, detail=detail)
     assert receiver.connections_made == 0
@@ -380,14 +380,14 @@ async def test_a_proxy_that_accepts_no_connection_fails_within_the_deadline() ->
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         waiting = [socket.socket() for _ in range(3)]
-        for client in waiting:
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(full.getsockname())
         egress = ProxiedEgress(parse_proxy(f"http://127.0.0.1:{full.getsockname()[1]}"), LOOPBACK, allow_http=True)
-        async with sending(egress) as sender:
-            outcome = await sender.send(request_to("http://127.0.0.1:9/", timeout=TIMEOUT))
-        for client in waiting:
-            client.close()
+        async with sending(egress) as client:
+            outcome = await client.send(request_to("http://127.0.0.1:9/", timeout=TIMEOUT))
+        for connection in waiting:
+            connection.close()
     detail = "packhook could not connect to its proxy: it did not answer in time"
     assert timeless(outcome) == Outcome(failure=FailureKind.PROXY, detail=detail)
     assert outcome.duration < TIMEOUT + LATE
@@ -395,10 +395,10 @@ async def test_a_proxy_that_accepts_no_connection_fails_within_the_deadline() ->
 
 async def test_failures_of_the_endpoint_are_the_same_through_the_proxy() -> None:
     """Once the tunnel is open, every failure is the endpoint's."""
-    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         receiver.answers(HangUp(), Status(500), Garbage(), AnswerEarly(Status(202, close=True)))
-        outcomes = [await sender.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
-        secure = await sender.send(request_to(receiver.url.replace("http:", "https:"), timeout=TIMEOUT))
+        outcomes = [await client.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
+        secure = await client.send(request_to(receiver.url.replace("http:", "https:"), timeout=TIMEOUT))
     assert [outcome.failure or outcome.status_code for outcome in outcomes] == [
         FailureKind.RESET,
         500,
@@ -409,9 +409,9 @@ async def test_failures_of_the_endpoint_are_the_same_through_the_proxy() -> None
 
 async def test_many_concurrent_attempts_succeed() -> None:
     """Each of many endpoints has its own tunnel."""
-    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as sender:
+    async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         urls = [f"http://shop{number % 10}.test:{receiver.port}/" for number in range(100)]
-        outcomes = await asyncio.gather(*(sender.send(request_to(url)) for url in urls))
+        outcomes = await asyncio.gather(*(client.send(request_to(url)) for url in urls))
     assert {timeless(outcome) for outcome in outcomes} == {OK}
     assert {asked.to for asked in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from packhook.store.config import StoreConfig
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
@@ -16,8 +17,8 @@ from store.values import ACME, add_webhook, claim, new_entry, next_version, orga
 async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
     """Two nodes that require ownership, and an organization."""
     nodes = (
-        PostgresStore(url, ManualClock(), require_verification=True),
-        PostgresStore(url, ManualClock(), require_verification=True),
+        PostgresStore(url, ManualClock(), StoreConfig(require_verification=True)),
+        PostgresStore(url, ManualClock(), StoreConfig(require_verification=True)),
     )
     for node in nodes:
         await node.open()

@@ -10,7 +10,7 @@ import pytest
 
 from packhook.cli.selftest import egress as decisions
 from packhook.cli.selftest.namespace import rows_of_egress
-from packhook.cli.selftest.proxied import run_proxied
+from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import row
 from packhook.cli.selftest.spellings import BAD, HOSTILE, allowed_ends, denied_ends
 from packhook.core.ip_policy import DENIED_IPV4, DENIED_IPV6, Address, may_connect
@@ -92,7 +92,7 @@ DEFECTS: Final = {
 async def test_a_defect_of_the_table_is_found(monkeypatch: pytest.MonkeyPatch, defect: str) -> None:
     """A self-test that cannot fail would be worthless."""
     monkeypatch.setattr(judging, "may_connect", DEFECTS[defect])
-    assert "WRONG" in {row.verdict for row in await decisions.run_decisions()}
+    assert "WRONG" in {row.verdict for row in await decisions.decided()}
 
 
 async def test_a_decision_on_the_first_address_only_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,14 +102,14 @@ async def test_a_decision_on_the_first_address_only_is_found(monkeypatch: pytest
         return None if may_connect(addresses[0]) else judging._BLOCKED
 
     monkeypatch.setattr(judging.Egress, "_judge", first_only)
-    wrong = [row for row in await decisions.run_decisions() if row.verdict == "WRONG"]
+    wrong = [row for row in await decisions.decided() if row.verdict == "WRONG"]
     assert {row.group for row in wrong} == {"denied answer", "hostile answer"}
 
 
 async def test_a_missing_second_look_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then a rebound name keeps its first address."""
     monkeypatch.setattr(judging, "KEPT_SECONDS", 1e9)
-    wrong = [row for row in await decisions.run_decisions() if row.verdict == "WRONG"]
+    wrong = [row for row in await decisions.decided() if row.verdict == "WRONG"]
     assert {row.group for row in wrong} == {"rebinding"}
 
 
@@ -118,10 +118,10 @@ async def test_a_defect_of_the_proxied_egress_is_found() -> None:
     """The proxy gets a name, or a socket to another host is allowed. Runs in a process that nothing leaves."""
     ipv4_first, may_open = tunneling._ipv4_first, tunneling.ProxiedEgress.may_open
     tunneling._ipv4_first = lambda _: ("shop.test",)  # type: ignore[assignment] # a defect
-    named = {row.what for row in await run_proxied() if row.verdict == "WRONG"}
+    named = {row.what for row in await proxied() if row.verdict == "WRONG"}
     tunneling._ipv4_first = ipv4_first
     tunneling.ProxiedEgress.may_open = lambda *_: True  # type: ignore[method-assign] # a defect
-    opened = {row.what for row in await run_proxied() if row.verdict == "WRONG"}
+    opened = {row.what for row in await proxied() if row.verdict == "WRONG"}
     tunneling.ProxiedEgress.may_open = may_open  # type: ignore[method-assign] # restore
     assert all(f"shop.test -> {address}, {what}" in named for what, address in allowed_ends())
     assert len(opened) >= len(BAD)

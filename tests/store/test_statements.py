@@ -66,9 +66,9 @@ def test_every_statement_is_used_and_every_used_one_is_there(dialect: str) -> No
     assert set(re.findall(r'SQL\["(\w+)"\]', modules)) <= set(load(dialect))
 
 
-def new_database(path: Path, *, require_verification: bool = False) -> Connection:
+def new_database(path: Path) -> Connection:
     """A migrated SQLite file with two organizations, for one who asks it directly; it need not be durable."""
-    db = connect(str(path), require_verification=require_verification)
+    db = connect(str(path))
     db.execute("PRAGMA synchronous = OFF")
     migrate(db)
     for name in (ACME, OTHER):

@@ -1,4 +1,4 @@
-"""Test the HTTP client: a client that may connect to loopback, receivers by http or https, and requests.
+"""Test the HTTP client with a client that may connect to loopback, receivers by http or https, and requests.
 
 The fixture ``scheme`` runs a test by http and by https: receivers of :func:`receiving` speak that one.
 """
@@ -96,16 +96,16 @@ async def sending(
     egress: Egress | None = None, *, ca_bundle: Path | None = None, max_connections: int = 1024
 ) -> AsyncIterator[HttpClient]:
     """Open a client that trusts :func:`authority`; without ``egress`` it may connect to 127.0.0.0/8, also by http."""
-    sender = HttpClient(
+    client = HttpClient(
         egress or Egress(LOOPBACK, allow_http=True),
         ca_bundle=ca_bundle or authority()[1],
         max_connections=max_connections,
     )
-    await sender.open()
+    await client.open()
     try:
-        yield sender
+        yield client
     finally:
-        await sender.close()
+        await client.close()
 
 
 def request_to(url: str, *, timeout: int = 3_000, body: bytes = BODY) -> Request:

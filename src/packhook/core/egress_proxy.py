@@ -1,4 +1,4 @@
-"""Parse the setting of the operator's HTTP proxy; its password is never shown."""
+"""Parse the setting that names the operator's HTTP proxy; its password is shown nowhere."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _PARTS: Final = re.compile(r"http://(?:([^:@/]*):([^@/]*)@)?([^@/?#]+:[0-9]{1,5}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Describe an HTTP proxy that opens tunnels (CONNECT). ``url`` has no user and no password."""
+    """Hold an HTTP proxy that opens tunnels (CONNECT). ``url``: where it is, without user and password."""
 
     url: str
     port: int
@@ -22,7 +22,7 @@ class Proxy:
 
 
 def parse_proxy(value: object) -> Proxy:
-    """Return the proxy of a URL with percent-encoded user and password. ValueError says what was expected."""
+    """Return the proxy of a URL with percent-encoded user and password. ValueError says what was expected and given."""
     if isinstance(value, Proxy):
         return value
     match = _PARTS.fullmatch(value) if isinstance(value, str) else None
@@ -32,15 +32,15 @@ def parse_proxy(value: object) -> Proxy:
     if ":" in user or not (user + password).isprintable():
         raise ValueError(f"{_FORM}, got a user name with a colon, or control characters in it or the password")
     try:
-        place = parse_endpoint(f"http://{match[3]}/", allow_http=True)
+        endpoint = parse_endpoint(f"http://{match[3]}/", allow_http=True)
     except InvalidEndpoint as error:
         raise ValueError(f"{_FORM}, got {_without_password(value)!r}: {error}") from None
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    return Proxy(f"http://{host}:{place.port}", place.port, user, password)
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return Proxy(f"http://{host}:{endpoint.port}", endpoint.port, user, password)
 
 
 def _without_password(value: object) -> object:
-    """Return the value with ``***`` in place of everything that may be a user and a password."""
+    """Return the value with three stars in place of all that may be a user and a password."""
     if not isinstance(value, str) or "@" not in value:
         return value
     scheme, slashes, _ = value.rpartition("@")[0].partition("://")

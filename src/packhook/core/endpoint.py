@@ -1,6 +1,6 @@
-"""A webhook's URL: parsed once, checked, rebuilt; what is stored and connected to is the rebuilt one.
+"""Parse a webhook's URL once, check it, and rebuild it; the rebuilt one is stored and connected to.
 
-Only the form is judged here. Whether its address may be connected to is decided at each send.
+Only the form is judged here. Whether its address may be connected to is decided at each attempt (``ip_policy.py``).
 """
 
 import ipaddress
@@ -49,8 +49,8 @@ def parse_endpoint(text: str, *, allow_http: bool) -> Endpoint:
     address = _literal(parts)
     host = _name(parts) if address is None else str(address)
     port = _port(parts)
-    shown = f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
-    authority = shown if port in (None, _PORTS[scheme]) else f"{shown}:{port}"
+    bracketed = f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
+    authority = bracketed if port in (None, _PORTS[scheme]) else f"{bracketed}:{port}"
     target = f"{_escaped(parts.path) or '/'}{'?' + _escaped(parts.query) if parts.query else ''}"
     url = f"{scheme}://{authority}{target}"
     if len(url) > LONGEST:
@@ -134,7 +134,7 @@ def _ipv4(host: str) -> Address:
 
 
 def _name(parts: SplitResult) -> str:
-    """Return a host name in lower-case ASCII; raise InvalidEndpoint for other spellings of a number."""
+    """Return the host name in lower-case ASCII; refuse every spelling that some parser might read as a number."""
     host = _ascii(parts.hostname or "").rstrip(".") if (parts.hostname or "").count("..") == 0 else ""
     labels = host.split(".")
     if _NUMERIC_END.fullmatch(labels[-1]):

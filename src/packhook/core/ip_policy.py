@@ -1,5 +1,8 @@
-"""Which addresses may be connected to. Our own table, from the IANA special-purpose registries and the clouds' own
-addresses (design: egress); never ``ipaddress.is_global``, whose answer changes with the Python version."""
+"""Decide which addresses may be connected to.
+
+The table is our own, from the IANA special-purpose registries and the clouds' addresses. ``ipaddress.is_global`` is not
+used: its answer changes with the Python version.
+"""
 
 import ipaddress
 from collections.abc import Sequence
@@ -46,9 +49,9 @@ DENIED_IPV6: Final = tuple(
 
 
 def may_connect(address: Address, allow: Sequence[Network] = ()) -> bool:
-    """Return True if this address may be connected to. ``allow`` opens networks that the table denies.
+    """Return whether this very address may be connected to. ``allow`` opens networks that the table denies.
 
-    An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is judged as the IPv4 address it holds.
+    An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is judged as the IPv4 address in it.
     """
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:

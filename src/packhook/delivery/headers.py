@@ -13,7 +13,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def lines(headers: Iterable[tuple[str, str]]) -> str:
     """Return one line with CRLF for each header. A CR or LF within one becomes NUL, which the HTTP client refuses."""
-    return "".join([f"{name}: {value}".replace("\r", NUL).replace("\n", NUL) + "\r\n" for name, value in headers])
+    found = [f"{name}: {value}" for name, value in headers]
+    text = "\r\n".join([*found, ""])
+    if text.count("\r") == text.count("\n") == len(found):
+        return text
+    return "".join([line.replace("\r", NUL).replace("\n", NUL) + "\r\n" for line in found])
 
 
 def json_object(headers: Iterable[tuple[str, str]]) -> str:

@@ -41,10 +41,10 @@ class MasterKeys:
         if self._store is None:
             raise Unavailable("this node encrypts nothing")
         async with self._lock:
-            key_id = await self._store.renew(by, self._clock.now())
+            key_id = await self._store.rotate(by, self._clock.now())
             reencrypted, failed = await self._reencrypt_all(self._store)
             if not failed:
-                await self._store.move_check()
+                await self._store.update_key_check()
         _log.info("master_key_rotated", key_id=key_id, reencrypted=reencrypted, left=len(failed))
         if failed:
             named = ", ".join(failed[:MAX_NAMED]) + (", …" if len(failed) > MAX_NAMED else "")
@@ -70,5 +70,5 @@ async def _reencrypt(store: EncryptedStore, webhook: Webhook) -> bool | None:
     try:
         return await store.reencrypt(webhook)
     except Unavailable as error:
-        _log.error("webhook_not_resealed", webhook_id=webhook.id, detail=error.detail)
+        _log.error("webhook_not_reencrypted", webhook_id=webhook.id, detail=error.detail)
         return None

@@ -131,7 +131,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing was left to do."""
+        """Tell whether nothing was left to do."""
         return not (self.more or self.events or self.idempotency_keys or self.canceled or self.audit_entries)
 
 

@@ -11,7 +11,7 @@ trigger increments with every change of its webhooks. A transaction writes deliv
 still the one that the cached subscribers were read with.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 from packhook.core import ids
 from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
 from packhook.core.subscription import Subscription, matches
+from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
@@ -105,20 +106,17 @@ class RemainingCapacity:
 
 
 class FanOut:
-    """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any.
+    """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any."""
 
-    ``require_verification``: deliveries of unverified webhooks are not leased, they wait.
-    """
-
-    def __init__(self, capacity: Capacity, rowids: Iterator[int] = NO_ROWIDS, *, require_verification: bool) -> None:
+    def __init__(self, capacity: Capacity, config: StoreConfig, rowids: Iterator[int] = NO_ROWIDS) -> None:
         self._remaining = RemainingCapacity(capacity)
         self._rowids = rowids
-        self._require_verification = require_verification
+        self._config = config
 
     def deliveries(self, event: Event, subscribers: Subscribers) -> Iterator[LeasedDelivery]:
         """Yield one delivery for each subscriber. A lease of 0 is none: the delivery is due now."""
         for subscription in subscribers.of(event):
-            is_sendable = not (self._require_verification and subscription.verification_pending)
+            is_sendable = not (self._config.require_verification and subscription.verification_pending)
             leased = is_sendable and self._remaining.take(subscription.webhook_id, len(event.data))
             yield LeasedDelivery(
                 id=ids.delivery_id(event.created_at),
@@ -143,11 +141,8 @@ def receipt(event: Event, deliveries: int) -> Receipt:
     return Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=deliveries)
 
 
-def outcome(receipts: Iterable[Receipt], deliveries: Iterable[LeasedDelivery]) -> PublishOutcome:
+def outcome(receipts: Iterable[Receipt], deliveries: Sequence[LeasedDelivery]) -> PublishOutcome:
     """Return what a publish call came to, from all its deliveries."""
-    made = tuple(deliveries)
-    return PublishOutcome(
-        tuple(receipts),
-        tuple(delivery for delivery in made if delivery.lease),
-        frozenset(delivery.webhook_id for delivery in made if not delivery.lease),
-    )
+    waiting = [delivery.webhook_id for delivery in deliveries if not delivery.lease]
+    leased = [delivery for delivery in deliveries if delivery.lease] if waiting else deliveries
+    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting))

@@ -44,7 +44,7 @@ class ClaimedRow(NamedTuple):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether it was leased before: an attempt may have been made."""
+        """Tell whether it was leased before: an attempt may have been made."""
         return self.status == "sending"
 
     def leased(self, lane: DueLane, capacity: Capacity) -> LeasedDelivery:
@@ -70,7 +70,7 @@ class ClaimedRow(NamedTuple):
 
     @property
     def interruption(self) -> tuple[str, int]:
-        """The id, and the number of the attempt that may have been made."""
+        """Return the id, and the number of the attempt that may have been made."""
         return self.id, self.attempt_count + 1
 
 

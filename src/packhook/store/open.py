@@ -7,6 +7,7 @@ from packhook.core.clock import Clock
 from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.store.config import StoreConfig
 from packhook.store.postgres.store import PostgresStore
 from packhook.store.sqlite.store import SqliteStore
 
@@ -16,13 +17,11 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     """Return the store that ``settings.database`` names, not yet opened. Raises InvalidSettings."""
-    url = settings.database
+    url, config = settings.database, StoreConfig(require_verification=settings.require_endpoint_verification)
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteStore(
-            url.removeprefix(_SQLITE), clock, require_verification=settings.require_endpoint_verification
-        )
+        return SqliteStore(url.removeprefix(_SQLITE), clock, config)
     if url.startswith(_POSTGRES):
-        return PostgresStore(url, clock, require_verification=settings.require_endpoint_verification)
+        return PostgresStore(url, clock, config)
     raise InvalidSettings(
         "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
         f"got {shown(url)!r}"

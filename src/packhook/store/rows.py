@@ -6,6 +6,7 @@ of a value needs a column of the same name in the migrations, and nothing else i
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar, get_origin, get_type_hints
 
 import msgspec
@@ -48,12 +49,15 @@ class Table(Generic[S]):
         self._fields = tuple(name for name in of.__struct_fields__ if name != without)
         self.columns = tuple(names.get(field, field) for field in self._fields)
         converters = [(field, *_converters(hints[field])) for field in self._fields]
+        self._get: Callable[[S], tuple[Any, ...]] = attrgetter(*self._fields)
         self._encode = [(number, encode) for number, (_, encode, _) in enumerate(converters) if encode]
         self._decode = [(field, decode) for field, _, decode in converters if decode]
 
-    def values(self, item: S) -> list[Any]:
+    def values(self, item: S) -> Sequence[Any]:
         """Return the values of the columns, in their order."""
-        values = [getattr(item, field) for field in self._fields]
+        if not self._encode:
+            return self._get(item)
+        values = list(self._get(item))
         for number, encode in self._encode:
             values[number] = encode(values[number])
         return values
@@ -124,7 +128,7 @@ def webhook_state(row: Row) -> WebhookState:
     )
 
 
-def attempt_values(attempt: Attempt) -> list[Any]:
+def attempt_values(attempt: Attempt) -> Sequence[Any]:
     """Return the columns of an attempt. Whatever a receiver sent can be inserted: it is bytes, JSON, or has no NUL."""
     message = attempt.error_message
     if "\0" in message:

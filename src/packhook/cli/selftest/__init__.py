@@ -1,14 +1,14 @@
-"""The self-test: run the lists of hostile hosts and receivers against this build; print expected and actual results.
+"""Run hostile addresses and receivers against this very build; each row has what was expected and what happened.
 
 ::
 
     command.py     the two commands, and their exit code
     rows.py        a row, its verdict, and the table
-    spellings.py   the hosts: hostile spellings, good ones, and both ends of every denied network
-    egress.py      the rows of `egress`: each host as a literal, as a DNS answer, and changed between two look-ups
-    wire.py        the rows of `egress` that need a socket: the check before each connect, and kept connections
+    spellings.py   the hosts: hostile spellings and good ones, and both ends of every denied network
+    egress.py      the rows of `egress`: each host as a literal, as an answer of a look-up, changed between two
+    sockets.py     those of them that need a socket: what the guard lets through, and what a kept connection does
     proxied.py     the same through the operator's proxy: the addresses it receives, and no other connection
     namespace.py   a process whose only network is loopback, so that a defect reaches no other host
-    hostile.py     the receivers, each with the outcomes that are expected
+    hostile.py     the receivers, each with the outcome that it must come to
     receivers.py   the rows of `receivers`: deadline, memory, outcome, and the request after it
 """

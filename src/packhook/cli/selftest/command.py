@@ -1,4 +1,4 @@
-"""``packhook selftest egress`` and ``packhook selftest receivers``: exit 0 only if every row is as expected."""
+"""Define ``packhook selftest egress`` and ``packhook selftest receivers``; exit 0 only if every row is as expected."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Test the decision on each host: as a literal, as a DNS answer, and changed between two look-ups. No sockets."""
+"""Check what egress decides of each host, as a literal, as an answer, and changed between look-ups; no sockets."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -37,31 +37,31 @@ class Answers:
 
 
 class Seconds:
-    """Tell the time of a monotonic clock that moves only on request."""
+    """Count seconds that move only by :meth:`let_answers_expire`."""
 
     def __init__(self) -> None:
         self._now = 0.0
 
     def __call__(self) -> float:
-        """Return the current time in seconds."""
+        """Return the current time."""
         return self._now
 
     def let_answers_expire(self) -> None:
-        """Move on until no cached answer of a look-up is valid any more."""
+        """Move on, so that no earlier answer counts any more."""
         self._now += KEPT_SECONDS + 1
 
 
-async def run_decisions() -> list[Row]:
+async def decided() -> list[Row]:
     """Return every row, in the order of the table."""
     return [
         *await _hostile_spellings(),
         *await _literals("denied literal", denied_ends(), DENIED),
         *await _literals("allowed literal", allowed_ends(), ALLOWED),
-        *await _answers("denied answer", denied_ends(), DENIED),
-        *await _answers("hostile answer", as_answers(), DENIED),
-        *await _answers("allowed answer", allowed_ends(), ALLOWED),
-        *await _names(),
-        *await _rebinding(),
+        *await _answered("denied answer", denied_ends(), DENIED),
+        *await _answered("hostile answer", as_answers(), DENIED),
+        *await _answered("allowed answer", allowed_ends(), ALLOWED),
+        *await _named(),
+        *await _rebound(),
     ]
 
 
@@ -76,8 +76,8 @@ async def _literals(group: str, addresses: Iterable[tuple[str, Address]], expect
     return [row(group, f"{address}, {what}", expected, await _decision(in_url(address))) for what, address in addresses]
 
 
-async def _answers(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
-    """Try each address as the only answer, and before, between and after good ones."""
+async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
+    """Try each address as an answer: alone, and before, between and after good ones."""
     rows = []
     for what, address in addresses:
         kind = "A" if address.version == 4 else "AAAA"
@@ -87,7 +87,7 @@ async def _answers(group: str, addresses: Iterable[tuple[str, Address]], expecte
     return rows
 
 
-async def _names() -> list[Row]:
+async def _named() -> list[Row]:
     return [
         row("name", f"{name} -> {address}", expected, await _decision(name, [address]))
         for name in NAMES
@@ -95,15 +95,15 @@ async def _names() -> list[Row]:
     ]
 
 
-async def _rebinding() -> list[Row]:
-    """Try a name that resolves to a good, a bad and a good address: each look-up is checked again."""
+async def _rebound() -> list[Row]:
+    """Resolve to a good, a bad and a good address: each look-up is checked again."""
     rows = []
     for address in BAD:
         seconds = Seconds()
         egress = Egress(allow_http=True, resolve=Answers([GOOD_IPV4], [address], [GOOD_IPV4]), seconds=seconds)
         happened = []
         for _ in range(3):
-            happened.append(describe(await egress.check("http://shop.test/")).partition(":")[0])
+            happened.append(decision_words(await egress.check("http://shop.test/")).partition(":")[0])
             seconds.let_answers_expire()
         rows.append(row("rebinding", f"good, {address}, good", "allowed, refused, allowed", ", ".join(happened)))
     return rows
@@ -111,13 +111,13 @@ async def _rebinding() -> list[Row]:
 
 async def _decision(host: str, answer: Sequence[str | Address] = (GOOD_IPV4,)) -> str:
     egress = Egress(allow_http=True, resolve=Answers(answer))
-    return describe(await egress.check(f"http://{host}/"))
+    return decision_words(await egress.check(f"http://{host}/"))
 
 
-def describe(decision: PinnedUrl | Refused) -> str:
-    """Return the decision as text."""
+def decision_words(where: PinnedUrl | Refused) -> str:
+    """Return a decision in words."""
     return (
-        f"{REFUSED}: {decision.detail}"
-        if isinstance(decision, Refused)
-        else f"{ALLOWED}: pinned to {', '.join(decision.addresses)}"
+        f"{REFUSED}: {where.detail}"
+        if isinstance(where, Refused)
+        else f"{ALLOWED}: pinned to {', '.join(where.addresses)}"
     )

@@ -1,4 +1,4 @@
-"""Run the rows of `egress` in a process of its own, in a network namespace that has only loopback.
+"""Run the rows of `egress` in a process of their own, in a network namespace that has only loopback.
 
 ::
 
@@ -19,10 +19,10 @@ from typing import Final
 
 import msgspec
 
-from packhook.cli.selftest.egress import run_decisions
-from packhook.cli.selftest.proxied import run_proxied
+from packhook.cli.selftest.egress import decided
+from packhook.cli.selftest.proxied import proxied
 from packhook.cli.selftest.rows import Row
-from packhook.cli.selftest.wire import run_sends
+from packhook.cli.selftest.sockets import sent
 
 _LIMIT_SECONDS: Final = 120
 _CLONE_NEWUSER: Final = 0x1000_0000
@@ -32,22 +32,22 @@ _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 _SKIPPED: Final = Row(
     "sockets",
-    "everything above through the sender, also with a proxy",
+    "everything above through the client, also with a proxy",
     "a network namespace with only loopback",
-    "not available here: decisions only, no socket was opened",
+    "none is to be had here: decided only, no socket was opened",
     "skipped",
 )
 
 
 def run_isolated() -> list[Row]:
-    """Return the rows of `egress`, from a process that cannot reach any other host."""
+    """Return the rows of `egress`, from a process that cannot reach anybody."""
     command = [sys.executable, "-m", "packhook.cli.selftest.namespace"]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, timeout=_LIMIT_SECONDS, check=True)  # noqa: S603 our own interpreter
+    ran = subprocess.run(command, stdout=subprocess.PIPE, timeout=_LIMIT_SECONDS, check=True)  # noqa: S603 ourselves
     return msgspec.json.decode(ran.stdout, type=list[Row])
 
 
 def enter() -> bool:
-    """Leave the network, as root or else as root of a user namespace; return False where neither is allowed."""
+    """Enter a namespace, as root, else as root of a user namespace; return False where neither is allowed."""
     try:
         unshare = ctypes.CDLL(None, use_errno=True).unshare
         if unshare(_CLONE_NEWNET) != 0 and unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
@@ -70,8 +70,8 @@ def _has_no_route() -> bool:
 
 
 async def rows_of_egress(*, isolated: bool) -> list[Row]:
-    """Return every row if the process is isolated, else the decisions only."""
-    return [*await run_decisions(), *([*await run_sends(), *await run_proxied()] if isolated else [_SKIPPED])]
+    """Return all rows where they are safe to run, else only the decisions."""
+    return [*await decided(), *([*await sent(), *await proxied()] if isolated else [_SKIPPED])]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Send to the same hosts through the operator's proxy: the addresses it receives, and the sockets that are opened."""
+"""Try the same hosts through the operator's proxy: the addresses it receives, and the sockets that are opened."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -24,7 +24,7 @@ _TIMEOUT: Final = 2_000
 
 
 class _Names:
-    """Resolve the proxy's name to loopback, and every other name to the next of the given answers."""
+    """Resolve the proxy's name to it, and every other to the next of these answers."""
 
     def __init__(self, *answers: Sequence[str | Address]) -> None:
         self._proxy = Answers([_HERE])
@@ -36,7 +36,7 @@ class _Names:
 
 
 class _Watched(ProxiedEgress):
-    """Record the addresses for which a socket is requested; with a ``pin``, let URLs pass and pin the proxy to it."""
+    """Record the sockets that are asked for; with ``pin``, let every URL pass, with that as the proxy's address."""
 
     def __init__(self, proxy: ConnectProxy, resolve: Resolve, seconds: Seconds, pin: str = "") -> None:
         super().__init__(parse_proxy(proxy.url), allow_http=True, resolve=resolve, seconds=seconds)
@@ -44,28 +44,28 @@ class _Watched(ProxiedEgress):
         self._pin = pin
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
-        """Return the decision of the egress, or let the URL pass if there is a ``pin``."""
+        """Return the pinned address where there is one."""
         known = super().check_cached(url)
         if not self._pin or known is None:
             return known
         return PinnedUrl(parse_endpoint(url, allow_http=True), (GOOD_IPV4,), (self._pin,))
 
     def may_open(self, address: str, port: int) -> bool:
-        """Record the address, and return the decision of the egress."""
+        """Record, then judge."""
         self.opening.append((address, port))
         return super().may_open(address, port)
 
 
-async def run_proxied() -> list[Row]:
-    """Return every row, in the order of the table; every tunnel of the proxy leads to one receiver on loopback."""
+async def proxied() -> list[Row]:
+    """Return every row, in the order of the table; all tunnels lead to one receiver on loopback."""
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: (_HERE, receiver.port), hostname=_NAME) as to:
         return [
             *await _refused(to, ((host, host) for hosts in HOSTILE.values() for host in hosts)),
             *await _refused(to, ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
-            *await _answers(to, (*denied_ends(), *as_answers())),
-            *await _good_answers(to, allowed_ends()),
+            *await _answered(to, (*denied_ends(), *as_answers())),
+            *await _targets(to, allowed_ends()),
             *[await _rebound(to, address) for address in BAD],
-            *[await _guard(to, address) for address in BAD],
+            *[await _guarded(to, address) for address in BAD],
         ]
 
 
@@ -75,7 +75,7 @@ async def _refused(proxy: ConnectProxy, hosts: Iterable[tuple[str, str]]) -> lis
     ]
 
 
-async def _answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+async def _answered(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [GOOD_IPV4, address])
@@ -83,7 +83,7 @@ async def _answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]
     return rows
 
 
-async def _good_answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+async def _targets(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]) -> list[Row]:
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [address])
@@ -93,61 +93,61 @@ async def _good_answers(proxy: ConnectProxy, addresses: Iterable[tuple[str, Addr
 
 
 async def _rebound(proxy: ConnectProxy, address: str) -> Row:
-    """Rebind a name while the tunnel to its good address is kept: the new address decides."""
+    """Rebind a name whose tunnel to the good address is open and stays: the new address decides."""
     seconds = Seconds()
     egress = _Watched(proxy, _Names([GOOD_IPV4], [address]), seconds)
-    sender = await _opened(egress)
-    first = await _sent(proxy, sender, egress, "http://shop.test/")
+    client = await _opened(egress)
+    first = await _sent(proxy, client, egress, "http://shop.test/")
     seconds.let_answers_expire()
-    second = await _sent(proxy, sender, egress, "http://shop.test/")
-    await sender.close()
+    second = await _sent(proxy, client, egress, "http://shop.test/")
+    await client.close()
     what = f"an open tunnel, its name rebound to {address}"
     return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_NOT_SENT}", f"{first}, {second}")
 
 
-async def _guard(proxy: ConnectProxy, address: str) -> Row:
-    """Let the URL pass and pin the proxy to another address: the check before the connect still refuses."""
+async def _guarded(proxy: ConnectProxy, address: str) -> Row:
+    """Let every URL pass, with the proxy elsewhere: the check before the connect still refuses."""
     there = address if address != _HERE else "127.0.0.2"
     egress = _Watched(proxy, _Names([GOOD_IPV4]), Seconds(), pin=there)
     await egress.check("http://shop.test/")
-    sender = await _opened(egress)
-    outcome = await sender.send(_request("http://shop.test/"))
-    await sender.close()
+    client = await _opened(egress)
+    outcome = await client.send(_request("http://shop.test/"))
+    await client.close()
     opening = [(ip_address(host), port) for host, port in egress.opening]
     blocked = outcome.failure is FailureKind.BLOCKED and opening == [(ip_address(there), proxy.port)]
-    happened = f"refused: {outcome.detail}" if blocked else _describe(outcome)
+    happened = f"refused: {outcome.detail}" if blocked else _words(outcome)
     return row("proxy", f"a socket for {there} that the check let pass as the proxy's", DENIED, happened)
 
 
 async def _happened(proxy: ConnectProxy, url: str, answer: Sequence[str | Address]) -> str:
     egress = _Watched(proxy, _Names(answer), Seconds())
-    sender = await _opened(egress)
-    result = await _sent(proxy, sender, egress, url)
-    await sender.close()
-    return result
+    client = await _opened(egress)
+    happened = await _sent(proxy, client, egress, url)
+    await client.close()
+    return happened
 
 
-async def _sent(proxy: ConnectProxy, sender: HttpClient, egress: _Watched, url: str) -> str:
-    """Send a request; return what the proxy received, the outcome, and each socket that was not to the proxy."""
+async def _sent(proxy: ConnectProxy, client: HttpClient, egress: _Watched, url: str) -> str:
+    """Send a request; return what the proxy received, the outcome, and every socket that was not to the proxy."""
     asked, connections = len(proxy.asked), proxy.connections_made
     egress.opening.clear()
-    outcome = await sender.send(_request(url))
-    received = [f"CONNECT {request.to}" for request in proxy.asked[asked:]]
-    is_silent = not received and proxy.connections_made == connections
+    outcome = await client.send(_request(url))
+    targets = [f"CONNECT {connect.to}" for connect in proxy.asked[asked:]]
+    is_untouched = not targets and proxy.connections_made == connections
     elsewhere = [f"a socket for {place}" for place in egress.opening if place != (_HERE, proxy.port)]
-    if outcome.failure is FailureKind.BLOCKED and is_silent and not egress.opening:
+    if outcome.failure is FailureKind.BLOCKED and is_untouched and not egress.opening:
         return _NOT_SENT
-    return ", ".join([*received, _describe(outcome), *elsewhere])
+    return ", ".join([*targets, _words(outcome), *elsewhere])
 
 
-def _describe(outcome: Outcome) -> str:
+def _words(outcome: Outcome) -> str:
     return f"answer {outcome.status_code}" if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
 
 
 async def _opened(egress: _Watched) -> HttpClient:
-    sender = HttpClient(egress)
-    await sender.open()
-    return sender
+    client = HttpClient(egress)
+    await client.open()
+    return client
 
 
 def _request(url: str) -> Request:

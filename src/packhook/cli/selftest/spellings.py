@@ -1,4 +1,4 @@
-"""The hosts of the self-test: every spelling that some parser takes for an address, and good hosts."""
+"""List the hosts of the self-test: every spelling that some parser takes for an address, and good ones."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,14 +68,14 @@ HOSTILE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "broken punycode": ("xn--", "xn--a-\uff10", "\uff58n--127.0.0.1", "xn--127.0.0.1"),
 }  # fmt: skip
-"""Hosts that are refused before a resolver is queried."""
+"""Hosts that are refused as they stand, whatever a resolver would say."""
 
 NAMES: Final = (
     "shop.test", "shop.test.", "SHOP.Test", "127.0.0.1.shop.test", "0x7f.shop.test", "localhost", "localhost.",
     "xn--bcher-kva.test", "b\u00fccher.test", "shop\u3002test", "\uff53hop.test", "xn--n6h.test", "a_b.test", "1.test",
     "\u0967\u0968\u096d.\u0966.\u0966.\u0967",
 )  # fmt: skip
-"""Names, among them digits that no URL parser takes for an address: the resolved addresses decide."""
+"""Names, digits that stand for no address to any reader of URLs among them: what they resolve to decides."""
 
 GOOD_IPV4: Final = "93.184.216.34"
 GOOD_IPV6: Final = "2606:2800:220:1::1"
@@ -90,11 +90,11 @@ BAD: Final = (
     "::1", "::", "::ffff:127.0.0.2", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:127.0.0.1", "fd00:ec2::254",
     "fe80::1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:a9fe:a9fe::1", "2001:0:7f00:1::80ff:fffe",
 )  # fmt: skip
-"""Addresses that a name is rebound to."""
+"""What a name is rebound to."""
 
 
 def as_answers() -> Iterator[tuple[str, Address]]:
-    """Yield the hostile spellings that a resolver can return: every IPv6 address, also with a zone."""
+    """Yield the hostile spellings that a resolver can answer: all that are an IPv6 address, zones among them."""
     for group, hosts in HOSTILE.items():
         for host in hosts:
             with suppress(ValueError):
@@ -102,7 +102,7 @@ def as_answers() -> Iterator[tuple[str, Address]]:
 
 
 def denied_ends() -> Iterator[tuple[str, Address]]:
-    """Yield the first and the last address of each denied network, and the neighbours of the allowed IPv6 network."""
+    """Yield the first and last address of every denied network, and both neighbours of the allowed IPv6 network."""
     for network in _denied():
         yield f"first of {network}", network[0]
         if network.num_addresses > 1:
@@ -112,7 +112,7 @@ def denied_ends() -> Iterator[tuple[str, Address]]:
 
 
 def allowed_ends() -> Iterator[tuple[str, Address]]:
-    """Yield the addresses just outside each denied network, unless another network denies them."""
+    """Yield the addresses just outside of denied networks that no other network denies."""
     denied = _denied()
     for network in denied:
         for where, number in (("before", int(network[0]) - 1), ("after", int(network[-1]) + 1)):

@@ -293,6 +293,9 @@ class Connection:
                     return
         except ssl.SSLError as error:
             self.lost(error)
+            return
+        if self._tls is not None and self._tls.has_outgoing and not self._stream.has_unsent:
+            self._stream.send(self._tls.outgoing())  # such as the refusal of a renegotiation
 
     def _take(self, data: bytes) -> None:
         """Take a part of the response, or bytes that nobody asked for."""

@@ -12,6 +12,7 @@ five minutes old.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -213,6 +214,8 @@ class ConnectionPool:
         if error_number:
             self._in_flight[exchange] = None
             self._discard(connection)
+            if error_number == errno.EADDRNOTAVAIL and opened.family == socket.AF_INET:
+                return reasons.NO_PORT
             return self._connect_reason(error_number)
         return None
 

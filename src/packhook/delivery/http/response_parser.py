@@ -28,6 +28,7 @@ _WITHOUT_BODY: Final = (_SWITCHING_PROTOCOLS, 204, 304)
 _TLS_RECORD: Final = (b"\x15\x03", b"\x16\x03")
 _START: Final = b"HTTP/1."
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
+_LONGEST_END: Final = 4
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -83,9 +84,12 @@ def parse_head(block: bytes) -> Head:
     return Head(int(status_line[1]), int(status_line[2]), tuple(headers), is_odd)
 
 
-def find_end_of_head(received: bytes) -> tuple[int, int] | None:
-    """Return where the head ends and where what follows begins; None while its empty line has not come."""
-    match = _END_OF_HEAD.search(received)
+def find_end_of_head(received: bytes, searched: int = 0) -> tuple[int, int] | None:
+    """Return where the head ends and where what follows begins; None while its empty line has not come.
+
+    ``searched``: how many bytes have been searched in vain before, so that a head that drips in costs no more.
+    """
+    match = _END_OF_HEAD.search(received, max(0, searched - _LONGEST_END))
     return None if match is None else match.span()
 
 
@@ -114,8 +118,8 @@ class ResponseParser:
     """
 
     __slots__ = (
-        "_framing_size", "_left", "_part", "_pending", "_room", "body", "failure", "has_begun", "headers", "is_cut",
-        "is_reusable", "status",
+        "_framing_size", "_left", "_part", "_pending", "_room", "_searched", "body", "failure", "has_begun", "headers",
+        "is_cut", "is_reusable", "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -130,7 +134,7 @@ class ResponseParser:
         self.failure: FailureReason | None = None
         self._part = _Part.HEAD
         self._pending = b""
-        self._framing_size = self._left = 0
+        self._framing_size = self._left = self._searched = 0
         self._room = BODY_LIMIT
 
     @property
@@ -177,13 +181,14 @@ class ResponseParser:
         if not may_begin_response(pending):
             self.failure = reasons.SPEAKS_TLS if pending.startswith(_TLS_RECORD) else reasons.NOT_HTTP
             return False
-        end = find_end_of_head(pending)
+        end = find_end_of_head(pending, self._searched)
         if (len(pending) if end is None else end[1]) + self._framing_size > HEAD_LIMIT:
             self.failure = reasons.LARGE_HEAD
             return False
         if end is None:
-            self._pending = pending
+            self._pending, self._searched = pending, len(pending)
             return False
+        self._searched = 0
         self._framing_size += end[1]
         self._pending = pending[end[1] :]
         try:

@@ -96,7 +96,7 @@ class TlsSettings:
 def _bare_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a receiver could have us compute handshakes without end
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the operator may trust an intermediate authority
     return context
 
@@ -158,6 +158,11 @@ class TlsLayer:
             return None
         except ssl.SSLZeroReturnError:
             return b""
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Return whether TLS itself has something to send; what is encrypted next takes it along."""
+        return bool(self._outgoing.pending)
 
     def outgoing(self) -> bytes:
         """Return what TLS itself has to send."""

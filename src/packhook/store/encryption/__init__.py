@@ -1,1 +1,1 @@
-"""Encryption at rest: webhook secrets, header values and client keys, under the instance's master keys."""
+"""Encrypt webhook secrets, header values and client keys at rest, under the instance's master keys."""

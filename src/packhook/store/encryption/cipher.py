@@ -31,7 +31,7 @@ class Cipher:
     __slots__ = ("_keys", "newest")
 
     def __init__(self, keys: Sequence[MasterKey]) -> None:
-        """``keys`` are one at least, the newest first."""
+        """Take at least one key, the newest first."""
         self.newest = keys[0][0]
         self._keys = {key_id: AESGCM(key) for key_id, key in keys}
 

@@ -52,7 +52,7 @@ class Keyring:
 
     @property
     def location(self) -> str:
-        """Where the keys are, for messages."""
+        """Name the place of the keys, for messages."""
         return "the setting master_keys" if self.file is None else f"the key file {self.file}"
 
     def exists(self) -> bool:

@@ -1,4 +1,4 @@
-"""The store for many nodes: one PostgreSQL, any number of equal nodes.
+"""Store in one PostgreSQL, for any number of equal nodes.
 
 ::
 

@@ -34,7 +34,7 @@ async def claim(db: Db, request: ClaimRequest) -> ClaimResult:
 
 async def _due_lanes(db: Db, request: ClaimRequest) -> list[DueLane]:
     excluded = sorted(request.capacity.excluded)
-    found = await db.fetch_all(SQL["due_lanes"], request.now, MAX_LANES, excluded, db.require_verification)
+    found = await db.fetch_all(SQL["due_lanes"], request.now, MAX_LANES, excluded, db.config.require_verification)
     return [DueLane(*row) for row in found]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from packhook.core.errors import InvalidSettings, Unavailable
+from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.postgres.queries import SQL, Backend, Db
 
 CONNECT_SECONDS: Final = 5.0
@@ -77,20 +78,18 @@ class Pool:
     """Keep a limited number of connections, made when they are needed. A broken one is replaced when it is needed.
 
     A connection that is released stays idle here for the next user: to acquire one from asyncpg's pool costs more than
-    a statement. ``require_verification`` is configuration of the store, passed to its :class:`Db`.
+    a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", *, require_verification: bool = False) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", config: StoreConfig = DEFAULT) -> None:
         self._pool = pool
-        self._require_verification = require_verification
+        self._config = config
         self._idle: list[Any] = []
         self._waiting = 0
         self._is_closing = False
 
     @classmethod
-    async def open(
-        cls, url: str, settings: Mapping[str, str], max_size: int, *, require_verification: bool = False
-    ) -> "Pool":
+    async def open(cls, url: str, settings: Mapping[str, str], max_size: int, config: StoreConfig = DEFAULT) -> "Pool":
         """Return a pool with one connection. Raises Unavailable where none can be made."""
         with database_errors():
             return cls(
@@ -105,7 +104,7 @@ class Pool:
                     init=_on_connect,
                     reset=_noop_reset,
                 ),
-                require_verification=require_verification,
+                config,
             )
 
     @asynccontextmanager
@@ -114,7 +113,7 @@ class Pool:
         connection = await self._take()
         try:
             with database_errors():
-                yield Db(connection, connection.backend, require_verification=self._require_verification)
+                yield Db(connection, connection.backend, self._config)
         except BaseException:
             await self._release(connection)
             raise

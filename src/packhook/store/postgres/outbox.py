@@ -112,7 +112,7 @@ async def _write(
     An event of an organization that was deleted gets none.
     """
     subscribers = await loader.load(db, [event.organization_id for event in events])
-    deliver = FanOut(capacity, require_verification=db.require_verification)
+    deliver = FanOut(capacity, db.config)
     deliveries = [
         delivery
         for event in events

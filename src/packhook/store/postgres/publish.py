@@ -64,7 +64,7 @@ class PublishBatch:
         """Return the keys that were written, or nothing is and these organizations' subscribers were out of date."""
         written = self._rows = PublishedRows(subscribers)
         self._keys = IdempotencyBatch()
-        fan_out = FanOut(self._capacity(), require_verification=db.require_verification)
+        fan_out = FanOut(self._capacity(), db.config)
         self._provisional = [self._add(request, fan_out, subscribers, written) for request in self._requests]
         if written.is_empty:
             return set(), set()
@@ -111,7 +111,7 @@ class PublishedRows:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
+        """Tell whether there is nothing to write."""
         return not self._events
 
     def add_event(self, event: Event, key: str | None) -> None:

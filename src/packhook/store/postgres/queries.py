@@ -12,6 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from packhook.core.errors import Unavailable
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import Page, PageRequest
+from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.filters import Conditions, Hints
 from packhook.store.pagination import page_of, page_statement
 from packhook.store.rows import Row
@@ -31,7 +32,7 @@ Backend = tuple[int, datetime]
 
 
 class CommitOutcomeUnknown(Exception):
-    """It is unknown whether a write was committed: the answer was lost with the connection to this server process.
+    """Signal that nobody knows whether a write was committed: the answer was lost with the server connection.
 
     ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``), nobody else sees it.
     """
@@ -44,21 +45,20 @@ class CommitOutcomeUnknown(Exception):
 class Db:
     """Run statements on a connection that was acquired.
 
-    ``require_verification``: deliveries of unverified webhooks wait; configuration of the store.
+    ``config`` is the store's.
     """
 
-    __slots__ = ("_backend", "_connection", "require_verification")
+    __slots__ = ("_backend", "_connection", "config")
 
     def __init__(
         self,
         connection: "asyncpg.Connection[Any] | PoolConnectionProxy[Any]",
         backend: Backend | None = None,
-        *,
-        require_verification: bool = False,
+        config: StoreConfig = DEFAULT,
     ) -> None:
         self._connection = connection
         self._backend = backend
-        self.require_verification = require_verification
+        self.config = config
 
     async def fetch_all(self, statement: str, *values: object) -> list[Row]:
         """Return all rows."""

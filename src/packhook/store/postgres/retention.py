@@ -74,5 +74,5 @@ async def _cancel(db: Db, now: int, events_before: int, limit: int) -> int:
     await db.fetch_all(SQL["merge_lane_wakeups"])
     orphans = await db.fetch_all(SQL["cancel_orphans"], now, limit)
     await db.fetch_all(SQL["delete_orphan_lanes"])
-    expired = await db.fetch_all(SQL["cancel_expired"], now, events_before, limit, db.require_verification)
+    expired = await db.fetch_all(SQL["cancel_expired"], now, events_before, limit, db.config.require_verification)
     return len(orphans) + len(expired)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
+from packhook.store.config import StoreConfig
 from packhook.store.postgres.connection import READ_ONLY, SETTINGS, Pool
 from packhook.store.postgres.notifications import NotificationHandlers, Notifier
 from packhook.store.postgres.writer import Writer
@@ -26,11 +27,9 @@ class Session:
     claim_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
-    async def open(
-        cls, url: str, node: str, handlers: NotificationHandlers, *, require_verification: bool
-    ) -> "Session":
+    async def open(cls, url: str, node: str, handlers: NotificationHandlers, config: StoreConfig) -> "Session":
         """Connect. Raises Unavailable where the database does not answer."""
-        write_pool = await Pool.open(url, SETTINGS, MAX_WRITERS, require_verification=require_verification)
+        write_pool = await Pool.open(url, SETTINGS, MAX_WRITERS, config)
         try:
             read_pool = await Pool.open(url, READ_ONLY, MAX_READERS)
             try:

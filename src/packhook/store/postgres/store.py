@@ -36,6 +36,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.postgres import (
@@ -81,8 +82,8 @@ class _Running:
 class PostgresStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, url: str, clock: Clock, *, require_verification: bool = False) -> None:
-        self._require_verification = require_verification
+    def __init__(self, url: str, clock: Clock, config: StoreConfig = DEFAULT) -> None:
+        self._config = config
         self._url = url
         self._clock = clock
         self._node = secrets.token_hex(6)
@@ -97,7 +98,7 @@ class PostgresStore:
         handlers = NotificationHandlers(
             lambda due_at: self._notify_due((), due_at), self._invalidate, self._wake_outbox, self._catch_up
         )
-        session = await Session.open(self._url, self._node, handlers, require_verification=self._require_verification)
+        session = await Session.open(self._url, self._node, handlers, self._config)
         loader = SubscriberLoader()
         publishing: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
@@ -111,7 +112,7 @@ class PostgresStore:
             GroupCommit(session.writer, publishing),
             Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made])),
         )
-        if not self._require_verification:
+        if not self._config.require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())
 
     async def close(self) -> None:

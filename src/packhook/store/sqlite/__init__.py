@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, one process.
+"""Store in one SQLite file, embedded in one process.
 
 ::
 

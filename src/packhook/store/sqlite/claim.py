@@ -37,7 +37,9 @@ def claim(db: Connection, request: ClaimRequest) -> ClaimResult:
 
 def _due_lanes(db: Connection, request: ClaimRequest) -> list[DueLane]:
     excluded = request.capacity.excluded
-    found = fetch_all(db, SQL["due_lanes"], (request.now, MAX_LANES + len(excluded), db.require_verification))
+    found = fetch_all(
+        db, SQL["due_lanes"], (request.now, MAX_LANES + len(excluded), db.store_config.require_verification)
+    )
     return [lane for lane in map(DueLane._make, found) if lane.webhook_id not in excluded]
 
 

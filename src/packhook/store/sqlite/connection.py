@@ -9,6 +9,7 @@ from typing import IO, Final
 import apsw
 
 from packhook.core.errors import DatabaseInUse, Unavailable
+from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.migrate import migrations_after
 
 BUSY_MS: Final = 5_000
@@ -20,9 +21,9 @@ CACHE_KIB: Final = 16_384
 
 
 class Connection(apsw.Connection):
-    """Connect to the file. ``require_verification`` (of the store): deliveries of unverified webhooks wait."""
+    """Connect to the file. ``store_config`` is the store's."""
 
-    require_verification = False
+    store_config = DEFAULT
 
 
 @contextmanager
@@ -34,12 +35,12 @@ def database_errors() -> Iterator[None]:
         raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 
 
-def connect(path: str, *, require_verification: bool = False) -> Connection:
+def connect(path: str, config: StoreConfig = DEFAULT) -> Connection:
     """Return a connection to the file. Durable: a COMMIT returns when it is on disk (WAL, ``synchronous=FULL``)."""
     with database_errors():
         # Each row of an executemany takes a place in the cache; a statement used that many rows ago is prepared again.
         db = Connection(path, statementcachesize=600)
-        db.require_verification = require_verification
+        db.store_config = config
         db.set_busy_timeout(BUSY_MS)
         # By default a statement that ORDER BY or a partial index serves is planned again for each set of values.
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)

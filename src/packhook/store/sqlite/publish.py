@@ -34,7 +34,7 @@ class _Batch:
         (last_rowid,) = fetch_all(db, SQL["last_delivery_rowid"])[0]
         self._db = db
         self._cache = cache
-        self._fan_out = FanOut(capacity, count(last_rowid + 1), require_verification=db.require_verification)
+        self._fan_out = FanOut(capacity, db.store_config, count(last_rowid + 1))
         self._verified: dict[str, Subscribers] = {}
         self._responses: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
         self._events: list[Sequence[Any]] = []

@@ -15,7 +15,7 @@ from packhook.store.sqlite.webhooks import disable_webhook
 def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
     """Record several batches in one transaction; see Store.record."""
     results = [result for batch in batches for result in batch]
-    settled = [_settle(db, result) for result in results]
+    settled = _settle_all(db, results)
     valid = list(compress(results, settled))
     db.executemany(
         SQL["insert_attempt"],
@@ -27,6 +27,19 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> l
             _reschedule(db, result)
     answers = iter(settled)
     return [list(islice(answers, len(batch))) for batch in batches]
+
+
+def _settle_all(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[bool]:
+    """Return which results were settled: all at once, or one by one where some lease was lost."""
+    db.execute("SAVEPOINT settle")
+    before = db.total_changes()
+    db.executemany(SQL["settle_delivery"], map(_settlement, results))
+    if db.total_changes() - before == len(results):
+        db.execute("RELEASE settle")
+        return [True] * len(results)
+    db.execute("ROLLBACK TO settle")
+    db.execute("RELEASE settle")
+    return [_settle(db, result) for result in results]
 
 
 def _settle(db: apsw.Connection, result: AttemptResult) -> bool:

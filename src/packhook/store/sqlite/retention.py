@@ -51,5 +51,5 @@ def _cancel(db: Connection, now: int, events_before: int, limit: int) -> int:
     expire_direct_leases(db, now)
     orphans = fetch_all(db, SQL["cancel_orphans"], (now, limit))
     db.execute(SQL["delete_orphan_lanes"])
-    expired = fetch_all(db, SQL["cancel_expired"], (now, events_before, limit, db.require_verification))
+    expired = fetch_all(db, SQL["cancel_expired"], (now, events_before, limit, db.store_config.require_verification))
     return len(orphans) + len(expired)

@@ -38,6 +38,7 @@ from packhook.store.base import (
     Usage,
     WebhookFilter,
 )
+from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, SubscriberCache
 from packhook.store.migrate import migrations
@@ -76,8 +77,8 @@ class _Connections:
 class SqliteStore:
     """See :class:`packhook.store.base.Store` for every promise."""
 
-    def __init__(self, path: str, clock: Clock, *, require_verification: bool = False) -> None:
-        self._require_verification = require_verification
+    def __init__(self, path: str, clock: Clock, config: StoreConfig = DEFAULT) -> None:
+        self._config = config
         self._path = str(Path(path).resolve())  # a link leads to the same database, and to the same lock
         self._clock = clock
         self._dispatcher: Dispatcher | None = None
@@ -96,11 +97,11 @@ class SqliteStore:
     async def open(self) -> None:
         locked = lock(self._path)
         try:
-            db = connect(self._path, require_verification=self._require_verification)
+            db = connect(self._path, self._config)
             migrate(db)
             with database_errors():
                 released = claim.release_all(db, self._clock.now())
-                if not self._require_verification:
+                if not self._config.require_verification:
                     webhooks.release_unverified(db, self._clock.now())
             checkpoints = Checkpoints(db, self._path)
         except BaseException:

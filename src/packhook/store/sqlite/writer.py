@@ -72,7 +72,7 @@ class _Job:
 
 
 class _BatchFailed(Exception):
-    """The database failed, whatever it was asked to do: trying the items alone is of no use."""
+    """Signal that the database failed, whatever it was asked to do: trying the items alone is of no use."""
 
 
 def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> list[Any]:
@@ -123,7 +123,7 @@ class Writer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still writes: it does until it is closed, or crashes."""
+        """Tell whether it still writes: it does until it is closed, or crashes."""
         return not self._task.done()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Send to the same hosts with the real client, in a namespace with loopback only, and see which sockets are opened."""
+"""Send to the same hosts with the real client, in a namespace without a way out: which sockets are opened."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
@@ -21,7 +21,7 @@ _TIMEOUT: Final = 2_000
 
 
 class WatchedEgress(Egress):
-    """Record the addresses for which a socket is requested."""
+    """Record for which addresses a socket is asked for."""
 
     def __init__(
         self,
@@ -30,33 +30,33 @@ class WatchedEgress(Egress):
         seconds: Seconds | None = None,
         pin: tuple[str, ...] | None = None,
     ) -> None:
-        """Let every URL pass, pinned to ``pin`` if there is one: then only the check before each connect protects."""
+        """Let every URL pass with the addresses of ``pin``, if there are any: only the guard of each socket is left."""
         super().__init__(allow, allow_http=True, resolve=resolve, seconds=seconds or Seconds())
         self.opening: list[str] = []
         self._pin = pin
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
-        """Return the decision of the egress, or let the URL pass if there is a ``pin``."""
+        """Return the pinned addresses where there are some."""
         if self._pin is None:
             return super().check_cached(url)
         return PinnedUrl(parse_endpoint(url, allow_http=True), self._pin)
 
     def may_open(self, address: str, port: int) -> bool:
-        """Record the address, and return the decision of the egress."""
+        """Record, then judge."""
         self.opening.append(address)
         return super().may_open(address, port)
 
 
-async def run_sends() -> list[Row]:
+async def sent() -> list[Row]:
     """Return every row, in the order of the table."""
     return [
         *await _refused("sent", ((host, host) for hosts in HOSTILE.values() for host in hosts)),
         *await _refused("sent", ((f"{address}, {what}", in_url(address)) for what, address in denied_ends())),
-        *await _answers((*denied_ends(), *as_answers())),
-        *await _good_answers(allowed_ends()),
-        *[await _rebound_while_kept(address) for address in BAD],
-        *[await _guard(address) for address in BAD],
-        await _not_pinned(),
+        *await _answered((*denied_ends(), *as_answers())),
+        *await _opened(allowed_ends()),
+        *[await _kept_and_rebound(address) for address in BAD],
+        *[await _guarded(address) for address in BAD],
+        await _unpinned(),
     ]
 
 
@@ -64,88 +64,88 @@ async def _refused(group: str, hosts: Iterable[tuple[str, str]]) -> list[Row]:
     rows = []
     for what, host in hosts:
         egress = WatchedEgress(resolve=Answers([GOOD_IPV4]))
-        rows.append(row(group, what, _NOTHING, await _send_once(egress, f"http://{host}/")))
+        rows.append(row(group, what, _NOTHING, await _first(egress, f"http://{host}/")))
     return rows
 
 
-async def _answers(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Try each address after a good one: no connection is made to either."""
+async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+    """Try each as an answer after a good one, which is not connected to either."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([GOOD_IPV4, address]))
-        happened = await _send_once(egress, "http://shop.test/")
+        happened = await _first(egress, "http://shop.test/")
         rows.append(row("sent", f"shop.test -> a good address and {address}, {what}", _NOTHING, happened))
     return rows
 
 
-async def _good_answers(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Try good addresses: a socket is requested for the address itself, and for no other."""
+async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
+    """Try good names: a socket is requested for the address itself, and for no other."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([address]))
-        await _send_once(egress, "http://shop.test/")
+        await _first(egress, "http://shop.test/")
         happened = f"a socket for {', '.join(egress.opening)}"
         rows.append(row("sent", f"shop.test -> {address}, {what}", f"a socket for {address}", happened))
     return rows
 
 
-async def _rebound_while_kept(address: str) -> Row:
-    """Rebind a name while the connection to its good address is kept: the new address decides."""
+async def _kept_and_rebound(address: str) -> Row:
+    """Rebind a name whose connection to the good address is open and stays: the new address decides."""
     seconds = Seconds()
     egress = WatchedEgress(_LOOPBACK, resolve=Answers(["127.0.0.1"], _but_not_loopback(address)), seconds=seconds)
     async with Receiver(Status(200)) as receiver:
-        sender = await _opened_sender(egress)
+        client = await _opened_sender(egress)
         url = f"http://shop.test:{receiver.port}/"
-        first = _describe(await sender.send(_request(url)), egress)
+        first = _words(await client.send(_request(url)), egress)
         seconds.let_answers_expire()
         egress.opening.clear()
-        second = _describe(await sender.send(_request(url)), egress)
-        await sender.close()
+        second = _words(await client.send(_request(url)), egress)
+        await client.close()
     what = f"an open connection, its name rebound to {_but_not_loopback(address)[0]}"
     return row("kept connection", what, f"answer 200, {_NOTHING}", f"{first}, {second}")
 
 
 def _but_not_loopback(address: str) -> Sequence[str]:
-    return ["127.0.0.2"] if address == "127.0.0.1" else [address]  # the receiver's address is allowed here
+    return ["127.0.0.2"] if address == "127.0.0.1" else [address]  # the receiver's own is allowed here
 
 
-async def _guard(address: str) -> Row:
-    """Let the URL pass: the check before the connect still refuses."""
+async def _guarded(address: str) -> Row:
+    """Let every URL pass: the check before the connect still refuses."""
     egress = WatchedEgress(pin=(address,))
-    sender = await _opened_sender(egress)
-    outcome = await sender.send(_request("http://shop.test/"))
-    await sender.close()
-    happened = f"refused: {outcome.detail}" if outcome.failure is FailureKind.BLOCKED else _describe(outcome, egress)
+    client = await _opened_sender(egress)
+    outcome = await client.send(_request("http://shop.test/"))
+    await client.close()
+    happened = f"refused: {outcome.detail}" if outcome.failure is FailureKind.BLOCKED else _words(outcome, egress)
     return row("guard", f"a socket for {address} that the check let pass", DENIED, happened)
 
 
-async def _not_pinned() -> Row:
-    """Let a name pass without an address: the system's resolver, which checks nothing, is not used."""
+async def _unpinned() -> Row:
+    """Let a URL pass without an address: the client must not resolve its name."""
     egress = WatchedEgress(_LOOPBACK, pin=())
-    happened = await _send_once(egress, "http://localhost/")
+    happened = await _first(egress, "http://localhost/")
     return row(
         "guard", "localhost, which the check let pass without an address", "internal_error, no socket opened", happened
     )
 
 
-async def _send_once(egress: WatchedEgress, url: str) -> str:
-    sender = await _opened_sender(egress)
-    result = _describe(await sender.send(_request(url)), egress)
-    await sender.close()
-    return result
+async def _first(egress: WatchedEgress, url: str) -> str:
+    client = await _opened_sender(egress)
+    happened = _words(await client.send(_request(url)), egress)
+    await client.close()
+    return happened
 
 
 async def _opened_sender(egress: Egress) -> HttpClient:
-    sender = HttpClient(egress)
-    await sender.open()
-    return sender
+    client = HttpClient(egress)
+    await client.open()
+    return client
 
 
 def _request(url: str) -> Request:
     return Request(url=url, headers="content-type: application/json\r\n", body=b"{}", timeout=_TIMEOUT)
 
 
-def _describe(outcome: Outcome, egress: WatchedEgress) -> str:
+def _words(outcome: Outcome, egress: WatchedEgress) -> str:
     if outcome.failure is None:
         return f"answer {outcome.status_code}"
     what = "refused" if outcome.failure is FailureKind.BLOCKED else outcome.failure.value

@@ -63,9 +63,9 @@ def unreachable() -> Iterator[str]:
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for client in (first, second):
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
         yield f"http://127.0.0.1:{full.getsockname()[1]}/"
 
 
@@ -89,11 +89,11 @@ async def test_a_large_head_within_the_limit_is_accepted() -> None:
     """45 KiB are accepted in one piece or in several; 80 KiB are not."""
     lines = b"x-filler: " + b"." * 988 + b"\r\n"
     begin, end = b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"
-    async with receiving() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as client:
         for count, failure in ((45, None), (80, FailureKind.PROTOCOL)):
             receiver.answers(Pieces(begin + lines * count + end), Pieces(begin, *[lines * (count // 5)] * 5, end))
             for _ in range(2):
-                outcome = await sender.send(request_to(receiver.url))
+                outcome = await client.send(request_to(receiver.url))
                 assert (outcome.failure, outcome.status_code) == (failure, None if failure else 200)
 
 
@@ -102,9 +102,9 @@ async def test_a_large_head_within_the_limit_is_accepted() -> None:
 @pytest.mark.parametrize("trailer", [b"." * 60_000, b"x-t: " + b"." * 60_000 + b"\r\n"], ids=["one", "many"])
 async def test_an_endless_trailer_is_refused(trailer: bytes) -> None:
     """It does not fill the memory until the timeout."""
-    async with receiving() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as client:
         receiver.answers(Pieces(CHUNKED + b"2\r\nok\r\n0\r\nx-first: ", trailer, endless=True))
-        outcome = await sender.send(request_to(receiver.url, timeout=10_000))
+        outcome = await client.send(request_to(receiver.url, timeout=10_000))
     assert (outcome.status_code, outcome.failure, outcome.duration < 5_000) == (200, FailureKind.PROTOCOL, True)
 
 
@@ -112,11 +112,11 @@ async def test_an_endless_trailer_is_refused(trailer: bytes) -> None:
 @pytest.mark.usefixtures("scheme")
 async def test_a_request_cancelled_at_once_frees_its_slot() -> None:
     """Also before its first step; the next request has the slot."""
-    async with receiving() as receiver, sending(max_connections=2) as sender:
+    async with receiving() as receiver, sending(max_connections=2) as client:
         reported: list[Outcome] = []
         for _ in range(10):
-            sender.post(request_to(receiver.url), reported.append).cancel()
-        assert (await sender.send(request_to(receiver.url))).status_code == 200
+            client.post(request_to(receiver.url), reported.append).cancel()
+        assert (await client.send(request_to(receiver.url))).status_code == 200
     assert reported == []
 
 
@@ -125,11 +125,11 @@ async def test_a_request_cancelled_at_once_frees_its_slot() -> None:
 @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "timed out"])
 async def test_a_waiting_request_is_sent_when_another_could_not_connect(cancelled: bool) -> None:
     """The slot is free as soon as the failed request ends."""
-    async with receiving() as receiver, sending(max_connections=1) as sender:
+    async with receiving() as receiver, sending(max_connections=1) as client:
         with unreachable() as url:
             reported: list[Outcome] = []
-            first = sender.post(request_to(url, timeout=5_000 if cancelled else 150), reported.append)
-            second = asyncio.ensure_future(sender.send(request_to(receiver.url, timeout=2_000)))
+            first = client.post(request_to(url, timeout=5_000 if cancelled else 150), reported.append)
+            second = asyncio.ensure_future(client.send(request_to(receiver.url, timeout=2_000)))
             asyncio.get_running_loop().call_later(0.1, lambda: first.cancel() if cancelled else None)
             assert (await second).status_code == 200
     assert [outcome.failure for outcome in reported] == ([] if cancelled else [FailureKind.TIMEOUT])
@@ -139,7 +139,7 @@ async def test_a_waiting_request_is_sent_when_another_could_not_connect(cancelle
 @pytest.mark.usefixtures("scheme")
 async def test_each_callback_is_called_once_and_not_before_post_returns() -> None:
     """Also if a header cannot be sent; and a callback that raises harms no other request."""
-    async with receiving() as receiver, sending() as sender:
+    async with receiving() as receiver, sending() as client:
         reported: list[str] = []
         done = asyncio.Event()
 
@@ -152,13 +152,13 @@ async def test_each_callback_is_called_once_and_not_before_post_returns() -> Non
             done.set()
 
         bad = replaced(request_to(receiver.url), headers=lines((("x-broken", "a\r\nb: c"),)))
-        sender.post(request_to(receiver.url), fail)
-        sender.post(bad, lambda _: reported.append("refused"))
+        client.post(request_to(receiver.url), fail)
+        client.post(bad, lambda _: reported.append("refused"))
         reported.append("posted")
         await receiver.wait_for(1)
-        sender.post(request_to(receiver.url), end)
+        client.post(request_to(receiver.url), end)
         await asyncio.wait_for(done.wait(), 5)
-        assert (await sender.send(request_to(receiver.url))).status_code == 200
+        assert (await client.send(request_to(receiver.url))).status_code == 200
     assert reported[0] == "posted"
     assert sorted(reported[1:]) == ["ended", "failed", "refused"]
 
@@ -181,13 +181,13 @@ async def test_no_kind_of_failure_leaks_a_socket_or_a_slot(limit: int) -> None:
     before = open_files()
     reported: Counter[int] = Counter()
     late: list[int] = []
-    async with receiving() as receiver, sending(max_connections=limit) as sender:
+    async with receiving() as receiver, sending(max_connections=limit) as client:
         receiver.answer = lambda _: drawn.choice(kinds)
         with unreachable() as bad_url:
-            expected = await send_and_cancel(sender, [receiver.url] * 9 + [bad_url], drawn, reported, late)
+            expected = await send_and_cancel(client, [receiver.url] * 9 + [bad_url], drawn, reported, late)
         receiver.answer = lambda _: Status(200)
         outcomes = await asyncio.gather(
-            *(sender.send(request_to(receiver.url, timeout=20_000)) for _ in range(limit * 2))
+            *(client.send(request_to(receiver.url, timeout=20_000)) for _ in range(limit * 2))
         )
         assert {(outcome.status_code, outcome.detail) for outcome in outcomes} == {(200, "")}
     assert reported == Counter(expected)
@@ -197,7 +197,7 @@ async def test_no_kind_of_failure_leaks_a_socket_or_a_slot(limit: int) -> None:
 
 
 async def send_and_cancel(
-    sender: HttpClient, urls: list[str], drawn: random.Random, reported: Counter[int], late: list[int]
+    client: HttpClient, urls: list[str], drawn: random.Random, reported: Counter[int], late: list[int]
 ) -> set[int]:
     """Send 1,500 requests, 100 at a time, and cancel some at any moment; return the numbers that get a callback."""
     loop = asyncio.get_running_loop()
@@ -217,7 +217,7 @@ async def send_and_cancel(
         timeout = drawn.choice([20, 60, 150])
         request = request_to(drawn.choice(urls), timeout=timeout, body=bytes(drawn.choice([10, 10, 400_000])))
         expected.add(number)
-        in_flight = sender.post(request, partial(on_outcome, number, timeout))
+        in_flight = client.post(request, partial(on_outcome, number, timeout))
 
         def cancel(number: int = number, in_flight: InFlight = in_flight) -> None:
             if not reported[number]:
@@ -253,9 +253,9 @@ async def test_a_closed_connection_is_freed_at_once(answer: Behaviour) -> None:
     gc.collect()
     gc.disable()
     try:
-        async with receiving(answer) as receiver, sending() as sender:
+        async with receiving(answer) as receiver, sending() as client:
             for _ in range(3):
-                await sender.send(request_to(receiver.url))
+                await client.send(request_to(receiver.url))
         kinds = (Connection, ResponseParser, Exchange)
         assert [item for item in gc.get_objects() if isinstance(item, kinds)] == []
     finally:
