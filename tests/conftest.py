@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 import packhook
-import sending
+from support import http_client
 
 SLOW: Final = ("chaos", "e2e", "cli")
 """Folders of slow tests, which mostly wait. They start first, so that no worker is left with one at the end."""
@@ -45,5 +45,5 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture(params=["http", "https"])
 def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test by http and by https: what one promises, the other promises too."""
-    monkeypatch.setattr(sending, "scheme", request.param)
+    monkeypatch.setattr(http_client, "scheme", request.param)
     return str(request.param)

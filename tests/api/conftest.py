@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import Organization
 from packhook.testing import Receiver
+from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import httpx
 
-from api.node import bearer, eventually
+from support.api_node import bearer, eventually
 
 Json = dict[str, Any]
 

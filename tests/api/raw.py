@@ -4,8 +4,8 @@ import asyncio
 import json
 from typing import Final, NamedTuple
 
-from api.node import OPERATOR_KEY
 from api.organization import EVENT, SUBSCRIPTION
+from support.api_node import OPERATOR_KEY
 
 BODY: Final = json.dumps(EVENT).encode()
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import application
 from api.organization import SUBSCRIPTION, Json, Organization, taken
 from packhook.core.audit import Action
 from packhook.testing import ManualClock, Receiver
+from support.api_node import application
 
 NEW: Final = "https://myapp.packcloud.local/new"
-NOBODY: Final = {"actor": "operator", "key_prefix": None, "source": "127.0.0.1", "reason": None}
+WITHOUT_KEY: Final = {"actor": "operator", "key_prefix": None, "source": "127.0.0.1", "reason": None}
 
 
 async def trail(of: Organization, key: str = "", **query: Any) -> list[Json]:  # noqa: ANN401 any parameter
@@ -171,7 +171,7 @@ async def test_filters_and_pages(organization: Organization, another: Organizati
     ("name", "value"),
     [
         ("action", "webhook.lost"),
-        ("actor", "nobody!"),
+        ("actor", "unknown!"),
         ("object_id", ""),
         ("since", "now"),
         ("organization_id", "acme"),
@@ -187,7 +187,7 @@ async def test_master_key(api: httpx.AsyncClient) -> None:
     """Record it without an organization, with the new key's id; only the operator reads the whole instance."""
     rotated = taken(await api.post("/v1/master-key/rotate"), 200)
     (entry,) = taken(await api.get("/v1/audit", params={"object_id": rotated["key_id"]}), 200)["data"]
-    assert entry | NOBODY == entry
+    assert entry | WITHOUT_KEY == entry
     assert (entry["action"], entry["object_kind"], entry["organization_id"]) == (
         "master_key.rotated",
         "master_key",

@@ -1,4 +1,4 @@
-"""The bytes of published bodies that a node buffers are bounded, and no organization takes all of them."""
+"""Test that the buffered bytes of published bodies are bounded, and no organization uses all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,11 +9,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import bearer, eventually, running_node
 from api.organization import EVENT, Organization
 from api.raw import PUBLISH, connect, read_response
 from packhook.core.errors import Overloaded
 from packhook.core.fair_share import FairShare
+from support.api_node import bearer, eventually, running_node
 
 LIMIT: Final = 1024 * 1024
 ORDER: Final[Any] = EVENT["data"]

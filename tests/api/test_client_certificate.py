@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from api.node import OPERATOR_KEY, SENDING, bearer, running_node
 from api.organization import SUBSCRIPTION, Organization, taken
 from packhook.testing import Receiver
+from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
 from support.certificates import expired, key_text, new_key, pair
 
 END: Final = "2999-01-01T00:00:00.000Z"

@@ -1,4 +1,4 @@
-"""The decoder accepts exactly what the documented model accepts.
+"""Test that the decoder accepts exactly what the documented model accepts.
 
 Two exceptions: of repeated members the decoder checks each and the model only the last; and the model limits depth and
 digits of members that are only passed through.
@@ -120,7 +120,7 @@ def event(data: bytes) -> bytes:
 
 
 def published(data: bytes) -> bool:
-    """Return whether bodies with this data are accepted, however they are spelled, with the data as it was sent."""
+    """Return whether bodies with this data are accepted, however they are encoded, with the data as it was sent."""
     decoded = [decoded_event(spelling % data) for spelling in SPELLINGS]
     expected = ("order.created", data.strip(b" \t\r\n"))
     assert decoded in ([None] * len(SPELLINGS), [expected] * len(SPELLINGS))

@@ -6,10 +6,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 from api.organization import Organization, taken
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.testing import Receiver, Status
+from support.api_node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 
 CONSENT: Final = Status(200, {"webhook-allowed-origin": "packhook", "webhook-allowed-rate": "120"})
 DOCUMENTED: Final = {"id", "event_code", "endpoint", "secret", "enabled", "created_at", "updated_at"}

@@ -5,7 +5,6 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import bearer
 from api.organization import EVENT, SUBSCRIPTION, Organization, taken
 from packhook.api.routes import BASE, ROUTES, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
@@ -13,6 +12,7 @@ from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
 from packhook.api.schemas.webhooks import WebhookCreate, WebhookUpdate
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver
+from support.api_node import bearer
 
 BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     OrganizationCreate: {},
@@ -84,11 +84,11 @@ async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], ke
 async def test_no_key(node_url: str, organization: Organization, route: Route[Any]) -> None:
     """Respond with 401 before anything else is looked at, whether the object exists or not."""
     there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId"), "x")
-    async with httpx.AsyncClient(base_url=node_url) as nobody:
-        for ids in ({"organizationId": organization.id, **there}, {"organizationId": "nobody", **there}):
+    async with httpx.AsyncClient(base_url=node_url) as client:
+        for ids in ({"organizationId": organization.id, **there}, {"organizationId": "unknown", **there}):
             for content in (b"", b"{", b" " * 400_000):
                 path = BASE + route.path.format(**ids)
-                answer = await nobody.request(route.method, path, content=content)
+                answer = await client.request(route.method, path, content=content)
                 assert taken(answer, 401)["detail"] == "expected the header Authorization: Bearer KEY"
 
 
@@ -125,9 +125,9 @@ async def test_key_of_another_organization(
     key = await another.key(*SCOPES)
     before = await organization.contents()
     problem = taken(await ask(organization.api, route, ids, key), 404)
-    unknown = taken(await ask(organization.api, route, {**ids, "organizationId": "nobody"}, key), 404)
+    unknown = taken(await ask(organization.api, route, {**ids, "organizationId": "unknown"}, key), 404)
     assert problem["detail"] == f"no organization '{organization.id}'"
-    assert unknown == {**problem, "detail": "no organization 'nobody'"}
+    assert unknown == {**problem, "detail": "no organization 'unknown'"}
     assert await organization.contents() == before
 
 
@@ -137,7 +137,7 @@ async def test_organization_that_is_not_there(
 ) -> None:
     """Respond with 404 to the operator too, also if the object exists in its own organization."""
     ids = await things_of(organization, receiver)
-    answer = await ask(organization.api, route, {**ids, "organizationId": "nobody"})
+    answer = await ask(organization.api, route, {**ids, "organizationId": "unknown"})
     assert answer.status_code == 404
 
 

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
 from api.organization import EVENT, Organization, taken
 from packhook.core.errors import Overloaded
 from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.service import MAX_CONCURRENT_PROBES
 from packhook.testing import Hang, ManualClock, Receiver, Status
+from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
 
 MIB: Final = 1024 * 1024
 LARGE: Final = {"event_code": "order.created", "data": {"id": "ord_1", "reference": "x" * 250_000}}

@@ -1,4 +1,4 @@
-"""The source of a request behind proxies: ``X-Forwarded-For`` counts as far as its writers are trusted."""
+"""Test the source of a request behind proxies: ``X-Forwarded-For`` counts as far as its writers are trusted."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.node import OPERATOR_KEY, bearer, running_node
 from api.organization import SUBSCRIPTION, Organization, taken
 from packhook.api.forwarded import source_of
+from support.api_node import OPERATOR_KEY, bearer, running_node
 
 TRUSTED: Final = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
 PROXY: Final = "10.0.0.8"

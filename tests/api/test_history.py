@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from api.node import application, eventually
 from api.organization import EVENT, SECRET, Json, Organization, taken
 from packhook.core.clock import MINUTE
 from packhook.delivery.maintenance import Maintenance
@@ -14,6 +13,7 @@ from packhook.settings import Settings
 from packhook.store.base import ClaimRequest
 from packhook.store.dispatcher import Capacity
 from packhook.testing import Hang, ManualClock, NulByte, Receiver, Status
+from support.api_node import application, eventually
 
 SCHEDULE: Final = ["1h", "2h"]
 

@@ -1,4 +1,4 @@
-"""Limits that hold before a client is authenticated, and repeated headers."""
+"""Test the limits that hold before a client is authenticated, and repeated headers."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, bearer, eventually, running_node
 from api.organization import EVENT, Organization, taken
+from support.api_node import OPERATOR_KEY, bearer, eventually, running_node
 
 PATHS: Final = pytest.mark.parametrize("path", [b"/events", b"/webhooks"], ids=["publish", "asgi"])
 

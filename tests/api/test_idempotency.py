@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: the same key and body within 24 hours publish once, with the same receipt."""
+"""Test ``Idempotency-Key``: the same key and body within 24 hours publish once, with the same receipt."""
 
 import asyncio
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-from api.node import application
 from api.organization import EVENT, JSON, Organization, taken
 from api.raw import PUBLISH, connect, read_response
 from packhook.core.clock import DAY, HOUR
 from packhook.testing import ManualClock
+from support.api_node import application
 
 OTHER: Final = {"event_code": "order.created", "data": {"id": "ord_2"}}
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, application, bearer, eventually, running_node
 from api.organization import EVENT, Organization, taken
 from packhook.core.clock import HOUR, SECOND, to_rfc3339
 from packhook.testing import ManualClock
+from support.api_node import OPERATOR_KEY, application, bearer, eventually, running_node
 
 SCOPES: Final = ["webhooks:read", "webhooks:write", "events:publish", "events:read"]
 WRONG: Final[list[tuple[str, Any]]] = [
@@ -110,11 +110,11 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
 
         slow = SimpleNamespace(find_api_key=slowly, record_key_usage=store.record_key_usage)
         monkeypatch.setattr(service.access, "_store", slow)
-        asking = asyncio.create_task(organization.ask("GET", "/events", made["key"]))
+        lookup = asyncio.create_task(organization.ask("GET", "/events", made["key"]))
         await found.wait()
         assert (await organization.ask("DELETE", f"/api-keys/{made['id']}")).status_code == 204
         revoked.set()
-        assert (await asking).status_code == 200
+        assert (await lookup).status_code == 200
         assert (await organization.ask("GET", "/events", made["key"])).status_code == 401
 
 

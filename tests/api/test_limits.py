@@ -7,17 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, application, bearer, running_node
 from api.organization import EVENT, JSON, SUBSCRIPTION, Organization
 from packhook.core.errors import Overloaded, RateLimited, Unauthorized
 from packhook.service import authentication
 from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
 from packhook.testing import ManualClock
+from support.api_node import OPERATOR_KEY, SENDING, application, bearer, running_node
 
 
 class Seconds:
-    """Provide a monotonic clock that moves only when told to."""
+    """Provide a monotonic clock that moves only on request."""
 
     now = 1_000.0
 

@@ -14,13 +14,13 @@ import apsw
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, SENDING, application, bearer, running_node
 from api.organization import SECRET, Organization, taken
 from packhook.core.model import SCOPES, Webhook
 from packhook.settings import Settings
 from packhook.store.encryption.cipher import encrypted_under
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Receiver
+from support.api_node import OPERATOR_KEY, SENDING, application, bearer, running_node
 
 ROTATE: Final = "/v1/master-key/rotate"
 HEADERS: Final = {"authorization": "Bearer the-token-of-a-header", "x-a": "another-value"}

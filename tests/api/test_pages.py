@@ -5,11 +5,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import bearer
 from api.organization import SUBSCRIPTION, Organization, taken
 from packhook.api.problems import STATUS
 from packhook.api.routes import BASE, ROUTES, Route, methods_of
 from packhook.core.errors import PackhookError
+from support.api_node import bearer
 
 GETS: Final = [route for route in ROUTES if route.method == "GET" and route.path.count("{") < 2]
 LISTS: Final = [route.path for route in GETS if route.query is not None and "{organizationId}" in route.path]
@@ -67,7 +67,7 @@ async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]
 
 async def test_the_type_of_a_problem_leads_to_its_page(api: httpx.AsyncClient) -> None:
     """Resolve the relative type against the request's URL."""
-    answer = await api.get("/v1/organizations/nobody")
+    answer = await api.get("/v1/organizations/unknown")
     assert answer.json()["type"] == "/errors/not_found"
     assert (await api.get(str(answer.url.join(answer.json()["type"])))).status_code == 200
     assert (await api.get("/errors/nonsense")).status_code == 404

@@ -13,7 +13,6 @@ import pytest
 from structlog.testing import capture_logs
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from api.node import OPERATOR_KEY, application, eventually, listening
 from api.organization import EVENT, Organization
 from api.raw import CREATE_WEBHOOK, PUBLISH, PUBLISH_WITH_QUERY, Post, connect, read_response
 from packhook.api.publish import protocol
@@ -21,6 +20,7 @@ from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.settings import Settings
 from packhook.testing import ManualClock
+from support.api_node import OPERATOR_KEY, application, eventually, listening
 
 ORDER: Final[dict[str, object]] = json.loads(json.dumps(EVENT["data"]))
 POSTS: Final = pytest.mark.parametrize(

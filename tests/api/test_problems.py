@@ -7,8 +7,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import bearer
 from api.organization import EVENT, JSON, SUBSCRIPTION, Organization, taken
+from support.api_node import bearer
 
 TITLES: Final = {
     "malformed_body": (400, "The body is not valid JSON."),
@@ -117,7 +117,7 @@ CASES: Final = {
     "another organization's webhook": Case(
         "not_found", "GET", "{o}/webhooks/{theirs}", "no webhook '{theirs}'", key="reader"
     ),
-    "unknown organization": Case("not_found", "POST", "/v1/organizations/nobody/events", request=sent(json=EVENT)),
+    "unknown organization": Case("not_found", "POST", "/v1/organizations/unknown/events", request=sent(json=EVENT)),
     "unknown webhook": Case(
         "not_found", "PUT", "{o}/webhooks/wh_1", "no webhook 'wh_1'", request=sent(json={"enabled": False})
     ),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from api.node import application
 from packhook.testing import ManualClock
+from support.api_node import application
 
 
 async def test_node_that_runs(node_url: str) -> None:

@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from api.node import OPERATOR_KEY
 from api.organization import Organization
 from api.raw import BODY, PUBLISH, PUBLISH_WITH_QUERY, Response, connect, read_response
 from packhook.api.routes import BASE, ROUTES
+from support.api_node import OPERATOR_KEY
 
 HEALTH: Final = b"GET /health HTTP/1.1\r\n%b\r\n"
 

@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.node import OPERATOR_KEY, bearer, eventually, running_node
 from api.organization import Organization, taken
 from packhook.api.openapi import describe
+from support.api_node import OPERATOR_KEY, bearer, eventually, running_node
 from support.netns import only_loopback
 
 CHECKS: Final = [

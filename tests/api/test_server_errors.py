@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from api.node import application
 from api.organization import EVENT, SUBSCRIPTION, Organization, taken
 from packhook.service.service import Service
 from packhook.testing import ManualClock
+from support.api_node import application
 
 KEY: Final = {"scopes": ["events:read"]}
 

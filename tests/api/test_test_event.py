@@ -77,15 +77,15 @@ async def test_failure_is_an_answer(organization: Organization) -> None:
         webhook = await organization.webhook(receiver.url)
         path = f"/webhooks/{webhook['id']}/test"
         lost, refused = [taken(await organization.ask("POST", path), 200) for _ in range(2)]
-    nobody = taken(await organization.ask("POST", path), 200)
-    assert [item["delivered"] for item in (refused, lost, nobody)] == [False, False, False]
-    assert [item["attempt"]["status_code"] for item in (refused, lost, nobody)] == [404, None, None]
-    assert [item["attempt"]["error"]["code"] for item in (refused, lost, nobody)] == [
+    unreachable = taken(await organization.ask("POST", path), 200)
+    assert [item["delivered"] for item in (refused, lost, unreachable)] == [False, False, False]
+    assert [item["attempt"]["status_code"] for item in (refused, lost, unreachable)] == [404, None, None]
+    assert [item["attempt"]["error"]["code"] for item in (refused, lost, unreachable)] == [
         "unsuccessful_status",
         "connection_lost",
         "connect_failed",
     ]
-    assert all(item["attempt"]["error"]["message"] for item in (refused, lost, nobody))
+    assert all(item["attempt"]["error"]["message"] for item in (refused, lost, unreachable))
 
 
 async def test_own_headers_are_sent_and_not_shown(organization: Organization, receiver: Receiver) -> None:

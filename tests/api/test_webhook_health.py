@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-from api.node import application
 from api.organization import Json, Organization, taken
 from packhook.core.clock import DAY, HOUR, to_rfc3339
 from packhook.delivery.maintenance import Maintenance
@@ -11,6 +10,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock, Receiver, Status
 from store.values import claim, failed
+from support.api_node import application
 
 SEVEN: Final = ["id", "event_code", "endpoint", "secret", "enabled", "created_at", "updated_at"]
 

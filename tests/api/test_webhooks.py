@@ -8,8 +8,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import OPERATOR_KEY, bearer, running_node
 from api.organization import JSON, SUBSCRIPTION, Organization, taken
+from support.api_node import OPERATOR_KEY, bearer, running_node
 
 DOCUMENTED: Final = (
     b'{"event_code": "order.created", "endpoint": "https://myapp.packcloud.local/order-created",'

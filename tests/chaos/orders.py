@@ -12,9 +12,9 @@ from typing import Final
 import httpx
 
 from api.organization import Organization
-from node import SENDING, Node, running
 from packhook.testing import Behaviour, Received, Receiver, Status
 from packhook.testing.wire import Wire
+from support.processes import SENDING, Node, running
 
 SECRET: Final = "whsec_b25lIHNlY3JldCBvZiB0aGUgdGVzdHMgb2YgY3Jhc2hlcw=="
 WORKERS: Final = 8

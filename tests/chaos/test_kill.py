@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from api.node import eventually
 from chaos.orders import Inbox, OrderPublisher, batches, publishing_node
-from node import Node
 from packhook.testing import Behaviour, Hang, Status
+from support.api_node import eventually
+from support.processes import Node
 
 ORDERS: Final = 1_000
 LIVE: Final = ("pending", "sending")

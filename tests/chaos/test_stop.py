@@ -11,10 +11,10 @@ import apsw
 import httpx
 import pytest
 
-from api.node import eventually
 from chaos.orders import Gate, Inbox, OrderPublisher, publishing_node
-from node import OPERATOR_KEY, Node, packhook, running
 from packhook.testing import Hang, Status
+from support.api_node import eventually
+from support.processes import OPERATOR_KEY, Node, packhook, running
 
 PATIENT: Final = {"attempt_timeout": "30s", "shutdown_grace": "30s"}
 

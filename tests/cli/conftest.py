@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from cli.terminal import Terminal, with_organization
-from node import SENDING, Node, running
+from support.processes import SENDING, Node, running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from node import OPERATOR_KEY, Node, Ran, packhook
+from support.processes import OPERATOR_KEY, Node, Ran, packhook
 
 Json = Any
 

@@ -39,7 +39,7 @@ async def test_the_audit_trail_of_the_whole_instance(terminal: Terminal) -> None
     assert (await terminal.run("audit", "list"))[0] == 5
     words = ("audit", "list", "--all", "--action", "organization.deleted")
     (entry,) = (await terminal.json(*words, "--organization-id", terminal.organization))["data"]
-    assert (entry, (await terminal.json(*words, "--organization-id", "nobody"))["data"]) == (newest, [])
+    assert (entry, (await terminal.json(*words, "--organization-id", "unknown"))["data"]) == (newest, [])
     created = ("audit", "list", "--all", "--action", "organization.created")
     assert len((await terminal.json(*created))["data"]) > 1, "whatever organization the environment names"
     assert (await terminal.run("audit", "list", "--organization-id", "acme"))[0] == 2

@@ -17,10 +17,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.node import eventually
-from node import Program, children, files, packhook, started
 from packhook.cli.demo.ledger import Ledger
 from packhook.cli.demo.show import summary
+from support.api_node import eventually
+from support.processes import Program, children, files, packhook, started
 
 ENDLESS: Final = ("--events", "100000", "--exit")
 
@@ -78,7 +78,7 @@ async def test_it_ends_with_0_when_all_arrived(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-async def test_settings_around_it_do_not_reach_its_service(tmp_path: Path) -> None:
+async def test_settings_of_the_environment_are_ignored(tmp_path: Path) -> None:
     """Ignore settings of the environment that are for another node."""
     (tmp_path / "packhook.toml").write_text('egress_allow = ""\n')
     settings = {"port": "eighty", "egress_allow": "", "key": "x"}
@@ -212,7 +212,7 @@ def test_an_invalid_signature_fails_the_demo_although_all_arrived() -> None:
     assert [line for line in summary(ledger).splitlines() if "evt_2" in line] != [], "the reason is not named"
 
 
-def test_an_event_that_nobody_published_fails_the_demo() -> None:
+def test_an_event_that_was_not_published_fails_the_demo() -> None:
     """Name the unknown event in the summary."""
     ledger = _ledger()
     ledger.arrived("evt_2", at=11.0, accepted=True, is_verified=True)

@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from api.node import eventually
 from cli.terminal import Json, Terminal
 from packhook.testing import Receiver, Status
+from support.api_node import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,7 +76,7 @@ async def test_the_same_idempotency_key_publishes_once(terminal: Terminal) -> No
 
 
 @pytest.mark.parametrize(("given", "words"), REFUSED.values(), ids=REFUSED)
-async def test_what_is_no_event_is_refused(terminal: Terminal, given: bytes, words: str) -> None:
+async def test_an_invalid_event_is_refused(terminal: Terminal, given: bytes, words: str) -> None:
     """Exit 2 with a message that says where; publish nothing."""
     code, out, err = await terminal.run("events", "publish", given=given)
     assert (code, out) == (2, "")
@@ -85,7 +85,7 @@ async def test_what_is_no_event_is_refused(terminal: Terminal, given: bytes, wor
     assert (await terminal.get("/events"))["data"] == []
 
 
-async def test_a_file_that_is_not_there(terminal: Terminal) -> None:
+async def test_a_missing_file(terminal: Terminal) -> None:
     """Exit 2 with a message that names the file."""
     code, out, err = await terminal.run("events", "publish", "nowhere.json")
     assert (code, out) == (2, "")

@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 
 from cli.terminal import Terminal
-from node import packhook
 from packhook.cli.exits import Exit
 from packhook.testing import Receiver, Status
+from support.processes import packhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +33,7 @@ TROUBLE: Final = {
     "a key with a break in it": (("webhooks", "list", "--key", "phk_one two\nthree"), Exit.DENIED, "this one is not"),
     "no such webhook": (("webhooks", "show", "wh_none"), Exit.MISSING, "wh_none"),
     "no such delivery": (("deliveries", "retry", "dlv_none"), Exit.MISSING, "dlv_none"),
-    "no such organization": (("organizations", "show", "nobody"), Exit.MISSING, "nobody"),
+    "no such organization": (("organizations", "show", "unknown"), Exit.MISSING, "unknown"),
     "an organization that is there": (("organizations", "create", "{organization}"), Exit.MISSING, "in use"),
 }
 
@@ -85,13 +85,13 @@ async def test_without_a_key_or_an_organization() -> None:
     )
 
 
-async def test_a_key_that_was_copied_with_spaces_will_do(terminal: Terminal) -> None:
+async def test_a_key_copied_with_spaces_is_accepted(terminal: Terminal) -> None:
     """Strip white space and line breaks around a key."""
     spaced = Terminal(terminal.node, terminal.organization, f" {terminal.key}  \n")
     assert (await spaced.json("webhooks", "list"))["data"] == []
 
 
-async def test_an_id_leads_nowhere_else(terminal: Terminal) -> None:
+async def test_an_id_cannot_change_the_path(terminal: Terminal) -> None:
     """Quote ids in paths: no id leads to another object."""
     for *words, odd in (
         ("webhooks", "delete", "../../{}"),
@@ -104,14 +104,14 @@ async def test_an_id_leads_nowhere_else(terminal: Terminal) -> None:
     assert (await terminal.json("organizations", "show", terminal.organization))["id"] == terminal.organization
 
 
-async def test_a_key_is_in_no_sentence(terminal: Terminal) -> None:
+async def test_a_key_is_in_no_message(terminal: Terminal) -> None:
     """Show no key in a message, not even an invalid one."""
     for key in ("phk_a-secret\x01", "phk_a-secret two\nlines", "phk_a-secret-\N{SNOWMAN}"):
         code, out, err = await Terminal(terminal.node, terminal.organization, key).run("webhooks", "list")
         assert (code, "a-secret" in out + err) == (Exit.DENIED, False)
 
 
-async def test_the_operator_key_will_do(terminal: Terminal) -> None:
+async def test_the_operator_key_is_accepted(terminal: Terminal) -> None:
     """Use the operator key of the environment, as ``serve`` does."""
     settings = {"server": terminal.node.url, "operator_key": terminal.key, "organization": terminal.organization}
     ran = await packhook("webhooks", "list", "--json", settings=settings)
@@ -129,7 +129,7 @@ async def test_the_operator_key_will_do(terminal: Terminal) -> None:
     ],
     ids=["busy", "throttled", "a proxy", "not a problem", "another server"],
 )
-async def test_a_server_that_cannot_do_it_now(answer: Status, code: Exit) -> None:
+async def test_any_error_response_is_a_message(answer: Status, code: Exit) -> None:
     """Exit with a message, not a traceback, whatever the server responds."""
     async with Receiver(answer) as receiver:
         settings = {"server": receiver.url, "key": "phk_1", "organization": "acme"}

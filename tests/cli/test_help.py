@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from docs.commands import commands
-from node import environment
 from packhook import __version__
 from packhook.cli.main import app
+from support.processes import environment
 
 _COMMANDS: Final = commands()
 _LEAVES: Final = sorted(set(_COMMANDS) - {"packhook"})
@@ -25,7 +25,7 @@ def _help(*words: str) -> str:
     return ran.output
 
 
-def test_there_is_something_to_look_at() -> None:
+def test_commands_are_found() -> None:
     """Guard against empty tables below."""
     assert len(_LEAVES) > 25
     assert set(_GROUPS) >= {"deliveries", "events", "keys", "organizations", "webhooks"}
@@ -52,7 +52,7 @@ def test_help_of_a_command_explains_every_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("group", _GROUPS)
-def test_a_group_alone_lists_its_commands(group: str) -> None:
+def test_a_group_without_a_command_lists_its_commands(group: str) -> None:
     """List the commands of a group if no command is given."""
     said = _help(group)
     below = [name.split()[2] for name in _LEAVES if name.split()[1] == group]
@@ -60,7 +60,7 @@ def test_a_group_alone_lists_its_commands(group: str) -> None:
     assert CliRunner().invoke(app, [group], env=_WIDE).output.strip() == said.strip()
 
 
-def test_packhook_alone_lists_all() -> None:
+def test_packhook_without_arguments_lists_all_commands() -> None:
     """List all commands, on a terminal of any width."""
     command = [sys.executable, "-m", "packhook", "--help"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment({}))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from api.organization import Organization
-from node import SENDING, Program, packhook, running, started
+from support.processes import SENDING, Program, packhook, running, started
 
 SECRET: Final = "q9NhjkjV9o"
 WRONG: Final = {
@@ -92,13 +92,13 @@ async def test_the_last_response_is_sent() -> None:
 async def test_hanging() -> None:
     """Send no response, and exit 0 on Ctrl-C."""
     async with _listening("--hang") as (listener, url), httpx.AsyncClient(trust_env=False) as client:
-        asking = asyncio.create_task(client.post(url, content=b"{}", timeout=60))
+        pending = asyncio.create_task(client.post(url, content=b"{}", timeout=60))
         await listener.says(lambda line: "not checked" in line)
-        assert not asking.done()
+        assert not pending.done()
         listener.send(signal.SIGINT)
         assert await listener.ended() == 0
         with pytest.raises(httpx.TransportError):
-            await asking
+            await pending
     assert "Traceback" not in "".join(listener.said)
 
 

@@ -1,4 +1,4 @@
-"""A node listens beyond loopback only with settings that are fit for it, or with the word that the operator knows."""
+"""Test that a node listens beyond loopback only with safe settings, or with ``allow_insecure``."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Any, Final
 
 import pytest
 
-from node import OPERATOR_KEY, READY, files, packhook, started
 from packhook.cli.preflight import is_loopback, reject_unsafe_listen
 from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
+from support.processes import OPERATOR_KEY, READY, files, packhook, started
 
 KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-FIT: Final = {
+SAFE: Final = {
     "host": "192.0.2.1", "operator_key": "pho_chosen-by-the-operator", "master_keys": KEY, "public_url": "https://hooks.example.com",
 }  # fmt: skip
-UNFIT: Final[dict[str, object]] = {
+UNSAFE: Final[dict[str, object]] = {
     "operator_key": "",
     "master_keys": "",
     "public_url": "http://hooks.example.com",
@@ -25,43 +25,43 @@ UNFIT: Final[dict[str, object]] = {
 
 
 def refusal(**changes: Any) -> list[str]:  # noqa: ANN401 a field has its own type
-    """The lines of the refusal; none where there is none."""
+    """Return the lines of the refusal; none if the settings are accepted."""
     try:
-        reject_unsafe_listen(Settings(**{**FIT, **changes}))
+        reject_unsafe_listen(Settings(**{**SAFE, **changes}))
     except InvalidSettings as error:
         return error.detail.splitlines()
     return []
 
 
-def test_fit_settings_listen_anywhere() -> None:
-    """A key of one's own, master keys apart from the database, TLS in front; private networks may be open."""
+def test_safe_settings_listen_anywhere() -> None:
+    """Own operator key, separate master keys, TLS in front; private networks may be open."""
     assert refusal() == []
     assert refusal(egress_allow=(ip_network("10.1.0.0/16"), ip_network("fd00::/8"))) == []
 
 
-@pytest.mark.parametrize("name", UNFIT)
-def test_each_unfit_setting_is_refused(name: str) -> None:
-    """By its name, with what was expected and what was got, and how to accept it."""
-    first, said, last = refusal(**{name: UNFIT[name]})
+@pytest.mark.parametrize("name", UNSAFE)
+def test_each_unsafe_setting_is_refused(name: str) -> None:
+    """The message names it, says what was expected and given, and how to accept it."""
+    first, said, last = refusal(**{name: UNSAFE[name]})
     assert first.startswith("host: other machines can reach 192.0.2.1")
     assert said.startswith(f"{name}: expected ")
     assert ", got " in said
     assert last.endswith(f"allow_insecure = {name!r}")
 
 
-def test_all_unfit_settings_are_named_at_once() -> None:
-    """And what was accepted already stays in the sentence that accepts the others."""
-    lines = refusal(**UNFIT)
-    assert [line.partition(":")[0] for line in lines[1:-1]] == list(UNFIT)
+def test_all_unsafe_settings_are_named_at_once() -> None:
+    """Settings that are already accepted stay in the proposed ``allow_insecure``."""
+    lines = refusal(**UNSAFE)
+    assert [line.partition(":")[0] for line in lines[1:-1]] == list(UNSAFE)
     assert "got 127.0.0.0/8, ::/0:" in lines[5]
-    rest = refusal(**UNFIT, allow_insecure="allow_http,public_url")
+    rest = refusal(**UNSAFE, allow_insecure="allow_http,public_url")
     assert [line.partition(":")[0] for line in rest[1:-1]] == ["operator_key", "master_keys", "egress_allow"]
     assert rest[-1].endswith("allow_insecure = 'allow_http,egress_allow,master_keys,operator_key,public_url'")
 
 
-def test_what_is_accepted_is_not_refused() -> None:
-    """Name by name: accepting one does not accept the others."""
-    assert refusal(**UNFIT, allow_insecure=",".join(UNFIT)) == []
+def test_an_accepted_setting_is_not_refused() -> None:
+    """Accepting one setting does not accept the others."""
+    assert refusal(**UNSAFE, allow_insecure=",".join(UNSAFE)) == []
     assert len(refusal(operator_key="", allow_http=True, allow_insecure=("allow_http",))) == 3
 
 
@@ -74,10 +74,10 @@ def test_what_is_accepted_is_not_refused() -> None:
         ("localhost.example.com", False),
     ],
 )  # fmt: skip
-def test_what_is_loopback(host: str, *, loopback: bool) -> None:
-    """Everything that is not surely loopback is beyond it."""
+def test_which_hosts_are_loopback(host: str, *, loopback: bool) -> None:
+    """A host that is not surely loopback counts as reachable by others."""
     assert is_loopback(host) is loopback
-    assert (refusal(**UNFIT, host=host) == []) is loopback
+    assert (refusal(**UNSAFE, host=host) == []) is loopback
 
 
 def test_short_operator_key_is_refused_beyond_loopback() -> None:
@@ -122,18 +122,18 @@ async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> No
 
 
 async def test_serve_refuses_before_it_listens(tmp_path: Path) -> None:
-    """Exit 2, every unfit setting by name, no database, no key printed; with several nodes too."""
+    """Exit 2, name every unsafe setting, create no database and print no key; with several nodes too."""
     for arguments in (("--host", "0.0.0.0"), ("--host", "::", "--processes", "2")):  # noqa: S104 refused
         settings = {"allow_http": "true", "egress_allow": "127.0.0.0/8"}
         ran = await packhook("serve", "--port", "0", *arguments, folder=tmp_path, settings=settings)
         assert (ran.code, ran.out) == (2, "")
         names = [line.partition(":")[0] for line in ran.err.splitlines()]
-        assert set(UNFIT) <= set(names)
+        assert set(UNSAFE) <= set(names)
     assert files(tmp_path) == []
 
 
-async def test_serve_listens_where_the_operator_knows(tmp_path: Path) -> None:
-    """``allow_insecure`` from the environment, as any setting."""
+async def test_serve_listens_if_the_operator_allows_it(tmp_path: Path) -> None:
+    """``allow_insecure`` comes from the environment, like any setting."""
     settings = {"operator_key": OPERATOR_KEY, "allow_insecure": "master_keys, public_url"}
     async with started("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path, settings=settings) as node:  # noqa: S104 as the test is about
         assert (await node.says(READY)).startswith(f"{READY}http://0.0.0.0:")

@@ -1,4 +1,4 @@
-"""``packhook serve`` and ``migrate``: how a node starts, whom it believes, and how it says that it cannot."""
+"""Test ``packhook serve`` and ``migrate``: how a node starts, and the messages if it cannot."""
 
 import socket
 from pathlib import Path
@@ -8,7 +8,7 @@ import apsw
 import httpx
 import pytest
 
-from node import READY, files, packhook, running, started
+from support.processes import READY, files, packhook, running, started
 
 WRONG: Final = {
     "port": "eighty",
@@ -21,7 +21,7 @@ WRONG: Final = {
 
 
 async def test_the_operator_key_is_made_and_printed_once_at_first_start(tmp_path: Path) -> None:
-    """It works from then on, the next start does not show it, and no file beside the database holds it."""
+    """It works from then on, the next start does not show it, and no file of the node has it."""
     async with running(tmp_path, operator_key="") as node:
         (line,) = [line for line in node.now.said if line.startswith("operator key: ")]
         assert node.said.count("Keep it: it is shown this once and only its hash is stored.") == 1
@@ -39,7 +39,7 @@ async def test_the_operator_key_is_made_and_printed_once_at_first_start(tmp_path
 
 
 async def test_an_operator_key_that_is_given_is_never_printed(tmp_path: Path) -> None:
-    """Whoever gave it knows it."""
+    """The operator knows it already."""
     key = "pho_given-by-the-operator"
     async with running(tmp_path, operator_key=key) as node, node.client(key) as operator:
         assert (await operator.get("/v1/organizations")).status_code == 200
@@ -48,7 +48,7 @@ async def test_an_operator_key_that_is_given_is_never_printed(tmp_path: Path) ->
 
 
 async def test_settings_are_read_from_the_file_in_the_working_directory(tmp_path: Path) -> None:
-    """``packhook.toml``; the environment has the last word over it."""
+    """It is ``packhook.toml``; the environment overrides it."""
     (tmp_path / "packhook.toml").write_text(
         'host = "127.0.0.2"\nport = 0\npublic_url = "https://hooks.example.com"\noperator_key = "pho_of-the-file"\n'
     )
@@ -79,7 +79,7 @@ async def test_settings_are_read_from_the_file_in_the_working_directory(tmp_path
 async def test_flags_win_over_the_environment_over_the_file(
     tmp_path: Path, sources: tuple[str, ...], winner: str
 ) -> None:
-    """The same setting from each source; ``migrate`` reads them as ``serve`` does, and names the database."""
+    """The same setting from each source; ``migrate`` reads them like ``serve``, and names the database."""
     if "file" in sources:
         (tmp_path / "packhook.toml").write_text('database = "sqlite:///file.db"\n')
     given = {"database": "sqlite:///environment.db"} if "environment" in sources else {}
@@ -90,7 +90,7 @@ async def test_flags_win_over_the_environment_over_the_file(
 
 
 async def test_a_settings_file_may_be_named(tmp_path: Path) -> None:
-    """By ``--config``, else by ``PACKHOOK_CONFIG``; one that is not there is an error."""
+    """By ``--config``, else by ``PACKHOOK_CONFIG``; a missing file is an error."""
     for name in ("one", "two"):
         (tmp_path / f"{name}.toml").write_text(f'database = "sqlite:///{name}.db"\n')
     ran = [
@@ -98,12 +98,12 @@ async def test_a_settings_file_may_be_named(tmp_path: Path) -> None:
         await packhook("migrate", "--config", "two.toml", folder=tmp_path, settings={"config": "one.toml"}),
         await packhook("migrate", "--config", "three.toml", folder=tmp_path),
     ]
-    assert [each.out for each in ran] == ["sqlite:///one.db is up to date\n", "sqlite:///two.db is up to date\n", ""]
+    assert [run.out for run in ran] == ["sqlite:///one.db is up to date\n", "sqlite:///two.db is up to date\n", ""]
     assert (ran[2].code, ran[2].err.splitlines()[-1]) == (2, "there is no settings file three.toml")
 
 
 async def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
-    """Those of the environment and those of the file, each with what was expected; no value of a secret one. Exit 2."""
+    """Those of the environment and of the file, each with the expected form and no secret value. Exit 2."""
     (tmp_path / "packhook.toml").write_text('colour = "red"\nlease = "1s"\n')
     code, out, err = await packhook("serve", folder=tmp_path, settings=WRONG)
     assert (code, out) == (2, "")
@@ -116,7 +116,7 @@ async def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
-    """Says where it ends to be TOML. Exit 2."""
+    """The message says where it is not TOML. Exit 2."""
     (tmp_path / "packhook.toml").write_text("database = \n")
     code, out, err = await packhook("serve", folder=tmp_path)
     assert (code, out) == (2, "")
@@ -124,7 +124,7 @@ async def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
 
 
 async def test_a_port_in_use(tmp_path: Path) -> None:
-    """A sentence and exit 1, before a database is made."""
+    """Exit 1 with a message, before a database is created."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -136,7 +136,7 @@ async def test_a_port_in_use(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 async def test_a_database_that_cannot_be_opened(tmp_path: Path, command: str) -> None:
-    """A folder that is not there; a file that is no database: a sentence each, exit 3."""
+    """A missing folder or a file that is no database: exit 3 with a message."""
     broken = tmp_path / "broken.db"
     broken.write_text("this is not a database, however long one looks at it\n" * 100)
     port = ("--port", "0") if command == "serve" else ()
@@ -148,7 +148,7 @@ async def test_a_database_that_cannot_be_opened(tmp_path: Path, command: str) ->
 
 
 async def test_a_database_of_a_newer_packhook(tmp_path: Path) -> None:
-    """Is left alone. A sentence, exit 1."""
+    """It is not changed. Exit 1 with a message."""
     file = tmp_path / "packhook.db"
     database = apsw.Connection(str(file))
     for statement in ("PRAGMA journal_mode = WAL", "PRAGMA user_version = 999"):
@@ -163,7 +163,7 @@ async def test_a_database_of_a_newer_packhook(tmp_path: Path) -> None:
 
 
 async def test_several_nodes_on_one_file_are_refused(tmp_path: Path) -> None:
-    """One SQLite file serves one process; the sentence says what serves many."""
+    """One SQLite file serves one process; the message says what serves many."""
     code, out, err = await packhook("serve", "--port", "0", "--processes", "2", folder=tmp_path)
     assert (code, out) == (2, "")
     assert "postgresql://" in err

@@ -4,10 +4,10 @@ from typing import Final
 
 import pytest
 
-from api.node import eventually
 from cli.terminal import Terminal
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver, Status
+from support.api_node import eventually
 from support.certificates import pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

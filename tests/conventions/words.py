@@ -35,7 +35,6 @@ RETIRED_NAMES: Final = {
     "Broom": "RetentionCursor",
     "DeliveryStory": "DeliveryDetail",
     "Death": "CrashPoint",
-    "Exchange": "PublishRequestCycle",
     "Ground": "Environment",
     "Hands": "ClaimTarget",
     "Handover": "Dispatcher",

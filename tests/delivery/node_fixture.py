@@ -43,7 +43,7 @@ from packhook.store.open import open_store
 from packhook.testing import ManualClock, Status
 from packhook.testing.clock import START
 from packhook.testing.wire import Wire as ReceiverWire
-from sending import LOOPBACK, sending
+from support.http_client import LOOPBACK, sending
 from support.values import replaced
 
 T = TypeVar("T")

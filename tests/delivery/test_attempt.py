@@ -49,7 +49,7 @@ from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.redaction import redactor
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
-from sending import sending
+from support.http_client import sending
 from support.values import replaced
 
 AT: Final = START + 125
@@ -112,7 +112,7 @@ class FixedClient:
     ],
 )
 def test_data_goes_out_byte_for_byte(data: bytes) -> None:
-    """Blanks, numbers, escapes and repeated members as they were published; around them what contract.md names."""
+    """Blanks, numbers, escapes and repeated members stay as they were published, inside the documented envelope."""
     body = body_of(delivery(data=data))
     assert body == HEAD + data + b"}"
     assert json.loads(body)["data"] == json.loads(data)
@@ -142,7 +142,7 @@ def test_any_object_makes_a_body_that_holds_it(data: dict[str, Any], escaped: bo
 
 
 def test_the_request_is_exactly_this() -> None:
-    """Our headers in this order, then the webhook's own; the time and the signature are those of this attempt."""
+    """packhook's headers in this order, then the webhook's own; time and signature are those of this attempt."""
     to = target(endpoint="https://shop.example/hook", headers={"X-Shop": "7", "authorization": TOKEN}, timeout=9_000)
     now = START + 5 * SECOND + 999
     body = HEAD + DATA + b"}"
@@ -170,7 +170,7 @@ def test_the_request_is_exactly_this() -> None:
 
 
 async def test_a_receiver_gets_these_headers_and_no_others() -> None:
-    """What the wire adds is what HTTP/1.1 needs: ``host`` and ``content-length``."""
+    """The client adds only what HTTP/1.1 needs: ``host`` and ``content-length``."""
     clock = ManualClock(AT)
     async with Receiver(secrets=(SECRET,)) as receiver:
         _, got = await made(target(endpoint=f"{receiver.url}/orders", headers={"x-shop": "7"}), receiver, clock)
@@ -191,7 +191,7 @@ async def test_a_receiver_gets_these_headers_and_no_others() -> None:
 
 
 async def test_every_attempt_has_its_own_time_and_signature() -> None:
-    """The same id and the same bytes, signed anew, so that a receiver can refuse what is old."""
+    """The same id and bytes are signed again, so that a receiver can refuse old requests."""
     clock = ManualClock(AT)
     async with Receiver(secrets=(SECRET,)) as receiver:
         to = target(endpoint=receiver.url)
@@ -208,7 +208,7 @@ async def test_every_attempt_has_its_own_time_and_signature() -> None:
 
 
 async def test_the_log_shows_the_exchange_without_the_values_of_custom_headers() -> None:
-    """All that a receiver's owner asks for; a credential of theirs is sent, and shown nowhere."""
+    """A credential in a custom header is sent, and never shown."""
     clock = ManualClock(AT)
     async with Receiver(Status(200, {"X-Answer": "Yes"}, b"thanks")) as receiver:
         to = target(endpoint=f"{receiver.url}/hook", headers={"authorization": TOKEN})
@@ -234,8 +234,8 @@ async def test_the_log_shows_the_exchange_without_the_values_of_custom_headers()
     assert TOKEN not in repr(result)
 
 
-async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
-    """By the schedule from the moment the answer came, within the jitter."""
+async def test_a_failed_attempt_is_rescheduled_with_its_reason() -> None:
+    """By the schedule, counted from the response, within the jitter."""
     clock = ManualClock(AT)
     async with Receiver(Status(500, body=b"\x00oops")) as receiver:
         result, _ = await made(target(endpoint=receiver.url), receiver, clock)
@@ -258,8 +258,8 @@ async def test_a_failed_attempt_says_when_the_next_is_and_why() -> None:
 @pytest.mark.parametrize(
     ("attempts", "before", "status"), [(0, 0, PENDING), (1, 0, PENDING), (2, 0, EXHAUSTED), (9, 8, PENDING)]
 )
-async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, before: int, status: str) -> None:
-    """A schedule of two waits allows three attempts; a replay begins it anew, and the numbers go on."""
+async def test_a_replay_restarts_the_schedule(attempts: int, before: int, status: str) -> None:
+    """A schedule of two waits allows three attempts; a replay restarts it, and attempt numbers continue."""
     wire = FixedClient(Outcome(status_code=500))
     sent = delivery(attempt_count=attempts, attempts_before=before)
     result = await attempted(sent, target(schedule="5s,5m"), None, wire, ManualClock(AT))
@@ -267,8 +267,8 @@ async def test_the_schedule_counts_from_where_it_began_anew(attempts: int, befor
     assert (result.verdict.next_attempt_at is None) is (status == EXHAUSTED)
 
 
-async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
-    """Nothing listens there any more: no status, and words for the receiver's owner."""
+async def test_a_connection_failure_is_an_attempt() -> None:
+    """Nothing listens at the port: no status, and a message for the receiver's owner."""
     async with Receiver() as receiver:
         endpoint = receiver.url
     async with sending() as sender:
@@ -280,8 +280,8 @@ async def test_trouble_on_the_wire_is_an_attempt_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(("gone_since", "disabled"), [(None, False), (AT - 59_999, False), (AT - 60_000, True)])
-async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since: int | None, disabled: bool) -> None:
-    """The second 410 a minute later disables; the first only begins to count."""
+async def test_the_second_410_after_a_minute_disables_the_webhook(gone_since: int | None, disabled: bool) -> None:
+    """The first one only starts the time."""
     wire = FixedClient(Outcome(status_code=410))
     result = await attempted(delivery(), target(), gone_since, wire, ManualClock(AT))
     assert result.verdict.gone_since == (AT if gone_since is None else gone_since)
@@ -289,7 +289,7 @@ async def test_what_is_known_of_a_gone_endpoint_is_told_to_the_judge(gone_since:
 
 
 async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
-    """Everything to search for, and neither secret nor data nor the value of a custom header."""
+    """It has everything to search for, and no secret, no data and no value of a custom header."""
     wire = FixedClient(Outcome(status_code=503, headers=(("retry-after", "60"),), duration=12))
     to = target(headers={"authorization": TOKEN})
     with capture_logs() as lines:
@@ -322,8 +322,8 @@ async def test_an_attempt_that_failed_writes_one_wide_line() -> None:
         (Outcome(failure=FailureKind.INTERNAL, detail="ours"), ["error"]),
     ],
 )
-async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome: Outcome, levels: list[str]) -> None:
-    """A success is in the database; that is enough."""
+async def test_failures_are_logged_as_warnings_and_internal_ones_as_errors(outcome: Outcome, levels: list[str]) -> None:
+    """A success is only in the database."""
     with capture_logs() as lines:
         await attempted(delivery(urgency=Urgency.RETRY), target(), None, FixedClient(outcome), ManualClock(AT))
     assert [line["log_level"] for line in lines] == levels
@@ -338,10 +338,10 @@ async def test_only_what_failed_is_logged_and_our_own_fault_as_an_error(outcome:
         ({"timeout": 30_000, "retry_schedule": (7,)}, 30_000, (7,)),
     ],
 )
-def test_a_webhooks_own_settings_come_before_the_instances(
+def test_the_settings_of_a_webhook_override_those_of_the_node(
     own: dict[str, Any], timeout: int, schedule: tuple[int, ...]
 ) -> None:
-    """Each for itself."""
+    """Each setting separately."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
     prepared = prepare(WebhookState(webhook=known), settings(retry_schedule="5s,5m"))
     assert [key.token(b"") for key in prepared.signing_keys] == [SigningKey("k" * 32).token(b"")]
@@ -357,8 +357,8 @@ def test_a_webhooks_own_settings_come_before_the_instances(
     )
 
 
-def test_a_prepared_target_is_a_value() -> None:
-    """Nobody changes it under an attempt that is in flight."""
+def test_a_prepared_webhook_is_immutable() -> None:
+    """It cannot change under an attempt in flight."""
     with pytest.raises(AttributeError):
-        target().timeout = 1  # type: ignore[misc] # that is the point
+        target().timeout = 1  # type: ignore[misc] # the assignment must fail
     assert replaced(target(), timeout=1).timeout == 1

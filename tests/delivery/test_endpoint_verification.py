@@ -1,4 +1,4 @@
-"""Test verification: what an endpoint gets before it has accepted deliveries, and every way to accept them."""
+"""Test endpoint verification: what an endpoint gets before it consents, and every form of consent."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from node_fixture import ACME, BY, DELIVERED, PATIENCE, PENDING, SECRET, Gate, L
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.service import endpoint_verification
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
-from sending import LOOPBACK
+from support.http_client import LOOPBACK
 
 pytestmark = pytest.mark.usefixtures("scheme")
 
@@ -44,8 +44,8 @@ async def asked(receiver: Receiver, count: int = 1) -> list[Received]:
     return await receiver.wait_for(lambda got: sum(request.method == "OPTIONS" for request in got) >= count, PATIENCE)
 
 
-async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: LocalNode, receiver: Receiver) -> None:
-    """OPTIONS to the very endpoint, unsigned, with our name; from then on every request says it."""
+async def test_verification_starts_by_itself_and_pending_deliveries_follow(node: LocalNode, receiver: Receiver) -> None:
+    """It sends OPTIONS to the endpoint, unsigned, with the origin; every later request has the origin too."""
     gate = Gate(CONSENT)
     receiver.answers(gate)
     made = await node.webhook(f"{receiver.url}/hook?a=b", headers={"X-Key": "k"}, rate_limit=0.5)
@@ -81,8 +81,8 @@ async def test_the_handshake_goes_out_by_itself_and_what_waited_follows(node: Lo
     )
 
 
-async def test_without_consent_nothing_but_test_events_goes_out(node: LocalNode, receiver: Receiver) -> None:
-    """Until one of them is answered 2xx: that is a proof, one that fails is none."""
+async def test_without_consent_only_test_events_are_sent(node: LocalNode, receiver: Receiver) -> None:
+    """A test event that is answered 2xx verifies the endpoint; one that fails does not."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
@@ -97,10 +97,10 @@ async def test_without_consent_nothing_but_test_events_goes_out(node: LocalNode,
     assert (len(posts), posts[-1]) == (3, event_id)
 
 
-async def test_it_is_asked_again_in_the_background(
+async def test_verification_is_repeated_in_the_background(
     node: LocalNode, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few times, because an endpoint may be started after its webhook is made; then no more."""
+    """A few times, because an endpoint may start after its webhook is created."""
     monkeypatch.setattr(endpoint_verification, "WAITS", (0, 10, 10))
     receiver.answers(Status(503), Status(200))
     receiver.answer = consenting
@@ -114,8 +114,8 @@ async def test_it_is_asked_again_in_the_background(
     assert [request.path for request in got[4:]] == ["/other"] * 3
 
 
-async def test_it_is_asked_when_somebody_wants_it(node: LocalNode, receiver: Receiver) -> None:
-    """The answer says what came of it, with the whole exchange; consent lets what waited go."""
+async def test_verification_on_request(node: LocalNode, receiver: Receiver) -> None:
+    """The response has the result and the whole exchange; with consent, pending deliveries are sent."""
     made = await node.webhook(receiver.url)
     (event_id,) = await node.publish()
     await asked(receiver)
@@ -128,8 +128,8 @@ async def test_it_is_asked_when_somebody_wants_it(node: LocalNode, receiver: Rec
     await node.becomes(event_id, DELIVERED)
 
 
-async def test_a_changed_endpoint_has_to_prove_itself_anew(node: LocalNode, receiver: Receiver) -> None:
-    """What waits for the webhook waits for it too; a change of anything else asks for nothing."""
+async def test_a_changed_endpoint_is_verified_again(node: LocalNode, receiver: Receiver) -> None:
+    """Pending deliveries wait for it; another change starts no verification."""
     receiver.answer = consenting
     made = await node.webhook(receiver.url)
     (first,) = await node.publish()
@@ -149,26 +149,24 @@ async def test_a_changed_endpoint_has_to_prove_itself_anew(node: LocalNode, rece
         await node.becomes(first, DELIVERED, 2)
 
 
-async def test_consent_of_an_endpoint_that_was_changed_meanwhile_proves_nothing(
-    node: LocalNode, receiver: Receiver
-) -> None:
-    """It is the other endpoint that was asked."""
+async def test_consent_of_a_former_endpoint_does_not_count(node: LocalNode, receiver: Receiver) -> None:
+    """The endpoint changed while the request was in flight."""
     gate = Gate(CONSENT)
     receiver.answers(gate)
     made = await node.webhook(receiver.url)
     await asked(receiver)
-    asking = asyncio.create_task(node.service.verification.verify(ACME, made.id, BY))
+    verifying = asyncio.create_task(node.service.verification.verify(ACME, made.id, BY))
     receiver.answers(gate)
     await asked(receiver, 2)
     await node.change(made, endpoint=f"{receiver.url}/other")
     gate.open()
-    await asking
+    await verifying
     known = await node.service.webhooks.get(ACME, made.id)
     assert (known.verification_pending, known.verified_at) == (True, None)
 
 
 async def test_the_allowed_rate_is_kept(node: LocalNode, receiver: Receiver) -> None:
-    """300 a minute are five a second, though the webhook itself has no limit, or a higher one."""
+    """300 a minute are five a second, even if the webhook has no limit, or a higher one."""
     receiver.answer = lambda got: (
         Status(200, {"webhook-allowed-origin": "*", "webhook-allowed-rate": "300"})
         if got.method == "OPTIONS"
@@ -188,8 +186,8 @@ async def test_the_allowed_rate_is_kept(node: LocalNode, receiver: Receiver) -> 
     [(Redirect("/elsewhere"), "no_consent"), (Hang(), "timeout"), (Status(200), "no_consent")],
     ids=["redirect", "hang", "200"],
 )
-async def test_what_is_no_consent(node: LocalNode, receiver: Receiver, answer: Behaviour, code: str) -> None:
-    """Redirects are not followed, and the time is that of an attempt."""
+async def test_responses_without_consent(node: LocalNode, receiver: Receiver, answer: Behaviour, code: str) -> None:
+    """Redirects are not followed, and the timeout is that of an attempt."""
     made = await node.webhook(receiver.url, timeout=1_000)
     await asked(receiver)
     receiver.answer = answer
@@ -198,8 +196,8 @@ async def test_what_is_no_consent(node: LocalNode, receiver: Receiver, answer: B
     assert {got.path for got in receiver.received} == {"/"}
 
 
-async def test_the_guard_stands_before_the_handshake_too(node: LocalNode) -> None:
-    """An address that may not be connected to is not: no socket, one text."""
+async def test_verification_is_guarded_too(node: LocalNode) -> None:
+    """A denied address gets no socket, and the usual message."""
     assert all("::1" not in str(network) for network in LOOPBACK)
     async with Receiver(address="::1", hostname="[::1]") as inside:
         made = await node.webhook(inside.url)
@@ -212,8 +210,8 @@ async def test_the_guard_stands_before_the_handshake_too(node: LocalNode) -> Non
         assert inside.connections_made == 0
 
 
-async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: Path, receiver: Receiver) -> None:
-    """A test event proves nothing then, and no request has our name; who wants to can still ask."""
+async def test_without_the_setting_no_endpoint_is_verified(tmp_path: Path, receiver: Receiver) -> None:
+    """A test event verifies nothing then, and no request has the origin; verification on request still works."""
     async with local_node(tmp_path) as node:
         made = await node.webhook(receiver.url)
         (event_id,) = await node.publish()
@@ -228,8 +226,8 @@ async def test_without_the_setting_nobody_is_asked_and_nothing_waits(tmp_path: P
         assert (await node.service.webhooks.get(ACME, made.id)).verified_at is not None
 
 
-async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: Receiver) -> None:
-    """Turning it on stops nobody; turning it off lets go who was held."""
+async def test_webhooks_from_before_the_setting_are_still_sent_to(tmp_path: Path, receiver: Receiver) -> None:
+    """Turning it on stops no webhook; turning it off releases the pending ones."""
     async with idle_node(tmp_path) as node:
         await node.webhook(f"{receiver.url}/before")
     async with local_node(tmp_path, require_endpoint_verification=True) as node:
@@ -245,8 +243,8 @@ async def test_webhooks_from_before_the_setting_go_on(tmp_path: Path, receiver: 
     assert posts == [event_id] * 2
 
 
-async def test_a_stop_ends_what_is_being_asked(tmp_path: Path) -> None:
-    """However long the endpoint takes."""
+async def test_a_stop_ends_a_running_verification(tmp_path: Path) -> None:
+    """It does not wait for the endpoint."""
     async with Receiver(Hang()) as receiver, local_node(tmp_path, require_endpoint_verification=True) as node:
         await node.webhook(receiver.url)
         await asked(receiver)

@@ -48,8 +48,8 @@ def ids(received: Sequence[Received]) -> list[str]:
 # --- the schedule
 
 
-async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path: Path) -> None:
-    """500, 500, 200: not a moment before its time, the same id and bytes, a new time and signature each."""
+async def test_a_delivery_is_retried_by_the_schedule_until_it_is_delivered(tmp_path: Path) -> None:
+    """500, 500, 200: never before its time, with the same id and bytes, and a new time and signature."""
     clock = ManualClock()
     async with (
         Receiver(secrets=(SECRET,)) as receiver,
@@ -73,8 +73,8 @@ async def test_it_is_tried_again_by_the_schedule_until_it_is_delivered(tmp_path:
         assert all(request.verified for request in receiver.received)
 
 
-async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_path: Path) -> None:
-    """A replay begins the schedule anew; numbers and the log go on."""
+async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_replayed(tmp_path: Path) -> None:
+    """A replay restarts the schedule; attempt numbers and the log continue."""
     async with Receiver(Status(500)) as receiver, local_node(tmp_path, retry_schedule="10ms,10ms") as node:
         await node.webhook(receiver.url)
         (event_id,) = await node.publish()
@@ -94,7 +94,7 @@ async def test_after_the_last_attempt_it_is_exhausted_and_can_be_sent_again(tmp_
 
 
 async def test_gone_twice_a_minute_apart_disables_the_webhook(tmp_path: Path) -> None:
-    """Once, or twice within the minute, does not; then it is disabled, with words, and everything is kept."""
+    """One 410, or two within the minute, do not; the webhook has the reason, and every delivery is kept."""
     clock = ManualClock()
     async with (
         Receiver(Status(410)) as receiver,
@@ -118,7 +118,7 @@ async def test_gone_twice_a_minute_apart_disables_the_webhook(tmp_path: Path) ->
 
 
 async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_path: Path) -> None:
-    """What waited for another attempt as well; the log keeps where each attempt went."""
+    """Deliveries that wait for a retry use them too; the log keeps the URL of each attempt."""
     clock, secret = ManualClock(), "another-secret"
     async with (
         Receiver(Status(500), secrets=(SECRET,)) as before,
@@ -136,8 +136,8 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
         assert after.received[0].headers["x-shop"] == "7"
 
 
-async def test_what_is_queued_is_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
-    """Queued before the change, sent after it."""
+async def test_queued_deliveries_are_sent_to_the_changed_webhook_too(tmp_path: Path) -> None:
+    """They were queued before the change and are sent after it."""
     gate = Gate()
     async with Receiver(gate) as before, Receiver() as after, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         moved = await node.webhook(before.url)
@@ -150,7 +150,7 @@ async def test_what_is_queued_is_sent_to_the_changed_webhook_too(tmp_path: Path)
 
 
 async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    """Queued or waiting for a retry: kept, no attempt counted; once enabled again, all of it is sent."""
+    """Queued or waiting for a retry: kept, with no attempt counted; all is sent once it is enabled again."""
     gate, clock = Gate(Status(500)), ManualClock()
     async with (
         Receiver() as receiver,
@@ -176,7 +176,7 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["webhook", "organization"])
-async def test_what_waits_for_a_deleted_webhook_is_canceled(tmp_path: Path, what: str) -> None:
+async def test_pending_deliveries_of_a_deleted_webhook_are_canceled(tmp_path: Path, what: str) -> None:
     """Queued or waiting; the attempt in flight may end, and its result is in the log."""
     gate = Gate(Status(500))
     async with (
@@ -214,12 +214,12 @@ class FaultyClient:
         """Raise, or send."""
         if self._left > 0:
             self._left -= 1
-            raise ZeroDivisionError("a fault that nobody foresaw")
+            raise ZeroDivisionError("an unexpected fault")
         return self._wire.post(request, callback)
 
 
 async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None:
-    """It is logged; the delivery goes later, nothing was counted, and nobody else notices."""
+    """It is logged; the delivery is sent later, no attempt is counted, and no other delivery is affected."""
     with capture_logs() as lines:
         async with (
             Receiver() as receiver,
@@ -239,7 +239,7 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
     "away", [{"record"}, {"webhook_states"}, {"claim"}, {"release"}, {"record", "claim", "webhook_states"}]
 )
 async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, away: set[str]) -> None:
-    """Whatever it was asked when it was away: all arrives when it is back, and each attempt is counted once."""
+    """Whichever call fails, all events arrive when it is back, and each attempt is counted once."""
     async with (
         Receiver() as receiver,
         local_node(tmp_path, max_queued_deliveries=5, max_in_flight_per_webhook=1) as node,
@@ -263,7 +263,7 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
 async def test_results_that_cannot_be_recorded_take_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing more is sent once they fill what they may; when the database is back all goes on, each event once."""
+    """Sending pauses once they fill the limit, and resumes when the database is back; each event is sent once."""
     monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 4 * 64 * 1024)
     answer = Status(200, body=b"x" * 64 * 1024)
     with capture_logs() as lines:
@@ -289,7 +289,7 @@ def spared(away: set[str]) -> set[str]:
 
 
 async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
-    """A result after the end of its lease is ignored and logged: the node with the new lease records its own."""
+    """A result after the end of its lease is ignored and logged; the node with the new lease records its own."""
     clock, gate = ManualClock(), Gate()
     with capture_logs() as lines:
         async with Receiver(gate) as receiver, local_node(tmp_path, clock=clock) as node:
@@ -310,8 +310,8 @@ async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
 # --- stopping and starting
 
 
-async def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
-    """Within the grace: its answer counts. What was only queued is given back, nothing new is begun."""
+async def test_a_stop_lets_attempts_in_flight_finish(tmp_path: Path) -> None:
+    """Within the grace period their results count. Queued deliveries are released, and no attempt begins."""
     gate = Gate()
     async with (
         Receiver(gate) as receiver,
@@ -333,8 +333,8 @@ async def test_a_stop_lets_what_is_in_flight_finish(tmp_path: Path) -> None:
         await expect(node, published + late, {(DELIVERED, 1): 2, (PENDING, 0): 4})
 
 
-async def test_a_stop_aborts_what_does_not_end(tmp_path: Path) -> None:
-    """After the grace; it is given back like what was queued, and no attempt is counted."""
+async def test_a_stop_aborts_attempts_that_do_not_end(tmp_path: Path) -> None:
+    """After the grace period their deliveries are released like queued ones, and no attempt is counted."""
     with capture_logs() as lines:
         async with (
             Receiver(Hang()) as receiver,
@@ -361,8 +361,8 @@ async def expect(node: LocalNode, published: Sequence[str], wanted: dict[tuple[s
     assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
 
 
-async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
-    """Queued, in flight or waiting for a retry: all of it arrives after the restart, none twice."""
+async def test_a_restart_on_the_same_file_continues(tmp_path: Path) -> None:
+    """Queued, in flight or waiting for a retry: every event arrives after the restart, none twice."""
     async with Receiver(Hang()) as receiver:
         async with local_node(tmp_path, max_in_flight_per_webhook=3, max_queued_deliveries=10) as node:
             receiver.answers(Status(500), Status(200))
@@ -382,7 +382,7 @@ async def test_a_restart_on_the_same_file_goes_on(tmp_path: Path) -> None:
 
 
 async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path) -> None:
-    """It released nothing; the next node, alone with the database, reclaims its leases at once and logs it."""
+    """It released nothing; the next node, the only one on the database, reclaims its leases at once and logs it."""
     async with Receiver(Hang()) as receiver:
         async with idle_node(tmp_path, max_in_flight_per_webhook=1) as node:
             await node.webhook(receiver.url)
@@ -409,8 +409,8 @@ async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}, {"headers": {"x-shop": "7"}}])
-async def test_a_test_event_is_sent_now_and_counts_for_nothing(tmp_path: Path, fields: dict[str, Any]) -> None:
-    """Signed like any other, also to a disabled webhook; nothing is stored, nothing is tried again."""
+async def test_a_test_event_is_sent_at_once_and_not_counted(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """It is signed like any other, also sent to a disabled webhook, not stored, and not retried."""
     async with Receiver(Status(500), secrets=(SECRET,)) as receiver, local_node(tmp_path) as node:
         tried = await node.webhook(receiver.url, **fields)
         event, made, verdict = await node.service.test_events.send(ACME, tried.id, BY)

@@ -58,7 +58,7 @@ def test_round_over_the_organizations_then_over_their_webhooks(queued: str, serv
     assert drained(queue_of(*(lane(name, name[0]) for name in queued.split()))) == served.split()
 
 
-def test_a_lane_that_was_served_goes_behind_the_others_of_its_organization() -> None:
+def test_a_served_lane_is_queued_behind_the_others_of_its_organization() -> None:
     """It may be queued again as soon as it was taken out."""
     first, second = lane("first"), lane("second")
     turns = queue_of(first, second)
@@ -67,8 +67,8 @@ def test_a_lane_that_was_served_goes_behind_the_others_of_its_organization() -> 
     assert drained(turns) == ["second", "first"]
 
 
-def test_an_organization_that_comes_back_goes_behind_the_others() -> None:
-    """Coming and going does not win turns."""
+def test_an_organization_that_returns_is_queued_behind_the_others() -> None:
+    """Leaving and returning wins no turns."""
     mine, theirs = lane("mine", ACME), lane("theirs", OTHER)
     turns = queue_of(mine, theirs)
     assert turns.next() is mine
@@ -78,8 +78,8 @@ def test_an_organization_that_comes_back_goes_behind_the_others() -> None:
 
 @without_deadline
 @given(ORGANIZATIONS, st.integers(min_value=1, max_value=200))
-def test_nobody_gets_more_than_one_turn_ahead(organizations: list[int], rounds: int) -> None:
-    """Where all have work without end, turns differ by one at most: over organizations, and over each one's lanes."""
+def test_turns_differ_by_at_most_one(organizations: list[int], rounds: int) -> None:
+    """If all always have work, over organizations and over the lanes of each."""
     turns = queue_of(
         *(lane(f"{owner}/{one}", str(owner)) for owner, lanes in enumerate(organizations) for one in range(lanes))
     )
@@ -98,7 +98,7 @@ def test_nobody_gets_more_than_one_turn_ahead(organizations: list[int], rounds: 
 @without_deadline
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.none(), max_size=60))
 def test_a_lane_is_listed_exactly_once(steps: list[tuple[str, int] | None]) -> None:
-    """Whatever is queued (a lane) and taken (None) in whatever order: none is lost, none is there twice."""
+    """None is lost or listed twice, in any order of adding (a lane) and taking (None)."""
     turns, waiting = FairQueue(), set[str]()
     for step in steps:
         if step is not None:

@@ -1,4 +1,4 @@
-"""Whatever a receiver does, one outcome comes back, within the deadline, in words that its owner understands."""
+"""Test hostile receivers: each attempt has one outcome, within the deadline, whose detail names the cause."""
 
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from packhook.testing import (
     Reset,
     Status,
 )
-from sending import receiving, request_to, sending
+from support.http_client import receiving, request_to, sending
 from support.values import replaced
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("scheme")]
@@ -43,7 +43,7 @@ ANSWERS: Final = {
     "200": (Status(200, body=b"ok"), Outcome(status_code=200, headers=(("content-length", "2"),), body=b"ok")),
     "500": (Status(500), Outcome(status_code=500, headers=(("content-length", "0"),))),
     "204 without a body": (Cut(b"HTTP/1.1 204 No Content\r\n\r\n"), Outcome(status_code=204)),
-    "a status nobody knows": (Cut(b"HTTP/1.1 799 What\r\n\r\n"), Outcome(status_code=799)),
+    "an unknown status": (Cut(b"HTTP/1.1 799 What\r\n\r\n"), Outcome(status_code=799)),
     "redirect": (
         Redirect("http://127.0.0.1:9/"),
         Outcome(status_code=302, headers=(("location", "http://127.0.0.1:9/"), ("content-length", "0"))),
@@ -91,7 +91,7 @@ ANSWERS: Final = {
         Outcome(status_code=200, headers=tuple((f"x-{number}", "v") for number in range(100))),
     ),
 }
-TROUBLES: Final = {
+FAILURES: Final = {
     "hang": (Hang(), Outcome(failure=FailureKind.TIMEOUT, detail=WAITING)),
     "dripping head": (Drip("head", interval=50), Outcome(failure=FailureKind.TIMEOUT, detail=READING)),
     "dripping body": (
@@ -175,28 +175,28 @@ TROUBLES: Final = {
 
 @pytest.fixture
 async def client() -> AsyncIterator[HttpClient]:
-    """A client that may connect to loopback."""
+    """Open a client that may connect to loopback."""
     async with sending() as opened:
         yield opened
 
 
 @pytest.mark.parametrize(("behaviour", "expected"), ANSWERS.values(), ids=ANSWERS)
-async def test_answer_is_an_outcome_without_trouble(
+async def test_a_response_is_an_outcome_without_failure(
     client: HttpClient, behaviour: Behaviour, expected: Outcome
 ) -> None:
-    """What the receiver said is what comes back: raw, capped, without what was not its final answer."""
+    """The outcome has the final response: raw, capped, and without informational ones."""
     async with receiving(behaviour) as receiver:
         outcome = await client.send(request_to(receiver.url))
     assert _timeless(outcome) == expected
 
 
-@pytest.mark.parametrize(("behaviour", "expected"), TROUBLES.values(), ids=TROUBLES)
-async def test_trouble_is_an_outcome_within_the_deadline(
+@pytest.mark.parametrize(("behaviour", "expected"), FAILURES.values(), ids=FAILURES)
+async def test_a_failure_is_an_outcome_within_the_deadline(
     client: HttpClient, behaviour: Behaviour, expected: Outcome
 ) -> None:
-    """No receiver holds an attempt beyond its total time, and each kind of trouble has its own words.
+    """No receiver delays an attempt beyond its timeout, and each kind of failure has its own detail.
 
-    What comes of itself may take a moment on a busy machine.
+    A failure other than a timeout may take a moment on a busy machine.
     """
     limit = TIMEOUT if expected.failure is FailureKind.TIMEOUT else 3_000
     started = time.monotonic()
@@ -209,8 +209,8 @@ async def test_trouble_is_an_outcome_within_the_deadline(
 @pytest.mark.parametrize(
     "behaviour", [EndlessBody(), Reset(), Drip(), HangUp()], ids=lambda value: type(value).__name__
 )
-async def test_next_request_after_trouble_is_unharmed(client: HttpClient, behaviour: Behaviour) -> None:
-    """A handle, and a place in the pool of connections, is as good as new after any trouble."""
+async def test_the_next_request_after_a_failure_is_unharmed(client: HttpClient, behaviour: Behaviour) -> None:
+    """A failure leaves no trace in the pool of connections."""
     async with receiving() as receiver:
         receiver.answers(behaviour)
         await client.send(request_to(receiver.url, timeout=TIMEOUT if isinstance(behaviour, Drip) else 5_000))
@@ -219,6 +219,6 @@ async def test_next_request_after_trouble_is_unharmed(client: HttpClient, behavi
 
 
 def _timeless(outcome: Outcome) -> Outcome:
-    """The outcome without how long it took, and without the dripped body, whose length is chance."""
+    """Return the outcome without its duration, and without a dripped body, whose length is random."""
     dripped = outcome.failure is FailureKind.TIMEOUT
     return replaced(outcome, duration=0, body=b"" if dripped else outcome.body)

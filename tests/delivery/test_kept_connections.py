@@ -1,4 +1,4 @@
-"""An answer on a kept connection that came before its request did is never taken for the request's."""
+"""Test kept connections: a response that arrives before its request is never used for it."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ from packhook.delivery.http.egress import Egress
 from packhook.delivery.http.tcp_info import read_tcp_info
 from packhook.testing import Behaviour, Receiver, Split, Status
 from packhook.testing.wire import Wire
-from sending import LOOPBACK, FakeDns, request_to, sending
+from support.http_client import LOOPBACK, FakeDns, request_to, sending
 from support.values import replaced
 
 BOTH_LOOPS: Final = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
@@ -27,8 +27,8 @@ INFORMATIONAL: Final = b"HTTP/1.1 103 Early Hints\r\nx-forged: 1\r\n\r\n"
 VERSIONS: Final = {"plain": None, "TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
 
 
-class More:
-    """A proper answer, then more; ``written`` is set once all of it is out. The connection stays open."""
+class ExtraBytes:
+    """Answer, later write more, and keep the connection open. ``written`` is set once all of it is written."""
 
     early = False
 
@@ -38,7 +38,7 @@ class More:
         self.written = asyncio.Event()
 
     async def write(self, wire: Wire) -> None:
-        """Answer, and once it is time say more."""
+        """Answer; once ``when`` is set, write more."""
         await wire.write(Status(200).rendered)
         await self._when.wait()
         await wire.write(self._more)
@@ -48,7 +48,7 @@ class More:
 
 @pytest.fixture(params=list(VERSIONS.values()), ids=list(VERSIONS))
 async def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Receiver]:
-    """A receiver that answers 200, over each kind of connection."""
+    """Open a receiver that answers 200, over each kind of connection."""
     context = None
     if request.param is not None:
         authority = trustme.CA()
@@ -62,7 +62,7 @@ async def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 @pytest.fixture
 async def client(receiver: Receiver, tmp_path: Path) -> AsyncIterator[HttpClient]:
-    """A client to which ``localhost`` is the receiver."""
+    """Open a client that resolves ``localhost`` to the receiver."""
     bundle = tmp_path / "authority.pem"
     egress = Egress(LOOPBACK, allow_http=True, resolve=FakeDns(("127.0.0.1",)))
     async with sending(egress, ca_bundle=bundle if receiver.url.startswith("https") else None) as opened:
@@ -83,12 +83,12 @@ MORE: Final = pytest.mark.parametrize(
 
 @BOTH_LOOPS
 @MORE
-async def test_unasked_answer_on_an_idle_connection_is_nobodys(
+async def test_an_unsolicited_response_on_an_idle_connection_is_dropped(
     client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
-    """It lies there when the next request wants to go: that one goes over a new connection, and gets its own answer."""
+    """The next request is sent over a new connection, and gets its own response."""
     when = asyncio.Event()
-    late = More(more, when=when)
+    late = ExtraBytes(more, when=when)
     receiver.answers(late)
     first = await client.send(request_to(receiver.url))
     when.set()
@@ -101,8 +101,10 @@ async def test_unasked_answer_on_an_idle_connection_is_nobodys(
 
 @BOTH_LOOPS
 @pytest.mark.parametrize("behaviour", [Split(FORGED), Split(FORGED * 3), Split(INFORMATIONAL)], ids=lambda _: "")
-async def test_answer_split_in_two_is_one(client: HttpClient, receiver: Receiver, behaviour: Behaviour) -> None:
-    """What stands behind the end of an answer is no answer."""
+async def test_bytes_after_a_response_are_no_response(
+    client: HttpClient, receiver: Receiver, behaviour: Behaviour
+) -> None:
+    """A response that is split by a forged header counts once, and the connection is not reused."""
     receiver.answers(behaviour)
     outcomes = [await client.send(request_to(receiver.url)) for _ in range(3)]
     assert {outcome.status_code for outcome in outcomes} == {200}
@@ -112,21 +114,21 @@ async def test_answer_split_in_two_is_one(client: HttpClient, receiver: Receiver
 
 @BOTH_LOOPS
 @pytest.mark.parametrize("more", [FORGED, INFORMATIONAL], ids=["answer", "1xx"])
-async def test_unasked_answer_right_behind_the_first_is_nobodys(
+async def test_an_unsolicited_response_right_after_the_first_is_dropped(
     client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
-    """Even where the TLS library has read it already, so that the socket has nothing to read."""
+    """Also when the TLS library has already read it, so that the socket has nothing to read."""
     at_once = asyncio.Event()
     at_once.set()
-    receiver.answers(More(more, when=at_once))
+    receiver.answers(ExtraBytes(more, when=at_once))
     outcomes = [timeless(await client.send(request_to(receiver.url))) for _ in range(4)]
     assert outcomes == [OK] * 4
-    assert len(receiver.received) in {4, 5}  # one may have gone out before the answer was seen to be nobody's
+    assert len(receiver.received) in {4, 5}  # one may have been sent before the response was found to be unsolicited
 
 
 @BOTH_LOOPS
-async def test_good_connections_are_kept_all_the_same(client: HttpClient, receiver: Receiver) -> None:
-    """The care costs no connections: large and small requests, one after another, share one."""
+async def test_good_connections_are_kept(client: HttpClient, receiver: Receiver) -> None:
+    """Large and small requests, one after another, share one connection."""
     for size in (10, 250_000, 0, 60_000):
         assert timeless(await client.send(request_to(receiver.url, body=bytes(size)))) == OK
     assert receiver.connections_made == 1
@@ -134,7 +136,7 @@ async def test_good_connections_are_kept_all_the_same(client: HttpClient, receiv
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two ends of a TCP connection over which something went each way; the second takes little without reading it."""
+    """Yield two ends of a used TCP connection; the second has a small receive buffer."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listening.bind(("127.0.0.1", 0))
@@ -149,10 +151,10 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
                 yield ours, theirs
 
 
-def test_answer_to_a_request_that_has_arrived_is_told_from_one_that_was_under_way(
+def test_a_response_after_the_request_differs_from_one_sent_before_it(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    """TCP acknowledges the request with its answer; one that was sent before cannot."""
+    """TCP acknowledges the request together with its response; one that was sent before cannot."""
     ours, theirs = pair
     before = read_tcp_info(ours)
     if before is None:
@@ -178,7 +180,7 @@ def test_answer_to_a_request_that_has_arrived_is_told_from_one_that_was_under_wa
 
 
 def fill(full: socket.socket, theirs: socket.socket) -> None:
-    """Send until there is no more room on either side, and until all that has arrived is acknowledged."""
+    """Send until the buffers of both sides are full and everything that arrived is acknowledged."""
     full.setblocking(False)
     with suppress(BlockingIOError):
         while full.send(bytes(65_536)):

@@ -21,7 +21,7 @@ BUSY: Final = Verdict(status=PENDING, overloaded=True)  # of which the breaker t
 REFUSED: Final = Verdict(status=PENDING)  # such as a 404: the endpoint is up
 
 
-def asking_for(hold_until: int) -> Verdict:
+def retry_after_until(hold_until: int) -> Verdict:
     """Return the verdict of an answer with ``Retry-After``."""
     return Verdict(status=PENDING, hold_until=hold_until)
 
@@ -75,7 +75,7 @@ def end_in_a_row(of: Lane, verdict: Verdict, count: int, now: int) -> None:
 
 
 def test_the_cap_grows_with_success_from_round_to_round() -> None:
-    """One more for each success: it doubles until the limit."""
+    """Each success adds one, so that it doubles until the limit."""
     steady = lane()
     assert [round_of(steady, OK, START + step) for step in range(6)] == [8, 16, 32, 64, 64, 64]
 
@@ -89,7 +89,7 @@ def test_the_cap_never_passes_the_limit(limit: int) -> None:
 
 
 def test_overload_halves_the_cap_once_for_a_round() -> None:
-    """However many of those in flight together were answered 503."""
+    """However many attempts of the round were answered 503."""
     slow = lane(waiting=5_000)
     for step in range(4):
         round_of(slow, OK, START + step)
@@ -98,14 +98,14 @@ def test_overload_halves_the_cap_once_for_a_round() -> None:
 
 
 def test_overload_halves_the_cap_once_for_a_round_that_took_no_time() -> None:
-    """Also where the answers come within the millisecond in which all were sent."""
+    """Also if the responses come within the millisecond in which all were sent."""
     near = lane()
     round_of(near, BUSY, START, took=0)
     assert launch(near, START + SECOND) == 4
 
 
 def test_an_attempt_that_began_before_the_cut_does_not_cut_again() -> None:
-    """It tells of the time before; one that began after it does cut."""
+    """Its overload was before the cut; an attempt that began after it does cut."""
     slow = lane()
     assert launch(slow, START) == 8
     end_attempts(slow, BUSY, 4, START, START + 1)
@@ -117,7 +117,7 @@ def test_an_attempt_that_began_before_the_cut_does_not_cut_again() -> None:
 
 
 def test_after_a_cut_the_cap_grows_by_one_a_round() -> None:
-    """Where it was too much before, it goes up step by step."""
+    """Near the value that was too high, it grows step by step."""
     slow = lane()
     round_of(slow, BUSY, START, took=7)
     rounds = [round_of(slow, OK, START + SECOND + step) for step in range(6)]
@@ -128,7 +128,7 @@ def test_after_a_cut_the_cap_grows_by_one_a_round() -> None:
 
 @pytest.mark.parametrize("failures", [0, 1, 9])
 def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) -> None:
-    """A bad moment is no outage."""
+    """A few failures are no outage."""
     shaky = lane()
     end_in_a_row(shaky, DOWN, failures, START)
     assert not shaky.breaker.is_held(START)
@@ -137,7 +137,7 @@ def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) ->
 
 
 def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
-    """Then nothing goes for a second, however little is in flight."""
+    """Then nothing is sent for a second, however little is in flight."""
     dead = broken()
     assert dead.breaker.held_until == START + SECOND
     assert [dead.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
@@ -145,8 +145,8 @@ def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
     assert launch(dead, START + SECOND - 1) == 0
 
 
-def test_one_success_begins_the_count_anew() -> None:
-    """In a row means in a row."""
+def test_one_success_restarts_the_count() -> None:
+    """Only failures in a row count."""
     shaky = lane()
     for verdict in (DOWN, OK, DOWN):
         end_in_a_row(shaky, verdict, 9 if verdict is DOWN else 1, START)
@@ -155,7 +155,7 @@ def test_one_success_begins_the_count_anew() -> None:
 
 @pytest.mark.parametrize("verdict", [REFUSED, BUSY])
 def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> None:
-    """An endpoint that answers 404 is up; our own faults say nothing of it."""
+    """An endpoint that answers 404 is up; an internal fault says nothing about it."""
     fine = lane()
     end_in_a_row(fine, verdict, 50, START)
     assert not fine.breaker.is_held(START)
@@ -182,7 +182,7 @@ def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
 
 
 def test_only_one_probe_is_in_flight() -> None:
-    """Until it has an answer nothing else goes, not even after the hold."""
+    """Until it has a response nothing else is sent, not even after the hold."""
     dead = broken()
     assert launch(dead, START + SECOND) == 1
     assert launch(dead, START + HOUR) == 0
@@ -190,15 +190,15 @@ def test_only_one_probe_is_in_flight() -> None:
 
 
 def test_a_probe_that_succeeds_begins_the_ramp() -> None:
-    """From one, doubling: an endpoint that comes back is not flooded."""
+    """The cap starts at one and doubles: an endpoint that comes back is not flooded."""
     dead = broken()
     now = dead.breaker.held_until
     assert [round_of(dead, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
     assert not dead.breaker.is_probing
 
 
-def test_after_a_success_the_next_outage_is_held_for_a_second_again() -> None:
-    """The doubling belongs to one outage."""
+def test_after_a_success_the_next_hold_is_a_second_again() -> None:
+    """The doubling ends with the outage."""
     dead = broken()
     round_of(dead, DOWN, START + SECOND)
     round_of(dead, OK, START + 3 * SECOND)
@@ -217,8 +217,8 @@ def test_failures_that_were_in_flight_when_the_breaker_opened_change_nothing() -
     assert dead.breaker.held_until == START + 3 * SECOND
 
 
-def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> None:
-    """A proxy that is away fails all attempts in flight together: that is one time; it says nothing of the endpoint."""
+def test_internal_faults_hold_longer_each_time_and_concurrent_ones_count_once() -> None:
+    """An unavailable proxy fails all attempts in flight: that counts once and says nothing about the endpoint."""
     backing_off, now, holds = lane(), START, []
     for _ in range(8):
         for _ in range(LIMIT):
@@ -236,18 +236,18 @@ def test_faults_of_ours_hold_longer_each_time_and_those_at_once_are_one() -> Non
     ("asked", "held"),
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
 )
-def test_what_the_endpoint_asked_for_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
-    """The later instant counts; nothing goes before it, and ``ready_at`` returns it."""
+def test_retry_after_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
+    """The latest instant counts; nothing is sent before it, and ``ready_at`` returns it."""
     throttled = lane()
     for seconds in asked:
-        throttled.apply_verdict(asking_for(START + seconds * SECOND), START, START)
+        throttled.apply_verdict(retry_after_until(START + seconds * SECOND), START, START)
     assert throttled.ready_at(START) == throttled.breaker.held_until == START + held * SECOND
     assert launch(throttled, START + held * SECOND - 1) == 0
     assert launch(throttled, START + held * SECOND) == 8
 
 
 def test_without_a_rate_limit_only_the_cap_counts() -> None:
-    """Zero is no limit."""
+    """Zero means no limit."""
     free = lane()
     free.webhook = target(rate_limit=0.0)
     assert launch(free, START) == 8
@@ -257,7 +257,7 @@ def test_without_a_rate_limit_only_the_cap_counts() -> None:
     ("rate", "at_once", "next_in"), [(0.5, 1, 2_000), (1.0, 1, 1_000), (4.0, 4, 250), (1_000.0, 8, None)]
 )
 def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int, next_in: int | None) -> None:
-    """Then one by one; ``ready_at`` tells the very instant of the next (None: the cap was reached first)."""
+    """Then one by one; ``ready_at`` returns the instant of the next (None: the cap was reached first)."""
     limited = lane()
     limited.webhook = target(rate_limit=rate)
     assert launch(limited, START) == at_once
@@ -269,8 +269,8 @@ def test_the_rate_limit_allows_a_seconds_worth_at_once(rate: float, at_once: int
 
 @without_deadline
 @given(st.floats(0.1, 50), st.lists(st.integers(0, 3 * SECOND), min_size=1, max_size=60))
-def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> None:
-    """In any stretch of time no more go than the rate allows, and the second's worth that was saved up."""
+def test_the_rate_limit_applies_to_any_period(rate: float, waits: list[int]) -> None:
+    """In any period no more are sent than the rate allows, plus one second's worth of saved tokens."""
     limited, now, sent = lane(waiting=5_000), START, []
     limited.webhook = target(rate_limit=rate)
     for wait in waits:
@@ -283,7 +283,7 @@ def test_the_rate_limit_holds_over_any_time(rate: float, waits: list[int]) -> No
 
 
 def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
-    """At the latest after the time of one token the next goes."""
+    """The next is sent after the time of one token at the latest."""
     limited = lane()
     limited.webhook = target(rate_limit=10.0)
     round_of(limited, OK, START)
@@ -291,8 +291,8 @@ def test_a_clock_set_back_does_not_stop_a_limited_webhook() -> None:
     assert launch(limited, START - HOUR + SECOND) > 0
 
 
-def test_every_tenth_is_for_the_least_urgent() -> None:
-    """So that retries, and replays behind them, come forward however many new events there are."""
+def test_every_tenth_delivery_is_the_least_urgent() -> None:
+    """So retries and replays are sent however many new events there are."""
     busy = lane(waiting=0)
     for urgency in (Urgency.FIRST, Urgency.RETRY, Urgency.REPLAY):
         for _ in range(30):
@@ -304,8 +304,8 @@ def test_every_tenth_is_for_the_least_urgent() -> None:
 
 @without_deadline
 @given(st.lists(st.sampled_from(Urgency), max_size=9))
-def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Urgency]) -> None:
-    """First attempts before retries, both before replays."""
+def test_urgent_deliveries_are_sent_first_and_older_ones_before_newer(urgencies: list[Urgency]) -> None:
+    """First attempts are sent before retries, both before replays."""
     mixed = lane(waiting=0)
     put = [leased(urgency=urgency) for urgency in urgencies]
     for delivery in put:
@@ -315,16 +315,16 @@ def test_the_urgent_go_first_and_the_older_before_the_younger(urgencies: list[Ur
     assert (mixed.queued, mixed.in_flight) == (0, len(put))
 
 
-def test_an_empty_lane_has_nothing_to_take() -> None:
-    """And counts nothing as in flight."""
+def test_an_empty_lane_returns_nothing() -> None:
+    """It counts nothing as in flight."""
     idle = lane(waiting=0)
     with pytest.raises(IndexError, match="empty"):
         idle.take(START)
     assert (idle.queued, idle.in_flight) == (0, 0)
 
 
-def test_what_waits_can_be_taken_out() -> None:
-    """All of it, and what is in flight stays in flight."""
+def test_queued_deliveries_can_be_removed() -> None:
+    """All are removed, and attempts in flight stay in flight."""
     mixed = lane(waiting=0)
     put = [leased(urgency=urgency) for urgency in (Urgency.REPLAY, Urgency.FIRST, Urgency.RETRY, Urgency.FIRST)]
     for delivery in put:
@@ -342,7 +342,7 @@ STEPS = st.tuples(
 @without_deadline
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.5, 7.0]), st.lists(STEPS, max_size=120))
 def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[str, int]]) -> None:
-    """Whatever it learns: no more than its limit is in flight, and with nothing in flight some instant is the next."""
+    """After any results, at most its limit is in flight, and with nothing in flight there is a next instant."""
     verdicts = {"ok": OK, "down": DOWN, "overloaded": OVERLOADED, "refused": REFUSED}
     any_lane, now, started = lane(limit), START, list[int]()
     any_lane.webhook = target(rate_limit=rate)
@@ -352,7 +352,7 @@ def test_a_lane_never_stops_for_good(limit: int, rate: float, steps: list[tuple[
             started += [now] * launch(any_lane, now)
         elif started:
             any_lane.finish(now)
-            any_lane.apply_verdict(verdicts.get(what) or asking_for(now + 10 * SECOND), started.pop(0), now)
+            any_lane.apply_verdict(verdicts.get(what) or retry_after_until(now + 10 * SECOND), started.pop(0), now)
         assert any_lane.in_flight == len(started) <= limit
         ready_at = any_lane.ready_at(now)
         assert ready_at is None or ready_at <= now + MINUTE
@@ -367,7 +367,7 @@ def launchable(of: Lane, at: int) -> bool:
 
 
 def test_a_clock_set_back_does_not_keep_a_lane_from_being_cut() -> None:
-    """Instants say which attempts were in flight together, and they move back with the clock."""
+    """Instants decide which attempts were in flight together, and they move back with the clock."""
     of = lane()
     for _ in range(3):
         round_of(of, OK, START)

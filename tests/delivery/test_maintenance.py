@@ -1,4 +1,4 @@
-"""Test maintenance: what is past its retention is removed, and webhooks that fail for days are disabled."""
+"""Test maintenance: old data is removed after its retention, and webhooks that fail for days are disabled."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ from packhook.testing import ManualClock
 
 RETENTION: Final = 3 * DAY
 DISABLE_AFTER: Final = 5 * DAY
-CODE_OF_NOBODY: Final = "order.shipped"
+CODE_WITHOUT_WEBHOOK: Final = "order.shipped"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def fail(node: LocalNode, times: int, every: int = SECOND) -> None:
         node.clock.advance(every)
 
 
-async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: LocalNode, clock: ManualClock) -> None:
+async def test_a_finished_event_is_removed_with_its_deliveries(node: LocalNode, clock: ManualClock) -> None:
     """Event, delivery and attempts, once the event is older than the retention."""
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
@@ -100,8 +100,8 @@ async def test_a_finished_event_goes_with_all_that_belongs_to_it(node: LocalNode
 
 
 @pytest.mark.parametrize("leased", [False, True])
-async def test_an_event_on_its_way_stays(node: LocalNode, clock: ManualClock, leased: bool) -> None:
-    """However old it is, waiting or in flight: retention is not a way to lose one."""
+async def test_an_unfinished_event_stays(node: LocalNode, clock: ManualClock, leased: bool) -> None:
+    """However old it is, waiting or in flight: retention never loses an event."""
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
     if leased:
@@ -111,11 +111,11 @@ async def test_an_event_on_its_way_stays(node: LocalNode, clock: ManualClock, le
     assert (await node.story(event_id)).delivery.status is (SENDING if leased else PENDING)
 
 
-async def test_all_that_is_due_goes_in_batches(node: LocalNode, clock: ManualClock) -> None:
-    """More than one batch holds, in one round; each batch is logged, and there is no empty one."""
-    await node.publish(BATCH_SIZE + 100, code=CODE_OF_NOBODY)
+async def test_old_events_are_removed_in_batches(node: LocalNode, clock: ManualClock) -> None:
+    """Several batches run in one round; each is logged, and none is empty."""
+    await node.publish(BATCH_SIZE + 100, code=CODE_WITHOUT_WEBHOOK)
     clock.advance(RETENTION + 1)
-    (young,) = await node.publish(code=CODE_OF_NOBODY)
+    (young,) = await node.publish(code=CODE_WITHOUT_WEBHOOK)
     with capture_logs() as lines:
         await maintenance(node).run_once()
     seen = [(line["event"], line["events"]) for line in lines]
@@ -128,11 +128,11 @@ async def events(node: LocalNode) -> list[str]:
     return [event.id for event in (await node.service.history.events(ACME, PageRequest(limit=1_000))).items]
 
 
-async def test_an_idempotency_key_counts_for_a_day(node: LocalNode, clock: ManualClock) -> None:
-    """Within it the same answer, or the conflict; after it the key is free again, and swept away."""
+async def test_an_idempotency_key_is_valid_for_a_day(node: LocalNode, clock: ManualClock) -> None:
+    """Within it the same response or a conflict; after it the key is free again, and removed."""
 
     async def publish(fingerprint: bytes) -> str:
-        receipts = await node.service.publisher.publish(ACME, [(CODE_OF_NOBODY, DATA)], "key-1", fingerprint)
+        receipts = await node.service.publisher.publish(ACME, [(CODE_WITHOUT_WEBHOOK, DATA)], "key-1", fingerprint)
         return receipts[0].id
 
     first = await publish(b"one")
@@ -148,8 +148,8 @@ async def test_an_idempotency_key_counts_for_a_day(node: LocalNode, clock: Manua
     assert await publish(b"two") != first
 
 
-async def test_the_audit_trail_is_kept_for_a_time_of_its_own(node: LocalNode, clock: ManualClock) -> None:
-    """Longer than events, and then it goes; what was done later stays."""
+async def test_the_audit_trail_has_its_own_retention(node: LocalNode, clock: ManualClock) -> None:
+    """It is kept longer than events; newer entries stay."""
     clock.advance(10 * RETENTION)
     failing = await node.webhook("https://shop.example/")
     caring = maintenance(node, audit_retention=10 * RETENTION)
@@ -168,8 +168,8 @@ async def actions(node: LocalNode) -> list[tuple[str, str]]:
     return [(entry.action.value, entry.object_id) for entry in found.items]
 
 
-async def test_what_waits_for_a_deleted_webhook_is_canceled(node: LocalNode) -> None:
-    """It is listed as canceled, not lost; another webhook's deliveries stay."""
+async def test_pending_deliveries_of_a_deleted_webhook_are_canceled(node: LocalNode) -> None:
+    """They are listed as canceled, not lost; another webhook's deliveries stay."""
     deleted = await node.webhook("https://shop.example/deleted")
     (event_id,) = await node.publish()
     await node.webhook("https://shop.example/kept")
@@ -183,8 +183,8 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(node: LocalNode) -> 
     }
 
 
-async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: LocalNode, clock: ManualClock) -> None:
-    """Ten failures and five days without a success: it stays, it is disabled, it says why, and so does the log."""
+async def test_a_webhook_that_fails_for_days_is_disabled_with_a_reason(node: LocalNode, clock: ManualClock) -> None:
+    """Ten failures and five days without a success: it is disabled, and it and the log have the reason."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(DISABLE_AFTER)
@@ -201,8 +201,8 @@ async def test_a_webhook_that_has_failed_for_days_is_disabled_with_words(node: L
     ("disable_after", "words"),
     [(5 * DAY, "5 days"), (DAY + DAY // 2, "1.5 days"), (90 * SECOND, "90 seconds"), (12 * HOUR, "43200 seconds")],
 )
-async def test_the_words_name_the_time(node: LocalNode, clock: ManualClock, disable_after: int, words: str) -> None:
-    """In days, or in seconds where it is less than one."""
+async def test_the_reason_names_the_time(node: LocalNode, clock: ManualClock, disable_after: int, words: str) -> None:
+    """In days, or in seconds if it is less than one."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(disable_after)
@@ -212,8 +212,8 @@ async def test_the_words_name_the_time(node: LocalNode, clock: ManualClock, disa
     assert reason == f"no delivery has succeeded for {words}"
 
 
-async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: LocalNode, clock: ManualClock) -> None:
-    """Halfway there: since when it fails and when it ends; not each round, not by a node that starts anew."""
+async def test_a_webhook_that_will_be_disabled_is_warned_of_once(node: LocalNode, clock: ManualClock) -> None:
+    """Halfway there, with both times; not in each round, and not again after a restart."""
     failing = await node.webhook("https://shop.example/")
     since = clock.now()
     with capture_logs() as early:
@@ -239,7 +239,7 @@ async def test_a_webhook_that_will_be_disabled_is_told_of_once(node: LocalNode, 
 
 
 async def test_a_webhook_that_is_disabled_at_once_is_not_warned_of(node: LocalNode, clock: ManualClock) -> None:
-    """Its last failures came together after a long silence: what it came to is enough."""
+    """Its last failures came together after a long silence, so only the disabling is logged."""
     await node.webhook("https://shop.example/")
     await fail(node, 4)
     clock.advance(DISABLE_AFTER)
@@ -256,7 +256,7 @@ async def still_enabled(node: LocalNode, webhook: Webhook) -> bool:
 
 
 async def test_nine_failures_do_not_disable(node: LocalNode, clock: ManualClock) -> None:
-    """However long ago: a webhook with few events gets its chance."""
+    """However long ago: a webhook with few events is not disabled too early."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(10 * DISABLE_AFTER)
@@ -279,7 +279,7 @@ async def test_silence_does_not_disable(node: LocalNode, clock: ManualClock) -> 
     assert await still_enabled(node, failing)
 
 
-async def test_one_success_begins_the_time_anew(node: LocalNode, clock: ManualClock) -> None:
+async def test_one_success_restarts_the_time(node: LocalNode, clock: ManualClock) -> None:
     """The five days count from the first failure after it."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 20)
@@ -290,8 +290,8 @@ async def test_one_success_begins_the_time_anew(node: LocalNode, clock: ManualCl
     assert await still_enabled(node, failing)
 
 
-async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: LocalNode, clock: ManualClock) -> None:
-    """One call, and what was known against it is forgotten."""
+async def test_enabling_a_webhook_restarts_the_time(node: LocalNode, clock: ManualClock) -> None:
+    """Its recorded failures are forgotten."""
     failing = await node.webhook("https://shop.example/")
     await fail(node, 9)
     clock.advance(DISABLE_AFTER)
@@ -303,8 +303,8 @@ async def test_a_webhook_that_its_owner_enables_gets_its_time_anew(node: LocalNo
     assert await still_enabled(node, failing)
 
 
-async def test_it_runs_on_while_the_database_is_away(node: LocalNode) -> None:
-    """A round that found none is logged, not the end; and a stop ends it at once."""
+async def test_maintenance_continues_while_the_database_is_away(node: LocalNode) -> None:
+    """A failed round is logged and repeated; a stop ends it at once."""
     node.store.away = {"disable_failing"}
     caring = maintenance(node)
     with capture_logs() as lines:
@@ -317,8 +317,8 @@ async def test_it_runs_on_while_the_database_is_away(node: LocalNode) -> None:
 
 
 async def test_a_stop_does_not_wait_for_the_last_batch(node: LocalNode, clock: ManualClock) -> None:
-    """The batch at hand is the last."""
-    await node.publish(BATCH_SIZE + 1, code=CODE_OF_NOBODY)
+    """The current batch is the last."""
+    await node.publish(BATCH_SIZE + 1, code=CODE_WITHOUT_WEBHOOK)
     clock.advance(RETENTION + 1)
     caring = maintenance(node)
     caring.stop()

@@ -1,4 +1,4 @@
-"""Odd responses: http and https judge each alike, as most clients would; the first response's status always counts.
+"""Test odd responses: http and https treat each alike, as most clients do; the first status always counts.
 
 The receivers are plain sockets in a thread, so that each byte, and each end, comes as it is written here.
 """
@@ -17,7 +17,7 @@ import pytest
 from packhook.core.model import FailureKind
 from packhook.delivery.http.client import HttpClient
 from packhook.testing import ConnectProxy
-from sending import authority, request_to, sending, server_context, through_proxy
+from support.http_client import authority, request_to, sending, server_context, through_proxy
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("scheme")]
 
@@ -200,10 +200,10 @@ FAILED: Final = {
 
 
 @pytest.mark.parametrize(("response", "status", "body"), DELIVERED.values(), ids=DELIVERED)
-async def test_what_is_understood_counts(
+async def test_a_complete_response_counts(
     client: HttpClient, scheme: str, response: bytes, status: int, body: bytes
 ) -> None:
-    """Although the connection then ends without close_notify; and the next request gets a response of its own."""
+    """Even if the connection then ends without close_notify; the next request gets its own response."""
     with serving(answers(response), scheme, connections=2) as url:
         outcomes = [await client.send(request_to(url)) for _ in range(2)]
     assert [(outcome.failure, outcome.detail) for outcome in outcomes] == [(None, "")] * 2
@@ -211,7 +211,7 @@ async def test_what_is_understood_counts(
 
 
 @pytest.mark.parametrize(("response", "status", "body", "failure"), FAILED.values(), ids=FAILED)
-async def test_what_is_not_a_response_is_a_failure(
+async def test_an_incomplete_response_is_a_failure(
     client: HttpClient,
     scheme: str,
     response: bytes,
@@ -219,7 +219,7 @@ async def test_what_is_not_a_response_is_a_failure(
     body: bytes,
     failure: tuple[FailureKind, str],
 ) -> None:
-    """What had come of it is kept for the log."""
+    """The part that was received is kept for the log."""
     with serving(answers(response), scheme) as url:
         outcome = await client.send(request_to(url))
     assert (outcome.failure, outcome.detail) == failure
@@ -231,8 +231,8 @@ async def test_what_is_not_a_response_is_a_failure(
 @pytest.mark.parametrize(
     "tail", [b"content-length: 2\r\n\r\nok", b"connection: close\r\n\r\nok"], ids=["length", "none"]
 )
-async def test_an_early_answer_counts(client: HttpClient, scheme: str, status: int, tail: bytes, reset: bool) -> None:
-    """Its receiver read only the head, answered and was gone while the body was still being written."""
+async def test_an_early_response_counts(client: HttpClient, scheme: str, status: int, tail: bytes, reset: bool) -> None:
+    """The receiver read only the head, answered and closed while the body was still being written."""
     response = b"HTTP/1.1 %d Status\r\n" % status + tail
     with serving(answers_after_the_head(response, reset=reset), scheme, connections=20) as url:
         outcomes = [await client.send(request_to(url, body=LARGE)) for _ in range(20)]
@@ -244,7 +244,7 @@ KEPT: Final = 12
 
 @contextmanager
 def ending(scheme: str, how: str) -> Iterator[tuple[str, Callable[[], None], list[bytes]]]:
-    """Serve twelve connections at a time, end them all when told to, then serve one more.
+    """Serve twelve connections at a time, end them all on request, then serve one more.
 
     Yield the URL, a function that ends them and returns when that is done, and the requests as they came.
     """
@@ -306,7 +306,7 @@ async def test_dead_kept_connections_cost_nothing(client: HttpClient, scheme: st
     assert len(received) - KEPT == (2 if how == "reads, then closes" else 1)
 
 
-async def test_a_client_certificate_that_is_wanted_is_always_named(client: HttpClient, scheme: str) -> None:
+async def test_a_required_client_certificate_is_always_named(client: HttpClient, scheme: str) -> None:
     """In TLS 1.3 the endpoint says so after the handshake, when the request may be on its way: 250 KB of it, here."""
     if scheme == "http":
         pytest.skip("there is no certificate in http")
@@ -319,7 +319,7 @@ async def test_a_client_certificate_that_is_wanted_is_always_named(client: HttpC
     assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.TLS, words)}
 
 
-async def test_the_wrong_scheme_is_named(client: HttpClient, scheme: str) -> None:
+async def test_a_wrong_scheme_is_named(client: HttpClient, scheme: str) -> None:
     """TLS to a port that speaks http, and http to one that speaks TLS."""
     if scheme == "http":
         refusal = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
@@ -334,8 +334,8 @@ async def test_the_wrong_scheme_is_named(client: HttpClient, scheme: str) -> Non
         assert (outcome.failure, outcome.detail) == (FailureKind.PROTOCOL, words)
 
 
-async def test_what_is_odd_is_judged_alike_through_the_proxy(scheme: str) -> None:
-    """The tunnel carries the same bytes, and the same ends."""
+async def test_odd_responses_are_treated_alike_through_the_proxy(scheme: str) -> None:
+    """The tunnel carries the same bytes, and ends in the same ways."""
     response = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndone"
     async with ConnectProxy() as proxy, sending(through_proxy(proxy)) as client:
         with serving(answers(response), scheme) as url:

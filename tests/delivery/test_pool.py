@@ -1,4 +1,4 @@
-"""Connections on the event loop: deadlines, callbacks, idle connections, and descriptors that are used again."""
+"""Test connections on the event loop: deadlines, callbacks, idle connections, and reused descriptors."""
 
 import asyncio
 import errno
@@ -17,7 +17,7 @@ from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.stream import Poller
 from packhook.testing import Hang, Receiver, Status
 from packhook.testing.wire import Wire
-from sending import receiving, request_to, sending
+from support.http_client import receiving, request_to, sending
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.mark.usefixtures("scheme")]
 
@@ -25,7 +25,7 @@ PATIENCE: Final = 20_000
 
 
 class Later:
-    """Answer 200, and when told to send ``more``, or close the connection."""
+    """Answer 200; once ``when`` is set, send ``more``, or close the connection if it is empty."""
 
     early = False
 
@@ -35,7 +35,7 @@ class Later:
         self.done = asyncio.Event()
 
     async def write(self, wire: Wire) -> None:
-        """Answer, and later do what nobody asked for."""
+        """Answer; later send unsolicited bytes, or close."""
         await wire.write(Status(200).rendered)
         await self.when.wait()
         if self._more:
@@ -75,17 +75,17 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def a_moment() -> None:
-    """Let the loop turn for 200 ms."""
+    """Run the event loop for 200 ms."""
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(0.2, over.set)
     await over.wait()
 
 
-@pytest.mark.parametrize("more", [b"", b"unasked"], ids=["closes", "talks"])
-async def test_what_happens_while_idle_is_seen_at_once(
+@pytest.mark.parametrize("more", [b"", b"unasked"], ids=["closes", "sends"])
+async def test_a_close_or_bytes_on_an_idle_connection_are_noticed(
     dispatched: list[int], client: HttpClient, receiver: Receiver, more: bytes
 ) -> None:
-    """Nothing spins until the next request, and that one goes over a new connection."""
+    """The event loop does not spin until the next request, and that one uses a new connection."""
     later = Later(more)
     receiver.answers(later)
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
@@ -101,10 +101,10 @@ async def test_what_happens_while_idle_is_seen_at_once(
     assert receiver.connections_made == 2
 
 
-async def test_nothing_turns_while_a_request_waits(
+async def test_the_loop_does_not_spin_while_a_request_waits(
     dispatched: list[int], client: HttpClient, receiver: Receiver
 ) -> None:
-    """A socket that could be written to is not watched for that when there is nothing to write."""
+    """A writable socket is not polled for writing when there is nothing to write."""
     receiver.answers(Hang())
     in_flight = asyncio.ensure_future(client.send(request_to(receiver.url, timeout=PATIENCE)))
     await receiver.wait_for(1)
@@ -116,8 +116,8 @@ async def test_nothing_turns_while_a_request_waits(
     await asyncio.wait([in_flight])
 
 
-async def test_the_number_of_a_closed_socket_is_anybodys(client: HttpClient, receiver: Receiver) -> None:
-    """Another connection of this process has it next, and neither disturbs the other."""
+async def test_a_reused_descriptor_disturbs_no_other_connection(client: HttpClient, receiver: Receiver) -> None:
+    """Another connection of this process gets the number of a closed socket, and both work."""
     loop = asyncio.get_running_loop()
     for _ in range(5):
         receiver.answers(Status(200, close=True))
@@ -133,35 +133,35 @@ async def test_the_number_of_a_closed_socket_is_anybodys(client: HttpClient, rec
             theirs.close()
 
 
-async def test_with_one_connection_two_receivers_take_turns(receiver: Receiver) -> None:
-    """Each new connection closes the one before."""
+async def test_two_receivers_share_a_limit_of_one_connection(receiver: Receiver) -> None:
+    """Each new connection closes the idle one before."""
     async with receiving() as other:
         async with sending(max_connections=1) as client:
-            for each in (receiver, other) * 10:
-                assert (await client.send(request_to(each.url, timeout=PATIENCE))).status_code == 200
+            for target in (receiver, other) * 10:
+                assert (await client.send(request_to(target.url, timeout=PATIENCE))).status_code == 200
         assert (receiver.connections_made, other.connections_made) == (10, 10)
 
 
-async def test_a_callback_may_cancel_and_begin(client: HttpClient, receiver: Receiver) -> None:
-    """Also what ends at the same moment, and over the connection that is just free."""
+async def test_a_callback_may_cancel_and_post(client: HttpClient, receiver: Receiver) -> None:
+    """It may cancel requests that end at the same moment, and post over the connection that has just become free."""
     seen: list[tuple[int, int | None]] = []
     over = asyncio.Event()
     await asyncio.gather(*(client.send(request_to(receiver.url, timeout=PATIENCE)) for _ in range(20)))
     in_flight: dict[int, Any] = {}
 
-    def hear(number: int, outcome: Outcome) -> None:
+    def on_outcome(number: int, outcome: Outcome) -> None:
         seen.append((number, outcome.status_code))
         in_flight.pop(number)
         for other in list(in_flight.values()):
             other.cancel()
         in_flight.clear()
         if number < 100:
-            in_flight[number + 100] = client.post(request_to(receiver.url), partial(hear, number + 100))
+            in_flight[number + 100] = client.post(request_to(receiver.url), partial(on_outcome, number + 100))
         else:
             over.set()
 
     for number in range(20):
-        in_flight[number] = client.post(request_to(receiver.url, timeout=PATIENCE), partial(hear, number))
+        in_flight[number] = client.post(request_to(receiver.url, timeout=PATIENCE), partial(on_outcome, number))
     await asyncio.wait_for(over.wait(), 5)
     assert [status for _, status in seen] == [200, 200]
     assert seen[1][0] == seen[0][0] + 100
@@ -169,8 +169,8 @@ async def test_a_callback_may_cancel_and_begin(client: HttpClient, receiver: Rec
     assert {outcome.status_code for outcome in outcomes} == {200}
 
 
-async def test_one_timer_keeps_each_deadline(client: HttpClient, receiver: Receiver) -> None:
-    """That of a request that has ended does not end another's, and a later one does not delay an earlier one."""
+async def test_each_request_has_its_own_deadline(client: HttpClient, receiver: Receiver) -> None:
+    """The deadline of a finished request ends no other, and a later deadline does not delay an earlier one."""
     assert (await client.send(request_to(receiver.url))).status_code == 200
     receiver.answer = Hang()
     late = await asyncio.wait_for(client.send(request_to(receiver.url, timeout=400)), 10)
@@ -184,28 +184,29 @@ async def test_one_timer_keeps_each_deadline(client: HttpClient, receiver: Recei
     assert 290 <= early.duration < 5_000
 
 
-async def test_close_calls_each_back_once() -> None:
-    """At once; a request that a callback cancels meanwhile is not called back."""
+async def test_close_calls_each_callback_once() -> None:
+    """A request that another callback cancels meanwhile gets none."""
     seen: list[str] = []
     async with receiving(Hang()) as receiver:
         async with sending() as client:
 
-            def hear(number: int, outcome: Outcome) -> None:
+            def on_outcome(number: int, outcome: Outcome) -> None:
                 seen.append(f"{number}: {outcome.detail}")
                 in_flight[1].cancel()
 
             in_flight = [
-                client.post(request_to(receiver.url, timeout=PATIENCE), partial(hear, number)) for number in range(3)
+                client.post(request_to(receiver.url, timeout=PATIENCE), partial(on_outcome, number))
+                for number in range(3)
             ]
             await receiver.wait_for(3)
         assert seen == ["0: packhook is stopping", "2: packhook is stopping"]
         await receiver.wait_until_quiet()
 
 
-async def test_a_crash_in_one_exchange_ends_that_alone(
+async def test_a_crash_in_one_exchange_ends_only_that_one(
     client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a fault of ours; the connections of others, and the next request, are unharmed."""
+    """Its outcome is an internal failure; other connections and the next request are unharmed."""
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
 
     def crash(_: object, data: bytes) -> bool:
@@ -236,13 +237,13 @@ def no_descriptors() -> Iterator[None]:
         try:
             yield
         finally:
-            for each in taken:
-                each.close()
+            for descriptor in taken:
+                descriptor.close()
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_too_few_descriptors_are_our_own_fault(client: HttpClient, receiver: Receiver) -> None:
-    """Nothing is said of the endpoint; afterwards all is well, for those that waited too."""
+    """The failure is internal and says nothing about the endpoint; afterwards requests succeed again."""
     with no_descriptors():
         outcomes = await asyncio.gather(*(client.send(request_to(receiver.url)) for _ in range(5)))
     detail = "packhook has no free socket: raise its limit of open files"
@@ -250,10 +251,10 @@ async def test_too_few_descriptors_are_our_own_fault(client: HttpClient, receive
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
 
 
-async def test_a_line_of_requests_that_all_fail_at_once_is_no_recursion(
+async def test_many_requests_that_fail_at_once_do_not_recurse(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two thousand of them wait for one connection, and then no socket can be had."""
+    """Two thousand of them wait for one connection, and then no socket can be opened."""
     receiver.answers(Hang())
 
     def no_socket(*_: object) -> None:
@@ -271,8 +272,10 @@ async def test_a_line_of_requests_that_all_fail_at_once_is_no_recursion(
     assert {outcome.failure for outcome in outcomes} == {FailureKind.SHORTAGE}
 
 
-async def test_connections_have_an_age(client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that was idle for too long, or is too old, is not used again."""
+async def test_connections_have_a_maximum_age(
+    client: HttpClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was idle for too long, or is too old, is not reused."""
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
     for limit in ("IDLE_SECONDS", "LIFETIME_SECONDS"):
         with monkeypatch.context() as patched:

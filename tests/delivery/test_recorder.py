@@ -97,8 +97,8 @@ async def test_results_are_written_and_reported(tmp_path: Path) -> None:
         assert await statuses(node, leased) == [(DELIVERED, 1)] * 3
 
 
-async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
-    """Not a transaction each, and at most 500 in one."""
+async def test_waiting_results_are_written_in_one_batch(tmp_path: Path) -> None:
+    """One transaction has at most 500."""
     count = 2 * MAX_BATCH + 1
     async with idle_node(tmp_path, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
@@ -113,7 +113,7 @@ async def test_what_waits_together_is_one_batch(tmp_path: Path) -> None:
 
 
 async def test_while_the_database_is_away_results_wait(tmp_path: Path) -> None:
-    """They are written when it is back, those that came meanwhile as well; nothing is reported before."""
+    """They are written when it is back, also those that came meanwhile; none is reported before."""
     async with recorder_with(tmp_path, 2) as (at, node, (first, second)):
         node.store.away = {"record"}
         at.recorder.add(result(first))
@@ -128,8 +128,8 @@ async def test_while_the_database_is_away_results_wait(tmp_path: Path) -> None:
         assert await statuses(node, (first, second)) == [(DELIVERED, 1)] * 2
 
 
-async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
-    """What was not written is sent again by whoever takes the lease over: that is said, and how many they are."""
+async def test_finish_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
+    """The log says how many results are lost; their deliveries are sent again under a new lease."""
     async with recorder_with(tmp_path, 2) as (at, node, leased):
         node.store.away = {"record"}
         with capture_logs() as lines:
@@ -143,8 +143,8 @@ async def test_the_end_does_not_wait_for_a_database_that_is_away(tmp_path: Path)
 
 
 @pytest.mark.parametrize("count", [0, 1, 20])
-async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: int) -> None:
-    """Also when it is asked for in the same breath as the last results."""
+async def test_finish_returns_when_everything_is_written(tmp_path: Path, count: int) -> None:
+    """Also if it is called right after the last results."""
     async with recorder_with(tmp_path, count) as (at, node, leased):
         for delivery in leased:
             at.recorder.add(result(delivery))
@@ -153,7 +153,7 @@ async def test_the_end_comes_when_everything_is_written(tmp_path: Path, count: i
 
 
 async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
-    """Another has the delivery: its state stays the other's, no attempt is written, and it is said in the log."""
+    """Another node has the delivery: its state stays, no attempt is written, and the log says so."""
     clock = ManualClock()
     async with idle_node(tmp_path, clock=clock) as node:
         await node.webhook("https://shop.example/")
@@ -172,7 +172,7 @@ async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_released_delivery_cannot_be_recorded_under_its_old_lease(tmp_path: Path) -> None:
-    """Given back is given back."""
+    """The release is final."""
     async with recorder_with(tmp_path, 1) as (at, node, (delivery,)):
         await node.store.release([delivery], node.clock.now())
         at.recorder.add(result(delivery))
@@ -204,8 +204,8 @@ class SpoiledStore:
         return await self._store.record(results)
 
 
-async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
-    """It alone is given up, with its trace in the log; its lease runs out."""
+async def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Only that result is dropped, with a traceback in the log; its lease runs out."""
     async with recorder_with(tmp_path, 3) as (_, node, leased):
         at = RunningRecorder(cast("Store", SpoiledStore(node.store, leased[1].id, 3)))
         with capture_logs() as lines:
@@ -216,8 +216,8 @@ async def test_one_that_cannot_be_written_does_not_stop_the_others(tmp_path: Pat
         assert await statuses(node, leased) == [(DELIVERED, 1), (SENDING, 0), (DELIVERED, 1)]
 
 
-async def test_a_database_that_goes_away_among_those_written_alone(tmp_path: Path) -> None:
-    """What was written is not written again, the rest waits, and no lease is said to be lost that was not."""
+async def test_the_database_goes_away_during_single_writes(tmp_path: Path) -> None:
+    """Written results are not written again, the rest waits, and no lease is reported lost that was not."""
     async with recorder_with(tmp_path, 4) as (_, node, leased):
         store = SpoiledStore(node.store, leased[3].id, 1)
         at = RunningRecorder(cast("Store", store))

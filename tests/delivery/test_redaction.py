@@ -14,7 +14,7 @@ from packhook.delivery.attempt import attempt
 from packhook.delivery.http.limits import BODY_LIMIT
 from packhook.delivery.redaction import MAX_HEADER_VALUE, redactor
 from packhook.testing import ManualClock, Receiver, Status
-from sending import sending
+from support.http_client import sending
 
 TOKEN: Final = "Bearer tok/é&secret"
 

@@ -1,4 +1,4 @@
-"""Check on a real node what is sent when: enqueued directly, claimed from the database, and fair to others."""
+"""Test the scheduler on a real node: direct enqueueing, claims from the database, and fairness."""
 
 import asyncio
 from collections import Counter
@@ -36,7 +36,7 @@ async def witness(node: LocalNode, receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("count", [40, 1_000])
 async def test_what_is_published_is_sent_without_a_claim(tmp_path: Path, count: int) -> None:
-    """From the commit straight to the lane: no query and no poll stand between, however much came at once."""
+    """A commit enqueues it directly, without a query or a poll, however many events come at once."""
     async with local_node(tmp_path) as node, Receiver() as receiver:
         await node.webhook(receiver.url)
         published = await node.publish(count)
@@ -61,13 +61,13 @@ async def test_enqueue_counts_at_once_and_sends_in_the_next_iteration(tmp_path: 
         assert dispatcher.capacity().slots == room
 
 
-async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None:
-    """Twice where it is subscribed twice; not those of another code or another organization."""
-    async with local_node(tmp_path) as node, Receiver() as receiver, Receiver() as nobody:
+async def test_every_subscribed_webhook_gets_the_event(tmp_path: Path) -> None:
+    """Twice if it is subscribed twice; webhooks of another code or organization do not."""
+    async with local_node(tmp_path) as node, Receiver() as receiver, Receiver() as unsubscribed:
         for path in ("one", "two"):
             await node.webhook(f"{receiver.url}/{path}")
-        await node.webhook(nobody.url, event_code="order.shipped")
-        await node.webhook(nobody.url, organization_id=OTHER)
+        await node.webhook(unsubscribed.url, event_code="order.shipped")
+        await node.webhook(unsubscribed.url, organization_id=OTHER)
         (event_id,) = await node.publish()
         received = await receiver.wait_for(2, LATE)
         assert sorted((request.path, request.headers["webhook-id"]) for request in received) == [
@@ -75,11 +75,11 @@ async def test_every_webhook_that_wants_an_event_gets_it(tmp_path: Path) -> None
             ("/two", event_id),
         ]
         await node.store.until(lambda: len(node.store.recorded) == 2)
-        assert nobody.received == []
+        assert unsubscribed.received == []
 
 
-async def test_what_does_not_fit_waits_in_the_database_and_is_sent_later(tmp_path: Path) -> None:
-    """Memory is bounded: one in flight and two queued; the others are pending rows, and each goes once."""
+async def test_deliveries_beyond_the_queue_wait_in_the_database(tmp_path: Path) -> None:
+    """Memory is bounded: one in flight and two queued; the others are pending rows, and each is sent once."""
     gate = Gate()
     async with Receiver(gate) as receiver, local_node(tmp_path, max_queued_deliveries=2, max_in_flight=1) as node:
         await node.webhook(receiver.url)
@@ -93,8 +93,8 @@ async def test_what_does_not_fit_waits_in_the_database_and_is_sent_later(tmp_pat
         assert Counter(ids(receiver.received)) == Counter(published)
 
 
-async def test_what_waited_before_the_start_is_sent(tmp_path: Path) -> None:
-    """Published while no node ran: found by the first look."""
+async def test_events_from_before_the_start_are_sent(tmp_path: Path) -> None:
+    """They were published while no node ran; the first claim finds them."""
     async with Receiver() as receiver:
         async with local_node(tmp_path, max_in_flight=1, max_queued_deliveries=1) as node:
             await node.webhook(receiver.url)
@@ -110,7 +110,7 @@ async def test_what_waited_before_the_start_is_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("places", [2, 8, 64])
 async def test_a_hanging_webhook_does_not_stop_another(tmp_path: Path, places: int) -> None:
-    """However much waits for it, it never has all the places."""
+    """However much is queued for it, it never has all slots."""
     async with Receiver(Hang()) as hanging, Receiver() as fine, local_node(tmp_path, max_in_flight=places) as node:
         await node.webhook(hanging.url)
         await node.webhook(fine.url, organization_id=OTHER)
@@ -133,7 +133,7 @@ async def test_a_webhook_that_failed_is_retried_however_few_slots_there_are(tmp_
 
 
 async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None:
-    """The more hang, the less each may take of what is left."""
+    """The more hang, the fewer of the free slots each may take."""
     async with Receiver(Hang()) as hanging, Receiver() as fine, local_node(tmp_path, max_in_flight=32) as node:
         for number in range(12):
             await node.webhook(f"{hanging.url}/{number}")
@@ -145,7 +145,7 @@ async def test_many_hanging_webhooks_do_not_stop_another(tmp_path: Path) -> None
 
 
 async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Path) -> None:
-    """With one place, the second organization's event is next but one, though a hundred were before it."""
+    """With one slot, the second organization's event is next but one, though a hundred were queued before it."""
     gate = Gate()
     async with Receiver() as receiver, local_node(tmp_path, max_in_flight=1) as node:
         await node.webhook(f"{receiver.url}/many")
@@ -161,7 +161,7 @@ async def test_an_organization_with_much_to_send_does_not_go_first(tmp_path: Pat
 
 
 async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None:
-    """Ten failures in a row, then a second of nothing; the eleventh is the probe, and after it all that waited goes."""
+    """Ten failures in a row, then a pause of a second; the eleventh is the probe, and after it all are sent."""
     async with local_node(tmp_path, max_in_flight_per_webhook=1, retry_schedule="1h") as node, Receiver() as receiver:
         receiver.answers(*[Status(500)] * 10)
         await node.webhook(receiver.url)
@@ -169,7 +169,7 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
         received = await receiver.wait_for(15, LATE)
         assert received[10].at - received[9].at >= 0.99, "the hold"
         await node.store.until(lambda: len(node.store.recorded) == 15)
-        assert Counter(ids(received)) == Counter(published), "nobody was sent twice"
+        assert Counter(ids(received)) == Counter(published), "no event is sent twice"
         stories = [await node.story(event_id) for event_id in ids(received)]
         assert [(story.delivery.status, story.delivery.attempt_count) for story in stories] == [
             *[(PENDING, 1)] * 10,
@@ -179,7 +179,7 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_slows_the_whole_webhook_down(tmp_path: Path, status: int) -> None:
-    """Nothing goes to it before the time it asked for, whatever else there is; others go on."""
+    """Nothing is sent to it before the requested time; other webhooks continue."""
     slow = Status(status, {"retry-after": "1"})
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         receiver.answers(slow)
@@ -212,8 +212,8 @@ async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
         assert len(receiver.received) == 1
 
 
-async def test_a_hold_ends_when_its_time_has_come(tmp_path: Path) -> None:
-    """Whatever became of the timer: the clock says when, and the slow poll is the truth."""
+async def test_a_hold_ends_at_its_time_without_a_timer(tmp_path: Path) -> None:
+    """The slow poll and the clock end it if the timer is lost."""
     clock = ManualClock()
     async with Receiver() as receiver, local_node(tmp_path, clock=clock, retry_schedule="1s") as node:
         receiver.answers(Status(429, {"retry-after": "60"}))
@@ -225,8 +225,8 @@ async def test_a_hold_ends_when_its_time_has_come(tmp_path: Path) -> None:
         await receiver.wait_for(2, LATE)
 
 
-async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Path) -> None:
-    """It asked for ten minutes; a node that starts within them sends it nothing, new events neither."""
+async def test_a_restart_keeps_the_retry_after_of_an_endpoint(tmp_path: Path) -> None:
+    """It asked for ten minutes; a node that starts within them sends it nothing, not even new events."""
     async with Receiver() as receiver, Receiver() as other:
         async with local_node(tmp_path) as node:
             receiver.answers(Status(429, {"retry-after": "600"}))
@@ -241,7 +241,7 @@ async def test_a_restart_does_not_forget_what_an_endpoint_asked_for(tmp_path: Pa
 
 
 async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
-    """Its owner says that it is well again: what waited is due now."""
+    """Its owner says that it works again: pending deliveries are due now."""
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
         held = await node.webhook(receiver.url)
@@ -258,7 +258,7 @@ async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
 
 
 async def test_a_rate_limit_is_kept(tmp_path: Path) -> None:
-    """Once the node knows the webhook: a second's worth at once, then one by one, and all of them go."""
+    """A second's worth at once, then one by one, until all are sent, for a webhook that the node has loaded."""
     async with Receiver() as receiver, local_node(tmp_path) as node:
         await node.webhook(receiver.url, rate_limit=5.0)
         await node.publish()
@@ -281,7 +281,7 @@ async def test_a_rate_limit_is_kept_from_the_first_event_on(tmp_path: Path) -> N
         assert len(receiver.received) == 1
 
 
-async def test_what_is_released_spends_nothing_of_the_rate_limit(tmp_path: Path) -> None:
+async def test_a_released_delivery_uses_no_token_of_the_rate_limit(tmp_path: Path) -> None:
     """Queued until its lease no longer covers an attempt: the token is left for the next delivery."""
     clock = ManualClock()
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path, clock=clock) as node:
@@ -302,8 +302,8 @@ async def test_what_is_released_spends_nothing_of_the_rate_limit(tmp_path: Path)
         assert len(receiver.received) == 3, "an hour later one more may go, and there is one that can"
 
 
-async def test_what_was_queued_too_long_is_released_and_sent_under_a_new_lease(tmp_path: Path) -> None:
-    """Sent only while the lease outlives the attempt; each still arrives, once."""
+async def test_a_delivery_queued_too_long_is_released_and_leased_again(tmp_path: Path) -> None:
+    """It is sent only while the lease outlives the attempt; each event still arrives once."""
     clock, gate = ManualClock(), Gate()
     async with Receiver() as receiver, local_node(tmp_path, clock=clock, max_in_flight=1) as node:
         receiver.answers(gate)
@@ -323,8 +323,8 @@ async def test_what_was_queued_too_long_is_released_and_sent_under_a_new_lease(t
         ]
 
 
-async def test_what_is_given_back_does_not_wait_for_the_poll(tmp_path: Path) -> None:
-    """All of it is in the database again at once, though one after another was given back."""
+async def test_released_deliveries_do_not_wait_for_the_poll(tmp_path: Path) -> None:
+    """All are in the database again at once, though they were released one after another."""
     gate = Gate()
     async with Receiver(gate) as receiver, local_node(tmp_path, max_in_flight_per_webhook=1) as node:
         paused = await node.webhook(receiver.url)
@@ -348,12 +348,12 @@ class Broken:
         """Raise, or send."""
         if request.url.endswith(self._path):
             self.raised += 1
-            raise ZeroDivisionError("a fault that nobody foresaw")
+            raise ZeroDivisionError("an unexpected fault")
         return self._wire.post(request, callback)
 
 
-async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_path: Path) -> None:
-    """A fault of ours may not become a storm on a receiver, on the database and in the log."""
+async def test_an_attempt_that_always_crashes_is_repeated_with_pauses(tmp_path: Path) -> None:
+    """An internal fault may not flood a receiver, the database and the log."""
     wires: list[Broken] = []
 
     def breaking(wire: Transport) -> Transport:
@@ -370,7 +370,7 @@ async def test_an_attempt_that_always_breaks_is_not_made_without_a_pause(tmp_pat
 
 
 async def test_a_webhooks_own_timeout_may_be_the_longest_under_the_shortest_lease(tmp_path: Path) -> None:
-    """Every setting that is accepted is honoured: the lease covers the attempt, so events go."""
+    """Every accepted setting works: the lease covers the attempt, so events are sent."""
     async with Receiver() as receiver, local_node(tmp_path, lease_duration="35s") as node:
         await node.webhook(receiver.url, timeout=30_000)
         for count in (1, 2):
@@ -379,7 +379,7 @@ async def test_a_webhooks_own_timeout_may_be_the_longest_under_the_shortest_leas
 
 
 async def test_a_node_is_ready_until_it_stops(tmp_path: Path) -> None:
-    """The load balancer sends requests to a node while it claims, and no more once it stops."""
+    """The load balancer sends requests to a node only while it claims."""
     async with idle_node(tmp_path) as node:
         running = asyncio.create_task(node.run())
         await node.store.until(lambda: len(node.store.claims) > 0)

@@ -1,4 +1,4 @@
-"""One POST out, one outcome back: what goes over the wire, how connections are used, how it is cut off, and TLS."""
+"""Test one request of the HTTP client: its bytes, its connection, its cancellation, and TLS."""
 
 import asyncio
 import socket
@@ -14,14 +14,14 @@ import pytest
 import trustme
 from cryptography import x509
 
-import sending as sending_module
 from packhook.core.errors import InvalidSettings
 from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.headers import lines
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status
-from sending import BODY, HEADERS, LOOPBACK, FakeDns, receiving, request_to, sending
+from support import http_client
+from support.http_client import BODY, HEADERS, LOOPBACK, FakeDns, receiving, request_to, sending
 from support.values import replaced
 
 pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])]
@@ -46,7 +46,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 def localhost_client(ca_bundle: Path | None = None) -> AbstractAsyncContextManager[HttpClient]:
-    """Open a client to which ``localhost`` is 127.0.0.1."""
+    """Open a client that resolves ``localhost`` to 127.0.0.1."""
     return sending(Egress(LOOPBACK, allow_http=True, resolve=FakeDns(("127.0.0.1",))), ca_bundle=ca_bundle)
 
 
@@ -55,8 +55,8 @@ def timeless(outcome: Outcome) -> Outcome:
     return replaced(outcome, duration=0)
 
 
-async def turns_of_the_loop(count: int) -> None:
-    """Let everything else go so many steps."""
+async def loop_iterations(count: int) -> None:
+    """Run so many iterations of the event loop."""
     loop = asyncio.get_running_loop()
     for _ in range(count):
         step = loop.create_future()
@@ -65,7 +65,7 @@ async def turns_of_the_loop(count: int) -> None:
 
 
 class Authority:
-    """A certificate authority of the test's own, and who uses it."""
+    """Issue certificates from an authority of the test, for receivers and for clients that trust it."""
 
     def __init__(self, bundle: Path, name: str | None = None) -> None:
         self._ca = trustme.CA(organization_name=name)
@@ -74,7 +74,7 @@ class Authority:
 
     @property
     def name(self) -> str:
-        """Its name as a certificate has it, as text (RFC 4514)."""
+        """Return the name in its certificate, as text (RFC 4514)."""
         return x509.load_pem_x509_certificate(self._ca.cert_pem.bytes()).subject.rfc4514_string()
 
     def receiver(
@@ -84,7 +84,7 @@ class Authority:
         expires: datetime | None = None,
         newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
     ) -> Receiver:
-        """A receiver with a certificate for these names."""
+        """Return a receiver with a certificate for these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.maximum_version = newest
@@ -94,19 +94,19 @@ class Authority:
         return Receiver(tls=context, hostname=hostname or names[0])
 
     def client(self) -> AbstractAsyncContextManager[HttpClient]:
-        """A client that trusts this authority; ``localhost`` is 127.0.0.1 to it."""
+        """Open a client that trusts this authority and resolves ``localhost`` to 127.0.0.1."""
         return localhost_client(self._bundle)
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of the test's own."""
+    """Return a certificate authority of the test."""
     return Authority(tmp_path / "authority.pem")
 
 
 @pytest.mark.usefixtures("scheme")
-class TestTheRequest:
-    """What goes over the wire."""
+class TestRequest:
+    """Test the bytes that are sent."""
 
     async def test_goes_out_exactly_as_given(self, client: HttpClient, receiver: Receiver) -> None:
         """A POST of the very bytes, with the given headers and nothing added but what HTTP needs."""
@@ -117,24 +117,24 @@ class TestTheRequest:
         assert got.headers == dict(HEADERS) | needed
 
     async def test_goes_out_by_its_method(self, client: HttpClient, receiver: Receiver) -> None:
-        """OPTIONS is asked over the connection that is kept for all; what comes after it is a POST again."""
-        asking = Request(
+        """OPTIONS uses the same kept connection; the request after it is a POST again."""
+        options = Request(
             method="OPTIONS", url=f"{receiver.url}/hook?a=b", headers=lines(HEADERS), body=b"", timeout=3_000
         )
-        for request in (asking, request_to(receiver.url), asking):
+        for request in (options, request_to(receiver.url), options):
             assert timeless(await client.send(request)) == OK
         seen = [(got.method, got.path, got.headers["content-length"]) for got in receiver.received]
         asked, posted = ("OPTIONS", "/hook?a=b", "0"), ("POST", "/", str(len(BODY)))
         assert (seen, receiver.connections_made) == ([asked, posted, asked], 1)
 
     async def test_adds_no_header_of_its_own(self, client: HttpClient, receiver: Receiver) -> None:
-        """Not even where the request has none at all."""
+        """Not even to a request without headers."""
         await client.send(Request(url=receiver.url, headers="", body=b"x", timeout=3_000))
         assert set(receiver.received[0].headers) == {"host", "content-length"}
 
     @pytest.mark.parametrize("body", [b"", b"\x00\xff" * 4, b"x" * 2_000_000], ids=["empty", "binary", "2 MB"])
     async def test_carries_any_body(self, client: HttpClient, receiver: Receiver, body: bytes) -> None:
-        """Empty, binary or large: as it is, and without asking first (``Expect: 100-continue``)."""
+        """Empty, binary or large: unchanged, and without ``Expect: 100-continue``."""
         assert timeless(await client.send(request_to(receiver.url, body=body))) == OK
         assert receiver.received[0].body == body
         assert "expect" not in receiver.received[0].headers
@@ -151,7 +151,7 @@ class TestTheRequest:
     async def test_with_a_line_break_or_nul_in_a_header_is_not_sent(
         self, client: HttpClient, receiver: Receiver, place: str, character: str
     ) -> None:
-        """Nobody smuggles a header in through another's value."""
+        """A header cannot be smuggled in through the value of another."""
         dirty = f"a{character}b: c"
         header = (dirty, "v") if place == "name" else ("x-a", dirty)
         outcome = await client.send(Request(url=receiver.url, headers=lines((header,)), body=b"", timeout=3_000))
@@ -162,7 +162,7 @@ class TestTheRequest:
     async def test_uses_no_proxy_from_the_environment(
         self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A proxy would connect where it likes; only the checked address is connected to."""
+        """Only the checked address is connected to; a proxy could connect anywhere."""
         async with Receiver(Status(418)) as proxy:
             for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
                 monkeypatch.setenv(name, proxy.url)
@@ -171,7 +171,7 @@ class TestTheRequest:
             assert proxy.connections_made == 0
 
     async def test_keeps_no_cookie(self, client: HttpClient, receiver: Receiver) -> None:
-        """What one answer sets, no later request tells."""
+        """A later request does not send what a response set."""
         receiver.answers(Status(200, {"set-cookie": "session=1; path=/"}))
         await client.send(request_to(receiver.url))
         await client.send(request_to(receiver.url))
@@ -180,7 +180,7 @@ class TestTheRequest:
 
 @pytest.mark.usefixtures("scheme")
 class TestConnections:
-    """How connections are made, kept and given up."""
+    """Test how connections are opened, kept and closed."""
 
     async def test_are_kept_and_used_again(self, client: HttpClient, receiver: Receiver) -> None:
         """A run of requests to one endpoint pays for one connection."""
@@ -189,7 +189,7 @@ class TestConnections:
         assert (len(receiver.received), receiver.connections_made) == (5, 1)
 
     async def test_carry_many_requests_at_a_time(self, client: HttpClient, receiver: Receiver) -> None:
-        """Each answer finds its own request."""
+        """Each request gets its own response."""
         receiver.answer = lambda received: Status(200, body=received.body)
         bodies = [str(number).encode() for number in range(300)]
         outcomes = await asyncio.gather(
@@ -198,23 +198,21 @@ class TestConnections:
         assert [outcome.body for outcome in outcomes] == bodies
 
     async def test_never_exceed_their_number(self, receiver: Receiver) -> None:
-        """Requests beyond it wait for their turn."""
+        """Further requests wait for a free connection."""
         async with sending(max_connections=3) as client:
             outcomes = await asyncio.gather(*(client.send(request_to(receiver.url)) for _ in range(30)))
         assert {outcome.status_code for outcome in outcomes} == {200}
         assert receiver.connections_made <= 3
 
     async def test_closed_by_the_receiver_meanwhile_cost_nothing(self, client: HttpClient, receiver: Receiver) -> None:
-        """A kept connection that turns out to be dead is replaced, within the same attempt."""
+        """A kept connection that is dead is replaced within the same attempt."""
         receiver.answers(Status(200), HangUp())
         assert timeless(await client.send(request_to(receiver.url))) == OK
         assert timeless(await client.send(request_to(receiver.url))) == OK
         assert receiver.connections_made == 2
 
-    async def test_that_say_more_than_their_answer_are_not_used_again(
-        self, client: HttpClient, receiver: Receiver
-    ) -> None:
-        """An answer sent ahead cannot become the answer to a later request."""
+    async def test_with_bytes_after_the_response_are_not_reused(self, client: HttpClient, receiver: Receiver) -> None:
+        """A response that was sent ahead cannot become the response to a later request."""
         ahead = Status(200).rendered + Status(200, body=b"ahead").rendered
         receiver.answers(Cut(ahead))
         assert timeless(await client.send(request_to(receiver.url))) == OK
@@ -222,7 +220,7 @@ class TestConnections:
         assert receiver.connections_made == 2
 
     async def test_too_few_are_our_own_fault(self, receiver: Receiver) -> None:
-        """A request that never got a connection is not held against its receiver."""
+        """A request that never got a connection is no failure of its receiver."""
         receiver.answers(Hang())
         async with sending(max_connections=1) as client:
             first = asyncio.create_task(client.send(request_to(receiver.url, timeout=600)))
@@ -232,15 +230,15 @@ class TestConnections:
         detail = "packhook had no connection free in time: it may have too few"
         assert timeless(second) == Outcome(failure=FailureKind.SHORTAGE, detail=detail)
 
-    async def test_refused_says_so(self, client: HttpClient) -> None:
-        """Nothing listens: trouble with its cause, and no address in the words."""
-        with socket.socket() as unheard:
-            unheard.bind(("127.0.0.1", 0))
-            outcome = await client.send(request_to(f"{sending_module.scheme}://127.0.0.1:{unheard.getsockname()[1]}"))
+    async def test_refused_are_reported(self, client: HttpClient) -> None:
+        """Nothing listens: the detail names the cause, and no address."""
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            outcome = await client.send(request_to(f"{http_client.scheme}://127.0.0.1:{unused.getsockname()[1]}"))
         detail = "connection refused: nothing listens at the endpoint's port"
         assert timeless(outcome) == Outcome(failure=FailureKind.CONNECT, detail=detail)
 
-    async def test_not_accepted_in_time_says_so(self, client: HttpClient) -> None:
+    async def test_not_accepted_in_time_are_reported(self, client: HttpClient) -> None:
         """The time can run out before there is a connection."""
         with socket.socket() as full, socket.socket() as first, socket.socket() as second:
             full.bind(("127.0.0.1", 0))
@@ -249,15 +247,15 @@ class TestConnections:
                 waiting.setblocking(False)
                 waiting.connect_ex(full.getsockname())
             outcome = await client.send(
-                request_to(f"{sending_module.scheme}://127.0.0.1:{full.getsockname()[1]}", timeout=200)
+                request_to(f"{http_client.scheme}://127.0.0.1:{full.getsockname()[1]}", timeout=200)
             )
         detail = "the time ran out while connecting: check that the endpoint is up and no firewall drops the connection"
         assert timeless(outcome) == Outcome(failure=FailureKind.TIMEOUT, detail=detail)
 
-    async def test_that_are_not_read_from_say_so(self, client: HttpClient) -> None:
+    async def test_that_are_not_read_are_reported(self, client: HttpClient) -> None:
         """The time can run out before the request is sent."""
-        with socket.create_server(("127.0.0.1", 0)) as deaf:
-            request = request_to(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=300, body=bytes(32_000_000))
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            request = request_to(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=300, body=bytes(32_000_000))
             outcome = await client.send(request)
         detail = "the time ran out while sending the request: the endpoint does not read it"
         assert timeless(outcome) == Outcome(failure=FailureKind.TIMEOUT, detail=detail)
@@ -266,7 +264,7 @@ class TestConnections:
         """A name with two addresses is delivered to if only the second one listens."""
         dns = FakeDns(("127.0.0.2", "127.0.0.1"))
         async with sending(Egress(LOOPBACK, allow_http=True, resolve=dns)) as client:
-            outcome = await client.send(request_to(f"{sending_module.scheme}://localhost:{receiver.port}"))
+            outcome = await client.send(request_to(f"{http_client.scheme}://localhost:{receiver.port}"))
         assert timeless(outcome) == OK
         assert receiver.received[0].headers["host"] == f"localhost:{receiver.port}"
 
@@ -278,11 +276,11 @@ class TestConnections:
 
 
 @pytest.mark.usefixtures("scheme")
-class TestCuttingOff:
-    """Cancelled, closed, broken: what is under way ends, and ends cleanly."""
+class TestAbort:
+    """Test that requests in flight end cleanly when they are cancelled, when the client closes, and after a crash."""
 
-    async def test_cancellation_passes_and_ends_the_exchange(self, client: HttpClient, receiver: Receiver) -> None:
-        """The connection of a cancelled request closes; the client is as good as new."""
+    async def test_cancellation_closes_the_connection(self, client: HttpClient, receiver: Receiver) -> None:
+        """The task is cancelled, its connection closes, and the client can send again."""
         receiver.answers(Hang())
         sending_task = asyncio.create_task(client.send(request_to(receiver.url)))
         await receiver.wait_for(1)
@@ -295,32 +293,32 @@ class TestCuttingOff:
     async def test_cancellation_before_the_first_byte_leaves_nothing(
         self, client: HttpClient, receiver: Receiver
     ) -> None:
-        """Cancelled at whatever step, no request comes to harm."""
-        for turns in range(6):
+        """A request that is cancelled at any step does not harm the next one."""
+        for iterations in range(6):
             task = asyncio.create_task(client.send(request_to(receiver.url)))
-            await turns_of_the_loop(turns)
+            await loop_iterations(iterations)
             task.cancel()
             await asyncio.wait([task])
         assert timeless(await client.send(request_to(receiver.url))) == OK
 
-    async def test_close_ends_requests_under_way(self, receiver: Receiver) -> None:
-        """As outcomes: nobody waits for ever, and nobody is cancelled who was not."""
+    async def test_close_ends_requests_in_flight(self, receiver: Receiver) -> None:
+        """Each gets an outcome: none waits forever, and none is cancelled."""
         receiver.answers(Hang(), Hang())
         async with sending() as client:
-            under_way = [asyncio.create_task(client.send(request_to(receiver.url))) for _ in range(2)]
+            in_flight = [asyncio.create_task(client.send(request_to(receiver.url))) for _ in range(2)]
             await receiver.wait_for(2)
-        outcomes = [timeless(outcome) for outcome in await asyncio.gather(*under_way)]
+        outcomes = [timeless(outcome) for outcome in await asyncio.gather(*in_flight)]
         assert outcomes == [Outcome(failure=FailureKind.INTERNAL, detail="packhook is stopping")] * 2
 
     async def test_send_after_close_is_an_outcome(self) -> None:
-        """Our own fault is a value too."""
+        """A fault of packhook is a value too."""
         async with sending() as client:
             pass
         outcome = await client.send(request_to("http://127.0.0.1:9"))
         assert outcome.failure is FailureKind.INTERNAL
 
-    async def test_trouble_of_our_own_is_an_outcome(self, client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An exception in one attempt ends inside that attempt, and its text stays in our log."""
+    async def test_a_crash_is_an_outcome(self, client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An exception ends inside its attempt, and only the log has its text."""
 
         def fail(url: str) -> None:
             raise ValueError(f"a secret about {url}")
@@ -331,10 +329,10 @@ class TestCuttingOff:
             failure=FailureKind.INTERNAL, detail="packhook could not send this; its log says why"
         )
 
-    async def test_time_runs_from_the_look_up_on(self) -> None:
-        """A name server that does not answer takes from the same total time."""
+    async def test_the_timeout_includes_the_look_up(self) -> None:
+        """A name server that does not answer uses up the same total time."""
 
-        async def hang(host: str, port: int) -> list[object]:  # noqa: ARG001 a resolver is given both
+        async def hang(host: str, port: int) -> list[object]:  # noqa: ARG001 the signature of a resolver
             await asyncio.Event().wait()
             return []
 
@@ -346,7 +344,7 @@ class TestCuttingOff:
 
 
 class TestTls:
-    """Whom we believe to be the receiver."""
+    """Test which receivers are trusted."""
 
     async def test_delivers_to_a_certificate_of_the_operators_authority(self, authority: Authority) -> None:
         """The operator's bundle is trusted besides the system's, and the certificate's name is checked."""
@@ -361,7 +359,7 @@ class TestTls:
             assert timeless(await client.send(request_to(receiver.url))) == OK
 
     @pytest.mark.parametrize(
-        ("names", "expires", "words"),
+        ("names", "expires", "detail"),
         [
             (("localhost",), EXPIRED, "the certificate expired at 2020-01-01T00:00:00.000Z: renew it"),
             (
@@ -373,27 +371,27 @@ class TestTls:
         ids=["expired", "wrong name"],
     )
     async def test_refuses_a_bad_certificate_and_says_what_is_wrong(
-        self, authority: Authority, names: tuple[str, ...], expires: datetime | None, words: str
+        self, authority: Authority, names: tuple[str, ...], expires: datetime | None, detail: str
     ) -> None:
-        """Verification is always on; its words name the cause and the fix."""
+        """Verification is always on; its detail names the cause and the fix."""
         receiver = authority.receiver(*names, hostname="localhost", expires=expires)
         async with receiver, authority.client() as client:
             outcome = await client.send(request_to(receiver.url))
-        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=words)
+        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=detail)
         assert receiver.received == []
 
     async def test_refuses_an_unknown_issuer(self, authority: Authority) -> None:
-        """Without the operator's bundle, an authority of one's own is nobody's."""
+        """A private authority is trusted only through the operator's bundle."""
         async with authority.receiver("localhost") as receiver, localhost_client() as client:
             outcome = await client.send(request_to(receiver.url))
-        words = (
+        detail = (
             f"the certificate's issuer ({authority.name}) is unknown: install the full chain, or one from a public "
             "authority"
         )
-        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=words)
+        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=detail)
 
-    async def test_tells_nothing_unprintable_of_a_strangers_certificate(self, tmp_path: Path) -> None:
-        """Its names are what somebody wrote; they come into logs and answers."""
+    async def test_reports_no_unprintable_character_of_a_certificate(self, tmp_path: Path) -> None:
+        """Anyone can write its names, and they appear in logs and API responses."""
         strange = Authority(tmp_path / "authority.pem", "Strange\x07\n\u202eName")
         async with strange.receiver("localhost") as receiver, localhost_client() as client:
             outcome = await client.send(request_to(receiver.url))
@@ -406,20 +404,20 @@ class TestTls:
         receiver = authority.receiver("localhost", expires=datetime(2990, 1, 1, tzinfo=UTC))
         async with receiver, authority.client() as client:
             outcome = await client.send(request_to(receiver.url))
-        words = "the certificate is not valid yet: check its dates and the server's clock"
-        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=words)
+        detail = "the certificate is not valid yet: check its dates and the server's clock"
+        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=detail)
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
     async def test_refuses_versions_before_1_2(self, authority: Authority) -> None:
-        """A receiver that speaks only TLS 1.1 is told what is needed."""
+        """The detail says which version is needed."""
         receiver = authority.receiver("localhost", newest=ssl.TLSVersion.TLSv1_1)
         async with receiver, authority.client() as client:
             outcome = await client.send(request_to(receiver.url))
-        words = (
+        detail = (
             "no TLS connection came about: the endpoint must speak TLS 1.2 or newer; if it wants a client certificate, "
             "set client_certificate on the webhook"
         )
-        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=words)
+        assert timeless(outcome) == Outcome(failure=FailureKind.TLS, detail=detail)
 
     async def test_to_a_plain_receiver_fails_in_the_handshake(self, authority: Authority) -> None:
         """https to a port that speaks http."""
@@ -428,18 +426,16 @@ class TestTls:
         assert outcome.failure is FailureKind.TLS
 
     async def test_that_never_answers_the_handshake_ends_in_time(self, authority: Authority) -> None:
-        """The total time covers the handshake, and the words say that it was it."""
+        """The timeout includes the handshake, and the detail names it."""
         async with Receiver() as silent, authority.client() as client:
             silent.answers(Hang(early=True))
             outcome = await client.send(request_to(f"https://localhost:{silent.port}", timeout=300))
-        words = "the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port"
-        assert timeless(outcome) == Outcome(failure=FailureKind.TIMEOUT, detail=words)
+        detail = "the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port"
+        assert timeless(outcome) == Outcome(failure=FailureKind.TIMEOUT, detail=detail)
 
     @pytest.mark.parametrize("content", [None, b"not PEM"], ids=["missing", "not PEM"])
-    async def test_bundle_that_is_none_keeps_the_sender_from_opening(
-        self, tmp_path: Path, content: bytes | None
-    ) -> None:
-        """Better no start than deliveries that all fail."""
+    async def test_does_not_open_with_a_bad_bundle(self, tmp_path: Path, content: bytes | None) -> None:
+        """Failing at the start is better than failing every delivery."""
         bundle = tmp_path / "bundle.pem"
         if content is not None:
             bundle.write_bytes(content)

@@ -16,9 +16,9 @@ from typing import Final
 import httpx
 
 from api.organization import Json, Organization
-from node import SENDING, Node, running
 from packhook.testing import Receiver, Redirect
 from support.netns import only_loopback
+from support.processes import SENDING, Node, running
 
 QUICK: Final = SENDING | {"attempt_timeout": "1s"}
 METADATA: Final = "169.254.169.254"

@@ -15,9 +15,9 @@ from typing import Final
 import httpx
 import pytest
 
-from node import OPERATOR_KEY, SENDING, environment
 from packhook.telemetry.log_writer import MAX_QUEUED_BYTES, LogWriter
 from packhook.testing import Receiver, Status
+from support.processes import OPERATOR_KEY, SENDING, environment
 
 EVENTS: Final = 8  # fewer failures than open the circuit breaker
 PATIENCE: Final = 30.0

@@ -13,8 +13,8 @@ from typing import Final
 import httpx
 from standardwebhooks import Webhook
 
-from api.node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 from packhook.testing import Receiver, Status
+from support.api_node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
 ORDER: Final = b'{"id": "ord_1", "status":"created",  "total": {"currency":"EUR","value":"9.95"}}'

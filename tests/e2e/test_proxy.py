@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from api.organization import Json, Organization, taken
-from node import SENDING, Node, packhook, running
 from packhook.testing import ConnectProxy, Garbage, Receiver, Status
+from support.processes import SENDING, Node, packhook, running
 
 PASSWORD: Final = "s3cr3t-of-the-proxy"
 WRONG: Final = "another-s3cr3t"

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from api.organization import SECRET, Json, Organization
-from node import SENDING, Node, running
 from packhook.cli.selftest.hostile import hostile_receivers
 from packhook.core.clock import SECOND, from_rfc3339
 from packhook.testing import (
@@ -30,6 +29,7 @@ from packhook.testing import (
     Reset,
     Status,
 )
+from support.processes import SENDING, Node, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

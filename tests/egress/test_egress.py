@@ -1,4 +1,4 @@
-"""Whether a URL may be sent to, and where: decided before any connection, so nothing here connects to anything."""
+"""Test the decision whether and where a URL may be sent to. It is made before any connection, so nothing connects."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from packhook.core.ip_policy import Address
 from packhook.core.model import FailureKind
 from packhook.delivery.http import egress as egress_module
 from packhook.delivery.http.egress import KEPT_SECONDS, REFUSAL, Egress, PinnedUrl, Refused
-from sending import FakeDns
+from support.http_client import FakeDns
 
 BLOCKED: Final = Refused(FailureKind.BLOCKED, REFUSAL)
 SLOW: Final = Refused(FailureKind.DNS, "looking up the host name took too long: check that its name servers answer")
@@ -22,28 +22,28 @@ PUBLIC_IPV6: Final = "2606:2800:220:1::1"
 
 
 class Seconds:
-    """A monotonic clock that the test owns."""
+    """Tell the time of a monotonic clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
 
     def __call__(self) -> float:
-        """The present instant."""
+        """Return the current time in seconds."""
         return self.now
 
 
 class HungDns:
-    """A resolver that answers when it is let; it remembers who asked."""
+    """Record the look-ups; answer those of names that begin with ``hung`` once ``may_answer`` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.let = asyncio.Event()
+        self.may_answer = asyncio.Event()
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
-        """Answer once it is let."""
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 the signature of a resolver
+        """Return a public address."""
         self.asked.append(host)
         if host.startswith("hung"):
-            await self.let.wait()
+            await self.may_answer.wait()
         return [ip_address(PUBLIC)]
 
 
@@ -64,7 +64,7 @@ class HungDns:
     ],
 )
 async def test_denied_literal_is_refused_without_a_look_up(url: str) -> None:
-    """One and the same text, and no name server hears of it."""
+    """The text is always the same, and no name server is queried."""
     dns = FakeDns((PUBLIC,))
     assert await Egress(resolve=dns).check(url) == BLOCKED
     assert dns.asked == []
@@ -95,13 +95,13 @@ async def test_name_with_any_denied_address_is_refused(addresses: tuple[str, ...
 
 
 async def test_name_is_pinned_to_its_addresses() -> None:
-    """All of them, in the resolver's order."""
+    """It is pinned to all of them, in the resolver's order."""
     url = "https://shop.test:8443/hook"
     pinned = await Egress(resolve=FakeDns((PUBLIC_IPV6, PUBLIC))).check(url)
     assert pinned == PinnedUrl(parse_endpoint(url, allow_http=False), (PUBLIC_IPV6, PUBLIC))
 
 
-async def test_allowed_network_opens_what_it_names_and_nothing_else() -> None:
+async def test_an_allowed_network_opens_no_other() -> None:
     """``egress_allow`` is for development and private networks."""
     egress = Egress((ip_network("10.1.0.0/16"),), resolve=FakeDns(("10.1.2.3",), ("10.2.2.3",)))
     assert isinstance(await egress.check("https://inner.test/"), PinnedUrl)
@@ -109,7 +109,7 @@ async def test_allowed_network_opens_what_it_names_and_nothing_else() -> None:
 
 
 async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
-    """With words of its own: it is the URL's form, not its address."""
+    """The detail is a different one: the scheme is refused, not the address."""
     refused = await Egress().check(f"http://{PUBLIC}/")
     assert isinstance(refused, Refused)
     assert (refused.failure, "https" in refused.detail) == (FailureKind.BLOCKED, True)
@@ -117,7 +117,7 @@ async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "detail"),
     [
         (
             socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
@@ -132,13 +132,13 @@ async def test_plain_http_is_refused_unless_the_operator_allows_it() -> None:
     ],
     ids=["no such name", "no answer", "other", "no address"],
 )
-async def test_name_without_an_address_is_told_in_plain_words(error: OSError | tuple[str, ...], words: str) -> None:
-    """DNS trouble has a cause and a fix."""
-    assert await Egress(resolve=FakeDns(error)).check("https://gone.test/") == Refused(FailureKind.DNS, words)
+async def test_the_detail_of_a_failed_look_up_names_its_cause(error: OSError | tuple[str, ...], detail: str) -> None:
+    """It names the cause and the fix."""
+    assert await Egress(resolve=FakeDns(error)).check("https://gone.test/") == Refused(FailureKind.DNS, detail)
 
 
-async def test_answer_counts_for_some_seconds_and_no_longer() -> None:
-    """A busy lane does not look its name up for each attempt; a rebound name is seen, and refused, soon after."""
+async def test_an_answer_is_cached_for_some_seconds() -> None:
+    """A busy lane does not look up its name for each attempt; a rebound name is refused soon after."""
     seconds, dns = Seconds(), FakeDns((PUBLIC,), ("169.254.169.254",), (PUBLIC,))
     egress = Egress(resolve=dns, seconds=seconds)
     assert egress.check_cached("https://shop.test/") is None
@@ -152,28 +152,28 @@ async def test_answer_counts_for_some_seconds_and_no_longer() -> None:
     assert len(dns.asked) == 3
 
 
-async def test_look_ups_of_one_name_at_a_time_are_one() -> None:
-    """However many ask while it is under way."""
+async def test_concurrent_look_ups_of_one_name_share_one_query() -> None:
+    """However many wait for it."""
     dns = HungDns()
     egress = Egress(resolve=dns)
-    asking = [asyncio.create_task(egress.check(f"https://hung.test/{number}")) for number in range(50)]
-    await asyncio.wait(asking, timeout=0)
+    checks = [asyncio.create_task(egress.check(f"https://hung.test/{number}")) for number in range(50)]
+    await asyncio.wait(checks, timeout=0)
     other = await egress.check("https://quick.test/")
-    dns.let.set()
-    assert all(isinstance(checked, PinnedUrl) for checked in await asyncio.gather(*asking))
+    dns.may_answer.set()
+    assert all(isinstance(checked, PinnedUrl) for checked in await asyncio.gather(*checks))
     assert isinstance(other, PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
 
 
-async def test_hung_look_up_ends_for_who_asked_and_holds_up_nobody_else() -> None:
-    """Its time is limited; asking again joins it instead of starting another; its late answer still counts."""
+async def test_a_hung_look_up_times_out_and_delays_no_other() -> None:
+    """Its time is limited; another check joins it instead of starting a second one; its late answer still counts."""
     dns = HungDns()
     egress = Egress(resolve=dns)
     assert await egress.check("https://hung.test/", 20) == SLOW
     assert await egress.check("https://hung.test/", 20) == SLOW
     assert isinstance(await egress.check("https://quick.test/", 20), PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
-    dns.let.set()
+    dns.may_answer.set()
     assert isinstance(await egress.check("https://hung.test/"), PinnedUrl)
     assert dns.asked == ["hung.test", "quick.test"]
 
@@ -190,25 +190,25 @@ async def test_names_that_hang_of_one_organization_delay_no_other(monkeypatch: p
     assert [answer.failure for answer in answers if isinstance(answer, Refused)] == (
         [FailureKind.DNS] * 5 + [FailureKind.SHORTAGE] * 95
     )
-    dns.let.set()
+    dns.may_answer.set()
     assert isinstance(await egress.check(names[0], 20, "acme"), PinnedUrl)
     assert isinstance(await egress.check(names[-1], 5_000, "acme"), PinnedUrl)
 
 
-async def test_cancelled_caller_leaves_the_look_up_to_the_others() -> None:
-    """One attempt cut off does not cut off another's."""
+async def test_a_cancelled_caller_does_not_cancel_the_look_up() -> None:
+    """The other callers still get the answer."""
     dns = HungDns()
     egress = Egress(resolve=dns)
     first, second = (asyncio.create_task(egress.check("https://hung.test/")) for _ in range(2))
     await asyncio.wait([first, second], timeout=0)
     first.cancel()
     await asyncio.wait([first])
-    dns.let.set()
+    dns.may_answer.set()
     assert isinstance(await second, PinnedUrl)
 
 
-async def test_close_ends_look_ups_under_way() -> None:
-    """Who waits for one is told at once."""
+async def test_close_ends_running_look_ups() -> None:
+    """Each caller gets an error at once."""
     egress = Egress(resolve=HungDns())
     waiting = asyncio.create_task(egress.check("https://hung.test/"))
     await asyncio.wait([waiting], timeout=0)
@@ -216,8 +216,8 @@ async def test_close_ends_look_ups_under_way() -> None:
     assert await waiting == SLOW
 
 
-async def test_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names without end take no memory without end; those no longer valid make room."""
+async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of names takes bounded memory; expired entries make room."""
     monkeypatch.setattr(egress_module, "MAX_CACHED", 10)
     seconds = Seconds()
     egress = Egress(resolve=FakeDns((PUBLIC,)), seconds=seconds)
@@ -242,5 +242,5 @@ async def test_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_each_socket_is_judged_by_its_own_address(address: str, *, may: bool) -> None:
-    """What is no address at all may not be opened either."""
+    """A text that is no address may not be opened either."""
     assert Egress().may_open(address, 443) is may

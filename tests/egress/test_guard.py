@@ -1,4 +1,4 @@
-"""The whole way of a request that must not reach its place, in a namespace where it could not even if we were wrong."""
+"""Test the guard with real requests to denied addresses, in a namespace from which nothing can be reached."""
 
 import socket
 from ipaddress import ip_network
@@ -10,7 +10,7 @@ from packhook.core.endpoint import parse_endpoint
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.http.egress import REFUSAL, PinnedUrl, Refused
 from packhook.testing import Receiver, Status
-from sending import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
+from support.http_client import LOOPBACK, FakeDns, WatchedEgress, request_to, sending
 from support.netns import only_loopback
 from support.values import replaced
 
@@ -20,7 +20,7 @@ ONE_ADDRESS: Final = (ip_network("127.0.0.1/32"),)
 
 
 class CarelessEgress(WatchedEgress):
-    """Let every URL pass, with the addresses that a test sets: only the guard of each socket is left."""
+    """Let every URL pass, with the addresses that a test sets: only the check before each connect protects."""
 
     addresses: tuple[str, ...] = ()
 
@@ -29,26 +29,26 @@ class CarelessEgress(WatchedEgress):
         return PinnedUrl(parse_endpoint(url, allow_http=True), self.addresses)
 
 
-def without_time(outcome: Outcome) -> Outcome:
+def timeless(outcome: Outcome) -> Outcome:
     """Return the outcome without its duration."""
     return replaced(outcome, duration=0)
 
 
 @only_loopback
-async def test_namespace_has_no_way_out() -> None:
-    """What the other tests here rely on."""
+async def test_the_namespace_has_no_route_to_other_hosts() -> None:
+    """The other tests here rely on it."""
     with socket.socket() as client, pytest.raises(OSError, match="unreachable"):
         client.connect((FOREIGN, 80))
 
 
 @only_loopback
 async def test_denied_literal_opens_no_socket() -> None:
-    """Loopback, private, link-local, mapped: refused before anything is opened."""
+    """Loopback, private, link-local and mapped addresses are refused before any socket is opened."""
     hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "0.0.0.0")  # noqa: S104 refused
     egress = WatchedEgress(allow_http=True)
     async with Receiver() as receiver, sending(egress) as client:
         outcomes = [await client.send(request_to(f"http://{host}:{receiver.port}/")) for host in hosts]
-    assert [without_time(outcome) for outcome in outcomes] == [BLOCKED] * len(hosts)
+    assert [timeless(outcome) for outcome in outcomes] == [BLOCKED] * len(hosts)
     assert (egress.opening, receiver.connections_made) == ((), 0)
 
 
@@ -58,13 +58,13 @@ async def test_name_with_a_denied_address_opens_no_socket() -> None:
     egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=FakeDns(("127.0.0.1", "10.0.0.1")))
     async with Receiver() as receiver, sending(egress) as client:
         outcome = await client.send(request_to(f"http://shop.test:{receiver.port}/"))
-    assert without_time(outcome) == BLOCKED
+    assert timeless(outcome) == BLOCKED
     assert (egress.opening, receiver.connections_made) == ((), 0)
 
 
 @only_loopback
 async def test_rebound_name_is_refused_although_its_connection_is_open() -> None:
-    """The first answer was good and the connection is kept; the second answer is what counts."""
+    """The first address was good and its connection is kept; the second address decides."""
     now = [0.0]
     dns = FakeDns(("127.0.0.1",), ("169.254.169.254",))
     egress = WatchedEgress(ONE_ADDRESS, allow_http=True, resolve=dns, seconds=lambda: now[0])
@@ -72,13 +72,13 @@ async def test_rebound_name_is_refused_although_its_connection_is_open() -> None
         url = f"http://shop.test:{receiver.port}/"
         assert (await client.send(request_to(url))).status_code == 200
         now[0] += 60
-        assert without_time(await client.send(request_to(url))) == BLOCKED
+        assert timeless(await client.send(request_to(url))) == BLOCKED
     assert (egress.opening, len(receiver.received)) == (("127.0.0.1",), 1)
 
 
 @only_loopback
 async def test_new_pin_replaces_the_old_one() -> None:
-    """A name that moved is connected to where it is now, not where it was."""
+    """A name that moved is connected to at its new address."""
     now = [0.0]
     dns = FakeDns(("127.0.0.1",), ("127.0.0.2",))
     egress = WatchedEgress(LOOPBACK, allow_http=True, resolve=dns, seconds=lambda: now[0])
@@ -101,23 +101,23 @@ async def test_new_pin_replaces_the_old_one() -> None:
         ("shop.test", ("::1", "127.0.0.1")),
     ],
 )
-async def test_guard_refuses_the_socket_although_the_check_was_passed(host: str, addresses: tuple[str, ...]) -> None:
-    """Each socket is judged by the very address it is for, whoever let the request through."""
+async def test_the_guard_refuses_the_socket_after_a_passed_check(host: str, addresses: tuple[str, ...]) -> None:
+    """Each socket is checked by its own address, even if the URL passed."""
     egress = CarelessEgress((ip_network("192.0.2.0/24"),), allow_http=True)
     async with Receiver() as receiver, sending(egress) as client:
         egress.addresses = addresses
         outcome = await client.send(request_to(f"http://{host}:{receiver.port}/"))
-    assert without_time(outcome) == BLOCKED
+    assert timeless(outcome) == BLOCKED
     assert (len(egress.opening), receiver.connections_made) == (len(addresses), 0)
 
 
 @only_loopback
-async def test_guard_lets_a_public_address_pass() -> None:
-    """It is asked, and agrees: that nothing is reached is the namespace's doing."""
+async def test_the_guard_allows_a_public_address() -> None:
+    """It is called and agrees; only the namespace prevents the connection."""
     egress = WatchedEgress(allow_http=True)
     async with sending(egress) as client:
         outcome = await client.send(request_to(f"http://{FOREIGN}/"))
-    assert without_time(outcome) == Outcome(
+    assert timeless(outcome) == Outcome(
         failure=FailureKind.CONNECT,
         detail="the endpoint's network cannot be reached: check that its DNS records are right",
     )
@@ -127,10 +127,10 @@ async def test_guard_lets_a_public_address_pass() -> None:
 @only_loopback
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "shop.test"])
 async def test_host_without_an_address_is_not_looked_up_by_the_client(host: str) -> None:
-    """The system's resolver would ask nobody's permission: the request fails instead, as our own fault."""
+    """The system's resolver would bypass the check, so the request fails with an internal error instead."""
     egress = CarelessEgress(LOOPBACK, allow_http=True)
     async with Receiver() as receiver, sending(egress) as client:
         outcome = await client.send(request_to(f"http://{host}:{receiver.port}/"))
     detail = "packhook lost the checked address of this request"
-    assert without_time(outcome) == Outcome(failure=FailureKind.INTERNAL, detail=detail)
+    assert timeless(outcome) == Outcome(failure=FailureKind.INTERNAL, detail=detail)
     assert (egress.opening, receiver.connections_made) == ((), 0)

@@ -1,4 +1,4 @@
-"""Through the operator's proxy: every attempt, by CONNECT, to a judged address; and no socket to anywhere else."""
+"""Test attempts through the operator's proxy: by CONNECT to a checked address, with no socket to another host."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ from packhook.testing import (
     Reset,
     Status,
 )
-from sending import LOOPBACK, FakeDns, request_to, sending
+from support.http_client import LOOPBACK, FakeDns, request_to, sending
 from support.netns import only_loopback
 from support.values import replaced
 
@@ -47,29 +47,29 @@ LATE: Final = 500
 
 
 class WatchedProxy(ProxiedEgress):
-    """Record for which addresses and ports a socket is asked for."""
+    """Record the addresses for which a socket is requested."""
 
     opening: tuple[tuple[str, int], ...] = ()
 
     def may_open(self, address: str, port: int) -> bool:
-        """Record, then judge."""
+        """Record the address, and return the decision of the egress."""
         self.opening += ((address, port),)
         return super().may_open(address, port)
 
 
 class CarelessProxy(WatchedProxy):
-    """Let every URL pass, with the addresses that a test sets: only the guard of each socket is left."""
+    """Return ``pinned`` for every URL: only the check before each connect protects."""
 
     pinned: PinnedUrl
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
-        """Refuse nothing, once the proxy is known."""
+        """Let the egress look up the proxy, and return ``pinned``."""
         super().check_cached(url)
         return self.pinned
 
 
 def through(proxy: ConnectProxy, *answers: tuple[str, ...], credentials: str = "") -> WatchedProxy:
-    """Return an egress through this proxy; every name has these answers, one after the other."""
+    """Return an egress through this proxy; every name resolves to these answers, one after the other."""
     named = parse_proxy(proxy.url.replace("://", f"://{credentials}@" if credentials else "://"))
     return WatchedProxy(named, LOOPBACK, allow_http=True, resolve=FakeDns(*answers or (("127.0.0.1",),)))
 
@@ -79,8 +79,8 @@ def timeless(outcome: Outcome) -> Outcome:
     return replaced(outcome, duration=0)
 
 
-async def test_http_goes_through_a_tunnel_and_keeps_its_name() -> None:
-    """CONNECT names the judged address, Host the endpoint's name; a second request uses the same tunnel."""
+async def test_http_uses_a_tunnel_and_keeps_the_host_header() -> None:
+    """CONNECT has the checked address, Host the endpoint's name; a second request uses the same tunnel."""
     async with (
         Receiver(hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
@@ -89,11 +89,11 @@ async def test_http_goes_through_a_tunnel_and_keeps_its_name() -> None:
         outcomes = [timeless(await client.send(request_to(receiver.url))) for _ in range(3)]
     assert outcomes == [OK] * 3
     assert [asked.to for asked in proxy.asked] == [f"127.0.0.1:{receiver.port}"]
-    assert {each.headers["host"] for each in receiver.received} == {f"shop.test:{receiver.port}"}
+    assert {got.headers["host"] for got in receiver.received} == {f"shop.test:{receiver.port}"}
     assert (receiver.connections_made, egress.opening) == (1, (("127.0.0.1", proxy.port),))
 
 
-async def test_https_is_agreed_with_the_endpoint_by_its_name(tmp_path: Path) -> None:
+async def test_tls_is_between_packhook_and_the_endpoint(tmp_path: Path) -> None:
     """SNI and certificate are the endpoint's; the proxy sees an address and bytes."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
@@ -115,7 +115,7 @@ async def test_https_is_agreed_with_the_endpoint_by_its_name(tmp_path: Path) -> 
 
 
 async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Path) -> None:
-    """Each request shows its own certificate through the tunnel, and is asked by its own method."""
+    """Each request shows its own certificate through the tunnel, and uses its own method."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -137,8 +137,8 @@ async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Pa
     assert len(proxy.asked) == 2
 
 
-async def test_that_a_client_certificate_is_wanted_is_told_through_the_proxy_too(tmp_path: Path) -> None:
-    """It is the endpoint that wants it, not the proxy."""
+async def test_a_required_client_certificate_is_reported_through_the_proxy_too(tmp_path: Path) -> None:
+    """The endpoint requires it, not the proxy."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -154,7 +154,7 @@ async def test_that_a_client_certificate_is_wanted_is_told_through_the_proxy_too
     assert outcome.detail.endswith("if it wants a client certificate, set client_certificate on the webhook")
 
 
-async def test_our_headers_are_for_the_endpoint_alone() -> None:
+async def test_headers_of_the_event_are_for_the_endpoint_only() -> None:
     """The proxy gets no signature, no body and no name; the endpoint gets no password."""
     async with (
         Receiver(hostname="shop.test") as receiver,
@@ -168,8 +168,8 @@ async def test_our_headers_are_for_the_endpoint_alone() -> None:
     assert not any("proxy" in name for name in receiver.received[0].headers)
 
 
-async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither which proxy, nor which endpoints go without one."""
+async def test_proxy_variables_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the proxy and the exceptions."""
     async with Receiver() as receiver, ConnectProxy() as proxy, ConnectProxy() as other:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, other.url)
@@ -183,8 +183,8 @@ async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @only_loopback
-async def test_what_is_denied_is_denied_before_the_proxy_hears_of_it() -> None:
-    """Literals and names alike: the proxy could reach the inside, and is not asked to."""
+async def test_a_denied_address_is_refused_before_the_proxy_is_connected() -> None:
+    """Literals and names alike: the proxy could reach internal hosts, and is not asked to."""
     hosts = ("127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "shop.test")
     async with ConnectProxy() as proxy:
         egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC, "10.0.0.1")))
@@ -195,8 +195,8 @@ async def test_what_is_denied_is_denied_before_the_proxy_hears_of_it() -> None:
 
 
 @only_loopback
-async def test_a_public_endpoint_is_reached_at_its_judged_address() -> None:
-    """Never by a name that the proxy would resolve itself; a literal IPv6 address stands in brackets."""
+async def test_a_public_endpoint_is_reached_at_its_checked_address() -> None:
+    """CONNECT never has a name, which the proxy would resolve itself; a literal IPv6 address is in brackets."""
     hosts = {"shop.test": f"{PUBLIC}:80", f"[{PUBLIC_IPV6}]": f"[{PUBLIC_IPV6}]:80", PUBLIC: f"{PUBLIC}:80"}
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
         egress = WatchedProxy(parse_proxy(proxy.url), allow_http=True, resolve=FakeDns((PUBLIC,)))
@@ -204,13 +204,13 @@ async def test_a_public_endpoint_is_reached_at_its_judged_address() -> None:
             outcomes = [timeless(await client.send(request_to(f"http://{host}/"))) for host in hosts]
     assert outcomes == [OK] * 3
     assert [asked.to for asked in proxy.asked] == list(hosts.values())
-    assert [each.headers["host"] for each in receiver.received] == list(hosts)
+    assert [got.headers["host"] for got in receiver.received] == list(hosts)
     assert set(egress.opening) == {("127.0.0.1", proxy.port)}
 
 
 @only_loopback
 async def test_a_rebound_name_does_not_get_the_kept_tunnel() -> None:
-    """Good, elsewhere, denied: a new tunnel to where it is now, and then none."""
+    """Good, another good one, denied: a new tunnel to the new address, and then none."""
     now = [0.0]
     dns = FakeDns((PUBLIC,), ("127.0.0.1",), ("1.1.1.1",), ("127.0.0.1",), ("169.254.169.254",))
     async with Receiver() as receiver, ConnectProxy(lambda _host, _port: ("127.0.0.1", receiver.port)) as proxy:
@@ -227,8 +227,8 @@ async def test_a_rebound_name_does_not_get_the_kept_tunnel() -> None:
 
 @only_loopback
 @pytest.mark.parametrize("address", ["127.0.0.2", "10.0.0.1", PUBLIC, "::1", PUBLIC_IPV6])
-async def test_no_socket_is_opened_but_to_the_proxy(address: str) -> None:
-    """Whoever let the request through, and pinned the proxy's name elsewhere."""
+async def test_a_socket_is_opened_only_to_the_proxy(address: str) -> None:
+    """Even if the URL passed, and the proxy's name is pinned to another address."""
     everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
     async with ConnectProxy(hostname="proxy.test") as proxy:
         dns = FakeDns(("127.0.0.1",))
@@ -241,7 +241,7 @@ async def test_no_socket_is_opened_but_to_the_proxy(address: str) -> None:
 
 
 async def test_only_the_proxys_own_port_may_be_opened() -> None:
-    """Another service of the same host is not the proxy."""
+    """Other services of the same host are denied."""
     async with ConnectProxy() as proxy:
         egress = through(proxy)
         await egress.check("http://127.0.0.1/")
@@ -250,7 +250,7 @@ async def test_only_the_proxys_own_port_may_be_opened() -> None:
 
 
 async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
-    """Better no request than a name that the proxy resolves."""
+    """Sending nothing is better than a name that the proxy resolves."""
     async with ConnectProxy() as proxy:
         egress = CarelessProxy(parse_proxy(proxy.url), allow_http=True)
         egress.pinned = PinnedUrl(SHOP, ("127.0.0.1",))
@@ -259,8 +259,8 @@ async def test_a_check_without_an_address_for_the_proxy_sends_nothing() -> None:
     assert (outcome.failure, proxy.asked) == (FailureKind.INTERNAL, [])
 
 
-async def test_a_proxy_that_has_a_name_is_looked_up_by_us() -> None:
-    """Its name may point into the operator's own network: the operator named it."""
+async def test_the_name_of_the_proxy_is_looked_up() -> None:
+    """It may resolve to a private address, because the operator chose it."""
     async with (
         Receiver() as receiver,
         ConnectProxy(hostname="proxy.internal") as proxy,
@@ -273,19 +273,19 @@ async def test_a_proxy_that_has_a_name_is_looked_up_by_us() -> None:
 @pytest.mark.parametrize(
     "answer", [socket.gaierror(socket.EAI_NONAME, "no such name"), ()], ids=["no such name", "no address"]
 )
-async def test_a_proxy_that_cannot_be_found_is_our_fault(answer: OSError | tuple[str, ...]) -> None:
-    """Nothing is said of the endpoint."""
+async def test_a_proxy_without_an_address_is_no_failure_of_the_endpoint(answer: OSError | tuple[str, ...]) -> None:
+    """The failure is that of the proxy."""
     egress = ProxiedEgress(
         parse_proxy("http://proxy.internal:3128"), LOOPBACK, allow_http=True, resolve=FakeDns(answer)
     )
     async with sending(egress) as client:
         outcome = timeless(await client.send(request_to("http://127.0.0.1:9/")))
-    words = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
-    assert outcome == Outcome(failure=FailureKind.PROXY, detail=words)
+    detail = "packhook's proxy could not be found: its host name has no address, or was not looked up in time"
+    assert outcome == Outcome(failure=FailureKind.PROXY, detail=detail)
 
 
-async def test_the_next_address_is_tried_where_the_proxy_cannot_reach_one() -> None:
-    """IPv4 first, three at most; the others' answers are not the endpoint's."""
+async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one() -> None:
+    """IPv4 first, three at most; the proxy's responses are not the endpoint's."""
     async with Receiver(hostname="shop.test") as receiver, ConnectProxy() as proxy:
         proxy.answers(Status(502), Status(504))
         dns = (PUBLIC_IPV6, "127.0.0.3", "127.0.0.2", "127.0.0.1", "127.0.0.4")
@@ -311,7 +311,7 @@ FORBIDDEN: Final = (
     "the proxy does not let packhook connect to the endpoint, it answered 403 Forbidden: "
     "the operator can allow it there"
 )
-TROUBLES: Final[dict[str, tuple[Behaviour, FailureKind, str]]] = {
+FAILURES: Final[dict[str, tuple[Behaviour, FailureKind, str]]] = {
     "403": (Status(403, close=True), FailureKind.TUNNEL, FORBIDDEN),
     "407": (Status(407), FailureKind.PROXY, "the proxy did not accept packhook's user name and password"),
     "502": (
@@ -348,53 +348,53 @@ TROUBLES: Final[dict[str, tuple[Behaviour, FailureKind, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("behaviour", "trouble", "words"), TROUBLES.values(), ids=TROUBLES)
-async def test_a_proxy_that_fails_is_told_from_an_endpoint_that_fails(
-    behaviour: Behaviour, trouble: FailureKind, words: str
+@pytest.mark.parametrize(("behaviour", "failure", "detail"), FAILURES.values(), ids=FAILURES)
+async def test_failures_of_the_proxy_have_their_own_detail(
+    behaviour: Behaviour, failure: FailureKind, detail: str
 ) -> None:
-    """Within the deadline, in words of its own, and the next attempt is unharmed. An answer may take a moment."""
-    limit = TIMEOUT if trouble is FailureKind.TIMEOUT else 3_000
+    """They end within the deadline, and the next attempt is unharmed. A response may take a moment."""
+    limit = TIMEOUT if failure is FailureKind.TIMEOUT else 3_000
     async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         proxy.answers(behaviour)
         outcome = await client.send(request_to(receiver.url, timeout=limit))
         again = timeless(await client.send(request_to(receiver.url)))
     assert outcome.duration < limit + LATE
-    assert timeless(outcome) == Outcome(failure=trouble, detail=words)
+    assert timeless(outcome) == Outcome(failure=failure, detail=detail)
     assert (again, len(receiver.received)) == (OK, 1)
 
 
-async def test_a_proxy_that_is_not_there_is_our_fault() -> None:
-    """Nothing was sent, and nothing is said of the endpoint."""
+async def test_a_refused_connection_to_the_proxy_is_no_failure_of_the_endpoint() -> None:
+    """Nothing was sent, and the failure is that of the proxy."""
     async with ConnectProxy() as proxy:
         egress = through(proxy)
     async with Receiver() as receiver, sending(egress) as client:
         outcome = timeless(await client.send(request_to(receiver.url)))
-    words = "packhook could not connect to its proxy: the connection was refused"
-    assert outcome == Outcome(failure=FailureKind.PROXY, detail=words)
+    detail = "packhook could not connect to its proxy: the connection was refused"
+    assert outcome == Outcome(failure=FailureKind.PROXY, detail=detail)
     assert receiver.connections_made == 0
 
 
-async def test_a_proxy_that_takes_no_connection_is_our_fault_in_time() -> None:
-    """Its backlog is full: the connection never comes about."""
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
+async def test_a_proxy_that_accepts_no_connection_fails_within_the_deadline() -> None:
+    """Its backlog is full, so the connection is never established."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
         waiting = [socket.socket() for _ in range(3)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(deaf.getsockname())
-        egress = ProxiedEgress(parse_proxy(f"http://127.0.0.1:{deaf.getsockname()[1]}"), LOOPBACK, allow_http=True)
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(full.getsockname())
+        egress = ProxiedEgress(parse_proxy(f"http://127.0.0.1:{full.getsockname()[1]}"), LOOPBACK, allow_http=True)
         async with sending(egress) as client:
             outcome = await client.send(request_to("http://127.0.0.1:9/", timeout=TIMEOUT))
-        for each in waiting:
-            each.close()
-    words = "packhook could not connect to its proxy: it did not answer in time"
-    assert timeless(outcome) == Outcome(failure=FailureKind.PROXY, detail=words)
+        for connection in waiting:
+            connection.close()
+    detail = "packhook could not connect to its proxy: it did not answer in time"
+    assert timeless(outcome) == Outcome(failure=FailureKind.PROXY, detail=detail)
     assert outcome.duration < TIMEOUT + LATE
 
 
-async def test_an_endpoint_that_fails_behind_the_proxy_is_told_as_ever() -> None:
-    """Once the way is open, what happens is the endpoint's."""
+async def test_failures_of_the_endpoint_are_the_same_through_the_proxy() -> None:
+    """Once the tunnel is open, every failure is the endpoint's."""
     async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         receiver.answers(HangUp(), Status(500), Garbage(), AnswerEarly(Status(202, close=True)))
         outcomes = [await client.send(request_to(receiver.url, timeout=TIMEOUT)) for _ in range(3)]
@@ -407,8 +407,8 @@ async def test_an_endpoint_that_fails_behind_the_proxy_is_told_as_ever() -> None
     assert secure.failure is FailureKind.TLS
 
 
-async def test_many_attempts_at_once_go_through() -> None:
-    """To many endpoints, each its own tunnel."""
+async def test_many_concurrent_attempts_succeed() -> None:
+    """Each of many endpoints has its own tunnel."""
     async with Receiver() as receiver, ConnectProxy() as proxy, sending(through(proxy)) as client:
         urls = [f"http://shop{number % 10}.test:{receiver.port}/" for number in range(100)]
         outcomes = await asyncio.gather(*(client.send(request_to(url)) for url in urls))
@@ -428,7 +428,7 @@ async def test_many_attempts_at_once_go_through() -> None:
     ],
 )
 def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
-    """User and password are percent-encoded, so that they may hold anything that can be typed."""
+    """User and password are percent-encoded, so they may have any printable character."""
     assert parse_proxy(text) == proxy
     assert "p@ss" not in repr(proxy)
 
@@ -452,8 +452,8 @@ def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
         (3128, "3128"),
     ],
 )  # fmt: skip
-def test_what_is_no_proxy(value: object, got: str) -> None:
-    """What was expected, and what came; never a password."""
+def test_invalid_proxies_are_refused(value: object, got: str) -> None:
+    """The message says what was expected and what was given, without the password."""
     with pytest.raises(ValueError, match=r"expected a proxy such as http://HOST:PORT or") as refused:
         parse_proxy(value)
     assert got in str(refused.value)

@@ -1,4 +1,4 @@
-"""The system's resolver, asked where nothing can be asked of anybody else."""
+"""Test the system's resolver, in a namespace from which no name server can be reached."""
 
 import asyncio
 import socket
@@ -23,19 +23,19 @@ async def test_finds_every_address_of_a_name_once() -> None:
 
 
 @only_loopback
-async def test_name_that_is_none_is_an_oserror() -> None:
-    """Unknown, or not even a name (an over-long label makes the system's own encoder fail)."""
+async def test_an_unknown_name_is_an_oserror() -> None:
+    """Unknown, or not a name at all (an over-long label makes the system's encoder fail)."""
     for name in ("no-such-host.invalid", "a" * 64 + ".invalid"):
         with pytest.raises(socket.gaierror):
             await SystemResolver()(name, 443)
 
 
-async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every place taken the next is refused at once; when one returns, there is room again."""
-    let = threading.Event()
+async def test_hung_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If all threads are busy the next look-up is refused at once; when one returns, there is room again."""
+    may_answer = threading.Event()
 
     def hang(_host: str, _port: int) -> Sequence[Address]:
-        let.wait(10)
+        may_answer.wait(10)
         return (ip_address("127.0.0.1"),)
 
     monkeypatch.setattr(resolver_module, "_addresses", hang)
@@ -46,14 +46,14 @@ async def test_hung_look_ups_are_bounded_and_hold_nothing_up(monkeypatch: pytest
     with pytest.raises(resolver_module.ResolverBusy):
         await resolver("localhost", 1)
     hung[0].cancel()
-    let.set()
+    may_answer.set()
     assert await hung[1] == (ip_address("127.0.0.1"),)
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("dns"))
     assert await resolver("localhost", 1) == (ip_address("127.0.0.1"),)
 
 
-async def test_a_look_up_that_could_not_begin_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may give no more threads for a while; afterwards there is room as before."""
+async def test_a_look_up_that_could_not_begin_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may refuse new threads for a while; afterwards there is room as before."""
     monkeypatch.setattr(resolver_module, "_addresses", lambda _host, _port: (ip_address("127.0.0.1"),))
     monkeypatch.setattr(resolver_module, "MAX_LOOKUPS", 1)
     resolver = SystemResolver()

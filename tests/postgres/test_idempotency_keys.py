@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from node import running
+from support.processes import running
 
 MASTER_KEY = "test:" + "QUFB" * 10 + "QUE="
 ABOUT_A_SECOND = 1.5

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from api.node import eventually
-from node import children, files, packhook, running
 from packhook.testing import Receiver
+from support.api_node import eventually
+from support.processes import children, files, packhook, running
 
 SECRET = "q9NhjkjV9o"
 MASTER_KEY = "test:" + "QUFB" * 10 + "QUE="

@@ -13,8 +13,8 @@ from packhook.store.open import open_store
 from packhook.testing import Receiver
 from postgres.log import Log
 from postgres.server import Server, direct, eventually
-from sending import LOOPBACK, sending
 from store.values import ACME
+from support.http_client import LOOPBACK, sending
 
 EVENTS: Final = 2_000
 PUBLISHERS: Final = 100

@@ -1,1 +1,1 @@
-"""The self-test's lists, run as part of the tests, and the self-test itself: can it fail?"""
+"""Run the self-test's lists, and test that the self-test can fail."""

@@ -1,4 +1,4 @@
-"""``packhook selftest receivers``: every row as expected, and a weakness is told."""
+"""Test ``packhook selftest receivers``: every row is as expected, and a defect is reported."""
 
 import asyncio
 import json
@@ -23,53 +23,53 @@ def only(monkeypatch: pytest.MonkeyPatch, *hostile: Hostile) -> None:
 
 
 def test_every_row_is_as_expected() -> None:
-    """Deadline, memory, outcome in words, and the attempts afterwards, of the installed build."""
+    """Deadline, memory, outcome, and the attempts afterwards, of the installed build."""
     command = [sys.executable, "-m", "packhook", "selftest", "receivers", "--json"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    told: dict[str, Any] = json.loads(ran.stdout)
-    assert [row for row in told["rows"] if row["verdict"] != "ok"] == []
-    assert (ran.returncode, told["as_expected"], told["wrong"]) == (0, len(hostile_receivers()) + 1, 0)
-    assert all(" ms, " in row["measured"] for row in told["rows"][:-1])
+    result: dict[str, Any] = json.loads(ran.stdout)
+    assert [row for row in result["rows"] if row["verdict"] != "ok"] == []
+    assert (ran.returncode, result["as_expected"], result["wrong"]) == (0, len(hostile_receivers()) + 1, 0)
+    assert all(" ms, " in row["measured"] for row in result["rows"][:-1])
 
 
-async def test_another_outcome_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what it came to."""
+async def test_another_outcome_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row has the actual outcome."""
     only(monkeypatch, Hostile("", "well-behaved", Status(200), ("answer 500, 0 bytes",)))
     first, _ = await rows_of_receivers()
     assert (first.verdict, first.happened) == ("WRONG", "answer 200, 0 bytes")
 
 
-async def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the time allowed is negative."""
+async def test_a_missed_deadline_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the allowed time is negative."""
     monkeypatch.setattr(receivers, "LATE", -receivers.TIMEOUT - 1)
     only(monkeypatch, Hostile("", "closed", HangUp(), hostile_receivers()[0].expected))
     first, _ = await rows_of_receivers()
     assert "took" in first.happened
 
 
-async def test_memory_that_grows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the body of an answer has no limit but the time."""
+async def test_growing_memory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here only the timeout limits the body of a response."""
     monkeypatch.setattr(response_parser, "BODY_LIMIT", 2**40)
     only(monkeypatch, Hostile("", "a body without end", EndlessBody(), ()))
     first, _ = await rows_of_receivers()
     assert "memory grew by" in first.happened
 
 
-async def test_an_answer_that_is_taken_for_another_requests_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here no kept connection is looked at, and what nobody asked for is kept for the next request."""
+async def test_a_response_to_the_wrong_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here kept connections are not checked, and unsolicited bytes are kept for the next request."""
     take, begin = connection.Connection._take, connection.Connection.begin
-    unasked: dict[connection.Connection, bytes] = {}
+    unsolicited: dict[connection.Connection, bytes] = {}
 
     def keep(own: connection.Connection, data: bytes) -> None:
         if own.exchange is None:
-            unasked[own] = data
+            unsolicited[own] = data
         else:
             take(own, data)
 
     def begin_with_it(own: connection.Connection, exchange: Exchange) -> bool:
         begun = begin(own, exchange)
-        if own in unasked:
-            asyncio.get_running_loop().call_soon(take, own, unasked.pop(own))
+        if own in unsolicited:
+            asyncio.get_running_loop().call_soon(take, own, unsolicited.pop(own))
         return begun
 
     monkeypatch.setattr(connection, "is_readable", lambda _: False)
@@ -81,8 +81,8 @@ async def test_an_answer_that_is_taken_for_another_requests_is_told(monkeypatch:
     assert "10 of 10 afterwards came to answer 200, 7 bytes" in first.happened
 
 
-async def test_a_slow_one_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And says how long it took."""
+async def test_a_slow_receiver_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its outcome is as expected."""
     slow = next(hostile for hostile in hostile_receivers() if hostile.behaviour == Hang())
     only(monkeypatch, slow)
     first, last = await rows_of_receivers()
@@ -99,6 +99,6 @@ async def test_a_slow_one_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         ((), True, False),
     ],
 )
-def test_exit_is_good_only_if_every_row_is(verdicts: tuple[Any, ...], *, skipping: bool, good: bool) -> None:
-    """No rows at all are not good; a skipped one is where skipping is allowed, which is not so where ``CI`` is set."""
+def test_the_result_is_good_only_if_every_row_is(verdicts: tuple[Any, ...], *, skipping: bool, good: bool) -> None:
+    """An empty result is not good; a skipped row is good if skipping is allowed, that is, if ``CI`` is not set."""
     assert are_good([Row("", "", "", "", verdict) for verdict in verdicts], skipping=skipping) is good

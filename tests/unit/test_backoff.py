@@ -22,42 +22,42 @@ DATE_PARTS: Final = (
 
 
 def test_the_default_schedule_is_ten_attempts_over_75_hours_and_35_minutes() -> None:
-    """Contract, 5: at once, then nine waits."""
+    """At once, then nine waits."""
     assert len(DEFAULT_SCHEDULE) + 1 == 10
     assert sum(DEFAULT_SCHEDULE) == 75 * HOUR + 35 * MINUTE + 5 * SECOND
 
 
 def test_each_failure_has_its_wait_and_the_last_has_none() -> None:
-    """Without chance in it, the steps are the schedule's."""
+    """Without jitter, the waits are those of the schedule."""
     waits = [wait_after(DEFAULT_SCHEDULE, failures, 0.0, 0.5) for failures in range(1, 11)]
     assert waits == [*DEFAULT_SCHEDULE, None]
 
 
 def test_an_empty_schedule_tries_once() -> None:
-    """One failure uses it up."""
+    """The first failure is the last."""
     assert wait_after((), 1, 0.2, 0.5) is None
 
 
 def test_before_the_first_failure_there_is_nothing_to_wait_for() -> None:
-    """Failures count from 1; none is no step of the schedule, and not its last one either."""
+    """Failures count from 1; 0 is neither the first nor the last step of the schedule."""
     assert wait_after((10, 20), 0, 0.2, 0.5) is None
 
 
 @given(st.integers(0, 7 * DAY), st.floats(0, 1, exclude_max=True))
-def test_jitter_is_a_fifth_either_way(step: int, chance: float) -> None:
-    """And never more."""
+def test_jitter_is_at_most_a_fifth(step: int, chance: float) -> None:
+    """In both directions."""
     wait = wait_after((step,), 1, 0.2, chance)
     assert wait is not None
     assert round(step * 0.8) <= wait <= round(step * 1.2)
 
 
 def test_jitter_spreads_evenly() -> None:
-    """The ends and the middle of chance are those of the wait."""
+    """The ends and the middle of the random number give those of the wait."""
     assert [wait_after((1_000,), 1, 0.2, chance) for chance in (0.0, 0.25, 0.5, 0.75)] == [800, 900, 1_000, 1_100]
 
 
-def test_remaining_schedule_begin_with_the_next_attempt() -> None:
-    """After two failures of three waits: the planned one, and one more."""
+def test_the_remaining_schedule_begins_with_the_next_attempt() -> None:
+    """After two failures of three waits: the planned attempt, and one more."""
     assert remaining_schedule((10, 20, 30), 2, NOW) == (NOW, NOW + 30)
     assert remaining_schedule((10, 20, 30), 0, NOW) == (NOW, NOW + 10, NOW + 30, NOW + 60)
     assert remaining_schedule((10,), 1, NOW) == (NOW,)
@@ -98,13 +98,13 @@ def test_the_remaining_schedule_of_the_default_schedule() -> None:
     ],
 )
 def test_retry_after(value: str, wait: int | None) -> None:
-    """Seconds or one of three dates (RFC 9110, 10.2.3 and 5.6.7); 24 hours at most; nonsense is none."""
+    """Seconds or one of three dates (RFC 9110, 10.2.3 and 5.6.7), at most 24 hours; None for anything else."""
     assert retry_after(value, NOW) == wait
 
 
 @pytest.mark.parametrize(("value", "wait"), [("0000000000", 0), ("0000000060", 60 * SECOND)])
-def test_retry_after_with_zeros_in_front(value: str, wait: int) -> None:
-    """As many digits as a receiver likes (RFC 9110: 1*DIGIT)."""
+def test_retry_after_with_leading_zeros(value: str, wait: int) -> None:
+    """Any number of digits is allowed (RFC 9110: 1*DIGIT)."""
     assert retry_after(value, NOW) == wait
 
 
@@ -120,8 +120,8 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_tokyo")
 @pytest.mark.parametrize("form", DATE_FORMS)
-def test_a_date_is_in_utc_wherever_the_machine_stands(form: str) -> None:
-    """The third form names no zone; it is not the machine's."""
+def test_a_date_is_in_utc_whatever_the_local_time(form: str) -> None:
+    """The third form names no zone; it is UTC too."""
     assert datetime.fromtimestamp(0).hour == 9  # noqa: DTZ006 the machine's own time is what is looked at
     moment = datetime.fromtimestamp(NOW // SECOND + 30, UTC)
     assert retry_after(moment.strftime(form), NOW) == 30 * SECOND
@@ -136,13 +136,13 @@ def test_retry_after_reads_any_moment_of_the_next_day(seconds: int, form: str) -
 
 @given(st.lists(st.sampled_from(DATE_PARTS), max_size=9).map(" ".join))
 def test_retry_after_takes_any_date_like_text(value: str) -> None:
-    """No day, year or zone is so odd that it is a fault."""
+    """No day, year or zone raises."""
     wait = retry_after(value, NOW)
     assert wait is None or 0 <= wait <= MAX_RETRY_AFTER
 
 
 @given(st.text(max_size=60))
 def test_retry_after_takes_any_text(value: str) -> None:
-    """Whatever a receiver writes: a wait within bounds, or none."""
+    """The result is a wait within bounds, or None."""
     wait = retry_after(value, NOW)
     assert wait is None or 0 <= wait <= MAX_RETRY_AFTER

@@ -35,23 +35,23 @@ GOOD: Final[dict[str, Callable[[], Any]]] = {
 }
 
 
-def wrong(certificate: str, key: str, now: int | None = NOW) -> list[tuple[str, str]]:
-    """What is said of these."""
+def problems_of(certificate: str, key: str, now: int | None = NOW) -> list[tuple[str, str]]:
+    """Return the problems of this pair."""
     with pytest.raises(InvalidClientCertificate) as refused:
         parse_client_certificate(certificate, key, now)
     return refused.value.problems
 
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
-def test_each_kind_of_key_that_tls_speaks(make: Callable[[], Any]) -> None:
-    """RSA from 2,048 bits on, three curves, Ed25519; rebuilt as PKCS #8, and again the same."""
+def test_each_supported_kind_of_key(make: Callable[[], Any]) -> None:
+    """RSA from 2,048 bits, three curves, Ed25519; rebuilt as PKCS #8; rebuilding again changes nothing."""
     key = make()
     certificate = certificate_text(key)
     assert parse_client_certificate(certificate, key_text(key), NOW) == (certificate, key_text(key))
 
 
-def test_only_what_was_understood_is_kept() -> None:
-    """Text around the PEM, a second key, the older forms of a key: nothing of them is stored or sent."""
+def test_only_parsed_parts_are_kept() -> None:
+    """Text around the PEM, a second key and older forms of a key are neither stored nor sent."""
     key = new_key()
     certificate = certificate_text(key)
     noisy = f"subject=/CN=a\n{certificate}\nsome words\n"
@@ -59,8 +59,8 @@ def test_only_what_was_understood_is_kept() -> None:
     assert parse_client_certificate(noisy, f"note\n{old}{key_text(new_key())}", NOW) == (certificate, key_text(key))
 
 
-def test_a_chain_stays_in_its_order() -> None:
-    """The webhook's own first, then those that issued it; only the first has to be for clients and match the key."""
+def test_a_chain_keeps_its_order() -> None:
+    """The webhook's own first, then its issuers; only the first must be for clients and match the key."""
     key = new_key()
     chain = certificate_text(key) + certificate_text(new_key(), name="Issuer", usage=ExtendedKeyUsageOID.SERVER_AUTH)
     assert parse_client_certificate(chain, key_text(key), NOW)[0] == chain
@@ -81,34 +81,34 @@ WRONG_KEYS: Final = {
 
 @pytest.mark.parametrize(("key", "words"), WRONG_KEYS.items(), ids=range(len(WRONG_KEYS)))
 def test_a_key_that_cannot_be_used(key: str, words: str) -> None:
-    """Said in words that hold nothing of it."""
-    assert wrong(pair()["certificate"], key) == [("key", words)]
+    """The message has no part of the key."""
+    assert problems_of(pair()["certificate"], key) == [("key", words)]
 
 
 def test_a_weak_key() -> None:
-    """RSA below 2,048 bits, and a curve that TLS does not speak."""
+    """RSA below 2,048 bits, and a curve that TLS does not support."""
     for weak, named in {
         rsa.generate_private_key(65537, 1024): "RSA of 1024 bits",  # noqa: S505 it is refused
         ec.generate_private_key(ec.SECP256K1()): "the curve secp256k1",
     }.items():
-        assert wrong(certificate_text(weak), key_text(weak)) == [("certificate", f"{KINDS}, got {named}")]
+        assert problems_of(certificate_text(weak), key_text(weak)) == [("certificate", f"{KINDS}, got {named}")]
 
 
 def test_a_key_that_is_too_large() -> None:
-    """A handshake with it would hold up the event loop; it is refused before anything is computed with it."""
+    """A handshake with it would block the event loop; it is refused before anything is computed with it."""
     large = key_text(rsa.generate_private_key(65537, 4104))
-    assert wrong(pair()["certificate"], large) == [("key", f"{KINDS}, got RSA of 4104 bits")]
+    assert problems_of(pair()["certificate"], large) == [("key", f"{KINDS}, got RSA of 4104 bits")]
 
 
 def test_an_rsa_key_that_cannot_sign() -> None:
-    """Its public half is the certificate's, and its numbers are no key."""
+    """Its public half is that of the certificate, but its numbers are no valid key."""
     good = rsa.generate_private_key(65537, 2048)
     own = good.private_numbers()
     broken = rsa.RSAPrivateNumbers(
         own.p, own.q, own.d + 2, own.dmp1 + 2, own.dmq1 + 2, own.iqmp, own.public_numbers
     ).private_key(unsafe_skip_rsa_key_validation=True)
     words = "the key does not belong to the certificate (the first one, where there are several)"
-    assert wrong(certificate_text(good), key_text(broken)) == [("key", words)]
+    assert problems_of(certificate_text(good), key_text(broken)) == [("key", words)]
 
 
 NO_PEM: Final = "expected PEM: -----BEGIN CERTIFICATE-----, the webhook's own first, then those that issued it"
@@ -125,14 +125,14 @@ WRONG_CERTIFICATES: Final = {
 @pytest.mark.parametrize(("certificate", "words"), WRONG_CERTIFICATES.items(), ids=range(len(WRONG_CERTIFICATES)))
 def test_a_certificate_that_cannot_be_read(certificate: str, words: str) -> None:
     """Also one with its private key in it, which would be stored in clear."""
-    assert wrong(certificate, key_text(new_key())) == [("certificate", words)]
+    assert problems_of(certificate, key_text(new_key())) == [("certificate", words)]
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    """Dates (since when), use, and whose key it is."""
+def test_all_problems_are_reported_at_once() -> None:
+    """Expiry with its date, key usage, and a key of another certificate."""
     other = certificate_text(new_key(), begins=ENDS.replace(year=2998), name="Issuer")
     certificate = certificate_text(new_key(), ends=BEGINS.replace(month=2), usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    assert wrong(certificate + other, key_text(new_key())) == [
+    assert problems_of(certificate + other, key_text(new_key())) == [
         ("certificate", "it is not for client authentication: its extended key usage does not say so"),
         ("certificate", "certificate 1 of 2 has expired: it was valid until 2024-02-01T00:00:00.000Z"),
         ("certificate", "certificate 2 of 2 is not valid yet: it begins at 2998-01-01T00:00:00.000Z"),
@@ -140,19 +140,19 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     ]
 
 
-def test_dates_are_of_the_given_instant() -> None:
-    """Valid to the last second; without an instant they are not looked at."""
+def test_dates_are_checked_at_the_given_instant() -> None:
+    """Valid to the last second; without an instant dates are not checked."""
     given = expired()
     end = facts(given["certificate"]).expires_at
     assert parse_client_certificate(given["certificate"], given["key"], end)
     assert parse_client_certificate(given["certificate"], given["key"], None)
-    assert wrong(given["certificate"], given["key"], end + 1) == [
+    assert problems_of(given["certificate"], given["key"], end + 1) == [
         ("certificate", "it has expired: it was valid until 2024-01-02T00:00:00.000Z")
     ]
 
 
-def test_what_is_shown() -> None:
-    """Names, end and fingerprint, as openssl says them."""
+def test_certificate_facts() -> None:
+    """Names, expiry and fingerprint are those that openssl prints."""
     certificate = certificate_text(new_key(), name="client, of Acme")
     (own,) = x509.load_pem_x509_certificates(certificate.encode())
     assert facts(certificate) == CertificateFacts(
@@ -163,8 +163,8 @@ def test_what_is_shown() -> None:
     )
 
 
-def test_for_the_sender() -> None:
-    """As bytes, with its end; nothing where there is none."""
+def test_load_client_certificate() -> None:
+    """Return bytes with the expiry; None without a certificate."""
     given = pair()
     assert load_client_certificate(given["certificate"], given["key"]) == ClientCertificate(
         certificate=given["certificate"].encode(), key=given["key"].encode(), expires_at=int(ENDS.timestamp()) * SECOND

@@ -61,7 +61,7 @@ def parsed(text: str) -> Endpoint:
     ],
 )  # fmt: skip
 def test_good_urls_are_rebuilt(text: str, url: str, host: str, port: int) -> None:
-    """One form of each; private names and addresses have a form, too."""
+    """Each has one form, private names and addresses too."""
     endpoint = parsed(text)
     assert (endpoint.url, endpoint.host, endpoint.port) == (url, host, port)
 
@@ -167,21 +167,21 @@ def test_good_urls_are_rebuilt(text: str, url: str, host: str, port: int) -> Non
         ("https://example.com/\ud800", "control"),
     ],
 )
-def test_bad_urls_are_refused_in_words(text: str, words: str) -> None:
-    """Whatever another parser might make of them."""
+def test_bad_urls_are_refused_with_a_reason(text: str, words: str) -> None:
+    """Even if another parser accepts them."""
     with pytest.raises(InvalidEndpoint, match=words):
         parsed(text)
 
 
-def test_plain_http_is_for_an_operator_who_allows_it() -> None:
-    """https only, otherwise."""
+def test_plain_http_needs_permission_of_the_operator() -> None:
+    """Otherwise only https is accepted."""
     with pytest.raises(InvalidEndpoint, match="expected https"):
         parse_endpoint("http://example.com/", allow_http=False)
 
 
 @pytest.mark.parametrize("allow_http", [True, False])
 def test_https_is_always_allowed(allow_http: bool) -> None:
-    """And the scheme that was meant is told."""
+    """The parsed URL has its scheme."""
     assert parse_endpoint("https://example.com/", allow_http=allow_http) == Endpoint(
         url="https://example.com/", scheme="https", host="example.com", port=443, authority="example.com", target="/"
     )
@@ -189,7 +189,7 @@ def test_https_is_always_allowed(allow_http: bool) -> None:
 
 
 def test_a_literal_has_its_address_and_a_name_has_none() -> None:
-    """So that a literal is judged without asking a resolver."""
+    """So a literal is checked without a resolver."""
     texts = ("https://192.0.2.1/", "https://[2001:db8::1]/", "https://192.0.2.1.example/")
     assert [parsed(text).address for text in texts] == [IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1"), None]
 
@@ -204,13 +204,13 @@ def test_a_literal_has_its_address_and_a_name_has_none() -> None:
     "url", ["{}https://example.com/", "https://exa{}mple.com/", "https://example.com/{}", "ht{}tps://a/"]
 )
 def test_no_white_space_and_no_control_character_anywhere(url: str, character: str) -> None:
-    """None is stripped, none is skipped: before, in the host, behind, in the scheme."""
+    """None is stripped or skipped: before, in the scheme, in the host, after."""
     with pytest.raises(InvalidEndpoint, match="white space"):
         parsed(url.format(character))
 
 
-def test_2048_characters_are_the_most() -> None:
-    """To the character, as given and as rebuilt."""
+def test_a_url_has_2048_characters_at_most() -> None:
+    """Both as given and as rebuilt."""
     longest = "https://example.com/" + "a" * (LONGEST - len("https://example.com/"))
     assert LONGEST == 2048
     assert parsed(longest).url == longest
@@ -223,7 +223,7 @@ def test_2048_characters_are_the_most() -> None:
 
 
 def test_a_host_name_has_253_characters_at_most() -> None:
-    """And 63 between two dots."""
+    """A label has at most 63."""
     label = "a" * 63
     longest = ".".join([label, label, label, "a" * 61])
     assert parsed(f"https://{longest}/").host == longest
@@ -234,7 +234,7 @@ def test_a_host_name_has_253_characters_at_most() -> None:
 
 @pytest.mark.parametrize("url", ["https://[::1]example.com/", "https://[::1]]/", "https://[2001:db8::1]x:8443/"])
 def test_nothing_follows_the_bracket_of_an_address(url: str) -> None:
-    """Who reads such a URL otherwise would send elsewhere."""
+    """Another parser would connect to another host."""
     with pytest.raises(InvalidEndpoint):
         parsed(url)
 
@@ -261,7 +261,7 @@ urls = st.builds(
 @example("https://xn--\u0d37")
 @example("https://\u0660.1")
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
-    """Nothing else is raised; what is accepted is its own rebuilt form, plain ASCII, with the host that was judged."""
+    """Nothing else is raised; an accepted URL is rebuilt to itself, in ASCII, with the checked host."""
     try:
         endpoint = parsed(text)
     except InvalidEndpoint:
@@ -275,16 +275,16 @@ def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
 
 
 @given(st.ip_addresses(), st.integers(1, 65_535))
-def test_any_literal_is_taken_as_it_is(address: IPv4Address | IPv6Address, port: int) -> None:
-    """Whether it may be connected to is asked at each send, of this very address."""
+def test_any_literal_is_accepted(address: IPv4Address | IPv6Address, port: int) -> None:
+    """Each send checks whether it may be connected to."""
     shown = f"[{address}]" if address.version == 6 else str(address)
     endpoint = parsed(f"https://{shown}:{port}/")
     assert (endpoint.address, endpoint.host, endpoint.port) == (address, str(address), port)
 
 
 @given(st.ip_addresses(v=4))
-def test_only_the_dotted_quad_spells_an_ipv4_address(address: IPv4Address) -> None:
-    """Every other number that an older parser takes for one is refused."""
+def test_only_the_dotted_quad_is_an_ipv4_address(address: IPv4Address) -> None:
+    """Every other number that an older parser takes for an address is refused."""
     number, (first, second, third, fourth) = int(address), address.packed
     others = [
         str(number), hex(number), f"0{number:o}", f"{first}.{number & 0xFFFFFF}", f"{first}.{second}.{number & 0xFFFF}",

@@ -30,14 +30,14 @@ MAKERS = {
 
 
 def test_ids_have_their_prefix_and_no_dot() -> None:
-    """A dot would blur what is signed: id.timestamp.body."""
+    """A dot would make the signed text ambiguous: id.timestamp.body."""
     for make, prefix in MAKERS.items():
         assert re.fullmatch(prefix + "[0-9a-f]{32}", make())
 
 
 @given(st.lists(st.sampled_from([0, 1, 1_722_589_200_000, 2**48 - 1]), max_size=50))
-def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: list[int]) -> None:
-    """However the clocks went; each is at or after the place of its instant, and before that of the next."""
+def test_delivery_ids_sort_by_instant_and_then_by_creation(instants: list[int]) -> None:
+    """With any clocks; each is at or after the lower bound of its instant, and before that of the next."""
     made = [(at, ids.delivery_id(at)) for at in sorted(instants)]
     assert [delivery_id for _, delivery_id in made] == sorted(delivery_id for _, delivery_id in made)
     assert len({delivery_id for _, delivery_id in made}) == len(made)
@@ -49,10 +49,10 @@ def test_deliveries_sort_by_their_instant_and_then_as_they_were_made(instants: l
 
 
 @pytest.mark.parametrize("bits", [28, 30, 40])
-def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
+def test_delivery_ids_of_one_instant_sort_when_their_counter_carries(
     bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also over the bits of the variant, which stand in the middle of it (RFC 9562, 5.7)."""
+    """Also over the bits of the variant, which are in its middle (RFC 9562, 5.7)."""
     ids.delivery_id(1)
     monkeypatch.setattr(ids._counter, "_count", 2**bits - 3)
     made = [ids.delivery_id(1) for _ in range(6)]
@@ -65,14 +65,14 @@ def test_deliveries_of_one_instant_sort_wherever_their_count_carries(
 
 @pytest.mark.parametrize("at", [-(2**70), -1, 2**48, 2**70])
 def test_an_instant_that_no_id_has_is_before_or_after_all(at: int) -> None:
-    """So that any time may be asked for."""
+    """So any time may be queried."""
     assert (ids.delivery_id_lower_bound(at) <= ids.delivery_id_lower_bound(0)) == (at < 0)
     assert len(ids.delivery_id_lower_bound(at)) == len(ids.delivery_id_lower_bound(0))
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
-def test_ids_are_of_the_characters_and_the_length_of_the_contract(make: Callable[[], str]) -> None:
-    """1 to 64 of A-Z a-z 0-9 _ -; a UUIDv7 (RFC 9562, 5.7) behind the prefix, with the time it was made in front."""
+def test_ids_have_the_documented_characters_and_length(make: Callable[[], str]) -> None:
+    """1 to 64 of A-Z a-z 0-9 _ -: the prefix, then a UUIDv7 (RFC 9562, 5.7), which begins with its time."""
     before = SystemClock().now()
     made = make()
     after = SystemClock().now()
@@ -99,7 +99,7 @@ def test_ids_are_of_the_characters_and_the_length_of_the_contract(make: Callable
     ],
 )
 def test_which_ids_an_operator_may_choose(text: str, allowed: bool) -> None:
-    """Contract, 3; nothing that means something in a path or in what is signed."""
+    """None with a character that has a meaning in a path or in the signed text."""
     assert bool(ids.ORGANIZATION_ID.fullmatch(text)) == allowed
 
 
@@ -110,8 +110,8 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
 
 
 @given(st.integers(0, 253_402_300_799_999))
-def test_instants_survive_the_wire(instant: int) -> None:
-    """RFC 3339 in UTC with milliseconds, there and back."""
+def test_instants_round_trip(instant: int) -> None:
+    """RFC 3339 in UTC with milliseconds, written and parsed."""
     text = to_rfc3339(instant)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
     assert from_rfc3339(text) == instant
@@ -139,13 +139,13 @@ def test_other_spellings_of_an_instant(text: str, instant: int) -> None:
      "9999-12-31T23:59:59-14:00",
      "١٩٧٠-01-01T00:00:00Z"],
 )  # fmt: skip
-def test_what_is_no_instant(text: str) -> None:
-    """ISO 8601 is wider than RFC 3339; the ends of the calendar cannot be told in UTC."""
+def test_invalid_instants(text: str) -> None:
+    """ISO 8601 is wider than RFC 3339; the ends of the calendar do not exist in UTC."""
     with pytest.raises(ValueError, match=r"\w"):
         from_rfc3339(text)
 
 
-def test_the_systems_clock_tells_milliseconds() -> None:
+def test_the_system_clock_returns_milliseconds() -> None:
     """Since 1970: a number between 2024 and 2100."""
     assert from_rfc3339("2024-01-01T00:00:00Z") < SystemClock().now() < from_rfc3339("2100-01-01T00:00:00Z")
 
@@ -161,14 +161,14 @@ def test_the_systems_clock_tells_milliseconds() -> None:
         (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
     ],
 )
-def test_an_instant_as_the_contract_writes_it(instant: int, text: str) -> None:
+def test_the_format_of_an_instant(instant: int, text: str) -> None:
     """UTC, three digits of milliseconds, Z."""
     assert (to_rfc3339(instant), from_rfc3339(text)) == (text, instant)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9990, 1, 1), timezones=offsets))  # noqa: DTZ001 the zone is drawn apart
 def test_any_moment_in_any_zone_is_one_instant(moment: datetime) -> None:
-    """To the millisecond, cut off and not rounded."""
+    """To the millisecond, truncated and not rounded."""
     assert from_rfc3339(moment.isoformat()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
@@ -204,15 +204,15 @@ def test_errors_are_one_tree_with_a_code_and_a_title_each() -> None:
 
 @pytest.mark.parametrize("kind", list(kinds(errors.PackhookError)), ids=lambda kind: kind.__name__)
 def test_an_errors_own_docstring_is_its_title(kind: type[errors.PackhookError]) -> None:
-    """Not its parent's: each says what went wrong in one sentence; its code is its own, in snake case."""
+    """Not that of its parent: each says in one sentence what went wrong; its code is its own, in snake case."""
     assert "__doc__" in vars(kind)
     assert kind.title() == (kind.__doc__ or "").strip()
     assert "code" in vars(kind)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
 
 
-def test_invalid_input_tells_every_field() -> None:
-    """All of them at once, as values and in words."""
+def test_invalid_input_has_every_field() -> None:
+    """All of them at once, as values and as text."""
     wrong = [
         errors.FieldError("/endpoint", "invalid", "expected a URL that begins with https://"),
         errors.FieldError("/secret", "missing", "required"),
@@ -222,13 +222,13 @@ def test_invalid_input_tells_every_field() -> None:
     assert error.detail == str(error) == "/endpoint: expected a URL that begins with https://; /secret: required"
 
 
-def test_what_is_unavailable_says_when_to_come_again() -> None:
-    """In seconds; at once is no answer."""
+def test_unavailable_has_retry_after() -> None:
+    """In seconds, at least one."""
     assert [errors.Unavailable().retry_after_seconds, errors.RateLimited().retry_after_seconds] == [1, 1]
     assert errors.RateLimited("too many", retry_after_seconds=7).retry_after_seconds == 7
 
 
-def test_errors_are_told_apart_by_what_they_are_about() -> None:
+def test_errors_are_grouped_by_cause() -> None:
     """The request, the service, or the start."""
     families = (errors.RequestError, errors.Unavailable, errors.StartError)
     every = [kind for kind in kinds(errors.PackhookError) if kind is not errors.PackhookError]

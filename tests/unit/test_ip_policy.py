@@ -40,8 +40,8 @@ def in_any(address: IPv4Address | IPv6Address, networks: list[str]) -> bool:
     return any(address in ip_network(network) for network in networks)
 
 
-def test_the_table_is_the_designs() -> None:
-    """No line is missing, and none was added that shuts somebody out."""
+def test_the_deny_table_is_complete() -> None:
+    """No network is missing, and none was added."""
     assert sorted(map(str, table.DENIED_IPV4)) == sorted(DENIED_IPV4)
     assert sorted(map(str, table.DENIED_IPV6)) == sorted(DENIED_IPV6)
     assert str(table.ALLOWED_IPV6) == "2000::/3"
@@ -76,13 +76,13 @@ def test_the_table_is_the_designs() -> None:
     ],
 )  # fmt: skip
 def test_the_edges_written_out(last_open: str, first_denied: str, last_denied: str, first_open: str) -> None:
-    """No arithmetic stands between this table and the addresses."""
+    """This table has the addresses themselves, without arithmetic."""
     judged = [may_connect(ip_address(text)) for text in (last_open, first_denied, last_denied, first_open)]
     assert judged == [True, False, False, True]
 
 
 def test_the_outer_edges_written_out() -> None:
-    """Where a network ends at another one, or at the end of all addresses."""
+    """Where a network ends at another one, or at the end of the address space."""
     ends = {
         "0.0.0.0": False,  # noqa: S104 an address to judge, not one to listen on
         "0.255.255.255": False, "1.0.0.0": True,
@@ -126,7 +126,7 @@ def test_denied_ipv6(text: str) -> None:
     ],
 )  # fmt: skip
 def test_ipv6_beyond_global_unicast_is_denied(text: str) -> None:
-    """Only 2000::/3 is open: NAT64, 6to4, Teredo and whatever embeds an address are not."""
+    """Only 2000::/3 is open: NAT64, 6to4, Teredo and other forms that embed an address are not."""
     assert not may_connect(IPv6Address(text))
 
 
@@ -139,12 +139,12 @@ def test_public_addresses_are_open(text: str) -> None:
         assert may_connect(IPv6Address(f"::ffff:{address}"))
 
 
-def test_a_zone_is_denied_whatever_the_address() -> None:
-    """An address with a zone means another thing on each machine."""
+def test_every_address_with_a_zone_is_denied() -> None:
+    """An address with a zone has another meaning on each machine."""
     assert not may_connect(IPv6Address("2606:4700::1%eth0"))
 
 
-def test_allow_opens_what_it_names_and_nothing_else() -> None:
+def test_allow_opens_no_other_network() -> None:
     """For names of both families; a mapped address is opened by its IPv4 network."""
     allow = (ip_network("127.0.0.0/8"), ip_network("fd00::/8"))
     opened = [ip_address(text) for text in ("127.0.0.1", "127.255.255.255", "::ffff:127.0.0.1", "fd12::1")]
@@ -163,7 +163,7 @@ def test_any_ipv4_is_judged_by_the_table_alone(address: IPv4Address) -> None:
 
 @given(st.integers(0, 2**128 - 1).map(IPv6Address))
 def test_ipv6_outside_2000_3_is_denied_unless_it_holds_an_open_ipv4(address: IPv6Address) -> None:
-    """One eighth of all addresses is open, save the table; nothing is open by being unknown."""
+    """One eighth of all addresses is open, except the table; unknown networks are denied."""
     mapped = address.ipv4_mapped
     inside = address in IPv6Network("2000::/3") and not in_any(address, DENIED_IPV6)
     assert may_connect(address) == (inside if mapped is None else not in_any(mapped, DENIED_IPV4))
@@ -171,7 +171,7 @@ def test_ipv6_outside_2000_3_is_denied_unless_it_holds_an_open_ipv4(address: IPv
 
 @pytest.mark.parametrize("text", ["fe80::1%eth0", "2606:4700::1%1", "::ffff:8.8.8.8%eth0", "::1%lo"])
 def test_no_allow_opens_an_address_with_a_zone(text: str) -> None:
-    """Not even everything."""
+    """Not even the network of all addresses."""
     assert not may_connect(IPv6Address(text), (ip_network("::/0"), ip_network("0.0.0.0/0")))
 
 

@@ -1,4 +1,4 @@
-"""Test that the values are frozen, use the contract's words, and share no mutable state."""
+"""Test that the values are frozen, have the documented names, and share no mutable state."""
 
 from typing import Any, Final
 
@@ -34,32 +34,32 @@ WEBHOOK: Final = Webhook(
     updated_at=0,
     version=1,
 )
-NOUNS: Final = [
-    noun
-    for noun in vars(model).values()
-    if isinstance(noun, type) and issubclass(noun, msgspec.Struct) and noun is not msgspec.Struct
+VALUES: Final = [
+    value
+    for value in vars(model).values()
+    if isinstance(value, type) and issubclass(value, msgspec.Struct) and value is not msgspec.Struct
 ]
 
 
-def test_the_words_of_the_contract() -> None:
+def test_the_values_of_the_api() -> None:
     """Event codes, scopes and statuses are part of the API: none may be renamed."""
     assert EVENT_CODES == ("order.canceled", "order.created", "order.shipped")
     assert SCOPES == ("webhooks:read", "webhooks:write", "events:publish", "events:read")
     assert [status.value for status in DeliveryStatus] == ["pending", "sending", "delivered", "exhausted", "canceled"]
 
 
-def test_the_limits_of_the_contract() -> None:
+def test_the_documented_limits() -> None:
     """256 KiB of data, 1000 events in a batch."""
     assert (model.MAX_DATA_BYTES, model.MAX_BATCH_EVENTS) == (262_144, 1_000)
 
 
 def test_a_delivery_is_live_or_finished() -> None:
-    """Only a finished one can be sent again by hand."""
+    """Only a finished one can be replayed."""
     assert set(DeliveryStatus) - FINISHED == {DeliveryStatus.PENDING, DeliveryStatus.SENDING}
 
 
-def test_the_codes_of_trouble() -> None:
-    """What ``attempts[].error.code`` may be: stable, so written out."""
+def test_the_error_codes_of_attempts() -> None:
+    """The values of ``attempts[].error.code`` are stable."""
     assert {failure.name: failure.value for failure in FailureKind} == {
         "BLOCKED": "endpoint_not_allowed",
         "DNS": "dns_failed",
@@ -81,49 +81,49 @@ def test_the_codes_of_trouble() -> None:
 
 
 def test_first_attempts_go_before_retries_and_both_before_replays() -> None:
-    """By their order as numbers, which is how a lane sorts them."""
+    """A lane sorts them by their order as numbers."""
     assert sorted(Urgency) == [Urgency.FIRST, Urgency.RETRY, Urgency.REPLAY]
 
 
-def test_the_nouns_are_found() -> None:
-    """So that the tables below are not empty."""
-    assert {"Webhook", "Event", "Delivery", "Attempt", "Outcome", "Verdict"} <= {noun.__name__ for noun in NOUNS}
+def test_the_values_are_found() -> None:
+    """Guard the tests below, which an empty list would satisfy."""
+    assert {"Webhook", "Event", "Delivery", "Attempt", "Outcome", "Verdict"} <= {value.__name__ for value in VALUES}
 
 
-@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.__name__)
-def test_every_noun_is_frozen_and_takes_its_fields_by_name(noun: type[msgspec.Struct]) -> None:
-    """A value that was decided on does not change behind anybody's back, and no two fields are mixed up."""
-    assert (noun.__struct_config__.frozen, noun.__match_args__) == (True, ())
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_every_value_is_frozen_and_takes_its_fields_by_name(value: type[msgspec.Struct]) -> None:
+    """A value does not change after it is passed on, and no two fields are mixed up."""
+    assert (value.__struct_config__.frozen, value.__match_args__) == (True, ())
 
 
 @pytest.mark.parametrize(
-    ("noun", "field", "value"),
+    ("instance", "field", "value"),
     [(WEBHOOK, "enabled", False), (Outcome(), "status_code", 200), (WebhookState(webhook=WEBHOOK), "gone_since", 1)],
 )
-def test_a_noun_cannot_be_changed(noun: Any, field: str, value: object) -> None:  # noqa: ANN401 any of the nouns
-    """Only replaced by another."""
+def test_a_value_cannot_be_changed(instance: Any, field: str, value: object) -> None:  # noqa: ANN401 any of the classes
+    """It can only be replaced by another."""
     with pytest.raises(AttributeError):
-        setattr(noun, field, value)
-    assert getattr(msgspec.structs.replace(noun, **{field: value}), field) == value
-    assert getattr(noun, field) != value
+        setattr(instance, field, value)
+    assert getattr(msgspec.structs.replace(instance, **{field: value}), field) == value
+    assert getattr(instance, field) != value
 
 
 def test_the_settings_of_a_webhook_are_unset_at_first() -> None:
-    """Empty is the instance's, or none; two webhooks share no headers."""
+    """Unset means the node's setting, or none; two webhooks share no headers."""
     own = ("description", "headers", "rate_limit", "timeout", "retry_schedule", "disabled_reason")
     assert [getattr(WEBHOOK, name) for name in own] == ["", {}, 0.0, 0, (), ""]
     assert WEBHOOK.headers is not msgspec.structs.replace(WEBHOOK, headers={}).headers
 
 
-def test_the_policy_of_the_contract() -> None:
+def test_the_documented_policy() -> None:
     """A fifth of jitter, 410 a minute apart, at most a day of Retry-After."""
     assert Policy(retry_schedule=DEFAULT_SCHEDULE) == Policy(
         retry_schedule=DEFAULT_SCHEDULE, jitter=0.2, disable_after_gone=MINUTE, hold_at_most=DAY
     )
 
 
-def test_a_bare_verdict_and_a_bare_attempt_say_nothing_more() -> None:
-    """What is not said is not held, not overloaded, not disabled, no error."""
+def test_the_defaults_of_a_verdict_and_an_attempt() -> None:
+    """Not held, not overloaded, not disabled, and no error."""
     assert msgspec.to_builtins(Verdict(status=DeliveryStatus.DELIVERED)) == {
         "status": "delivered",
         "next_attempt_at": None,

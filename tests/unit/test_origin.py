@@ -1,4 +1,4 @@
-"""Test the name that packhook sends in requests for verification."""
+"""Test the origin that packhook sends in verification requests."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ from packhook.settings import load_settings
         ({"public_url": "https://a\u00fc.example"}, "packhook"),
     ],
 )
-def test_the_name_by_which_endpoints_are_asked(said: dict[str, Any], origin: str) -> None:
-    """Its own setting, else the host of the public URL, else packhook: always one that can stand in a header."""
+def test_the_origin_of_verification_requests(said: dict[str, Any], origin: str) -> None:
+    """Its own setting, else the host of the public URL, else packhook: always a valid header value."""
     assert load_settings(**said).origin == origin
 
 
-def test_an_origin_that_is_no_name_is_refused() -> None:
-    """It goes into a header."""
+def test_an_invalid_origin_is_refused() -> None:
+    """It is sent in a header."""
     with pytest.raises(InvalidSettings, match="verification_origin"):
         load_settings(verification_origin="a\r\nb: c")

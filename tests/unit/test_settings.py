@@ -37,7 +37,7 @@ TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_b
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Remove settings files and variables from the environment."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.upper().startswith("PACKHOOK_")]:
@@ -61,35 +61,35 @@ def loaded(**flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its
     return load_settings(**flags)
 
 
-def complaints(**flags: Any) -> dict[str, str]:  # noqa: ANN401 a flag has the type of its field
+def errors_of(**flags: Any) -> dict[str, str]:  # noqa: ANN401 a flag has the type of its field
     """Return the errors by setting."""
     with pytest.raises(InvalidSettings) as refused:
         load_settings(**flags)
     return dict(line.split(": ", 1) for line in refused.value.detail.splitlines())
 
 
-def said(settings: Settings) -> dict[str, object]:
+def given_settings(settings: Settings) -> dict[str, object]:
     """Return the settings that were given."""
     return settings.model_dump(include=settings.model_fields_set)
 
 
-def test_without_a_word_everything_is_the_default() -> None:
-    """Absent is not the default: nothing counts as given."""
+def test_without_settings_everything_is_the_default() -> None:
+    """No setting counts as given."""
     settings = load_settings()
-    assert said(settings) == {}
+    assert given_settings(settings) == {}
     assert settings.model_dump() == {name: field.default for name, field in Settings.model_fields.items()}
 
 
-def test_the_defaults_that_the_contract_promises() -> None:
-    """15 s an attempt, ten attempts, 30 days; https only, nothing denied is open, only this machine is listened to."""
+def test_the_documented_defaults() -> None:
+    """15 s an attempt, ten attempts, 30 days; https only, every denied network stays denied, loopback only."""
     settings = load_settings()
     assert settings.retry_schedule == DEFAULT_SCHEDULE
     assert (settings.attempt_timeout, settings.retention) == (15 * SECOND, 30 * DAY)
     assert (settings.allow_http, settings.egress_allow, settings.host) == (False, (), "127.0.0.1")
 
 
-def test_every_default_would_be_accepted_if_it_were_given() -> None:
-    """Defaults are not checked at start, so they are checked here."""
+def test_every_default_is_a_valid_value() -> None:
+    """A start does not check defaults, so this test does."""
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     durations = ("attempt_timeout", "lease_duration", "retention", "disable_after", "shutdown_grace")
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
@@ -105,7 +105,7 @@ def test_every_default_would_be_accepted_if_it_were_given() -> None:
         ((1, None, 3), 3), ((None, 2, 3), 3), ((1, 2, 3), 3), ((1, 2, 0), 0),
     ],
 )  # fmt: skip
-def test_the_last_that_says_something_wins(
+def test_the_order_of_sources(
     sources: tuple[int | None, int | None, int | None], port: int, file: WriteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """defaults < file < environment < flags; a flag that is None was not given, one that is 0 was."""
@@ -117,30 +117,34 @@ def test_the_last_that_says_something_wins(
     assert load_settings(port=as_flag).port == port
 
 
-def test_each_source_says_what_the_others_do_not(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are laid over each other setting by setting, not the one instead of the other."""
+def test_sources_are_merged(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting by setting, not source by source."""
     file('host = "file"\npublic_url = "file"\nlog_level = "debug"')
     monkeypatch.setenv("PACKHOOK_HOST", "environment")
     monkeypatch.setenv("PACKHOOK_PUBLIC_URL", "environment")
-    assert said(load_settings(host="flag")) == {"host": "flag", "public_url": "environment", "log_level": "debug"}
+    assert given_settings(load_settings(host="flag")) == {
+        "host": "flag",
+        "public_url": "environment",
+        "log_level": "debug",
+    }
 
 
 @pytest.mark.parametrize(("name", "default"), [("allow_http", False), ("port", 8080), ("shutdown_grace", "20s")])
-def test_the_default_said_aloud_wins_over_what_is_below(name: str, default: object, file: WriteFile) -> None:
-    """Who gives the default's value has given it: it is no absence that a file may fill."""
+def test_a_given_default_value_wins_over_lower_sources(name: str, default: object, file: WriteFile) -> None:
+    """A value that equals the default counts as given, so a file does not replace it."""
     file('allow_http = true\nport = 1\nshutdown_grace = "1s"')
     assert getattr(loaded(**{name: default}), name) == Settings.model_fields[name].default
 
 
-def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start, one answer, whatever the number of mistakes; a line each."""
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error has a line for each."""
     for name, value in EVERYTHING_WRONG.items():
         monkeypatch.setenv(f"PACKHOOK_{name.upper()}", value)
-    assert {name.split(".")[0] for name in complaints()} == set(EVERYTHING_WRONG)
+    assert {name.split(".")[0] for name in errors_of()} == set(EVERYTHING_WRONG)
 
 
 def test_every_setting_that_can_be_wrong_is_in_the_table() -> None:
-    """A new setting comes here with a value that it refuses, or with the word that it refuses none."""
+    """Each setting has a value here that it refuses, or is listed as one that refuses none."""
     assert set(EVERYTHING_WRONG) | TAKES_ANY_TEXT == set(Settings.model_fields)
     assert not set(EVERYTHING_WRONG) & TAKES_ANY_TEXT
 
@@ -149,71 +153,71 @@ def test_every_setting_that_can_be_wrong_is_in_the_table() -> None:
     ("name", "words"),
     [("port", "got 70000"), ("log_level", "got 'loud'"), ("attempt_timeout", "30s"), ("lease_duration", "35s")],
 )
-def test_a_wrong_setting_is_told_with_what_was_expected_and_got(name: str, words: str) -> None:
-    """In the words in which it is written."""
+def test_the_error_of_a_setting_has_the_expected_and_the_given_value(name: str, words: str) -> None:
+    """Both in the notation of settings."""
     value = int(EVERYTHING_WRONG[name]) if name == "port" else EVERYTHING_WRONG[name]
-    assert words in complaints(**{name: value})[name]
+    assert words in errors_of(**{name: value})[name]
 
 
 def test_mistakes_of_all_sources_are_one_error(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And it is an error at start, which the command line turns into a sentence."""
+    """It is an error at start, which the command line prints."""
     file('log_level = "loud"\nverbose = true')
     monkeypatch.setenv("PACKHOOK_LEASE_DURATION", "1s")
-    assert set(complaints(port="x", nothing=1)) == {"log_level", "verbose", "lease_duration", "port", "nothing"}
+    assert set(errors_of(port="x", nothing=1)) == {"log_level", "verbose", "lease_duration", "port", "nothing"}
     assert issubclass(InvalidSettings, StartError)
 
 
-def test_an_overruled_mistake_is_no_mistake(file: WriteFile) -> None:
-    """Only what counts is checked."""
+def test_an_overridden_mistake_is_ignored(file: WriteFile) -> None:
+    """Only the effective value is checked."""
     file("port = 70000")
     assert load_settings(port=1).port == 1
 
 
 @pytest.mark.parametrize("name", ["verbose", "prot", "PACKHOOK_PORT", "retry-schedule", "listen.port"])
 def test_an_unknown_key_of_the_file_is_refused(name: str, file: WriteFile) -> None:
-    """A slip of the pen must not pass for a setting."""
+    """A typing error must not be ignored."""
     file(f"{name} = 1")
-    assert set(complaints()) == {name.partition(".")[0]}
+    assert set(errors_of()) == {name.partition(".")[0]}
 
 
-def test_a_variable_that_is_no_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PACKHOOK_KEY and its like belong to the client commands."""
+def test_other_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PACKHOOK_KEY and others belong to the client commands."""
     monkeypatch.setenv("PACKHOOK_KEY", "pk_1")
-    assert said(load_settings()) == {}
+    assert given_settings(load_settings()) == {}
 
 
 @pytest.mark.parametrize("text", ["port =", "port = 1\nport = 2", "= 1", "[", 'host = "\\q"'])
 def test_a_file_that_is_no_toml_is_refused(text: str, file: WriteFile) -> None:
-    """By its name."""
+    """The error names it."""
     file(text)
     with pytest.raises(InvalidSettings, match=r"^packhook\.toml is not valid TOML: "):
         load_settings()
 
 
 def test_packhook_config_names_the_file(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of packhook.toml, which is not read then."""
+    """It is read instead of packhook.toml."""
     file('port = 1\nhost = "unread"')
     monkeypatch.setenv("PACKHOOK_CONFIG", str(file("port = 2", "other.toml")))
-    assert said(load_settings()) == {"port": 2}
+    assert given_settings(load_settings()) == {"port": 2}
 
 
 def test_the_flag_for_the_file_wins_over_the_variable(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flags over environment, here too."""
+    """Flags override the environment here too."""
     monkeypatch.setenv("PACKHOOK_CONFIG", str(file("port = 2", "other.toml")))
-    assert said(load_settings(file("port = 3", "third.toml"))) == {"port": 3}
+    assert given_settings(load_settings(file("port = 3", "third.toml"))) == {"port": 3}
 
 
 def test_an_empty_packhook_config_names_no_file(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """packhook.toml is read, as without it."""
+    """packhook.toml is read, as without the variable."""
     file("port = 1")
     monkeypatch.setenv("PACKHOOK_CONFIG", "")
-    assert said(load_settings()) == {"port": 1}
+    assert given_settings(load_settings()) == {"port": 1}
 
 
 @pytest.mark.parametrize("by_flag", [True, False])
 @pytest.mark.parametrize("name", ["missing.toml", "."])
-def test_a_file_that_is_named_must_be_there(name: str, by_flag: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start with defaults in place of the settings that were meant would be a silent fault."""
+def test_a_named_file_must_exist(name: str, by_flag: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting with defaults instead would hide the mistake."""
     if not by_flag:
         monkeypatch.setenv("PACKHOOK_CONFIG", name)
     with pytest.raises(InvalidSettings, match=f"there is no settings file {name}"):
@@ -221,9 +225,9 @@ def test_a_file_that_is_named_must_be_there(name: str, by_flag: bool, monkeypatc
 
 
 def test_no_other_file_is_read(tmp_path: Path) -> None:
-    """A .env belongs to whoever lies beside us."""
+    """A .env file belongs to another program."""
     (tmp_path / ".env").write_text("PACKHOOK_PORT=1")
-    assert said(load_settings()) == {}
+    assert given_settings(load_settings()) == {}
 
 
 @pytest.mark.parametrize(
@@ -243,8 +247,8 @@ def test_durations(text: str, milliseconds: int) -> None:
     ["", " ", "5", "s", "5 s", "5S", "-5s", "+5s", "5s5s", "1m30s", "5sec", "1e3s", ".5s", "5.s", "5,5s", "1_0s", "inf",
      "nan s", "\u0665s", "5s\n5s", "1.1234567s", "12345678901s", 5, 5.0, True, None, ["5s"]],
 )  # fmt: skip
-def test_what_is_no_duration(text: object) -> None:
-    """A bare number has no unit, and is refused rather than guessed; the words say what came."""
+def test_invalid_durations(text: object) -> None:
+    """A number without a unit is refused, not guessed; the error has the given value."""
     with pytest.raises(ValueError, match="expected a duration such as 250ms, 5s, 30m, 2h or 3d, got ") as refused:
         parse_duration(text)
     assert str(refused.value).endswith(repr(str(text)))
@@ -254,7 +258,7 @@ def test_what_is_no_duration(text: object) -> None:
     st.integers(0, 9_999_999_999), st.sampled_from([("ms", 1), ("s", SECOND), ("m", MINUTE), ("h", HOUR), ("d", DAY)])
 )
 def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
-    """No fraction of a millisecond is lost on the way."""
+    """No fraction of a millisecond is lost."""
     assert parse_duration(f"{number}{unit[0]}") == number * unit[1]
 
 
@@ -265,10 +269,10 @@ def test_whole_durations_are_exact(number: int, unit: tuple[str, int]) -> None:
         ("disable_after", "1m", "59999ms"), ("audit_retention", "1m", "59999ms"),
     ],
 )  # fmt: skip
-def test_the_least_of_a_duration(name: str, least: str, below: str) -> None:
+def test_the_minimum_of_a_duration(name: str, least: str, below: str) -> None:
     """To the millisecond."""
     assert getattr(loaded(**{name: least}), name) == parse_duration(least)
-    assert set(complaints(**{name: below})) == {name}
+    assert set(errors_of(**{name: below})) == {name}
 
 
 @pytest.mark.parametrize(
@@ -280,16 +284,16 @@ def test_the_least_of_a_duration(name: str, least: str, below: str) -> None:
     ],
 )  # fmt: skip
 def test_schedules(text: str, schedule: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits with commas; none at all is one attempt and no other."""
+    """Waits are separated by commas; an empty schedule means a single attempt."""
     monkeypatch.setenv("PACKHOOK_RETRY_SCHEDULE", text)
-    assert said(load_settings()) == {"retry_schedule": schedule}
+    assert given_settings(load_settings()) == {"retry_schedule": schedule}
 
 
 @pytest.mark.parametrize("text", ["5s,soon", "5s;5m", "5", "7d,8d", '["5s"]', "-1s"])
-def test_what_is_no_schedule(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_schedules(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each wait is a duration of at most seven days."""
     monkeypatch.setenv("PACKHOOK_RETRY_SCHEDULE", text)
-    assert {name.split(".")[0] for name in complaints()} == {"retry_schedule"}
+    assert {name.split(".")[0] for name in errors_of()} == {"retry_schedule"}
 
 
 @pytest.mark.parametrize(
@@ -302,47 +306,49 @@ def test_what_is_no_schedule(text: str, monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )  # fmt: skip
 def test_networks(text: str, networks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """CIDR with commas; a single address is a network of one."""
+    """CIDR, separated by commas; a single address is a network of one."""
     monkeypatch.setenv("PACKHOOK_EGRESS_ALLOW", text)
-    assert said(load_settings()) == {"egress_allow": tuple(ip_network(network) for network in networks)}
+    assert given_settings(load_settings()) == {"egress_allow": tuple(ip_network(network) for network in networks)}
 
 
 @pytest.mark.parametrize(
     "text",
     ["localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "10", "10.0.0.0/8;::1", "[::1]", "fe80::1%eth0/64x"],
 )
-def test_what_is_no_network(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bits behind the mask are a slip, and a name is no network."""
+def test_invalid_networks(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits after the mask are a mistake, and a name is no network."""
     monkeypatch.setenv("PACKHOOK_EGRESS_ALLOW", text)
-    assert set(complaints()) == {"egress_allow"}
+    assert set(errors_of()) == {"egress_allow"}
 
 
 def test_lists_of_the_file_are_arrays_or_text(file: WriteFile) -> None:
     """Both mean the same."""
     file('retry_schedule = ["5s", "2h"]\negress_allow = ["127.0.0.0/8", "::1"]')
-    as_arrays = said(load_settings())
+    as_arrays = given_settings(load_settings())
     file('retry_schedule = "5s,2h"\negress_allow = "127.0.0.0/8,::1"')
     networks = (ip_network("127.0.0.0/8"), ip_network("::1"))
-    assert as_arrays == said(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
+    assert (
+        as_arrays == given_settings(load_settings()) == {"retry_schedule": (5_000, 7_200_000), "egress_allow": networks}
+    )
 
 
 @pytest.mark.parametrize("name", ["retry_schedule", "egress_allow", "master_keys", "allow_insecure"])
 @pytest.mark.parametrize("value", ["5", "true", "{a = 1}"])
-def test_a_list_of_the_file_is_nothing_else(name: str, value: str, file: WriteFile) -> None:
+def test_a_list_of_the_file_is_an_array_or_text_only(name: str, value: str, file: WriteFile) -> None:
     """A number is no list."""
     file(f"{name} = {value}")
-    assert set(complaints()) == {name}
+    assert set(errors_of()) == {name}
 
 
 @pytest.mark.parametrize("value", ["[1]", "[[]]", "[true]"])
-def test_networks_of_the_file_are_text(value: str, file: WriteFile) -> None:
-    """What else stands in the array is a wrong setting, not a fault."""
+def test_networks_of_the_file_must_be_text(value: str, file: WriteFile) -> None:
+    """Another type in the array is a wrong setting, not a crash."""
     file(f"egress_allow = {value}")
-    assert set(complaints()) == {"egress_allow"}
+    assert set(errors_of()) == {"egress_allow"}
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
-    """TOML is UTF-8; an editor that saved otherwise is told so."""
+    """TOML is UTF-8; the error says so."""
     (tmp_path / "packhook.toml").write_bytes(b'public_url = "http://b\xfccher.example"')
     with pytest.raises(InvalidSettings, match=r"packhook\.toml"):
         load_settings()
@@ -352,20 +358,20 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     "name", ["port", "allow_http", "attempt_timeout", "lease_duration", "api_key_rate_limit", "log_level"]
 )
 def test_an_empty_variable_is_not_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a value that was given, and a wrong one where a number, a word or a duration is expected."""
+    """It counts as given, and is wrong for a number, a choice or a duration."""
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
-    assert set(complaints()) == {name}
+    assert set(errors_of()) == {name}
 
 
 @pytest.mark.parametrize("name", ["host", "ca_bundle", "egress_proxy"])
-def test_empty_text_that_means_nothing_good_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_text_is_refused_where_it_has_no_meaning(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PACKHOOK_HOST=`` must not open the API to every network."""
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", "")
-    assert set(complaints()) == {name}
+    assert set(errors_of()) == {name}
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in what a log or a debugger prints of the settings, nor in what is said of a wrong one."""
+    """Neither in the repr of the settings, nor in the error of a wrong one."""
     monkeypatch.setenv("PACKHOOK_OPERATOR_KEY", "pk_operator_secret")
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS", MASTER_KEY)
     monkeypatch.setenv("PACKHOOK_EGRESS_PROXY", "http://user:pk_proxy_secret@proxy:3128")
@@ -377,11 +383,11 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "pk_operator_secret" not in shown
         assert "0123456789" not in shown
         assert "pk_proxy_secret" not in shown
-    assert "pk_operator_secret" not in str(complaints(port="x"))
+    assert "pk_operator_secret" not in str(errors_of(port="x"))
 
 
 def test_settings_do_not_change() -> None:
-    """Read once: nobody turns a screw while the node runs."""
+    """They are read once, at the start."""
     settings = load_settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc] # that is the point
@@ -398,15 +404,15 @@ def test_settings_do_not_change() -> None:
         ("shutdown_grace", '"0s"', 0), ("log_level", '"error"', "error"), ("log_format", '"json"', "json"),
     ],
 )  # fmt: skip
-def test_file_and_environment_speak_the_same_language(
+def test_file_and_environment_have_the_same_notation(
     name: str, in_file: str, value: object, file: WriteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What TOML writes with its types a variable writes as text."""
+    """A variable has as text what TOML writes with its types."""
     file(f"{name} = {in_file}")
-    assert said(load_settings()) == {name: value}
+    assert given_settings(load_settings()) == {name: value}
     file("")
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", in_file.strip('"'))
-    assert said(load_settings()) == {name: value}
+    assert given_settings(load_settings()) == {name: value}
 
 
 def test_unknown_variables_are_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +421,7 @@ def test_unknown_variables_are_refused_with_the_nearest_name(monkeypatch: pytest
     monkeypatch.setenv("PACKHOOK_WHATEVER", "1")
     monkeypatch.setenv("PACKHOOK_PORT", "x")
     monkeypatch.setenv("PACKHOOK_KEY", "phk_of-the-command-line")
-    found = complaints()
+    found = errors_of()
     assert found.pop("port").startswith("Input should be a valid integer")
     assert found == {
         "PACKHOOK_RETENTON": "there is no such setting; did you mean PACKHOOK_RETENTION?",

@@ -51,19 +51,19 @@ def test_the_vectors_are_reproduced(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["rotation"], ids=lambda vector: vector["id"])
 def test_several_live_secrets_give_several_tokens(vector: dict[str, Any]) -> None:
-    """In their order, exactly one space between them."""
+    """In their order, separated by exactly one space."""
     keys = [SigningKey(secret) for secret in vector["secrets"]]
     assert sign(keys, vector["id"], vector["timestamp"], vector["body"].encode()) == vector["signature"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["one_secret"], ids=lambda vector: vector["id"])
-def test_the_public_library_signs_the_vectors_just_so(vector: dict[str, Any]) -> None:
-    """The vectors are the standard's, not ours alone."""
+def test_the_public_library_reproduces_the_vectors(vector: dict[str, Any]) -> None:
+    """The vectors are those of the standard, not only ours."""
     at = datetime.fromtimestamp(vector["timestamp"], UTC)
-    assert theirs(vector["secret"]).sign(vector["id"], at, vector["body"]) == vector["signature"]
+    assert library_webhook(vector["secret"]).sign(vector["id"], at, vector["body"]) == vector["signature"]
 
 
-def theirs(secret: str) -> Webhook:
+def library_webhook(secret: str) -> Webhook:
     """Return the public library's verifier: it takes ``whsec_`` text as it is, and the bytes of any other secret."""
     return Webhook(secret if secret.startswith("whsec_") else secret.encode())
 
@@ -71,18 +71,18 @@ def theirs(secret: str) -> Webhook:
 @pytest.mark.parametrize("live", [(PLAIN,), (ENCODED,), (PLAIN, ENCODED), (ENCODED, PLAIN)])
 @pytest.mark.parametrize("body", [b"{}", b'{"data":{"total":"19.90"}}\n', BODY], ids=["empty", "plain", "non-ascii"])
 def test_the_public_library_accepts_what_we_sign(live: tuple[str, ...], body: bytes) -> None:
-    """Whichever kind of secret, in either position among two live ones; and it refuses who knows none of them."""
+    """With any kind of secret, as first or second of two; it refuses with any other secret."""
     first, *others = live
     signed = headers(first, body, int(datetime.now(UTC).timestamp()), *others)
     for secret in live:
-        assert theirs(secret).verify(body, signed) == json.loads(body)
+        assert library_webhook(secret).verify(body, signed) == json.loads(body)
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
-        theirs("another-secret").verify(body, signed)
+        library_webhook("another-secret").verify(body, signed)
 
 
 @given(secrets, st.binary(max_size=2000), st.integers(0, 2**40))
-def test_what_is_signed_is_verified(secret: str, body: bytes, at: int) -> None:
-    """By our own verification, and by one that was written apart from it."""
+def test_a_signed_message_is_verified(secret: str, body: bytes, at: int) -> None:
+    """By packhook's verification, and by an independent one."""
     signed = headers(secret, body, at)
     verify([secret], signed, body, at)
     assert is_signed([secret], signed, body)
@@ -90,7 +90,7 @@ def test_what_is_signed_is_verified(secret: str, body: bytes, at: int) -> None:
 
 @given(secrets, st.binary(min_size=1, max_size=200), st.data())
 def test_any_changed_byte_is_refused(secret: str, body: bytes, data: st.DataObject) -> None:
-    """Of the body; and another id or another time just so."""
+    """Of the body; also another id or another time."""
     signed = headers(secret, body, 1_000)
     at = data.draw(st.integers(0, len(body) - 1))
     other = body[:at] + bytes([body[at] ^ data.draw(st.integers(1, 255))]) + body[at + 1 :]
@@ -130,14 +130,14 @@ def test_either_of_two_secrets_verifies() -> None:
     ],
 )
 def test_refusals_say_why(changes: dict[str, str], now: int, words: str) -> None:
-    """In words that tell a receiver's owner what to look at."""
+    """The message tells a receiver's owner what to check."""
     with pytest.raises(InvalidSignature, match=words):
         verify([PLAIN], headers(PLAIN, BODY, 1_000) | changes, BODY, now)
 
 
 @given(secrets, st.integers(0, 46), st.integers(1, 127))
 def test_any_changed_character_of_the_token_is_refused(secret: str, at: int, flip: int) -> None:
-    """Of its ``v1,`` too: what is not the very token proves nothing."""
+    """Also of its ``v1,`` prefix."""
     signed = headers(secret, BODY, 1_000)
     token = signed["webhook-signature"]
     assert len(token) == 47
@@ -147,16 +147,16 @@ def test_any_changed_character_of_the_token_is_refused(secret: str, at: int, fli
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
-def test_each_header_must_be_there(name: str) -> None:
-    """Not there is as good as empty."""
+def test_each_header_is_required(name: str) -> None:
+    """A missing header is like an empty one."""
     signed = {header: value for header, value in headers(PLAIN, BODY, 1_000).items() if header != name}
     with pytest.raises(InvalidSignature, match=f"the header {name} is missing"):
         verify([PLAIN], signed, BODY, 1_000)
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
-def test_whatever_the_headers_hold_is_refused_in_words(message_id: str, timestamp: str, signature: str) -> None:
-    """A receiver catches one kind of error, whoever writes to it."""
+def test_any_invalid_header_raises_the_same_error(message_id: str, timestamp: str, signature: str) -> None:
+    """A receiver catches one kind of error, for any request."""
     made_up = {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
     with pytest.raises(InvalidSignature):
         verify([PLAIN], made_up, BODY, 1_000)
@@ -164,21 +164,21 @@ def test_whatever_the_headers_hold_is_refused_in_words(message_id: str, timestam
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-signature"])
 def test_half_a_character_in_a_header_is_refused(name: str) -> None:
-    """Some servers hand on bytes that are not UTF-8 as lone surrogates."""
+    """Some servers pass on bytes that are not UTF-8 as lone surrogates."""
     with pytest.raises(InvalidSignature):
         verify([PLAIN], headers(PLAIN, BODY, 1_000) | {name: "v1,\udc80"}, BODY, 1_000)
 
 
 @pytest.mark.parametrize("known", [[], ["another-secret"]])
-def test_who_knows_no_right_secret_accepts_nothing(known: list[str]) -> None:
-    """No secret at all is no way in."""
+def test_without_the_right_secret_nothing_is_accepted(known: list[str]) -> None:
+    """Also without any secret."""
     with pytest.raises(InvalidSignature, match="no token"):
         verify(known, headers(PLAIN, BODY, 1_000), BODY, 1_000)
 
 
 @pytest.mark.parametrize("away", [-11, 11])
 def test_a_receiver_may_choose_its_own_tolerance(away: int) -> None:
-    """In seconds, either way."""
+    """In seconds, for the past and the future."""
     signed = headers(PLAIN, BODY, 1_000)
     verify([PLAIN], signed, BODY, 1_000 + away, tolerance=11)
     with pytest.raises(InvalidSignature, match="11 s from now, at most 10 s"):
@@ -186,7 +186,7 @@ def test_a_receiver_may_choose_its_own_tolerance(away: int) -> None:
 
 
 def test_header_names_in_any_case_and_the_edge_of_the_tolerance() -> None:
-    """Names are case-insensitive (RFC 9110, 5.1); five minutes are still well."""
+    """Names are case-insensitive (RFC 9110, 5.1); a difference of five minutes is accepted."""
     signed = {name.title(): value for name, value in headers(PLAIN, BODY, 1_000).items()}
     verify([PLAIN], signed, BODY, 1_000 + TOLERANCE_SECONDS)
     verify([PLAIN], signed, BODY, 1_000 - TOLERANCE_SECONDS)
@@ -212,17 +212,17 @@ def test_header_names_in_any_case_and_the_edge_of_the_tolerance() -> None:
     ],
 )
 def test_which_secrets_are_accepted(secret: str, problem: str | None) -> None:
-    """8 to 255 printable ASCII characters; behind ``whsec_`` 24 to 64 bytes of base64."""
+    """8 to 255 printable ASCII characters; after ``whsec_`` 24 to 64 bytes of base64."""
     assert secret_problem(secret) == problem
 
 
 @pytest.mark.parametrize("padding", ["=", "=="])
 def test_needless_padding_is_refused(padding: str) -> None:
-    """What a receiver's library may not decode is no secret to share with it."""
+    """A receiver's library might not decode it."""
     assert secret_problem("whsec_" + "QUJD" * 8 + padding) == "expected base64 after whsec_"
 
 
-def test_a_new_secret_is_accepted_and_never_the_same() -> None:
+def test_new_secrets_are_valid_and_differ() -> None:
     """32 random bytes."""
     made = {new_secret() for _ in range(20)}
     assert len(made) == 20
@@ -230,6 +230,6 @@ def test_a_new_secret_is_accepted_and_never_the_same() -> None:
     assert ({secret_problem(secret) for secret in made}, sizes) == ({None}, {32})
 
 
-def test_a_mask_tells_four_letters_and_no_length() -> None:
-    """As the contract has it: q9Nh, and stars."""
+def test_a_mask_shows_four_characters_and_no_length() -> None:
+    """As documented: q9Nh, and stars."""
     assert [mask(PLAIN), mask(PLAIN * 20)] == ["q9Nh******"] * 2

@@ -22,14 +22,14 @@ def signed(secret: bytes, body: bytes) -> dict[str, str]:
     return {"webhook-id": "evt_1", "webhook-timestamp": "1722589200", "webhook-signature": f"v1,bm8= {token}"}
 
 
-def test_manual_clock_moves_only_when_told() -> None:
+def test_the_manual_clock_moves_only_on_request() -> None:
     """Forwards or back, in milliseconds."""
     clock: Clock = ManualClock(1_000)
     assert isinstance(clock, ManualClock)
     assert (clock.now(), clock.advance(250), clock.now(), clock.advance(-1_000)) == (1_000, 1_250, 1_250, 250)
 
 
-async def test_receiver_remembers_what_it_got() -> None:
+async def test_the_receiver_records_requests() -> None:
     """Method, path, headers by lower-case name, and the exact body, in the order they came."""
     async with Receiver() as receiver, httpx.AsyncClient(base_url=receiver.url) as client:
         await client.post("/a?b=c", content=b"\x00one", headers={"X-Name": "v"})
@@ -40,8 +40,8 @@ async def test_receiver_remembers_what_it_got() -> None:
     assert second.at >= first.at
 
 
-async def test_receiver_answers_as_queued_and_then_as_ever() -> None:
-    """The queue first, one behaviour a request; then the standing answer, which may look at the request."""
+async def test_the_receiver_answers_from_its_queue_and_then_by_default() -> None:
+    """The queue first, one behaviour per request; then the default answer, which may depend on the request."""
 
     def by_path(received: Received) -> Status:
         return Status(201 if received.path == "/new" else 404)
@@ -58,7 +58,7 @@ async def test_receiver_answers_as_queued_and_then_as_ever() -> None:
     [((SECRET,), True), (("another1", SECRET), True), (("another1",), False), (("whsec_" + "YWJj" * 8,), False)],
 )
 async def test_receiver_verifies_signatures(secrets: tuple[str, ...], *, verified: bool) -> None:
-    """Any of its secrets, any of the tokens."""
+    """With any of its secrets and any of the tokens."""
     body = b'{"id":"evt_1"}'
     async with Receiver(secrets=secrets) as receiver:
         async with httpx.AsyncClient() as client:
@@ -75,16 +75,16 @@ async def test_receiver_knows_prefixed_secrets() -> None:
         assert receiver.received[0].verified
 
 
-async def test_waiting_says_what_was_missing() -> None:
-    """A wait that fails tells what did come."""
+async def test_a_failed_wait_reports_the_requests() -> None:
+    """The message has the requests that arrived."""
     async with Receiver() as receiver, httpx.AsyncClient(base_url=receiver.url) as client:
         await client.post("/only", content=b"x")
         with pytest.raises(TimeoutError, match=r"expected 2 received within 0.01 s, got 1: \[<POST /only 1 bytes>\]"):
             await receiver.wait_for(2, timeout_seconds=0.01)
 
 
-async def test_waiting_for_a_function_ends_when_it_is_pleased() -> None:
-    """It is asked at each request."""
+async def test_waiting_for_a_function_ends_when_it_is_true() -> None:
+    """It is called at each request."""
     async with Receiver() as receiver, httpx.AsyncClient(base_url=receiver.url) as client:
         waiting = asyncio.create_task(receiver.wait_for(lambda got: any(one.path == "/b" for one in got)))
         await client.post("/a")
@@ -93,8 +93,8 @@ async def test_waiting_for_a_function_ends_when_it_is_pleased() -> None:
         assert [one.path for one in await waiting] == ["/a", "/b"]
 
 
-async def test_receiver_ends_what_it_began() -> None:
-    """Leaving it breaks off hanging answers, and the port is free again."""
+async def test_the_receiver_ends_its_answers() -> None:
+    """Leaving it ends hanging answers, and the port is free again."""
     async with httpx.AsyncClient() as client:
         async with Receiver(Hang()) as receiver:
             hanging = asyncio.create_task(client.post(receiver.url))
@@ -106,7 +106,7 @@ async def test_receiver_ends_what_it_began() -> None:
 
 
 async def test_receiver_resets() -> None:
-    """A reset is one, also to another client than ours."""
+    """Another client sees a reset too."""
     async with Receiver(Reset()) as receiver, httpx.AsyncClient() as client:
         with pytest.raises(httpx.ReadError):
             await client.post(receiver.url)

@@ -1,4 +1,4 @@
-"""Test verdicts: every row of the contract's table (section 5), and the cases between."""
+"""Test verdicts: every row of the documented table, and the cases between."""
 
 from typing import Final
 
@@ -59,7 +59,7 @@ outcomes = st.one_of(
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 226, 299])
 def test_2xx_is_delivered(status: int) -> None:
-    """And nothing else comes of it."""
+    """It has no other consequence."""
     assert judged(answered(status)) == Verdict(status=DeliveryStatus.DELIVERED)
 
 
@@ -100,10 +100,10 @@ def test_2xx_at_the_last_attempt_is_delivered() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_everything_else_is_tried_again_by_the_schedule(
+def test_everything_else_is_retried_by_the_schedule(
     outcome: Outcome, code: str, overloaded: bool, endpoint_down: bool
 ) -> None:
-    """With a code, words, and what it says of the endpoint."""
+    """With a code, a message, and the consequence for the endpoint."""
     verdict = judged(outcome)
     assert (verdict.status, verdict.next_attempt_at) == (DeliveryStatus.PENDING, NOW + 5 * SECOND)
     assert (verdict.error_code, verdict.overloaded, verdict.endpoint_down) == (code, overloaded, endpoint_down)
@@ -125,22 +125,22 @@ def test_what_the_operator_lacks_spends_nothing(failures_before: int, failure: F
 
 
 def test_the_last_failure_exhausts() -> None:
-    """Two waits are three attempts."""
+    """Two waits allow three attempts."""
     statuses = [judged(answered(500), failures_before=failures).status for failures in range(3)]
     assert statuses == [DeliveryStatus.PENDING, DeliveryStatus.PENDING, DeliveryStatus.EXHAUSTED]
     assert judged(answered(500), failures_before=2).next_attempt_at is None
 
 
-def test_words_for_a_redirect_name_where_it_pointed() -> None:
-    """And what to do; without control characters, however long it is."""
+def test_the_message_of_a_redirect_has_its_target() -> None:
+    """It says what to do, has no control characters, and is bounded."""
     words = judged(answered(301, location="https://new.example/\x00" + "x" * 400)).error_message
     assert words.startswith("answered 301 Moved Permanently to https://new.example/xxx")
     assert words.endswith("…: redirects are not followed, update the URL of the webhook")
     assert len(words) < 330
 
 
-def test_words_of_trouble_are_the_wires() -> None:
-    """The judge adds nothing to them."""
+def test_the_message_of_a_failure_is_its_detail() -> None:
+    """The verdict adds nothing to it."""
     assert judged(Outcome(failure=FailureKind.TLS, detail="the certificate has expired")).error_message == (
         "the certificate has expired"
     )
@@ -161,18 +161,18 @@ def test_words_of_trouble_are_the_wires() -> None:
 def test_retry_after_slows_the_whole_webhook_down(
     status: int, value: str, failures_before: int, wait: int, hold: int | None
 ) -> None:
-    """The delivery waits for the longer of step and wish; the webhook for the wish."""
+    """The delivery waits for the longer of step and request; the webhook for the request."""
     verdict = judged(answered(status, Retry_After=value), failures_before=failures_before)
     assert verdict.next_attempt_at == NOW + wait
     assert verdict.hold_until == (None if hold is None else NOW + hold)
 
 
-def test_retry_after_means_nothing_elsewhere() -> None:
-    """Only 429 and 503 may ask."""
+def test_retry_after_counts_for_429_and_503_only() -> None:
+    """It is ignored in other responses."""
     assert judged(answered(500, Retry_After="3600")).hold_until is None
 
 
-def test_retry_after_holds_even_when_the_schedule_is_used_up() -> None:
+def test_retry_after_holds_the_webhook_after_the_last_attempt() -> None:
     """The other deliveries of the webhook still wait."""
     verdict = judged(answered(503, Retry_After="60"), failures_before=2)
     assert (verdict.status, verdict.hold_until) == (DeliveryStatus.EXHAUSTED, NOW + MINUTE)
@@ -183,7 +183,7 @@ def test_retry_after_holds_even_when_the_schedule_is_used_up() -> None:
     [(None, False), (NOW, False), (NOW - MINUTE + 1, False), (NOW - MINUTE, True), (NOW - DAY, True)],
 )
 def test_410_twice_a_minute_apart_disables(gone_since: int | None, disables: bool) -> None:
-    """The first begins the minute; the delivery is kept and tried again when the webhook is enabled."""
+    """The first starts the minute; the delivery is kept and retried once the webhook is enabled."""
     verdict = judged(answered(410), gone_since=gone_since)
     assert bool(verdict.disable_reason) == disables
     assert verdict.gone_since == (NOW if gone_since is None else gone_since)
@@ -198,14 +198,14 @@ def test_410_twice_a_minute_apart_disables(gone_since: int | None, disables: boo
         (Outcome(failure=FailureKind.TIMEOUT, detail="late"), NOW - HOUR),
     ],
 )
-def test_what_ends_a_run_of_410(outcome: Outcome, kept: int | None) -> None:
-    """Another answer does; no answer says nothing."""
+def test_a_different_response_ends_a_series_of_410(outcome: Outcome, kept: int | None) -> None:
+    """No response changes nothing."""
     verdict = judged(outcome, gone_since=NOW - HOUR)
     assert (verdict.gone_since, verdict.disable_reason) == (kept, "")
 
 
 def test_the_default_schedule_makes_ten_attempts_in_75_hours_and_35_minutes() -> None:
-    """Each failure begins the next wait; the tenth exhausts."""
+    """Each failure starts the next wait; the tenth exhausts."""
     policy = Policy(retry_schedule=DEFAULT_SCHEDULE)
     now, attempts = NOW, 0
     while True:
@@ -219,33 +219,33 @@ def test_the_default_schedule_makes_ten_attempts_in_75_hours_and_35_minutes() ->
 
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 4_000), (0.5, 5_000), (0.75, 5_500)])
-def test_chance_places_the_next_attempt_within_the_jitter(chance: float, wait: int) -> None:
-    """A fifth either way of the step; what Retry-After asks for is the least, and is not spread."""
+def test_the_next_attempt_lies_within_the_jitter(chance: float, wait: int) -> None:
+    """A fifth around the step; Retry-After is the minimum, without jitter."""
     assert judged(answered(500), chance=chance).next_attempt_at == NOW + wait
     assert judged(answered(503, Retry_After="60"), chance=chance).next_attempt_at == NOW + MINUTE
 
 
-def test_the_policy_bounds_what_retry_after_may_ask() -> None:
-    """Where an operator holds webhooks for less than a day."""
+def test_the_policy_bounds_retry_after() -> None:
+    """An operator may hold webhooks for less than a day."""
     policy = Policy(retry_schedule=SCHEDULE, hold_at_most=HOUR)
     verdict = judged(answered(429, Retry_After="86400"), policy=policy)
     assert (verdict.hold_until, verdict.next_attempt_at) == (NOW + HOUR, NOW + HOUR)
 
 
 @pytest.mark.parametrize("name", ["retry-after", "Retry-After", "RETRY-AFTER"])
-def test_the_name_of_a_header_has_no_case(name: str) -> None:
+def test_header_names_are_case_insensitive(name: str) -> None:
     """RFC 9110, 5.1."""
     assert judged(Outcome(status_code=503, headers=(("x", "1"), (name, "60")))).hold_until == NOW + MINUTE
 
 
-def test_trouble_asks_for_nothing() -> None:
-    """A 503 that broke off before its end is no answer, whatever its headers said."""
+def test_headers_of_a_failure_are_ignored() -> None:
+    """A 503 that ended early is no response, so its Retry-After does not count."""
     broken = Outcome(status_code=503, headers=(("retry-after", "3600"),), failure=FailureKind.RESET, detail="cut off")
     verdict = judged(broken)
     assert (verdict.hold_until, verdict.overloaded, verdict.error_code) == (None, False, "connection_lost")
 
 
-def run_of(*answers: tuple[int, int]) -> list[bool]:
+def series_of(*answers: tuple[int, int]) -> list[bool]:
     """Return for each of these answers, at so many milliseconds after NOW, whether it disables the webhook."""
     disabled, gone_since = [], None
     for status, at in answers:
@@ -267,19 +267,19 @@ def run_of(*answers: tuple[int, int]) -> list[bool]:
         ([(410, 0), (200, SECOND), (410, MINUTE), (410, 2 * MINUTE)], [False, False, False, True]),
     ],
 )
-def test_a_run_of_410_through_its_verdicts(answers: list[tuple[int, int]], disabled: list[bool]) -> None:
-    """Two of them a minute apart with no other answer between; one alone is an accident."""
-    assert run_of(*answers) == disabled
+def test_a_series_of_410(answers: list[tuple[int, int]], disabled: list[bool]) -> None:
+    """Two of them a minute apart, with no other response between, disable; a single one does not."""
+    assert series_of(*answers) == disabled
 
 
-def test_the_reason_for_disabling_is_in_words() -> None:
-    """It stands in the webhook for its owner to read."""
+def test_the_reason_for_disabling() -> None:
+    """The webhook has it, for its owner to read."""
     reason = judged(answered(410), gone_since=NOW - MINUTE).disable_reason
     assert reason == "the endpoint answered 410 Gone more than once, at least a minute apart"
 
 
 def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
-    """One does not hide the other."""
+    """Both happen."""
     verdict = judged(answered(410), failures_before=2, gone_since=NOW - MINUTE)
     assert (verdict.status, bool(verdict.disable_reason)) == (DeliveryStatus.EXHAUSTED, True)
 
@@ -298,8 +298,8 @@ def test_410_at_the_last_attempt_exhausts_and_disables() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_words_for_a_receivers_owner(outcome: Outcome, words: str) -> None:
-    """What was answered, and what to look at."""
+def test_messages_for_the_owner_of_a_receiver(outcome: Outcome, words: str) -> None:
+    """They say what the response was, and what to check."""
     assert judged(outcome).error_message == words
 
 

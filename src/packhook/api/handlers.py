@@ -213,11 +213,11 @@ async def _respond_audit(request: Request, page: PageRequest, where: AuditFilter
 
 
 async def health(_request: Request) -> Response:
-    """Liveness: the process responds."""
+    """Respond 200: the process is alive."""
     return respond({"status": "ok"})
 
 
 async def ready(request: Request) -> Response:
-    """Readiness: the database has the right schema, and deliveries are being sent."""
+    """Respond 200 if the database has the right schema and deliveries are being sent."""
     await _service(request).ready()
     return respond({"status": "ok"})

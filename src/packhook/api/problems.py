@@ -83,7 +83,7 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
 
 
 class UnhandledExceptions:
-    """ASGI middleware: respond to an unhandled exception with a problem; the traceback goes to the log only."""
+    """Respond to an unhandled exception with a problem; write the traceback to the log only (ASGI middleware)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -19,13 +19,13 @@ _COLUMNS = ("id", "event_code", "created_at", "deliveries")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-class _Batch(Struct):
+class _EventBatch(Struct):
     events: list[Raw]
 
 
 _value: Final = msgspec.json.Decoder(Raw).decode
 _array: Final = msgspec.json.Decoder(list[Raw]).decode
-_batch: Final = msgspec.json.Decoder(_Batch).decode
+_batch: Final = msgspec.json.Decoder(_EventBatch).decode
 
 
 @client_command(app, "publish")

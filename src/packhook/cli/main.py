@@ -63,4 +63,4 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Webhooks for order events: stored durably, signed, delivered at least once."""
+    """Read the options of ``packhook`` itself."""

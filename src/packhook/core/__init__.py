@@ -1,1 +1,1 @@
-"""Nouns and decisions: no I/O, no clock of their own. What decides is a function from values to a value."""
+"""Values and decisions, without I/O and without a clock. A decision is a function from values to a value."""

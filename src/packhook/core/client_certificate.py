@@ -1,6 +1,6 @@
 """Check a client certificate (mTLS) and its key as a webhook's owner gives them, and rebuild both.
 
-A certificate is a PEM chain, the webhook's own certificate first; its key is PEM too and is shown to nobody. Both are
+A certificate is a PEM chain, the webhook's own certificate first; its key is PEM too and is never shown. Both are
 rebuilt from what was understood, so that nothing else of a file (a comment, a second key) is kept or sent. Sizes are
 bounded, so that checking and using them takes some milliseconds at most.
 """
@@ -52,9 +52,9 @@ class CertificateFacts(Struct, frozen=True, kw_only=True):
 
 
 class InvalidClientCertificate(ValueError):
-    """The certificate or the key cannot be used.
+    """Report that a certificate or its key cannot be used.
 
-    ``problems``: all of them, as (``certificate`` or ``key``, words). No word holds anything of the key.
+    ``problems``: all of them, as (``certificate`` or ``key``, text). No text holds a part of the key.
     """
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:

@@ -44,7 +44,7 @@ def to_rfc3339(instant: int) -> str:
 
 @lru_cache(64)
 def _date_and_time(seconds: int) -> str:
-    """Cached: most instants lie within the last few seconds."""
+    """Return the instant's text up to the seconds. Cached, because most instants lie within the last few seconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 

@@ -23,7 +23,7 @@ _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^"
 
 
 class InvalidEndpoint(ValueError):
-    """The URL cannot be an endpoint; the message says why."""
+    """Report that a URL cannot be an endpoint; the message says why."""
 
 
 class Endpoint(Struct, frozen=True):

@@ -261,7 +261,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """Decide what follows from an outcome.
+    """State what follows from an outcome.
 
     ``status`` is delivered, pending (with ``next_attempt_at``) or exhausted. Send nothing to the webhook before
     ``hold_until``. ``overloaded``: lower its in-flight cap. ``endpoint_down``: count a failure for the circuit breaker.
@@ -301,7 +301,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class AttemptResult(Struct, frozen=True, kw_only=True):
-    """Pair an attempt with its verdict, to be recorded. Without effect if the delivery has another lease by now."""
+    """Hold an attempt with its verdict, to be recorded. It has no effect if the delivery has another lease by now."""
 
     delivery: LeasedDelivery
     attempt: Attempt

@@ -32,7 +32,7 @@ async def attempt(
     """Send a delivery once, and return what happened and what follows from it.
 
     ``gone_since`` is the instant at which the endpoint began to answer 410. If this is cancelled the request ends at
-    once, and nobody knows whether it arrived.
+    once, and it is unknown whether it arrived.
     """
     started_at = clock.now()
     request = compose(delivery, webhook, started_at)

@@ -29,7 +29,7 @@ class FairQueue:
             lanes.append(lane)
 
     def next(self) -> Lane:
-        """Remove and return the lane whose turn it is. IndexError if none is queued."""
+        """Remove and return the next lane. IndexError if none is queued."""
         organization_id = self._organizations.popleft()
         lanes = self._lanes[organization_id]
         lane = lanes.popleft()

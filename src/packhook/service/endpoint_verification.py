@@ -96,7 +96,7 @@ class EndpointVerification:
     async def _run(self, webhook: Webhook) -> None:
         try:
             await self._verify_with_retries(webhook)
-        except Exception:  # noqa: BLE001 nobody awaits this task, so it logs its own faults
+        except Exception:  # noqa: BLE001 the task is not awaited, so it logs its own faults
             _log.exception("webhook_not_verified", webhook_id=webhook.id)
 
     async def _verify_with_retries(self, webhook: Webhook) -> None:

@@ -20,7 +20,7 @@ MAX_PER_PAGE: Final = 100
 
 
 class HasId(Protocol):
-    """Have an id."""
+    """Require an id."""
 
     @property
     def id(self) -> str:

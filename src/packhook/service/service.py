@@ -36,9 +36,9 @@ class Service:
         clock: Clock,
         sealed: EncryptedStore | None = None,
     ) -> None:
-        """``is_healthy`` returns True while due deliveries are being claimed.
+        """Build the operations. ``is_healthy`` returns True while due deliveries are being claimed.
 
-        ``sealed`` is the store that seals, within ``store``; without it there are no master keys to rotate.
+        ``sealed`` is the encrypting store within ``store``; without it there are no master keys to rotate.
         """
         self.clock = clock
         self._store = store

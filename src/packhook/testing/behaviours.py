@@ -79,7 +79,7 @@ class AnswerEarly:
 
 @dataclass(frozen=True)
 class Hang:
-    """Never answer. ``early``: read nothing either, so that even a TLS handshake would not complete."""
+    """Send no answer. ``early``: read nothing either, so that even a TLS handshake would not complete."""
 
     early: bool = False
 

@@ -173,9 +173,9 @@ class _Client(_End):
         if self.other is not None:
             super().data_received(data)
             return
-        asking = b"\r\n\r\n" not in self._head
+        is_partial = b"\r\n\r\n" not in self._head
         self._head += data
-        if asking and b"\r\n\r\n" in self._head:
+        if is_partial and b"\r\n\r\n" in self._head:
             self._proxy.take(self, self._head.partition(b"\r\n\r\n")[0])
 
     def pause_writing(self) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    bytes ─▶ _Connection (httptools) ─▶ Received, recorded ─▶ waiters checked ─▶ the next behaviour ─▶ bytes
+    bytes ─▶ _ReceiverConnection (httptools) ─▶ Received, recorded ─▶ waiters checked ─▶ the next behaviour ─▶ bytes
 
 A :class:`Status` is written at once; any other behaviour runs in a task of its own.
 """
@@ -85,7 +85,7 @@ class Receiver:
         self._tls = tls
         self._queued: deque[Behaviour] = deque()
         self._waiters: dict[asyncio.Future[None], Condition] = {}
-        self._connections: set[_Connection] = set()
+        self._connections: set[_ReceiverConnection] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -137,16 +137,16 @@ class Receiver:
         await asyncio.gather(*(connection.end() for connection in list(self._connections)))
         await self._server.wait_closed()
 
-    def _connect(self) -> "_Connection":
-        return _Connection(self)
+    def _connect(self) -> "_ReceiverConnection":
+        return _ReceiverConnection(self)
 
-    def opened(self, connection: "_Connection") -> Behaviour | None:
+    def opened(self, connection: "_ReceiverConnection") -> Behaviour | None:
         """Register a connection. Return the next behaviour if it is an early one."""
         self._connections.add(connection)
         self.connections_made += 1
         return self._queued.popleft() if self._queued and self._queued[0].early else None
 
-    def closed(self, connection: "_Connection") -> None:
+    def closed(self, connection: "_ReceiverConnection") -> None:
         """Unregister a connection."""
         self._connections.discard(connection)
 
@@ -163,7 +163,7 @@ class Receiver:
         return self.answer(received) if callable(self.answer) else self.answer
 
 
-class _Connection(asyncio.Protocol):
+class _ReceiverConnection(asyncio.Protocol):
     """Parse the requests of one connection, and run behaviours on it."""
 
     def __init__(self, receiver: Receiver) -> None:

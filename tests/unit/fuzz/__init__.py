@@ -1,4 +1,4 @@
-"""Fuzz what reads untrusted input: each reader keeps its promise in every generated case."""
+"""Fuzz the parsers of untrusted input: each keeps its promise in every generated case."""
 
 from typing import Final
 

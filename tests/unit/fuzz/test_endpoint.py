@@ -60,8 +60,8 @@ def rebuilt_as_promised(endpoint: Endpoint) -> None:
 
 @fuzzed
 @given(urls)
-def test_everybody_reads_an_accepted_url_alike(text: str) -> None:
-    """As it was written by RFC 3986 and by browsers (or they refuse it), and as it was rebuilt by all."""
+def test_all_parsers_agree_on_an_accepted_url(text: str) -> None:
+    """RFC 3986 and browsers read the given URL alike or refuse it; all read the rebuilt URL alike."""
     endpoint = accepted(text)
     if endpoint is None:
         return
@@ -76,8 +76,8 @@ def test_everybody_reads_an_accepted_url_alike(text: str) -> None:
 
 @fuzzed
 @given(urls)
-def test_the_parts_that_are_sent_are_those_of_the_url(text: str) -> None:
-    """Host header and request target are cut from the very URL that was judged."""
+def test_the_sent_parts_are_those_of_the_url(text: str) -> None:
+    """Host header and request target are parts of the checked URL."""
     endpoint = accepted(text)
     if endpoint is None:
         return

@@ -47,7 +47,7 @@ def judge(answer: PageRequest | InvalidInput) -> None:
 @fuzzed
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_page_or_refused(query_string: bytes) -> None:
-    """Broken escapes, broken UTF-8, NUL."""
+    """Also broken escapes, broken UTF-8 and NUL."""
     judge(read(query_string))
 
 
@@ -78,8 +78,8 @@ def test_any_cursor_is_an_anchor_or_refused(cursor: str) -> None:
 
 @fuzzed
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.booleans())
-def test_own_cursors_come_back(anchor: str, backwards: bool) -> None:
-    """The prev and next of a page are read as what they were made of, by their own list and by no other."""
+def test_cursors_round_trip(anchor: str, backwards: bool) -> None:
+    """The prev and next of a page are parsed to their anchors, by their own list and by no other."""
     item = Organization(id=anchor, name="", created_at=0)
     made = listing("organizations", Page(items=(item,), has_prev=True, has_next=True))
     cursor = made.prev if backwards else made.next

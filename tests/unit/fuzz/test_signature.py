@@ -50,10 +50,10 @@ def is_good(headers: dict[str, str], body: bytes) -> bool:
 
 @fuzzed
 @given(message_id=texts, timestamp=times, body=bodies, tokens=st.lists(texts, max_size=3), data=st.data())
-def test_only_what_is_signed_is_good(
+def test_only_a_valid_signature_is_accepted(
     message_id: str, timestamp: str, body: bytes, tokens: list[str], data: st.DataObject
 ) -> None:
-    """With a good token among the others or without; of an id that is none, a time that is none or far, never."""
+    """A good token may be among others; an invalid id, an invalid time or a distant time is never accepted."""
     signed = data.draw(st.booleans())
     if signed:
         tokens = [*tokens, token(data.draw(st.sampled_from(SECRETS)), message_id, timestamp, body)]
@@ -72,7 +72,7 @@ def test_only_what_is_signed_is_good(
     at=st.integers(0, 10_000),
     place=st.sampled_from(["id", "time", "body", "token"]),
 )
-def test_one_changed_character_spoils_it(body: bytes, at: int, place: str) -> None:
+def test_one_changed_character_is_refused(body: bytes, at: int, place: str) -> None:
     """Of the id, the time, the body or the token."""
     parts = {"id": b"evt_1", "time": str(NOW).encode(), "body": body}
     made = token(SECRETS[0], "evt_1", str(NOW), body)
@@ -94,8 +94,8 @@ def test_one_changed_character_spoils_it(body: bytes, at: int, place: str) -> No
 @given(st.text(max_size=100) | st.text(max_size=100).map("whsec_{}".format) | st.binary(max_size=80).map(
     lambda key: "whsec_" + base64.b64encode(key).decode()
 ))  # fmt: skip
-def test_every_accepted_secret_signs(secret: str) -> None:
-    """And none is accepted that could not."""
+def test_every_accepted_secret_can_sign(secret: str) -> None:
+    """No other secret is accepted."""
     if secret_problem(secret) is not None:
         return
     signature = sign([SigningKey(secret)], "evt_1", NOW, b"{}")
@@ -103,7 +103,7 @@ def test_every_accepted_secret_signs(secret: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-signature"])
-def test_half_a_character_is_not_well_signed(name: str) -> None:
-    """Some servers hand a byte that is no UTF-8 on as one (``surrogateescape``)."""
+def test_half_a_character_is_refused(name: str) -> None:
+    """Some servers pass on a byte that is no UTF-8 as a lone surrogate (``surrogateescape``)."""
     headers = {"webhook-id": "evt_1", "webhook-timestamp": str(NOW), "webhook-signature": "v1,AAAA"}
     assert not is_good(headers | {name: "\udcff"}, b"{}")

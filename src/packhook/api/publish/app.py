@@ -32,7 +32,7 @@ PublishRoute = Route[PublishHandler]
 
 
 class Response(NamedTuple):
-    """Carry a whole response: its status, headers (names in lower case), and body."""
+    """Hold a whole response: its status, headers (names in lower case), and body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]

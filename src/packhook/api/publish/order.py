@@ -24,7 +24,7 @@ def _describe(schema: dict[str, Any]) -> None:
 
 
 class Order(BaseModel):
-    """An order, at the moment of the event."""
+    """Describe an order at the moment of the event."""
 
     model_config = ConfigDict(extra="allow", strict=True, json_schema_extra=_describe)
 

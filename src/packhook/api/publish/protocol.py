@@ -94,7 +94,7 @@ def _require_path(target: bytes) -> None:
 
 
 class BoundedFlowControl(FlowControl):
-    """Resume reading only while no request waits in the pipeline, whoever asks: this bounds what is buffered."""
+    """Resume reading only while no request waits in the pipeline. This bounds what is buffered."""
 
     def __init__(self, transport: asyncio.Transport, pipeline: Sized) -> None:
         super().__init__(transport)
@@ -241,7 +241,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise InvalidRequest("Expected one valid Host header.")
 
     def _begin_publish(self, respond: Respond) -> None:
-        """As uvicorn's ``on_headers_complete`` does for ASGI: start a cycle, or queue it."""
+        """Start a cycle, or queue it, as uvicorn's ``on_headers_complete`` does for ASGI."""
         previous: RequestResponseCycle | None = self.cycle
         version = self.parser.get_http_version()
         self.scope["method"] = "POST"

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import Page, ResponseModel
+from packhook.api.schemas.model import PageModel, ResponseModel
 from packhook.core.audit import Action
 
 
@@ -34,7 +34,7 @@ class AuditEntryOut(ResponseModel):
     user_agent: str | None
 
 
-class AuditPage(Page):
+class AuditPage(PageModel):
     """List audit entries, newest first."""
 
     data: list[AuditEntryOut]

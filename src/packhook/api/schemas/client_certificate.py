@@ -9,7 +9,7 @@ from packhook.api.schemas.model import RequestModel, ResponseModel
 from packhook.core.client_certificate import InvalidClientCertificate, parse_client_certificate
 
 
-class ClientCertificate(RequestModel):
+class ClientCertificateInput(RequestModel):
     """Set a certificate and its key for mutual TLS: both members, or none to remove it."""
 
     certificate: str = Field(default="", description="PEM: the webhook's own certificate, then those that issued it.")
@@ -27,7 +27,7 @@ class ClientCertificate(RequestModel):
             try:
                 self._identity = parse_client_certificate(self.certificate, self.key, (info.context or {}).get("now"))
             except InvalidClientCertificate as error:
-                raise ValidationError.from_exception_data("ClientCertificate", _details(error.problems)) from None
+                raise ValidationError.from_exception_data("ClientCertificateInput", _details(error.problems)) from None
         return self
 
 

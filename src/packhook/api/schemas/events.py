@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 
 from packhook.api.publish.order import Order
-from packhook.api.schemas.model import Page, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service import rules
 
@@ -113,13 +113,13 @@ class EventDetailOut(EventOut):
     deliveries: list[DeliveryOut]
 
 
-class EventPage(Page):
+class EventPage(PageModel):
     """List events, newest first."""
 
     data: list[EventOut]
 
 
-class DeliveryPage(Page):
+class DeliveryPage(PageModel):
     """List deliveries, newest first."""
 
     data: list[DeliveryOut]

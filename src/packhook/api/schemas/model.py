@@ -23,7 +23,7 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(json_schema_extra=_drop_defaults)
 
 
-class Page(ResponseModel):
+class PageModel(ResponseModel):
     """Hold what every page of a list has."""
 
     prev: str | None

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from packhook.api.schemas.model import Page, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import SCOPES
@@ -52,7 +52,7 @@ class OrganizationOut(ResponseModel):
     created_at: str
 
 
-class OrganizationPage(Page):
+class OrganizationPage(PageModel):
     """List organizations, ordered by id."""
 
     data: list[OrganizationOut]
@@ -84,7 +84,7 @@ class ApiKeyCreated(ApiKeyOut):
     key: str
 
 
-class ApiKeyPage(Page):
+class ApiKeyPage(PageModel):
     """List API keys, oldest first."""
 
     data: list[ApiKeyOut]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, ValidationInfo
 
-from packhook.api.schemas.client_certificate import CertificateOut, ClientCertificate
+from packhook.api.schemas.client_certificate import CertificateOut, ClientCertificateInput
 from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut
-from packhook.api.schemas.model import Page, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import SECOND
 from packhook.core.model import Webhook
 from packhook.service import rules
@@ -108,8 +108,8 @@ class _Subscription(BaseModel):
 class WebhookUpdate(RequestModel, WebhookSettings, _Subscription):
     """Change a webhook. An absent field stays as it is; null is an error."""
 
-    client_certificate: ClientCertificate = Field(
-        default=ClientCertificate(),
+    client_certificate: ClientCertificateInput = Field(
+        default=ClientCertificateInput(),
         description="Shown to an endpoint that asks for one (mTLS); empty is none.",
         examples=[{}],
     )
@@ -148,7 +148,7 @@ class WebhookOut(WebhookSettings, _WebhookDocumented):
     held_reason: str = Field(default="", description="Why nothing is sent to it yet.")
 
 
-class WebhookPage(Page):
+class WebhookPage(PageModel):
     """List webhooks, oldest first."""
 
     data: list[WebhookOut]

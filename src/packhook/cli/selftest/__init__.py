@@ -7,8 +7,8 @@
     spellings.py   the hosts: hostile spellings and good ones, and both ends of every denied network
     egress.py      the rows of `egress`: each host as a literal, as an answer of a look-up, changed between two
     sockets.py     those of them that need a socket: what the guard lets through, and what a kept connection does
-    proxied.py     the same with the operator's proxy between: what it is told, and that nothing else is connected to
-    namespace.py   a process that has no network but loopback, so that a wrong guard reaches nobody
+    proxied.py     the same through the operator's proxy: the addresses it receives, and no other connection
+    namespace.py   a process whose only network is loopback, so that a defect reaches no other host
     hostile.py     the receivers, each with the outcome that it must come to
     receivers.py   the rows of `receivers`: deadline, memory, outcome, and the request after it
 """

@@ -12,7 +12,7 @@ from packhook.cli.selftest.namespace import run_isolated
 from packhook.cli.selftest.receivers import PROMISE, rows_of_receivers
 from packhook.cli.selftest.rows import Row, are_good, show
 
-app = typer.Typer(no_args_is_help=True, help="Hostile addresses and receivers, tried on this very build.")
+app = typer.Typer(no_args_is_help=True, help="Test this installation with hostile addresses and receivers.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

@@ -26,12 +26,12 @@ DENIED: Final = f"{REFUSED}: {REFUSAL}"
 
 
 class Answers:
-    """Resolve to one answer after the other, the last one for ever; ask nobody."""
+    """Resolve names to the given answers, one after the other, then always to the last; send no query."""
 
     def __init__(self, *answers: Sequence[str | Address]) -> None:
         self._answers = [[ip_address(str(address)) for address in answer] for answer in answers]
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 the signature of a resolver
         """Return the next answer."""
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
@@ -43,7 +43,7 @@ class Seconds:
         self._now = 0.0
 
     def __call__(self) -> float:
-        """Return the present moment."""
+        """Return the current time."""
         return self._now
 
     def let_answers_expire(self) -> None:
@@ -54,7 +54,7 @@ class Seconds:
 async def decided() -> list[Row]:
     """Return every row, in the order of the table."""
     return [
-        *await _spelled(),
+        *await _hostile_spellings(),
         *await _literals("denied literal", denied_ends(), DENIED),
         *await _literals("allowed literal", allowed_ends(), ALLOWED),
         *await _answered("denied answer", denied_ends(), DENIED),
@@ -65,8 +65,8 @@ async def decided() -> list[Row]:
     ]
 
 
-async def _spelled() -> list[Row]:
-    """Try every spelling; the resolver has a good address, so one that got as far as that would be allowed."""
+async def _hostile_spellings() -> list[Row]:
+    """Try each spelling with a resolver that returns a good address: one that is looked up would be allowed."""
     hostile = [(group, host, REFUSED) for group, hosts in HOSTILE.items() for host in hosts]
     good = [("good", host, ALLOWED) for host in GOOD]
     return [row(group, host, expected, await _decision(host)) for group, host, expected in (*hostile, *good)]
@@ -77,7 +77,7 @@ async def _literals(group: str, addresses: Iterable[tuple[str, Address]], expect
 
 
 async def _answered(group: str, addresses: Iterable[tuple[str, Address]], expected: str) -> list[Row]:
-    """Try each address as an answer: alone, and among good ones, before and behind them."""
+    """Try each address as an answer: alone, and before, between and after good ones."""
     rows = []
     for what, address in addresses:
         kind = "A" if address.version == 4 else "AAAA"
@@ -96,7 +96,7 @@ async def _named() -> list[Row]:
 
 
 async def _rebound() -> list[Row]:
-    """Resolve to good, bad, and good again: each look-up is judged anew."""
+    """Resolve to a good, a bad and a good address: each look-up is checked again."""
     rows = []
     for address in BAD:
         seconds = Seconds()

@@ -4,7 +4,7 @@
 
     selftest egress ─▶ python -m packhook.cli.selftest.namespace ─▶ unshare, loopback up, no route? ─▶ rows as JSON
 
-Where no namespace is to be had, only what decides is run, and nothing is given to code that opens sockets.
+Where no namespace is available, run only the decisions, and call no code that opens sockets.
 """
 
 import asyncio

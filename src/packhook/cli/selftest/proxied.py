@@ -1,4 +1,4 @@
-"""Try the same hosts through the operator's proxy: what the proxy is told, and which sockets are opened."""
+"""Try the same hosts through the operator's proxy: the addresses it receives, and the sockets that are opened."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ from packhook.delivery.http.egress_proxy import ProxiedEgress
 from packhook.delivery.http.resolver import Resolve
 from packhook.testing import ConnectProxy, Receiver
 
-_NOT_TOLD: Final = "refused, the proxy was told nothing"
+_NOT_SENT: Final = "refused, the proxy received nothing"
 _HERE: Final = "127.0.0.1"
 _NAME: Final = "proxy.test"
 _TIMEOUT: Final = 2_000
@@ -71,7 +71,7 @@ async def proxied() -> list[Row]:
 
 async def _refused(proxy: ConnectProxy, hosts: Iterable[tuple[str, str]]) -> list[Row]:
     return [
-        row("proxy", what, _NOT_TOLD, await _happened(proxy, f"http://{host}/", [GOOD_IPV4])) for what, host in hosts
+        row("proxy", what, _NOT_SENT, await _happened(proxy, f"http://{host}/", [GOOD_IPV4])) for what, host in hosts
     ]
 
 
@@ -79,7 +79,7 @@ async def _answered(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [GOOD_IPV4, address])
-        rows.append(row("proxy", f"shop.test -> a good address and {address}, {what}", _NOT_TOLD, happened))
+        rows.append(row("proxy", f"shop.test -> a good address and {address}, {what}", _NOT_SENT, happened))
     return rows
 
 
@@ -93,7 +93,7 @@ async def _targets(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]
 
 
 async def _rebound(proxy: ConnectProxy, address: str) -> Row:
-    """Rebind a name whose tunnel to the good address is open and stays: the new answer is what counts."""
+    """Rebind a name whose tunnel to the good address is open and stays: the new address decides."""
     seconds = Seconds()
     egress = _Watched(proxy, _Names([GOOD_IPV4], [address]), seconds)
     client = await _opened(egress)
@@ -102,11 +102,11 @@ async def _rebound(proxy: ConnectProxy, address: str) -> Row:
     second = await _sent(proxy, client, egress, "http://shop.test/")
     await client.close()
     what = f"an open tunnel, its name rebound to {address}"
-    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_NOT_TOLD}", f"{first}, {second}")
+    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_NOT_SENT}", f"{first}, {second}")
 
 
 async def _guarded(proxy: ConnectProxy, address: str) -> Row:
-    """Let every URL pass, with the proxy elsewhere: the guard of the socket itself refuses."""
+    """Let every URL pass, with the proxy elsewhere: the check before the connect still refuses."""
     there = address if address != _HERE else "127.0.0.2"
     egress = _Watched(proxy, _Names([GOOD_IPV4]), Seconds(), pin=there)
     await egress.check("http://shop.test/")
@@ -128,7 +128,7 @@ async def _happened(proxy: ConnectProxy, url: str, answer: Sequence[str | Addres
 
 
 async def _sent(proxy: ConnectProxy, client: HttpClient, egress: _Watched, url: str) -> str:
-    """Return what the proxy was told of one request, its outcome, and every socket that was not to the proxy."""
+    """Send a request; return what the proxy received, the outcome, and every socket that was not to the proxy."""
     asked, connections = len(proxy.asked), proxy.connections_made
     egress.opening.clear()
     outcome = await client.send(_request(url))
@@ -136,7 +136,7 @@ async def _sent(proxy: ConnectProxy, client: HttpClient, egress: _Watched, url: 
     is_untouched = not targets and proxy.connections_made == connections
     elsewhere = [f"a socket for {place}" for place in egress.opening if place != (_HERE, proxy.port)]
     if outcome.failure is FailureKind.BLOCKED and is_untouched and not egress.opening:
-        return _NOT_TOLD
+        return _NOT_SENT
     return ", ".join([*targets, _words(outcome), *elsewhere])
 
 

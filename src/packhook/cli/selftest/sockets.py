@@ -30,7 +30,7 @@ class WatchedEgress(Egress):
         seconds: Seconds | None = None,
         pin: tuple[str, ...] | None = None,
     ) -> None:
-        """With ``pin``, let every URL pass with these addresses: only the guard of each socket is left."""
+        """Let every URL pass with the addresses of ``pin``, if there are any: only the guard of each socket is left."""
         super().__init__(allow, allow_http=True, resolve=resolve, seconds=seconds or Seconds())
         self.opening: list[str] = []
         self._pin = pin
@@ -69,7 +69,7 @@ async def _refused(group: str, hosts: Iterable[tuple[str, str]]) -> list[Row]:
 
 
 async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Try each as an answer behind a good one, which is not connected to either."""
+    """Try each as an answer after a good one, which is not connected to either."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([GOOD_IPV4, address]))
@@ -79,7 +79,7 @@ async def _answered(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
 
 
 async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
-    """Try good names: a socket for the very address is asked for, and no other."""
+    """Try good names: a socket is requested for the address itself, and for no other."""
     rows = []
     for what, address in addresses:
         egress = WatchedEgress(resolve=Answers([address]))
@@ -90,7 +90,7 @@ async def _opened(addresses: Iterable[tuple[str, Address]]) -> list[Row]:
 
 
 async def _kept_and_rebound(address: str) -> Row:
-    """Rebind a name whose connection to the good address is open and stays: the new answer is what counts."""
+    """Rebind a name whose connection to the good address is open and stays: the new address decides."""
     seconds = Seconds()
     egress = WatchedEgress(_LOOPBACK, resolve=Answers(["127.0.0.1"], _but_not_loopback(address)), seconds=seconds)
     async with Receiver(Status(200)) as receiver:
@@ -110,7 +110,7 @@ def _but_not_loopback(address: str) -> Sequence[str]:
 
 
 async def _guarded(address: str) -> Row:
-    """Let every URL pass: the guard of the socket itself refuses."""
+    """Let every URL pass: the check before the connect still refuses."""
     egress = WatchedEgress(pin=(address,))
     client = await _opened_sender(egress)
     outcome = await client.send(_request("http://shop.test/"))

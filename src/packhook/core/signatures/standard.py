@@ -18,7 +18,7 @@ TOLERANCE_SECONDS: Final = 300
 
 
 class InvalidSignature(Exception):
-    """The signature does not prove that the sender signed this message recently."""
+    """Report that a signature does not prove that the sender signed this message recently."""
 
 
 def secret_problem(secret: str) -> str | None:

@@ -5,7 +5,7 @@
         await node.kill()   # -9
         await node.start()  # the same database, the same port
 
-Whatever is started here ends with the ``async with`` that started it. Nothing inherits a ``PACKHOOK_`` variable.
+Each process ends with the ``async with`` that started it, and inherits no ``PACKHOOK_`` variable.
 """
 
 import asyncio

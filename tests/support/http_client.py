@@ -1,4 +1,4 @@
-"""Share what the tests of sending need: a client that may connect to loopback, receivers by http or https, requests.
+"""Test the HTTP client with a client that may connect to loopback, receivers by http or https, and requests.
 
 The fixture ``scheme`` runs a test by http and by https: receivers of :func:`receiving` speak that one.
 """
@@ -24,7 +24,7 @@ from packhook.delivery.http.egress_proxy import ProxiedEgress
 from packhook.testing import Behaviour, ConnectProxy, Receiver
 from packhook.testing.receiver import Received
 
-scheme = "http"  # what receivers speak; the fixture ``scheme`` sets it
+scheme = "http"  # of the receivers; the fixture ``scheme`` sets it
 NAMES: Final = ("localhost", "127.0.0.1", "::1", "shop.test", "other.test")
 LOOPBACK: Final = (ip_network("127.0.0.0/8"),)
 BODY: Final = b'{"id":"evt_1","data":{"note":"\xc3\xa9"}}'
@@ -71,8 +71,8 @@ class FakeDns:
         self._answers = list(answers)
         self.asked: list[str] = []
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 a resolver is given both
-        """Return the next answer."""
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:  # noqa: ARG002 the signature of a resolver
+        """Return the next answer, or raise it."""
         self.asked.append(host)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, OSError):
@@ -81,12 +81,12 @@ class FakeDns:
 
 
 class WatchedEgress(Egress):
-    """Record for which addresses a socket is asked for."""
+    """Record the addresses for which a socket is requested."""
 
     opening: tuple[str, ...] = ()
 
     def may_open(self, address: str, port: int) -> bool:
-        """Record, then judge."""
+        """Record the address, and return the decision of the egress."""
         self.opening += (address,)
         return super().may_open(address, port)
 
