@@ -9,7 +9,7 @@ import pytest
 
 from packhook.cli.commands import COMMANDS, Commands
 
-OF_A_NODE: Final = {"apsw", "asyncpg", "fastapi", "pycurl", "uvicorn", "uvloop"}
+OF_A_NODE: Final = {"apsw", "asyncpg", "fastapi", "uvicorn", "uvloop"}
 RUN: Final = """
 import sys
 from packhook.cli.main import app

@@ -115,6 +115,8 @@ class Overloaded(Unavailable):
 class RowRefused(Unavailable):
     """The database refuses a row that it was given."""
 
+    code = "row_refused"
+
 
 class RateLimited(Unavailable):
     """Too many requests; slow down."""
