@@ -1,6 +1,7 @@
 """Test that no organization takes all of a resource: docs/explanation/fair-shares.md names the test of each."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,8 +12,12 @@ import httpx
 import pytest
 
 from api.organization import EVENT, Organization, body_of
+from packhook.api import serializers
+from packhook.api.responses import encode
 from packhook.core.errors import Overloaded
+from packhook.core.model import Attempt, Delivery, DeliveryStatus
 from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.history import DeliveryDetail
 from packhook.service.service import MAX_CONCURRENT_PROBES
 from packhook.testing import Hang, ManualClock, Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
@@ -165,3 +170,22 @@ async def ask_for_page_slowly(url: str, organization: Organization) -> socket.so
     await loop.sock_sendall(stream, head.encode() + b"\r\n\r\n")
     await loop.sock_recv(stream, 12)
     return stream
+
+
+def test_attempts_of_a_delivery_end_before_four_mebibytes() -> None:
+    """Show the newest of many attempts with large answers, oldest first; one at least."""
+    attempts = [
+        Attempt(
+            number=number, started_at=0, duration=0, url="https://a", request_headers="{}", response_body=b"\0" * 65536
+        )
+        for number in range(1, 101)
+    ]
+    delivery = Delivery(
+        id="dlv_1", organization_id="acme", event_id="evt_1", webhook_id="wh_1", event_code="order.created",
+        status=DeliveryStatus.EXHAUSTED, attempt_count=100, attempts_before=0, next_attempt_at=None,
+        created_at=0, updated_at=0,
+    )  # fmt: skip
+    body = encode(serializers.delivery_detail(DeliveryDetail(delivery=delivery, attempts=tuple(attempts), schedule=())))
+    shown = [attempt["number"] for attempt in json.loads(body)["attempts"]]
+    assert shown == list(range(101 - len(shown), 101))
+    assert 3.5 * MIB < len(body) < 4.1 * MIB

@@ -202,7 +202,7 @@ def test_large_key_of_another_kind_is_refused_before_it_is_loaded(kind: str, mon
     monkeypatch.setattr(serialization, "load_pem_private_key", load)
     body = base64.encodebytes(_der(0x30, _integer(0), OTHER_KINDS[kind], _der(4, _integer(LARGE - 5)))).decode()
     key = f"-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n"
-    assert wrong(pair()["certificate"], key) == [("key", KINDS)]
+    assert problems_of(pair()["certificate"], key) == [("key", KINDS)]
 
 
 def test_rsa_key_with_a_large_public_exponent_is_refused() -> None:
@@ -213,7 +213,7 @@ def test_rsa_key_with_a_large_public_exponent_is_refused() -> None:
     key = rsa.RSAPrivateNumbers(p, q, 65537, 65537 % (p - 1), 65537 % (q - 1), numbers.iqmp, public).private_key(
         unsafe_skip_rsa_key_validation=True
     )
-    ((member, words),) = wrong(pair()["certificate"], key_text(key))
+    ((member, words),) = problems_of(pair()["certificate"], key_text(key))
     assert (member, words.startswith(f"{KINDS}, got a public exponent of 20")) == ("key", True)
 
 
@@ -224,5 +224,5 @@ def test_rsa_key_whose_numbers_do_not_belong_together_is_refused_before_it_signs
     key = rsa.RSAPrivateNumbers(
         numbers.p, numbers.q, numbers.d, numbers.p - 2, numbers.q - 2, numbers.iqmp, numbers.public_numbers
     ).private_key(unsafe_skip_rsa_key_validation=True)
-    ((member, words),) = wrong(certificate_text(good), key_text(key))
+    ((member, words),) = problems_of(certificate_text(good), key_text(key))
     assert (member, words.startswith("the key does not belong to the certificate")) == ("key", True)

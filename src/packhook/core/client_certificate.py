@@ -204,7 +204,7 @@ def _parse_key(key: str) -> Key | str:
 
 
 def _may_be_loaded(label: str, text: str) -> bool:
-    """Return whether a PEM block of a private key is of an accepted kind, or is refused without a computation."""
+    """Return True if a PEM block of a private key is of an accepted kind, or is refused without a computation."""
     if label.strip():
         return label.strip() != "DSA"
     try:
@@ -214,7 +214,7 @@ def _may_be_loaded(label: str, text: str) -> bool:
 
 
 def _is_regular(numbers: rsa.RSAPrivateNumbers) -> bool:
-    """Return whether an RSA key's numbers belong together, so that OpenSSL signs and checks in the usual time.
+    """Return True if an RSA key's numbers belong together, so that OpenSSL signs and checks in the usual time.
 
     With wrong ones it tries again without the Chinese remainder theorem.
     """
@@ -233,7 +233,7 @@ def _is_regular(numbers: rsa.RSAPrivateNumbers) -> bool:
 
 
 def _belong_together(private: Key, certificate: x509.Certificate) -> bool:
-    """Return whether the certificate is for this key; an RSA key has to sign something, to show that it can."""
+    """Return True if the certificate is for this key; an RSA key has to sign something, to show that it can."""
     public = _public(certificate)
     if not public or _public(private) != public:
         return False
