@@ -34,6 +34,10 @@ class ClaimTarget(Protocol):
         """Return what may be claimed now, None if there is no room."""
         ...
 
+    def is_excluded(self, webhook_id: str, capacity: Capacity) -> bool:
+        """Return True if a claim of this capacity leaves out the webhook."""
+        ...
+
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Queue deliveries that were claimed."""
         ...
@@ -130,7 +134,7 @@ class ClaimLoop:
             _log.error("claim_failed", detail=error.detail)
             self.wake_at(self._clock.now() + SECOND)
             return
-        self.backlog = {webhook_id for webhook_id in self.backlog if webhook_id in capacity.excluded} | claimed.backlog
+        self.backlog = {one for one in self.backlog if self._target.is_excluded(one, capacity)} | claimed.backlog
         self._target.enqueue(claimed.deliveries)
         if claimed.next_due_at is not None:
             self.wake_at(claimed.next_due_at)
