@@ -20,6 +20,7 @@ from packhook.core.errors import Unavailable
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
+from packhook.store.leasing import CLOCK_TOLERANCE
 
 _log: Final = structlog.get_logger("packhook.claim")
 
@@ -56,6 +57,7 @@ class ClaimLoop:
         self._to_release: list[LeasedDelivery] = []
         self._aborted: set[str] = set()
         self._stopping = False
+        self._seen_at = 0
         self._last_round = time.monotonic()
         self.backlog: set[str] = set()
 
@@ -71,6 +73,7 @@ class ClaimLoop:
 
     async def _run_round(self) -> None:
         try:
+            await self._replan_if_set_back()
             await self.flush_released()
             await self._claim()
         except Exception:  # noqa: BLE001 the next round may succeed, and the node has other work
@@ -122,6 +125,15 @@ class ClaimLoop:
             await self._store.release(deliveries, self._clock.now(), aborted)
         except Unavailable as error:
             _log.error("release_failed", count=len(deliveries), detail=f"their leases will expire: {error.detail}")
+
+    async def _replan_if_set_back(self) -> None:
+        """Shorten what was planned by a clock that has been set back since the last round: it would be late by that."""
+        now = self._clock.now()
+        back = self._seen_at - now
+        if back > CLOCK_TOLERANCE:
+            count = await self._store.replan(now, back)
+            _log.warning("clock_set_back", seconds=round(back / SECOND), replanned=count)
+        self._seen_at = max(now, self._seen_at) if back <= CLOCK_TOLERANCE else now
 
     async def _claim(self) -> None:
         capacity = self._target.claim_capacity()

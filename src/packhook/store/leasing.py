@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from packhook.core.clock import MINUTE
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.dispatcher import Capacity
 
@@ -15,6 +16,9 @@ MAX_LANES: Final = 500
 """How many lanes one claim looks at."""
 
 NEVER: Final = 2**62
+
+CLOCK_TOLERANCE: Final = MINUTE
+"""How far a clock may be set back before what it planned is planned anew."""
 
 
 class DueLane(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Final
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.leasing import (
+    CLOCK_TOLERANCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
@@ -130,6 +131,15 @@ async def _next_due(db: Db, found: list[DueLane], request: ClaimRequest) -> int 
     if due_at <= request.now and is_all and all(lane.webhook_id != webhook_id for lane in found):
         return request.now + BUSY_RETRY
     return int(due_at)
+
+
+async def replan(db: Db, now: int, back: int) -> int:
+    """See Store.replan."""
+    moved = [tuple(row) for row in await db.fetch_all(SQL["replan_deliveries"], now, CLOCK_TOLERANCE)]
+    await db.fetch_all(SQL["replan_holds"], now, back)
+    if moved:
+        await db.fetch_all(SQL["lower_lane_due_at"], *to_arrays(moved, 3))
+    return len(moved)
 
 
 async def release(

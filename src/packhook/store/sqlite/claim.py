@@ -8,6 +8,7 @@ import msgspec
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.leasing import (
+    CLOCK_TOLERANCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
@@ -117,6 +118,14 @@ def release(db: apsw.Connection, deliveries: Sequence[LeasedDelivery], now: int,
             if delivery.id in maybe_sent:
                 _record_interruptions(db, [(delivery.id, delivery.attempt_count + 1)], now)
             db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, delivery.organization_id, now))
+
+
+def replan(db: apsw.Connection, now: int, back: int) -> int:
+    """See Store.replan."""
+    moved = fetch_all(db, SQL["replan_deliveries"], (now, CLOCK_TOLERANCE))
+    db.executemany(SQL["lower_lane_due_at"], moved)
+    db.execute(SQL["replan_holds"], (now, back))
+    return len(moved)
 
 
 def release_all(db: apsw.Connection, now: int) -> list[str]:
