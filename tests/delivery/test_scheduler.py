@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 from node_fixture import DELIVERED, OTHER, PENDING, SENDING, Gate, LocalNode, idle_node, local_node
+from structlog.testing import capture_logs
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
@@ -390,3 +391,20 @@ async def test_a_node_is_ready_until_it_stops(tmp_path: Path) -> None:
         await running
         with pytest.raises(Unavailable):
             await node.service.ready()
+
+
+async def test_a_clock_set_back_makes_no_retry_late(tmp_path: Path) -> None:
+    """It is noticed in the next round, planned anew, and in the log."""
+    clock = ManualClock()
+    async with Receiver() as receiver, local_node(tmp_path, clock=clock, retry_schedule="10s") as node:
+        receiver.answers(Status(500))
+        await node.webhook(receiver.url)
+        with capture_logs() as lines:
+            (event_id,) = await node.publish()
+            await node.store.until(lambda: len(node.store.recorded) == 1)
+            await node.store.claim_once(clock.now())
+            await node.advance(-HOUR)
+            await node.advance(13 * SECOND)
+            await node.becomes(event_id, DELIVERED, attempts=2)
+        (said,) = [line for line in lines if line["event"] == "clock_set_back"]
+        assert (said["seconds"], said["replanned"]) == (3600, 1)

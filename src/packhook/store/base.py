@@ -296,6 +296,13 @@ class Store(Protocol):
         """
         ...
 
+    async def replan(self, now: int, back: int) -> int:
+        """Shorten the waits that were planned before the clock was set back by ``back`` milliseconds; return how many.
+
+        A delivery that was planned more than a minute after ``now`` waits from now on as long as it was to wait then.
+        """
+        ...
+
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         """Make a finished delivery due now, with a new schedule; its attempts are kept.
 

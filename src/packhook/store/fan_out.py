@@ -22,6 +22,7 @@ from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
 from packhook.core.subscription import Subscription, matches
 from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
+from packhook.store.leasing import OrganizationShares
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
 NO_ROWIDS: Final[Iterator[int]] = repeat(0)
@@ -93,12 +94,21 @@ class RemainingCapacity:
         self._per_lane = capacity.per_lane
         self._excluded: Collection[str] = capacity.excluded
         self._lanes: dict[str, int] = {}
+        self._shares = OrganizationShares(capacity)
+        self._queued_bytes = capacity.queued_bytes
+        self._taken_bytes: dict[str, int] = {}
 
-    def take(self, webhook_id: str, size: int) -> bool:
+    def take(self, webhook_id: str, organization_id: str, size: int) -> bool:
         """Return whether a delivery of this size can be leased to the node, and count it if so."""
         taken = self._lanes.get(webhook_id, 0)
         if self._slots <= 0 or self._bytes < size or taken >= self._per_lane or webhook_id in self._excluded:
             return False
+        in_bytes = self._taken_bytes.get(organization_id, 0)
+        has_bytes = self._queued_bytes.get(organization_id, 0) + in_bytes < self._bytes
+        if not has_bytes or self._shares.left_of(organization_id) <= 0:
+            return False
+        self._shares.take(organization_id, 1)
+        self._taken_bytes[organization_id] = in_bytes + size
         self._lanes[webhook_id] = taken + 1
         self._slots -= 1
         self._bytes -= size
@@ -117,7 +127,9 @@ class FanOut:
         """Yield one delivery for each subscriber. A lease of 0 is none: the delivery is due now."""
         for subscription in subscribers.of(event):
             is_sendable = not (self._config.require_verification and subscription.verification_pending)
-            leased = is_sendable and self._remaining.take(subscription.webhook_id, len(event.data))
+            leased = is_sendable and self._remaining.take(
+                subscription.webhook_id, event.organization_id, len(event.data)
+            )
             yield LeasedDelivery(
                 id=ids.delivery_id(event.created_at),
                 event_id=event.id,

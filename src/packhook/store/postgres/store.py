@@ -293,6 +293,9 @@ class PostgresStore:
         if released and self._running is not None:
             self._running.session.notifier.notify_due(now)
 
+    async def replan(self, now: int, back: int) -> int:
+        return await self._write(claim.replan, now, back)
+
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         delivery = await self._write(history.retry_delivery, organization_id, delivery_id, now, entry)
         self._leave_for_any_node((delivery.webhook_id,), now)

@@ -258,6 +258,9 @@ class SqliteStore:
     ) -> None:
         await self._writer.write(claim.release, deliveries, now, maybe_sent)
 
+    async def replan(self, now: int, back: int) -> int:
+        return await self._writer.write(claim.replan, now, back)
+
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         delivery = await self._writer.write(history.retry_delivery, organization_id, delivery_id, now, entry)
         self._notify_due((delivery.webhook_id,), now)
