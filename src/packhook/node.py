@@ -27,16 +27,19 @@ from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.probe import EndpointProbe
 from packhook.delivery.scheduler import Scheduler
-from packhook.service.service import Service
+from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.service import MAX_CONCURRENT_PROBES, Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, shown
+from packhook.telemetry.logs import announce
 
 _log: Final = structlog.get_logger("packhook.node")
 
 FLUSH_SECONDS: Final = 5.0
+RESERVED_FILES: Final = 64
 GC_THRESHOLD: Final = 50_000
 
 
@@ -80,7 +83,7 @@ async def run_node(
     """
     from packhook.api.server import make_server  # noqa: PLC0415 takes half a second, which --help should not take
 
-    raise_open_files_limit()
+    settings = fit_to_open_files(settings, raise_open_files_limit())
     listener = listener or open_listener(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -92,7 +95,8 @@ async def run_node(
         stack.push_async_callback(store.close)
         if encrypted.created_key_file:
             _announce_key_file(keyring)
-        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=settings.max_in_flight)
+        connections = settings.max_in_flight + MAX_CONCURRENT_PROBES + MAX_BACKGROUND  # a probe waits for no delivery
+        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=connections)
         await client.open()
         stack.push_async_callback(client.close)
         node = Node(store, wrap_client(client), settings, clock, encrypted)
@@ -106,7 +110,7 @@ async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listene
         group.create_task(node.run(), name="packhook-node")
         flushing = group.create_task(_flush_periodically(node.service), name="packhook-flush")
         with _stop_signals_to(server):
-            _announce(f"packhook listens on http://{_address(listener)}")
+            announce(f"packhook listens on http://{_address(listener)}")
             _log.info("started", address=_address(listener), database=shown(settings.database))
             await server.serve([listener])
         await node.service.close()
@@ -147,19 +151,14 @@ async def _flush(service: Service) -> None:
 async def _announce_operator_key(service: Service) -> None:
     key = await service.access.open()
     if key is not None:
-        _announce(f"operator key: {key}")
-        _announce("Keep it: it is shown this once and only its hash is stored.")
+        announce(f"operator key: {key}")
+        announce("Keep it: it is shown this once and only its hash is stored.")
 
 
 def _announce_key_file(keyring: Keyring) -> None:
-    _announce(
+    announce(
         f"master key: made {keyring.file}. It encrypts webhook secrets; keep a copy: without it the secrets are lost."
     )
-
-
-def _announce(line: str) -> None:
-    """Print a line for people and scripts that start a node."""
-    print(line, flush=True)  # noqa: T201 not a log line: scripts wait for it
 
 
 def open_listener(settings: Settings) -> socket.socket:
@@ -192,8 +191,21 @@ def tune_garbage_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def raise_open_files_limit() -> None:
-    """Allow this process as many open files as the system permits: each attempt in flight has one."""
+def raise_open_files_limit() -> int:
+    """Allow this process as many open files as the system permits, and return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def fit_to_open_files(settings: Settings, limit: int) -> Settings:
+    """Return settings with no more attempts in flight than half of the open files; the rest is for clients, and ours.
+
+    Each attempt in flight has a socket, and each idle connection takes the place of one.
+    """
+    most = max(1, (limit - RESERVED_FILES) // 2)
+    if limit == resource.RLIM_INFINITY or settings.max_in_flight <= most:
+        return settings
+    _log.warning("max_in_flight_cut", setting=settings.max_in_flight, used=most, open_files=limit)
+    return settings.model_copy(update={"max_in_flight": most})

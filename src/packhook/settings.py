@@ -6,6 +6,7 @@ text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 """
 
 import base64
+import difflib
 import ipaddress
 import os
 import re
@@ -222,8 +223,16 @@ class Settings(BaseSettings):
         ge=1024 * 1024,
         description="Bytes of published bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
+    max_buffered_read_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of answers to reads that a node buffers at once; more are answered 503 with `Retry-After`.",
+    )
     max_connections: int = Field(
         10_000, ge=1, description="Concurrent client connections to a node; one more is answered 503 and closed."
+    )
+    max_webhooks_per_organization: int = Field(
+        1_000, ge=1, le=100_000, description="Webhooks that one organization may have; one more is answered 409."
     )
     api_key_rate_limit: float = Field(
         0.0, ge=0, le=1_000_000, description="Requests per second of one API key on a node; 0 is no limit."
@@ -274,6 +283,9 @@ _DURATIONS: Final = {
     if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
 }
 _NO_VALUE: Final = ("extra_forbidden", "missing")
+_PREFIX: Final = "PACKHOOK_"
+_OF_COMMANDS: Final = ("PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_SERVER")
+_OF_CHECKOUTS: Final = ("PACKHOOK_CHAOS_", "PACKHOOK_TEST_")
 
 
 def _settings_with_file(file: Path) -> type[Settings]:
@@ -298,20 +310,40 @@ def _settings_with_file(file: Path) -> type[Settings]:
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
     """Return the settings of this process. A flag that is None was not given; ``config`` is the TOML file to read.
 
-    InvalidSettings names every wrong setting: what was expected and what was given.
+    InvalidSettings names every wrong setting and every unknown variable: what was expected and what was given.
     """
+    unknown = [_unknown_line(name) for name in sorted(os.environ) if _is_unknown(name)]
     named = config or os.environ.get("PACKHOOK_CONFIG")
     if named and not Path(named).is_file():
         raise InvalidSettings(f"there is no settings file {named}")
     settings_class = _settings_with_file(Path(named or "packhook.toml"))
     try:
-        return settings_class(**{name: value for name, value in flags.items() if value is not None})
+        settings = settings_class(**{name: value for name, value in flags.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{named or 'packhook.toml'} is not UTF-8: byte {error.start}") from None
     except ValidationError as error:
-        raise InvalidSettings("\n".join(map(_error_line, error.errors(include_url=False)))) from None
+        lines = [*map(_error_line, error.errors(include_url=False)), *unknown]
+        raise InvalidSettings("\n".join(lines)) from None
+    if unknown:
+        raise InvalidSettings("\n".join(unknown))
+    return settings
+
+
+def _is_unknown(variable: str) -> bool:
+    """Return True for an environment variable that looks like a setting and is none."""
+    name = variable.upper()
+    if not name.startswith(_PREFIX) or name in _OF_COMMANDS or name.startswith(_OF_CHECKOUTS):
+        return False
+    return name.removeprefix(_PREFIX).lower() not in Settings.model_fields
+
+
+def _unknown_line(variable: str) -> str:
+    known = [*(name.upper() for name in Settings.model_fields), *(name.removeprefix(_PREFIX) for name in _OF_COMMANDS)]
+    near = difflib.get_close_matches(variable.upper().removeprefix(_PREFIX), known, n=1, cutoff=0.7)
+    suggestion = f"; did you mean {_PREFIX}{near[0]}?" if near else ": unset it, or see the list of settings"
+    return f"{variable}: there is no such setting{suggestion}"
 
 
 def _error_line(error: ErrorDetails) -> str:

@@ -11,13 +11,12 @@ import pytest
 
 from api.organization import EVENT, Organization
 from api.raw import PUBLISH, connect, read_response
-from packhook.api.publish.body_budget import BodyBudget, Reservation
-from packhook.core.errors import Unavailable
+from packhook.core.errors import Overloaded
+from packhook.core.fair_share import FairShare
 from support.api_node import bearer, eventually, running_node
 
 LIMIT: Final = 1024 * 1024
 ORDER: Final[Any] = EVENT["data"]
-LARGE: Final = 15 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,13 @@ def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def half_a_batch(url: str, organization: Organization, size: int) -> AsyncIterator[asyncio.StreamReader]:
-    """Send ``size`` bytes of a large batch, and never the rest."""
+async def half_a_batch(
+    url: str, organization: Organization, size: int, whole: int = LIMIT
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Send ``size`` bytes of a batch of ``whole`` bytes, and never the rest."""
     reader, writer = await connect(url)
     head = PUBLISH.request(organization.id, body=b"").replace(b"/events", b"/events/batch", 1)
-    writer.write(head.replace(b"content-length: 0", b"content-length: %d" % LARGE) + b"." * size)
+    writer.write(head.replace(b"content-length: 0", b"content-length: %d" % whole) + b"." * size)
     await writer.drain()
     try:
         yield reader
@@ -51,7 +52,7 @@ async def test_a_full_budget_is_503_with_retry_after(
     """Only while a body that was alone uses all of it."""
 
     async def publish_beside() -> httpx.Response:
-        async with half_a_batch(node_url, organization, LIMIT) as unfinished:
+        async with half_a_batch(node_url, organization, LIMIT - 1) as unfinished:
             with suppress(TimeoutError):
                 await asyncio.wait_for(unfinished.read(1), 0.3)  # no response: its bytes are buffered
             assert (await another.ask("GET", "/events")).status_code == 200
@@ -78,6 +79,15 @@ async def test_an_organization_leaves_room_for_the_others(
         assert await status(organization) == 202
 
 
+async def test_a_body_that_never_fits_is_refused_in_words(node_url: str, organization: Organization) -> None:
+    """Respond with 413, not 503, to a body that is larger than the whole budget."""
+    async with half_a_batch(node_url, organization, 1, LIMIT + 1) as reader:
+        response = await read_response(reader)
+    assert response is not None
+    assert response[0] == 413
+    assert f"the body may have {LIMIT} bytes, this has {LIMIT + 1}" in response[2].decode()
+
+
 async def test_the_bytes_of_every_body_are_returned(
     node_url: str, api: httpx.AsyncClient, organization: Organization, another: Organization
 ) -> None:
@@ -100,18 +110,18 @@ async def test_the_bytes_of_every_body_are_returned(
 
 def test_share_of_an_organization() -> None:
     """At most as much as is free; a body that is alone may have any size."""
-    budget = BodyBudget(100)
-    first, second, other = Reservation(budget, "a"), Reservation(budget, "a"), Reservation(budget, "b")
+    budget = FairShare(100, "too much")
+    first, second, other = budget.reserve("a"), budget.reserve("a"), budget.reserve("b")
     first.grow(50)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Overloaded):
         second.grow(1)
     other.grow(25)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Overloaded):
         first.grow(1)
     other.release()
     other.release()
     first.grow(1_000)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Overloaded):
         other.grow(1)
     first.release()
     second.grow(50)

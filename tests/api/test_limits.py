@@ -1,15 +1,19 @@
 """Test request rates of keys and organizations: 429 with the time to wait."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from api.organization import EVENT, Organization
-from packhook.core.errors import RateLimited
+from api.organization import EVENT, JSON, SUBSCRIPTION, Organization
+from packhook.core.errors import Overloaded, RateLimited, Unauthorized
+from packhook.service import authentication
 from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
-from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
+from packhook.testing import ManualClock
+from support.api_node import OPERATOR_KEY, SENDING, application, bearer, running_node
 
 
 class Seconds:
@@ -94,3 +98,55 @@ async def test_at_the_door(tmp_path: Path) -> None:
         "status": 429,
         "detail": "this API key may make 2 requests a second",
     }
+
+
+async def test_refused_requests_count(tmp_path: Path) -> None:
+    """Respond with 429 after a second's worth of 403, 404 and 422, as after good requests."""
+    with running_node(tmp_path, api_key_rate_limit="3") as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            organization, another = await Organization.create(api), await Organization.create(api)
+            repeated = [("idempotency-key", "a"), ("idempotency-key", "b"), *JSON.items()]
+            requests: dict[int, Callable[[str], Awaitable[httpx.Response]]] = {
+                403: lambda key: organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION),
+                404: lambda key: another.ask("POST", "/events", key, json=EVENT),
+                422: lambda key: api.post(
+                    organization.path + "/events", headers=[*bearer(key).items(), *repeated], json=EVENT
+                ),
+            }
+            for status, ask in requests.items():
+                key = await organization.key("events:publish")
+                statuses = [(await ask(key)).status_code for _ in range(12)]
+                assert statuses[:3] == [status] * 3
+                assert 429 in statuses[3:]
+                assert set(statuses) == {status, 429}
+
+
+async def test_good_keys_do_not_wait_for_wrong_ones(tmp_path: Path) -> None:
+    """Look up a key that was valid before while many wrong keys wait for their look-up."""
+    async with application(tmp_path, ManualClock()) as (api, service, _):
+        organization = await Organization.create(api)
+        key = await organization.key("events:publish")
+        assert (await organization.ask("POST", "/events", key, json=EVENT)).status_code == 202
+        wrong = [asyncio.create_task(organization.ask("POST", "/events", f"phk_{n}", json=EVENT)) for n in range(60)]
+        refused = await next(asyncio.as_completed(wrong))
+        service.access.invalidate()
+        good = await organization.ask("POST", "/events", key, json=EVENT)
+        waiting = sum(not task.done() for task in wrong)
+        answers = await asyncio.gather(*wrong)
+    assert (refused.status_code, good.status_code) == (401, 202)
+    assert waiting > 30
+    assert {answer.status_code for answer in answers} == {401}
+
+
+async def test_unknown_keys_of_one_address_leave_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse at once what exceeds half of the places; a new key from another address is looked up."""
+    monkeypatch.setattr(authentication, "WRONG_KEY_SECONDS", 0.0)
+    share = authentication.MAX_UNKNOWN_WAITING // 2
+    async with application(tmp_path, ManualClock()) as (api, service, _):
+        key = await (await Organization.create(api)).key("events:publish")
+        wrong = [service.access.authenticate(f"phk_{n}", lambda: "192.0.2.1") for n in range(share + 20)]
+        *refused, good = await asyncio.gather(
+            *wrong, service.access.authenticate(key, lambda: "192.0.2.2"), return_exceptions=True
+        )
+    assert [type(error) for error in refused] == [Unauthorized] * share + [Overloaded] * 20
+    assert isinstance(good, authentication.Principal)

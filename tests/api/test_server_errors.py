@@ -77,3 +77,9 @@ async def test_load_is_shed(tmp_path: Path) -> None:
     assert stored
     assert shed
     assert {(response.status_code, response.headers["retry-after"]) for response in shed} == {(503, "1")}
+    assert shed[0].json() == {
+        "type": "/errors/overloaded",
+        "title": "Too much of this is going on at once; try again later.",
+        "status": 503,
+        "detail": "too many events wait to be stored; try again",
+    }

@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from api.organization import JSON, SUBSCRIPTION, Organization, body_of
+from support.api_node import OPERATOR_KEY, bearer, running_node
 
 DOCUMENTED: Final = (
     b'{"event_code": "order.created", "endpoint": "https://myapp.packcloud.local/order-created",'
@@ -225,3 +228,18 @@ async def test_settings_are_shown(organization: Organization) -> None:
     assert body_of(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
     unset = body_of(await organization.ask("PUT", f"/webhooks/{made['id']}", json=UNSET), 200)
     assert unset == {**seven, "updated_at": unset["updated_at"]}
+
+
+async def test_an_organization_has_a_limited_number_of_webhooks(tmp_path: Path) -> None:
+    """Respond with 409 in words to one more; another organization, or a deletion, makes room."""
+    with running_node(tmp_path, max_webhooks_per_organization="2") as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            organization, another = await Organization.create(api), await Organization.create(api)
+            first, _ = [await organization.webhook() for _ in range(2)]
+            refused = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)
+            await another.webhook()
+            await organization.ask("DELETE", f"/webhooks/{first['id']}")
+            await organization.webhook()
+    assert (
+        body_of(refused, 409)["detail"] == "an organization may have 2 webhooks, and this one has 2: delete one first"
+    )

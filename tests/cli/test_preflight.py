@@ -13,7 +13,7 @@ from support.processes import OPERATOR_KEY, READY, files, packhook, started
 
 KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 SAFE: Final = {
-    "host": "192.0.2.1", "operator_key": "pho_chosen", "master_keys": KEY, "public_url": "https://hooks.example.com",
+    "host": "192.0.2.1", "operator_key": "pho_chosen-by-the-operator", "master_keys": KEY, "public_url": "https://hooks.example.com",
 }  # fmt: skip
 UNSAFE: Final[dict[str, object]] = {
     "operator_key": "",
@@ -78,6 +78,47 @@ def test_which_hosts_are_loopback(host: str, *, loopback: bool) -> None:
     """A host that is not surely loopback counts as reachable by others."""
     assert is_loopback(host) is loopback
     assert (refusal(**UNSAFE, host=host) == []) is loopback
+
+
+def test_short_operator_key_is_refused_beyond_loopback() -> None:
+    """Accept 16 characters; say how many there are, and never what they are."""
+    assert refusal(operator_key="a" * 16) == []
+    assert refusal(operator_key="secret", host="127.0.0.1") == []
+    (_, said, _) = refusal(operator_key="secret")
+    assert said == "operator_key: expected at least 16 characters, got 6: it could be guessed"
+
+
+@pytest.mark.parametrize(
+    "url", ["hooks.example.com", "//hooks.example.com", "https://", "https:/a", "ftp://a", "https://a:port",
+            "https://a?x", "https://a#x", "https://a b", "/v1"],
+)  # fmt: skip
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_public_url_without_scheme_or_host_is_refused(url: str, host: str) -> None:
+    """On any address: links of pages would lead nowhere."""
+    assert f"public_url: expected a URL such as https://hooks.example.com, got {url!r}" in refusal(
+        public_url=url, host=host, allow_insecure="public_url"
+    )
+
+
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1"])
+def test_trusting_every_address_is_refused(networks: str) -> None:
+    """On any address, also in parts: every client could claim any source."""
+    (said,) = refusal(trusted_proxies=networks, host="127.0.0.1")
+    assert said.startswith("trusted_proxies: expected the addresses of your proxies, got every address")
+    assert refusal(trusted_proxies="10.0.0.0/8,::1/128,fc00::/7,0.0.0.0/1") == []
+
+
+async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> None:
+    """Exit 2 with all of them at once; an unknown variable too, with the nearest name."""
+    wrong = {"public_url": "hooks", "trusted_proxies": "::/0", "operator_key": "a"}
+    ran = await packhook("serve", "--port", "0", "--host", "0.0.0.0", folder=tmp_path, settings=wrong)  # noqa: S104 refused
+    assert (ran.code, ran.out) == (2, "")
+    assert set(wrong) <= {line.partition(":")[0] for line in ran.err.splitlines()}
+    ran = await packhook("serve", "--port", "0", folder=tmp_path, settings={"retenton": "5d", "processes": "x"})
+    assert (ran.code, ran.out) == (2, "")
+    assert "PACKHOOK_RETENTON: there is no such setting; did you mean PACKHOOK_RETENTION?" in ran.err
+    assert "processes: " in ran.err
+    assert files(tmp_path) == []
 
 
 async def test_serve_refuses_before_it_listens(tmp_path: Path) -> None:

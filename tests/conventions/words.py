@@ -38,7 +38,7 @@ RETIRED_NAMES: Final = {
     "Ground": "Environment",
     "Hands": "ClaimTarget",
     "Handover": "Dispatcher",
-    "HeldBodies": "BodyBudget",
+    "HeldBodies": "FairShare",
     "InDoubt": "CommitOutcomeUnknown",
     "NoPlace": "ResolverBusy",
     "Publication": "PublishRequest",

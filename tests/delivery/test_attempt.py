@@ -46,6 +46,7 @@ from packhook.delivery.attempt import attempt, body_of, compose
 from packhook.delivery.headers import lines
 from packhook.delivery.http.client import InFlight, Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
+from packhook.delivery.redaction import redactor
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START
 from support.http_client import sending
@@ -161,6 +162,7 @@ def test_the_request_is_exactly_this() -> None:
         redacted_headers=request.redacted_headers,
         body=body,
         timeout=9_000,
+        organization_id=ACME,
     )
     assert json.loads(request.redacted_headers) == dict(own) | {"x-shop": "***", "authorization": "***"}
     bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)
@@ -348,7 +350,7 @@ def test_the_settings_of_a_webhook_override_those_of_the_node(
         signing_keys=prepared.signing_keys,
         headers=(("x-a", "1"),),
         redacted_headers=(("x-a", "***"),),
-        secret_values=("1",),
+        redactor=redactor(["1"]),
         timeout=timeout,
         rate_limit=0.0,
         policy=Policy(retry_schedule=schedule),

@@ -14,6 +14,8 @@ from packhook.service import endpoint_verification
 from packhook.testing import Behaviour, Hang, Received, Receiver, Redirect, Status
 from support.http_client import LOOPBACK
 
+pytestmark = pytest.mark.usefixtures("scheme")
+
 ORIGIN: Final = "hooks.example.com"
 CONSENT: Final = Status(204, {"webhook-allowed-origin": ORIGIN, "webhook-allowed-rate": "*", "allow": "POST"})
 

@@ -247,7 +247,7 @@ async def test_too_few_descriptors_are_our_own_fault(client: HttpClient, receive
     with no_descriptors():
         outcomes = await asyncio.gather(*(client.send(request_to(receiver.url)) for _ in range(5)))
     detail = "packhook has no free socket: raise its limit of open files"
-    assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.INTERNAL, detail)}
+    assert {(outcome.failure, outcome.detail) for outcome in outcomes} == {(FailureKind.SHORTAGE, detail)}
     assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
 
 
@@ -269,7 +269,7 @@ async def test_many_requests_that_fail_at_once_do_not_recurse(
             patched.setattr(socket, "socket", no_socket)
             first.cancel()
             outcomes = await asyncio.gather(*waiting)
-    assert {outcome.failure for outcome in outcomes} == {FailureKind.INTERNAL}
+    assert {outcome.failure for outcome in outcomes} == {FailureKind.SHORTAGE}
 
 
 async def test_connections_have_a_maximum_age(

@@ -18,6 +18,8 @@ from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
+from store.refusing import refuse_attempt
+from support.values import replaced
 
 LEASE: Final = 7
 
@@ -217,7 +219,7 @@ async def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path
 async def test_the_database_goes_away_during_single_writes(tmp_path: Path) -> None:
     """Written results are not written again, the rest waits, and no lease is reported lost that was not."""
     async with recorder_with(tmp_path, 4) as (_, node, leased):
-        store = SpoiledStore(node.store, leased[3].id, 2)
+        store = SpoiledStore(node.store, leased[3].id, 1)
         at = RunningRecorder(cast("Store", store))
         with capture_logs() as lines:
             for delivery in leased:
@@ -227,5 +229,23 @@ async def test_the_database_goes_away_during_single_writes(tmp_path: Path) -> No
             await at.finish()
         assert [line["event"] for line in lines] == ["record_failed", "record_rejected"]
         assert [result.delivery.id for result in at.recorded] == [delivery.id for delivery in leased[:3]]
-        assert store.asked == [4, 1, 1, 1, 2, 1, 1]
+        assert store.asked == [4, 2, 2, 1, 2, 1, 1]
         assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 3, (SENDING, 0)]
+
+
+@pytest.mark.parametrize(
+    ("size", "event", "states"), [(0, "record_rejected", (SENDING, 0)), (9, "record_cut", (DELIVERED, 1))]
+)
+async def test_one_that_the_database_refuses_does_not_stop_the_others(
+    tmp_path: Path, size: int, event: str, states: tuple[str, int]
+) -> None:
+    """It is recorded without its answer if that is what the database refuses, and else given up."""
+    async with recorder_with(tmp_path, 40) as (at, node, leased):
+        refuse_attempt(str(tmp_path / "packhook.db"), leased[17].id, size)
+        with capture_logs() as lines:
+            for delivery in leased:
+                made = result(delivery)
+                at.recorder.add(replaced(made, attempt=replaced(made.attempt, response_body=b"x" * 9)))
+            await at.finish()
+        assert [(line["event"], line["delivery_id"]) for line in lines] == [(event, leased[17].id)]
+        assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 17, states, *[(DELIVERED, 1)] * 22]

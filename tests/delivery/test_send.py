@@ -228,7 +228,7 @@ class TestConnections:
             second = await client.send(request_to(receiver.url, timeout=200))
             assert (await first).failure is FailureKind.TIMEOUT
         detail = "packhook had no connection free in time: it may have too few"
-        assert timeless(second) == Outcome(failure=FailureKind.INTERNAL, detail=detail)
+        assert timeless(second) == Outcome(failure=FailureKind.SHORTAGE, detail=detail)
 
     async def test_refused_are_reported(self, client: HttpClient) -> None:
         """Nothing listens: the detail names the cause, and no address."""

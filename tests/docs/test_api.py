@@ -9,12 +9,23 @@ from docs.pages import Section, blocks, one_line, read, sections
 from packhook.api.openapi import describe
 from packhook.api.problems import MEDIA_TYPE
 from packhook.api.publish.order import Order
-from packhook.core.errors import Conflict, Forbidden, PackhookError, RateLimited, Unauthorized, Unavailable
+from packhook.core import errors
+from packhook.core.errors import Conflict
 from packhook.core.model import DeliveryStatus
 
 _PAGE: Final = read("reference/api.md")
 _ROUTE: Final = re.compile(r"`(GET|POST|PUT|DELETE) (/\S*)` · (?:scope `(\S+)`|(operator key|no key)) · returns (\d+)")
-_ANYWHERE: Final = {kind.code for kind in (Unauthorized, Forbidden, RateLimited, Unavailable, PackhookError)}
+_ANYWHERE: Final = {
+    kind.code
+    for kind in (
+        errors.Unauthorized,
+        errors.Forbidden,
+        errors.RateLimited,
+        errors.Overloaded,
+        errors.Unavailable,
+        errors.PackhookError,
+    )
+}
 _PAGES: Final = {"GET /openapi.json", "GET /docs", "GET /errors/{code}"}  # not in the OpenAPI document
 
 

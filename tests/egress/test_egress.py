@@ -178,6 +178,23 @@ async def test_a_hung_look_up_times_out_and_delays_no_other() -> None:
     assert dns.asked == ["hung.test", "quick.test"]
 
 
+async def test_names_that_hang_of_one_organization_delay_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have as many look-ups under way as are free; more are refused at once, as a shortage of ours."""
+    monkeypatch.setattr(egress_module, "MAX_LOOKUPS", 10)
+    dns = HungDns()
+    egress = Egress(resolve=dns)
+    names = [f"https://hung{number}.test/" for number in range(100)]
+    checks = [asyncio.create_task(egress.check(name, 20, "acme")) for name in names]
+    assert isinstance(await egress.check("https://quick.test/", 20, "other"), PinnedUrl)
+    answers = await asyncio.gather(*checks)
+    assert [answer.failure for answer in answers if isinstance(answer, Refused)] == (
+        [FailureKind.DNS] * 5 + [FailureKind.SHORTAGE] * 95
+    )
+    dns.may_answer.set()
+    assert isinstance(await egress.check(names[0], 20, "acme"), PinnedUrl)
+    assert isinstance(await egress.check(names[-1], 5_000, "acme"), PinnedUrl)
+
+
 async def test_a_cancelled_caller_does_not_cancel_the_look_up() -> None:
     """The other callers still get the answer."""
     dns = HungDns()

@@ -1,4 +1,4 @@
-"""A database that will not have one certain event: what a store does about a row that cannot be written."""
+"""Make a database refuse a certain row: what a store, and who writes to it, does about a row that cannot be written."""
 
 from typing import Final
 
@@ -13,6 +13,18 @@ BEGIN SELECT RAISE(ABORT, 'this event is refused'); END"""
 _POSTGRES: Final = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE 'this event is refused' USING ERRCODE = '23514'; END $$;
 CREATE TRIGGER refused BEFORE INSERT ON packhook.events FOR EACH ROW WHEN (new.id = '{id}') EXECUTE FUNCTION refuse()"""
+
+
+_SQLITE_ATTEMPT: Final = """CREATE TRIGGER refused_attempt BEFORE INSERT ON attempts
+WHEN new.delivery_id = '{id}' AND length(new.response_body) >= {size}
+BEGIN SELECT RAISE(ABORT, 'this attempt is refused'); END"""
+
+
+def refuse_attempt(path: str, delivery_id: str, size: int) -> None:
+    """Raise an error in this SQLite file where an attempt of the delivery with at least ``size`` bytes is inserted."""
+    file = apsw.Connection(path)
+    file.execute(_SQLITE_ATTEMPT.format(id=delivery_id, size=size))
+    file.close()
 
 
 async def refuse(database: str, event: Event) -> Event:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from packhook.core.errors import NotFound, PackhookError, Unavailable
+from packhook.core.errors import NotFound, PackhookError, RowRefused
 from packhook.core.model import (
     MAX_DATA_BYTES,
     Delivery,
@@ -245,7 +245,7 @@ async def test_publishes_at_once_are_each_all_or_nothing(
     answers = await asyncio.gather(
         *(store.publish(item) for item in (*good[:10], *bad, *good[10:])), return_exceptions=True
     )
-    assert [type(answer) for answer in answers] == [tuple] * 10 + [Unavailable, NotFound] + [tuple] * 10
+    assert [type(answer) for answer in answers] == [tuple] * 10 + [RowRefused, NotFound] + [tuple] * 10
     expected = sorted(item.id for one in good for item in one.events)
     assert sorted(item.event_id for item in dispatcher.enqueued) == expected
     listed = await store.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=to.id))

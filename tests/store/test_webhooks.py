@@ -55,6 +55,18 @@ async def test_a_webhook_is_kept_as_it_was_created(store: Store, stored: Webhook
     assert await store.webhook_states([stored.id]) == {stored.id: WebhookState(webhook=stored)}
 
 
+async def test_an_organization_has_at_most_as_many_webhooks_as_the_limit(store: Store) -> None:
+    """Refuse one more than the limit, also of several that are created at once; deleted ones do not count."""
+    creations = [store.create_webhook(webhook(), new_entry(), 3) for _ in range(6)]
+    results = await asyncio.gather(*creations, return_exceptions=True)
+    assert [type(result) for result in results if result is not None] == [Conflict] * 3
+    kept = (await store.list_webhooks(ACME, ALL, WebhookFilter())).items
+    assert len(kept) == 3
+    await store.create_webhook(webhook(organization_id=OTHER), new_entry(), 1)
+    await store.delete_webhook(ACME, kept[0].id, LATER, new_entry())
+    await store.create_webhook(webhook(), new_entry(), 3)
+
+
 async def test_webhooks_are_listed_oldest_first_and_by_what_is_asked(store: Store) -> None:
     """Of this organization, without the deleted."""
     a = await add_webhook(store)

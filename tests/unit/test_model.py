@@ -69,6 +69,7 @@ def test_the_error_codes_of_attempts() -> None:
         "RESET": "connection_lost",
         "PROTOCOL": "invalid_response",
         "INTERNAL": "internal_error",
+        "SHORTAGE": "node_shortage",
         "PROXY": "proxy_failed",
         "TUNNEL": "tunnel_failed",
         "STATUS": "unsuccessful_status",

@@ -26,7 +26,8 @@ EVERYTHING_WRONG: Final = {
     "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
     "max_in_flight_per_webhook": "0", "max_queued_deliveries": "0", "max_pending_publishes": "0",
     "max_request_bytes": "1023", "api_key_rate_limit": "-1",
-    "max_connections": "0", "max_buffered_body_bytes": "1048575",
+    "max_connections": "0", "max_webhooks_per_organization": "0",
+    "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
     "disable_after": "59s", "shutdown_grace": "-1s",
     "audit_retention": "59s",
@@ -412,3 +413,17 @@ def test_file_and_environment_have_the_same_notation(
     file("")
     monkeypatch.setenv(f"PACKHOOK_{name.upper()}", in_file.strip('"'))
     assert given_settings(load_settings()) == {name: value}
+
+
+def test_unknown_variables_are_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name each variable that looks like a setting and is none, beside the settings that are wrong."""
+    monkeypatch.setenv("PACKHOOK_RETENTON", "5d")
+    monkeypatch.setenv("PACKHOOK_WHATEVER", "1")
+    monkeypatch.setenv("PACKHOOK_PORT", "x")
+    monkeypatch.setenv("PACKHOOK_KEY", "phk_of-the-command-line")
+    found = errors_of()
+    assert found.pop("port").startswith("Input should be a valid integer")
+    assert found == {
+        "PACKHOOK_RETENTON": "there is no such setting; did you mean PACKHOOK_RETENTION?",
+        "PACKHOOK_WHATEVER": "there is no such setting: unset it, or see the list of settings",
+    }

@@ -111,13 +111,14 @@ def test_everything_else_is_retried_by_the_schedule(
 
 
 @pytest.mark.parametrize("failures_before", [0, 2, 99])
-def test_a_failure_of_the_proxy_is_not_counted(failures_before: int) -> None:
-    """It says nothing about the endpoint: no step of the schedule, no breaker, no end of a series of 410."""
-    outcome = Outcome(failure=FailureKind.PROXY, detail="refused")
+@pytest.mark.parametrize("failure", [FailureKind.PROXY, FailureKind.SHORTAGE])
+def test_what_the_operator_lacks_spends_nothing(failures_before: int, failure: FailureKind) -> None:
+    """A proxy that fails, or no socket: it says nothing of the endpoint, so no schedule, breaker, or end."""
+    outcome = Outcome(failure=failure, detail="refused")
     assert judged(outcome, failures_before=failures_before, gone_since=NOW - DAY) == Verdict(
         status=DeliveryStatus.PENDING,
         gone_since=NOW - DAY,
-        error_code="proxy_failed",
+        error_code=failure.value,
         error_message="refused",
         not_counted=True,
     )

@@ -1,17 +1,22 @@
 """Authentication of requests, before their body is read: a route class for each scope."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from packhook.api.forwarded import source_of
+from packhook.api.forwarded import source_in
 from packhook.api.request_head import bearer, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
+from packhook.core.fair_share import FairShare, Reservation
 from packhook.service.authentication import Access, Principal
+
+_READS: Final = ("GET", "HEAD")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -24,20 +29,34 @@ def authenticated(scope: str | None, handler: Handler) -> Handler:
     """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path."""
 
     async def authenticated_handler(request: Request) -> Response:
-        refuse_repeated(request.scope["headers"])
+        refuse_repeated(request.scope["headers"], (b"authorization",))
         access: Access = request.app.state.service.access
         request.state.principal = await access.authenticate_and_authorize(
-            bearer(request.headers.get("authorization")), scope, request.path_params.get("organizationId")
+            bearer(request.headers.get("authorization")),
+            scope,
+            request.path_params.get("organizationId"),
+            partial(_source, request),
         )
-        return await handler(request)
+        refuse_repeated(request.scope["headers"])
+        response = await handler(request)
+        if request.method in _READS:
+            reservation_of(request).grow(len(response.body))
+        return response
 
     return authenticated_handler
 
 
 class AuthenticatedRoute(APIRoute):
-    """Authenticate before FastAPI handles the request."""
+    """Authenticate before FastAPI handles the request; count what a read buffers until its response is sent."""
 
     scope: str | None = None
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle the request and send the response, with a reservation that both may grow."""
+        reads: FairShare = scope["app"].state.service.history.reads
+        with reads.reserve(scope["path_params"].get("organizationId", "")) as reservation:
+            scope["packhook.reservation"] = reservation
+            await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler, wrapped."""
@@ -63,10 +82,14 @@ def actor_of(request: Request) -> Actor:
 
 
 def _source(request: Request) -> str:
-    """Return the client's address. Anybody can write the header, so only a trusted proxy's is read."""
-    peer = "unknown" if request.client is None else request.client.host
-    trusted = request.app.state.settings.trusted_proxies
-    return source_of(peer, request.headers.getlist("x-forwarded-for"), trusted) if trusted else peer
+    """Return the client's address."""
+    return source_in(request.scope, request.app.state.settings.trusted_proxies)
+
+
+def reservation_of(request: Request) -> Reservation:
+    """Return the reservation of the bytes that this read buffers."""
+    reservation: Reservation = request.scope["packhook.reservation"]
+    return reservation
 
 
 def principal_of(request: Request) -> Principal:

@@ -14,9 +14,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from starlette.types import Scope
+
 from packhook.core.ip_policy import Address, Network
 
 _WITH_PORT: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+))(?::\d{1,5})?")
+
+
+def source_in(scope: Scope, trusted: Sequence[Network]) -> str:
+    """Return the client's address of an ASGI request. Only the header of a trusted proxy is read."""
+    client = scope.get("client")
+    peer: str = client[0] if client else "unknown"
+    if not trusted:
+        return peer
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return source_of(peer, forwarded, trusted)
 
 
 def source_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from packhook.api import parameters, serializers
-from packhook.api.auth import actor_of, principal_of
+from packhook.api.auth import actor_of, principal_of, reservation_of
 from packhook.api.bodies import read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
@@ -159,7 +159,7 @@ def _webhook(request: Request, webhook: Webhook, health: Health | None) -> seria
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
     page, _ = parameters.EVENTS.read(request.query_params)
-    found = await _service(request).history.events(_organization(request), page)
+    found = await _service(request).history.events(_organization(request), page, reservation_of(request).grow)
     return respond_page(request, page, found, serializers.event)
 
 

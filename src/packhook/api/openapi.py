@@ -103,13 +103,14 @@ def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
 
 
 def _problems(*kinds: type[errors.PackhookError]) -> dict[str, Any]:
-    return {
-        str(STATUS[kind]): {
-            "description": kind.title(),
-            "content": {MEDIA_TYPE: {"schema": _ref(Problem), "examples": {kind.code: _example_problem(kind)}}},
-        }
-        for kind in kinds
-    }
+    """Describe the responses of these errors. Errors with one status share a response, with an example for each."""
+    responses: dict[str, Any] = {}
+    for kind in kinds:
+        examples = {kind.code: _example_problem(kind)}
+        content = {MEDIA_TYPE: {"schema": _ref(Problem), "examples": examples}}
+        response = responses.setdefault(str(STATUS[kind]), {"description": kind.title(), "content": content})
+        response["content"][MEDIA_TYPE]["examples"] |= examples
+    return responses
 
 
 def _example_problem(kind: type[errors.PackhookError]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ STATUS: Final[dict[type[PackhookError], int]] = {
     errors.InvalidInput: 422,
     errors.RateLimited: 429,
     errors.PackhookError: 500,
+    errors.Overloaded: 503,
     errors.Unavailable: 503,
 }
 _BY_STATUS: Final = {status: kind for kind, status in STATUS.items()}
@@ -58,7 +59,7 @@ def problem_response(error: PackhookError) -> Response:
         headers["www-authenticate"] = 'Bearer realm="packhook"'
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(error.retry_after_seconds)
-    if isinstance(error, Unavailable) and not isinstance(error, errors.RateLimited):
+    if isinstance(error, Unavailable) and not isinstance(error, (errors.Overloaded, errors.RateLimited)):
         _log.warning("unavailable", code=error.code, detail=error.detail)
         body["detail"] = Unavailable.title()  # the reason is for the log
     return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)

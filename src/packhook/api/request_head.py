@@ -16,10 +16,10 @@ def bearer(header: str | None) -> str:
     return key.strip()
 
 
-def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise InvalidInput if one of SINGLE_HEADERS is repeated: a proxy and packhook might read different ones."""
+def refuse_repeated(headers: Iterable[tuple[bytes, bytes]], single: Iterable[bytes] = SINGLE_HEADERS) -> None:
+    """Raise InvalidInput if one of ``single`` is repeated: a proxy and packhook might read different ones."""
     names = [name for name, _ in headers]
-    repeated = [name for name in SINGLE_HEADERS if names.count(name) > 1]
+    repeated = [name for name in single if names.count(name) > 1]
     if repeated:
         raise InvalidInput(
             [FieldError(name.decode(), "repeated_header", "expected this header once") for name in repeated]

@@ -7,18 +7,35 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from packhook.service.pagination import Listing
 from packhook.store.base import PageRequest
 
 T = TypeVar("T")
 
+SLICE: Final = 64 * 1024
+
 encode: Final = msgspec.json.Encoder().encode
+
+
+class SlicedResponse(Response):
+    """Send the body in slices, each when the client has taken the one before: the end is known when it was taken."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 ASGI
+        """Send the response."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), SLICE):
+            part = self.body[start : start + SLICE]
+            await send({"type": "http.response.body", "body": bytes(part), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def respond(body: Any, status: int = 200) -> Response:  # noqa: ANN401 whatever msgspec encodes
     """Return a JSON response."""
-    return Response(encode(body), status, media_type="application/json")
+    content = encode(body)
+    kind = Response if len(content) <= SLICE else SlicedResponse
+    return kind(content, status, media_type="application/json")
 
 
 def created(request: Request, body: dict[str, Any]) -> Response:

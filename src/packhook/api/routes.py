@@ -75,7 +75,8 @@ class Route(Generic[H]):
 
     def all_errors(self) -> Errors:
         """Return every error that this route can answer."""
-        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Unavailable)
+        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Overloaded)
+        kinds += (errors.Unavailable,)
         if self.body is not None:
             kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
         if self.body is not None or self.query is not None:
@@ -107,7 +108,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("master-key", "POST", "/master-key/rotate", OPERATOR, handlers.rotate_master_key, 200, RotationOut,
           errors=(Conflict,)),
     Route("webhooks", "POST", _WEBHOOKS, "webhooks:write", handlers.create_webhook, 201, WebhookOut, WebhookCreate,
-          errors=_404),
+          errors=_404_409),
     Route("webhooks", "GET", _WEBHOOKS, "webhooks:read", handlers.list_webhooks, 200, WebhookPage,
           query=parameters.WEBHOOKS, errors=_404),
     Route("webhooks", "GET", _WEBHOOK, "webhooks:read", handlers.get_webhook, 200, WebhookOut, errors=_404),

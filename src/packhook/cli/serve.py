@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from packhook.core.errors import PackhookError
 from packhook.node import open_listener, run_node
 from packhook.settings import Settings, load_settings
 from packhook.store.open import require_many_nodes
-from packhook.telemetry.logs import configure_logs
+from packhook.telemetry.logs import configure_logs, reserve_standard_descriptors
 
 
 def serve(
@@ -37,6 +37,7 @@ def serve(
     """
     settings = load_settings(config, host=host, port=port, database=database, processes=processes)
     reject_unsafe_listen(settings)
+    reserve_standard_descriptors()
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
         uvloop.run(run_node(settings))
@@ -54,6 +55,7 @@ def _run_child(settings: Settings, listener: socket.socket) -> int:
     try:
         uvloop.run(run_node(settings, listener=listener))
     except PackhookError as error:
-        print(error.detail, file=sys.stderr)  # noqa: T201 this is the command line
+        with suppress(OSError, ValueError):  # its reader may be gone
+            print(error.detail, file=sys.stderr, flush=True)  # noqa: T201 this is the command line
         return int(exit_code(error))
     return 0

@@ -5,7 +5,6 @@ The parent opens no database and runs no event loop, so it can fork safely at an
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,8 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import structlog
+
+from packhook.telemetry.logs import flush_logs
 
 _log: Final = structlog.get_logger("packhook.supervise")
 
@@ -57,7 +58,6 @@ class _Supervisor:
 
     def _start(self) -> None:
         """Fork a child, with stop signals blocked until it is registered."""
-        sys.stdout.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
@@ -78,8 +78,7 @@ class _Supervisor:
         except Exception:  # noqa: BLE001 a child must never continue as the parent
             _log.exception("node_failed")
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_logs()
             os._exit(code)
 
     def _reap(self, pid: int, status: int) -> None:

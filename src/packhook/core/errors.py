@@ -106,6 +106,16 @@ class Unavailable(PackhookError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Overloaded(Unavailable):
+    """Too much of this is going on at once; try again later."""
+
+    code = "overloaded"
+
+
+class RowRefused(Unavailable):
+    """The database refuses a row that it was given."""
+
+
 class RateLimited(Unavailable):
     """Too many requests; slow down."""
 

@@ -142,6 +142,7 @@ class FailureKind(StrEnum):
     RESET = "connection_lost"
     PROTOCOL = "invalid_response"
     INTERNAL = "internal_error"  # a fault of packhook, not of the endpoint
+    SHORTAGE = "node_shortage"  # packhook lacks sockets, threads or look-ups: nothing was sent, no attempt is counted
     PROXY = "proxy_failed"  # the operator's proxy did not work: nothing was sent, no attempt is counted
     TUNNEL = "tunnel_failed"  # the operator's proxy did not connect to this endpoint
     STATUS = "unsuccessful_status"  # the status of the answer is not 2xx
@@ -229,7 +230,8 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     """Describe a request to send: a validated URL, header lines, the exact body, and the total time in milliseconds.
 
     ``redacted_headers`` are the same headers for the log: a JSON object without secrets (delivery/headers.py makes
-    both). ``client_certificate`` is shown to an endpoint that requests one.
+    both). ``client_certificate`` is shown to an endpoint that requests one. The request uses look-ups of
+    ``organization_id``.
     """
 
     url: str
@@ -239,6 +241,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     redacted_headers: str = "{}"
     client_certificate: ClientCertificate | None = None
     method: str = "POST"
+    organization_id: str = ""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ HONORS_RETRY_AFTER: Final = (429, 503)
 OVERLOADED: Final = (429, 502, 503, 504)
 GONE: Final = 410
 
+_BEFORE_ENDPOINT: Final = (FailureKind.PROXY, FailureKind.SHORTAGE)
 _INTERNAL: Final = (FailureKind.INTERNAL,)
 _DELIVERED: Final = Verdict(status=DeliveryStatus.DELIVERED)
 _HINTS: Final = {
@@ -71,16 +72,17 @@ def judge(
 
 
 def _failed_before_endpoint(outcome: Outcome) -> bool:
-    """Return True if the operator's proxy failed before it received the address."""
-    return outcome.failure is FailureKind.PROXY
+    """Return True if nothing was sent: the operator's proxy failed, or this node lacked something."""
+    return outcome.failure in _BEFORE_ENDPOINT
 
 
 def _not_counted(outcome: Outcome, gone_since: int | None) -> Verdict:
+    failure = outcome.failure or FailureKind.INTERNAL
     return Verdict(
         status=DeliveryStatus.PENDING,
         gone_since=gone_since,
-        error_code=FailureKind.PROXY.value,
-        error_message=outcome.detail or FailureKind.PROXY.value,
+        error_code=failure.value,
+        error_message=outcome.detail or failure.value,
         not_counted=True,
     )
 

@@ -9,20 +9,21 @@ import random
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
-from packhook.delivery.headers import json_object, lines
+from packhook.delivery.headers import Headers, json_object, lines
 from packhook.delivery.http.client import Transport, await_outcome
-from packhook.delivery.prepared_webhook import REDACTED, PreparedWebhook
+from packhook.delivery.prepared_webhook import PreparedWebhook
 
 _log: Final = structlog.get_logger("packhook.attempt")
 
 USER_AGENT: Final = f"packhook/{__version__}"
-_OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.PROXY)
+_OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.SHORTAGE, FailureKind.PROXY)
 
 
 async def attempt(
@@ -36,8 +37,9 @@ async def attempt(
     started_at = clock.now()
     request = compose(delivery, webhook, started_at)
     outcome = await await_outcome(lambda callback: client.post(request, callback))
+    shown = webhook.redactor.outcome(outcome)
     verdict = judge(
-        outcome,
+        structs.replace(shown, headers=_waits(outcome) + shown.headers),
         failures_before=delivery.attempt_count - delivery.attempts_before,
         policy=webhook.policy,
         now=started_at + outcome.duration,
@@ -45,7 +47,7 @@ async def attempt(
         chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
     )
     number = delivery.attempt_count + 1
-    made = exchange(request, outcome, webhook, number, started_at, verdict.error_code, verdict.error_message)
+    made = exchange(request, shown, number, started_at, verdict.error_code, verdict.error_message)
     _log_failure(delivery, made, verdict, outcome)
     return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
 
@@ -70,6 +72,7 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
         body=body,
         timeout=webhook.timeout,
         client_certificate=webhook.client_certificate,
+        organization_id=webhook.webhook.organization_id,
     )
 
 
@@ -86,43 +89,26 @@ def body_of(delivery: LeasedDelivery) -> bytes:
 
 
 def exchange(
-    request: Request,
-    outcome: Outcome,
-    webhook: PreparedWebhook,
-    number: int,
-    started_at: int,
-    error_code: str,
-    error_message: str,
+    request: Request, shown: Outcome, number: int, started_at: int, error_code: str, error_message: str
 ) -> Attempt:
-    """Return a request and its outcome as the log keeps them: without the values of the webhook's own headers."""
-    secrets = webhook.secret_values
+    """Return a request and its outcome as the log keeps them; the webhook's redactor made ``shown``."""
     return Attempt(
         number=number,
         started_at=started_at,
-        duration=outcome.duration,
+        duration=shown.duration,
         url=request.url,
         request_headers=request.redacted_headers,
-        status_code=outcome.status_code,
-        response_headers=tuple((name, _redact(value, secrets)) for name, value in outcome.headers)
-        if secrets
-        else outcome.headers,
-        response_body=_redact_bytes(outcome.body, secrets),
+        status_code=shown.status_code,
+        response_headers=shown.headers,
+        response_body=shown.body,
         error_code=error_code,
         error_message=error_message,
     )
 
 
-def _redact(text: str, secrets: tuple[str, ...]) -> str:
-    """Remove secret values: an endpoint may echo what it received."""
-    for value in secrets:
-        text = text.replace(value, REDACTED)
-    return text
-
-
-def _redact_bytes(body: bytes, secrets: tuple[str, ...]) -> bytes:
-    for value in secrets:
-        body = body.replace(value.encode(), REDACTED.encode())
-    return body
+def _waits(outcome: Outcome) -> Headers:
+    """Return ``Retry-After`` as it came: a number that equals a webhook's header value still counts."""
+    return tuple((name, value) for name, value in outcome.headers if name == "retry-after")
 
 
 def _log_failure(delivery: LeasedDelivery, made: Attempt, verdict: Verdict, outcome: Outcome) -> None:

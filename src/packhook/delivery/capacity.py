@@ -1,11 +1,13 @@
-"""Bound the memory and the requests of one node, and share both out between its lanes.
+"""Bound the memory and the requests of one node, and share both out.
 
-A lane may hold or send only a share of what is free (the dynamic threshold of shared buffers), so a hanging endpoint
-cannot take the places of the others. What does not fit stays in the database.
+An organization may have as many attempts in flight as are free, and a lane may hold or send only a share of what is
+free (the dynamic threshold of shared buffers). So neither a hanging endpoint nor a thousand of them in one organization
+take the places of the others. What does not fit stays in the database.
 """
 
 import itertools
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -95,13 +97,19 @@ class QueueCapacity:
 
 
 class SlotPool:
-    """Count the attempts in flight, and share the slots out between the lanes."""
+    """Count the attempts in flight, and share the slots out between organizations, and between their lanes.
+
+    An organization may have as many in flight as are still free: one alone gets half, two a third each. A lane may have
+    an eighth of what is free. A lane that is refused waits here, not in the fair queue, until ``release`` returns it.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._in_flight = 0
+        self._by_organization: Counter[str] = Counter()
         self._waiting: dict[str, Lane] = {}
         self._waiting_share = size
+        self._waiting_by_organization: dict[str, dict[str, Lane]] = {}
 
     @property
     def has_free(self) -> bool:
@@ -110,6 +118,9 @@ class SlotPool:
 
     def admits(self, lane: Lane) -> bool:
         """Return True if a lane may have one more slot. If not, it waits until ``release`` returns it."""
+        if self._left_of(lane.organization_id) <= 0:
+            self._waiting_by_organization.setdefault(lane.organization_id, {})[lane.webhook_id] = lane
+            return False
         share = self._lane_share()
         if lane.in_flight < max(share, self._least_share(lane)):
             return True
@@ -117,13 +128,39 @@ class SlotPool:
         self._waiting_share = min(self._waiting_share, share)
         return False
 
-    def acquire(self) -> None:
+    def acquire(self, lane: Lane) -> None:
         """Take a slot."""
         self._in_flight += 1
+        self._by_organization[lane.organization_id] += 1
 
-    def release(self) -> Iterable[Lane]:
-        """Free a slot. Return the lanes that may try again: one, or all if a lane's share has grown."""
+    def release(self, lane: Lane) -> Iterable[Lane]:
+        """Free the slot of a lane's attempt. Return the lanes that may try again."""
         self._in_flight -= 1
+        self._by_organization[lane.organization_id] -= 1
+        if not self._by_organization[lane.organization_id]:
+            del self._by_organization[lane.organization_id]
+        return [*self._wake_organizations(lane.organization_id), *self._wake_lanes()]
+
+    def _wake_organizations(self, organization_id: str) -> Iterable[Lane]:
+        """Return waiting lanes of the organization whose attempt ended, and of the next in turn: not of all of them.
+
+        No organization is forgotten: one that waits has an attempt in flight, or will be the next in turn; when nothing
+        is in flight any more, all wake.
+        """
+        waiting = self._waiting_by_organization
+        if not waiting:
+            return
+        in_turn = next(iter(waiting))
+        for woken in tuple(waiting) if not self._in_flight else dict.fromkeys((organization_id, in_turn)):
+            lanes = waiting.pop(woken, {})
+            count = min(len(lanes), self._left_of(woken)) if self._in_flight else len(lanes)
+            for webhook_id in list(itertools.islice(lanes, max(0, count))):
+                yield lanes.pop(webhook_id)
+            if lanes:
+                waiting[woken] = lanes
+
+    def _wake_lanes(self) -> Iterable[Lane]:
+        """Return one lane that waits for its own share, or all if that share has grown."""
         if not self._waiting:
             return ()
         if self._lane_share() > self._waiting_share:
@@ -134,6 +171,10 @@ class SlotPool:
         if not self._waiting:
             self._waiting_share = self._size
         return lanes
+
+    def _left_of(self, organization_id: str) -> int:
+        """Return how many more slots an organization may have: as long as it has fewer than are free."""
+        return self._size - self._in_flight - self._by_organization.get(organization_id, 0)
 
     def _lane_share(self) -> int:
         return (self._size - self._in_flight) // LANE_PART_OF_SLOTS

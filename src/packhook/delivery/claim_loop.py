@@ -61,10 +61,17 @@ class ClaimLoop:
             self._last_round = time.monotonic()
             self._wakeup.clear()
             self._timer_at = None
-            await self.flush_released()
-            await self._claim()
+            await self._run_round()
             await self._wait()
         await self.flush_released()
+
+    async def _run_round(self) -> None:
+        try:
+            await self.flush_released()
+            await self._claim()
+        except Exception:  # noqa: BLE001 the next round may succeed, and the node has other work
+            _log.exception("claim_failed", detail="tried again")
+            self.wake_at(self._clock.now() + SECOND)
 
     def stop(self) -> None:
         """Claim no more."""

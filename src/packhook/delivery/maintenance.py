@@ -36,6 +36,8 @@ class Maintenance:
                 await self.run_once()
             except Unavailable as error:
                 _log.error("maintenance_failed", detail=error.detail)
+            except Exception:  # noqa: BLE001 the next round may succeed, and the node has other work
+                _log.exception("maintenance_failed", detail="tried again")
             try:
                 async with asyncio.timeout(INTERVAL_SECONDS):
                     await self._stop.wait()

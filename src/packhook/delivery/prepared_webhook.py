@@ -9,17 +9,17 @@ from packhook.core.endpoint_verification import min_rate
 from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
 from packhook.core.signatures.standard import SigningKey
 from packhook.delivery.headers import Headers
+from packhook.delivery.redaction import REDACTED, Redactor, redactor
 from packhook.settings import Settings
 
-REDACTED: Final = "***"
 ORIGIN_HEADER: Final = "webhook-request-origin"
 
 
 class PreparedWebhook(Struct, frozen=True, kw_only=True):
     """Hold a webhook with the defaults of the instance filled in.
 
-    ``headers`` are those that every request to it has, ``redacted_headers`` the same for the log. ``secret_values`` are
-    the header values that no log may show, the longest first. ``timeout`` is in milliseconds. ``rate_limit`` is in
+    ``headers`` are those that every request to it has, ``redacted_headers`` the same for the log. ``redactor``
+    removes the header values that no log may show. ``timeout`` is in milliseconds. ``rate_limit`` is in
     deliveries a second, 0 is no limit.
     """
 
@@ -27,7 +27,7 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     signing_keys: tuple[SigningKey, ...]
     headers: Headers
     redacted_headers: Headers
-    secret_values: tuple[str, ...]
+    redactor: Redactor
     timeout: int
     rate_limit: float
     policy: Policy
@@ -44,7 +44,7 @@ def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
         signing_keys=(SigningKey(webhook.secret),),
         headers=origin + headers,
         redacted_headers=origin + tuple((name, REDACTED) for name, _ in headers),
-        secret_values=tuple(sorted(filter(None, webhook.headers.values()), key=len, reverse=True)),
+        redactor=redactor(webhook.headers.values()),
         timeout=webhook.timeout or settings.attempt_timeout,
         rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
         policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),

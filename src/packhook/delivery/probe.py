@@ -6,6 +6,8 @@ certificate are the same. Nothing is stored and nothing is retried.
 
 from typing import Final
 
+from msgspec import structs
+
 from packhook.core.clock import Clock
 from packhook.core.endpoint_verification import Consent, consent, requested_rate
 from packhook.core.model import Attempt, Event, LeasedDelivery, Request, Urgency, Verdict, WebhookState
@@ -53,8 +55,9 @@ class EndpointProbe:
         started_at = self._clock.now()
         request = compose_verification(webhook, origin)
         outcome = await await_outcome(lambda callback: self._client.post(request, callback))
-        answer = consent(outcome, origin)
-        made = exchange(request, outcome, webhook, 1, started_at, answer.error_code, answer.error_message)
+        shown = webhook.redactor.outcome(outcome)
+        answer = consent(structs.replace(outcome, detail=shown.detail), origin)
+        made = exchange(request, shown, 1, started_at, answer.error_code, answer.error_message)
         return made, answer
 
 
@@ -74,4 +77,5 @@ def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:
         body=b"",
         timeout=webhook.timeout,
         client_certificate=webhook.client_certificate,
+        organization_id=webhook.webhook.organization_id,
     )

@@ -1,12 +1,20 @@
-"""Write the results of attempts into the store, many in a transaction: while one batch is written the next gathers."""
+"""Write the results of attempts into the store, many in a transaction: while one batch is written the next gathers.
+
+::
+
+    batch ─▶ store ─┬─ written ─▶ on_recorded
+                    ├─ the database is away ─▶ a pause, then the same batch
+                    └─ a row is refused ─▶ halves, down to it: without its answer, or given up alone
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
+from msgspec import structs
 
-from packhook.core.errors import Unavailable
+from packhook.core.errors import RowRefused, Unavailable
 from packhook.core.model import AttemptResult
 from packhook.store.base import Store
 
@@ -15,6 +23,7 @@ _log: Final = structlog.get_logger("packhook.record")
 MAX_BATCH: Final = 500
 RETRY_SECONDS: Final = 0.5
 MAX_UNRECORDED_BYTES = 64 * 1024 * 1024
+MAX_MESSAGE: Final = 1_000
 OVERHEAD_BYTES: Final = 2_048
 """The approximate size of a result without the two bodies in it."""
 
@@ -82,30 +91,48 @@ class Recorder:
         """Return how many results, from the first on, need not be written again."""
         try:
             recorded = await self._store.record(batch)
-        except Unavailable as error:
-            _log.error("record_failed", count=len(batch), detail=error.detail)
-            await self._pause()
-            return 0
         except Exception as error:  # noqa: BLE001 one result that cannot be written must not stop the others
-            return await self._write_one_by_one(batch, error)
+            if _is_away(error):
+                return await self._wait_for_database(batch, error)
+            return await (self._write_cut(batch[0], error) if len(batch) == 1 else self._write_halves(batch))
+        self._report(batch, recorded)
+        return len(batch)
+
+    def _report(self, batch: list[AttemptResult], recorded: Sequence[bool]) -> None:
         self._on_recorded([result for result, kept in zip(batch, recorded, strict=True) if kept])
         for result, kept in zip(batch, recorded, strict=True):
             if not kept:
                 _log.warning("lease_lost", delivery_id=result.delivery.id, detail="another node has it; not recorded")
-        return len(batch)
 
-    async def _write_one_by_one(self, batch: list[AttemptResult], error: Exception) -> int:
-        """Write each result alone, until the database is away.
+    async def _wait_for_database(self, batch: list[AttemptResult], error: Exception) -> int:
+        _log.error("record_failed", count=len(batch), detail=str(error))
+        await self._pause()
+        return 0
 
-        A result that cannot be written even alone is given up: its lease expires, and the delivery is sent again.
+    async def _write_halves(self, batch: list[AttemptResult]) -> int:
+        """Write a batch in parts, down to the result that cannot be written, until the database is away."""
+        middle = len(batch) // 2
+        done = await self._write(batch[:middle])
+        return done if done < middle else middle + await self._write(batch[middle:])
+
+    async def _write_cut(self, result: AttemptResult, error: Exception) -> int:
+        """Write a result that the database refuses without its answer, or give it up.
+
+        The lease of a delivery whose result was given up expires, and the delivery is sent again.
         """
-        if len(batch) == 1:
-            _log.error("record_rejected", delivery_id=batch[0].delivery.id, exc_info=error)
+        cut = _without_answer(result)
+        if cut == result:
+            _log.error("record_rejected", delivery_id=result.delivery.id, exc_info=error)
             return 1
-        for done, result in enumerate(batch):
-            if not await self._write([result]):
-                return done
-        return len(batch)
+        try:
+            self._report([cut], await self._store.record([cut]))
+        except Exception as again:  # noqa: BLE001 as above
+            if _is_away(again):
+                return await self._wait_for_database([result], again)
+            _log.error("record_rejected", delivery_id=result.delivery.id, exc_info=again)
+        else:
+            _log.error("record_cut", delivery_id=result.delivery.id, detail=f"recorded without its answer: {error}")
+        return 1
 
     async def _pause(self) -> None:
         """Wait a moment before the next try; ``finish`` ends the wait."""
@@ -114,6 +141,18 @@ class Recorder:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _is_away(error: Exception) -> bool:
+    """Return True if any other result would fail as well."""
+    return isinstance(error, Unavailable) and not isinstance(error, RowRefused)
+
+
+def _without_answer(result: AttemptResult) -> AttemptResult:
+    """Return a result whose size is ours: without the headers and the body that the receiver sent."""
+    message = result.attempt.error_message[:MAX_MESSAGE]
+    made = structs.replace(result.attempt, response_headers=(), response_body=b"", error_message=message)
+    return structs.replace(result, attempt=made)
 
 
 def _size(result: AttemptResult) -> int:

@@ -176,7 +176,7 @@ class Scheduler:
     def _launch(self, lane: Lane, webhook: PreparedWebhook, now: int) -> None:
         delivery = lane.take(now)
         self._count_dequeued(lane, delivery)
-        self._slots.acquire()
+        self._slots.acquire(lane)
         flow = attempt(delivery, webhook, lane.gone_since, self._client, self._clock)
         task = asyncio.get_running_loop().create_task(flow)
         self._attempts[task] = lane, delivery
@@ -188,9 +188,9 @@ class Scheduler:
             self._settle(task, lane, delivery)
         finally:
             lane.finish(self._clock.now())
-            self._schedule(lane)
-            for waiting in self._slots.release():
+            for waiting in self._slots.release(lane):
                 self._schedule(waiting)
+            self._schedule(lane)
             self._launch_ready()
 
     def _settle(self, task: "asyncio.Task[AttemptResult]", lane: Lane, delivery: LeasedDelivery) -> None:

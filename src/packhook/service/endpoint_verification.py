@@ -16,7 +16,8 @@ import structlog
 from packhook.core.audit import NODE, Action, Actor, entry
 from packhook.core.clock import SECOND, Clock
 from packhook.core.endpoint_verification import Consent
-from packhook.core.errors import Conflict, NotFound, Unavailable
+from packhook.core.errors import Conflict, NotFound, Overloaded, Unavailable
+from packhook.core.fair_share import FairShare
 from packhook.core.model import Attempt, Webhook, WebhookState
 from packhook.delivery.probe import EndpointProbe
 from packhook.settings import Settings
@@ -25,16 +26,21 @@ from packhook.store.base import Store
 _log: Final = structlog.get_logger("packhook.ownership")
 
 WAITS: Final = (0, 2 * SECOND, 15 * SECOND)  # before each try in the background
-MAX_CONCURRENT: Final = 100
+MAX_BACKGROUND: Final = 100
 MAX_TRIES: Final = 5
 
 
 class EndpointVerification:
-    """Verify endpoints. Background tasks end with :meth:`close`."""
+    """Verify endpoints. Background tasks end with :meth:`close`.
 
-    def __init__(self, store: Store, probe: EndpointProbe, settings: Settings, clock: Clock) -> None:
+    ``probes`` bounds how many requested verifications run at once, with a fair share by organization.
+    """
+
+    def __init__(self, store: Store, probe: EndpointProbe, probes: FairShare, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._probe = probe
+        self._probes = probes
+        self._background = FairShare(MAX_BACKGROUND, "too many at once: request it again")
         self._clock = clock
         self._closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,12 +51,17 @@ class EndpointVerification:
         return self.is_required and webhook.verification_pending
 
     async def verify(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Attempt, Consent]:
-        """Ask the endpoint now; record consent. Raise NotFound if the webhook is not this organization's."""
-        webhook = await self._store.get_webhook(organization_id, webhook_id)
-        target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
-        if target is None:
-            raise NotFound(f"no webhook {webhook_id!r}")
-        return await self._verify(msgspec.structs.replace(target, webhook=webhook), by)
+        """Ask the endpoint now; record consent. Raise NotFound if the webhook is not this organization's.
+
+        Raise Overloaded at once if too many run.
+        """
+        with self._probes.reserve(organization_id) as reservation:
+            reservation.grow(1)
+            webhook = await self._store.get_webhook(organization_id, webhook_id)
+            target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
+            if target is None:
+                raise NotFound(f"no webhook {webhook_id!r}")
+            return await self._verify(msgspec.structs.replace(target, webhook=webhook), by)
 
     async def mark_verified_by_test(self, webhook: Webhook, by: Actor) -> None:
         """Record that the endpoint answered a test event with 2xx, if verification is required and missing."""
@@ -64,12 +75,16 @@ class EndpointVerification:
         """Ask the endpoint in the background, up to three times, if its verification is pending."""
         if not self.is_pending(webhook):
             return
-        if len(self._tasks) >= MAX_CONCURRENT:
-            _log.warning("webhook_not_verified", webhook_id=webhook.id, detail="too many at once: request it again")
+        reservation = self._background.reserve(webhook.organization_id)
+        try:
+            reservation.grow(1)
+        except Overloaded as error:
+            _log.warning("webhook_not_verified", webhook_id=webhook.id, detail=error.detail)
             return
         task = asyncio.get_running_loop().create_task(self._run(webhook), name=f"packhook-verify-{webhook.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: reservation.release())
 
     async def close(self) -> None:
         """Cancel background tasks."""

@@ -1,16 +1,25 @@
 """Reads of what happened: events, deliveries, attempts, planned attempts and the audit trail."""
 
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.errors import NotFound
+from packhook.core.fair_share import FairShare
 from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import remaining_schedule
 from packhook.service.endpoint_verification import EndpointVerification
-from packhook.service.pagination import Listing, listing
+from packhook.service.pagination import DEFAULT_PER_PAGE, Listing, listing
 from packhook.settings import Settings
-from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
+from packhook.store.base import AuditFilter, DeliveryFilter, Page, PageRequest, Store
+
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of event data on a page. It has one event at least, which has 256 KiB at most."""
+EVENTS_PER_READ: Final = DEFAULT_PER_PAGE
 
 
 class DeliveryDetail(Struct, frozen=True, kw_only=True):
@@ -28,20 +37,48 @@ class DeliveryDetail(Struct, frozen=True, kw_only=True):
 
 
 class History:
-    """Read events, deliveries and audit entries."""
+    """Read events, deliveries and audit entries. ``reads`` counts the bytes of reads from here to their client."""
 
     def __init__(self, store: Store, settings: Settings, verification: EndpointVerification) -> None:
         self._store = store
         self._verification = verification
         self._settings = settings
+        self.reads: Final = FairShare(
+            settings.max_buffered_read_bytes, "too many bytes are being read; ask for smaller pages, or try again"
+        )
 
     async def event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         """Return an event with its deliveries."""
         return await self._store.get_event(organization_id, event_id)
 
-    async def events(self, organization_id: str, page: PageRequest) -> Listing[Event]:
-        """Return a page of events, newest first."""
-        return listing("events", await self._store.list_events(organization_id, page))
+    async def events(
+        self, organization_id: str, page: PageRequest, reserve: Callable[[int], None] = lambda _: None
+    ) -> Listing[Event]:
+        """Return a page of events, newest first; it ends early, before MAX_PAGE_BYTES of data.
+
+        ``reserve`` is called with the bytes of each event, and may raise.
+        """
+        return listing("events", await self._page_of_events(organization_id, page, reserve))
+
+    async def _page_of_events(
+        self, organization_id: str, page: PageRequest, reserve: Callable[[int], None]
+    ) -> Page[Event]:
+        """Read a few events at a time, beginning at the anchor, until the page is full: memory is bounded."""
+        events: list[Event] = []
+        size, more, next_read = 0, True, page
+        while more and len(events) < page.limit:
+            limit = min(EVENTS_PER_READ, page.limit - len(events))
+            found = await self._store.list_events(organization_id, msgspec.structs.replace(next_read, limit=limit))
+            more = found.has_prev if page.backwards else found.has_next
+            for event in reversed(found.items) if page.backwards else found.items:
+                size += len(event.data)
+                if events and size > MAX_PAGE_BYTES:
+                    return _page(events, page, more=True)
+                reserve(len(event.data))
+                events.append(event)
+            if events:
+                next_read = msgspec.structs.replace(page, anchor=events[-1].id)
+        return _page(events, page, more=more)
 
     async def deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Listing[Delivery]:
         """Return a page of deliveries, newest first."""
@@ -76,3 +113,11 @@ class History:
             return await self._store.get_webhook(delivery.organization_id, delivery.webhook_id)
         except NotFound:
             return None
+
+
+def _page(events: list[Event], page: PageRequest, *, more: bool) -> Page[Event]:
+    """Return events, in the order in which they were read, as a page."""
+    has_anchor = page.anchor is not None
+    if page.backwards:
+        return Page(items=tuple(reversed(events)), has_prev=more, has_next=has_anchor)
+    return Page(items=tuple(events), has_prev=has_anchor, has_next=more)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
-from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, Unavailable
+from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
+from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -15,9 +16,9 @@ class Publisher:
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
-        self._max_pending = settings.max_pending_publishes
+        self._max_events = min(MAX_BATCH_EVENTS, settings.max_pending_publishes)
+        self._pending = FairShare(settings.max_pending_publishes, "too many events wait to be stored; try again")
         self._clock = clock
-        self._pending = 0
 
     async def publish(
         self,
@@ -29,10 +30,11 @@ class Publisher:
         """Store these (event code, data) pairs and their deliveries, all or nothing; return once they are durable.
 
         Raises NotFound, Conflict (the idempotency key was used with another ``fingerprint``), BodyTooLarge,
-        InvalidInput and Unavailable. A caller that is cancelled does not undo the publish.
+        InvalidInput, Overloaded and Unavailable. A caller that is cancelled does not undo the publish.
         """
-        if not 1 <= len(events) <= MAX_BATCH_EVENTS:
-            raise InvalidInput([FieldError("/events", "invalid_length", f"expected 1 to {MAX_BATCH_EVENTS} events")])
+        if not 1 <= len(events) <= self._max_events:
+            text = f"expected 1 to {self._max_events} events, got {len(events)}"
+            raise InvalidInput([FieldError("/events", "invalid_length", text)])
         now = self._clock.now()
         request = PublishRequest(
             organization_id=organization_id,
@@ -49,13 +51,12 @@ class Publisher:
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
     async def _store_bounded(self, request: PublishRequest) -> tuple[Receipt, ...]:
-        count = len(request.events)
-        if self._pending and self._pending + count > self._max_pending:
-            raise Unavailable("too many events wait to be stored", retry_after_seconds=1)
-        stored = self._store.publish(request)
-        self._pending += count
-        stored.add_done_callback(lambda _: self._release(count))
+        pending = self._pending.reserve(request.organization_id)
+        pending.grow(len(request.events))
+        try:
+            stored = self._store.publish(request)
+        except BaseException:
+            pending.release()
+            raise
+        stored.add_done_callback(lambda _: pending.release())
         return await stored
-
-    def _release(self, count: int) -> None:
-        self._pending -= count

@@ -1,9 +1,11 @@
 """All operations, connected to one store and one engine."""
 
 from collections.abc import Callable
+from typing import Final
 
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
+from packhook.core.fair_share import FairShare
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
@@ -17,6 +19,9 @@ from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.encryption.store import EncryptedStore
+
+MAX_CONCURRENT_PROBES: Final = 64
+"""How many test events and requested verifications run at once."""
 
 
 class Service:
@@ -41,12 +46,13 @@ class Service:
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(sealed, clock)
-        self.verification = EndpointVerification(store, probe, settings, clock)
+        probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")
+        self.verification = EndpointVerification(store, probe, probes, settings, clock)
         self.webhooks = Webhooks(store, settings, clock, self.verification)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.verification)
         self.replay = Replay(store, clock)
-        self.test_events = TestEvents(store, probe, clock, self.verification)
+        self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:
         """Raise Unavailable unless the database has the right schema and deliveries are being sent."""

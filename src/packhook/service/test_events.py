@@ -4,6 +4,7 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
+from packhook.core.fair_share import FairShare
 from packhook.core.model import Attempt, Event, Verdict
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
@@ -12,18 +13,32 @@ from packhook.store.base import Store
 
 
 class TestEvents:
-    """Send test events. They are audited, but not stored and not retried; a 2xx verifies the endpoint."""
+    """Send test events. They are audited, but not stored and not retried; a 2xx verifies the endpoint.
+
+    ``probes`` bounds how many run at once, with a fair share by organization.
+    """
 
     __test__ = False  # pytest would collect it by its name
 
-    def __init__(self, store: Store, probe: EndpointProbe, clock: Clock, verification: EndpointVerification) -> None:
+    def __init__(
+        self, store: Store, probe: EndpointProbe, probes: FairShare, clock: Clock, verification: EndpointVerification
+    ) -> None:
         self._verification = verification
         self._store = store
         self._probe = probe
+        self._probes = probes
         self._clock = clock
 
     async def send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
-        """Send a test event, also to a disabled webhook. Raise NotFound if it is not this organization's."""
+        """Send a test event, also to a disabled webhook. Raise NotFound if it is not this organization's.
+
+        Raise Overloaded at once if too many run.
+        """
+        with self._probes.reserve(organization_id) as reservation:
+            reservation.grow(1)
+            return await self._send(organization_id, webhook_id, by)
+
+    async def _send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
         webhook = await self._store.get_webhook(organization_id, webhook_id)
         target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
         if target is None:

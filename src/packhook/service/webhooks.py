@@ -27,17 +27,22 @@ class Webhooks:
     def __init__(self, store: Store, settings: Settings, clock: Clock, verification: EndpointVerification) -> None:
         self._store = store
         self._disable_after = settings.disable_after
+        self._max_webhooks = settings.max_webhooks_per_organization
         self._clock = clock
         self._verification = verification
 
     async def create(self, organization_id: str, set_fields: WebhookFields, by: Actor) -> Webhook:
-        """Create a webhook, enabled unless the fields say otherwise. Raise NotFound without the organization."""
+        """Create a webhook, enabled unless the fields say otherwise. Raise NotFound without the organization.
+
+        Raise Conflict if the organization has as many as it may have.
+        """
         now = self._clock.now()
         fields = {"enabled": True, "verification_pending": self._verification.is_required, **set_fields}
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **fields
         )
-        await self._store.create_webhook(webhook, webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook))
+        audit = webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook)
+        await self._store.create_webhook(webhook, audit, self._max_webhooks)
         self._verification.schedule_verification(webhook)
         return webhook
 

@@ -211,8 +211,11 @@ class Store(Protocol):
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
-        """Create a webhook. Raises NotFound where the organization is not there."""
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
+        """Create a webhook. Raises NotFound where the organization is not there.
+
+        Raises Conflict where the organization has ``limit`` webhooks already (None: no limit), also in a race.
+        """
         ...
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:

@@ -12,12 +12,13 @@ import httptools
 from starlette.types import Receive, Scope
 
 from packhook.api.bodies import read_body
+from packhook.api.forwarded import source_in
 from packhook.api.problems import fault_response, problem_response
-from packhook.api.publish.body_budget import BodyBudget, Reservation
 from packhook.api.publish.handlers import PublishHandler
 from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
 from packhook.api.routes import BASE, ORGANIZATION, PUBLISH_ROUTES, Route
 from packhook.core.errors import PackhookError
+from packhook.core.fair_share import FairShare
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -49,7 +50,10 @@ class PublishApp:
         self._service = service
         self._settings = settings
         self.max_connections: Final = settings.max_connections
-        self._budget = BodyBudget(settings.max_buffered_body_bytes)
+        self._max_body_bytes = settings.max_buffered_body_bytes
+        self._bodies = FairShare(
+            settings.max_buffered_body_bytes, "too many bytes of events are being received; try again"
+        )
         self._match_cached = lru_cache(MAX_CACHED_TARGETS)(self._match)
 
     def match(self, target: bytes) -> Respond | None:
@@ -72,26 +76,32 @@ class PublishApp:
 
     async def _respond(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
         try:
-            return await self._publish(route, organization_id, scope["headers"], receive)
+            return await self._publish(route, organization_id, scope, receive)
         except PackhookError as error:
             problem = problem_response(error)
         except Exception as error:  # noqa: BLE001 a bug: the client gets a response, the log the traceback
             problem = fault_response(scope, error)
         return Response(problem.status_code, problem.raw_headers, bytes(problem.body))
 
-    async def _publish(
-        self, route: PublishRoute, organization_id: str, raw_headers: list[tuple[bytes, bytes]], receive: Receive
-    ) -> Response:
+    async def _publish(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
         """Authenticate and authorize before the body is read; then read, decode and publish it."""
+        raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = dict(raw_headers)
-        if len(headers) < len(raw_headers):
-            refuse_repeated(raw_headers)
+        has_repeated = len(headers) < len(raw_headers)
+        if has_repeated:
+            refuse_repeated(raw_headers, (b"authorization",))
         await self._service.access.authenticate_and_authorize(
-            bearer(_text(headers, b"authorization")), route.scope, organization_id
+            bearer(_text(headers, b"authorization")),
+            route.scope,
+            organization_id,
+            partial(source_in, scope, self._settings.trusted_proxies),
         )
+        if has_repeated:
+            refuse_repeated(raw_headers)
         handler = route.handler
-        with Reservation(self._budget, organization_id) as reservation:
-            body = await read_body(headers, receive, handler.max_body_bytes(self._settings), reservation.grow)
+        limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
+        with self._bodies.reserve(organization_id) as reservation:
+            body = await read_body(headers, receive, limit, reservation.grow)
             key = _text(headers, b"idempotency-key")
             content = await handler.publish(self._service, organization_id, key, body)
         length = b"%d" % len(content)

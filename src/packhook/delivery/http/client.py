@@ -91,7 +91,7 @@ class HttpClient:
 
     async def _checked_outcome(self, where: PinnedUrl | Refused | None, request: Request, began: float) -> Outcome:
         try:
-            where = where or await self._egress.check(request.url, request.timeout)
+            where = where or await self._egress.check(request.url, request.timeout, request.organization_id)
             if isinstance(where, Refused):
                 return failed(FailureReason(where.failure, where.detail), began)
             if not self._is_open:

@@ -13,6 +13,7 @@ import asyncio
 import ipaddress
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -24,7 +25,7 @@ from packhook.core.egress_proxy import Proxy
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
 from packhook.core.ip_policy import Address, Network, may_connect
 from packhook.core.model import FailureKind
-from packhook.delivery.http.resolver import Resolve, ResolverBusy, SystemResolver
+from packhook.delivery.http.resolver import MAX_LOOKUPS, Resolve, ResolverBusy, SystemResolver
 
 REFUSAL: Final = "the endpoint's address may not be connected to"
 LOOKUP_LIMIT: Final = 5 * SECOND
@@ -64,7 +65,7 @@ class _Lookup(Struct, frozen=True):
     until: float
 
 
-_BUSY: Final = Refused(FailureKind.INTERNAL, "packhook could not look the host name up: too many look-ups hang")
+_BUSY: Final = Refused(FailureKind.SHORTAGE, "packhook could not look the host name up: too many look-ups hang")
 _SLOW: Final = Refused(FailureKind.DNS, "looking up the host name took too long: check that its name servers answer")
 _BLOCKED: Final = Refused(FailureKind.BLOCKED, REFUSAL)
 
@@ -93,6 +94,7 @@ class Egress:
         self._parse = lru_cache(MAX_CACHED)(self._parse_url)
         self._cache: dict[str, _Lookup] = {}
         self._lookups: dict[str, asyncio.Task[_Lookup]] = {}
+        self._lookups_of: Counter[str] = Counter()
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
         """Return what :meth:`check` would, or None where that needs a look-up."""
@@ -104,17 +106,20 @@ class Egress:
             return None
         return found.refused or PinnedUrl(parsed, found.addresses)
 
-    async def check(self, url: str, limit: int = LOOKUP_LIMIT) -> PinnedUrl | Refused:
+    async def check(self, url: str, limit: int = LOOKUP_LIMIT, organization_id: str = "") -> PinnedUrl | Refused:
         """Return the addresses to connect to, or the refusal; a look-up takes at most ``limit`` and 5,000 milliseconds.
 
-        A refusal is ``BLOCKED`` with one and the same text for every denied address, ``DNS`` for a name that has none.
+        A refusal is ``BLOCKED`` with one and the same text for every denied address, ``DNS`` for a name that has none,
+        ``SHORTAGE`` where the organization has as many look-ups under way as are free.
         """
-        return self.check_cached(url) or await self._look_up(url, limit)
+        return self.check_cached(url) or await self._look_up(url, limit, organization_id)
 
-    async def _look_up(self, url: str, limit: int) -> PinnedUrl | Refused:
+    async def _look_up(self, url: str, limit: int, organization_id: str) -> PinnedUrl | Refused:
         endpoint = self._parse(url)
         assert isinstance(endpoint, Endpoint)  # noqa: S101 anything else needs no look-up
-        lookup = self._shared_lookup(endpoint)
+        lookup = self._shared_lookup(endpoint, organization_id)
+        if lookup is None:
+            return _BUSY
         await asyncio.wait([lookup], timeout=min(limit, LOOKUP_LIMIT) / SECOND)
         if not lookup.done() or lookup.cancelled():
             return _SLOW
@@ -146,14 +151,27 @@ class Egress:
             return PinnedUrl(endpoint, (str(endpoint.address),))
         return _BLOCKED
 
-    def _shared_lookup(self, endpoint: Endpoint) -> "asyncio.Task[_Lookup]":
-        """Return the look-up of this name that is under way, or start one: at most one runs, however long it hangs."""
-        lookup = self._lookups.get(endpoint.host)
+    def _shared_lookup(self, endpoint: Endpoint, organization_id: str) -> "asyncio.Task[_Lookup] | None":
+        """Return the look-up of this name that is under way, or start one: at most one runs, however long it hangs.
+
+        None where the organization has as many under way as are free: half of all if it is alone.
+        """
+        host = endpoint.host
+        lookup = self._lookups.get(host)
         if lookup is None:
-            lookup = asyncio.get_running_loop().create_task(self._resolve_and_judge(endpoint.host, endpoint.port))
-            lookup.add_done_callback(lambda _: self._lookups.pop(endpoint.host))
-            self._lookups[endpoint.host] = lookup
+            if self._lookups_of[organization_id] >= MAX_LOOKUPS - len(self._lookups):
+                return None
+            lookup = asyncio.get_running_loop().create_task(self._resolve_and_judge(host, endpoint.port))
+            lookup.add_done_callback(lambda _: self._forget(host, organization_id))
+            self._lookups[host] = lookup
+            self._lookups_of[organization_id] += 1
         return lookup
+
+    def _forget(self, host: str, organization_id: str) -> None:
+        del self._lookups[host]
+        self._lookups_of[organization_id] -= 1
+        if not self._lookups_of[organization_id]:
+            del self._lookups_of[organization_id]
 
     async def _resolve_and_judge(self, host: str, port: int) -> _Lookup:
         try:

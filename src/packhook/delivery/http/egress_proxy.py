@@ -58,10 +58,10 @@ class ProxiedEgress(Egress):
         proxy = self._proxy_egress.check_cached(self.proxy.url)
         return None if proxy is None else self._combine(target, proxy)
 
-    async def check(self, url: str, limit: int = LOOKUP_LIMIT) -> PinnedUrl | Refused:
+    async def check(self, url: str, limit: int = LOOKUP_LIMIT, organization_id: str = "") -> PinnedUrl | Refused:
         """Return what the proxy is to be told, or the refusal; ``PROXY`` where the proxy cannot be found."""
         target, proxy = await asyncio.gather(
-            self._check_endpoint(url, limit), self._proxy_egress.check(self.proxy.url, limit)
+            self._check_endpoint(url, limit, organization_id), self._proxy_egress.check(self.proxy.url, limit)
         )
         return target if isinstance(target, Refused) else self._combine(target, proxy)
 
@@ -77,8 +77,8 @@ class ProxiedEgress(Egress):
         await super().close()
         await self._proxy_egress.close()
 
-    async def _check_endpoint(self, url: str, limit: int) -> PinnedUrl | Refused:
-        return super().check_cached(url) or await self._look_up(url, limit)
+    async def _check_endpoint(self, url: str, limit: int, organization_id: str) -> PinnedUrl | Refused:
+        return super().check_cached(url) or await self._look_up(url, limit, organization_id)
 
     def _combine(self, target: PinnedUrl, proxy: PinnedUrl | Refused) -> PinnedUrl | Refused:
         if isinstance(proxy, Refused):

@@ -22,11 +22,11 @@ class FailureReason(NamedTuple):
 
 
 NO_CONNECTION: Final = FailureReason(
-    FailureKind.INTERNAL, "packhook had no connection free in time: it may have too few"
+    FailureKind.SHORTAGE, "packhook had no connection free in time: it may have too few"
 )
-NO_SOCKET: Final = FailureReason(FailureKind.INTERNAL, "packhook has no free socket: raise its limit of open files")
+NO_SOCKET: Final = FailureReason(FailureKind.SHORTAGE, "packhook has no free socket: raise its limit of open files")
 NO_PORT: Final = FailureReason(
-    FailureKind.INTERNAL, "packhook has no free local port: widen the system's range of ephemeral ports"
+    FailureKind.SHORTAGE, "packhook has no free local port: widen the system's range of ephemeral ports"
 )
 NO_ADDRESS: Final = FailureReason(FailureKind.INTERNAL, "packhook lost the checked address of this request")
 STOPPING: Final = FailureReason(FailureKind.INTERNAL, "packhook is stopping")

@@ -21,7 +21,7 @@ MAX_LOOKUPS: Final = 1_000
 
 
 class ResolverBusy(OSError):
-    """Too many look-ups hang, or too many threads run, to start another; it says nothing of the name."""
+    """Too many look-ups hang, or threads or open files are used up: it says nothing of the name."""
 
 
 class SystemResolver:
@@ -48,10 +48,22 @@ class SystemResolver:
             addresses = _addresses(host, port)
         except (OSError, ValueError) as error:  # ValueError: not a name at all, or an address of an unknown kind
             self._slots.release()
+            if _lacks_descriptors():  # the name servers were not asked, whatever the system's error says
+                found.set_exception(ResolverBusy())
+                return
             found.set_exception(error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error)))
         else:
             self._slots.release()
             found.set_result(addresses)
+
+
+def _lacks_descriptors() -> bool:
+    """Return True if this process can open no file or socket."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError:
+        return True
+    return False
 
 
 def _addresses(host: str, port: int) -> Sequence[Address]:

@@ -98,9 +98,9 @@ class EncryptedStore:
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
         """Encrypt, then as the inner store."""
-        await self._inner.create_webhook(self._encrypted(webhook), entry)
+        await self._inner.create_webhook(self._encrypted(webhook), entry, limit)
 
     async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
         """Encrypt, then as the inner store."""

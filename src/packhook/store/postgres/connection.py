@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from packhook.core.errors import InvalidSettings, Unavailable
+from packhook.core.errors import InvalidSettings, RowRefused, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.postgres.queries import SQL, Backend, Db
 
@@ -41,16 +41,26 @@ READ_ONLY: Final[Mapping[str, str]] = {
 MIGRATING: Final[Mapping[str, str]] = {"application_name": "packhook-migrate"}
 
 
+_OF_A_ROW: Final = (
+    asyncpg.exceptions.IntegrityConstraintViolationError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+    asyncpg.exceptions.PLPGSQLError,
+)
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Raise Unavailable for whatever goes wrong with the database: away, full, slow, read-only, shut down.
 
-    Not for a value that no column can hold, which is a fault of ours.
+    RowRefused, which is one, where it is because of what was to be written: the same row will fail again. Not for a
+    value that no column can hold, which is a fault of ours.
     """
     try:
         yield
     except (asyncpg.DataError, ValueError):
         raise
+    except _OF_A_ROW as error:
+        raise RowRefused(f"the database refused a row: {type(error).__name__}: {error}") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
         raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 

@@ -244,8 +244,8 @@ class PostgresStore:
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
-        await self._write(webhooks.create_webhook, webhook, entry)
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
+        await self._write(webhooks.create_webhook, webhook, entry, limit)
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         return await self._read(webhooks.get_webhook, organization_id, webhook_id)

@@ -13,9 +13,12 @@ from packhook.store.postgres.organizations import get_organization, lock_organiz
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
 
 
-async def create_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> None:
-    """See Store.create_webhook."""
+async def create_webhook(db: Db, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
+    """See Store.create_webhook. The lock makes others that create one wait."""
     await lock_organization(db, webhook.organization_id)
+    (count,) = (await db.fetch_all(SQL["count_webhooks"], webhook.organization_id))[0]
+    if limit is not None and count >= limit:
+        raise Conflict(f"an organization may have {limit} webhooks, and this one has {count}: delete one first")
     await db.fetch_all(SQL["insert_webhook"], *replace_nul(rows.WEBHOOKS.values(webhook)))
     await write_audit(db, entry)
 

@@ -8,7 +8,7 @@ from typing import IO, Final
 
 import apsw
 
-from packhook.core.errors import DatabaseInUse, Unavailable
+from packhook.core.errors import DatabaseInUse, RowRefused, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.migrate import migrations_after
 
@@ -28,9 +28,14 @@ class Connection(apsw.Connection):
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Raise Unavailable for whatever goes wrong inside the database: full, read-only, broken, away."""
+    """Raise Unavailable for whatever goes wrong inside the database: full, read-only, broken, away.
+
+    RowRefused, which is one, where it is because of what was to be written: the same row will fail again.
+    """
     try:
         yield
+    except (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError) as error:
+        raise RowRefused(f"the database refused a row: {type(error).__name__}: {error}") from error
     except apsw.Error as error:
         raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 

@@ -206,8 +206,8 @@ class SqliteStore:
 
     # --- webhooks
 
-    async def create_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
-        await self._writer.write(webhooks.create_webhook, webhook, entry)
+    async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
+        await self._writer.write(webhooks.create_webhook, webhook, entry, limit)
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
         return await self._reader.read(webhooks.get_webhook, organization_id, webhook_id)

@@ -15,9 +15,12 @@ from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
 
 
-def create_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry) -> None:
+def create_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
     """See Store.create_webhook."""
     require_organization(db, webhook.organization_id)
+    (count,) = fetch_all(db, SQL["count_webhooks"], (webhook.organization_id,))[0]
+    if limit is not None and count >= limit:
+        raise Conflict(f"an organization may have {limit} webhooks, and this one has {count}: delete one first")
     db.execute(SQL["insert_webhook"], tuple(rows.WEBHOOKS.values(webhook)))
     write_audit(db, entry)
 

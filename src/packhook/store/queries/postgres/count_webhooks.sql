@@ -1,0 +1,2 @@
+-- Count the webhooks of an organization that are not deleted.
+SELECT count(*) FROM webhooks WHERE organization_id = $1 AND deleted_at IS NULL

@@ -1,0 +1,167 @@
+"""Test that no organization takes all of a resource: docs/explanation/fair-shares.md names the test of each."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from api.organization import EVENT, Organization, body_of
+from packhook.core.errors import Overloaded
+from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.service import MAX_CONCURRENT_PROBES
+from packhook.testing import Hang, ManualClock, Receiver, Status
+from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
+
+MIB: Final = 1024 * 1024
+LARGE: Final = {"event_code": "order.created", "data": {"id": "ord_1", "reference": "x" * 250_000}}
+EVENTS: Final = [("order.created", b'{"id":"ord_1"}')]
+
+
+async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:
+    """Accept half of the places from one organization; another still publishes."""
+    async with application(tmp_path, ManualClock(), max_pending_publishes=8) as (api, service, _):
+        greedy, other = await Organization.create(api), await Organization.create(api)
+        owners = [greedy.id] * 12 + [other.id] * 2
+        publishes = [service.publisher.publish(owner, EVENTS) for owner in owners]  # none is stored before all began
+        results = await asyncio.gather(*publishes, return_exceptions=True)
+        again = await asyncio.gather(*(service.publisher.publish(greedy.id, EVENTS) for _ in range(4)))
+    refused = [owner for owner, result in zip(owners, results, strict=True) if isinstance(result, Overloaded)]
+    assert refused == [greedy.id] * 8
+    assert len(again) == 4
+
+
+async def test_a_batch_that_could_never_be_stored_is_refused_in_words(tmp_path: Path) -> None:
+    """Respond with 422 to more events than may ever wait; accept as many as may."""
+    async with application(tmp_path, ManualClock(), max_pending_publishes=4) as (api, _, _):
+        organization = await Organization.create(api)
+        refused = await organization.ask("POST", "/events/batch", json={"events": [EVENT] * 5})
+        accepted = await organization.ask("POST", "/events/batch", json={"events": [EVENT] * 4})
+    assert body_of(refused, 422)["errors"] == [
+        {"field": "/events", "code": "invalid_length", "message": "expected 1 to 4 events, got 5"}
+    ]
+    assert accepted.status_code == 202
+
+
+@pytest.mark.parametrize("action", ["test", "verify"])
+async def test_probes_of_one_organization_leave_room(tmp_path: Path, action: str) -> None:
+    """Refuse at once what exceeds half of the places; another organization is answered meanwhile."""
+    share = MAX_CONCURRENT_PROBES // 2
+    requests = share + 40
+    limits = httpx.Limits(max_connections=requests + 1)
+    with running_node(tmp_path, **SENDING) as url:
+        async with (
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), limits=limits, timeout=30) as api,
+            Receiver(Hang()) as silent,
+            Receiver() as receiver,
+        ):
+            greedy, other = await Organization.create(api), await Organization.create(api)
+            hanging = f"/webhooks/{(await greedy.webhook(silent.url))['id']}/{action}"
+            tasks = [asyncio.create_task(greedy.ask("POST", hanging)) for _ in range(requests)]
+            finished = asyncio.as_completed(tasks)
+            refused = [await next(finished) for _ in range(requests - share)]
+            await silent.wait_for(share)
+            webhook = await other.webhook(receiver.url)
+            answer = await other.ask("POST", f"/webhooks/{webhook['id']}/{action}")
+            for task in tasks:
+                task.cancel()
+    assert body_of(answer, 200)["attempt"]["status_code"] == 200
+    assert {(response.status_code, response.headers["retry-after"]) for response in refused} == {(503, "1")}
+    assert refused[0].json()["detail"] == "too many test events and verifications are running; try again"
+
+
+async def test_background_verifications_leave_room(tmp_path: Path) -> None:
+    """Ask a new endpoint of another organization while one organization's endpoints never answer."""
+    consent = Status(200, {"webhook-allowed-origin": "packhook"})
+    with running_node(tmp_path, **SENDING, require_endpoint_verification="true") as url:
+        async with (
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api,
+            Receiver(Hang()) as silent,
+            Receiver(consent) as receiver,
+        ):
+            greedy, other = await Organization.create(api), await Organization.create(api)
+            await asyncio.gather(*(greedy.webhook(silent.url) for _ in range(MAX_BACKGROUND + 10)))
+            webhook = await other.webhook(receiver.url)
+            await receiver.wait_for(1)
+            shown = await eventually(
+                lambda: other.ask("GET", f"/webhooks/{webhook['id']}"), lambda answer: "verified_at" in answer.json()
+            )
+            assert len(silent.received) <= MAX_BACKGROUND // 2
+    assert shown.json()["verified_at"]
+
+
+@pytest.fixture(scope="module")
+def reading_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a node that buffers 16 MiB of answers to reads."""
+    with running_node(tmp_path_factory.mktemp("reading"), max_buffered_read_bytes=str(16 * MIB)) as url:
+        yield url
+
+
+@pytest.fixture
+async def reading(reading_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield the operator's client of that node."""
+    async with httpx.AsyncClient(base_url=reading_url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
+        yield api
+
+
+async def publish_large(organization: Organization, count: int) -> list[str]:
+    """Publish events of a quarter of a megabyte; return their ids, newest first."""
+    receipts = [body_of(await organization.ask("POST", "/events", json=LARGE), 202)["id"] for _ in range(count)]
+    return receipts[::-1]
+
+
+async def test_a_page_ends_before_four_mebibytes(reading: httpx.AsyncClient) -> None:
+    """Return fewer events than asked for, and links in both directions that leave none out."""
+    organization = await Organization.create(reading)
+    published = await publish_large(organization, 40)
+    pages = [await organization.ask("GET", "/events", params={"per_page": 100})]
+    while link := body_of(pages[-1], 200)["next"]:
+        pages.append(await reading.get(link))
+    found = [[event["id"] for event in page.json()["data"]] for page in pages]
+    assert [len(page) for page in found] == [16, 16, 8]
+    assert [event for page in found for event in page] == published
+    assert all(len(page.content) < 4 * MIB + 64 * 1024 for page in pages)
+    before = body_of(await reading.get(pages[2].json()["prev"]), 200)
+    assert [event["id"] for event in before["data"]] == found[1]
+    first = body_of(await reading.get(before["prev"]), 200)
+    assert ([event["id"] for event in first["data"]], first["prev"]) == (found[0], None)
+
+
+async def test_reads_of_one_organization_leave_room(reading_url: str, reading: httpx.AsyncClient) -> None:
+    """Refuse large reads beside those whose client takes nothing; another organization reads."""
+    greedy, other = await Organization.create(reading), await Organization.create(reading)
+    await publish_large(greedy, 16)
+    published = await publish_large(other, 4)
+    streams = [await ask_for_page_slowly(reading_url, greedy) for _ in range(8)]
+    try:
+        refused = await eventually(
+            lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 503
+        )
+        answer = body_of(await other.ask("GET", "/events", params={"per_page": 100}), 200)
+    finally:
+        for stream in streams:
+            stream.close()
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["detail"] == "too many bytes are being read; ask for smaller pages, or try again"
+    assert [event["id"] for event in answer["data"]] == published
+    await eventually(
+        lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 200
+    )
+
+
+async def ask_for_page_slowly(url: str, organization: Organization) -> socket.socket:
+    """Ask for a page over a connection with a small window, and take nothing of it."""
+    address = urlsplit(url)
+    stream = socket.socket()
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stream.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(stream, (address.hostname, address.port))
+    head = f"GET {organization.path}/events?per_page=100 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_KEY}"
+    await loop.sock_sendall(stream, head.encode() + b"\r\n\r\n")
+    await loop.sock_recv(stream, 12)
+    return stream

@@ -1,0 +1,132 @@
+"""Store and log nothing that an endpoint repeats of its webhook's header values, in space that has a bound."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from node_fixture import DELIVERED, PENDING, leased, local_node, target, without_deadline
+from structlog.testing import capture_logs
+
+from packhook.core.model import FailureKind, Outcome
+from packhook.delivery.attempt import attempt
+from packhook.delivery.http.limits import BODY_LIMIT
+from packhook.delivery.redaction import MAX_HEADER_VALUE, redactor
+from packhook.testing import ManualClock, Receiver, Status
+from support.http_client import sending
+
+TOKEN: Final = "Bearer tok/é&secret"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "shown"),
+    [
+        (["*"], "a*b**", "a***b******"),
+        (["*", "**", "***"], "*****", "******"),
+        (["abcd", "abcdefgh"], "abcdefgh abcd", "*** ***"),
+        (["Bearer 0123456789"], "0123456789", "***"),
+        (["x y"], "x y, x, y", "***, x, y"),
+        (["", " "], "as it was", "as it was"),
+        ([], "as it was", "as it was"),
+    ],
+)
+def test_each_value_becomes_three_stars_once(secrets: list[str], text: str, shown: str) -> None:
+    """No pass sees what another wrote."""
+    assert redactor(secrets).text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        TOKEN.encode(),
+        TOKEN.lower().encode(),
+        b"tok/\xc3\xa9&secret",
+        rb"Bearer tok/\u00e9&secret",
+        rb"Bearer tok\/\u00e9&secret",
+        b"Bearer tok\\/\xc3\xa9&secret",
+        b"Bearer%20tok/%C3%A9%26secret",
+        b"Bearer%20tok%2F%C3%A9%26secret",
+        b"Bearer+tok%2F%C3%A9%26secret",
+        b"Bearer tok/\xc3\xa9&amp;secret",
+    ],
+)
+def test_every_usual_spelling_is_removed(spelling: bytes) -> None:
+    """As receivers repeat a value: plain, without its scheme, in JSON, in a URL, in HTML."""
+    shown = redactor([TOKEN]).body(b"[" + spelling + b"]")
+    assert b"secret" not in shown
+    assert (shown[:1], shown[-4:]) == (b"[", b"***]")
+
+
+@without_deadline
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), max_size=20), st.binary(max_size=2_000))
+def test_the_result_is_bounded_and_has_no_value(secrets: list[str], body: bytes) -> None:
+    """Whatever the values and the body are."""
+    shown = redactor(secrets).body(b"".join([body, *(secret.encode() for secret in secrets), body]))
+    size = 2 * len(body) + sum(len(secret.encode()) for secret in secrets)
+    assert len(shown) <= 3 * size
+    long = [secret.strip().encode() for secret in secrets if len(secret.strip()) > 3]
+    assert not [secret for secret in long for part in shown.split(b"***") if secret in part]
+
+
+def test_masking_that_multiplies_is_cut() -> None:
+    """Nineteen values of ``*`` and a body of stars: not 3 to the power of 19."""
+    shown = redactor(["*"] * 19).outcome(Outcome(headers=(("x", "*" * 60_000),), body=b"*" * BODY_LIMIT))
+    assert (len(shown.body), len(shown.headers[0][1])) == (BODY_LIMIT, MAX_HEADER_VALUE)
+
+
+def test_the_start_of_a_value_at_the_end_of_a_cut_body() -> None:
+    """The client stopped reading in the middle of it."""
+    outcome = Outcome(body=b"you sent 0123456789abc", truncated=True)
+    assert redactor(["0123456789abcdef"]).outcome(outcome).body == b"you sent ***"
+
+
+def test_words_of_a_certificate_are_those_of_an_endpoint() -> None:
+    """Its names are in the detail of a TLS failure; details that are ours stay readable."""
+    of_tls = Outcome(failure=FailureKind.TLS, detail="not for this host but for s3cret.example")
+    ours = Outcome(failure=FailureKind.TIMEOUT, detail="the time ran out")
+    assert redactor(["s3cret"]).outcome(of_tls).detail == "not for this host but for ***.example"
+    assert redactor(["t"]).outcome(ours) == ours
+
+
+async def test_nothing_of_an_attempt_repeats_a_header_value() -> None:
+    """In a name, a value, the target of a redirect (so in the error), the body: neither stored nor logged."""
+    answer = Status(
+        302, {"x-0123456789ABC": "yes", "Location": "/in?t=0123456789ABC&", "x": "0123456789ABC"}, b"0123456789ABC"
+    )
+    async with Receiver(answer) as receiver, sending() as sender:
+        to = target(endpoint=receiver.url, headers={"authorization": "0123456789ABC"})
+        with capture_logs() as lines:
+            result = await attempt(leased(), to, None, sender, ManualClock())
+    assert "0123456789abc" not in repr((result.attempt, result.verdict, lines)).lower()
+    assert result.attempt.error_message == (
+        "answered 302 Found to /in?t=***&: redirects are not followed, update the URL of the webhook"
+    )
+    assert [line["detail"] for line in lines] == [result.attempt.error_message]
+
+
+async def test_a_number_in_retry_after_counts_although_a_header_has_it() -> None:
+    """It is not shown; it is obeyed."""
+    async with Receiver(Status(503, {"retry-after": "60"})) as receiver, sending() as sender:
+        to = target(endpoint=receiver.url, headers={"x-shop": "60"})
+        clock = ManualClock()
+        result = await attempt(leased(), to, None, sender, clock)
+    assert ("retry-after", "***") in result.attempt.response_headers
+    assert result.verdict.hold_until == clock.now() + 60_000 + result.attempt.duration
+
+
+async def test_stars_in_nineteen_headers_stop_nothing(tmp_path: Path) -> None:
+    """The attempt is recorded, and so is what others were sent."""
+    async with (
+        local_node(tmp_path) as node,
+        Receiver(Status(200, {}, b"*" * BODY_LIMIT)) as stars,
+        Receiver() as healthy,
+    ):
+        await node.webhook(stars.url, headers={f"x-{number}": "*" for number in range(19)})
+        (event_id,) = await node.publish()
+        assert (await node.becomes(event_id, DELIVERED)).attempts[0].response_body == b"*" * BODY_LIMIT
+        await node.webhook(healthy.url, organization_id="other")
+        (other_id,) = await node.publish(organization_id="other")
+        await node.store.until(lambda: len(node.store.recorded) == 2)
+        assert (await node.detail(other_id, "other")).delivery.status is DELIVERED
+        assert PENDING not in [result.verdict.status for result in node.store.recorded]
