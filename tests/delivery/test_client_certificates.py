@@ -233,7 +233,7 @@ DETAILS: Final = {
 }
 
 
-@pytest.mark.parametrize("who", list(DETAILS))
+@pytest.mark.parametrize("shown", list(DETAILS))
 async def test_a_refusal_names_its_cause(certificates: Certificates, client: HttpClient, shown: str) -> None:
     """The detail says that a certificate is required, or why ours was refused, and what to do."""
     ours = None if shown == "none" else getattr(certificates, shown)

@@ -233,7 +233,7 @@ def test_internal_faults_hold_longer_each_time_and_concurrent_ones_count_once() 
 
 
 @pytest.mark.parametrize(
-    ("asked", "held"),
+    ("requested", "expected"),
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
 )
 def test_retry_after_holds_the_lane(requested: tuple[int, ...], expected: int) -> None:
