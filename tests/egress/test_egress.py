@@ -184,9 +184,9 @@ async def test_names_that_hang_of_one_organization_delay_no_other(monkeypatch: p
     dns = HungDns()
     egress = Egress(resolve=dns)
     names = [f"https://hung{number}.test/" for number in range(100)]
-    asking = [asyncio.create_task(egress.check(name, 20, "acme")) for name in names]
+    checks = [asyncio.create_task(egress.check(name, 20, "acme")) for name in names]
     assert isinstance(await egress.check("https://quick.test/", 20, "other"), PinnedUrl)
-    answers = await asyncio.gather(*asking)
+    answers = await asyncio.gather(*checks)
     assert [answer.failure for answer in answers if isinstance(answer, Refused)] == (
         [FailureKind.DNS] * 5 + [FailureKind.SHORTAGE] * 95
     )
