@@ -11,8 +11,6 @@ from conventions.sources import ROOT, name_of, python_files, syntax_tree, texts
 
 MAX_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 50
-NOT_YET_UNIQUE: Final = {"Connection", "Pool", "Route"}
-"""Names that two classes of packhook still share. Remove a name once one of them has another."""
 _DIALECTS: Final = ("src/packhook/store/postgres/", "src/packhook/store/sqlite/")
 _PACKAGE: Final = ROOT / "src/packhook"
 _MODULES: Final = [path for path in python_files() if path.is_relative_to(ROOT / "src")]
@@ -61,11 +59,7 @@ def test_no_two_classes_have_one_name() -> None:
         for node in ast.walk(syntax_tree(path)):
             if isinstance(node, ast.ClassDef):
                 places[node.name].add(name_of(path))
-    shared = {
-        name: found
-        for name, found in places.items()
-        if len(found) > 1 and not _is_mirrored(found) and name not in NOT_YET_UNIQUE
-    }
+    shared = {name: found for name, found in places.items() if len(found) > 1 and not _is_mirrored(found)}
     assert shared == {}
 
 

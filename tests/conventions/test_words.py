@@ -15,7 +15,7 @@ _WORDS: Final = "|".join(re.escape(word) for word in sorted(BANNED_WORDS, key=le
 _CAPITALIZED: Final = "|".join(word.capitalize() for word in BANNED_WORDS if word.isalpha())
 _BANNED: Final = re.compile(rf"(?<![^\W_])(?i:{_WORDS})(?![^\W_])|(?<=[a-z])(?:{_CAPITALIZED})(?![a-z])")
 _OWN: Final = ("words.py", "test_words.py", "CHANGELOG.md")
-"""Files that list former names; the changelog tells operators what replaced a log event."""
+"""Files that list banned words or former names."""
 
 
 def banned_words(text: str) -> list[str]:

@@ -76,7 +76,7 @@ def test_an_end_wakes_few_lanes_of_many() -> None:
 
 @without_deadline
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), max_size=60), st.integers(1, 12), st.randoms())
-def test_every_waiter_is_woken(turns: list[tuple[str, int]], size: int, chance: Random) -> None:
+def test_every_waiting_lane_is_woken_in_the_end(turns: list[tuple[str, int]], size: int, chance: Random) -> None:
     """Whatever the order in which attempts end, and although woken lanes may have nothing to send any more."""
     pool = SlotPool(size)
     known = {name: lanes(name, 10) for name in "abc"}

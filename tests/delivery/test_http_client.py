@@ -16,7 +16,7 @@ import pytest
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.headers import lines
 from packhook.delivery.http.client import HttpClient, InFlight
-from packhook.delivery.http.connection import Connection
+from packhook.delivery.http.connection import HttpConnection
 from packhook.delivery.http.exchange import Exchange
 from packhook.delivery.http.response_parser import ResponseParser
 from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Reset, Status
@@ -256,7 +256,7 @@ async def test_a_closed_connection_is_freed_at_once(answer: Behaviour) -> None:
         async with receiving(answer) as receiver, sending() as client:
             for _ in range(3):
                 await client.send(request_to(receiver.url))
-        kinds = (Connection, ResponseParser, Exchange)
+        kinds = (HttpConnection, ResponseParser, Exchange)
         assert [item for item in gc.get_objects() if isinstance(item, kinds)] == []
     finally:
         gc.enable()

@@ -72,7 +72,7 @@ async def publish(client: httpx.AsyncClient, receiver: Receiver) -> None:
 
 
 async def test_a_node_goes_on_when_the_reader_of_its_log_ends(tmp_path: Path, port: int) -> None:
-    """Each failed attempt writes a line that is not read; each is repeated, and succeeds."""
+    """Each failed attempt writes a line to a closed pipe; each attempt is retried, and succeeds."""
     reading, writing = os.pipe()
     async with Receiver() as receiver, node(tmp_path, writing), api(port) as client:
         os.close(writing)
@@ -81,7 +81,7 @@ async def test_a_node_goes_on_when_the_reader_of_its_log_ends(tmp_path: Path, po
         await publish(client, receiver)
 
 
-async def test_a_node_continues_when_its_log_is_not_read(tmp_path: Path, port: int) -> None:
+async def test_a_node_goes_on_when_its_log_is_not_read(tmp_path: Path, port: int) -> None:
     """The pipe is full from the start."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -181,7 +181,7 @@ log.info("parent again")
 
 
 async def test_a_forked_node_writes_its_own_lines() -> None:
-    """Each line is written once, from any thread; at a normal exit none is left unwritten."""
+    """Each process writes its own lines once; at a normal exit every line is written."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", FORKING, stderr=asyncio.subprocess.PIPE)
     _, lines = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert sorted(json.loads(line)["event"] for line in lines.splitlines()) == ["child", "parent", "parent again"]

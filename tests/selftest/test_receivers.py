@@ -57,16 +57,16 @@ async def test_growing_memory_is_reported(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_response_to_the_wrong_request_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here kept connections are not checked, and unsolicited bytes are kept for the next request."""
-    take, begin = connection.Connection._take, connection.Connection.begin
-    unsolicited: dict[connection.Connection, bytes] = {}
+    take, begin = connection.HttpConnection._take, connection.HttpConnection.begin
+    unsolicited: dict[connection.HttpConnection, bytes] = {}
 
-    def keep(own: connection.Connection, data: bytes) -> None:
+    def keep(own: connection.HttpConnection, data: bytes) -> None:
         if own.exchange is None:
             unsolicited[own] = data
         else:
             take(own, data)
 
-    def begin_with_it(own: connection.Connection, exchange: Exchange) -> bool:
+    def begin_with_it(own: connection.HttpConnection, exchange: Exchange) -> bool:
         begun = begin(own, exchange)
         if own in unsolicited:
             asyncio.get_running_loop().call_soon(take, own, unsolicited.pop(own))
@@ -74,8 +74,8 @@ async def test_a_response_to_the_wrong_request_is_reported(monkeypatch: pytest.M
 
     monkeypatch.setattr(connection, "is_readable", lambda _: False)
     monkeypatch.setattr(connection, "read_tcp_info", lambda _: None)
-    monkeypatch.setattr(connection.Connection, "_take", keep)
-    monkeypatch.setattr(connection.Connection, "begin", begin_with_it)
+    monkeypatch.setattr(connection.HttpConnection, "_take", keep)
+    monkeypatch.setattr(connection.HttpConnection, "begin", begin_with_it)
     only(monkeypatch, Hostile("", "unasked", Unasked(), ("answer 200, 0 bytes",), until_done=0.2))
     first, _ = await rows_of_receivers()
     assert "10 of 10 afterwards came to answer 200, 7 bytes" in first.happened

@@ -55,7 +55,7 @@ def _run_child(settings: Settings, listener: socket.socket) -> int:
     try:
         uvloop.run(run_node(settings, listener=listener))
     except PackhookError as error:
-        with suppress(OSError, ValueError):  # its reader may be gone
+        with suppress(OSError, ValueError):  # standard error may be closed
             print(error.detail, file=sys.stderr, flush=True)  # noqa: T201 this is the command line
         return int(exit_code(error))
     return 0

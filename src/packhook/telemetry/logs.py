@@ -57,7 +57,7 @@ def reserve_standard_descriptors() -> None:
 
 
 def announce(line: str) -> None:
-    """Write a line to standard output for people and scripts that start a node; it may be closed, or not be read."""
+    """Write a line to standard output for people and scripts that start a node; it may be closed, or not read."""
     _Lines(sys.stdout).info(line)
 
 

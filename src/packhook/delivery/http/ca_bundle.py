@@ -9,7 +9,7 @@ from packhook.core.errors import InvalidSettings
 
 
 def load_trusted(context: ssl.SSLContext, extra: Path | None) -> None:
-    """Trust the system's authorities and those in ``extra`` (PEM); InvalidSettings where that is none."""
+    """Load the system's authorities and those of ``extra``, a PEM file. Raise InvalidSettings if it is not one."""
     context.load_verify_locations(_system_bundle())
     if extra is None:
         return

@@ -28,7 +28,7 @@ Callback = Callable[[Outcome], None]
 
 
 class InFlight(Protocol):
-    """A request that was started."""
+    """Represent a request in flight."""
 
     def cancel(self) -> object:
         """End it at once, at whatever stage; its callback is not called."""

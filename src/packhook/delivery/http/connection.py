@@ -32,17 +32,17 @@ JOINED_BODY: Final = 64 * 1024
 """Bytes up to which a body is copied behind its head, to be sent by one call."""
 
 
-class Pool(Protocol):
+class ConnectionOwner(Protocol):
     """Own connections, and decide what becomes of requests."""
 
     poller: Poller
     tls: TlsSettings
 
-    def keep(self, connection: "Connection") -> None:
+    def keep(self, connection: "HttpConnection") -> None:
         """Take a connection that can be used again."""
         ...
 
-    def drop(self, connection: "Connection") -> None:
+    def drop(self, connection: "HttpConnection") -> None:
         """Forget a closed connection."""
         ...
 
@@ -51,22 +51,22 @@ class Pool(Protocol):
         ...
 
     def retry_on_new_connection(self, exchange: Exchange) -> None:
-        """Send this again: its kept connection was dead, or held bytes that no request asked for."""
+        """Send this again: its kept connection was dead, or had bytes that no request asked for."""
         ...
 
-    def connect_failed(self, connection: "Connection", error: int) -> None:
-        """Go on without a TCP connection, by the system's error number."""
+    def connect_failed(self, connection: "HttpConnection", error: int) -> None:
+        """Handle a failure to connect; ``error``: the system's error number."""
         ...
 
-    def open_failed(self, connection: "Connection", reason: FailureReason, *, elsewhere: bool = False) -> None:
-        """Go on without a connection that was to be opened; ``elsewhere``: the proxy may reach another address."""
+    def open_failed(self, connection: "HttpConnection", reason: FailureReason, *, elsewhere: bool = False) -> None:
+        """Handle a failure to open the connection; ``elsewhere``: the proxy may reach another address."""
         ...
 
-    def certificate_rejected(self, connection: "Connection", error: ssl.SSLCertVerificationError) -> None:
+    def certificate_rejected(self, connection: "HttpConnection", error: ssl.SSLCertVerificationError) -> None:
         """Find out what the endpoint's certificate says."""
         ...
 
-    def crashed(self, connection: "Connection") -> None:
+    def crashed(self, connection: "HttpConnection") -> None:
         """End what went over a connection in which an exception was raised."""
         ...
 
@@ -79,8 +79,8 @@ class _Stage(Enum):
     CLOSED = auto()
 
 
-class Connection:
-    """Carry the exchanges of one connection, one at a time.
+class HttpConnection:
+    """Run the exchanges of one connection, one at a time.
 
     ``exchange``: the present one. ``since`` and ``idle_since``: monotonic seconds.
     """
@@ -90,7 +90,7 @@ class Connection:
         "idle_since", "route", "since",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, opened: socket, exchange: Exchange, tunnel: Tunnel | None) -> None:
+    def __init__(self, pool: ConnectionOwner, opened: socket, exchange: Exchange, tunnel: Tunnel | None) -> None:
         self.route = exchange.route
         self.since = self.idle_since = time.monotonic()
         self._pool = pool
@@ -110,7 +110,7 @@ class Connection:
         return self._stream.connect(address, port)
 
     def begin(self, exchange: Exchange) -> bool:
-        """Send this over the kept connection; False where the peer is gone or has said something unasked."""
+        """Send this over the kept connection; False where it was closed or has unsolicited bytes."""
         self._before = read_tcp_info(self._stream.socket)
         if not self._is_clean(self._before):
             return False
@@ -122,7 +122,7 @@ class Connection:
         return True
 
     def close(self) -> None:
-        """Close it at once; nobody hears of it."""
+        """Close it at once, without a call to its owner."""
         stage, self._stage = self._stage, _Stage.CLOSED
         self.exchange = None
         tls, self._tls = self._tls, None
@@ -157,10 +157,10 @@ class Connection:
         """Return whether there is no TCP connection yet."""
         return self._stage is _Stage.CONNECTING
 
-    # --- what the stream tells
+    # --- events of the stream
 
     def connected(self, error: int) -> None:
-        """Go on to the tunnel, or to TLS."""
+        """Start the tunnel, or TLS."""
         if error:
             self._pool.connect_failed(self, error)
         elif self._tunnel is not None:
@@ -202,7 +202,7 @@ class Connection:
                 self._end(self._loss_reason(error))
 
     def crashed(self) -> None:
-        """Leave it to the pool."""
+        """Report the crash to the owner."""
         self._pool.crashed(self)
 
     # --- opening
@@ -298,7 +298,7 @@ class Connection:
             self._stream.send(self._tls.outgoing())  # such as the refusal of a renegotiation
 
     def _take(self, data: bytes) -> None:
-        """Take a part of the response, or bytes that nobody asked for."""
+        """Take a part of the response, or bytes that no request asked for."""
         exchange, before = self.exchange, self._before
         if exchange is None:
             self._drop()

@@ -42,7 +42,7 @@ _NO_ADDRESS: Final = "the host name has no address: check its DNS records"
 class PinnedUrl(Struct, frozen=True):
     """Hold a URL that may be sent to, and the judged addresses of its host, in the order to try them.
 
-    ``proxy_addresses``: sockets are opened to these instead, and the proxy is told one of ``addresses``.
+    ``proxy_addresses``: sockets are opened to these instead, and the proxy is given one of ``addresses``.
     """
 
     endpoint: Endpoint

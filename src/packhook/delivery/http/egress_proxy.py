@@ -1,4 +1,4 @@
-"""Send through the operator's proxy: endpoints are judged as ever, sockets are opened to the proxy alone.
+"""Send through the operator's proxy: endpoints are judged as without one, and sockets are opened to it alone.
 
 ::
 
@@ -6,8 +6,8 @@
                        │
                        └─▶ CONNECT to one of the judged addresses, through a socket to the proxy and to nothing else
 
-The proxy is told an address, never a name: nobody here has judged what it would resolve a name to. ``Host``, SNI and
-the certificate keep the name.
+The proxy is given an address, never a name: what it would resolve a name to was not judged. ``Host``, SNI and the
+certificate keep the name.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class ProxiedEgress(Egress):
         resolve: Resolve | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``resolve`` looks up endpoints and the proxy."""
+        """Use ``resolve`` for endpoints and for the proxy."""
         super().__init__(allow, allow_http=allow_http, resolve=resolve, seconds=seconds)
         self.proxy: Proxy = proxy
         self._proxy_egress = Egress(_EVERYWHERE, allow_http=True, resolve=resolve, seconds=seconds)
@@ -59,7 +59,7 @@ class ProxiedEgress(Egress):
         return None if proxy is None else self._combine(target, proxy)
 
     async def check(self, url: str, limit: int = LOOKUP_LIMIT, organization_id: str = "") -> PinnedUrl | Refused:
-        """Return what the proxy is to be told, or the refusal; ``PROXY`` where the proxy cannot be found."""
+        """Return the addresses to give to the proxy, or the refusal; ``PROXY`` where the proxy cannot be found."""
         target, proxy = await asyncio.gather(
             self._check_endpoint(url, limit, organization_id), self._proxy_egress.check(self.proxy.url, limit)
         )

@@ -1,4 +1,4 @@
-"""Hold a request on its way, and where it goes: what the pool and a connection both know of it."""
+"""Hold a request in flight and its route: the state that the pool and a connection share."""
 
 import ssl
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from packhook.delivery.http.egress import PinnedUrl
 HTTPS: Final = "https"
 
 
-class Route:
+class RequestRoute:
     """Say where a request goes. Connections whose ``key`` is equal carry each other's requests.
 
     ``host``: for SNI and the certificate. ``certificate``: to show where the endpoint asks for one.
@@ -33,7 +33,7 @@ class Route:
 class Exchange:
     """Track one request from its start to its callback. Times are monotonic seconds.
 
-    ``addresses``: where sockets may still be opened to. ``targets``: what a proxy may still be told, () without one.
+    ``addresses``: those still to try for the socket. ``targets``: those still to try through the proxy, () without one.
     ``rejected``: why the endpoint's certificate was refused; then a connection is opened only to see that certificate.
     """
 
@@ -51,7 +51,7 @@ class Exchange:
         cancel: Callable[["Exchange"], None],
     ) -> None:
         endpoint = where.endpoint
-        self.route = Route(where, request.client_certificate)
+        self.route = RequestRoute(where, request.client_certificate)
         self.head = (
             f"{request.method} {endpoint.target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n"
             f"{request.headers}content-length: {len(request.body)}\r\n\r\n"

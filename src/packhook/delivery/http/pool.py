@@ -4,7 +4,7 @@
 
     start ─┬─ a kept connection that is clean ──────────────┐
            ├─ room for one more ─▶ open, address by address ─┴─▶ connection.py ─▶ finish ─▶ callback
-           └─ neither ─▶ wait in line, while the time runs
+           └─ neither ─▶ wait in the queue, while the time runs
 
 A connection belongs to one scheme, host, port, set of checked addresses and client certificate: a name that moves gets
 new ones at once. Each is judged when it is opened, is closed when it was idle for a minute, and is not used when it is
@@ -25,7 +25,7 @@ from packhook.core.model import FailureKind, Outcome, Request
 from packhook.delivery.headers import NUL
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
-from packhook.delivery.http.connection import Connection
+from packhook.delivery.http.connection import HttpConnection
 from packhook.delivery.http.egress import Egress, PinnedUrl
 from packhook.delivery.http.exchange import Exchange
 from packhook.delivery.http.failure_reasons import FailureReason, failed
@@ -46,10 +46,10 @@ class ConnectionPool:
         self._egress = egress
         self._max = max_connections
         self._loop = asyncio.get_running_loop()
-        self._idle: dict[tuple[object, ...], list[Connection]] = {}
-        self._connections: dict[Connection, None] = {}
+        self._idle: dict[tuple[object, ...], list[HttpConnection]] = {}
+        self._connections: dict[HttpConnection, None] = {}
         self._waiting: dict[Exchange, None] = {}
-        self._in_flight: dict[Exchange, Connection | None] = {}
+        self._in_flight: dict[Exchange, HttpConnection | None] = {}
         self._is_serving = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -72,7 +72,7 @@ class ConnectionPool:
     def cancel(self, exchange: Exchange) -> None:
         """End this at once; its callback is not called."""
         if exchange in self._in_flight:
-            self._let_go(exchange)
+            self._release(exchange)
             del self._in_flight[exchange]
             self._loop.call_soon(self._serve_waiting)
 
@@ -88,10 +88,10 @@ class ConnectionPool:
                 timer.cancel()
         self.poller.close()
 
-    # --- what connections tell
+    # --- events of connections
 
-    def keep(self, connection: Connection) -> None:
-        """Give a free connection to the first in line, or keep it for later."""
+    def keep(self, connection: HttpConnection) -> None:
+        """Give a free connection to the first waiting request, or keep it for later."""
         if self._waiting or connection.idle_since - connection.since > LIFETIME_SECONDS:
             self._give_away(connection)
             return
@@ -99,7 +99,7 @@ class ConnectionPool:
         if self._sweep_timer is None:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: HttpConnection) -> None:
         """Forget a closed connection; there is room for another."""
         if self._forget(connection):
             self._serve_waiting()
@@ -119,11 +119,11 @@ class ConnectionPool:
         if exchange in self._in_flight:
             self._begin_over_new(exchange)
 
-    def connect_failed(self, connection: Connection, error: int) -> None:
+    def connect_failed(self, connection: HttpConnection, error: int) -> None:
         """Try the next address."""
         self._try_next_address(connection, self._connect_reason(error))
 
-    def open_failed(self, connection: Connection, reason: FailureReason, *, elsewhere: bool = False) -> None:
+    def open_failed(self, connection: HttpConnection, reason: FailureReason, *, elsewhere: bool = False) -> None:
         """Fail the request, or have the proxy try the endpoint's next address."""
         exchange = connection.exchange
         if exchange is None:
@@ -136,7 +136,7 @@ class ConnectionPool:
         else:
             self._fail(exchange, reason)
 
-    def certificate_rejected(self, connection: Connection, error: ssl.SSLCertVerificationError) -> None:
+    def certificate_rejected(self, connection: HttpConnection, error: ssl.SSLCertVerificationError) -> None:
         """Connect once more, without sending anything, to tell what the certificate says."""
         exchange = connection.exchange
         if exchange is not None:
@@ -144,7 +144,7 @@ class ConnectionPool:
             exchange.rejected = error
             self._connect(exchange)
 
-    def crashed(self, connection: Connection) -> None:
+    def crashed(self, connection: HttpConnection) -> None:
         """Fail what went over it; the log has the exception."""
         exchange = connection.exchange
         if exchange is not None:
@@ -205,7 +205,7 @@ class ConnectionPool:
         except OSError as error:
             return self._connect_reason(error.errno)
         tunnel = None if proxy is None else Tunnel(proxy, exchange.targets[0], endpoint.port)
-        connection = Connection(self, opened, exchange, tunnel)
+        connection = HttpConnection(self, opened, exchange, tunnel)
         self._connections[connection] = None
         self._in_flight[exchange] = connection
         now = time.monotonic()
@@ -219,7 +219,7 @@ class ConnectionPool:
             return self._connect_reason(error_number)
         return None
 
-    def _try_next_address(self, connection: Connection, reason: FailureReason) -> None:
+    def _try_next_address(self, connection: HttpConnection, reason: FailureReason) -> None:
         exchange = connection.exchange
         if exchange is None:
             return
@@ -240,12 +240,12 @@ class ConnectionPool:
             return
         if exchange.rejected is not None and reason.kind is not FailureKind.INTERNAL:
             reason = tls_reasons.certificate_reason(exchange.rejected, ())
-        self._let_go(exchange)
+        self._release(exchange)
         self.finish(exchange, failed(reason, exchange.began))
         self._serve_waiting()
 
-    def _let_go(self, exchange: Exchange) -> None:
-        """Close its connection, and take it out of the line."""
+    def _release(self, exchange: Exchange) -> None:
+        """Close its connection, and remove it from the queue."""
         self._waiting.pop(exchange, None)
         connection, self._in_flight[exchange] = self._in_flight[exchange], None
         if connection is not None:
@@ -253,11 +253,11 @@ class ConnectionPool:
 
     # --- room
 
-    def _discard(self, connection: Connection) -> None:
+    def _discard(self, connection: HttpConnection) -> None:
         connection.close()
         self._forget(connection)
 
-    def _forget(self, connection: Connection) -> bool:
+    def _forget(self, connection: HttpConnection) -> bool:
         if connection not in self._connections:
             return False
         del self._connections[connection]
@@ -270,7 +270,7 @@ class ConnectionPool:
         return True
 
     @staticmethod
-    def _is_fresh(connection: Connection) -> bool:
+    def _is_fresh(connection: HttpConnection) -> bool:
         now = time.monotonic()
         return now - connection.idle_since < IDLE_SECONDS and now - connection.since < LIFETIME_SECONDS
 
@@ -281,8 +281,8 @@ class ConnectionPool:
             return True
         return False
 
-    def _give_away(self, connection: Connection) -> None:
-        """Give it to the first in line if that can use it; otherwise close it, which makes room."""
+    def _give_away(self, connection: HttpConnection) -> None:
+        """Give it to the first waiting request if that can use it; otherwise close it, which frees a slot."""
         first = next(iter(self._waiting), None)
         is_young = connection.idle_since - connection.since <= LIFETIME_SECONDS
         if first is not None and is_young and first.route.key == connection.route.key and connection.begin(first):

@@ -21,7 +21,7 @@ MAX_LOOKUPS: Final = 1_000
 
 
 class ResolverBusy(OSError):
-    """Too many look-ups hang, or threads or open files are used up: it says nothing of the name."""
+    """Report that look-ups, threads or open files are used up; the name itself may be valid."""
 
 
 class SystemResolver:

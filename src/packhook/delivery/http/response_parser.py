@@ -37,7 +37,7 @@ _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL
 
 
 class InvalidHead(ValueError):
-    """The head is not that of an HTTP/1.x response."""
+    """Report a head that is not that of an HTTP/1.x response."""
 
 
 class Head(Struct, frozen=True, gc=False):
@@ -151,7 +151,7 @@ class ResponseParser:
         """Take bytes; return whether the response is over: complete, cut or failed."""
         self.has_begun = True
         if self._part is _Part.COMPLETE:
-            self.is_reusable = False  # nobody asked for these
+            self.is_reusable = False  # bytes that no request asked for
             return True
         self._pending = self._pending + data if self._pending else data
         while self._pending and self.failure is None and not self.is_cut and self._step():

@@ -57,22 +57,22 @@ class Poller:
 
 
 class StreamOwner(Protocol):
-    """Be told what happens to a stream. After ``lost`` nothing more is."""
+    """Receive the events of a stream. ``lost`` is the last one."""
 
     def connected(self, error: int) -> None:
-        """Connecting is over; ``error``: 0, or the system's error number."""
+        """Handle the end of connecting; ``error``: 0, or the system's error number."""
         ...
 
     def received(self, data: bytes) -> None:
-        """Data has come."""
+        """Handle data from the peer."""
         ...
 
     def lost(self, error: OSError | None) -> None:
-        """Nothing more will come; ``error``: why, None where the peer ended its side properly."""
+        """Handle the end of the stream; ``error``: the cause, None if the peer closed its side properly."""
         ...
 
     def crashed(self) -> None:
-        """One of these methods raised an exception."""
+        """Handle an exception that one of these methods raised."""
         ...
 
 
@@ -126,13 +126,13 @@ class TcpStream:
     def send(self, data: bytes | memoryview, more: Iterator[bytes] = _NOTHING) -> None:
         """Send ``data``, then each piece of ``more``, which is made when there is room for it.
 
-        A failure is not told here: what the peer said before it is still received, then ``lost`` has the error.
+        A failure is not reported here: what the peer sent before it is still received, then ``lost`` has the error.
         """
         self._unsent, self._more = bytes(self._unsent) + data if self._unsent else data, more
         self._flush()
 
     def acknowledge_at_once(self) -> None:
-        """Have the system acknowledge what came, and comes next, without waiting for data to send with it.
+        """Set TCP_QUICKACK: acknowledge data at once, without waiting for data to send with it.
 
         For a peer that may answer early and close with data unread: that resets the connection and drops what its
         system has not sent. By Nagle's algorithm that is its answer, until the TLS session tickets before are

@@ -134,7 +134,7 @@ class TlsLayer:
         self._incoming.write(received)
 
     def handshake(self) -> bool:
-        """Go on with the handshake; return whether it is done."""
+        """Continue the handshake; return whether it is complete."""
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
