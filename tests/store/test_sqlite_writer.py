@@ -44,7 +44,7 @@ async def test_a_fault_is_the_answer_of_who_met_it_alone(writer: Writer, togethe
 async def test_a_writer_that_ends_leaves_nobody_waiting(writer: Writer) -> None:
     """Whoever waits is told, and whoever comes later is refused."""
 
-    def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
+    async def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
         return list(items)
 
     op = WriteOp(answer, itself, weigh=lambda item: 1 // item)

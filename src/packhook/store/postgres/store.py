@@ -38,7 +38,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome
+from packhook.store.fan_out import PublishOutcome, weigh
 from packhook.store.postgres import (
     api_keys,
     audit,
@@ -104,7 +104,7 @@ class PostgresStore:
             partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
             attrgetter("receipts"),
             self._dispatch,
-            publish.weigh,
+            lambda request: weigh(request, loader.cached(request.organization_id)),
         )
         self._running = _Running(
             session,

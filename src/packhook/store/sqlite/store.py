@@ -40,7 +40,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome, SubscriberCache
+from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import api_keys, audit, claim, history, instance, organizations, publish, record, webhooks
 from packhook.store.sqlite.checkpoint import Checkpoints
@@ -53,7 +53,7 @@ _log: Final = structlog.get_logger("packhook.store")
 
 LIST_READERS: Final = 2
 
-_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself)
+_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself, weigh=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class SqliteStore:
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),
             attrgetter("receipts"),
             self._dispatch,
-            lambda request: len(request.events),
+            lambda request: weigh(request, cache.get(request.organization_id)),
         )
 
     # --- life cycle
