@@ -55,6 +55,7 @@ class QueueCapacity:
             excluded_organizations=frozenset(self._full_organizations),
             free=free,
             queued=self._by_organization,
+            free_bytes=self._free_bytes(),
             queued_bytes=self._bytes_by_organization,
         )
 

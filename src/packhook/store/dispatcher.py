@@ -13,7 +13,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
 
     Deliveries of ``excluded`` webhooks and organizations wait in the database; ``per_lane`` is the most of any other
     webhook. ``queued`` and ``queued_bytes`` are what each organization has here already: it gets no more while it has
-    as much as is ``free``: at least ``slots``.
+    as much as is ``free``, or ``free_bytes``.
     """
 
     lease: int
@@ -25,6 +25,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
     excluded_organizations: Collection[str] = frozenset()
     free: int = 2**31
     queued: Mapping[str, int] = {}
+    free_bytes: int = 2**62
     queued_bytes: Mapping[str, int] = {}
 
 

@@ -144,6 +144,7 @@ class RemainingCapacity:
         self._excluded: Collection[str] = capacity.excluded
         self._lanes: dict[str, int] = {}
         self._shares = OrganizationShares(capacity)
+        self._free_bytes = capacity.free_bytes
         self._queued_bytes = capacity.queued_bytes
         self._taken_bytes: dict[str, int] = {}
 
@@ -153,7 +154,7 @@ class RemainingCapacity:
         if self._slots <= 0 or self._bytes < size or taken >= self._per_lane or webhook_id in self._excluded:
             return False
         in_bytes = self._taken_bytes.get(organization_id, 0)
-        has_bytes = self._queued_bytes.get(organization_id, 0) + in_bytes < self._bytes
+        has_bytes = self._queued_bytes.get(organization_id, 0) + in_bytes < self._free_bytes
         if not has_bytes or self._shares.left_of(organization_id) <= 0:
             return False
         self._shares.take(organization_id, 1)
@@ -161,6 +162,7 @@ class RemainingCapacity:
         self._lanes[webhook_id] = taken + 1
         self._slots -= 1
         self._bytes -= size
+        self._free_bytes -= size
         return True
 
 
