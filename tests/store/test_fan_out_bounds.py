@@ -50,19 +50,20 @@ class Ticker:
 
     def __init__(self, lanes: CountedLanes) -> None:
         self._lanes = lanes
-        self._loop = asyncio.get_running_loop()
         self._before = lanes.made
+        self._is_running = True
         self.largest = 0
-        self._next = self._loop.call_soon(self._look)
+        self._tick()
 
-    def _look(self) -> None:
+    def _tick(self) -> None:
         self.largest = max(self.largest, self._lanes.made - self._before)
         self._before = self._lanes.made
-        self._next = self._loop.call_soon(self._look)
+        if self._is_running:
+            asyncio.get_running_loop().call_soon(self._tick)
 
     def stop(self) -> None:
         """End it."""
-        self._next.cancel()
+        self._is_running = False
 
 
 async def _subscribe(store: Store, count: int) -> None:

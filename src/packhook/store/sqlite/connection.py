@@ -1,9 +1,9 @@
 """Open the file, lock it to one process, and migrate its schema."""
 
 import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import IO, Final
 
 import apsw
@@ -16,6 +16,7 @@ BUSY_MS: Final = 5_000
 WAL_PAGES: Final = 4_000
 """The length of the log at which a checkpoint begins."""
 
+OWNER_ONLY: Final = 0o600
 CACHE_KIB: Final = 16_384
 """The page cache of each connection: one that fits into the processor's cache is quicker to write to."""
 
@@ -42,6 +43,7 @@ def database_errors() -> Iterator[None]:
 
 def connect(path: str, config: StoreConfig = DEFAULT) -> Connection:
     """Return a connection to the file. Durable: a COMMIT returns when it is on disk (WAL, ``synchronous=FULL``)."""
+    _create_private(path)
     with database_errors():
         # Each row of an executemany takes a place in the cache; a statement used that many rows ago is prepared again.
         db = Connection(path, statementcachesize=600)
@@ -59,10 +61,17 @@ def connect(path: str, config: StoreConfig = DEFAULT) -> Connection:
         return db
 
 
+def _create_private(path: str) -> None:
+    """Create a missing file for its owner alone; SQLite gives the log and its index the mode of the file."""
+    with suppress(OSError):  # it is there, or SQLite says why it cannot be made
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, OWNER_ONLY))
+
+
 def lock(path: str) -> IO[bytes]:
     """Lock the database to this process until the file is closed. Raises DatabaseInUse or Unavailable."""
     try:
-        file = Path(f"{path}.lock").open("wb")  # noqa: SIM115 held open for the life of the store
+        # Held open for the life of the store.
+        file = os.fdopen(os.open(f"{path}.lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, OWNER_ONLY), "wb")
     except OSError as error:
         raise Unavailable(f"cannot write beside the database: {error.strerror}: {path}.lock") from error
     try:
