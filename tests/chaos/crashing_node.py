@@ -61,7 +61,7 @@ class _CrashingStore:
 
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         stored = self._store.publish(request)
-        stored.add_done_callback(lambda _: self._crash.reach("after-commit"))  # before whoever awaits it
+        stored.add_done_callback(lambda _: self._crash.reach("after-commit"))  # before the publish is answered
         return stored
 
     async def claim(self, claim: ClaimRequest) -> ClaimResult:
