@@ -73,7 +73,22 @@ CASES: Final = {
         "malformed_body",
         "POST",
         "{o}/events",
+        "the body is not JSON: NaN is no number",
         request=sent(content=b'{"event_code":"order.created","data":{"id":"1","weight":NaN}}', headers=JSON),
+    ),
+    "Infinity in a batch, beside another error": Case(
+        "malformed_body",
+        "POST",
+        "{o}/events/batch",
+        "the body is not JSON: -Infinity is no number",
+        request=sent(content=b'{"events":[{"event_code":"order.created","data":{"x":-Infinity}}]}', headers=JSON),
+    ),
+    "half of a surrogate pair": Case(
+        "malformed_body",
+        "POST",
+        "{o}/events",
+        "the body is not JSON: a string contains half of a surrogate pair",
+        request=sent(content=b'{"event_code":"order.created","data":{"id":"\\ud800"}}', headers=JSON),
     ),
     "not an object": Case("invalid_input", "POST", "{o}/webhooks", request=sent(json=[SUBSCRIPTION])),
     "text": Case(

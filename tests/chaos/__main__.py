@@ -1,12 +1,10 @@
 """Kill nodes and the database while orders are published, then account for every id. Exit 0 only if none is lost."""
 
 import asyncio
-import json as json_text
-import os
 import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,17 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.postgres_server import PostgresServer
-from chaos.accounting import Ledger, Verdict
-from chaos.cluster import Cluster
+from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
-from chaos.publisher import SECRET, Publisher, subscribe
+from chaos.publisher import Publisher, subscribe
+from chaos.stage import FIRST_ANSWERS, Stage, stage
 from packhook.cli.exits import Exit, fail
-from packhook.testing import Behaviour, HangUp, Received, Receiver, Status
 
 ARRIVAL_TIMEOUT_SECONDS: Final = 90.0
 PAUSE_SECONDS: Final = 1.0
 PATHS: Final = ("/warehouse", "/bookkeeping")
-FAILURE_INTERVAL: Final = 10
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -76,21 +72,18 @@ def chaos(
 
 
 async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float) -> Proof:
-    ledger, started = Ledger(PATHS), time.monotonic()
+    started = time.monotonic()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-chaos-")))
-        inbox = _Inbox(ledger)
-        receiver = await stack.enter_async_context(Receiver(inbox, secrets=(SECRET,)))
         server = await _start_server(stack, folder) if postgres else None
         database = server.url if server is not None else url or f"sqlite:///{folder / 'packhook.db'}"
-        cluster = Cluster(database, nodes, _open_log(stack, folder))
-        stack.push_async_callback(cluster.close)
-        await cluster.open()
-        await subscribe(cluster.urls[0], [receiver.url + path for path in PATHS])
+        proof = await stack.enter_async_context(stage(database, nodes, folder, PATHS))
+        cluster, ledger = proof.cluster, proof.ledger
+        await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
         publisher = Publisher(cluster.urls, ledger, events, rate, seed)
-        injected = await _publish_and_inject(faults(cluster, server, seed, freeze), publisher, ledger)
-        await _wait_for_arrivals(inbox, ledger)
-        attempts = len(receiver.received)
+        planned = faults(cluster, server, seed, freeze, database)
+        injected = await _publish_and_inject(planned, publisher, proof)
+        await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
     return Proof(
         database="postgresql" if database.startswith("postgres") else "sqlite",
         nodes=nodes,
@@ -98,7 +91,7 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         faults=injected,
         restarts=cluster.restarts,
         publish_retries=publisher.retries,
-        attempts=attempts,
+        attempts=proof.inbox.counts.total(),
         verdict=ledger.verdict(),
     )
 
@@ -110,54 +103,25 @@ async def _start_server(stack: AsyncExitStack, folder: Path) -> PostgresServer:
     return server
 
 
-def _open_log(stack: AsyncExitStack, folder: Path) -> int:
-    """Open a file for the nodes' output: a pipe that is not read would block them."""
-    log = os.open(folder / "nodes.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-    stack.callback(os.close, log)
-    return log
+async def _publish_and_inject(planned: Iterable[Fault], publisher: Publisher, proof: Stage) -> list[tuple[str, bool]]:
+    """Publish while the faults are injected; return their names, each with whether it happened.
 
-
-async def _publish_and_inject(planned: Iterable[Fault], publisher: Publisher, ledger: Ledger) -> list[tuple[str, bool]]:
-    """Publish while the faults are injected; return their names, each with whether it happened."""
+    Before each fault, quiet webhooks get their only event: one is in flight then, one waits for its retry.
+    """
     console, injected = Console(), []
     publishing = asyncio.create_task(publisher.run())
     for fault in planned:
+        for answer in FIRST_ANSWERS:
+            await proof.publish_quietly(answer)
         happened = await fault.inject()
         injected.append((fault.name, happened))
-        console.print(Text(f"{fault.name}{'' if happened else ': DID NOT HAPPEN'}; {len(ledger.owed)} orders owed"))
+        console.print(
+            Text(f"{fault.name}{'' if happened else ': DID NOT HAPPEN'}; {len(proof.ledger.owed)} orders owed")
+        )
         await asyncio.sleep(PAUSE_SECONDS)
     publisher.stop()
     await publishing
     return injected
-
-
-async def _wait_for_arrivals(inbox: "_Inbox", ledger: Ledger) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(ARRIVAL_TIMEOUT_SECONDS):
-            while ledger.missing():
-                inbox.arrived.clear()
-                await inbox.arrived.wait()
-
-
-class _Inbox:
-    """Record every request, and fail every tenth, so that there are always retries."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._count = 0
-        self.arrived = asyncio.Event()
-
-    def __call__(self, received: Received) -> Behaviour:
-        self._count += 1
-        fails = self._count % FAILURE_INTERVAL == 0
-        order_id = str(json_text.loads(received.body)["data"]["id"])
-        event_id = received.headers["webhook-id"]
-        well_signed = received.verified is True
-        self.arrived.set()
-        self._ledger.record_arrival(received.path, order_id, event_id, accepted=not fails, well_signed=well_signed)
-        if fails:
-            return HangUp() if self._count % (2 * FAILURE_INTERVAL) else Status(500)
-        return Status(200)
 
 
 def _print(proof: Proof) -> None:

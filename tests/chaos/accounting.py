@@ -34,11 +34,15 @@ class Ledger:
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
-        self.owed: set[str] = set()
+        self.owed: dict[str, tuple[str, ...]] = {}
         self.refused: set[str] = set()
         self._accepted: Counter[tuple[str, str]] = Counter()
         self._event_ids: dict[str, set[str]] = {}
         self._badly_signed = 0
+
+    def owe(self, order_id: str, *paths: str) -> None:
+        """Record that an order was accepted. It must arrive at these paths, by default at all of the proof's."""
+        self.owed[order_id] = paths or self._paths
 
     def record_arrival(self, path: str, order_id: str, event_id: str, *, accepted: bool, well_signed: bool) -> None:
         """Record that a webhook got this order's event; ``accepted``: it responded 2xx."""
@@ -50,12 +54,14 @@ class Ledger:
 
     def missing(self) -> list[str]:
         """Return the owed orders that have not arrived at every webhook yet."""
-        return [order for order in self.owed if any((path, order) not in self._accepted for path in self._paths)]
+        return [
+            order for order, paths in self.owed.items() if any((path, order) not in self._accepted for path in paths)
+        ]
 
     def verdict(self) -> Verdict:
         """Return the verdict on everything recorded so far."""
         return Verdict(
-            owed=len(self.owed) * len(self._paths),
+            owed=sum(map(len, self.owed.values())),
             arrived=len(self._accepted),
             lost=sorted(self.missing()),
             duplicates=sum(count - 1 for count in self._accepted.values()),

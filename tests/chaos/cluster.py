@@ -3,12 +3,17 @@
 import asyncio
 import base64
 import os
+import resource
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
+
+import httpx
 
 from chaos.crashing_node import VARIABLE
 
@@ -19,18 +24,25 @@ SETTINGS: Final = {
     "PACKHOOK_RETRY_SCHEDULE": "0.2s,0.5s,1s,1s,1s,2s,2s,2s,2s,2s,2s,2s,2s,2s,2s",
     "PACKHOOK_ATTEMPT_TIMEOUT": "2s",
     "PACKHOOK_LEASE_DURATION": "35s",
-    "PACKHOOK_SHUTDOWN_GRACE": "3s",
+    "PACKHOOK_SHUTDOWN_GRACE": "200ms",
     "PACKHOOK_LOG_LEVEL": "error",
     "PACKHOOK_MASTER_KEYS": "chaos:" + base64.b64encode(os.urandom(32)).decode(),
     "PYTHONPATH": str(Path(__file__).parents[1]),
 }
 RESTART_SECONDS: Final = 0.3
+READY_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.1
+NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Cluster:
-    """Keep ``count`` nodes running. ``restarts`` counts how often one had died; their output goes to ``log``."""
+    """Keep ``count`` nodes running. ``restarts`` counts how often one had died; their output goes to ``log``.
 
-    def __init__(self, database: str, count: int, log: int) -> None:
+    ``settings`` are environment variables beside those that all proofs share.
+    """
+
+    def __init__(self, database: str, count: int, log: int, settings: Mapping[str, str] = NO_SETTINGS) -> None:
+        self._settings = settings
         self._database = database
         self._log = log
         self._crash_orders: dict[int, str] = {}
@@ -74,6 +86,25 @@ class Cluster:
         with suppress(ProcessLookupError, KeyError):
             self._processes[number].send_signal(signum)
 
+    async def wait_for_restart(self, restarts: int) -> None:
+        """Wait until nodes have died more than ``restarts`` times, and all respond again."""
+        async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+            while self.restarts <= restarts or not await self._respond(client):  # noqa: ASYNC110 a process signals nothing
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _respond(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return all([(await client.get(f"{url}/health")).is_success for url in self.urls])
+        except httpx.HTTPError:
+            return False
+
+    def limit_file_size(self, limit: int) -> None:
+        """Let no running node write beyond this offset of a file; -1: without a limit."""
+        for process in self._processes.values():
+            with suppress(ProcessLookupError):
+                _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard if limit < 0 else limit, hard))
+
     async def crash_at(self, number: int, point: str, times: int) -> None:
         """Restart a node so that it dies the ``times``-th time it reaches the crash point; wait until it has."""
         self._crash_orders[number] = f"{point}:{times}"
@@ -96,11 +127,15 @@ class Cluster:
 
     async def _start(self, number: int, order: str) -> asyncio.subprocess.Process:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
-        settings = SETTINGS | {
-            "PACKHOOK_DATABASE": self._database,
-            "PACKHOOK_PORT": str(self._ports[number]),
-            VARIABLE: order,
-        }
+        settings = (
+            SETTINGS
+            | dict(self._settings)
+            | {
+                "PACKHOOK_DATABASE": self._database,
+                "PACKHOOK_PORT": str(self._ports[number]),
+                VARIABLE: order,
+            }
+        )
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "chaos.crashing_node", env=inherited | settings,
             stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final
@@ -15,6 +16,8 @@ from chaos.crashing_node import CRASH_POINTS
 
 RANDOM_KILLS: Final = 4
 DOWNTIME_SECONDS: Final = 2.0
+LOCKED_SECONDS: Final = 7.0
+FULL_BYTES: Final = 64 * 1024
 CRASH_TIMEOUT_SECONDS: Final = 30.0
 
 
@@ -25,7 +28,7 @@ class Fault(Struct, frozen=True):
     inject: Callable[[], Awaitable[bool]]
 
 
-def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: float) -> Iterator[Fault]:
+def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: float, database: str) -> Iterator[Fault]:
     """Yield all faults in their order; ``server``: the database server that may be killed too."""
     chance = random.Random(seed)
     for _ in range(RANDOM_KILLS):
@@ -37,7 +40,11 @@ def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: f
         f"a node frozen for {freeze:g} s and resumed, leases last {SETTINGS['PACKHOOK_LEASE_DURATION']}",
         partial(_freeze, cluster, chance.randrange(len(cluster)), freeze),
     )
-    yield Fault("every node killed at once", partial(_kill_all, cluster))
+    yield Fault("every node killed at once", partial(kill_all, cluster))
+    yield Fault("every node stopped at once", partial(stop_all, cluster))
+    if database.startswith("sqlite"):
+        yield Fault("the file locked by another process", partial(_lock_file, database.removeprefix("sqlite:///")))
+        yield Fault("the disk full", partial(_fill_disk, cluster))
     if server is not None:
         yield Fault("the database killed and restarted", partial(_restart_database, server))
 
@@ -47,9 +54,37 @@ async def _kill(cluster: Cluster, number: int) -> bool:
     return True
 
 
-async def _kill_all(cluster: Cluster) -> bool:
+async def kill_all(cluster: Cluster) -> bool:
+    """Kill every node; the cluster starts them again."""
     for number in range(len(cluster)):
         cluster.send_signal(number, signal.SIGKILL)
+    return True
+
+
+async def stop_all(cluster: Cluster) -> bool:
+    """Stop every node, with attempts in flight; the cluster starts them again."""
+    for number in range(len(cluster)):
+        cluster.send_signal(number, signal.SIGTERM)
+    return True
+
+
+async def _lock_file(path: str) -> bool:
+    """Lock the SQLite file for longer than a node waits for it."""
+    other = sqlite3.connect(path, isolation_level=None, timeout=DOWNTIME_SECONDS)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(LOCKED_SECONDS)
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+    return True
+
+
+async def _fill_disk(cluster: Cluster) -> bool:
+    """Let the nodes' writes to the database fail for a while, as on a full disk; their logs are smaller than that."""
+    cluster.limit_file_size(FULL_BYTES)
+    await asyncio.sleep(DOWNTIME_SECONDS)
+    cluster.limit_file_size(-1)
     return True
 
 

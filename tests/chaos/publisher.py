@@ -35,6 +35,18 @@ async def subscribe(url: str, endpoints: Sequence[str]) -> None:
             response.raise_for_status()
 
 
+async def publish_quietly(urls: Sequence[str], organization: str, endpoint: str, order_id: str) -> None:
+    """Create an organization with one webhook, and publish the only event that it ever gets."""
+    path = f"/v1/organizations/{organization}"
+    body = {"event_code": EVENT_CODE, "data": example_order(EVENT_CODE) | {"id": order_id}}
+    async with _client() as client:
+        await _post_until_accepted(client, [f"{url}/v1/organizations" for url in urls], {"id": organization}, {})
+        webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET}
+        await _post_until_accepted(client, [f"{url}{path}/webhooks" for url in urls], webhook, {})
+        key = {"idempotency-key": order_id}
+        await _post_until_accepted(client, [f"{url}{path}/events" for url in urls], body, key)
+
+
 class Publisher:
     """Publish ``rate`` orders a second, at least ``events``, until :meth:`stop` was called.
 
@@ -71,7 +83,7 @@ class Publisher:
             body = {"event_code": EVENT_CODE, "data": example_order(EVENT_CODE) | {"id": order_id}}
             key = {"idempotency-key": order_id}
             self.retries += await _post_until_accepted(client, self._shuffled(), body, key)
-            self._ledger.owed.add(order_id)
+            self._ledger.owe(order_id)
             await asyncio.sleep(self._pause)
 
     async def _publish_invalid(self, client: httpx.AsyncClient, order_id: str) -> None:
@@ -98,7 +110,10 @@ def _client() -> httpx.AsyncClient:
 async def _post_until_accepted(
     client: httpx.AsyncClient, urls: Sequence[str], body: object, headers: dict[str, str]
 ) -> int:
-    """Post to one node after another until one responds 2xx; return the number of failed requests before."""
+    """Post to one node after another until one responds 2xx; return the number of failed requests before.
+
+    A conflict counts as accepted: a node had died after it created the same.
+    """
     async with asyncio.timeout(TIMEOUT_SECONDS):
         for failures, url in enumerate(itertools.cycle(urls)):
             try:
@@ -106,7 +121,7 @@ async def _post_until_accepted(
             except httpx.HTTPError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if response.is_success:
+            if response.is_success or response.status_code == httpx.codes.CONFLICT:
                 return failures
             if response.status_code < 500:
                 response.raise_for_status()

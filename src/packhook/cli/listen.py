@@ -3,7 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -25,7 +28,7 @@ class _Delayed:
     early = False
 
     def __init__(self, response: Status, milliseconds: int) -> None:
-        self._response = response
+        self.response = response
         self._milliseconds = milliseconds
         self._due = 0
         self.is_idle = asyncio.Event()
@@ -35,7 +38,7 @@ class _Delayed:
         self.is_idle.clear()
         try:
             await wire.pause(self._milliseconds)
-            await self._response.write(wire)
+            await self.response.write(wire)
         finally:
             self._due -= 1
             if not self._due:
@@ -51,6 +54,9 @@ def listen(
     hang: Annotated[bool, typer.Option("--hang", help="Never respond.")] = False,
     count: Annotated[int, typer.Option(help="Exit after this many requests; 0: never.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    show_exchange: Annotated[
+        bool, typer.Option("--show-exchange", help="Print the headers and body of each request too, and the answer.")
+    ] = False,
 ) -> None:
     """Receive webhooks here: verify, print, fail on request. Without a valid signature: 401.
 
@@ -65,12 +71,11 @@ def listen(
     if problems:
         fail("\n".join(problems), Exit.USAGE)
     responses = _Responses(Hang() if hang else _response(status, milliseconds), fail_first, secrets)
+    printer = _Printer(as_json=as_json, shows_exchange=show_exchange)
     try:
-        invalid = asyncio.run(_listen(port, responses, count, as_json))
+        invalid = asyncio.run(_listen(port, responses, count, printer))
     except KeyboardInterrupt:
         return
-    except OSError as error:
-        fail(f"cannot listen on 127.0.0.1:{port}: {error.strerror}", Exit.FAILED)
     if invalid:
         raise typer.Exit(Exit.FAILED)
 
@@ -86,6 +91,8 @@ class _Responses:
         self._then = then
         self._failures_left = fail_first
         self._secrets = secrets
+        self.answers: deque[Status | None] = deque()
+        """The answers to the requests that are not printed yet; None: there is none."""
 
     async def finish(self) -> None:
         """Wait for delayed responses, but not for those of ``--hang``."""
@@ -94,6 +101,12 @@ class _Responses:
             await self._then.is_idle.wait()
 
     def __call__(self, received: Received) -> Behaviour:
+        behaviour = self._choose(received)
+        answer = behaviour.response if isinstance(behaviour, _Delayed) else behaviour
+        self.answers.append(answer if isinstance(answer, Status) else None)
+        return behaviour
+
+    def _choose(self, received: Received) -> Behaviour:
         if self.is_verified(received) is False:
             return Status(401)
         if self._failures_left:
@@ -112,21 +125,56 @@ class _Responses:
         return True
 
 
-async def _listen(port: int, responses: _Responses, count: int, as_json: bool) -> int:
+async def _listen(port: int, responses: _Responses, count: int, printer: "_Printer") -> int:
     """Print requests. After ``count`` of them, return how many had no valid signature."""
     invalid = 0
-    async with Receiver(responses, port=port) as receiver:
-        _print({"listening": receiver.url} if as_json else f"listening on {receiver.url}", as_json)
+    async with AsyncExitStack() as stack:
+        try:
+            receiver = await stack.enter_async_context(Receiver(responses, port=port))
+        except OSError as error:
+            fail(f"cannot listen on 127.0.0.1:{port}: {error.strerror}", Exit.FAILED)
+        printer.print_url(receiver.url)
         seen = 0
         while not count or seen < count:
             arrived = await receiver.wait_for(lambda received, seen=seen: len(received) > seen, 3600 * 24 * 365)  # type: ignore[misc] # mypy cannot see the default
             for received in arrived[seen : count or None]:
-                line = _line(received, responses.is_verified(received))
-                invalid += line["verified"] is False
-                _print(line if as_json else _sentence(line), as_json)
+                is_verified = responses.is_verified(received)
+                invalid += is_verified is False
+                printer.print_request(received, is_verified, responses.answers.popleft())
             seen = len(arrived)
         await responses.finish()
     return invalid
+
+
+@dataclass(frozen=True, slots=True)
+class _Printer:
+    """Print requests: a line each, as JSON for scripts; with their headers and bodies, and the answers, on request."""
+
+    as_json: bool
+    shows_exchange: bool
+
+    def print_url(self, url: str) -> None:
+        """Print where requests are received."""
+        if self.as_json:
+            self._print_json({"listening": url})
+        else:
+            self._print_line(f"listening on {url}")
+
+    def print_request(self, received: Received, is_verified: bool | None, answer: Status | None) -> None:
+        """Print one request; ``answer`` is None where there is none."""
+        line = _line(received, is_verified)
+        if self.as_json:
+            self._print_json(line | (_exchange(received, answer) if self.shows_exchange else {}))
+            return
+        self._print_line(_sentence(line))
+        for text in _exchange_lines(received, answer) if self.shows_exchange else ():
+            self._print_line(text)
+
+    def _print_json(self, value: dict[str, Any]) -> None:
+        show_json(json.dumps(value, ensure_ascii=False), flush=True)
+
+    def _print_line(self, text: str) -> None:
+        print(visible(text), flush=True)  # noqa: T201 this is the command line
 
 
 def _line(received: Received, is_verified: bool | None) -> dict[str, Any]:
@@ -154,8 +202,28 @@ def _sentence(line: dict[str, Any]) -> str:
     )
 
 
-def _print(line: dict[str, Any] | str, as_json: bool) -> None:
-    if as_json:
-        show_json(json.dumps(line, ensure_ascii=False), flush=True)
-    else:
-        print(visible(str(line)), flush=True)  # noqa: T201 this is the command line
+def _exchange(received: Received, answer: Status | None) -> dict[str, Any]:
+    """Return the headers and the body of a request, and the answer; bytes that are not UTF-8 are escaped."""
+    return {
+        "headers": received.headers,
+        "body": _text(received.body),
+        "answer": answer and {"status": answer.code, "headers": dict(answer.headers), "body": _text(answer.body)},
+    }
+
+
+def _exchange_lines(received: Received, answer: Status | None) -> Iterator[str]:
+    """Yield the lines of a request, then those of the answer, marked as ``curl --verbose`` marks them."""
+    yield f"> {received.method} {received.path}"
+    yield from (f"> {name}: {value}" for name, value in received.headers.items())
+    yield ">"
+    yield from (f"> {line}" for line in _text(received.body).split("\n"))
+    if answer is None:
+        yield "< no answer"
+        return
+    head, _, body = answer.rendered.partition(b"\r\n\r\n")
+    yield from (f"< {line}" for line in head.decode("latin-1").split("\r\n"))
+    yield from (f"< {line}" for line in ("", *_text(body).split("\n")) if body)
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "backslashreplace")

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -36,11 +37,34 @@ class _Root(TyperGroup):
             fail(f"{error.title()}\n{error.detail}", exit_code(error))
         except PackhookError as error:
             fail(error.detail, exit_code(error))
+        except UnicodeEncodeError as error:  # an argument or a variable with bytes that are not UTF-8
+            fail(f"not UTF-8: {error.object[error.start : error.end]}", Exit.USAGE)
         except OSError as error:  # mostly of the output: a full disk, a closed pipe
-            sys.stdout = None  # or the interpreter tries to write again when it exits
+            code = next(_exit_codes(error), Exit.FAILED)
             if isinstance(error, BrokenPipeError):
-                raise SystemExit(int(Exit.FAILED)) from None
-            fail(f"cannot write: {error.strerror or error}", Exit.FAILED)
+                raise SystemExit(int(code)) from None
+            fail(f"cannot write: {error.strerror or error}", code)
+        finally:
+            _abandon_unwritable()
+
+
+def _exit_codes(error: BaseException) -> Iterator[Exit]:
+    """Yield the exit codes of the errors during whose handling this one was raised: writing their messages failed."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(getattr(error, "exit_code", None), int):
+            yield Exit(error.exit_code)  # type: ignore[attr-defined] # Click's
+
+
+def _abandon_unwritable() -> None:
+    """Drop streams that cannot be written to: at its end the interpreter would try again, and change the exit code."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            setattr(sys, name, None)
 
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Define all errors in one tree. Each has a stable ``code``; its docstring is its title, what went wrong its detail.
+"""Define all errors in one tree. Each has a stable ``code``, a title, and a detail: what went wrong.
 
 The API turns them into RFC 9457 problems (``api/problems.py``), the command line into a sentence and an exit code.
 A failed request to an endpoint is no error here: it is a value, :class:`packhook.core.model.Outcome`.
@@ -18,9 +18,15 @@ class FieldError:
 
 
 class PackhookError(Exception):
-    """Something went wrong."""
+    """Define the root. The title is an argument of each subclass, because ``python -OO`` removes docstrings."""
 
     code: ClassVar[str] = "error"
+    _title: ClassVar[str] = "Something went wrong."
+
+    def __init_subclass__(cls, *, title: str) -> None:
+        """Give the subclass its title, and the same as its docstring."""
+        super().__init_subclass__()
+        cls._title = cls.__doc__ = title
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title())
@@ -28,25 +34,19 @@ class PackhookError(Exception):
 
     @classmethod
     def title(cls) -> str:
-        """Return the first line of the docstring: the same for every error of this kind."""
-        return (cls.__doc__ or "").strip().splitlines()[0]
+        """Return one sentence, the same for every error of this kind."""
+        return cls._title
 
 
-class RequestError(PackhookError):
-    """The request cannot be answered as asked."""
-
+class RequestError(PackhookError, title="The request cannot be answered as asked."):
     code = "request_error"
 
 
-class MalformedBody(RequestError):
-    """The body is not valid JSON."""
-
+class MalformedBody(RequestError, title="The body is not valid JSON."):
     code = "malformed_body"
 
 
-class InvalidInput(RequestError):
-    """Some fields are not valid."""
-
+class InvalidInput(RequestError, title="Some fields are not valid."):
     code = "invalid_input"
 
     def __init__(self, errors: list[FieldError]) -> None:
@@ -54,51 +54,35 @@ class InvalidInput(RequestError):
         self.errors = errors
 
 
-class Unauthorized(RequestError):
-    """No API key, or not a valid one."""
-
+class Unauthorized(RequestError, title="No API key, or not a valid one."):
     code = "unauthorized"
 
 
-class Forbidden(RequestError):
-    """The API key lacks the scope."""
-
+class Forbidden(RequestError, title="The API key lacks the scope."):
     code = "forbidden"
 
 
-class NotFound(RequestError):
-    """No such thing here."""
-
+class NotFound(RequestError, title="No such thing here."):
     code = "not_found"
 
 
-class MethodNotAllowed(RequestError):
-    """The path exists, the method does not."""
-
+class MethodNotAllowed(RequestError, title="The path exists, the method does not."):
     code = "method_not_allowed"
 
 
-class Conflict(RequestError):
-    """The request contradicts what is already there."""
-
+class Conflict(RequestError, title="The request contradicts what is already there."):
     code = "conflict"
 
 
-class BodyTooLarge(RequestError):
-    """The body is larger than allowed."""
-
+class BodyTooLarge(RequestError, title="The body is larger than allowed."):
     code = "body_too_large"
 
 
-class UnsupportedMediaType(RequestError):
-    """The body's content type is not application/json."""
-
+class UnsupportedMediaType(RequestError, title="The body's content type is not application/json."):
     code = "unsupported_media_type"
 
 
-class Unavailable(PackhookError):
-    """The service cannot do this right now; try again later."""
-
+class Unavailable(PackhookError, title="The service cannot do this right now; try again later."):
     code = "unavailable"
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
@@ -106,43 +90,29 @@ class Unavailable(PackhookError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class Overloaded(Unavailable):
-    """Too much of this is going on at once; try again later."""
-
+class Overloaded(Unavailable, title="Too much of this is going on at once; try again later."):
     code = "overloaded"
 
 
-class RowRefused(Unavailable):
-    """The database refuses a row that it was given."""
-
+class RowRefused(Unavailable, title="The database refuses a row that it was given."):
     code = "row_refused"
 
 
-class RateLimited(Unavailable):
-    """Too many requests; slow down."""
-
+class RateLimited(Unavailable, title="Too many requests; slow down."):
     code = "rate_limited"
 
 
-class StartError(PackhookError):
-    """packhook cannot start like this."""
-
+class StartError(PackhookError, title="packhook cannot start like this."):
     code = "start_error"
 
 
-class InvalidSettings(StartError):
-    """Some settings are not valid."""
-
+class InvalidSettings(StartError, title="Some settings are not valid."):
     code = "invalid_settings"
 
 
-class SchemaTooNew(StartError):
-    """The database was written by a newer packhook."""
-
+class SchemaTooNew(StartError, title="The database was written by a newer packhook."):
     code = "schema_too_new"
 
 
-class DatabaseInUse(StartError):
-    """Another process has this database open."""
-
+class DatabaseInUse(StartError, title="Another process has this database open."):
     code = "database_in_use"

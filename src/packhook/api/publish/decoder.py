@@ -12,6 +12,7 @@ Explaining costs a thousand times what refusing costs. So only a small body is g
 of a large batch only the invalid events are, one by one, until there are enough errors.
 """
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -153,6 +154,9 @@ def _is_valid(event: Raw) -> bool:
 
 
 def _explain_by(model: type[BaseModel], body: bytes) -> RequestError:
+    reason = _reason_not_json(body)
+    if reason:
+        return MalformedBody(reason)
     try:
         parse_shape(body, model, {})
     except InvalidInput as error:
@@ -160,6 +164,19 @@ def _explain_by(model: type[BaseModel], body: bytes) -> RequestError:
     except MalformedBody as error:
         return error
     return _first([])
+
+
+def _reason_not_json(body: bytes) -> str:
+    """Return why a body is no JSON although Python's parser accepts it; "" for any other body."""
+    constants: list[str] = []
+    try:
+        value = json.loads(body, parse_constant=constants.append)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "the body is not JSON: a string contains half of a surrogate pair"
+    except (ValueError, RecursionError):
+        return ""
+    return f"the body is not JSON: {constants[0]} is no number" if constants else ""
 
 
 def _first(errors: list[FieldError]) -> RequestError:

@@ -59,6 +59,7 @@ class EncryptedStore:
         self.claim = inner.claim
         self.record = inner.record
         self.release = inner.release
+        self.replan = inner.replan
         self.retry_delivery = inner.retry_delivery
         self.get_event = inner.get_event
         self.list_events = inner.list_events
