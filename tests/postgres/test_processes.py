@@ -1,4 +1,4 @@
-"""``serve --processes``: several nodes on one port, of which one that dies is started again and nothing is lost."""
+"""Test ``serve --processes``: several nodes on one port; one that dies is replaced, and nothing is lost."""
 
 import asyncio
 import os
@@ -46,8 +46,8 @@ async def _published(api: httpx.AsyncClient, number: int) -> str:
     return str(answer.json()["id"])
 
 
-async def test_what_cannot_start_is_not_tried_for_ever(tmp_path: Path) -> None:
-    """Nobody answers at this database: a sentence, and the exit code for it."""
+async def test_a_node_that_cannot_start_is_not_retried_for_ever(tmp_path: Path) -> None:
+    """No server answers at this database: the command prints one sentence, with its own exit code."""
     ran = await asyncio.wait_for(
         packhook(
             "serve", "--port", "0", "--processes", "2", "--database", "postgresql://127.0.0.1:1/none",

@@ -1,4 +1,4 @@
-"""How often the database is asked for one delivered event, by everything a node does, under load."""
+"""Count the statements of one delivered event under load, including everything that a node does beside it."""
 
 import asyncio
 import itertools

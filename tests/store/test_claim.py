@@ -123,7 +123,7 @@ async def _delete_organization(store: Store, to: Webhook, leased: LeasedDelivery
     ids=["held", "disabled", "disabled by a verdict", "deleted", "organization deleted"],
 )
 async def test_nothing_is_claimed_for_a_webhook_that_may_not_be_sent_to(store: Store, putting: Putting) -> None:
-    """Whatever is due there; others get theirs as ever, and there is no need to come again for it soon."""
+    """Deliveries of other webhooks are claimed as usual, and the claim asks for no earlier return."""
     to = await add_webhook(store)
     await publish(store, 3)
     first, *others = await claim(store, START)

@@ -1,4 +1,4 @@
-"""What was handed over within its publish: settled as any other, listed as under way, and never lost."""
+"""Test deliveries that their publish leased: settled like any other, listed as sending, and never lost."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ SENDING = DeliveryFilter(status=DeliveryStatus.SENDING)
 
 @pytest.fixture
 async def leased_directly(store: Store, dispatcher: FakeDispatcher) -> LeasedDelivery:
-    """The only delivery there is, handed over."""
+    """Publish one event and return its delivery, leased to the dispatcher."""
     await add_webhook(store)
     dispatcher.slots = 1
     await publish(store)
@@ -125,7 +125,7 @@ async def test_it_is_listed_among_what_was_claimed(store: Store, dispatcher: Fak
 
 
 async def test_what_a_dead_process_had_been_handed_is_due_when_its_file_is_opened(tmp_path: Path) -> None:
-    """At once: nobody else can have it."""
+    """It is due at once: no other process can have it."""
     settings = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     first = open_store(settings, ManualClock())
     await first.open()

@@ -16,7 +16,7 @@ LATER = START + 1_000
 
 
 def key(body: bytes = b"body", *, name: str = "order-1", stale_before: int = START) -> Idempotency:
-    """An ``Idempotency-Key`` as it came with this body."""
+    """Return an ``Idempotency-Key`` of a request with this body."""
     return Idempotency(key=name, fingerprint=hashlib.sha256(body).digest(), stale_before=stale_before)
 
 
@@ -34,7 +34,7 @@ async def test_the_same_request_again_gets_the_first_answer(store: Store, dispat
 
 
 async def test_the_same_request_many_times_at_once_is_published_once(store: Store) -> None:
-    """Everybody gets the one answer."""
+    """Every request gets the same response."""
     answers = await asyncio.gather(*(store.publish(publication(event(), idempotency=key())) for _ in range(5)))
     assert len(set(answers)) == 1
     assert len((await store.list_events(ACME, ALL)).items) == 1

@@ -25,7 +25,7 @@ LATER = START + HOUR
 
 
 async def finish(store: Store, *, well: bool = False) -> LeasedDelivery:
-    """A delivery that needed two attempts, the second delivered or exhausted."""
+    """Return a delivery with two attempts, the second delivered or exhausted."""
     await publish(store)
     first = await claim_one(store, START)
     await store.record([failed(first, START, next_attempt_at=START + 1)])
@@ -132,9 +132,9 @@ async def test_the_engine_is_woken_for_a_replay(store: Store, dispatcher: FakeDi
     assert dispatcher.notified == [(frozenset({done.webhook_id}), LATER)]
 
 
-@pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
-async def test_nobody_replays_another_organizations_delivery(store: Store, organization_id: str) -> None:
-    """It is not found, and stays as it was."""
+@pytest.mark.parametrize("organization_id", [OTHER, "unknown"])
+async def test_another_organizations_delivery_cannot_be_replayed(store: Store, organization_id: str) -> None:
+    """It is not found, and is unchanged."""
     await add_webhook(store)
     done = await finish(store)
     for delivery_id in (done.id, "dlv_unknown"):

@@ -1,4 +1,4 @@
-"""Upkeep: what is past its time goes, what is live stays, and what fails for days is disabled."""
+"""Test retention: expired events are deleted, live ones are kept, and webhooks that fail for days are disabled."""
 
 import hashlib
 from itertools import count
@@ -42,7 +42,7 @@ async def sweep(
     now: int = LATER,
     limit: int = 100,
 ) -> RetentionBatch:
-    """One batch of upkeep; without an instant nothing is past its time."""
+    """Run one batch of retention; without an instant nothing is expired."""
     return await store.apply_retention(
         events_before=events_before, keys_before=keys_before, audit_before=audit_before, now=now, limit=limit
     )
@@ -172,7 +172,7 @@ async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) 
 
 
 async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lease_has_run_out(store: Store) -> None:
-    """Nobody will settle it any more, and its event would be kept for ever."""
+    """Nothing will settle it any more, and its event would be kept for ever."""
     gone = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
@@ -194,7 +194,7 @@ async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
 
 
 async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = START) -> str:
-    """A webhook that has failed so often, over so long, without a success; its id."""
+    """Add a webhook with ``times`` failures over ``over`` milliseconds and no success; return its id."""
     stored = await add_webhook(store)
     await publish(store, times, created_at=first_at)
     leased = [item for item in await claim(store, first_at) if item.webhook_id == stored.id]
@@ -233,16 +233,18 @@ async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) ->
     assert await store.webhook_states([other]) == {other: WebhookState(webhook=await store.get_webhook(ACME, other))}
 
 
-async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, dispatcher: FakeDispatcher) -> None:
-    """It must not go on sending what is already in its hands."""
+async def test_the_engine_is_notified_of_webhooks_that_retention_disabled(
+    store: Store, dispatcher: FakeDispatcher
+) -> None:
+    """It must not send what it has queued for them."""
     name = await fail(store, 10)
     dispatcher.changes.clear()
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     assert dispatcher.changes == [name]
 
 
-async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Store) -> None:
-    """Whoever edits a webhook sees that it is disabled now."""
+async def test_a_change_of_a_webhook_that_was_disabled_meanwhile_is_a_conflict(store: Store) -> None:
+    """The editor of the webhook learns that it is disabled now."""
     name = await fail(store, 10)
     before = await store.get_webhook(ACME, name)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")

@@ -121,7 +121,7 @@ async def test_of_many_who_change_a_webhook_at_once_one_does(store: Store) -> No
     assert await store.get_webhook(ACME, before.id) == winner
 
 
-Asking = Callable[[Store, Webhook], Awaitable[object]]
+Query = Callable[[Store, Webhook], Awaitable[object]]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ Asking = Callable[[Store, Webhook], Awaitable[object]]
     ids=["get", "replace", "delete"],
 )
 @pytest.mark.parametrize("case", ["unknown", "another organization's", "deleted"])
-async def test_a_webhook_that_is_not_there_is_not_found(store: Store, query: Asking, case: str) -> None:
+async def test_a_webhook_that_is_not_there_is_not_found(store: Store, query: Query, case: str) -> None:
     """Whatever is asked of it; another organization's stays as it was."""
     stored = await add_webhook(store)
     asked = {
