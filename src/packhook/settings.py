@@ -221,7 +221,7 @@ class Settings(BaseSettings):
     max_buffered_body_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Bytes of published bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
+        description="Bytes of request bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
     max_buffered_read_bytes: int = Field(
         128 * 1024 * 1024,

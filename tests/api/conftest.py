@@ -27,13 +27,13 @@ async def api(node_url: str) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def organization(api: httpx.AsyncClient) -> Organization:
     """Create an organization that only this test sees."""
-    return await Organization.made(api)
+    return await Organization.create(api)
 
 
 @pytest.fixture
 async def another(api: httpx.AsyncClient) -> Organization:
     """Create a second organization that only this test sees."""
-    return await Organization.made(api)
+    return await Organization.create(api)
 
 
 @pytest.fixture

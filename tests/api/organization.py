@@ -20,7 +20,7 @@ EVENT: Final = {"event_code": "order.created", "data": {"id": "ord_1"}}
 FINISHED: Final = ("delivered", "exhausted", "canceled")
 
 
-def taken(answer: httpx.Response, status: int) -> Json:
+def body_of(answer: httpx.Response, status: int) -> Json:
     """Return the body of a response that has this status."""
     assert answer.status_code == status, answer.text
     body: Json = answer.json()
@@ -36,10 +36,10 @@ class Organization:
         self.path = f"/v1/organizations/{organization_id}"
 
     @classmethod
-    async def made(cls, api: httpx.AsyncClient) -> Self:
+    async def create(cls, api: httpx.AsyncClient) -> Self:
         """Create one that no other test sees."""
         organization_id = f"test_{uuid4().hex}"
-        taken(await api.post("/v1/organizations", json={"id": organization_id}), 201)
+        body_of(await api.post("/v1/organizations", json={"id": organization_id}), 201)
         return cls(api, organization_id)
 
     async def ask(self, method: str, path: str, key: str = "", **request: Any) -> httpx.Response:  # noqa: ANN401 httpx's
@@ -49,29 +49,29 @@ class Organization:
 
     async def key(self, *scopes: str) -> str:
         """Create a key with these scopes and return its text."""
-        return str(taken(await self.ask("POST", "/api-keys", json={"scopes": scopes}), 201)["key"])
+        return str(body_of(await self.ask("POST", "/api-keys", json={"scopes": scopes}), 201)["key"])
 
     async def webhook(self, endpoint: str = SUBSCRIPTION["endpoint"], **fields: Any) -> Json:  # noqa: ANN401 any field
         """Create a webhook; fields that are not given are as in the documented example."""
-        return taken(await self.ask("POST", "/webhooks", json={**SUBSCRIPTION, "endpoint": endpoint, **fields}), 201)
+        return body_of(await self.ask("POST", "/webhooks", json={**SUBSCRIPTION, "endpoint": endpoint, **fields}), 201)
 
     async def publish(self, event_code: str = "order.created", **data: Any) -> Json:  # noqa: ANN401 any member
         """Publish an order and return the receipt."""
         event = {"event_code": event_code, "data": {"id": "ord_1", **data}}
-        return taken(await self.ask("POST", "/events", json=event), 202)
+        return body_of(await self.ask("POST", "/events", json=event), 202)
 
     async def deliveries(self, event_id: str) -> list[Json]:
         """Return the deliveries of an event."""
-        found: list[Json] = taken(await self.ask("GET", f"/events/{event_id}"), 200)["deliveries"]
+        found: list[Json] = body_of(await self.ask("GET", f"/events/{event_id}"), 200)["deliveries"]
         return found
 
-    async def story(self, delivery_id: str) -> Json:
+    async def detail(self, delivery_id: str) -> Json:
         """Return a delivery with all details."""
-        return taken(await self.ask("GET", f"/deliveries/{delivery_id}"), 200)
+        return body_of(await self.ask("GET", f"/deliveries/{delivery_id}"), 200)
 
     async def finished(self, delivery_id: str) -> Json:
         """Wait until a delivery is finished and return it."""
-        return await eventually(lambda: self.story(delivery_id), lambda story: story["status"] in FINISHED)
+        return await eventually(lambda: self.detail(delivery_id), lambda detail: detail["status"] in FINISHED)
 
     async def delivered(self, event_id: str) -> Json:
         """Wait until the first delivery of an event is finished and return it."""
@@ -81,7 +81,7 @@ class Organization:
     async def contents(self) -> Json:
         """Return everything stored of it, for comparison."""
         lists = ("/webhooks", "/events", "/deliveries", "/api-keys", "/audit")
-        found = {path: taken(await self.ask("GET", path, params={"per_page": 100}), 200)["data"] for path in lists}
+        found = {path: body_of(await self.ask("GET", path, params={"per_page": 100}), 200)["data"] for path in lists}
         for key in found["/api-keys"]:
             del key["last_used_at"]  # written down by the node now and then
         return found

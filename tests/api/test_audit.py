@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import SUBSCRIPTION, Json, Organization, taken
+from api.organization import SUBSCRIPTION, Json, Organization, body_of
 from packhook.core.audit import Action
 from packhook.testing import ManualClock, Receiver
 from support.api_node import application
@@ -17,14 +17,14 @@ WITHOUT_KEY: Final = {"actor": "operator", "key_prefix": None, "source": "127.0.
 
 async def trail(of: Organization, key: str = "", **query: Any) -> list[Json]:  # noqa: ANN401 any parameter
     """Return the organization's entries, oldest first."""
-    page = taken(await of.ask("GET", "/audit", key, params={"per_page": 100, **query}), 200)
+    page = body_of(await of.ask("GET", "/audit", key, params={"per_page": 100, **query}), 200)
     found: list[Json] = page["data"]
     return found[::-1]
 
 
 async def all_of_it(of: Organization) -> list[Json]:
     """Return the entries as the operator reads them, oldest first, also of a deleted organization."""
-    page = taken(await of.api.get("/v1/audit", params={"organization_id": of.id, "per_page": 100}), 200)
+    page = body_of(await of.api.get("/v1/audit", params={"organization_id": of.id, "per_page": 100}), 200)
     found: list[Json] = page["data"]
     return found[::-1]
 
@@ -36,12 +36,12 @@ def changed(entry: Json) -> dict[str, tuple[object, object]]:
 
 async def test_every_change_has_an_audit_entry(organization: Organization, receiver: Receiver) -> None:
     """Record every kind of change in order; after deletion the operator can still read the trail."""
-    key = taken(await organization.ask("POST", "/api-keys", json={"name": "shop", "scopes": ["events:read"]}), 201)
+    key = body_of(await organization.ask("POST", "/api-keys", json={"name": "shop", "scopes": ["events:read"]}), 201)
     hook = await organization.webhook(receiver.url)
     delivery = await organization.delivered((await organization.publish())["id"])
-    taken(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 202)
-    taken(await organization.ask("POST", f"/webhooks/{hook['id']}/test"), 200)
-    taken(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": False}), 200)
+    body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 202)
+    body_of(await organization.ask("POST", f"/webhooks/{hook['id']}/test"), 200)
+    body_of(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": False}), 200)
     for path in (f"/webhooks/{hook['id']}", f"/api-keys/{key['id']}", ""):
         assert (await organization.ask("DELETE", path)).status_code == 204
     assert [(item["action"], item["object_id"]) for item in await all_of_it(organization)] == [
@@ -60,10 +60,10 @@ async def test_every_change_has_an_audit_entry(organization: Organization, recei
 
 async def test_who_and_from_where(organization: Organization) -> None:
     """Record the API key, the address of the connection whatever the headers say, and the request id."""
-    made = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
+    made = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
     headers = {"user-agent": "Mozilla " + "x" * 500, "x-forwarded-for": "203.0.113.9", "forwarded": "for=203.0.113.9"}
     answer = await organization.ask("POST", "/webhooks", made["key"], json=SUBSCRIPTION, headers=headers)
-    hook = taken(answer, 201)
+    hook = body_of(answer, 201)
     entry = (await trail(organization, made["key"]))[-1]
     assert entry == {
         "id": entry["id"],
@@ -92,7 +92,7 @@ async def test_fields_by_name_and_no_secret(organization: Organization) -> None:
         {"headers": {"x-token": "other-secret"}, "timeout_seconds": 0, "rate_limit": 0, "retry_schedule": ["5s"]},
         {"enabled": False},
     ):
-        taken(await organization.ask("PUT", path, json=change), 200)
+        body_of(await organization.ask("PUT", path, json=change), 200)
     created, moved, tuned, same = await trail(organization, object_id=hook["id"])
     assert changed(created) == {
         "event_code": (None, "order.created"),
@@ -112,7 +112,7 @@ async def test_fields_by_name_and_no_secret(organization: Organization) -> None:
 async def test_a_new_key_is_audited_without_its_text(organization: Organization) -> None:
     """Record name, prefix, scopes and expiry of a new key."""
     asked = {"name": "shop", "scopes": ["events:publish", "events:read"], "expires_at": "2099-01-01T00:00:00Z"}
-    made = taken(await organization.ask("POST", "/api-keys", json=asked), 201)
+    made = body_of(await organization.ask("POST", "/api-keys", json=asked), 201)
     (entry,) = await trail(organization, action="api_key.created")
     assert changed(entry) == {
         "name": (None, "shop"),
@@ -127,7 +127,7 @@ async def test_what_a_key_may_read(organization: Organization) -> None:
     """Show an API key entries about webhooks and deliveries, without the operator's address."""
     key = await organization.key("webhooks:write")
     await organization.webhook()
-    mine = taken(await organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION), 201)
+    mine = body_of(await organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION), 201)
     seen = await trail(organization, key)
     assert [(item["action"], item["source"], item["user_agent"] is None) for item in seen] == [
         ("webhook.created", None, True),
@@ -159,11 +159,11 @@ async def test_filters_and_pages(organization: Organization, another: Organizati
     await another.webhook()
     hooks = [await organization.webhook() for _ in range(3)]
     asked = {"per_page": 2, "action": "webhook.created", "actor": "operator", "since": hooks[0]["created_at"]}
-    first = taken(await organization.ask("GET", "/audit", params=asked), 200)
-    second = taken(await organization.api.get(first["next"]), 200)
+    first = body_of(await organization.ask("GET", "/audit", params=asked), 200)
+    second = body_of(await organization.api.get(first["next"]), 200)
     assert [item["object_id"] for item in first["data"] + second["data"]] == [hook["id"] for hook in hooks[::-1]]
     assert (first["prev"], second["next"], first["per_page"]) == (None, None, 2)
-    assert taken(await organization.api.get(second["prev"]), 200)["data"] == first["data"]
+    assert body_of(await organization.api.get(second["prev"]), 200)["data"] == first["data"]
     assert await trail(organization, until=hooks[0]["created_at"], action="webhook.created") == []
 
 
@@ -179,14 +179,14 @@ async def test_filters_and_pages(organization: Organization, another: Organizati
 )
 async def test_wrong_filter(organization: Organization, name: str, value: str) -> None:
     """Refuse with 422 that names the parameter."""
-    problem = taken(await organization.ask("GET", "/audit", params={name: value}), 422)
+    problem = body_of(await organization.ask("GET", "/audit", params={name: value}), 422)
     assert [error["field"] for error in problem["errors"]] == [name]
 
 
 async def test_master_key(api: httpx.AsyncClient) -> None:
     """Record it without an organization, with the new key's id; only the operator reads the whole instance."""
-    rotated = taken(await api.post("/v1/master-key/rotate"), 200)
-    (entry,) = taken(await api.get("/v1/audit", params={"object_id": rotated["key_id"]}), 200)["data"]
+    rotated = body_of(await api.post("/v1/master-key/rotate"), 200)
+    (entry,) = body_of(await api.get("/v1/audit", params={"object_id": rotated["key_id"]}), 200)["data"]
     assert entry | WITHOUT_KEY == entry
     assert (entry["action"], entry["object_kind"], entry["organization_id"]) == (
         "master_key.rotated",
@@ -199,8 +199,8 @@ async def test_a_user_agent_that_cannot_be_printed(tmp_path: Path) -> None:
     """Replace control characters of the user agent; the change itself is recorded."""
     async with application(tmp_path, ManualClock()) as (api, _, _):
         odd = [(b"user-agent", b"odd\x85[31m\xadagent")]
-        taken(await api.post("/v1/organizations", json={"id": "acme"}, headers=odd), 201)
-        (entry,) = taken(await api.get("/v1/audit"), 200)["data"]
+        body_of(await api.post("/v1/organizations", json={"id": "acme"}, headers=odd), 201)
+        (entry,) = body_of(await api.get("/v1/audit"), 200)["data"]
     assert entry["user_agent"] == "odd\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}agent"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -28,11 +28,11 @@ def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @asynccontextmanager
 async def half_a_batch(
-    url: str, organization: Organization, size: int, whole: int = LIMIT
+    url: str, organization: Organization, size: int, whole: int = LIMIT, path: bytes = b"/events/batch"
 ) -> AsyncIterator[asyncio.StreamReader]:
-    """Send ``size`` bytes of a batch of ``whole`` bytes, and never the rest."""
+    """Send ``size`` bytes of a batch of ``whole`` bytes, and never the rest; ``path`` is another route to send to."""
     reader, writer = await connect(url)
-    head = PUBLISH.request(organization.id, body=b"").replace(b"/events", b"/events/batch", 1)
+    head = PUBLISH.request(organization.id, body=b"").replace(b"/events", path, 1)
     writer.write(head.replace(b"content-length: 0", b"content-length: %d" % whole) + b"." * size)
     await writer.drain()
     try:
@@ -77,6 +77,20 @@ async def test_an_organization_leaves_room_for_the_others(
         assert response[0] == 503
         assert await status(another) == 202
         assert await status(organization) == 202
+
+
+async def test_bodies_of_other_routes_count(node_url: str, organization: Organization, another: Organization) -> None:
+    """Refuse unfinished bodies of webhooks beyond the share; another organization creates one."""
+    async with AsyncExitStack() as stack:
+        part = partial(half_a_batch, node_url, organization, 60_000, 64_000, b"/webhooks")
+        readers = [await stack.enter_async_context(part()) for _ in range(LIMIT // 60_000 + 1)]
+        responses = [asyncio.create_task(read_response(reader)) for reader in readers]
+        refused = await next(asyncio.as_completed(responses))
+        for waiting in responses:
+            waiting.cancel()
+        await another.webhook()
+    assert refused is not None
+    assert refused[0] == 503
 
 
 async def test_a_body_that_never_fits_is_refused_in_words(node_url: str, organization: Organization) -> None:

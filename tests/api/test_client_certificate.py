@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from api.organization import SUBSCRIPTION, Organization, taken
+from api.organization import SUBSCRIPTION, Organization, body_of
 from packhook.testing import Receiver
 from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
 from support.certificates import expired, key_text, new_key, pair
@@ -36,9 +36,9 @@ async def test_it_is_shown_without_its_key(organization: Organization) -> None:
     made = await organization.webhook(client_certificate=given)
     assert made["client_certificate"] == shown(given["certificate"])
     for key in (await organization.key("webhooks:write", "webhooks:read"), await organization.key("webhooks:read")):
-        got = taken(await organization.ask("GET", f"/webhooks/{made['id']}", key), 200)
+        got = body_of(await organization.ask("GET", f"/webhooks/{made['id']}", key), 200)
         assert got["client_certificate"] == made["client_certificate"]
-        (listed,) = taken(await organization.ask("GET", "/webhooks", key), 200)["data"]
+        (listed,) = body_of(await organization.ask("GET", "/webhooks", key), 200)["data"]
         assert listed["client_certificate"] == made["client_certificate"]
 
 
@@ -52,9 +52,9 @@ async def test_it_stays_is_replaced_and_is_removed(organization: Organization) -
         ({"client_certificate": second}, shown(second["certificate"])),
         ({"client_certificate": {}}, None),
     ):
-        changed = taken(await organization.ask("PUT", path, json=change), 200)
+        changed = body_of(await organization.ask("PUT", path, json=change), 200)
         assert changed.get("client_certificate") == expected
-    problem = taken(await organization.ask("PUT", path, json={"client_certificate": None}), 422)
+    problem = body_of(await organization.ask("PUT", path, json={"client_certificate": None}), 422)
     assert [(error["field"], error["code"]) for error in problem["errors"]] == [("/client_certificate", "invalid")]
 
 
@@ -81,7 +81,7 @@ async def test_an_error_names_the_member(organization: Organization, method: str
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
     answer = await organization.ask(method, path, json={**body, "client_certificate": given, "secret": "short"})
-    problem = taken(answer, 422)
+    problem = body_of(answer, 422)
     assert {error["field"] for error in problem["errors"]} == fields | {"/secret"}
     for pem in filter(None, (str(dict(given).get("key", "")) if isinstance(given, dict) else "",)):
         assert pem == "nonsense" or not any(line in answer.text for line in pem.splitlines()[1:-1])
@@ -111,13 +111,13 @@ async def test_it_is_presented(tmp_path: Path) -> None:
     async with Receiver(tls=context) as receiver:
         with running_node(tmp_path, **SENDING, ca_bundle=str(tmp_path / "authority.pem")) as url:
             async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
-                organization = await Organization.made(api)
+                organization = await Organization.create(api)
                 for path in expected:
                     fields = {"client_certificate": given[path[1:]]} if path[1:] in given else {}
                     made = await organization.webhook(receiver.url + path, **fields)
                 for _ in range(5):
                     await organization.publish()
                 await receiver.wait_for(15)
-                exchange = taken(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
+                exchange = body_of(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
                 assert exchange["delivered"]
     assert {(got.path, got.certificate) for got in receiver.received} == set(expected.items())

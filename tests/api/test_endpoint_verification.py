@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import Organization, taken
+from api.organization import Organization, body_of
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.testing import Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
@@ -26,12 +26,12 @@ def careful_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def careful(careful_url: str) -> AsyncIterator[Organization]:
     """Create an organization on that node."""
     async with httpx.AsyncClient(base_url=careful_url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
-        yield await Organization.made(api)
+        yield await Organization.create(api)
 
 
 async def show(organization: Organization, webhook: dict[str, Any]) -> dict[str, Any]:
     """Return the webhook as it is now."""
-    return taken(await organization.ask("GET", f"/webhooks/{webhook['id']}"), 200)
+    return body_of(await organization.ask("GET", f"/webhooks/{webhook['id']}"), 200)
 
 
 async def test_a_pending_webhook(careful: Organization, receiver: Receiver) -> None:
@@ -42,18 +42,18 @@ async def test_a_pending_webhook(careful: Organization, receiver: Receiver) -> N
     receipt = await careful.publish()
     assert receipt["deliveries"] == 1
     (delivery,) = await careful.deliveries(receipt["id"])
-    story = await careful.story(delivery["id"])
-    assert (story["status"], story["attempts"], story["schedule"], story["held_reason"]) == (
+    detail = await careful.detail(delivery["id"])
+    assert (detail["status"], detail["attempts"], detail["schedule"], detail["held_reason"]) == (
         "pending",
         [],
         [],
         AWAITING_VERIFICATION,
     )
     receiver.answer = CONSENT
-    answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
+    answer = body_of(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
     assert (answer["verified"], answer["attempt"]["error"], answer["attempt"]["status_code"]) == (True, None, 200)
-    story = await careful.finished(delivery["id"])
-    assert (story["status"], story["attempt_count"], "held_reason" in story) == ("delivered", 1, False)
+    detail = await careful.finished(delivery["id"])
+    assert (detail["status"], detail["attempt_count"], "held_reason" in detail) == ("delivered", 1, False)
     shown = await show(careful, made)
     assert set(shown) == DOCUMENTED | {"verified_at", "allowed_rate"}
     assert (shown["allowed_rate"], shown["updated_at"]) == (2.0, made["updated_at"])
@@ -63,7 +63,7 @@ async def test_a_pending_webhook(careful: Organization, receiver: Receiver) -> N
 async def test_an_endpoint_that_does_not_consent(careful: Organization, receiver: Receiver) -> None:
     """Respond with 200 and the reason; the webhook stays pending."""
     made = await careful.webhook(receiver.url)
-    answer = taken(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
+    answer = body_of(await careful.ask("POST", f"/webhooks/{made['id']}/verify"), 200)
     assert answer["verified"] is False
     assert answer["attempt"]["error"] == {
         "code": "no_consent",
@@ -76,20 +76,20 @@ async def test_an_endpoint_that_does_not_consent(careful: Organization, receiver
 async def test_a_successful_test_event_verifies_the_endpoint(careful: Organization, receiver: Receiver) -> None:
     """Verify at once; a new endpoint is pending again."""
     made = await careful.webhook(receiver.url)
-    exchange = taken(await careful.ask("POST", f"/webhooks/{made['id']}/test"), 200)
+    exchange = body_of(await careful.ask("POST", f"/webhooks/{made['id']}/test"), 200)
     assert exchange["delivered"] is True
     assert set(await show(careful, made)) == DOCUMENTED | {"verified_at"}
     path = f"/webhooks/{made['id']}"
-    changed = taken(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new"}), 200)
+    changed = body_of(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new"}), 200)
     assert set(changed) == DOCUMENTED | {"held_reason"}
-    same = taken(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new", "description": "a"}), 200)
+    same = body_of(await careful.ask("PUT", path, json={"endpoint": receiver.url + "/new", "description": "a"}), 200)
     assert "held_reason" in same
 
 
 async def test_a_node_that_does_not_require_it(organization: Organization, receiver: Receiver) -> None:
     """Show only the documented fields, also after a test event."""
     made = await organization.webhook(receiver.url)
-    taken(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
+    body_of(await organization.ask("POST", f"/webhooks/{made['id']}/test"), 200)
     assert await show(organization, made) == made
     assert set(made) == DOCUMENTED
 
@@ -98,12 +98,12 @@ async def test_a_proof_is_in_the_audit_trail(careful: Organization, receiver: Re
     """Record how and by whom it was verified; without consent, record nothing."""
     made = await careful.webhook(receiver.url)
     path = f"/webhooks/{made['id']}"
-    assert taken(await careful.ask("POST", path + "/verify"), 200)["verified"] is False
-    taken(await careful.ask("POST", path + "/test"), 200)
+    assert body_of(await careful.ask("POST", path + "/verify"), 200)["verified"] is False
+    body_of(await careful.ask("POST", path + "/test"), 200)
     receiver.answer = CONSENT
-    key = taken(await careful.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
-    assert taken(await careful.ask("POST", path + "/verify", key["key"]), 200)["verified"] is True
-    page = taken(await careful.ask("GET", "/audit", params={"object_id": made["id"]}), 200)
+    key = body_of(await careful.ask("POST", "/api-keys", json={"scopes": ["webhooks:write"]}), 201)
+    assert body_of(await careful.ask("POST", path + "/verify", key["key"]), 200)["verified"] is True
+    page = body_of(await careful.ask("GET", "/audit", params={"object_id": made["id"]}), 200)
     assert [(item["action"], item["actor"], item["source"], item["reason"]) for item in page["data"][::-1]] == [
         ("webhook.created", "operator", "127.0.0.1", None),
         ("webhook.tested", "operator", "127.0.0.1", None),
@@ -119,6 +119,6 @@ async def test_the_node_verifies_by_itself(careful: Organization, receiver: Rece
     shown = await eventually(lambda: show(careful, made), lambda webhook: "verified_at" in webhook)
     assert "held_reason" not in shown
     assert [got.method for got in receiver.received] == ["OPTIONS"]
-    page = taken(await careful.ask("GET", "/audit", params={"action": "webhook.verified"}), 200)
+    page = body_of(await careful.ask("GET", "/audit", params={"action": "webhook.verified"}), 200)
     entries = [(item["object_id"], item["actor"], item["source"], item["reason"]) for item in page["data"]]
     assert entries == [(made["id"], "packhook", "node", "the handshake")]

@@ -5,7 +5,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import EVENT, SUBSCRIPTION, Organization, taken
+from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
 from packhook.api.routes import BASE, ROUTES, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
@@ -49,7 +49,7 @@ SCOPE_OF: Final = {
     "GET /audit": None,
 }
 OF_AN_ORGANIZATION: Final = [route for route in ROUTES if "{organizationId}" in route.path]
-OF_A_THING: Final = [route for route in ROUTES if route.path.count("{") == 2]
+WITH_OBJECT: Final = [route for route in ROUTES if route.path.count("{") == 2]
 
 
 def name(route: Route[Any]) -> str:
@@ -57,12 +57,12 @@ def name(route: Route[Any]) -> str:
     return f"{route.method} {route.path}"
 
 
-async def things_of(organization: Organization, receiver: Receiver) -> dict[str, str]:
+async def objects_of(organization: Organization, receiver: Receiver) -> dict[str, str]:
     """Create one object of each kind and return the ids by path parameter; the delivery is finished."""
     webhook = await organization.webhook(receiver.url)
     receipt = await organization.publish()
     delivery = await organization.delivered(receipt["id"])
-    key = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+    key = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
     return {
         "organizationId": organization.id,
         "webhookId": webhook["id"],
@@ -89,13 +89,13 @@ async def test_no_key(node_url: str, organization: Organization, route: Route[An
             for content in (b"", b"{", b" " * 400_000):
                 path = BASE + route.path.format(**ids)
                 answer = await client.request(route.method, path, content=content)
-                assert taken(answer, 401)["detail"] == "expected the header Authorization: Bearer KEY"
+                assert body_of(answer, 401)["detail"] == "expected the header Authorization: Bearer KEY"
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_each_scope(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
     """Accept a key with one scope exactly where the route requires it."""
-    ids = await things_of(organization, receiver)
+    ids = await objects_of(organization, receiver)
     keys = {scope: await organization.key(scope) for scope in SCOPES}
     for scope in SCOPES:
         if scope != route.scope:
@@ -103,7 +103,7 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
             lacks = (
                 f"this API key lacks the scope {route.scope}" if route.scope else "only the operator key may do this"
             )
-            assert taken(answer, 403)["detail"] == lacks
+            assert body_of(answer, 403)["detail"] == lacks
     answer = await ask(organization.api, route, ids, keys[route.scope] if route.scope else None)
     assert answer.status_code == route.status, answer.text
     assert bool(answer.content) == (route.response is not None)
@@ -112,7 +112,7 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_operator(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
     """Accept the operator key on every route."""
-    answer = await ask(organization.api, route, await things_of(organization, receiver))
+    answer = await ask(organization.api, route, await objects_of(organization, receiver))
     assert answer.status_code == route.status, answer.text
 
 
@@ -121,11 +121,11 @@ async def test_key_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond with 404 to a key with every scope, as if the organization did not exist; change nothing."""
-    ids = await things_of(organization, receiver)
+    ids = await objects_of(organization, receiver)
     key = await another.key(*SCOPES)
     before = await organization.contents()
-    problem = taken(await ask(organization.api, route, ids, key), 404)
-    unknown = taken(await ask(organization.api, route, {**ids, "organizationId": "unknown"}, key), 404)
+    problem = body_of(await ask(organization.api, route, ids, key), 404)
+    unknown = body_of(await ask(organization.api, route, {**ids, "organizationId": "unknown"}, key), 404)
     assert problem["detail"] == f"no organization '{organization.id}'"
     assert unknown == {**problem, "detail": "no organization 'unknown'"}
     assert await organization.contents() == before
@@ -136,25 +136,25 @@ async def test_organization_that_is_not_there(
     organization: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond with 404 to the operator too, also if the object exists in its own organization."""
-    ids = await things_of(organization, receiver)
+    ids = await objects_of(organization, receiver)
     answer = await ask(organization.api, route, {**ids, "organizationId": "unknown"})
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("route", OF_A_THING, ids=name)
-async def test_thing_of_another_organization(
+@pytest.mark.parametrize("route", WITH_OBJECT, ids=name)
+async def test_object_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond to another organization's id exactly as to an unknown id."""
-    ids = await things_of(another, receiver)
+    ids = await objects_of(another, receiver)
     before = await another.contents()
     key = await organization.key(*SCOPES) if route.scope else None
-    theirs = taken(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)
+    foreign = body_of(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)
     nowhere = {**{item: f"{value}0" for item, value in ids.items()}, "organizationId": organization.id}
-    unknown = taken(await ask(organization.api, route, nowhere, key), 404)
+    unknown = body_of(await ask(organization.api, route, nowhere, key), 404)
     (unknown_id,) = [value for item, value in ids.items() if item != "organizationId" and f"{{{item}}}" in route.path]
-    assert theirs["detail"].endswith(f"'{unknown_id}'")
-    assert unknown == {**theirs, "detail": theirs["detail"].replace(unknown_id, unknown_id + "0")}
+    assert foreign["detail"].endswith(f"'{unknown_id}'")
+    assert unknown == {**foreign, "detail": foreign["detail"].replace(unknown_id, unknown_id + "0")}
     assert await another.contents() == before
 
 

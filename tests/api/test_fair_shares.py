@@ -1,6 +1,7 @@
 """Test that no organization takes all of a resource: docs/explanation/fair-shares.md names the test of each."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,9 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.organization import EVENT, Organization, taken
+from api.organization import EVENT, Organization, body_of
+from packhook.api import serializers
+from packhook.api.responses import encode
 from packhook.core.errors import Overloaded
+from packhook.core.model import Attempt, Delivery, DeliveryStatus
 from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.history import DeliveryDetail
 from packhook.service.service import MAX_CONCURRENT_PROBES
 from packhook.testing import Hang, ManualClock, Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
@@ -25,7 +30,7 @@ EVENTS: Final = [("order.created", b'{"id":"ord_1"}')]
 async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:
     """Accept half of the places from one organization; another still publishes."""
     async with application(tmp_path, ManualClock(), max_pending_publishes=8) as (api, service, _):
-        greedy, other = await Organization.made(api), await Organization.made(api)
+        greedy, other = await Organization.create(api), await Organization.create(api)
         owners = [greedy.id] * 12 + [other.id] * 2
         publishes = [service.publisher.publish(owner, EVENTS) for owner in owners]  # none is stored before all began
         results = await asyncio.gather(*publishes, return_exceptions=True)
@@ -38,10 +43,10 @@ async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:
 async def test_a_batch_that_could_never_be_stored_is_refused_in_words(tmp_path: Path) -> None:
     """Respond with 422 to more events than may ever wait; accept as many as may."""
     async with application(tmp_path, ManualClock(), max_pending_publishes=4) as (api, _, _):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         refused = await organization.ask("POST", "/events/batch", json={"events": [EVENT] * 5})
         accepted = await organization.ask("POST", "/events/batch", json={"events": [EVENT] * 4})
-    assert taken(refused, 422)["errors"] == [
+    assert body_of(refused, 422)["errors"] == [
         {"field": "/events", "code": "invalid_length", "message": "expected 1 to 4 events, got 5"}
     ]
     assert accepted.status_code == 202
@@ -59,7 +64,7 @@ async def test_probes_of_one_organization_leave_room(tmp_path: Path, action: str
             Receiver(Hang()) as silent,
             Receiver() as receiver,
         ):
-            greedy, other = await Organization.made(api), await Organization.made(api)
+            greedy, other = await Organization.create(api), await Organization.create(api)
             hanging = f"/webhooks/{(await greedy.webhook(silent.url))['id']}/{action}"
             tasks = [asyncio.create_task(greedy.ask("POST", hanging)) for _ in range(requests)]
             finished = asyncio.as_completed(tasks)
@@ -69,7 +74,7 @@ async def test_probes_of_one_organization_leave_room(tmp_path: Path, action: str
             answer = await other.ask("POST", f"/webhooks/{webhook['id']}/{action}")
             for task in tasks:
                 task.cancel()
-    assert taken(answer, 200)["attempt"]["status_code"] == 200
+    assert body_of(answer, 200)["attempt"]["status_code"] == 200
     assert {(response.status_code, response.headers["retry-after"]) for response in refused} == {(503, "1")}
     assert refused[0].json()["detail"] == "too many test events and verifications are running; try again"
 
@@ -83,7 +88,7 @@ async def test_background_verifications_leave_room(tmp_path: Path) -> None:
             Receiver(Hang()) as silent,
             Receiver(consent) as receiver,
         ):
-            greedy, other = await Organization.made(api), await Organization.made(api)
+            greedy, other = await Organization.create(api), await Organization.create(api)
             await asyncio.gather(*(greedy.webhook(silent.url) for _ in range(MAX_BACKGROUND + 10)))
             webhook = await other.webhook(receiver.url)
             await receiver.wait_for(1)
@@ -110,30 +115,30 @@ async def reading(reading_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 async def publish_large(organization: Organization, count: int) -> list[str]:
     """Publish events of a quarter of a megabyte; return their ids, newest first."""
-    receipts = [taken(await organization.ask("POST", "/events", json=LARGE), 202)["id"] for _ in range(count)]
+    receipts = [body_of(await organization.ask("POST", "/events", json=LARGE), 202)["id"] for _ in range(count)]
     return receipts[::-1]
 
 
 async def test_a_page_ends_before_four_mebibytes(reading: httpx.AsyncClient) -> None:
     """Return fewer events than asked for, and links in both directions that leave none out."""
-    organization = await Organization.made(reading)
+    organization = await Organization.create(reading)
     published = await publish_large(organization, 40)
     pages = [await organization.ask("GET", "/events", params={"per_page": 100})]
-    while link := taken(pages[-1], 200)["next"]:
+    while link := body_of(pages[-1], 200)["next"]:
         pages.append(await reading.get(link))
     found = [[event["id"] for event in page.json()["data"]] for page in pages]
     assert [len(page) for page in found] == [16, 16, 8]
     assert [event for page in found for event in page] == published
     assert all(len(page.content) < 4 * MIB + 64 * 1024 for page in pages)
-    before = taken(await reading.get(pages[2].json()["prev"]), 200)
+    before = body_of(await reading.get(pages[2].json()["prev"]), 200)
     assert [event["id"] for event in before["data"]] == found[1]
-    first = taken(await reading.get(before["prev"]), 200)
+    first = body_of(await reading.get(before["prev"]), 200)
     assert ([event["id"] for event in first["data"]], first["prev"]) == (found[0], None)
 
 
 async def test_reads_of_one_organization_leave_room(reading_url: str, reading: httpx.AsyncClient) -> None:
     """Refuse large reads beside those whose client takes nothing; another organization reads."""
-    greedy, other = await Organization.made(reading), await Organization.made(reading)
+    greedy, other = await Organization.create(reading), await Organization.create(reading)
     await publish_large(greedy, 16)
     published = await publish_large(other, 4)
     streams = [await ask_for_page_slowly(reading_url, greedy) for _ in range(8)]
@@ -141,7 +146,7 @@ async def test_reads_of_one_organization_leave_room(reading_url: str, reading: h
         refused = await eventually(
             lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 503
         )
-        answer = taken(await other.ask("GET", "/events", params={"per_page": 100}), 200)
+        answer = body_of(await other.ask("GET", "/events", params={"per_page": 100}), 200)
     finally:
         for stream in streams:
             stream.close()
@@ -165,3 +170,22 @@ async def ask_for_page_slowly(url: str, organization: Organization) -> socket.so
     await loop.sock_sendall(stream, head.encode() + b"\r\n\r\n")
     await loop.sock_recv(stream, 12)
     return stream
+
+
+def test_attempts_of_a_delivery_end_before_four_mebibytes() -> None:
+    """Show the newest of many attempts with large answers, oldest first; one at least."""
+    attempts = [
+        Attempt(
+            number=number, started_at=0, duration=0, url="https://a", request_headers="{}", response_body=b"\0" * 65536
+        )
+        for number in range(1, 101)
+    ]
+    delivery = Delivery(
+        id="dlv_1", organization_id="acme", event_id="evt_1", webhook_id="wh_1", event_code="order.created",
+        status=DeliveryStatus.EXHAUSTED, attempt_count=100, attempts_before=0, next_attempt_at=None,
+        created_at=0, updated_at=0,
+    )  # fmt: skip
+    body = encode(serializers.delivery_detail(DeliveryDetail(delivery=delivery, attempts=tuple(attempts), schedule=())))
+    shown = [attempt["number"] for attempt in json.loads(body)["attempts"]]
+    assert shown == list(range(101 - len(shown), 101))
+    assert 3.5 * MIB < len(body) < 4.1 * MIB

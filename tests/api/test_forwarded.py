@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.organization import SUBSCRIPTION, Organization, taken
+from api.organization import SUBSCRIPTION, Organization, body_of
 from packhook.api.forwarded import source_of
 from support.api_node import OPERATOR_KEY, bearer, running_node
 
@@ -67,7 +67,7 @@ async def test_the_audit_trail_has_the_clients_address(tmp_path: Path, trusted: 
     headers = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", f"{CLIENT}, 10.0.0.7"), ("forwarded", "for=1.1.1.1")]
     with running_node(tmp_path, trusted_proxies=trusted) as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            organization = await Organization.made(api)
-            taken(await api.post(f"{organization.path}/webhooks", json=SUBSCRIPTION, headers=headers), 201)
-            page = taken(await organization.ask("GET", "/audit", params={"action": "webhook.created"}), 200)
+            organization = await Organization.create(api)
+            body_of(await api.post(f"{organization.path}/webhooks", json=SUBSCRIPTION, headers=headers), 201)
+            page = body_of(await organization.ask("GET", "/audit", params={"action": "webhook.created"}), 200)
     assert [entry["source"] for entry in page["data"]] == [source]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from api.organization import EVENT, SECRET, Json, Organization, taken
+from api.organization import EVENT, SECRET, Json, Organization, body_of
 from packhook.core.clock import MINUTE
 from packhook.delivery.maintenance import Maintenance
 from packhook.settings import Settings
@@ -28,11 +28,11 @@ def time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def walk(organization: Organization, path: str, **wanted: Any) -> list[Json]:  # noqa: ANN401 any parameter
+async def walk(organization: Organization, path: str, **params: Any) -> list[Json]:  # noqa: ANN401 any parameter
     """Return the pages of a list, from the first to the last."""
-    pages = [taken(await organization.ask("GET", path, params=wanted), 200)]
+    pages = [body_of(await organization.ask("GET", path, params=params), 200)]
     while pages[-1]["next"]:
-        pages.append(taken(await organization.api.get(pages[-1]["next"]), 200))
+        pages.append(body_of(await organization.api.get(pages[-1]["next"]), 200))
     return pages
 
 
@@ -43,7 +43,7 @@ async def test_events_newest_first(organization: Organization, another: Organiza
     pages = await walk(organization, "/events", per_page=2)
     newest_first = [receipt["id"] for receipt in reversed(published)]
     assert [ids(page) for page in pages] == [newest_first[:2], newest_first[2:4], newest_first[4:]]
-    assert taken(await organization.api.get(pages[2]["prev"]), 200) == {**pages[1], "next": pages[1]["next"]}
+    assert body_of(await organization.api.get(pages[2]["prev"]), 200) == {**pages[1], "next": pages[1]["next"]}
     assert pages[0]["data"][0] == {
         "id": published[4]["id"],
         "event_code": "order.created",
@@ -61,7 +61,7 @@ async def test_event_with_its_deliveries(organization: Organization, receiver: R
     for delivery in await organization.deliveries(receipt["id"]):
         await organization.finished(delivery["id"])
     found = await organization.deliveries(receipt["id"])
-    listed = taken(await organization.ask("GET", "/deliveries"), 200)["data"]
+    listed = body_of(await organization.ask("GET", "/deliveries"), 200)["data"]
     assert sorted(delivery["webhook_id"] for delivery in found) == sorted(webhook["id"] for webhook in webhooks)
     assert listed == found[::-1]
     assert found[0] == {
@@ -88,7 +88,7 @@ async def test_filters_of_deliveries(organization: Organization, receiver: Recei
         await receiver.wait_for(3)
 
         async def listed() -> list[Json]:
-            found: list[Json] = taken(await organization.ask("GET", "/deliveries"), 200)["data"]
+            found: list[Json] = body_of(await organization.ask("GET", "/deliveries"), 200)["data"]
             return found
 
         whole = await eventually(listed, lambda found: all(item["attempt_count"] for item in found))
@@ -103,12 +103,12 @@ async def test_filters_of_deliveries(organization: Organization, receiver: Recei
     }
     assert len(whole) == 5
     assert [item["id"] for item in whole] == sorted((item["id"] for item in whole), reverse=True)
-    for name, (value, wanted) in filters.items():
-        found = taken(await organization.ask("GET", "/deliveries", params={name: value}), 200)["data"]
-        assert found == [item for item in whole if wanted(item)], name
+    for name, (value, matches) in filters.items():
+        found = body_of(await organization.ask("GET", "/deliveries", params={name: value}), 200)["data"]
+        assert found == [item for item in whole if matches(item)], name
         assert 0 < len(found) < 5, name
     everything = {name: value for name, (value, _) in filters.items() if name not in ("event_code", "until")}
-    (one,) = taken(await organization.ask("GET", "/deliveries", params=everything), 200)["data"]
+    (one,) = body_of(await organization.ask("GET", "/deliveries", params=everything), 200)["data"]
     assert (one["webhook_id"], one["event_id"]) == (good["id"], receipts[2]["id"])
 
 
@@ -125,7 +125,7 @@ async def test_since_with_an_offset(organization: Organization) -> None:
     await organization.webhook()
     await organization.publish()
     for since, count in (("2024-08-02T11:30:00+02:00", 1), ("9999-01-01T00:00:00+00:00", 0)):
-        page = taken(await organization.ask("GET", f"/deliveries?since={since}"), 200)
+        page = body_of(await organization.ask("GET", f"/deliveries?since={since}"), 200)
         assert len(page["data"]) == count
 
 
@@ -136,12 +136,12 @@ async def test_detail_of_a_delivered_delivery(organization: Organization) -> Non
         await organization.webhook(receiver.url + "/hook?a=b", headers={"X-Api-Key": "hidden-value"})
         receipt = await organization.publish()
         (received,) = await receiver.wait_for(1)
-        story = await organization.delivered(receipt["id"])
-    (attempt,) = story["attempts"]
+        detail = await organization.delivered(receipt["id"])
+    (attempt,) = detail["attempts"]
     assert received.verified
     assert received.headers["x-api-key"] == "hidden-value"
-    assert (story["status"], story["schedule"], story["next_attempt_at"]) == ("delivered", [], None)
-    assert story["interruptions"] == []
+    assert (detail["status"], detail["schedule"], detail["next_attempt_at"]) == ("delivered", [], None)
+    assert detail["interruptions"] == []
     assert attempt == {
         "number": 1,
         "started_at": attempt["started_at"],
@@ -158,10 +158,10 @@ async def test_detail_of_a_delivered_delivery(organization: Organization) -> Non
         "error": None,
     }
     assert attempt["request_headers"]["webhook-id"] == receipt["id"]
-    assert SECRET not in str(story)
-    assert "hidden-value" not in str(story)
+    assert SECRET not in str(detail)
+    assert "hidden-value" not in str(detail)
     assert attempt["duration_ms"] >= 0
-    assert time(story["created_at"]) <= time(attempt["started_at"]) <= time(story["updated_at"])
+    assert time(detail["created_at"]) <= time(attempt["started_at"]) <= time(detail["updated_at"])
 
 
 async def test_detail_of_a_pending_delivery(organization: Organization) -> None:
@@ -170,12 +170,14 @@ async def test_detail_of_a_pending_delivery(organization: Organization) -> None:
         await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
         receipt = await organization.publish()
         (delivery,) = await organization.deliveries(receipt["id"])
-        story = await eventually(lambda: organization.story(delivery["id"]), lambda found: found["attempt_count"] == 1)
-    (attempt,) = story["attempts"]
-    wait = time(story["next_attempt_at"]) - time(attempt["started_at"])
-    assert story["status"] == "pending"
+        detail = await eventually(
+            lambda: organization.detail(delivery["id"]), lambda found: found["attempt_count"] == 1
+        )
+    (attempt,) = detail["attempts"]
+    wait = time(detail["next_attempt_at"]) - time(attempt["started_at"])
+    assert detail["status"] == "pending"
     assert timedelta(minutes=47) < wait < timedelta(minutes=73)
-    assert [time(item) - time(story["next_attempt_at"]) for item in story["schedule"]] == [
+    assert [time(item) - time(detail["next_attempt_at"]) for item in detail["schedule"]] == [
         timedelta(0),
         timedelta(hours=2),
     ]
@@ -189,22 +191,22 @@ async def test_detail_of_an_exhausted_delivery(organization: Organization) -> No
     async with Receiver(secrets=(SECRET,)) as receiver:
         receiver.answers(Status(500), Status(404), Status(302, {"location": "https://new.example/"}))
         await organization.webhook(receiver.url)
-        story = await organization.delivered((await organization.publish())["id"])
+        detail = await organization.delivered((await organization.publish())["id"])
         received = await receiver.wait_for(3)
-    assert (story["status"], story["attempt_count"], story["next_attempt_at"]) == ("exhausted", 3, None)
-    assert story["schedule"] == []
-    attempts = [(item["number"], item["status_code"], item["error"]["code"]) for item in story["attempts"]]
+    assert (detail["status"], detail["attempt_count"], detail["next_attempt_at"]) == ("exhausted", 3, None)
+    assert detail["schedule"] == []
+    attempts = [(item["number"], item["status_code"], item["error"]["code"]) for item in detail["attempts"]]
     assert attempts == [
         (1, 500, "unsuccessful_status"),
         (2, 404, "unsuccessful_status"),
         (3, 302, "redirect_not_followed"),
     ]
-    assert "https://new.example/" in story["attempts"][2]["error"]["message"]
+    assert "https://new.example/" in detail["attempts"][2]["error"]["message"]
     assert [item.headers["webhook-attempt"] for item in received] == ["1", "2", "3"]
     assert len({item.headers["webhook-id"] for item in received}) == 1
     assert all(item.verified for item in received)
-    listed = taken(await organization.ask("GET", "/deliveries", params={"status": "exhausted"}), 200)["data"]
-    assert [item["id"] for item in listed] == [story["id"]]
+    listed = body_of(await organization.ask("GET", "/deliveries", params={"status": "exhausted"}), 200)["data"]
+    assert [item["id"] for item in listed] == [detail["id"]]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +218,8 @@ async def test_a_response_that_is_not_text(organization: Organization, answer: N
     """Show any response of a receiver, up to 64 KiB of it."""
     async with Receiver(answer) as receiver:
         await organization.webhook(receiver.url)
-        story = await organization.delivered((await organization.publish())["id"])
-    assert story["attempts"][0]["response_body"] == shown
+        detail = await organization.delivered((await organization.publish())["id"])
+    assert detail["attempts"][0]["response_body"] == shown
 
 
 async def test_retry_of_the_exhausted(organization: Organization) -> None:
@@ -226,8 +228,8 @@ async def test_retry_of_the_exhausted(organization: Organization) -> None:
         await organization.webhook(receiver.url)
         failed = await organization.delivered((await organization.publish())["id"])
         receiver.answers(Status(500), Status(200))
-        again = taken(await organization.ask("POST", f"/deliveries/{failed['id']}/retry"), 202)
-        story = await organization.finished(failed["id"])
+        again = body_of(await organization.ask("POST", f"/deliveries/{failed['id']}/retry"), 202)
+        detail = await organization.finished(failed["id"])
         received = await receiver.wait_for(5)
     assert again == {
         **{name: value for name, value in failed.items() if name not in ("schedule", "attempts", "interruptions")},
@@ -236,9 +238,9 @@ async def test_retry_of_the_exhausted(organization: Organization) -> None:
         "updated_at": again["updated_at"],
     }
     assert again["next_attempt_at"] is not None
-    assert (story["status"], story["attempt_count"]) == ("delivered", 5)
-    assert story["attempts"][:3] == failed["attempts"]
-    assert [item["number"] for item in story["attempts"]] == [1, 2, 3, 4, 5]
+    assert (detail["status"], detail["attempt_count"]) == ("delivered", 5)
+    assert detail["attempts"][:3] == failed["attempts"]
+    assert [item["number"] for item in detail["attempts"]] == [1, 2, 3, 4, 5]
     assert len({item.headers["webhook-id"] for item in received}) == 1
     assert all(item.verified for item in received)
 
@@ -247,11 +249,11 @@ async def test_retry_of_the_delivered(organization: Organization, receiver: Rece
     """Retry a delivered delivery too."""
     await organization.webhook(receiver.url)
     delivered = await organization.delivered((await organization.publish())["id"])
-    taken(await organization.ask("POST", f"/deliveries/{delivered['id']}/retry"), 202)
+    body_of(await organization.ask("POST", f"/deliveries/{delivered['id']}/retry"), 202)
     first, second = await receiver.wait_for(2)
-    story = await organization.finished(delivered["id"])
+    detail = await organization.finished(delivered["id"])
     assert first.body == second.body
-    assert (story["status"], story["attempt_count"]) == ("delivered", 2)
+    assert (detail["status"], detail["attempt_count"]) == ("delivered", 2)
 
 
 async def test_retry_of_the_pending(organization: Organization) -> None:
@@ -259,10 +261,12 @@ async def test_retry_of_the_pending(organization: Organization) -> None:
     async with Receiver(Status(500)) as receiver:
         await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
         (delivery,) = await organization.deliveries((await organization.publish())["id"])
-        before = await eventually(lambda: organization.story(delivery["id"]), lambda found: found["attempt_count"] == 1)
-        problem = taken(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
+        before = await eventually(
+            lambda: organization.detail(delivery["id"]), lambda found: found["attempt_count"] == 1
+        )
+        problem = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
     assert problem["detail"] == "the delivery is pending: it is still being delivered by its schedule"
-    assert await organization.story(delivery["id"]) == before
+    assert await organization.detail(delivery["id"]) == before
 
 
 async def test_retry_during_an_attempt(organization: Organization) -> None:
@@ -271,10 +275,10 @@ async def test_retry_during_an_attempt(organization: Organization) -> None:
         await organization.webhook(receiver.url)
         (delivery,) = await organization.deliveries((await organization.publish())["id"])
         await receiver.wait_for(1)
-        problem = taken(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
-        story = await organization.story(delivery["id"])
+        problem = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
+        detail = await organization.detail(delivery["id"])
     assert problem["detail"] == "the delivery is sending: it is still being delivered by its schedule"
-    assert (story["status"], story["next_attempt_at"], story["schedule"]) == ("sending", None, [])
+    assert (detail["status"], detail["next_attempt_at"], detail["schedule"]) == ("sending", None, [])
 
 
 async def test_delivery_of_a_deleted_webhook(organization: Organization) -> None:
@@ -284,25 +288,25 @@ async def test_delivery_of_a_deleted_webhook(organization: Organization) -> None
         receipt = await organization.publish()
         exhausted = await organization.delivered(receipt["id"])
         await organization.ask("DELETE", f"/webhooks/{webhook['id']}")
-        problem = taken(await organization.ask("POST", f"/deliveries/{exhausted['id']}/retry"), 409)
+        problem = body_of(await organization.ask("POST", f"/deliveries/{exhausted['id']}/retry"), 409)
     assert problem["detail"] == "the webhook of this delivery was deleted"
-    assert await organization.story(exhausted["id"]) == exhausted
-    assert taken(await organization.ask("GET", f"/events/{receipt['id']}"), 200)["data"] == EVENT["data"]
+    assert await organization.detail(exhausted["id"]) == exhausted
+    assert body_of(await organization.ask("GET", f"/events/{receipt['id']}"), 200)["data"] == EVENT["data"]
 
 
 async def test_pending_deliveries_of_a_deleted_webhook(tmp_path: Path) -> None:
     """Cancel pending deliveries of a deleted webhook; they have no next attempt then."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         webhook = await organization.webhook()
         (waiting,) = await organization.deliveries((await organization.publish())["id"])
         await organization.ask("DELETE", f"/webhooks/{webhook['id']}")
         await Maintenance(store, Settings(), clock).run_once()
-        story = await organization.story(waiting["id"])
+        detail = await organization.detail(waiting["id"])
         retried = await organization.ask("POST", f"/deliveries/{waiting['id']}/retry")
-    canceled = {"status": "canceled", "next_attempt_at": None, "updated_at": story["updated_at"]}
-    assert story == {**waiting, **canceled, "schedule": [], "attempts": [], "interruptions": []}
+    canceled = {"status": "canceled", "next_attempt_at": None, "updated_at": detail["updated_at"]}
+    assert detail == {**waiting, **canceled, "schedule": [], "attempts": [], "interruptions": []}
     assert retried.status_code == 409
 
 
@@ -310,15 +314,15 @@ async def test_detail_of_an_interrupted_attempt(tmp_path: Path) -> None:
     """Show an attempt whose node stopped responding as an interruption, and do not count it."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         await organization.webhook()
         (waiting,) = await organization.deliveries((await organization.publish())["id"])
         for _ in range(2):
             capacity = Capacity(lease=7, lease_until=clock.now() + MINUTE, slots=1, max_bytes=1 << 20, excluded=())
             await store.claim(ClaimRequest(now=clock.now(), capacity=capacity, per_lane=1))
             clock.advance(2 * MINUTE)
-        story = await organization.story(waiting["id"])
-    (interruption,) = story["interruptions"]
-    assert (interruption["attempt"], story["attempts"], story["attempt_count"]) == (1, [], 0)
-    assert interruption["noticed_at"] == story["updated_at"]
+        detail = await organization.detail(waiting["id"])
+    (interruption,) = detail["interruptions"]
+    assert (interruption["attempt"], detail["attempts"], detail["attempt_count"]) == (1, [], 0)
+    assert interruption["noticed_at"] == detail["updated_at"]
     assert "its outcome is unknown" in interruption["message"]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api.organization import EVENT, Organization, taken
+from api.organization import EVENT, Organization, body_of
 from support.api_node import OPERATOR_KEY, bearer, eventually, running_node
 
 PATHS: Final = pytest.mark.parametrize("path", [b"/events", b"/webhooks"], ids=["publish", "asgi"])
@@ -135,7 +135,7 @@ async def test_a_repeated_single_header_is_refused(
         headers=[*single.items(), (name, single[name])],
         json=EVENT if method == "POST" else None,
     )
-    problem = taken(await organization.api.send(request), 422)
+    problem = body_of(await organization.api.send(request), 422)
     assert problem["errors"] == [{"field": name, "code": "repeated_header", "message": "expected this header once"}]
     assert (await organization.contents())["/events"] == []
 
@@ -143,7 +143,7 @@ async def test_a_repeated_single_header_is_refused(
 async def test_the_errors_of_a_large_batch_are_bounded(organization: Organization) -> None:
     """The first hundred, each at its event."""
     events = [EVENT] * 500 + [{"event_code": "order.created", "data": {"id": "", "note": "." * 300}}] * 400
-    problem = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 422)
+    problem = body_of(await organization.ask("POST", "/events/batch", json={"events": events}), 422)
     assert [error["field"] for error in problem["errors"]] == [
         f"/events/{500 + number}/data/id" for number in range(100)
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from api.organization import EVENT, JSON, Organization, taken
+from api.organization import EVENT, JSON, Organization, body_of
 from api.raw import PUBLISH, connect, read_response
 from packhook.core.clock import DAY, HOUR
 from packhook.testing import ManualClock
@@ -22,9 +22,9 @@ def with_key(key: str) -> dict[str, str]:
 
 async def test_same_key_same_body(organization: Organization) -> None:
     """One event, and the first receipt again, though there are more webhooks by then."""
-    first = taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+    first = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
     await organization.webhook()
-    again = taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+    again = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
     stored = await organization.contents()
     assert again == first
     assert ([event["id"] for event in stored["/events"]], stored["/deliveries"]) == ([first["id"]], [])
@@ -32,14 +32,14 @@ async def test_same_key_same_body(organization: Organization) -> None:
 
 async def test_same_key_other_body(organization: Organization) -> None:
     """409; white space makes another body, because bytes are compared."""
-    taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+    body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
     spaced = b'{"event_code": "order.created", "data": {"id": "ord_1"} }'
     responses = [
         await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")),
         await organization.ask("POST", "/events", content=spaced, headers=with_key("k") | JSON),
         await organization.ask("POST", "/events/batch", json={"events": [EVENT]}, headers=with_key("k")),
     ]
-    assert [taken(response, 409)["detail"] for response in responses] == [
+    assert [body_of(response, 409)["detail"] for response in responses] == [
         "this Idempotency-Key came with another body before"
     ] * 3
     assert len((await organization.contents())["/events"]) == 1
@@ -48,11 +48,11 @@ async def test_same_key_other_body(organization: Organization) -> None:
 async def test_batch(organization: Organization) -> None:
     """A batch is published once: the same receipts, and 409 for another batch or a single event."""
     batch = {"events": [EVENT, OTHER]}
-    first = taken(await organization.ask("POST", "/events/batch", json=batch, headers=with_key("k")), 202)
-    again = taken(await organization.ask("POST", "/events/batch", json=batch, headers=with_key("k")), 202)
+    first = body_of(await organization.ask("POST", "/events/batch", json=batch, headers=with_key("k")), 202)
+    again = body_of(await organization.ask("POST", "/events/batch", json=batch, headers=with_key("k")), 202)
     other = {"events": [OTHER, EVENT]}
     for path, body in (("/events/batch", other), ("/events", EVENT)):
-        taken(await organization.ask("POST", path, json=body, headers=with_key("k")), 409)
+        body_of(await organization.ask("POST", path, json=body, headers=with_key("k")), 409)
     stored = [event["id"] for event in (await organization.contents())["/events"]]
     assert again == first
     assert sorted(stored) == [receipt["id"] for receipt in first["data"]]
@@ -67,21 +67,21 @@ async def test_other_key_same_body(organization: Organization, another: Organiza
         await organization.ask("POST", "/events", json=EVENT),
         await another.ask("POST", "/events", json=EVENT, headers=with_key("k")),
     ]
-    assert len({taken(response, 202)["id"] for response in responses}) == 5
+    assert len({body_of(response, 202)["id"] for response in responses}) == 5
 
 
 async def test_a_refused_request_uses_no_key(organization: Organization) -> None:
     """The key of a refused request can be used again."""
     wrong = {"event_code": "order.created", "data": {}}
-    taken(await organization.ask("POST", "/events", json=wrong, headers=with_key("k")), 422)
-    taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+    body_of(await organization.ask("POST", "/events", json=wrong, headers=with_key("k")), 422)
+    body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
 
 
 async def test_at_the_same_time(organization: Organization) -> None:
     """Twenty concurrent requests with one key publish one event and get one receipt."""
     await organization.webhook()
     requests = (organization.ask("POST", "/events", json=EVENT, headers=with_key("k")) for _ in range(20))
-    receipts = [taken(response, 202) for response in await asyncio.gather(*requests)]
+    receipts = [body_of(response, 202) for response in await asyncio.gather(*requests)]
     stored = await organization.contents()
     assert receipts == [receipts[0]] * 20
     assert (len(stored["/events"]), len(stored["/deliveries"])) == (1, 1)
@@ -91,15 +91,15 @@ async def test_for_24_hours(tmp_path: Path) -> None:
     """After 24 hours the key can be used again, for the same body and for another."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, _):
-        organization = await Organization.made(api)
-        first = taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+        organization = await Organization.create(api)
+        first = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
         clock.advance(24 * HOUR - 1)
-        within = taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
-        taken(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 409)
+        within = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+        body_of(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 409)
         clock.advance(2)
-        later = taken(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 202)
+        later = body_of(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 202)
         clock.advance(DAY - 1)
-        renewed = taken(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 202)
+        renewed = body_of(await organization.ask("POST", "/events", json=OTHER, headers=with_key("k")), 202)
     assert (within, renewed) == (first, later)
     assert later["id"] != first["id"]
 
@@ -107,7 +107,7 @@ async def test_for_24_hours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["k", "~" * 255, "!#$%&'()*+,-./:;<=>?@[]^_`{|}"])
 async def test_keys_that_are_accepted(organization: Organization, key: str) -> None:
     """1 to 255 visible ASCII characters."""
-    taken(await organization.ask("POST", "/events", json=EVENT, headers=with_key(key)), 202)
+    body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key(key)), 202)
 
 
 async def test_white_space_around_a_key(node_url: str, organization: Organization) -> None:
@@ -130,5 +130,5 @@ async def test_keys_that_are_refused(organization: Organization, path: str, key:
     headers = [(b"idempotency-key", key.encode("latin-1"))]
     response = await organization.api.post(organization.path + path, json=body, headers=headers)
     message = "expected 1 to 255 visible ASCII characters"
-    assert taken(response, 422)["errors"] == [{"field": "Idempotency-Key", "code": "invalid", "message": message}]
+    assert body_of(response, 422)["errors"] == [{"field": "Idempotency-Key", "code": "invalid", "message": message}]
     assert (await organization.contents())["/events"] == []

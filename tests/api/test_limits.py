@@ -26,7 +26,7 @@ class Seconds:
         return self.now
 
 
-def taken(limits: RateLimiter, times: int, key: str = "key_1", organization: str = "acme") -> int:
+def body_of(limits: RateLimiter, times: int, key: str = "key_1", organization: str = "acme") -> int:
     """Return how many of these requests are accepted."""
     let_in = 0
     for _ in range(times):
@@ -42,18 +42,18 @@ def test_a_seconds_worth_at_once_and_then_evenly() -> None:
     """Allow ten at once, then one each tenth of a second, and ten again after a second of rest."""
     seconds = Seconds()
     limits = RateLimiter(Settings(api_key_rate_limit=10), seconds)
-    assert taken(limits, 50) == 10
+    assert body_of(limits, 50) == 10
     seconds.now += 0.1
-    assert taken(limits, 50) == 1
+    assert body_of(limits, 50) == 1
     seconds.now += 60
-    assert taken(limits, 50) == 10
+    assert body_of(limits, 50) == 10
 
 
 def test_a_rate_below_one_lets_one_in() -> None:
     """Allow one in four seconds; the error says how long to wait."""
     seconds = Seconds()
     limits = RateLimiter(Settings(api_key_rate_limit=0.25), seconds)
-    assert taken(limits, 5) == 1
+    assert body_of(limits, 5) == 1
     with pytest.raises(RateLimited) as refused:
         limits.acquire("key_1", "acme")
     assert (refused.value.retry_after_seconds, refused.value.detail) == (
@@ -61,18 +61,18 @@ def test_a_rate_below_one_lets_one_in() -> None:
         "this API key may make 0.25 requests a second",
     )
     seconds.now += refused.value.retry_after_seconds
-    assert taken(limits, 5) == 1
+    assert body_of(limits, 5) == 1
 
 
 def test_keys_are_counted_apart_and_organizations_together() -> None:
     """Limit two keys to five each, and their organization to seven."""
     limits = RateLimiter(Settings(api_key_rate_limit=5, organization_rate_limit=7), Seconds())
-    assert [taken(limits, 9, "key_1"), taken(limits, 9, "key_2"), taken(limits, 9, "key_3", "other")] == [5, 2, 5]
+    assert [body_of(limits, 9, "key_1"), body_of(limits, 9, "key_2"), body_of(limits, 9, "key_3", "other")] == [5, 2, 5]
 
 
 def test_the_operator_and_no_limit() -> None:
     """Limit nothing with 0, and never the operator."""
-    assert taken(RateLimiter(Settings(), Seconds()), 1_000) == 1_000
+    assert body_of(RateLimiter(Settings(), Seconds()), 1_000) == 1_000
     limits = RateLimiter(Settings(api_key_rate_limit=1, organization_rate_limit=1), Seconds())
     for _ in range(100):
         limits.acquire(None, None)
@@ -82,7 +82,7 @@ async def test_at_the_door(tmp_path: Path) -> None:
     """Respond with 429 and ``Retry-After`` to publishes and reads; store nothing of a refused request."""
     with running_node(tmp_path, **SENDING, api_key_rate_limit="2") as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            organization = await Organization.made(api)
+            organization = await Organization.create(api)
             key = await organization.key("events:publish", "events:read")
             answers = [await organization.ask("POST", "/events", key, json=EVENT) for _ in range(8)]
             answers.append(await organization.ask("GET", "/events", key))
@@ -104,7 +104,7 @@ async def test_refused_requests_count(tmp_path: Path) -> None:
     """Respond with 429 after a second's worth of 403, 404 and 422, as after good requests."""
     with running_node(tmp_path, api_key_rate_limit="3") as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            organization, another = await Organization.made(api), await Organization.made(api)
+            organization, another = await Organization.create(api), await Organization.create(api)
             repeated = [("idempotency-key", "a"), ("idempotency-key", "b"), *JSON.items()]
             requests: dict[int, Callable[[str], Awaitable[httpx.Response]]] = {
                 403: lambda key: organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION),
@@ -124,7 +124,7 @@ async def test_refused_requests_count(tmp_path: Path) -> None:
 async def test_good_keys_do_not_wait_for_wrong_ones(tmp_path: Path) -> None:
     """Look up a key that was valid before while many wrong keys wait for their look-up."""
     async with application(tmp_path, ManualClock()) as (api, service, _):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         key = await organization.key("events:publish")
         assert (await organization.ask("POST", "/events", key, json=EVENT)).status_code == 202
         wrong = [asyncio.create_task(organization.ask("POST", "/events", f"phk_{n}", json=EVENT)) for n in range(60)]
@@ -143,7 +143,7 @@ async def test_unknown_keys_of_one_address_leave_room(tmp_path: Path, monkeypatc
     monkeypatch.setattr(authentication, "WRONG_KEY_SECONDS", 0.0)
     share = authentication.MAX_UNKNOWN_WAITING // 2
     async with application(tmp_path, ManualClock()) as (api, service, _):
-        key = await (await Organization.made(api)).key("events:publish")
+        key = await (await Organization.create(api)).key("events:publish")
         wrong = [service.access.authenticate(f"phk_{n}", lambda: "192.0.2.1") for n in range(share + 20)]
         *refused, good = await asyncio.gather(
             *wrong, service.access.authenticate(key, lambda: "192.0.2.2"), return_exceptions=True

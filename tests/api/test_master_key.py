@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from api.organization import SECRET, Organization, taken
+from api.organization import SECRET, Organization, body_of
 from packhook.core.model import SCOPES, Webhook
 from packhook.settings import Settings
 from packhook.store.encryption.cipher import encrypted_under
@@ -76,13 +76,13 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
 async def test_rotating(tmp_path: Path) -> None:
     """Encrypt every webhook of every organization under a new key; responses stay the same."""
     async with node(tmp_path) as api:
-        before, organizations = [], [await Organization.made(api) for _ in range(2)]
+        before, organizations = [], [await Organization.create(api) for _ in range(2)]
         for organization in organizations:
             before += [await organization.webhook(headers=HEADERS) for _ in range(60)]
         (first,) = keys_in(tmp_path / "packhook.db.key")
-        answer = taken(await api.post(ROTATE), 200)
+        answer = body_of(await api.post(ROTATE), 200)
         after = [item for owner in organizations for item in (await owner.contents())["/webhooks"]]
-        again = taken(await api.post(ROTATE), 200)
+        again = body_of(await api.post(ROTATE), 200)
     newest, second, *rest = keys_in(tmp_path / "packhook.db.key")
     assert [answer, again] == [{"key_id": second, "reencrypted": 120}, {"key_id": newest, "reencrypted": 120}]
     assert rest == [first]
@@ -95,24 +95,24 @@ async def test_rotating(tmp_path: Path) -> None:
 async def test_rotating_what_is_not_there(tmp_path: Path) -> None:
     """Make a new key even if there is no webhook to encrypt."""
     async with node(tmp_path) as api:
-        answer = taken(await api.post(ROTATE), 200)
+        answer = body_of(await api.post(ROTATE), 200)
     assert answer == {"key_id": keys_in(tmp_path / "packhook.db.key")[0], "reencrypted": 0}
 
 
 async def test_rotating_while_serving(tmp_path: Path) -> None:
     """Keep concurrent changes, and deliver concurrent events with a valid signature."""
     async with Receiver(secrets=("secret-0", "secret-1", "secret-2")) as receiver, node(tmp_path) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         hooks = [await organization.webhook(receiver.url, secret="secret-0", headers=HEADERS) for _ in range(10)]
 
         async def change(webhook: dict[str, Any]) -> dict[str, Any]:
             for secret in ("secret-1", "secret-2", "secret-0", "secret-1", "secret-2"):
                 answer = await organization.ask("PUT", f"/webhooks/{webhook['id']}", json={"secret": secret})
-                assert taken(answer, 200)["secret"] == secret
-            return taken(answer, 200)
+                assert body_of(answer, 200)["secret"] == secret
+            return body_of(answer, 200)
 
         async def rotate() -> list[int]:
-            return [taken(await api.post(ROTATE), 200)["reencrypted"] for _ in range(5)]
+            return [body_of(await api.post(ROTATE), 200)["reencrypted"] for _ in range(5)]
 
         async def publish() -> list[dict[str, Any]]:
             return [await organization.publish() for _ in range(10)]
@@ -120,7 +120,7 @@ async def test_rotating_while_serving(tmp_path: Path) -> None:
         changed, reencrypted, receipts = await asyncio.gather(
             asyncio.gather(*map(change, hooks)), asyncio.gather(rotate(), rotate()), publish()
         )
-        assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == list(changed)
+        assert body_of(await organization.ask("GET", "/webhooks"), 200)["data"] == list(changed)
         received = await receiver.wait_for(len(receipts) * len(hooks))
         assert all(item.verified for item in received)
         assert {item.headers["authorization"] for item in received} == {HEADERS["authorization"]}
@@ -132,15 +132,15 @@ async def test_rotating_while_serving(tmp_path: Path) -> None:
 async def test_only_the_operator_rotates(organization: Organization) -> None:
     """Refuse every API key, whatever its scopes, like a wrong key."""
     key = await organization.key(*SCOPES)
-    refused = taken(await organization.api.post(ROTATE, headers=bearer(key)), 403)
+    refused = body_of(await organization.api.post(ROTATE, headers=bearer(key)), 403)
     assert refused["detail"] == "only the operator key may do this"
-    assert taken(await organization.api.post(ROTATE, headers=bearer("wrong")), 401)["title"]
+    assert body_of(await organization.api.post(ROTATE, headers=bearer("wrong")), 401)["title"]
 
 
 async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
     """Encrypt under the setting's newest key; only then the older one can be removed."""
     async with node(tmp_path, master_keys=KEYS["k1"]) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         webhook = await organization.webhook(headers=HEADERS)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
         newer = await Organization(api, organization.id).webhook(headers=HEADERS)
@@ -148,10 +148,10 @@ async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
     code, message = refusal(tmp_path, master_keys=KEYS["k2"])
     assert (code, "under the master key k1, and the setting master_keys does not have it" in message) == (1, True)
     async with node(tmp_path, master_keys=f"{KEYS['k2']},{KEYS['k1']}") as api:
-        answers = [taken(await api.post(ROTATE), 200) for _ in range(2)]
+        answers = [body_of(await api.post(ROTATE), 200) for _ in range(2)]
     assert answers == [{"key_id": "k2", "reencrypted": 1}, {"key_id": "k2", "reencrypted": 0}]
     async with node(tmp_path, master_keys=KEYS["k2"]) as api:
-        found = taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"]
+        found = body_of(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"]
     assert found == [webhook, newer]
     assert not (tmp_path / "packhook.db.key").exists()
 
@@ -159,19 +159,19 @@ async def test_rotating_keys_of_the_setting(tmp_path: Path) -> None:
 async def test_from_the_file_to_the_setting(tmp_path: Path) -> None:
     """Accept the lines of the key file as the setting's value."""
     async with node(tmp_path) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         webhook = await organization.webhook(headers=HEADERS)
     (line,) = (tmp_path / "packhook.db.key").read_text().splitlines()[2:]
     (tmp_path / "packhook.db.key").unlink()
     async with node(tmp_path, master_keys=f"{KEYS['k3']},{line}") as api:
-        assert taken(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"] == [webhook]
-        assert taken(await api.post(ROTATE), 200) == {"key_id": "k3", "reencrypted": 1}
+        assert body_of(await Organization(api, organization.id).ask("GET", "/webhooks"), 200)["data"] == [webhook]
+        assert body_of(await api.post(ROTATE), 200) == {"key_id": "k3", "reencrypted": 1}
 
 
 async def test_a_start_without_the_key(tmp_path: Path) -> None:
     """Exit with a message that names the key and where it was looked for; make no other key."""
     async with node(tmp_path) as api:
-        await (await Organization.made(api)).webhook()
+        await (await Organization.create(api)).webhook()
     file = tmp_path / "packhook.db.key"
     (key_id,), kept = keys_in(file), file.read_bytes()
     file.unlink()
@@ -197,14 +197,14 @@ async def test_a_wrong_setting(tmp_path: Path) -> None:
 async def test_one_that_cannot_be_decrypted_stops_no_other(tmp_path: Path) -> None:
     """Encrypt all others, name the broken one in the response; it can be deleted."""
     async with node(tmp_path) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         broken, sound = await organization.webhook(headers=HEADERS), await organization.webhook(headers=HEADERS)
     db = apsw.Connection(str(tmp_path / "packhook.db"))
     db.execute("UPDATE webhooks SET secret = (SELECT secret FROM webhooks WHERE id = ?)", (sound["id"],))
     db.close()
     async with node(tmp_path) as api:
         organization = Organization(api, organization.id)
-        problem = taken(await api.post(ROTATE), 409)
+        problem = body_of(await api.post(ROTATE), 409)
         (key_id, before) = keys_in(tmp_path / "packhook.db.key")
         assert belongs_to(tmp_path / "packhook.db") == before
         assert problem["detail"] == (
@@ -212,11 +212,11 @@ async def test_one_that_cannot_be_decrypted_stops_no_other(tmp_path: Path) -> No
             "The log has the reason for each; fix it and rotate again"
         )
         assert (await organization.ask("GET", f"/webhooks/{broken['id']}")).status_code == 503
-        assert taken(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
+        assert body_of(await organization.ask("GET", f"/webhooks/{sound['id']}"), 200) == sound
         assert (await organization.ask("DELETE", f"/webhooks/{broken['id']}")).status_code == 204
-        assert taken(await api.post(ROTATE), 200)["reencrypted"] == 1
+        assert body_of(await api.post(ROTATE), 200)["reencrypted"] == 1
         assert belongs_to(tmp_path / "packhook.db") == keys_in(tmp_path / "packhook.db.key")[0]
-        assert taken(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
+        assert body_of(await organization.ask("GET", "/webhooks"), 200)["data"] == [sound]
     log = (tmp_path / "node.log").read_text()
     assert f"secret of webhook {organization.id}/{broken['id']} does not decrypt under the master key" in log
     assert SECRET not in log
@@ -225,7 +225,7 @@ async def test_one_that_cannot_be_decrypted_stops_no_other(tmp_path: Path) -> No
 async def test_a_node_without_encryption(tmp_path: Path) -> None:
     """Respond with unavailable and change nothing."""
     async with application(tmp_path, ManualClock()) as (api, _, _):
-        assert taken(await api.post(ROTATE), 503)["detail"] == (
+        assert body_of(await api.post(ROTATE), 503)["detail"] == (
             "The service cannot do this right now; try again later."
         )
 
@@ -234,7 +234,7 @@ async def test_a_node_without_encryption(tmp_path: Path) -> None:
 async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Print the new key's id and the number of webhooks; refuse without the operator key."""
     async with node(tmp_path) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         await organization.webhook()
         command = [sys.executable, "-m", "packhook", "keys", "rotate-master", "--server", str(api.base_url), *options]
         keys = (OPERATOR_KEY, await organization.key(*SCOPES))

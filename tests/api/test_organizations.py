@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.organization import EVENT, Organization, taken
+from api.organization import EVENT, Organization, body_of
 
 WRONG: Final[list[tuple[str, Any]]] = [
     *[("id", value) for value in ("", "a" * 65, "a b", "a.b", "a/b", "ü", "a\n", 1, None)],
@@ -17,14 +17,14 @@ WRONG: Final[list[tuple[str, Any]]] = [
 async def test_create_with_a_chosen_id(api: httpx.AsyncClient) -> None:
     """Accept an id of up to 64 characters and a name, and return them on reading."""
     chosen = f"Shop_{uuid4().hex}-"[:64].ljust(64, "x")
-    made = taken(await api.post("/v1/organizations", json={"id": chosen, "name": "Acme Outfitters"}), 201)
+    made = body_of(await api.post("/v1/organizations", json={"id": chosen, "name": "Acme Outfitters"}), 201)
     assert made == {"id": chosen, "name": "Acme Outfitters", "created_at": made["created_at"]}
-    assert taken(await api.get(f"/v1/organizations/{chosen}"), 200) == made
+    assert body_of(await api.get(f"/v1/organizations/{chosen}"), 200) == made
 
 
 async def test_create_without_an_id(api: httpx.AsyncClient) -> None:
     """Make an id if none is given, and use it as the name."""
-    made = taken(await api.post("/v1/organizations", json={}), 201)
+    made = body_of(await api.post("/v1/organizations", json={}), 201)
     assert made["id"].startswith("org_")
     assert made == {"id": made["id"], "name": made["id"], "created_at": made["created_at"]}
 
@@ -34,25 +34,25 @@ async def test_id_is_taken_once(api: httpx.AsyncClient, organization: Organizati
     again = {"id": organization.id}
     assert (await api.post("/v1/organizations", json=again)).status_code == 409
     assert (await api.delete(organization.path)).status_code == 204
-    problem = taken(await api.post("/v1/organizations", json=again), 409)
+    problem = body_of(await api.post("/v1/organizations", json=again), 409)
     assert problem["detail"] == f"the organization id '{organization.id}' is, or was, in use"
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)
 async def test_wrong_value(api: httpx.AsyncClient, field: str, value: object) -> None:
     """Refuse at the field's pointer."""
-    problem = taken(await api.post("/v1/organizations", json={field: value}), 422)
+    problem = body_of(await api.post("/v1/organizations", json={field: value}), 422)
     assert [(error["field"], error["code"]) for error in problem["errors"]] == [(f"/{field}", "invalid")]
 
 
 async def test_list_in_order_of_ids(api: httpx.AsyncClient) -> None:
     """List each organization on exactly one page, ordered by id, without deleted ones."""
-    made = [await Organization.made(api) for _ in range(4)]
+    made = [await Organization.create(api) for _ in range(4)]
     await api.delete(made[0].path)
-    page = taken(await api.get("/v1/organizations", params={"per_page": 3}), 200)
+    page = body_of(await api.get("/v1/organizations", params={"per_page": 3}), 200)
     listed = [item["id"] for item in page["data"]]
     while page["next"]:
-        page = taken(await api.get(page["next"]), 200)
+        page = body_of(await api.get(page["next"]), 200)
         listed += [item["id"] for item in page["data"]]
     assert listed == sorted(set(listed))
     assert {item.id for item in made} & set(listed) == {item.id for item in made[1:]}
@@ -77,7 +77,7 @@ async def test_delete_ends_all_access(api: httpx.AsyncClient, organization: Orga
         ("POST", "/events", EVENT),
         ("POST", "/events/batch", {"events": [EVENT]}),
     ):
-        problem = taken(await organization.ask(method, path, json=body), 404)
+        problem = body_of(await organization.ask(method, path, json=body), 404)
         assert problem["detail"] == f"no organization '{organization.id}'"
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import SUBSCRIPTION, Organization, taken
+from api.organization import SUBSCRIPTION, Organization, body_of
 from packhook.api.problems import STATUS
 from packhook.api.routes import BASE, ROUTES, Route, methods_of
 from packhook.core.errors import PackhookError
@@ -45,19 +45,19 @@ async def test_head_needs_a_key_too(organization: Organization) -> None:
 async def test_what_is_created_has_a_location(organization: Organization) -> None:
     """Return the absolute URL of the new object."""
     made = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)
-    webhook = taken(await organization.api.get(made.headers["location"]), 200)
-    assert webhook == taken(made, 201)
+    webhook = body_of(await organization.api.get(made.headers["location"]), 200)
+    assert webhook == body_of(made, 201)
     key = await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]})
     assert (await organization.api.delete(key.headers["location"])).status_code == 204
     other = await organization.api.post("/v1/organizations", json={})
-    assert taken(await organization.api.get(other.headers["location"]), 200) == taken(other, 201)
+    assert body_of(await organization.api.get(other.headers["location"]), 200) == body_of(other, 201)
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.code)
 async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]) -> None:
     """Serve a page with code, status and title, without a key."""
-    async with httpx.AsyncClient(base_url=node_url) as anybody:
-        page = await anybody.get(f"/errors/{kind.code}")
+    async with httpx.AsyncClient(base_url=node_url) as client:
+        page = await client.get(f"/errors/{kind.code}")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert [text for text in (kind.code, str(STATUS[kind]), "<script") if text in page.text] == [
         kind.code,
@@ -78,7 +78,7 @@ async def test_a_cursor_of_another_list_is_refused(organization: Organization, p
     """Refuse the cursor instead of returning an empty page."""
     for _ in range(2):
         await organization.webhook()
-    page = taken(await organization.ask("GET", "/webhooks", params={"per_page": 1}), 200)
+    page = body_of(await organization.ask("GET", "/webhooks", params={"per_page": 1}), 200)
     cursor = httpx.URL(page["next"]).params["cursor"]
     url = BASE + path.format(organizationId=organization.id)
     answer = await organization.api.get(url, params={"cursor": cursor})

@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import EVENT, JSON, SUBSCRIPTION, Organization, taken
+from api.organization import EVENT, JSON, SUBSCRIPTION, Organization, body_of
 from support.api_node import bearer
 
 TITLES: Final = {
@@ -227,7 +227,7 @@ class Scene:
 async def scene(organization: Organization, another: Organization) -> Scene:
     """Set up one case."""
     webhook, theirs = await organization.webhook(), await another.webhook()
-    revoked = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:read"]}), 201)
+    revoked = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["webhooks:read"]}), 201)
     await organization.ask("DELETE", f"/api-keys/{revoked['id']}")
     names = {"o": organization.path, "a": another.path, "webhook": webhook["id"], "theirs": theirs["id"]}
     names |= {"o_id": organization.id, "a_id": another.id}
@@ -258,7 +258,7 @@ async def test_problem(scene: Scene, case: Case) -> None:
     before = await scene.kept()
     answer = await answer_to(case, scene)
     status, title = TITLES[case.code]
-    problem = taken(answer, status)
+    problem = body_of(answer, status)
     members = {"type", "title", "status", "detail"} | ({"errors"} if status == 422 else set())
     assert set(problem) == members
     assert problem["type"] == f"/errors/{case.code}"
@@ -266,8 +266,8 @@ async def test_problem(scene: Scene, case: Case) -> None:
     if case.detail is not None:
         assert problem["detail"] == scene.filled(case.detail)
     if case.errors is not None:
-        wanted = [dict(zip(("field", "code", "message"), error, strict=True)) for error in case.errors]
-        assert sorted(problem["errors"], key=str) == sorted(wanted, key=str)
+        expected = [dict(zip(("field", "code", "message"), error, strict=True)) for error in case.errors]
+        assert sorted(problem["errors"], key=str) == sorted(expected, key=str)
     assert answer.headers["content-type"] == "application/problem+json"
     assert await scene.kept() == before
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import EVENT, JSON, Organization, taken
+from api.organization import EVENT, JSON, Organization, body_of
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES
 from packhook.testing import Received, Receiver
 
@@ -59,10 +59,10 @@ async def test_receipt(organization: Organization) -> None:
     """202 with the event's id and the number of its deliveries; the event can be read at once."""
     await organization.webhook(event_code="order.shipped")
     body = {"event_code": "order.shipped", "data": {"id": "ord_1", "reference": "R-1"}}
-    receipt = taken(await organization.ask("POST", "/events", json=body), 202)
+    receipt = body_of(await organization.ask("POST", "/events", json=body), 202)
     created_at = receipt["created_at"]
     assert receipt == {"id": receipt["id"], "event_code": "order.shipped", "created_at": created_at, "deliveries": 1}
-    event = taken(await organization.ask("GET", f"/events/{receipt['id']}"), 200)
+    event = body_of(await organization.ask("GET", f"/events/{receipt['id']}"), 200)
     assert event.pop("deliveries")[0]["event_id"] == receipt["id"]
     assert event == {"id": receipt["id"], "organization_id": organization.id, "created_at": created_at, **body}
 
@@ -71,7 +71,7 @@ async def test_receipt(organization: Organization) -> None:
 async def test_data_is_kept_byte_for_byte(organization: Organization, receiver: Receiver, data: bytes) -> None:
     """Receivers and readers of the API get exactly the bytes that were published."""
     await organization.webhook(receiver.url)
-    receipt = taken(await organization.ask("POST", "/events", content=body_around(data), headers=JSON), 202)
+    receipt = body_of(await organization.ask("POST", "/events", content=body_around(data), headers=JSON), 202)
     (received,) = await receiver.wait_for(1)
     assert data_of(received) == data
     assert received.verified
@@ -83,7 +83,7 @@ async def test_batch_keeps_bytes_and_order(organization: Organization, receiver:
     """The receipts are in the order of the events, and each event keeps its own bytes."""
     await organization.webhook(receiver.url)
     body = b'{"events": [' + b" , ".join(body_around(data) for data in DATA.values()) + b"]}"
-    receipts = taken(await organization.ask("POST", "/events/batch", content=body, headers=JSON), 202)
+    receipts = body_of(await organization.ask("POST", "/events/batch", content=body, headers=JSON), 202)
     received = await receiver.wait_for(len(DATA))
     by_id = {delivery.headers["webhook-id"]: data_of(delivery) for delivery in received}
     assert [by_id[receipt["id"]] for receipt in receipts["data"]] == list(DATA.values())
@@ -108,8 +108,8 @@ async def test_only_subscribers_get_an_event(
 async def test_wrong_data(organization: Organization, data: object, pointer: str, code: str) -> None:
     """An order must have an id, and members of their documented types; errors have a JSON Pointer, in a batch too."""
     wrong = {"event_code": "order.created", "data": data}
-    alone = taken(await organization.ask("POST", "/events", json=wrong), 422)
-    batch = taken(await organization.ask("POST", "/events/batch", json={"events": [EVENT, wrong, EVENT]}), 422)
+    alone = body_of(await organization.ask("POST", "/events", json=wrong), 422)
+    batch = body_of(await organization.ask("POST", "/events/batch", json={"events": [EVENT, wrong, EVENT]}), 422)
     assert [(error["field"], error["code"]) for error in alone["errors"]] == [("/data" + pointer, code)]
     assert [(error["field"], error["code"]) for error in batch["errors"]] == [("/events/1/data" + pointer, code)]
     assert (await organization.contents())["/events"] == []
@@ -123,7 +123,7 @@ async def test_batch_is_all_or_nothing(organization: Organization, receiver: Rec
     events[5] = {"event_code": "orders.created", "data": {"id": "1"}}
     events[8] = {"event_code": "order.created", "data": {"id": "1", "updatable": 1, "quantity_ordered": None}}
     events[9] = {"event_code": "order.created", "data": {"id": "1"}, "id": "evt_1"}
-    problem = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 422)
+    problem = body_of(await organization.ask("POST", "/events/batch", json={"events": events}), 422)
     assert sorted(error["field"] for error in problem["errors"]) == [
         "/events/3/data/id",
         "/events/5/event_code",
@@ -138,12 +138,12 @@ async def test_batch_is_all_or_nothing(organization: Organization, receiver: Rec
 async def test_batch_of_a_thousand(organization: Organization) -> None:
     """A batch has 1 to 1,000 events."""
     events = [{"event_code": "order.created", "data": {"id": f"ord_{number}"}} for number in range(MAX_BATCH_EVENTS)]
-    receipts = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
+    receipts = body_of(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
     assert len({receipt["id"] for receipt in receipts}) == 1_000
     for wrong in ([*events, EVENT], []):
-        problem = taken(await organization.ask("POST", "/events/batch", json={"events": wrong}), 422)
+        problem = body_of(await organization.ask("POST", "/events/batch", json={"events": wrong}), 422)
         assert [error["field"] for error in problem["errors"]] == ["/events"]
-    newest = taken(await organization.ask("GET", "/events", params={"per_page": 1}), 200)["data"][0]
+    newest = body_of(await organization.ask("GET", "/events", params={"per_page": 1}), 200)["data"][0]
     assert newest["id"] == receipts[-1]["id"]
 
 
@@ -151,7 +151,7 @@ async def test_batch_of_a_thousand(organization: Organization) -> None:
 async def test_missing_member(organization: Organization, missing: str) -> None:
     """Both members are required."""
     body = {name: value for name, value in EVENT.items() if name != missing}
-    problem = taken(await organization.ask("POST", "/events", json=body), 422)
+    problem = body_of(await organization.ask("POST", "/events", json=body), 422)
     message = "this field is required"
     assert problem["errors"] == [{"field": f"/{missing}", "code": "missing", "message": message}]
 
@@ -161,12 +161,12 @@ async def test_size_of_data(organization: Organization, receiver: Receiver) -> N
     await organization.webhook(receiver.url)
     fits, over = of_size(MAX_DATA_BYTES), of_size(MAX_DATA_BYTES + 1)
     assert (len(fits), len(over)) == (262_144, 262_145)
-    taken(await organization.ask("POST", "/events", content=body_around(fits), headers=JSON), 202)
+    body_of(await organization.ask("POST", "/events", content=body_around(fits), headers=JSON), 202)
     (received,) = await receiver.wait_for(1)
     assert data_of(received) == fits
     batch = b'{"events":[' + body_around(fits) + b"," + body_around(over) + b"]}"
     for path, body in (("/events", body_around(over)), ("/events/batch", batch)):
-        problem = taken(await organization.ask("POST", path, content=body, headers=JSON), 413)
+        problem = body_of(await organization.ask("POST", path, content=body, headers=JSON), 413)
         assert problem["detail"] == "data may have 262144 bytes, this has 262145"
     assert len((await organization.contents())["/events"]) == 1
 
@@ -184,7 +184,7 @@ async def test_events_sort_by_time(organization: Organization) -> None:
     """Event ids have no dot, and sort by time."""
     ids = [(await organization.publish())["id"] for _ in range(5)]
     events = [dict(EVENT) for _ in range(20)]
-    batch = taken(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
+    batch = body_of(await organization.ask("POST", "/events/batch", json={"events": events}), 202)["data"]
     ids += [receipt["id"] for receipt in batch]
     assert ids == sorted(ids)
     assert not any("." in id_ or len(id_) > 64 for id_ in ids)

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.organization import Organization, taken
+from api.organization import Organization, body_of
 from packhook.api.openapi import describe
 from support.api_node import OPERATOR_KEY, bearer, eventually, running_node
 from support.netns import only_loopback
@@ -43,17 +43,17 @@ UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
 async def things(url: str) -> dict[str, str]:
     """Create an organization with one object of each kind, so that some requests are about existing objects."""
     async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         webhook = await organization.webhook()
         receipt = await organization.publish()
         (delivery,) = await organization.deliveries(receipt["id"])
-        story = await eventually(lambda: organization.story(delivery["id"]), lambda found: found["attempts"])
-        key = taken(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+        detail = await eventually(lambda: organization.detail(delivery["id"]), lambda found: found["attempts"])
+        key = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
     return {
         "organizationId": organization.id,
         "webhookId": webhook["id"],
         "eventId": receipt["id"],
-        "deliveryId": story["id"],
+        "deliveryId": detail["id"],
         "keyId": key["id"],
     }
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from api.organization import EVENT, SUBSCRIPTION, Organization, taken
+from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
 from packhook.service.service import Service
 from packhook.testing import ManualClock
 from support.api_node import application
@@ -26,7 +26,7 @@ async def test_a_bug(tmp_path: Path) -> None:
     """500 without details; its request id finds the traceback in the log."""
     async with application(tmp_path, ManualClock(), FaultyService) as (api, _, _):
         response = await api.get("/ready")
-    assert taken(response, 500) == {
+    assert body_of(response, 500) == {
         "type": "/errors/error",
         "title": "Something went wrong.",
         "status": 500,
@@ -52,10 +52,10 @@ async def test_a_bug(tmp_path: Path) -> None:
 async def test_an_unavailable_database(tmp_path: Path, method: str, path: str, body: object) -> None:
     """503 with Retry-After, and nothing of the database's error."""
     async with application(tmp_path, ManualClock()) as (api, _, store):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         await store.close()
         response = await organization.ask(method, path, json=body)
-    assert taken(response, 503) == {
+    assert body_of(response, 503) == {
         "type": "/errors/unavailable",
         "title": "The service cannot do this right now; try again later.",
         "status": 503,
@@ -68,7 +68,7 @@ async def test_an_unavailable_database(tmp_path: Path, method: str, path: str, b
 async def test_load_is_shed(tmp_path: Path) -> None:
     """Beyond ``max_pending_publishes`` a publish is 503; exactly those with a 202 are stored."""
     async with application(tmp_path, ManualClock(), max_pending_publishes=1) as (api, _, _):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         responses = await asyncio.gather(*(organization.ask("POST", "/events", json=EVENT) for _ in range(20)))
         listed = {event["id"] for event in (await organization.contents())["/events"]}
     stored = {response.json()["id"] for response in responses if response.status_code == 202}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.organization import SECRET, Organization, taken
+from api.organization import SECRET, Organization, body_of
 from packhook import __version__
 from packhook.core.model import EVENT_CODES
 from packhook.service.example import example_order
@@ -17,7 +17,7 @@ async def test_exchange(organization: Organization, code: str, *, enabled: bool)
     """Return request and response of the exchange, also for a disabled webhook."""
     async with Receiver(Status(200, {"x-trace": "t-1"}, b"ok"), secrets=(SECRET,)) as receiver:
         webhook = await organization.webhook(receiver.url + "/hook", event_code=code, enabled=enabled)
-        exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        exchange = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
         (received,) = receiver.received
     event, attempt = exchange["event"], exchange["attempt"]
     assert received.verified
@@ -62,7 +62,7 @@ async def test_nothing_is_stored(organization: Organization, receiver: Receiver)
     webhook = await organization.webhook(receiver.url)
     before = await organization.contents()
     receiver.answers(Status(500))
-    exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+    exchange = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
     after = await organization.contents()
     entry, *trail = after.pop("/audit")
     assert (entry["action"], entry["object_id"], trail) == ("webhook.tested", webhook["id"], before.pop("/audit"))
@@ -76,8 +76,8 @@ async def test_failure_is_an_answer(organization: Organization) -> None:
         receiver.answers(HangUp(), Status(404))
         webhook = await organization.webhook(receiver.url)
         path = f"/webhooks/{webhook['id']}/test"
-        lost, refused = [taken(await organization.ask("POST", path), 200) for _ in range(2)]
-    unreachable = taken(await organization.ask("POST", path), 200)
+        lost, refused = [body_of(await organization.ask("POST", path), 200) for _ in range(2)]
+    unreachable = body_of(await organization.ask("POST", path), 200)
     assert [item["delivered"] for item in (refused, lost, unreachable)] == [False, False, False]
     assert [item["attempt"]["status_code"] for item in (refused, lost, unreachable)] == [404, None, None]
     assert [item["attempt"]["error"]["code"] for item in (refused, lost, unreachable)] == [
@@ -94,7 +94,7 @@ async def test_own_headers_are_sent_and_not_shown(organization: Organization, re
     answer = await organization.ask("POST", f"/webhooks/{webhook['id']}/test")
     (received,) = receiver.received
     assert received.headers["authorization"] == "Bearer hidden-value"
-    assert taken(answer, 200)["attempt"]["request_headers"]["authorization"] == "***"
+    assert body_of(answer, 200)["attempt"]["request_headers"]["authorization"] == "***"
     assert "hidden-value" not in answer.text
 
 
@@ -103,7 +103,7 @@ async def test_new_secret_signs(organization: Organization) -> None:
     async with Receiver(secrets=("another-secret",)) as receiver:
         webhook = await organization.webhook("http://127.0.0.1:9/")
         change = {"endpoint": receiver.url, "secret": "another-secret"}
-        taken(await organization.ask("PUT", f"/webhooks/{webhook['id']}", json=change), 200)
-        exchange = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        body_of(await organization.ask("PUT", f"/webhooks/{webhook['id']}", json=change), 200)
+        exchange = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
         (received,) = receiver.received
     assert (exchange["delivered"], received.verified) == (True, True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from api.organization import Json, Organization, taken
+from api.organization import Json, Organization, body_of
 from packhook.core.clock import DAY, HOUR, to_rfc3339
 from packhook.delivery.maintenance import Maintenance
 from packhook.settings import Settings
@@ -17,8 +17,8 @@ SEVEN: Final = ["id", "event_code", "endpoint", "secret", "enabled", "created_at
 
 async def shown(of: Organization, hook: Json) -> Json:
     """Return the webhook, which is the same alone and in the list."""
-    alone = taken(await of.ask("GET", f"/webhooks/{hook['id']}"), 200)
-    assert taken(await of.ask("GET", "/webhooks"), 200)["data"] == [alone]
+    alone = body_of(await of.ask("GET", f"/webhooks/{hook['id']}"), 200)
+    assert body_of(await of.ask("GET", "/webhooks"), 200)["data"] == [alone]
     return alone
 
 
@@ -42,8 +42,8 @@ async def test_a_failing_webhook_shows_it(organization: Organization, receiver: 
     assert {name: failing[name] for name in SEVEN} == hook
     assert failing["failing_since"] == delivery["attempts"][0]["started_at"]
     path = f"/webhooks/{hook['id']}"
-    assert list(taken(await organization.ask("PUT", path, json={"enabled": True}), 200)) == list(failing)
-    moved = taken(await organization.ask("PUT", path, json={"endpoint": f"{receiver.url}/new"}), 200)
+    assert list(body_of(await organization.ask("PUT", path, json={"enabled": True}), 200)) == list(failing)
+    moved = body_of(await organization.ask("PUT", path, json={"endpoint": f"{receiver.url}/new"}), 200)
     assert list(moved) == SEVEN
 
 
@@ -51,7 +51,7 @@ async def test_one_call_enables_what_packhook_disabled(tmp_path: Path) -> None:
     """Show the deadline, then why it is disabled; enabling it again resets both, and it is sent to."""
     clock = ManualClock()
     async with application(tmp_path, clock) as (api, _, store):
-        organization = await Organization.made(api)
+        organization = await Organization.create(api)
         hook = await organization.webhook()
         since = clock.now()
         await fail(organization, store, clock, 9)
@@ -62,7 +62,7 @@ async def test_one_call_enables_what_packhook_disabled(tmp_path: Path) -> None:
         assert failing == hook | times
         await Maintenance(store, Settings(), clock).run_once()
         disabled = await shown(organization, hook)
-        enabled = taken(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": True}), 200)
+        enabled = body_of(await organization.ask("PUT", f"/webhooks/{hook['id']}", json={"enabled": True}), 200)
         now = {"updated_at": to_rfc3339(clock.now())}
         reason = "no delivery has succeeded for 5 days"
         assert disabled == hook | now | {
@@ -70,6 +70,6 @@ async def test_one_call_enables_what_packhook_disabled(tmp_path: Path) -> None:
         }  # fmt: skip
         assert enabled == hook | now == await shown(organization, hook)
         assert (await organization.publish())["deliveries"] == 1
-        off, on = taken(await organization.ask("GET", "/audit", params={"per_page": 2}), 200)["data"][::-1]
+        off, on = body_of(await organization.ask("GET", "/audit", params={"per_page": 2}), 200)["data"][::-1]
         assert (off["actor"], off["source"], off["reason"]) == ("packhook", "node", reason)
         assert (on["actor"], on["changes"]) == ("operator", [{"field": "enabled", "before": False, "after": True}])

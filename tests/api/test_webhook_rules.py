@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from api.organization import SUBSCRIPTION, Organization, taken
+from api.organization import SUBSCRIPTION, Organization, body_of
 
 ENDPOINTS: Final = {
     "https://example.com": "https://example.com/",
@@ -95,7 +95,7 @@ async def test_wrong_value(organization: Organization, method: str, field: str, 
     """Refuse on create and update, at the field's pointer, in words; store nothing."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
-    problem = taken(await organization.ask(method, path, json={**body, field: value}), 422)
+    problem = body_of(await organization.ask(method, path, json={**body, field: value}), 422)
     assert {error["field"].split("/")[1] for error in problem["errors"]} == {field}
     assert all(error["code"] == "invalid" and error["message"] for error in problem["errors"])
     assert (await organization.contents())["/webhooks"] == [made]
@@ -104,7 +104,7 @@ async def test_wrong_value(organization: Organization, method: str, field: str, 
 async def test_all_wrong_fields_at_once(organization: Organization) -> None:
     """Report missing, invalid and unknown fields in one response."""
     body = {"event_code": "orders.created", "secret": "short", "enabled": "yes", "colour": "red"}
-    problem = taken(await organization.ask("POST", "/webhooks", json=body), 422)
+    problem = body_of(await organization.ask("POST", "/webhooks", json=body), 422)
     assert sorted((error["field"], error["code"]) for error in problem["errors"]) == [
         ("/colour", "unknown_field"),
         ("/enabled", "invalid"),

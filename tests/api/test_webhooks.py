@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import JSON, SUBSCRIPTION, Organization, taken
+from api.organization import JSON, SUBSCRIPTION, Organization, body_of
 from support.api_node import OPERATOR_KEY, bearer, running_node
 
 DOCUMENTED: Final = (
@@ -40,7 +40,7 @@ CHANGES: Final[dict[str, Any]] = {
 
 async def test_documented_example(organization: Organization) -> None:
     """Accept the vendor's example request byte for byte, and return exactly the seven documented fields."""
-    made = taken(await organization.ask("POST", "/webhooks", content=DOCUMENTED, headers=JSON), 201)
+    made = body_of(await organization.ask("POST", "/webhooks", content=DOCUMENTED, headers=JSON), 201)
     assert made == {
         "id": made["id"],
         "event_code": "order.created",
@@ -52,7 +52,7 @@ async def test_documented_example(organization: Organization) -> None:
     }
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", made["id"])
     assert TIME.fullmatch(made["created_at"])
-    assert taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
+    assert body_of(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
 
 
 @pytest.mark.parametrize("code", ["order.canceled", "order.created", "order.shipped"])
@@ -61,7 +61,7 @@ async def test_three_event_codes(organization: Organization, code: str) -> None:
     made = await organization.webhook(event_code=code)
     assert made["event_code"] == code
     other = await organization.webhook()
-    changed = taken(await organization.ask("PUT", f"/webhooks/{other['id']}", json={"event_code": code}), 200)
+    changed = body_of(await organization.ask("PUT", f"/webhooks/{other['id']}", json={"event_code": code}), 200)
     assert changed["event_code"] == code
 
 
@@ -78,18 +78,18 @@ async def test_three_event_codes(organization: Organization, code: str) -> None:
 async def test_event_code_near_miss(organization: Organization, code: str, message: str) -> None:
     """Refuse an unknown code and suggest the nearest one (the vendor's pages have such codes)."""
     answer = await organization.ask("POST", "/webhooks", json={**SUBSCRIPTION, "event_code": code})
-    assert taken(answer, 422)["errors"] == [{"field": "/event_code", "code": "invalid", "message": message}]
+    assert body_of(answer, 422)["errors"] == [{"field": "/event_code", "code": "invalid", "message": message}]
 
 
 @pytest.mark.parametrize("field", CHANGES)
 async def test_update_is_partial(organization: Organization, field: str) -> None:
     """Change what an update names and nothing else."""
     before = await organization.webhook()
-    after = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={field: CHANGES[field]}), 200)
+    after = body_of(await organization.ask("PUT", f"/webhooks/{before['id']}", json={field: CHANGES[field]}), 200)
     shown = OWN_SHOWN.get(field, CHANGES[field])
     assert after == {**before, field: shown, "updated_at": after["updated_at"]}
     assert after["updated_at"] >= before["updated_at"]
-    assert taken(await organization.ask("GET", f"/webhooks/{before['id']}"), 200) == after
+    assert body_of(await organization.ask("GET", f"/webhooks/{before['id']}"), 200) == after
 
 
 async def test_updates_at_once(organization: Organization) -> None:
@@ -98,7 +98,7 @@ async def test_updates_at_once(organization: Organization) -> None:
     changes = [{field: CHANGES[field]} for field in ("event_code", "endpoint", "secret", "enabled", "description")]
     updates = (organization.ask("PUT", f"/webhooks/{made['id']}", json=change) for change in changes)
     assert [answer.status_code for answer in await asyncio.gather(*updates)] == [200] * 5
-    after = taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200)
+    after = body_of(await organization.ask("GET", f"/webhooks/{made['id']}"), 200)
     merged = {name: value for change in changes for name, value in change.items()}
     assert after == {**made, **merged, "updated_at": after["updated_at"]}
 
@@ -106,8 +106,8 @@ async def test_updates_at_once(organization: Organization) -> None:
 async def test_update_keeps_own_settings(organization: Organization) -> None:
     """Keep settings on an empty update and on an update of another field."""
     before = await organization.webhook(**OWN)
-    nothing = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={}), 200)
-    other = taken(await organization.ask("PUT", f"/webhooks/{before['id']}", json={"secret": "another-secret"}), 200)
+    nothing = body_of(await organization.ask("PUT", f"/webhooks/{before['id']}", json={}), 200)
+    other = body_of(await organization.ask("PUT", f"/webhooks/{before['id']}", json={"secret": "another-secret"}), 200)
     assert nothing == {**before, "updated_at": nothing["updated_at"]}
     assert other == {**before, "secret": "another-secret", "updated_at": other["updated_at"]}
 
@@ -118,7 +118,7 @@ async def test_null_is_an_error(organization: Organization, method: str, field: 
     """Refuse null for every field, on create and update; store nothing."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
-    problem = taken(await organization.ask(method, path, json={**body, field: None}), 422)
+    problem = body_of(await organization.ask(method, path, json={**body, field: None}), 422)
     assert [(error["field"], error["code"]) for error in problem["errors"]] == [(f"/{field}", "invalid")]
     assert (await organization.contents())["/webhooks"] == [made]
 
@@ -129,11 +129,11 @@ async def test_unknown_fields_are_named(organization: Organization, method: str)
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
     unknown = ["id", "created_at", "event_codes", "a/b~c", "url"]
-    problem = taken(await organization.ask(method, path, json={**body, **dict.fromkeys(unknown, "x")}), 422)
+    problem = body_of(await organization.ask(method, path, json={**body, **dict.fromkeys(unknown, "x")}), 422)
     pointers = ["/id", "/created_at", "/event_codes", "/a~1b~0c", "/url"]
     message = "there is no such field"
-    wanted = [{"field": pointer, "code": "unknown_field", "message": message} for pointer in pointers]
-    assert sorted(problem["errors"], key=lambda error: pointers.index(error["field"])) == wanted
+    expected = [{"field": pointer, "code": "unknown_field", "message": message} for pointer in pointers]
+    assert sorted(problem["errors"], key=lambda error: pointers.index(error["field"])) == expected
 
 
 async def test_secret_is_masked_for_readers(organization: Organization) -> None:
@@ -142,16 +142,16 @@ async def test_secret_is_masked_for_readers(organization: Organization) -> None:
     reader, manager = await organization.key("webhooks:read"), await organization.key("webhooks:read", "webhooks:write")
     one = f"/webhooks/{made['id']}"
     masked = {**made, "secret": "q9Nh******"}
-    assert taken(await organization.ask("GET", one, reader), 200) == masked
-    assert taken(await organization.ask("GET", "/webhooks", reader), 200)["data"] == [masked]
-    assert taken(await organization.ask("GET", one, manager), 200) == made
-    assert taken(await organization.ask("GET", "/webhooks", manager), 200)["data"] == [made]
+    assert body_of(await organization.ask("GET", one, reader), 200) == masked
+    assert body_of(await organization.ask("GET", "/webhooks", reader), 200)["data"] == [masked]
+    assert body_of(await organization.ask("GET", one, manager), 200) == made
+    assert body_of(await organization.ask("GET", "/webhooks", manager), 200)["data"] == [made]
 
 
 async def test_list_is_a_page(organization: Organization) -> None:
     """List oldest first, 25 per page by default, without links if there are no further pages."""
     made = [await organization.webhook() for _ in range(3)]
-    page = taken(await organization.ask("GET", "/webhooks"), 200)
+    page = body_of(await organization.ask("GET", "/webhooks"), 200)
     assert page == {"data": made, "prev": None, "next": None, "per_page": 25}
 
 
@@ -159,18 +159,18 @@ async def test_links_lead_through_the_list(organization: Organization, node_url:
     """Return absolute links that work as they are, and keep page size and filters."""
     made = [await organization.webhook(event_code="order.shipped") for _ in range(5)]
     await organization.webhook()
-    wanted = {"per_page": 2, "event_code": "order.shipped", "enabled": "true"}
-    pages = [taken(await organization.ask("GET", "/webhooks", params=wanted), 200)]
+    params = {"per_page": 2, "event_code": "order.shipped", "enabled": "true"}
+    pages = [body_of(await organization.ask("GET", "/webhooks", params=params), 200)]
     while pages[-1]["next"]:
         assert pages[-1]["next"].startswith(f"{node_url}{organization.path}/webhooks?")
-        pages.append(taken(await organization.api.get(pages[-1]["next"]), 200))
+        pages.append(body_of(await organization.api.get(pages[-1]["next"]), 200))
     assert [page["data"] for page in pages] == [made[:2], made[2:4], made[4:]]
     assert {page["per_page"] for page in pages} == {2}
-    back = [taken(await organization.api.get(pages[2]["prev"]), 200)]
-    back.append(taken(await organization.api.get(back[0]["prev"]), 200))
+    back = [body_of(await organization.api.get(pages[2]["prev"]), 200)]
+    back.append(body_of(await organization.api.get(back[0]["prev"]), 200))
     assert [page["data"] for page in back] == [made[2:4], made[:2]]
     assert (pages[0]["prev"], back[1]["prev"]) == (None, None)
-    assert taken(await organization.api.get(back[1]["next"]), 200)["data"] == made[2:4]
+    assert body_of(await organization.api.get(back[1]["next"]), 200)["data"] == made[2:4]
 
 
 async def test_list_filters(organization: Organization) -> None:
@@ -184,8 +184,8 @@ async def test_list_filters(organization: Organization) -> None:
         ({"enabled": "false"}, [off]),
         ({"event_code": "order.shipped", "enabled": "false"}, []),
     ]
-    for wanted, found in table:
-        page = taken(await organization.ask("GET", "/webhooks", params=wanted), 200)
+    for params, found in table:
+        page = body_of(await organization.ask("GET", "/webhooks", params=params), 200)
         assert page == {"data": found, "prev": None, "next": None, "per_page": 25}
 
 
@@ -206,7 +206,7 @@ async def test_delete(organization: Organization) -> None:
     answer = await organization.ask("DELETE", path)
     assert (answer.status_code, answer.content) == (204, b"")
     for method, body in (("GET", None), ("PUT", {"enabled": True}), ("DELETE", None)):
-        problem = taken(await organization.ask(method, path, json=body), 404)
+        problem = body_of(await organization.ask(method, path, json=body), 404)
         assert problem["detail"] == f"no webhook '{deleted['id']}'"
     assert (await organization.contents())["/webhooks"] == [kept]
     assert (await organization.publish())["deliveries"] == 1
@@ -225,8 +225,8 @@ async def test_settings_are_shown(organization: Organization) -> None:
     made = await organization.webhook(**OWN)
     seven = {**SUBSCRIPTION, **{name: made[name] for name in ("id", "enabled", "created_at", "updated_at")}}
     assert made == {**seven, **OWN_SHOWN}
-    assert taken(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
-    unset = taken(await organization.ask("PUT", f"/webhooks/{made['id']}", json=UNSET), 200)
+    assert body_of(await organization.ask("GET", f"/webhooks/{made['id']}"), 200) == made
+    unset = body_of(await organization.ask("PUT", f"/webhooks/{made['id']}", json=UNSET), 200)
     assert unset == {**seven, "updated_at": unset["updated_at"]}
 
 
@@ -234,10 +234,12 @@ async def test_an_organization_has_a_limited_number_of_webhooks(tmp_path: Path) 
     """Respond with 409 in words to one more; another organization, or a deletion, makes room."""
     with running_node(tmp_path, max_webhooks_per_organization="2") as url:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
-            organization, another = await Organization.made(api), await Organization.made(api)
+            organization, another = await Organization.create(api), await Organization.create(api)
             first, _ = [await organization.webhook() for _ in range(2)]
             refused = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)
             await another.webhook()
             await organization.ask("DELETE", f"/webhooks/{first['id']}")
             await organization.webhook()
-    assert taken(refused, 409)["detail"] == "an organization may have 2 webhooks, and this one has 2: delete one first"
+    assert (
+        body_of(refused, 409)["detail"] == "an organization may have 2 webhooks, and this one has 2: delete one first"
+    )

@@ -140,7 +140,7 @@ async def publishing_node(folder: Path, inbox: Inbox, **settings: str) -> AsyncI
         running(folder, **SENDING | {"lease": "1h"} | settings) as node,
         node.client() as operator,
     ):
-        organization = await Organization.made(operator)
+        organization = await Organization.create(operator)
         await organization.webhook(receiver.url, secret=SECRET)
         yield OrderPublisher(organization), node
 

@@ -53,7 +53,7 @@ async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> 
     assert set(inbox.counts) == set(publisher.owed.values())
     assert {inbox.counts[event_id] for event_id in hung} == {2}
     assert {request.headers["webhook-attempt"] for request in inbox.received} == {"1"}
-    assert "lease_reclaimed" in node.said
+    assert "lease_reclaimed" in node.printed
     inbox.assert_well_signed()
 
 

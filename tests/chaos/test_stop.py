@@ -61,17 +61,17 @@ async def test_a_stop_finishes_attempts_in_flight(tmp_path: Path, signum: signal
     async with publishing_node(tmp_path, inbox, **PATIENT, max_in_flight_per_webhook="4") as (publisher, node):
         await publisher.publish(range(20))
         await inbox.wait_until(lambda: len(inbox.received) == 4)
-        node.now.send(signum)
+        node.latest.send(signum)
         await _wait_for_sending(node, 4)
         gate.open.set()
-        assert await node.now.ended() == 0
+        assert await node.latest.wait() == 0
         assert len(inbox.received) == 4
         await node.start()
         await inbox.wait_for(set(publisher.owed.values()))
         ended = [order for order, event_id in publisher.owed.items() if event_id in list(inbox.counts)[:4]]
         assert [await _status(publisher, order) for order in ended] == [("delivered", 1)] * 4
     assert set(inbox.counts.values()) == {1}
-    assert "attempts_aborted" not in node.said
+    assert "attempts_aborted" not in node.printed
     inbox.assert_well_signed()
 
 
@@ -82,8 +82,8 @@ async def test_an_attempt_is_aborted_after_the_grace_period(tmp_path: Path) -> N
         await publisher.publish([1])
         await inbox.wait_until(lambda: len(inbox.received) == 1)
         assert await node.stop() == 0
-        assert "attempts_aborted" in node.said
-        assert "Traceback" not in node.said
+        assert "attempts_aborted" in node.printed
+        assert "Traceback" not in node.printed
         inbox.answer = Status(200)
         await node.start()
         await inbox.wait_until(lambda: len(inbox.received) == 2)
@@ -91,7 +91,7 @@ async def test_an_attempt_is_aborted_after_the_grace_period(tmp_path: Path) -> N
     assert (delivered["status"], delivered["attempt_count"], len(delivered["attempts"])) == ("delivered", 1, 1)
     assert inbox.counts == {publisher.owed["ord_1"]: 2}
     assert [request.headers["webhook-attempt"] for request in inbox.received] == ["1", "1"]
-    assert "lease_reclaimed" not in node.said, "it was released before the exit"
+    assert "lease_reclaimed" not in node.printed, "it was released before the exit"
     inbox.assert_well_signed()
 
 
@@ -101,15 +101,15 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     async with publishing_node(tmp_path, inbox, **PATIENT) as (publisher, node):
         await publisher.publish([1])
         await inbox.wait_until(lambda: len(inbox.received) == 1)
-        node.now.send(signal.SIGTERM)
+        node.latest.send(signal.SIGTERM)
         await _wait_until_stopping(node)
 
         async def signal_again() -> int | None:
-            node.now.send(signal.SIGTERM)
-            return node.now.code
+            node.latest.send(signal.SIGTERM)
+            return node.latest.code
 
         await eventually(signal_again, lambda code: code is not None)
-        assert await node.now.ended() == -signal.SIGTERM
+        assert await node.latest.wait() == -signal.SIGTERM
         inbox.answer = Status(200)
         await node.start()
         await inbox.wait_until(lambda: len(inbox.received) == 2)
@@ -156,11 +156,11 @@ async def test_a_stop_with_pipelined_requests(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection(*node.url.removeprefix("http://").split(":"))
         writer.write(request.encode() * 100)  # so few bytes that they arrive at once
         output = await reader.readuntil(b"\r\n\r\n")
-        node.now.send(signal.SIGTERM)
+        node.latest.send(signal.SIGTERM)
         async with asyncio.timeout(20):
             output += await reader.read()
         writer.close()
-        assert await node.now.ended() == 0
+        assert await node.latest.wait() == 0
         receipts = re.findall(rb'"id":"(evt_\w+)"', output)
         assert len(receipts) == len(set(receipts)) == output.count(b"HTTP/1.1 202 ") == 100
         await node.start()

@@ -34,7 +34,7 @@ async def _demo(*words: str, folder: Path) -> AsyncIterator[Program]:
         async with started("demo", *words, folder=folder) as demo:
             services: list[int] = []
             try:
-                await demo.says("packhook at http")
+                await demo.wait_for_line("packhook at http")
                 services = children(demo.pid)
                 yield demo
             finally:
@@ -48,7 +48,7 @@ async def _demo(*words: str, folder: Path) -> AsyncIterator[Program]:
 
 
 async def _url(demo: Program) -> str:
-    return (await demo.says("packhook at ")).removeprefix("packhook at ")
+    return (await demo.wait_for_line("packhook at ")).removeprefix("packhook at ")
 
 
 async def _wait_until_closed(url: str) -> None:
@@ -103,8 +103,8 @@ async def test_a_service_that_dies_is_a_failure(tmp_path: Path) -> None:
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         (service,) = children(demo.pid)
         os.kill(service, signal.SIGKILL)
-        assert await demo.ended() == 1
-    assert "Traceback" not in "\n".join(demo.said)
+        assert await demo.wait() == 1
+    assert "Traceback" not in "\n".join(demo.printed)
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
@@ -115,7 +115,7 @@ async def test_a_demo_that_is_stopped_early_fails_and_stops_its_service(
     async with _demo(*ENDLESS, folder=tmp_path) as demo:
         url = await _url(demo)
         demo.send(stop_signal)
-        assert await demo.ended(20) != 0
+        assert await demo.wait(20) != 0
         await _wait_until_closed(url)
     assert files(tmp_path) == []
 
@@ -124,8 +124,8 @@ async def test_the_next_steps_work(tmp_path: Path) -> None:
     """Run the printed curl commands as they are: add a webhook, publish an order, list its deliveries."""
     async with _demo("--events", "3", folder=tmp_path) as demo:
         url = await _url(demo)
-        await demo.says("API reference: ")
-        subscribe, publish, list_deliveries = _commands(demo.said)
+        await demo.wait_for_line("API reference: ")
+        subscribe, publish, list_deliveries = _commands(demo.printed)
         webhook = await _run_curl(subscribe)
         assert (webhook["event_code"], webhook["enabled"]) == ("order.created", True)
         receipt = await _run_curl(publish)
@@ -138,9 +138,9 @@ async def test_the_next_steps_work(tmp_path: Path) -> None:
         found = await eventually(deliveries, lambda found: {delivery["status"] for delivery in found} == {"delivered"})
         assert {delivery["event_id"] for delivery in found} == {receipt["id"]}
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert (await client.get((await demo.says("API reference")).partition(": ")[2])).status_code == 200
+            assert (await client.get((await demo.wait_for_line("API reference")).partition(": ")[2])).status_code == 200
         demo.send(signal.SIGINT)
-        assert await demo.ended() == 0
+        assert await demo.wait() == 0
         await _wait_until_closed(url)
     assert files(tmp_path) == []
 

@@ -100,15 +100,15 @@ async def test_following_a_delivery(terminal: Terminal) -> None:
         )
         event = await terminal.json("events", "publish", given=WHOLE)
         (delivery,) = (await terminal.json("events", "show", event["id"]))["deliveries"]
-        story = await _finished(terminal, delivery["id"])
-        assert (story["status"], story["attempt_count"]) == ("exhausted", 3)
-        assert await terminal.json("deliveries", "show", delivery["id"]) == story
+        detail = await _finished(terminal, delivery["id"])
+        assert (detail["status"], detail["attempt_count"]) == ("exhausted", 3)
+        assert await terminal.json("deliveries", "show", delivery["id"]) == detail
         await _assert_listed(terminal, delivery["id"], webhook["id"], event["id"])
         shown = await terminal.output("deliveries", "show", delivery["id"])
         receiver.answer = Status(200)
         assert (await terminal.json("deliveries", "retry", delivery["id"]))["id"] == delivery["id"]
-        story = await _finished(terminal, delivery["id"])
-    assert (story["status"], story["attempt_count"]) == ("delivered", 4)
+        detail = await _finished(terminal, delivery["id"])
+    assert (detail["status"], detail["attempt_count"]) == ("delivered", 4)
     assert [len(receiver.received), receiver.received[0].path] == [4, "/orders"]
     failed = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
     assert shown.count(failed) == 3
@@ -126,10 +126,10 @@ async def test_following_a_delivery(terminal: Terminal) -> None:
 async def _finished(terminal: Terminal, delivery_id: str) -> Json:
     """Wait until the delivery is finished and return it."""
 
-    async def story() -> Json:
+    async def detail() -> Json:
         return await terminal.get(f"/deliveries/{delivery_id}")
 
-    return await eventually(story, lambda story: story["status"] in ("delivered", "exhausted"))
+    return await eventually(detail, lambda detail: detail["status"] in ("delivered", "exhausted"))
 
 
 async def _assert_listed(terminal: Terminal, delivery_id: str, webhook_id: str, event_id: str) -> None:

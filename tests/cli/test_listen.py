@@ -29,7 +29,7 @@ WRONG: Final = {
 async def _listening(*words: str) -> AsyncIterator[tuple[Program, str]]:
     """Run ``packhook listen`` and yield it with its URL."""
     async with started("listen", "--port", "0", *words) as listener:
-        line = await listener.says(lambda line: "listening" in line)
+        line = await listener.wait_for_line(lambda line: "listening" in line)
         yield listener, json.loads(line)["listening"] if "--json" in words else line.removeprefix("listening on ")
 
 
@@ -38,13 +38,13 @@ async def test_it_verifies_prints_and_fails_first(tmp_path: Path) -> None:
     words = ("--secret", "another-secret", "--secret", SECRET, "--fail-first", "2", "--count", "3", "--json")
     async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
         async with node.client() as operator:
-            organization = await Organization.made(operator)
+            organization = await Organization.create(operator)
             await organization.webhook(url + "/orders", secret=SECRET)
             event = await organization.publish(reference="A-1")
-            story = await organization.delivered(event["id"])
-        assert await listener.ended() == 0
-    assert [attempt["status_code"] for attempt in story["attempts"]] == [500, 500, 200]
-    lines = [json.loads(line) for line in listener.said[1:]]
+            detail = await organization.delivered(event["id"])
+        assert await listener.wait() == 0
+    assert [attempt["status_code"] for attempt in detail["attempts"]] == [500, 500, 200]
+    lines = [json.loads(line) for line in listener.printed[1:]]
     times = [datetime.fromisoformat(line.pop("time")) for line in lines]
     assert times == sorted(times)
     same = {"event": "order.created", "id": event["id"], "verified": True, "path": "/orders", "order": "A-1"}
@@ -56,13 +56,13 @@ async def test_a_wrong_secret_gets_401_and_ends_with_1(tmp_path: Path) -> None:
     words = ("--secret", "not-the-secret", "--status", "204", "--count", "1")
     async with running(tmp_path, **SENDING) as node, _listening(*words) as (listener, url):
         async with node.client() as operator:
-            organization = await Organization.made(operator)
+            organization = await Organization.create(operator)
             await organization.webhook(url, secret=SECRET)
             event = await organization.publish(reference="A-1")
-            story = await organization.delivered(event["id"])
-        assert await listener.ended() == 1
-    assert story["attempts"][0]["status_code"] == 401, "whatever --status says"
-    assert listener.said[1].endswith(f"  order.created  {event['id']}  attempt 1  NOT VERIFIED  order A-1")
+            detail = await organization.delivered(event["id"])
+        assert await listener.wait() == 1
+    assert detail["attempts"][0]["status_code"] == 401, "whatever --status says"
+    assert listener.printed[1].endswith(f"  order.created  {event['id']}  attempt 1  NOT VERIFIED  order A-1")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ async def test_requests_that_are_no_webhooks(words: tuple[str, ...], expected: s
     async with _listening("--count", "3", *words) as (listener, url), httpx.AsyncClient(trust_env=False) as client:
         for body in (b"\x00\xff", b"[]", b'{"data": 1}'):
             assert (await client.post(url, content=body)).status_code == status
-        assert await listener.ended() == code
-    assert [line.split("  ", 1)[1] for line in listener.said[1:]] == [
+        assert await listener.wait() == code
+    assert [line.split("  ", 1)[1] for line in listener.printed[1:]] == [
         f"None  None  attempt None  {expected}  order None"
     ] * 3
 
@@ -86,20 +86,20 @@ async def test_the_last_response_is_sent() -> None:
     async with _listening("--count", "1", "--delay", "200ms", "--status", "202") as (listener, url):
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.post(url, content=b"{}")).status_code == 202
-        assert await listener.ended() == 0
+        assert await listener.wait() == 0
 
 
 async def test_hanging() -> None:
     """Send no response, and exit 0 on Ctrl-C."""
     async with _listening("--hang") as (listener, url), httpx.AsyncClient(trust_env=False) as client:
         pending = asyncio.create_task(client.post(url, content=b"{}", timeout=60))
-        await listener.says(lambda line: "not checked" in line)
+        await listener.wait_for_line(lambda line: "not checked" in line)
         assert not pending.done()
         listener.send(signal.SIGINT)
-        assert await listener.ended() == 0
+        assert await listener.wait() == 0
         with pytest.raises(httpx.TransportError):
             await pending
-    assert "Traceback" not in "".join(listener.said)
+    assert "Traceback" not in "".join(listener.printed)
 
 
 @pytest.mark.parametrize(("words", "sentences"), WRONG.values(), ids=WRONG)
@@ -112,10 +112,10 @@ async def test_wrong_options(words: tuple[str, ...], sentences: str) -> None:
 
 async def test_a_port_in_use() -> None:
     """Exit 1 with a message."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         code, out, err = await packhook("listen", "--port", str(port))
     assert (code, out) == (1, "")
     assert err.startswith(f"cannot listen on 127.0.0.1:{port}: ")

@@ -136,4 +136,4 @@ async def test_serve_listens_if_the_operator_allows_it(tmp_path: Path) -> None:
     """``allow_insecure`` comes from the environment, like any setting."""
     settings = {"operator_key": OPERATOR_KEY, "allow_insecure": "master_keys, public_url"}
     async with started("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path, settings=settings) as node:  # noqa: S104 as the test is about
-        assert (await node.says(READY)).startswith(f"{READY}http://0.0.0.0:")
+        assert (await node.wait_for_line(READY)).startswith(f"{READY}http://0.0.0.0:")

@@ -23,8 +23,8 @@ WRONG: Final = {
 async def test_the_operator_key_is_made_and_printed_once_at_first_start(tmp_path: Path) -> None:
     """It works from then on, the next start does not show it, and no file of the node has it."""
     async with running(tmp_path, operator_key="") as node:
-        (line,) = [line for line in node.now.said if line.startswith("operator key: ")]
-        assert node.said.count("Keep it: it is shown this once and only its hash is stored.") == 1
+        (line,) = [line for line in node.latest.printed if line.startswith("operator key: ")]
+        assert node.printed.count("Keep it: it is shown this once and only its hash is stored.") == 1
         key = line.removeprefix("operator key: ")
         async with node.client(key) as operator:
             assert (await operator.get("/v1/organizations")).status_code == 200
@@ -33,8 +33,8 @@ async def test_the_operator_key_is_made_and_printed_once_at_first_start(tmp_path
         async with node.client(key) as operator:
             assert (await operator.get("/v1/organizations")).status_code == 200
         assert await node.stop() == 0
-        assert node.said.count(key) == 1
-        assert node.said.count("operator key") == 1
+        assert node.printed.count(key) == 1
+        assert node.printed.count("operator key") == 1
     assert [file.name for file in files(tmp_path) if key.encode() in file.read_bytes()] == []
 
 
@@ -43,8 +43,8 @@ async def test_an_operator_key_that_is_given_is_never_printed(tmp_path: Path) ->
     key = "pho_given-by-the-operator"
     async with running(tmp_path, operator_key=key) as node, node.client(key) as operator:
         assert (await operator.get("/v1/organizations")).status_code == 200
-    assert "operator key" not in node.said
-    assert key not in node.said
+    assert "operator key" not in node.printed
+    assert key not in node.printed
 
 
 async def test_settings_are_read_from_the_file_in_the_working_directory(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_settings_are_read_from_the_file_in_the_working_directory(tmp_path
         'host = "127.0.0.2"\nport = 0\npublic_url = "https://hooks.example.com"\noperator_key = "pho_of-the-file"\n'
     )
     async with started("serve", folder=tmp_path, settings={"operator_key": "pho_of-the-environment"}) as node:
-        line = await node.says(READY)
+        line = await node.wait_for_line(READY)
         assert line.startswith(f"{READY}http://127.0.0.2:")
         async with httpx.AsyncClient(base_url=line.removeprefix(READY), trust_env=False) as client:
             client.headers["authorization"] = "Bearer pho_of-the-environment"

@@ -257,7 +257,7 @@ class LocalNode:
         """Return the deliveries of an event."""
         return (await self.service.history.event(organization_id, event_id))[1]
 
-    async def story(self, event_id: str, organization_id: str = ACME) -> DeliveryDetail:
+    async def detail(self, event_id: str, organization_id: str = ACME) -> DeliveryDetail:
         """Return the only delivery of an event, with its attempts."""
         (delivery,) = await self.deliveries(event_id, organization_id)
         return await self.service.history.delivery(organization_id, delivery.id)
@@ -267,9 +267,9 @@ class LocalNode:
         async with asyncio.timeout(PATIENCE):
             while True:
                 seen = len(self.store.recorded), len(self.store.released), len(self.store.claims)
-                story = await self.story(event_id)
-                if story.delivery.status is status and attempts in {None, len(story.attempts)}:
-                    return story
+                detail = await self.detail(event_id)
+                if detail.delivery.status is status and attempts in {None, len(detail.attempts)}:
+                    return detail
                 await self.store.until(lambda seen=seen: seen != self._progress())  # type: ignore[misc] # of this round
 
     def _progress(self) -> tuple[int, int, int]:

@@ -8,11 +8,14 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_fixture import DELIVERED, OTHER, local_node, without_deadline
+from node_fixture import ACME, DELIVERED, OTHER, leased, local_node, settings, without_deadline
 
-from packhook.delivery.capacity import SlotPool
+from packhook.core.model import MAX_DATA_BYTES
+from packhook.delivery.capacity import MAX_QUEUED_BYTES, QueueCapacity, SlotPool
 from packhook.delivery.lane import Lane
-from packhook.testing import Hang, Receiver
+from packhook.store.dispatcher import Capacity
+from packhook.store.fan_out import RemainingCapacity
+from packhook.testing import Hang, ManualClock, Receiver
 
 SIZE: Final = 64
 LATE: Final = 15.0
@@ -107,3 +110,69 @@ async def test_hanging_receivers_of_one_organization_delay_no_other(tmp_path: Pa
         recorded = [(result.delivery.organization_id, result.verdict.status) for result in node.store.recorded]
         assert recorded == [(OTHER, DELIVERED)] * 3
         assert len(hanging.received) == 32
+
+
+def queue() -> QueueCapacity:
+    """Return the capacity of a node that may queue eight deliveries."""
+    return QueueCapacity(settings(max_queued_deliveries=8), ManualClock())
+
+
+def test_an_organization_queues_as_much_as_is_free() -> None:
+    """It is left out of claims from then on, until half of that is sent; others are not."""
+    capacity = queue()
+    (lane,) = lanes(ACME, 1)
+    deliveries = [leased(webhook_id=lane.webhook_id) for _ in range(4)]
+    for delivery in deliveries[:3]:
+        capacity.add(delivery)
+    before = capacity.offer_to_claim((), 500)
+    assert before is not None
+    assert before.excluded_organizations == frozenset()
+    capacity.add(deliveries[3])
+    offered = capacity.offer_to_claim((), 500)
+    assert offered is not None
+    assert (offered.excluded_organizations, dict(offered.queued)) == ({ACME}, {ACME: 4})
+    assert [capacity.remove(lane, delivery) for delivery in deliveries] == [False, True, False, False]
+    again = capacity.offer_to_claim((), 500)
+    assert again is not None
+    assert (again.excluded_organizations, dict(again.queued), dict(again.queued_bytes)) == (frozenset(), {}, {})
+
+
+def test_an_organization_queues_as_many_bytes_as_are_free() -> None:
+    """Few large deliveries are as much as many small ones; a claim is bounded by what its bytes could be."""
+    capacity = queue()
+    large = leased(data=b"x" * (MAX_QUEUED_BYTES // 2))
+    capacity.add(large)
+    capacity.add(leased(organization_id=OTHER))
+    offered = capacity.offer_to_claim((), 500)
+    assert offered is not None
+    assert offered.excluded_organizations == {ACME}
+    capacity.add(leased(organization_id=OTHER, data=b"x" * (MAX_QUEUED_BYTES // 2 - MAX_DATA_BYTES)))
+    last = capacity.offer_to_claim((), 500)
+    assert last is not None
+    assert (last.slots, last.excluded_organizations) == (1, {ACME, OTHER})
+
+
+@pytest.mark.parametrize(("queued", "taken"), [({}, 4), ({ACME: 2}, 3), ({ACME: 8}, 0), ({OTHER: 8}, 4)])
+def test_one_publish_takes_no_more_than_its_share(queued: dict[str, int], taken: int) -> None:
+    """Within one transaction, too."""
+    known = Capacity(lease=1, lease_until=1, slots=8, free=8, max_bytes=1 << 20, excluded=(), queued=queued)
+    remaining = RemainingCapacity(known)
+    assert sum(remaining.take(f"wh_{number}", ACME, 10) for number in range(20)) == taken
+    assert remaining.take("wh_other", "third", 10)
+
+
+async def test_a_full_queue_of_one_organization_delays_no_other(tmp_path: Path) -> None:
+    """A hundred events wait for a receiver that hangs; another organization's are still sent from the commit."""
+    async with (
+        Receiver(Hang()) as hanging,
+        Receiver() as healthy,
+        local_node(tmp_path, max_queued_deliveries=16, max_in_flight=8) as node,
+    ):
+        for number in range(20):
+            await node.webhook(f"{hanging.url}/{number}")
+        await node.webhook(healthy.url, OTHER)
+        await node.publish(50)
+        await hanging.wait_for(4, LATE)
+        for count in range(1, 4):
+            await node.publish(organization_id=OTHER)
+            await healthy.wait_for(count, SOON)

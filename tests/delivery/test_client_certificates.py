@@ -125,9 +125,9 @@ async def test_each_request_shows_its_own_certificate_and_no_other(
         certificates.a,
     )
     async with Receiver(tls=certificates.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
-        for who in sequence:
-            assert (await client.send(request_with(receiver.url, who))).status_code == 200
-        assert [got.certificate for got in receiver.received] == [who and der(who) for who in sequence]
+        for shown in sequence:
+            assert (await client.send(request_with(receiver.url, shown))).status_code == 200
+        assert [got.certificate for got in receiver.received] == [shown and der(shown) for shown in sequence]
         assert receiver.connections_made == 3
 
 
@@ -138,13 +138,13 @@ async def test_a_new_connection_resumes_no_session_of_another_certificate(
     """A resumed session would keep the certificate that was shown in it, so each connection shows its own again."""
     sequence = (certificates.a, None, certificates.b, None, certificates.a)
     async with Receiver(tls=certificates.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
-        for who in sequence:
+        for shown in sequence:
             receiver.answers(Unasked(interval=0))  # the connection is not reused
-            assert (await client.send(request_with(receiver.url, who))).status_code == 200
-        for who in sequence:
+            assert (await client.send(request_with(receiver.url, shown))).status_code == 200
+        for shown in sequence:
             receiver.answers(Unasked(interval=0))
-            await client.send(request_with(receiver.url, who))
-        assert [got.certificate for got in receiver.received] == [who and der(who) for who in sequence * 2]
+            await client.send(request_with(receiver.url, shown))
+        assert [got.certificate for got in receiver.received] == [shown and der(shown) for shown in sequence * 2]
 
 
 @BOTH_LOOPS
@@ -171,10 +171,10 @@ async def test_certificates_of_every_kind_of_key_are_kept_apart(certificates: Ce
     own = [certificates.signed(key) for key in kinds]
     sequence = (*own, None, *reversed(own), None, *own)
     async with Receiver(tls=certificates.context(ssl.CERT_OPTIONAL), hostname="localhost") as receiver:
-        for who in sequence:
+        for shown in sequence:
             receiver.answers(Unasked(interval=0))  # the connection is not reused
-            assert (await client.send(request_with(receiver.url, who))).status_code == 200
-        assert [got.certificate for got in receiver.received] == [who and der(who) for who in sequence]
+            assert (await client.send(request_with(receiver.url, shown))).status_code == 200
+        assert [got.certificate for got in receiver.received] == [shown and der(shown) for shown in sequence]
 
 
 async def test_a_key_of_another_certificate_is_reported(certificates: Certificates, client: HttpClient) -> None:
@@ -233,14 +233,14 @@ DETAILS: Final = {
 }
 
 
-@pytest.mark.parametrize("who", list(DETAILS))
-async def test_a_refusal_names_its_cause(certificates: Certificates, client: HttpClient, who: str) -> None:
+@pytest.mark.parametrize("shown", list(DETAILS))
+async def test_a_refusal_names_its_cause(certificates: Certificates, client: HttpClient, shown: str) -> None:
     """The detail says that a certificate is required, or why ours was refused, and what to do."""
-    ours = None if who == "none" else getattr(certificates, who)
+    ours = None if shown == "none" else getattr(certificates, shown)
     with refusing(certificates.context(ssl.CERT_REQUIRED)) as url:
         outcome = await client.send(request_with(url, ours))
     assert outcome.failure is FailureKind.TLS
-    assert outcome.detail in DETAILS[who]
+    assert outcome.detail in DETAILS[shown]
 
 
 async def test_without_an_alert_the_detail_names_both_possible_causes(

@@ -52,15 +52,15 @@ async def test_verification_starts_by_itself_and_pending_deliveries_follow(node:
     assert (made.verification_pending, made.verified_at) == (True, None)
     (event_id,) = await node.publish()
     await asked(receiver)
-    story = await node.story(event_id)
-    assert (story.delivery.status, story.attempts, story.schedule, story.held_reason) == (
+    detail = await node.detail(event_id)
+    assert (detail.delivery.status, detail.attempts, detail.schedule, detail.held_reason) == (
         PENDING,
         (),
         (),
         AWAITING_VERIFICATION,
     )
     gate.open()
-    story = await node.becomes(event_id, DELIVERED)
+    detail = await node.becomes(event_id, DELIVERED)
     options, post = receiver.received
     assert (options.method, options.path, options.body, options.verified) == ("OPTIONS", "/hook?a=b", b"", False)
     ours = {name: value for name, value in options.headers.items() if name not in {"host", "user-agent"}}
@@ -71,7 +71,7 @@ async def test_verification_starts_by_itself_and_pending_deliveries_follow(node:
         "content-length": "0",
     }
     assert (post.method, post.verified, post.headers["webhook-request-origin"]) == ("POST", True, ORIGIN)
-    shown = json.loads(story.attempts[0].request_headers)
+    shown = json.loads(detail.attempts[0].request_headers)
     assert (shown["webhook-request-origin"], shown["x-key"]) == (ORIGIN, "***")
     known = await node.service.webhooks.get(ACME, made.id)
     assert (known.verification_pending, known.verified_at is not None, known.updated_at) == (
@@ -88,11 +88,11 @@ async def test_without_consent_only_test_events_are_sent(node: LocalNode, receiv
     await asked(receiver)
     receiver.answer = Status(500)
     await node.service.test_events.send(ACME, made.id, BY)
-    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
+    assert (await node.detail(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = Status(200)
     await node.service.test_events.send(ACME, made.id, BY)
-    story = await node.becomes(event_id, DELIVERED)
-    assert (story.delivery.attempt_count, story.held_reason) == (1, "")
+    detail = await node.becomes(event_id, DELIVERED)
+    assert (detail.delivery.attempt_count, detail.held_reason) == (1, "")
     posts = [got.headers["webhook-id"] for got in receiver.received if got.method == "POST"]
     assert (len(posts), posts[-1]) == (3, event_id)
 
@@ -121,7 +121,7 @@ async def test_verification_on_request(node: LocalNode, receiver: Receiver) -> N
     await asked(receiver)
     attempt, refused = await node.service.verification.verify(ACME, made.id, BY)
     assert (refused.given, attempt.error_code, attempt.error_message) == (False, "no_consent", refused.error_message)
-    assert (await node.story(event_id)).held_reason == AWAITING_VERIFICATION
+    assert (await node.detail(event_id)).held_reason == AWAITING_VERIFICATION
     receiver.answer = consenting
     attempt, given = await node.service.verification.verify(ACME, made.id, BY)
     assert (given.given, attempt.status_code, attempt.error_code) == (True, 204, "")
@@ -141,8 +141,8 @@ async def test_a_changed_endpoint_is_verified_again(node: LocalNode, receiver: R
         assert (changed.verification_pending, changed.verified_at, changed.allowed_rate) == (True, None, 0.0)
         (second,) = await node.publish()
         await asked(other)
-        assert (await node.story(second)).held_reason == AWAITING_VERIFICATION
-        assert (await node.service.replay.retry(ACME, (await node.story(first)).delivery.id, BY)).status is PENDING
+        assert (await node.detail(second)).held_reason == AWAITING_VERIFICATION
+        assert (await node.service.replay.retry(ACME, (await node.detail(first)).delivery.id, BY)).status is PENDING
         assert {got.method for got in other.received} == {"OPTIONS"}
         await node.service.test_events.send(ACME, made.id, BY)
         await node.becomes(second, DELIVERED)

@@ -64,9 +64,9 @@ async def test_a_delivery_is_retried_by_the_schedule_until_it_is_delivered(tmp_p
             assert 0.8 * wait <= due_at - clock.now() <= 1.2 * wait + SECOND
             assert (await node.advance(due_at - clock.now() - 1)).deliveries == ()
             assert [delivery.event_id for delivery in (await node.advance(1)).deliveries] == [event_id]
-        story = await node.becomes(event_id, DELIVERED)
-        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [(1, 500), (2, 500), (3, 200)]
-        assert (story.delivery.attempt_count, story.delivery.next_attempt_at, story.schedule) == (3, None, ())
+        detail = await node.becomes(event_id, DELIVERED)
+        assert [(attempt.number, attempt.status_code) for attempt in detail.attempts] == [(1, 500), (2, 500), (3, 200)]
+        assert (detail.delivery.attempt_count, detail.delivery.next_attempt_at, detail.schedule) == (3, None, ())
         assert [request.headers["webhook-attempt"] for request in receiver.received] == ["1", "2", "3"]
         assert len({(request.headers["webhook-id"], request.body) for request in receiver.received}) == 1
         assert len({request.headers["webhook-signature"] for request in receiver.received}) == 3
@@ -79,12 +79,12 @@ async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_replaye
         await node.webhook(receiver.url)
         (event_id,) = await node.publish()
         async with asyncio.timeout(SOON):  # it is come for when it is due, not at the next poll
-            story = await node.becomes(event_id, EXHAUSTED)
-        assert len(story.attempts) == len(receiver.received) == 3
+            detail = await node.becomes(event_id, EXHAUSTED)
+        assert len(detail.attempts) == len(receiver.received) == 3
         receiver.answers(Status(500), Status(200))
-        await node.service.replay.retry(ACME, story.delivery.id, BY)
-        story = await node.becomes(event_id, DELIVERED)
-        assert [(attempt.number, attempt.status_code) for attempt in story.attempts] == [
+        await node.service.replay.retry(ACME, detail.delivery.id, BY)
+        detail = await node.becomes(event_id, DELIVERED)
+        assert [(attempt.number, attempt.status_code) for attempt in detail.attempts] == [
             (1, 500),
             (2, 500),
             (3, 500),
@@ -106,12 +106,12 @@ async def test_gone_twice_a_minute_apart_disables_the_webhook(tmp_path: Path) ->
             await node.becomes(event_id, PENDING, attempts=number)
             assert (await node.service.webhooks.get(ACME, gone.id)).enabled
             await node.advance(wait)
-        story = await node.becomes(event_id, PENDING, attempts=3)
+        detail = await node.becomes(event_id, PENDING, attempts=3)
         after = await node.service.webhooks.get(ACME, gone.id)
         assert (after.enabled, after.version) == (False, gone.version + 1)
         assert after.disabled_reason == "the endpoint answered 410 Gone more than once, at least a minute apart"
         assert (await node.advance(10 * MINUTE)).deliveries == ()
-        assert len(story.attempts) == len(receiver.received) == 3
+        assert len(detail.attempts) == len(receiver.received) == 3
 
 
 # --- a webhook changes while its deliveries wait
@@ -130,8 +130,8 @@ async def test_a_changed_webhook_is_sent_to_its_new_url_with_its_new_secret(tmp_
         await node.becomes(event_id, PENDING, attempts=1)
         await node.change(moved, endpoint=f"{after.url}/new", secret=secret, headers={"x-shop": "7"})
         await node.advance(MINUTE)
-        story = await node.becomes(event_id, DELIVERED)
-        assert [attempt.url for attempt in story.attempts] == [f"{before.url}/old", f"{after.url}/new"]
+        detail = await node.becomes(event_id, DELIVERED)
+        assert [attempt.url for attempt in detail.attempts] == [f"{before.url}/old", f"{after.url}/new"]
         assert [request.verified for request in (*before.received, *after.received)] == [True, True]
         assert after.received[0].headers["x-shop"] == "7"
 
@@ -164,15 +164,15 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
         gate.open()
         await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 4)
         assert (await node.advance(MINUTE)).deliveries == ()
-        stories = [await node.story(event_id) for event_id in published]
-        assert {story.delivery.status for story in stories} == {PENDING}
-        assert sorted(story.delivery.attempt_count for story in stories) == [0, 0, 0, 0, 1]
+        details = [await node.detail(event_id) for event_id in published]
+        assert {detail.delivery.status for detail in details} == {PENDING}
+        assert sorted(detail.delivery.attempt_count for detail in details) == [0, 0, 0, 0, 1]
         assert len(receiver.received) == 1
         await node.change(disabled, enabled=True)
         await node.store.until(lambda: len(node.store.recorded) == 6)
-        stories = [await node.story(event_id) for event_id in published]
-        assert {story.delivery.status for story in stories} == {DELIVERED}
-        assert sorted(story.delivery.attempt_count for story in stories) == [1, 1, 1, 1, 2]
+        details = [await node.detail(event_id) for event_id in published]
+        assert {detail.delivery.status for detail in details} == {DELIVERED}
+        assert sorted(detail.delivery.attempt_count for detail in details) == [1, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("what", ["webhook", "organization"])
@@ -195,8 +195,8 @@ async def test_pending_deliveries_of_a_deleted_webhook_are_canceled(tmp_path: Pa
         await Maintenance(cast("Store", node.store), node.settings, node.clock).run_once()
         assert len(receiver.received) == 1
         if what == "webhook":
-            story = await node.story(ids(receiver.received)[0])
-            assert (story.delivery.status, len(story.attempts)) == (CANCELED, 1)
+            detail = await node.detail(ids(receiver.received)[0])
+            assert (detail.delivery.status, len(detail.attempts)) == (CANCELED, 1)
         assert (await node.store.claim_once(node.clock.now())).deliveries == ()
 
 
@@ -229,8 +229,8 @@ async def test_an_exception_in_an_attempt_ends_inside_it(tmp_path: Path) -> None
             published = await node.publish(10)
             await node.store.until(lambda: len(node.store.recorded) == 10)
             assert Counter(ids(receiver.received)) == Counter(published)
-            stories = [await node.story(event_id) for event_id in published]
-            assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
+            details = [await node.detail(event_id) for event_id in published]
+            assert {(detail.delivery.status, detail.delivery.attempt_count) for detail in details} == {(DELIVERED, 1)}
     broken = [line for line in lines if line["event"] == "attempt_crashed"]
     assert [(line["log_level"], type(line["exc_info"])) for line in broken] == [("error", ZeroDivisionError)] * 3
 
@@ -256,8 +256,8 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
         node.store.away.clear()
         await node.store.until(lambda: len(node.store.recorded) == 20)
         assert Counter(ids(receiver.received)) == Counter(published)
-        stories = [await node.story(event_id) for event_id in published]
-        assert {(story.delivery.status, story.delivery.attempt_count) for story in stories} == {(DELIVERED, 1)}
+        details = [await node.detail(event_id) for event_id in published]
+        assert {(detail.delivery.status, detail.delivery.attempt_count) for detail in details} == {(DELIVERED, 1)}
 
 
 async def test_results_that_cannot_be_recorded_take_bounded_memory(
@@ -302,9 +302,9 @@ async def test_a_stale_lease_records_nothing(tmp_path: Path) -> None:
             assert [delivery.event_id for delivery in other_node.deliveries] == [event_id]
             gate.open()
             await node.store.until(lambda: len(node.store.lost) == 1)
-            story = await node.story(event_id)
-            assert (story.delivery.status, story.delivery.attempt_count, story.attempts) == (SENDING, 0, ())
-    assert [line["delivery_id"] for line in lines if line["event"] == "lease_lost"] == [story.delivery.id]
+            detail = await node.detail(event_id)
+            assert (detail.delivery.status, detail.delivery.attempt_count, detail.attempts) == (SENDING, 0, ())
+    assert [line["delivery_id"] for line in lines if line["event"] == "lease_lost"] == [detail.delivery.id]
 
 
 # --- stopping and starting
@@ -349,16 +349,16 @@ async def test_a_stop_aborts_attempts_that_do_not_end(tmp_path: Path) -> None:
             await running
             await expect(node, published, {(PENDING, 0): 5})
             assert sorted(delivery.event_id for delivery in node.store.released) == sorted(published)
-            interrupted = [(await node.story(event_id)).interruptions for event_id in published]
+            interrupted = [(await node.detail(event_id)).interruptions for event_id in published]
             assert Counter(map(len, interrupted)) == {1: 2, 0: 3}
     assert [line["count"] for line in lines if line["event"] == "attempts_aborted"] == [2]
 
 
-async def expect(node: LocalNode, published: Sequence[str], wanted: dict[tuple[str, int], int]) -> None:
+async def expect(node: LocalNode, published: Sequence[str], expected: dict[tuple[str, int], int]) -> None:
     """Assert how many of these events have which status and how many attempts."""
-    stories = [await node.story(event_id) for event_id in published]
-    assert Counter((story.delivery.status, len(story.attempts)) for story in stories) == Counter(wanted)
-    assert all(story.delivery.attempt_count == len(story.attempts) for story in stories)
+    details = [await node.detail(event_id) for event_id in published]
+    assert Counter((detail.delivery.status, len(detail.attempts)) for detail in details) == Counter(expected)
+    assert all(detail.delivery.attempt_count == len(detail.attempts) for detail in details)
 
 
 async def test_a_restart_on_the_same_file_continues(tmp_path: Path) -> None:
@@ -376,9 +376,9 @@ async def test_a_restart_on_the_same_file_continues(tmp_path: Path) -> None:
         async with local_node(tmp_path) as node:
             await node.store.until(lambda: len(node.store.recorded) == 30 - len(done))
             assert Counter(ids(receiver.received)) == Counter(set(published) - done)
-            stories = [await node.story(event_id) for event_id in published]
-            assert {story.delivery.status for story in stories} == {DELIVERED}
-            assert sorted(len(story.attempts) for story in stories) == [*[1] * 29, 2]
+            details = [await node.detail(event_id) for event_id in published]
+            assert {detail.delivery.status for detail in details} == {DELIVERED}
+            assert sorted(len(detail.attempts) for detail in details) == [*[1] * 29, 2]
 
 
 async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ async def test_deliveries_of_a_dead_node_are_sent_after_a_restart(tmp_path: Path
                 await node.store.until(lambda: len(node.store.recorded) == 3)
                 await expect(node, published, {(DELIVERED, 1): 3})
                 for event_id in published:
-                    (interruption,) = (await node.story(event_id)).interruptions
+                    (interruption,) = (await node.detail(event_id)).interruptions
                     assert interruption.number == 1
     assert len([line for line in lines if line["event"] == "lease_reclaimed"]) == 3
 

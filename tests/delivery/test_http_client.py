@@ -173,7 +173,7 @@ def open_files() -> int:
 @pytest.mark.parametrize("limit", [3, 200])
 async def test_no_kind_of_failure_leaks_a_socket_or_a_slot(limit: int) -> None:
     """Each of 1,500 requests gets one callback, in time, unless it was cancelled; no socket and no slot is lost."""
-    drawn = random.Random(limit)
+    rng = random.Random(limit)
     kinds: list[Behaviour] = [
         *(Status(200), Status(500, body=b"." * 70_000), Status(200, close=True), Cut(), Reset(), Reset(after=b"")),
         *(HangUp(), HangUp(early=True), Garbage(), Hang(), Drip("head", interval=10), Pieces(Status(200).rendered * 2)),
@@ -182,9 +182,9 @@ async def test_no_kind_of_failure_leaks_a_socket_or_a_slot(limit: int) -> None:
     reported: Counter[int] = Counter()
     late: list[int] = []
     async with receiving() as receiver, sending(max_connections=limit) as client:
-        receiver.answer = lambda _: drawn.choice(kinds)
+        receiver.answer = lambda _: rng.choice(kinds)
         with unreachable() as bad_url:
-            expected = await send_and_cancel(client, [receiver.url] * 9 + [bad_url], drawn, reported, late)
+            expected = await send_and_cancel(client, [receiver.url] * 9 + [bad_url], rng, reported, late)
         receiver.answer = lambda _: Status(200)
         outcomes = await asyncio.gather(
             *(client.send(request_to(receiver.url, timeout=20_000)) for _ in range(limit * 2))
@@ -197,7 +197,7 @@ async def test_no_kind_of_failure_leaks_a_socket_or_a_slot(limit: int) -> None:
 
 
 async def send_and_cancel(
-    client: HttpClient, urls: list[str], drawn: random.Random, reported: Counter[int], late: list[int]
+    client: HttpClient, urls: list[str], rng: random.Random, reported: Counter[int], late: list[int]
 ) -> set[int]:
     """Send 1,500 requests, 100 at a time, and cancel some at any moment; return the numbers that get a callback."""
     loop = asyncio.get_running_loop()
@@ -214,8 +214,8 @@ async def send_and_cancel(
 
     for number in range(1_500):
         await slots.acquire()
-        timeout = drawn.choice([20, 60, 150])
-        request = request_to(drawn.choice(urls), timeout=timeout, body=bytes(drawn.choice([10, 10, 400_000])))
+        timeout = rng.choice([20, 60, 150])
+        request = request_to(rng.choice(urls), timeout=timeout, body=bytes(rng.choice([10, 10, 400_000])))
         expected.add(number)
         in_flight = client.post(request, partial(on_outcome, number, timeout))
 
@@ -226,8 +226,8 @@ async def send_and_cancel(
                 slots.release()
                 over.set()
 
-        if drawn.random() < 0.2:
-            loop.call_later(drawn.choice([0, 0.001, 0.03]), cancel)
+        if rng.random() < 0.2:
+            loop.call_later(rng.choice([0, 0.001, 0.03]), cancel)
     async with asyncio.timeout(20):
         while sum(reported.values()) < len(expected):
             over.clear()

@@ -141,35 +141,35 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        with socket.create_connection(listening.getsockname()) as ours:
-            theirs, _ = listening.accept()
-            with theirs:
-                ours.sendall(b"request")
-                theirs.recv(100)
-                theirs.sendall(b"answer")
-                ours.recv(100)
-                yield ours, theirs
+        with socket.create_connection(listening.getsockname()) as local:
+            remote, _ = listening.accept()
+            with remote:
+                local.sendall(b"request")
+                remote.recv(100)
+                remote.sendall(b"answer")
+                local.recv(100)
+                yield local, remote
 
 
 def test_a_response_after_the_request_differs_from_one_sent_before_it(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     """TCP acknowledges the request together with its response; one that was sent before cannot."""
-    ours, theirs = pair
-    before = read_tcp_info(ours)
+    local, remote = pair
+    before = read_tcp_info(local)
     if before is None:
         pytest.skip("this system does not count the bytes of a connection")
-    ours.sendall(b"request")
-    theirs.sendall(b"answer")
-    answered = read_tcp_info(ours)
+    local.sendall(b"request")
+    remote.sendall(b"answer")
+    answered = read_tcp_info(local)
     assert answered is not None
     assert (answered.acked_and_received_since(before), before.acked_and_received_since(before)) == (True, False)
-    ours.recv(100)
-    fill(ours, theirs)
-    full = read_tcp_info(ours)
-    theirs.sendall(b"unasked")
-    ours.recv(100)
-    after = read_tcp_info(ours)
+    local.recv(100)
+    fill(local, remote)
+    full = read_tcp_info(local)
+    remote.sendall(b"unasked")
+    local.recv(100)
+    after = read_tcp_info(local)
     assert full is not None
     assert after is not None
     assert (full.is_settled, after.received > full.received, after.acked_and_received_since(full)) == (
@@ -179,7 +179,7 @@ def test_a_response_after_the_request_differs_from_one_sent_before_it(
     )
 
 
-def fill(full: socket.socket, theirs: socket.socket) -> None:
+def fill(full: socket.socket, remote: socket.socket) -> None:
     """Send until the buffers of both sides are full and everything that arrived is acknowledged."""
     full.setblocking(False)
     with suppress(BlockingIOError):
@@ -187,5 +187,5 @@ def fill(full: socket.socket, theirs: socket.socket) -> None:
             pass
     full.settimeout(5)
     for _ in range(30):
-        theirs.sendall(b".")
+        remote.sendall(b".")
         full.recv(1)

@@ -138,11 +138,11 @@ def test_the_breaker_stays_closed_before_ten_failures_in_a_row(failures: int) ->
 
 def test_the_breaker_opens_after_ten_failures_in_a_row() -> None:
     """Then nothing is sent for a second, however little is in flight."""
-    dead = broken()
-    assert dead.breaker.held_until == START + SECOND
-    assert [dead.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
-    assert dead.ready_at(START) == START + SECOND
-    assert launch(dead, START + SECOND - 1) == 0
+    failing = broken()
+    assert failing.breaker.held_until == START + SECOND
+    assert [failing.breaker.is_held(at) for at in (START, START + SECOND - 1, START + SECOND)] == [True, True, False]
+    assert failing.ready_at(START) == START + SECOND
+    assert launch(failing, START + SECOND - 1) == 0
 
 
 def test_one_success_restarts_the_count() -> None:
@@ -163,58 +163,58 @@ def test_only_failures_of_the_endpoint_open_the_breaker(verdict: Verdict) -> Non
 
 def test_a_failed_probe_doubles_the_hold_up_to_a_minute() -> None:
     """One probe after each hold."""
-    dead, now, holds = broken(), START, []
+    failing, now, holds = broken(), START, []
     for _ in range(9):
-        holds.append((dead.breaker.held_until - now) // SECOND)
-        now = dead.breaker.held_until
-        assert round_of(dead, DOWN, now) == 1, "one probe"
+        holds.append((failing.breaker.held_until - now) // SECOND)
+        now = failing.breaker.held_until
+        assert round_of(failing, DOWN, now) == 1, "one probe"
     assert holds == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_hold_is_not_longer_than_the_longest_wait_of_the_schedule() -> None:
     """A webhook that retries within seconds is probed within seconds."""
-    dead, now, holds = broken(schedule="1s,3s"), START, []
+    failing, now, holds = broken(schedule="1s,3s"), START, []
     for _ in range(4):
-        holds.append((dead.breaker.held_until - now) // SECOND)
-        now = dead.breaker.held_until
-        round_of(dead, DOWN, now)
+        holds.append((failing.breaker.held_until - now) // SECOND)
+        now = failing.breaker.held_until
+        round_of(failing, DOWN, now)
     assert holds == [1, 2, 3, 3]
 
 
 def test_only_one_probe_is_in_flight() -> None:
     """Until it has a response nothing else is sent, not even after the hold."""
-    dead = broken()
-    assert launch(dead, START + SECOND) == 1
-    assert launch(dead, START + HOUR) == 0
-    assert dead.ready_at(START + HOUR) is None, "only a completion can change that"
+    failing = broken()
+    assert launch(failing, START + SECOND) == 1
+    assert launch(failing, START + HOUR) == 0
+    assert failing.ready_at(START + HOUR) is None, "only a completion can change that"
 
 
 def test_a_probe_that_succeeds_begins_the_ramp() -> None:
     """The cap starts at one and doubles: an endpoint that comes back is not flooded."""
-    dead = broken()
-    now = dead.breaker.held_until
-    assert [round_of(dead, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
-    assert not dead.breaker.is_probing
+    failing = broken()
+    now = failing.breaker.held_until
+    assert [round_of(failing, OK, now + step) for step in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
+    assert not failing.breaker.is_probing
 
 
 def test_after_a_success_the_next_hold_is_a_second_again() -> None:
     """The doubling ends with the outage."""
-    dead = broken()
-    round_of(dead, DOWN, START + SECOND)
-    round_of(dead, OK, START + 3 * SECOND)
-    end_in_a_row(dead, DOWN, 10, START + MINUTE)
-    assert dead.breaker.held_until == START + MINUTE + SECOND
+    failing = broken()
+    round_of(failing, DOWN, START + SECOND)
+    round_of(failing, OK, START + 3 * SECOND)
+    end_in_a_row(failing, DOWN, 10, START + MINUTE)
+    assert failing.breaker.held_until == START + MINUTE + SECOND
 
 
 def test_failures_that_were_in_flight_when_the_breaker_opened_change_nothing() -> None:
     """A round of sixty-four failures is one outage, not fifty-four failed probes."""
-    dead = lane()
+    failing = lane()
     for step in range(3):
-        round_of(dead, OK, START + step)
-    count = launch(dead, START + SECOND)
+        round_of(failing, OK, START + step)
+    count = launch(failing, START + SECOND)
     assert count == 64
-    end_attempts(dead, DOWN, count, START + SECOND, START + 2 * SECOND)
-    assert dead.breaker.held_until == START + 3 * SECOND
+    end_attempts(failing, DOWN, count, START + SECOND, START + 2 * SECOND)
+    assert failing.breaker.held_until == START + 3 * SECOND
 
 
 def test_internal_faults_hold_longer_each_time_and_concurrent_ones_count_once() -> None:
@@ -233,17 +233,17 @@ def test_internal_faults_hold_longer_each_time_and_concurrent_ones_count_once() 
 
 
 @pytest.mark.parametrize(
-    ("asked", "held"),
+    ("requested", "expected"),
     [((60,), 60), ((60, 10), 60), ((10, 60), 60), ((10, 10), 10)],
 )
-def test_retry_after_holds_the_lane(asked: tuple[int, ...], held: int) -> None:
+def test_retry_after_holds_the_lane(requested: tuple[int, ...], expected: int) -> None:
     """The latest instant counts; nothing is sent before it, and ``ready_at`` returns it."""
     throttled = lane()
-    for seconds in asked:
+    for seconds in requested:
         throttled.apply_verdict(retry_after_until(START + seconds * SECOND), START, START)
-    assert throttled.ready_at(START) == throttled.breaker.held_until == START + held * SECOND
-    assert launch(throttled, START + held * SECOND - 1) == 0
-    assert launch(throttled, START + held * SECOND) == 8
+    assert throttled.ready_at(START) == throttled.breaker.held_until == START + expected * SECOND
+    assert launch(throttled, START + expected * SECOND - 1) == 0
+    assert launch(throttled, START + expected * SECOND) == 8
 
 
 def test_without_a_rate_limit_only_the_cap_counts() -> None:

@@ -87,10 +87,10 @@ async def test_a_finished_event_is_removed_with_its_deliveries(node: LocalNode, 
     await node.webhook("https://shop.example/")
     (event_id,) = await node.publish()
     await end_all(node, Verdict(status=DELIVERED))
-    delivery = (await node.story(event_id)).delivery
+    delivery = (await node.detail(event_id)).delivery
     clock.advance(RETENTION)
     await maintenance(node).run_once()
-    assert len((await node.story(event_id)).attempts) == 1, "to the last moment of its time it stays"
+    assert len((await node.detail(event_id)).attempts) == 1, "to the last moment of its time it stays"
     clock.advance(1)
     await maintenance(node).run_once()
     with pytest.raises(NotFound):
@@ -108,7 +108,7 @@ async def test_an_unfinished_event_stays(node: LocalNode, clock: ManualClock, le
         assert len(await take(node)) == 1
     clock.advance(10 * RETENTION)
     await maintenance(node).run_once()
-    assert (await node.story(event_id)).delivery.status is (SENDING if leased else PENDING)
+    assert (await node.detail(event_id)).delivery.status is (SENDING if leased else PENDING)
 
 
 async def test_old_events_are_removed_in_batches(node: LocalNode, clock: ManualClock) -> None:

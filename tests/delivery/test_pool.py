@@ -122,15 +122,15 @@ async def test_a_reused_descriptor_disturbs_no_other_connection(client: HttpClie
     for _ in range(5):
         receiver.answers(Status(200, close=True))
         assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
-        for ours, theirs in [socket.socketpair() for _ in range(5)]:
-            reader, writer = await asyncio.open_connection(sock=ours)
-            theirs.setblocking(False)
-            await loop.sock_sendall(theirs, b"hello\n")
+        for local, remote in [socket.socketpair() for _ in range(5)]:
+            reader, writer = await asyncio.open_connection(sock=local)
+            remote.setblocking(False)
+            await loop.sock_sendall(remote, b"hello\n")
             assert await asyncio.wait_for(reader.readline(), 5) == b"hello\n"
             assert (await client.send(request_to(receiver.url, timeout=PATIENCE))).status_code == 200
             writer.close()
             await writer.wait_closed()
-            theirs.close()
+            remote.close()
 
 
 async def test_two_receivers_share_a_limit_of_one_connection(receiver: Receiver) -> None:

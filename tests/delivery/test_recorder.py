@@ -83,8 +83,8 @@ async def recorder_with(
 
 async def statuses(node: LocalNode, leased: Sequence[LeasedDelivery]) -> list[tuple[str, int]]:
     """Return the status and the number of attempts of each, from the database."""
-    stories = [await node.service.history.delivery(ACME, delivery.id) for delivery in leased]
-    return [(story.delivery.status, len(story.attempts)) for story in stories]
+    details = [await node.service.history.delivery(ACME, delivery.id) for delivery in leased]
+    return [(detail.delivery.status, len(detail.attempts)) for detail in details]
 
 
 async def test_results_are_written_and_reported(tmp_path: Path) -> None:

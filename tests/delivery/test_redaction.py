@@ -128,5 +128,5 @@ async def test_stars_in_nineteen_headers_stop_nothing(tmp_path: Path) -> None:
         await node.webhook(healthy.url, organization_id="other")
         (other_id,) = await node.publish(organization_id="other")
         await node.store.until(lambda: len(node.store.recorded) == 2)
-        assert (await node.story(other_id, "other")).delivery.status is DELIVERED
+        assert (await node.detail(other_id, "other")).delivery.status is DELIVERED
         assert PENDING not in [result.verdict.status for result in node.store.recorded]

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 from node_fixture import DELIVERED, OTHER, PENDING, SENDING, Gate, LocalNode, idle_node, local_node
+from structlog.testing import capture_logs
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
@@ -170,8 +171,8 @@ async def test_a_breaker_holds_without_spending_attempts(tmp_path: Path) -> None
         assert received[10].at - received[9].at >= 0.99, "the hold"
         await node.store.until(lambda: len(node.store.recorded) == 15)
         assert Counter(ids(received)) == Counter(published), "no event is sent twice"
-        stories = [await node.story(event_id) for event_id in ids(received)]
-        assert [(story.delivery.status, story.delivery.attempt_count) for story in stories] == [
+        details = [await node.detail(event_id) for event_id in ids(received)]
+        assert [(detail.delivery.status, detail.delivery.attempt_count) for detail in details] == [
             *[(PENDING, 1)] * 10,
             *[(DELIVERED, 1)] * 5,
         ]
@@ -206,9 +207,9 @@ async def test_a_long_hold_waits_in_the_database(tmp_path: Path) -> None:
         await node.store.until(lambda: len(node.store.released) == 2)
         published += await node.publish()
         await witness(node, other)
-        stories = [await node.story(event_id) for event_id in published]
-        assert {story.delivery.status for story in stories} == {PENDING}
-        assert sorted(len(story.attempts) for story in stories) == [0, 0, 0, 1]
+        details = [await node.detail(event_id) for event_id in published]
+        assert {detail.delivery.status for detail in details} == {PENDING}
+        assert sorted(len(detail.attempts) for detail in details) == [0, 0, 0, 1]
         assert len(receiver.received) == 1
 
 
@@ -244,13 +245,13 @@ async def test_enabling_a_webhook_ends_its_hold(tmp_path: Path) -> None:
     """Its owner says that it works again: pending deliveries are due now."""
     async with Receiver() as receiver, Receiver() as other, local_node(tmp_path) as node:
         receiver.answers(Status(429, {"retry-after": "600"}))
-        held = await node.webhook(receiver.url)
+        paused = await node.webhook(receiver.url)
         await node.webhook(other.url, organization_id=OTHER)
         await node.publish()
         await node.store.until(lambda: len(node.store.recorded) == 1)
         (waiting,) = await node.publish()
-        await node.change(held, enabled=False)
-        await node.change(held, enabled=True)
+        await node.change(paused, enabled=False)
+        await node.change(paused, enabled=True)
         await witness(node, other)
         await node.store.claim_once(node.clock.now())
         await witness(node, other)
@@ -316,7 +317,9 @@ async def test_a_delivery_queued_too_long_is_released_and_leased_again(tmp_path:
         await node.store.until(lambda: len(node.store.recorded) == 3)
         assert Counter(ids(received)) == Counter(published)
         assert {delivery.event_id for delivery in node.store.released} == {*published[1:]}
-        assert [story.delivery.attempt_count for story in [await node.story(event_id) for event_id in published]] == [
+        assert [
+            detail.delivery.attempt_count for detail in [await node.detail(event_id) for event_id in published]
+        ] == [
             1,
             1,
             1,
@@ -388,3 +391,20 @@ async def test_a_node_is_ready_until_it_stops(tmp_path: Path) -> None:
         await running
         with pytest.raises(Unavailable):
             await node.service.ready()
+
+
+async def test_a_clock_set_back_makes_no_retry_late(tmp_path: Path) -> None:
+    """It is noticed in the next round, planned anew, and in the log."""
+    clock = ManualClock()
+    async with Receiver() as receiver, local_node(tmp_path, clock=clock, retry_schedule="10s") as node:
+        receiver.answers(Status(500))
+        await node.webhook(receiver.url)
+        with capture_logs() as lines:
+            (event_id,) = await node.publish()
+            await node.store.until(lambda: len(node.store.recorded) == 1)
+            await node.store.claim_once(clock.now())
+            await node.advance(-HOUR)
+            await node.advance(13 * SECOND)
+            await node.becomes(event_id, DELIVERED, attempts=2)
+        (said,) = [line for line in lines if line["event"] == "clock_set_back"]
+        assert (said["seconds"], said["replanned"]) == (3600, 1)

@@ -91,8 +91,8 @@ def test_a_route_is_documented_with_its_query(route: str) -> None:
     """Document each query parameter, and no other."""
     match = re.search(r"Query: (.+?)\n\n", _DOCUMENTED[route].section.text, re.DOTALL)
     documented = set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", match[1]))) if match else set()
-    wanted = {item["name"] for item in _DESCRIBED[route].operation.get("parameters", []) if item["in"] == "query"}
-    assert documented == wanted
+    expected = {item["name"] for item in _DESCRIBED[route].operation.get("parameters", []) if item["in"] == "query"}
+    assert documented == expected
 
 
 @_EVERY_ROUTE

@@ -64,7 +64,7 @@ async def _trap() -> AsyncIterator[None]:
 @asynccontextmanager
 async def _organization(node: Node) -> AsyncIterator[Organization]:
     async with node.client() as operator:
-        yield await Organization.made(operator)
+        yield await Organization.create(operator)
 
 
 async def _finished_deliveries(organization: Organization, *endpoints: str) -> list[Json]:

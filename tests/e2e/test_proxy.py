@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from api.organization import Json, Organization, taken
+from api.organization import Json, Organization, body_of
 from packhook.testing import ConnectProxy, Garbage, Receiver, Status
 from support.processes import SENDING, Node, packhook, running
 
@@ -19,7 +19,7 @@ def at(proxy: ConnectProxy, password: str = PASSWORD) -> str:
 
 def logged(node: Node, event: str) -> list[Json]:
     """Return the log lines of this event."""
-    lines = [json.loads(line) for line in node.said.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in node.printed.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == event]
 
 
@@ -31,15 +31,15 @@ async def test_every_attempt_goes_through_the_proxy(tmp_path: Path) -> None:
         running(tmp_path, **SENDING, egress_proxy=at(proxy)) as node,
         node.client() as operator,
     ):
-        organization = await Organization.made(operator)
+        organization = await Organization.create(operator)
         webhook = await organization.webhook(receiver.url)
         detail = await organization.delivered((await organization.publish())["id"])
-        tried = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+        tried = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
         assert (detail["status"], tried["delivered"]) == ("delivered", True)
         assert {request.to for request in proxy.asked} == {f"127.0.0.1:{receiver.port}"}
         assert (len(receiver.received), receiver.connections_made) == (2, len(proxy.asked))
         assert PASSWORD not in json.dumps(detail)
-    assert PASSWORD not in node.said
+    assert PASSWORD not in node.printed
 
 
 async def test_a_failing_proxy_costs_no_attempt(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ async def test_a_failing_proxy_costs_no_attempt(tmp_path: Path) -> None:
     async with Receiver() as receiver, ConnectProxy(credentials=f"packhook:{PASSWORD}") as proxy:
         wrong = SENDING | {"egress_proxy": at(proxy, WRONG), "log_format": "json"}
         async with running(tmp_path, **wrong) as node, node.client() as operator:
-            organization = await Organization.made(operator)
+            organization = await Organization.create(operator)
             webhook = await organization.webhook(receiver.url)
             event_id = (await organization.publish())["id"]
-            await node.now.says(lambda line: '"proxy_failed"' in line)
-            tried = taken(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
+            await node.latest.wait_for_line(lambda line: '"proxy_failed"' in line)
+            tried = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/test"), 200)
             (delivery,) = await organization.deliveries(event_id)
-            waiting = await organization.story(delivery["id"])
+            waiting = await organization.detail(delivery["id"])
             assert await node.stop() == 0
             await node.start(egress_proxy=at(proxy))
             detail = await organization.finished(delivery["id"])
@@ -63,7 +63,7 @@ async def test_a_failing_proxy_costs_no_attempt(tmp_path: Path) -> None:
     first, *_ = logged(node, "attempt_failed")
     assert (first["level"], first["error"], first["next_attempt_at"]) == ("error", "proxy_failed", None)
     assert first["detail"] == "the proxy did not accept packhook's user name and password"
-    assert [password for password in (PASSWORD, WRONG) if password in node.said] == []
+    assert [password for password in (PASSWORD, WRONG) if password in node.printed] == []
 
 
 async def test_a_refused_tunnel_is_an_attempt(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_a_refused_tunnel_is_an_attempt(tmp_path: Path) -> None:
     async with Receiver() as receiver, ConnectProxy() as proxy:
         proxy.answers(Status(403, close=True), Garbage(), Status(502, close=True))
         async with running(tmp_path, **SENDING, egress_proxy=proxy.url) as node, node.client() as operator:
-            organization = await Organization.made(operator)
+            organization = await Organization.create(operator)
             await organization.webhook(receiver.url)
             detail = await organization.delivered((await organization.publish())["id"])
     assert (detail["status"], detail["attempt_count"]) == ("exhausted", 3)

@@ -87,7 +87,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
 async def organization(node: Node) -> AsyncIterator[Organization]:
     """Yield a new organization."""
     async with node.client() as operator:
-        yield await Organization.made(operator)
+        yield await Organization.create(operator)
 
 
 async def _finished_delivery(organization: Organization, endpoint: str) -> Json:
@@ -157,7 +157,7 @@ async def test_every_hostile_receiver_of_the_self_test_is_recorded(tmp_path: Pat
     once = QUICK | {"retry_schedule": ""}
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(running(tmp_path, **once))
-        organization = await Organization.made(await stack.enter_async_context(node.client()))
+        organization = await Organization.create(await stack.enter_async_context(node.client()))
         webhooks = {}
         for hostile in hostile_receivers():
             receiver = await stack.enter_async_context(Receiver())
@@ -240,7 +240,7 @@ async def test_no_secret_is_in_the_output_of_a_node(tmp_path: Path) -> None:
     value, secret, unknown = "header-value-of-a-receiver", "whsec_" + "c2VjcmV0" * 5, "phk_unknown-key"
     async with running(tmp_path, log_level="debug", log_format="console", **QUICK) as node:
         async with node.client() as operator:
-            organization = await Organization.made(operator)
+            organization = await Organization.create(operator)
             key = await organization.key("webhooks:read", "events:read", "events:publish")
             for behaviour in (Status(500), HangUp(), EndlessBody(), NulByte("head"), Redirect("/x"), Hang()):
                 async with Receiver(behaviour) as receiver:
@@ -251,9 +251,9 @@ async def test_no_secret_is_in_the_output_of_a_node(tmp_path: Path) -> None:
             assert (await organization.ask("POST", "/webhooks", key, json={"secret": secret})).status_code == 403
             assert (await operator.post(organization.path + "/webhooks", content=secret)).status_code in (400, 415)
         assert await node.stop() == 0
-    assert "attempt_failed" in node.said
+    assert "attempt_failed" in node.printed
     hidden = (value, secret, secret.removeprefix("whsec_"), key, unknown, operator.headers["authorization"][7:])
-    assert {text for text in hidden if text in node.said} == set()
+    assert {text for text in hidden if text in node.printed} == set()
 
 
 async def _publish_and_read(organization: Organization, key: str) -> Json:

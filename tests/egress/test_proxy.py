@@ -123,14 +123,14 @@ async def test_client_certificates_and_methods_are_for_the_endpoint(tmp_path: Pa
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
     leaf = authority.issue_cert("client.test")
-    ours = load_client_certificate(leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode())
+    own = load_client_certificate(leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode())
     async with (
         Receiver(tls=context, hostname="shop.test") as receiver,
         ConnectProxy() as proxy,
         sending(through(proxy), ca_bundle=tmp_path / "authority.pem") as client,
     ):
-        for who, method in ((ours, "OPTIONS"), (None, "POST"), (ours, "POST")):
-            asked = replaced(request_to(receiver.url), client_certificate=who, method=method)
+        for certificate, method in ((own, "OPTIONS"), (None, "POST"), (own, "POST")):
+            asked = replaced(request_to(receiver.url), client_certificate=certificate, method=method)
             assert timeless(await client.send(asked)) == OK
     seen = [(got.method, got.certificate is not None) for got in receiver.received]
     assert seen == [("OPTIONS", True), ("POST", False), ("POST", True)]

@@ -269,7 +269,7 @@ async def test_a_lane_that_is_looked_through_is_not_moved_under_the_looker(
     await node.record([delivered(await claim_one(node, START), START)])
     async with direct(url) as looker, looker.transaction():
         db = Db(looker)
-        ((webhook_id, *_),) = await db.fetch_all(SQL["due_lanes"], START + LEASE, 500, [], False)
+        ((webhook_id, *_),) = await db.fetch_all(SQL["due_lanes"], START + LEASE, 500, [], False, [])
         ((_, nothing),) = await db.fetch_all(SQL["next_due_in_lane"], [webhook_id])
         (new,) = await publish(other)
         folding = asyncio.ensure_future(ask(other, START, slots=0))

@@ -20,14 +20,14 @@ async def test_a_node_that_dies_is_replaced_and_its_deliveries_go(tmp_path: Path
     """Two nodes, one killed in the middle of 200 events; all arrive, the port goes on answering, a stop is a stop."""
     settings = {**SETTINGS, "database": url, "processes": "2", "master_keys": MASTER_KEY}
     async with Receiver(secrets=(SECRET,)) as receiver, running(tmp_path, **settings) as node, node.client() as api:
-        await eventually(lambda: _count(children(node.now.pid)), lambda count: count == 2)
-        first = set(children(node.now.pid))
+        await eventually(lambda: _count(children(node.latest.pid)), lambda count: count == 2)
+        first = set(children(node.latest.pid))
         await api.post("/v1/organizations", json={"id": "acme"})
         webhook = {"event_code": "order.created", "endpoint": receiver.url, "secret": SECRET}
         assert (await api.post("/v1/organizations/acme/webhooks", json=webhook)).status_code == 201
         owed = {await _published(api, number) for number in range(100)}
         os.kill(min(first), signal.SIGKILL)
-        await eventually(lambda: _count(set(children(node.now.pid)) - first), lambda count: count == 1, 30)
+        await eventually(lambda: _count(set(children(node.latest.pid)) - first), lambda count: count == 1, 30)
         async with node.client() as again:
             owed |= {await _published(again, number) for number in range(100, 200)}
         received = await receiver.wait_for(lambda got: {item.headers["webhook-id"] for item in got} >= owed, 60)

@@ -166,6 +166,24 @@ async def test_the_webhooks_at_the_time_of_the_fan_out_get_it(
     assert len(await deliveries_of(node, event_id)) == 2
 
 
+async def test_a_transaction_makes_a_bounded_number_of_deliveries(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other events stay for the next one; an event with too many deliveries is a transaction of its own."""
+    await node._open.outbox.close()
+    published = [await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None) for _ in range(3)]
+    made = []
+    async with direct(url) as looking:
+        for most in (5, 1):
+            monkeypatch.setattr(outbox, "MAX_DELIVERIES_PER_CALL", most)
+            async with looking.transaction():
+                outcome = await outbox.fan_out(Db(looking), lambda: NO_CAPACITY, SubscriberLoader())
+            assert outcome is not None
+            made.append([receipt.id for receipt in outcome.receipts])
+    assert made == [published[:2], published[2:]]
+    assert await is_routed(url)
+
+
 async def test_an_organization_that_is_deleted_before_the_fan_out_gets_nothing(
     node: PostgresStore, caller: "asyncpg.Connection[Any]", url: str
 ) -> None:

@@ -48,8 +48,8 @@ ONE_EVENT: tuple[Any, ...] = (
 PLANNED: dict[str, tuple[Any, ...]] = {
     "claim_deliveries": (["w"], [5], START, 1, START + LEASE),
     "next_due_in_lane": (["w"],),
-    "due_lanes": (START, 500, [], True),
-    "next_due_lanes": ([],),
+    "due_lanes": (START, 500, [], True, []),
+    "next_due_lanes": ([], []),
     "list_subscriptions": ([ACME],),
     "insert_published": ONE_EVENT,
     "list_unrouted": (100,),
@@ -131,7 +131,7 @@ async def _cost_of_a_claim(url: str, mine: str) -> int:
     async with direct(url) as connection:
         return sum(
             [
-                pages(await plan_of(connection, "due_lanes", LATER, 500, [], True)),
+                pages(await plan_of(connection, "due_lanes", LATER, 500, [], True, [])),
                 pages(await plan_of(connection, "claim_deliveries", [mine], [5], LATER, 1, LATER + LEASE)),
                 pages(await plan_of(connection, "next_due_in_lane", [mine])),
             ]

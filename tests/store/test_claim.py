@@ -362,3 +362,21 @@ async def test_releasing_what_is_no_longer_leased_does_nothing(store: Store) -> 
     assert await store.record([delivered(other, START + LEASE)]) == [True]
     listed = await store.list_deliveries(ACME, ALL, DeliveryFilter(status=DeliveryStatus.DELIVERED))
     assert {item.id for item in listed.items} == {settled.id, other.id}
+
+
+async def test_what_was_planned_by_a_clock_that_was_ahead_waits_as_long_as_it_was_to(store: Store) -> None:
+    """A retry in five seconds, an event that is due at once and a hold: not an hour late. What is right stays."""
+    ahead = START + HOUR
+    retried, right, held = [await add_webhook(store) for _ in range(3)]
+    await publish(store, created_at=ahead)
+    by_webhook = {delivery.webhook_id: delivery for delivery in await claim(store, ahead)}
+    await store.record([failed(by_webhook[retried.id], ahead, next_attempt_at=ahead + 5 * SECOND)])
+    await store.record([failed(by_webhook[right.id], START, next_attempt_at=START + 2 * HOUR)])
+    hold = ahead + 10 * SECOND
+    await store.record([failed(by_webhook[held.id], ahead, next_attempt_at=hold, hold_until=hold)])
+    assert await claim(store, START + MINUTE) == ()
+    assert await store.replan(START, HOUR) == 2
+    assert await store.replan(START, 0) == 0
+    assert [delivery.webhook_id for delivery in await claim(store, START + 6 * SECOND)] == [retried.id]
+    assert [delivery.webhook_id for delivery in await claim(store, START + 11 * SECOND)] == [held.id]
+    assert right.id in [delivery.webhook_id for delivery in await claim(store, START + 2 * HOUR)]

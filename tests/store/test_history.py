@@ -10,7 +10,7 @@ import pytest
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import NotFound
 from packhook.core.model import AttemptResult, Delivery, DeliveryStatus
-from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
+from packhook.store.base import MAX_ATTEMPTS_READ, DeliveryFilter, Page, PageRequest, Store, WebhookFilter
 from packhook.testing.clock import START
 from store.values import (
     ACME,
@@ -280,6 +280,20 @@ async def test_an_event_comes_with_its_deliveries_oldest_first(store: Store) -> 
     listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter(event_id=stored.id))).items
     assert (kept, len(found)) == (stored, 5)
     assert found == tuple(reversed(listed))
+
+
+async def test_a_delivery_comes_with_its_newest_attempts(store: Store) -> None:
+    """Return as many as may be read at once, although it was retried more often."""
+    await add_webhook(store)
+    await publish(store)
+    now, recorded = START, []
+    for _ in range(MAX_ATTEMPTS_READ + 2):
+        leased = await claim_one(store, now)
+        recorded.append(failed(leased, now, next_attempt_at=now + 1))
+        await store.record([recorded[-1]])
+        now += 1
+    _, attempts = await store.get_delivery(ACME, recorded[0].delivery.id)
+    assert attempts == tuple(result.attempt for result in recorded[2:])
 
 
 async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> None:

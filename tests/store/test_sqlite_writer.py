@@ -44,7 +44,7 @@ async def test_an_error_reaches_only_its_own_caller(writer: Writer, together: in
 async def test_a_writer_that_ends_leaves_no_caller_waiting(writer: Writer) -> None:
     """Waiting callers get an error, and later ones are refused."""
 
-    def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
+    async def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
         return list(items)
 
     op = WriteOp(answer, itself, weigh=lambda item: 1 // item)

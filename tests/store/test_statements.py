@@ -1,5 +1,6 @@
 """Test the SQL files: one statement each, with its purpose, used, and fast whatever the backlog of others."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -94,7 +95,7 @@ def add_webhook(db: Connection, name: str = ACME, **changes: Any) -> str:  # noq
 def add_events(db: Connection, count: int, name: str = ACME) -> None:
     """Store events whose deliveries are not leased."""
     batch = publication(*(event(name) for _ in range(count)))
-    (answer,) = publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache())
+    (answer,) = asyncio.run(publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache()))
     assert not isinstance(answer, RequestError)
 
 
@@ -108,12 +109,12 @@ def all_operations(db: Connection) -> None:
     first, second = add_webhook(db), add_webhook(db, OTHER)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
-        publish.publish(db, [again], lambda: capacity(START + LEASE, slots=1), SubscriberCache())
+        asyncio.run(publish.publish(db, [again], lambda: capacity(START + LEASE, slots=1), SubscriberCache()))
     add_events(db, 4)
     leased = claim_now(db).deliveries
-    record.record(db, [[delivered(leased[0], START)]])
-    record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]])
-    record.record(db, [[failed(leased[2], START, disable_reason="gone")]])
+    asyncio.run(record.record(db, [[delivered(leased[0], START)]]))
+    asyncio.run(record.record(db, [[failed(leased[1], START, next_attempt_at=START + 1, hold_until=START + 1)]]))
+    asyncio.run(record.record(db, [[failed(leased[2], START, disable_reason="gone")]]))
     claim.release(db, leased[3:], START, frozenset())
     history.retry_delivery(db, ACME, leased[0].id, START, new_entry())
     claim_now(db)
@@ -359,13 +360,13 @@ def _disabled(db: Connection, dead: str) -> None:
 
 def _held(db: Connection, dead: str) -> None:  # noqa: ARG001 one of several
     (leased,) = claim_now(db, slots=1).deliveries
-    record.record(db, [[failed(leased, START, next_attempt_at=START, hold_until=START + HOUR)]])
+    asyncio.run(record.record(db, [[failed(leased, START, next_attempt_at=START, hold_until=START + HOUR)]]))
     claim_now(db)
 
 
 def _waiting_for_retries(db: Connection, dead: str) -> None:  # noqa: ARG001 one of several
     while leased := claim_now(db).deliveries:
-        record.record(db, [[failed(item, START, next_attempt_at=START + HOUR) for item in leased]])
+        asyncio.run(record.record(db, [[failed(item, START, next_attempt_at=START + HOUR) for item in leased]]))
 
 
 @pytest.mark.parametrize("state", [_disabled, _held, _waiting_for_retries], ids=["disabled", "held", "retries"])

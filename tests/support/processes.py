@@ -69,9 +69,9 @@ class Program:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read(), name=f"reading-{process.pid}")
-        self.said: list[str] = []
+        self.printed: list[str] = []
 
     @property
     def pid(self) -> int:
@@ -92,20 +92,20 @@ class Program:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, what)
 
-    async def says(self, wanted: str | Callable[[str], bool], limit_seconds: float = START_SECONDS) -> str:
+    async def wait_for_line(self, expected: str | Callable[[str], bool], limit_seconds: float = START_SECONDS) -> str:
         """Wait for the first line that begins so, or for which the function is true; fail if there is none in time."""
         seen = 0
         async with asyncio.timeout(limit_seconds):
             while True:
-                for line in self.said[seen:]:
-                    if line.startswith(wanted) if isinstance(wanted, str) else wanted(line):
+                for line in self.printed[seen:]:
+                    if line.startswith(expected) if isinstance(expected, str) else expected(line):
                         return line
-                seen = len(self.said)
-                assert not self._reading.done(), f"it ended without saying {wanted}: {self.said}"
-                self._news.clear()
-                await self._news.wait()
+                seen = len(self.printed)
+                assert not self._reading.done(), f"it ended without printing {expected}: {self.printed}"
+                self._changed.clear()
+                await self._changed.wait()
 
-    async def ended(self, limit_seconds: float = END_SECONDS) -> int:
+    async def wait(self, limit_seconds: float = END_SECONDS) -> int:
         """Wait until it has ended and its output is read; return the exit code."""
         async with asyncio.timeout(limit_seconds):
             code = await self._process.wait()
@@ -122,10 +122,10 @@ class Program:
         assert self._process.stdout is not None
         try:
             async for line in self._process.stdout:
-                self.said.append(line.decode(errors="replace").rstrip("\n"))
-                self._news.set()
+                self.printed.append(line.decode(errors="replace").rstrip("\n"))
+                self._changed.set()
         finally:
-            self._news.set()
+            self._changed.set()
 
 
 async def _end(process: Process) -> None:
@@ -175,35 +175,35 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def now(self) -> Program:
+    def latest(self) -> Program:
         """Return the latest run."""
         return self.runs[-1]
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         """Return the output of all runs."""
-        return "\n".join(line for run in self.runs for line in run.said)
+        return "\n".join(line for run in self.runs for line in run.printed)
 
     async def start(self, **changed: str) -> None:
         """Start it, and return when it listens; ``changed`` are settings that change from now on."""
         self._settings |= changed
         program = await start("serve", "--port", str(self.port), folder=self.folder, settings=self._settings)
         self.runs.append(program)
-        line = await program.says(READY)
+        line = await program.wait_for_line(READY)
         self.port = int(line.rpartition(":")[2])
         self.listening.set()
 
     async def kill(self) -> None:
         """Kill it with SIGKILL."""
         self.listening.clear()
-        self.now.send(signal.SIGKILL)
-        assert await self.now.ended() == -signal.SIGKILL
+        self.latest.send(signal.SIGKILL)
+        assert await self.latest.wait() == -signal.SIGKILL
 
     async def stop(self, what: signal.Signals = signal.SIGTERM) -> int:
         """Stop it; return the exit code."""
         self.listening.clear()
-        self.now.send(what)
-        return await self.now.ended()
+        self.latest.send(what)
+        return await self.latest.wait()
 
     def client(self, key: str = OPERATOR_KEY) -> httpx.AsyncClient:
         """Return a client of its API, with a key."""
@@ -219,8 +219,8 @@ async def running(folder: Path, **settings: str) -> AsyncIterator[Node]:
     try:
         await node.start()
         yield node
-        if node.now.code is None:
-            assert await node.stop() == 0, node.said
+        if node.latest.code is None:
+            assert await node.stop() == 0, node.printed
     finally:
         for run in node.runs:
             await run.close()
@@ -233,10 +233,10 @@ def files(folder: Path, pattern: str = "*") -> list[Path]:
 
 def children(pid: int) -> list[int]:
     """Return the running children of a process; none if the system does not say."""
-    return [child for child, parent in _living() if parent == pid]
+    return [child for child, parent in _processes() if parent == pid]
 
 
-def _living() -> Iterator[tuple[int, int]]:
+def _processes() -> Iterator[tuple[int, int]]:
     """Yield every running process with its parent."""
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has just ended

@@ -1,12 +1,13 @@
 """Test which client certificates are accepted, why others are not, and what may be shown of them."""
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -170,3 +171,58 @@ def test_load_client_certificate() -> None:
         certificate=given["certificate"].encode(), key=given["key"].encode(), expires_at=int(ENDS.timestamp()) * SECOND
     )
     assert load_client_certificate("", "") is None
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    length = len(content)
+    head = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
+    return bytes([tag]) + head + content
+
+
+def _integer(number: int) -> bytes:
+    return _der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+LARGE: Final = (1 << 10_000) + 1
+OTHER_KINDS: Final = {
+    "DH": _der(0x30, _der(6, bytes.fromhex("2a864886f70d010301")), _der(0x30, _integer(LARGE), _integer(2))),
+    "DHX": _der(0x30, _der(6, bytes.fromhex("2a8648ce3e0201")), _der(0x30, *map(_integer, (LARGE, 2, 3)))),
+    "DSA": _der(0x30, _der(6, bytes.fromhex("2a8648ce380401")), _der(0x30, *map(_integer, (LARGE, 3, 2)))),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_large_key_of_another_kind_is_refused_before_it_is_loaded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading it would compute its public part, for up to half a second, or fail with an internal error."""
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("it was loaded")
+
+    monkeypatch.setattr(serialization, "load_pem_private_key", load)
+    body = base64.encodebytes(_der(0x30, _integer(0), OTHER_KINDS[kind], _der(4, _integer(LARGE - 5)))).decode()
+    key = f"-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n"
+    assert problems_of(pair()["certificate"], key) == [("key", KINDS)]
+
+
+def test_rsa_key_with_a_large_public_exponent_is_refused() -> None:
+    """Checking a signature with it would take as long as making one."""
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    public = rsa.RSAPublicNumbers(numbers.d, numbers.public_numbers.n)
+    p, q = numbers.p, numbers.q
+    key = rsa.RSAPrivateNumbers(p, q, 65537, 65537 % (p - 1), 65537 % (q - 1), numbers.iqmp, public).private_key(
+        unsafe_skip_rsa_key_validation=True
+    )
+    ((member, words),) = problems_of(pair()["certificate"], key_text(key))
+    assert (member, words.startswith(f"{KINDS}, got a public exponent of 20")) == ("key", True)
+
+
+def test_rsa_key_whose_numbers_do_not_belong_together_is_refused_before_it_signs() -> None:
+    """OpenSSL would sign a second time, without the Chinese remainder theorem."""
+    good = rsa.generate_private_key(65537, 2048)
+    numbers = good.private_numbers()
+    key = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d, numbers.p - 2, numbers.q - 2, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    ((member, words),) = problems_of(certificate_text(good), key_text(key))
+    assert (member, words.startswith("the key does not belong to the certificate")) == ("key", True)

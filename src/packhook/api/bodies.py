@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+from packhook.service.service import Service
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -71,10 +72,12 @@ def _is_utf8(charset: str) -> bool:
 
 
 async def read_shape(request: Request, shape: type[S]) -> S:
-    """Return the body as a model. Raises what ``read_body`` and ``parse_shape`` raise."""
-    body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY)
+    """Return the body as a model. Raises what ``read_body`` and ``parse_shape`` raise, and Overloaded."""
     state = request.app.state
-    return parse_shape(body, shape, context={"settings": state.settings, "now": state.service.clock.now()})
+    service: Service = state.service
+    with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
+        body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY, reservation.grow)
+        return parse_shape(body, shape, context={"settings": state.settings, "now": service.clock.now()})
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:

@@ -32,6 +32,7 @@ STATUS: Final[dict[type[PackhookError], int]] = {
     errors.RateLimited: 429,
     errors.PackhookError: 500,
     errors.Overloaded: 503,
+    errors.RowRefused: 503,
     errors.Unavailable: 503,
 }
 _BY_STATUS: Final = {status: kind for kind, status in STATUS.items()}

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from packhook.api.responses import encode
 from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
@@ -17,6 +18,7 @@ from packhook.service.history import DeliveryDetail
 
 Body = dict[str, Any]
 
+MAX_ATTEMPTS_BYTES: Final = 4 * 1024 * 1024
 UNKNOWN_OUTCOME: Final = (
     "packhook was interrupted during this attempt: the request may have been made, and its outcome is unknown; "
     "it is sent again, under the same number"
@@ -112,9 +114,22 @@ def delivery_detail(detail: DeliveryDetail) -> Body:
         **delivery(detail.delivery),
         **({"held_reason": detail.held_reason} if detail.held_reason else {}),
         "schedule": [to_rfc3339(instant) for instant in detail.schedule],
-        "attempts": [attempt(item) for item in detail.attempts],
+        "attempts": _newest(detail.attempts),
         "interruptions": [interruption(item) for item in detail.interruptions],
     }
+
+
+def _newest(attempts: Sequence[Attempt]) -> list[Raw]:
+    """Serialize the newest attempts, oldest first, as many as fit into MAX_ATTEMPTS_BYTES."""
+    chosen: list[Raw] = []
+    size = 0
+    for item in reversed(attempts):
+        content = encode(attempt(item))
+        size += len(content)
+        if chosen and size > MAX_ATTEMPTS_BYTES:
+            break
+        chosen.append(Raw(content))
+    return chosen[::-1]
 
 
 def interruption(interruption: Interruption) -> Body:

@@ -5,13 +5,15 @@ rebuilt from what was understood, so that nothing else of a file (a comment, a s
 bounded, so that checking and using them takes some milliseconds at most.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -26,6 +28,8 @@ MOST_CERTIFICATES: Final = 10
 SMALLEST_RSA: Final = 2048
 LARGEST_RSA: Final = 4096
 """Bits; a signature takes 5 ms, and four times that with each doubling."""
+LARGEST_EXPONENT: Final = 64
+"""Bits of an RSA key's public exponent; nearly all have 17. A check of a signature would take as long as signing."""
 
 _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 _KINDS: Final = (
@@ -33,6 +37,15 @@ _KINDS: Final = (
 )
 _OTHER_KEY: Final = "the key does not belong to the certificate (the first one, where there are several)"
 _PRIVATE: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_PRIVATE_BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----([^-]*)")
+_LENGTH: Final = rb"(?:[\x00-\x7f]|\x81.|\x82..)"
+_PKCS8: Final = re.compile(
+    rb"\x30" + _LENGTH + rb"\x02\x01[\x00\x01]\x30" + _LENGTH +
+    rb"(?:\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01[\x01\x0a]|\x06\x07\x2a\x86\x48\xce\x3d\x02\x01|\x06\x03\x2b\x65\x70)",
+    re.DOTALL,
+)  # fmt: skip
+"""The start of a PKCS #8 key (RFC 5958) of an accepted kind: RSA, RSASSA-PSS, EC, Ed25519."""
+_INVALID: Final = (ValueError, UnsupportedAlgorithm, InternalError)
 _PEM: Final = serialization.Encoding.PEM
 _SPKI: Final = serialization.PublicFormat.SubjectPublicKeyInfo
 
@@ -113,7 +126,7 @@ def _parse_chain(certificate: str) -> list[x509.Certificate] | str:
         chain = x509.load_pem_x509_certificates(certificate.encode())
         for member in chain:
             facts_of(member)  # names and dates are only parsed when they are asked for
-    except (ValueError, UnsupportedAlgorithm):
+    except _INVALID:
         return "expected PEM: -----BEGIN CERTIFICATE-----, the webhook's own first, then those that issued it"
     if len(chain) > MOST_CERTIFICATES:
         return f"expected at most {MOST_CERTIFICATES} certificates, got {len(chain)}"
@@ -145,7 +158,7 @@ def _key_problem(load: Callable[[], object]) -> str | None:
     """Return words where this public key is of a kind or size that is not accepted."""
     try:
         key = load()
-    except (ValueError, UnsupportedAlgorithm):
+    except _INVALID:
         return _KINDS
     if isinstance(key, rsa.RSAPublicKey):
         is_accepted = SMALLEST_RSA <= key.key_size <= LARGEST_RSA
@@ -169,30 +182,65 @@ def _parse_key(key: str) -> Key | str:
     """Return the key, or words for what is wrong with it, without a word of it.
 
     OpenSSL's own check of an RSA key looks for primes, which takes 60 ms for 2,048 bits and a quarter of a second for
-    4,096; :func:`_belong_together` signs with it instead.
+    4,096; :func:`_belong_together` signs with it instead. Loading a key of another kind (DH, DSA) computes its public
+    part, which takes up to half a second, so the kind is known before.
     """
     if len(key) > LONGEST_KEY:
         return f"expected at most {LONGEST_KEY} characters, got {len(key)}"
+    if not all(_may_be_loaded(label, text) for label, text in _PRIVATE_BLOCK.findall(key)):
+        return _KINDS
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         return "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook seals it itself"
-    except (ValueError, UnsupportedAlgorithm):
+    except _INVALID:
         return "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----"
     if not isinstance(private, Key):
         return _KINDS
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size > LARGEST_RSA:
         return f"{_KINDS}, got RSA of {private.key_size} bits"
-    return private
+    exponent = private.public_key().public_numbers().e.bit_length() if isinstance(private, rsa.RSAPrivateKey) else 0
+    return private if exponent <= LARGEST_EXPONENT else f"{_KINDS}, got a public exponent of {exponent} bits"
+
+
+def _may_be_loaded(label: str, text: str) -> bool:
+    """Return True if a PEM block of a private key is of an accepted kind, or is refused without a computation."""
+    if label.strip():
+        return label.strip() != "DSA"
+    try:
+        return _PKCS8.match(base64.b64decode("".join(text.split())[:128])) is not None
+    except binascii.Error:
+        return False
+
+
+def _is_regular(numbers: rsa.RSAPrivateNumbers) -> bool:
+    """Return True if an RSA key's numbers belong together, so that OpenSSL signs and checks in the usual time.
+
+    With wrong ones it tries again without the Chinese remainder theorem.
+    """
+    public, p, q, d = numbers.public_numbers, numbers.p, numbers.q, numbers.d
+    half = public.n.bit_length() // 2 + 1
+    if max(p.bit_length(), q.bit_length()) > half or min(p, q) < 3:
+        return False
+    return (
+        (p * q, numbers.dmp1, numbers.dmq1) == (public.n, d % (p - 1), d % (q - 1))
+        and d < public.n
+        and numbers.iqmp < p
+        and numbers.iqmp * q % p == 1
+        and public.e * numbers.dmp1 % (p - 1) == 1
+        and public.e * numbers.dmq1 % (q - 1) == 1
+    )
 
 
 def _belong_together(private: Key, certificate: x509.Certificate) -> bool:
-    """Return whether the certificate is for this key; an RSA key has to sign something, to show that it can."""
+    """Return True if the certificate is for this key; an RSA key has to sign something, to show that it can."""
     public = _public(certificate)
     if not public or _public(private) != public:
         return False
     if not isinstance(private, rsa.RSAPrivateKey):
         return True
+    if not _is_regular(private.private_numbers()):
+        return False
     try:
         signature = private.sign(b"packhook", padding.PKCS1v15(), hashes.SHA256())
         private.public_key().verify(signature, b"packhook", padding.PKCS1v15(), hashes.SHA256())
@@ -205,7 +253,7 @@ def _public(of: Key | x509.Certificate) -> bytes:
     """Return the public key, or b"" where it cannot be read."""
     try:
         return of.public_key().public_bytes(_PEM, _SPKI)
-    except (ValueError, UnsupportedAlgorithm):
+    except _INVALID:
         return b""
 
 

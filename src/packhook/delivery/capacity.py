@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from packhook.core.clock import SECOND, Clock
-from packhook.core.model import LeasedDelivery
+from packhook.core.model import MAX_DATA_BYTES, LeasedDelivery
 from packhook.delivery.lane import Lane
 from packhook.settings import Settings
 from packhook.store.dispatcher import Capacity
@@ -35,6 +35,9 @@ class QueueCapacity:
         self._lease_numbers = itertools.count(secrets.randbits(61) + 1)
         self._queued = 0
         self._queued_bytes = 0
+        self._by_organization: dict[str, int] = {}
+        self._bytes_by_organization: dict[str, int] = {}
+        self._full_organizations: set[str] = set()
         self._needs_claim = False
         self._closed = False
         self.full_lanes: set[str] = set()
@@ -46,21 +49,33 @@ class QueueCapacity:
             lease=next(self._lease_numbers),
             lease_until=self._clock.now() + self._lease_duration,
             slots=free if at_most is None else min(free, at_most),
-            max_bytes=MAX_QUEUED_BYTES - self._queued_bytes,
+            max_bytes=self._free_bytes(),
             excluded=frozenset(excluded),
             per_lane=self._lane_share(),
+            excluded_organizations=frozenset(self._full_organizations),
+            free=free,
+            queued=self._by_organization,
+            queued_bytes=self._bytes_by_organization,
         )
 
     def offer_to_claim(self, excluded: Collection[str], at_most: int) -> Capacity | None:
-        """Do the same for a claim. Return None if the queue is full; then ``remove`` says when it no longer is."""
-        capacity = self.offer(excluded, at_most)
+        """Do the same for a claim. Return None if the queue is full; then ``remove`` says when it no longer is.
+
+        An organization that has as many queued, or as many bytes, as are free gets nothing until half of it is sent.
+        """
+        full = self._full_organizations
+        self._full_organizations = {
+            known
+            for known in self._by_organization
+            if self._is_organization_full(known, part=2 if known in full else 1)
+        }
+        capacity = self.offer(excluded, max(1, min(at_most, self._free_bytes() // MAX_DATA_BYTES)))
         self._needs_claim = capacity.slots <= 0 or capacity.max_bytes <= 0
         return None if self._needs_claim else capacity
 
     def add(self, delivery: LeasedDelivery) -> None:
         """Count a delivery that was queued."""
-        self._queued += 1
-        self._queued_bytes += len(delivery.data)
+        self._count(delivery.organization_id, 1, len(delivery.data))
 
     def note_if_full(self, lane: Lane) -> None:
         """Note that a lane is full, if it is."""
@@ -69,9 +84,8 @@ class QueueCapacity:
 
     def remove(self, lane: Lane, delivery: LeasedDelivery) -> bool:
         """Count a delivery that left its lane. Return True if there is room again and a claim should fill it."""
-        self._queued -= 1
-        self._queued_bytes -= len(delivery.data)
-        has_room = False
+        self._count(delivery.organization_id, -1, -len(delivery.data))
+        has_room = self._frees_organization(delivery.organization_id)
         if lane.webhook_id in self.full_lanes and lane.queued <= self._lane_limit(lane) // 2:
             self.full_lanes.discard(lane.webhook_id)
             has_room = True
@@ -86,6 +100,33 @@ class QueueCapacity:
 
     def _is_well_below_limit(self) -> bool:
         return self._queued <= self._limit * 7 // 8 and self._queued_bytes <= MAX_QUEUED_BYTES * 7 // 8
+
+    def _count(self, organization_id: str, count: int, in_bytes: int) -> None:
+        self._queued += count
+        self._queued_bytes += in_bytes
+        total = self._by_organization.get(organization_id, 0) + count
+        if not total:
+            del self._by_organization[organization_id], self._bytes_by_organization[organization_id]
+            return
+        self._by_organization[organization_id] = total
+        self._bytes_by_organization[organization_id] = self._bytes_by_organization.get(organization_id, 0) + in_bytes
+
+    def _free_bytes(self) -> int:
+        return MAX_QUEUED_BYTES - self._queued_bytes
+
+    def _is_organization_full(self, organization_id: str, part: int = 1) -> bool:
+        """Return True if an organization has at least a ``part``-th of as much queued as is free."""
+        return (
+            self._by_organization.get(organization_id, 0) >= max(1, (self._limit - self._queued) // part)
+            or self._bytes_by_organization.get(organization_id, 0) >= self._free_bytes() // part
+        )
+
+    def _frees_organization(self, organization_id: str) -> bool:
+        """Return True if an organization was full and has room again."""
+        if organization_id not in self._full_organizations or self._is_organization_full(organization_id, part=2):
+            return False
+        self._full_organizations.discard(organization_id)
+        return True
 
     def _lane_share(self) -> int:
         return max(1, (self._limit - self._queued) // LANE_PART_OF_QUEUE)

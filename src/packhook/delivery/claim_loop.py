@@ -20,6 +20,7 @@ from packhook.core.errors import Unavailable
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
+from packhook.store.leasing import CLOCK_TOLERANCE
 
 _log: Final = structlog.get_logger("packhook.claim")
 
@@ -32,6 +33,10 @@ class ClaimTarget(Protocol):
 
     def claim_capacity(self) -> Capacity | None:
         """Return what may be claimed now, None if there is no room."""
+        ...
+
+    def is_excluded(self, webhook_id: str, capacity: Capacity) -> bool:
+        """Return True if a claim of this capacity leaves out the webhook."""
         ...
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
@@ -52,6 +57,7 @@ class ClaimLoop:
         self._to_release: list[LeasedDelivery] = []
         self._aborted: set[str] = set()
         self._stopping = False
+        self._seen_at = 0
         self._last_round = time.monotonic()
         self.backlog: set[str] = set()
 
@@ -67,6 +73,7 @@ class ClaimLoop:
 
     async def _run_round(self) -> None:
         try:
+            await self._replan_if_set_back()
             await self.flush_released()
             await self._claim()
         except Exception:  # noqa: BLE001 the next round may succeed, and the node has other work
@@ -119,6 +126,15 @@ class ClaimLoop:
         except Unavailable as error:
             _log.error("release_failed", count=len(deliveries), detail=f"their leases will expire: {error.detail}")
 
+    async def _replan_if_set_back(self) -> None:
+        """Shorten what was planned by a clock that has been set back since the last round: it would be late by that."""
+        now = self._clock.now()
+        back = self._seen_at - now
+        if back > CLOCK_TOLERANCE:
+            count = await self._store.replan(now, back)
+            _log.warning("clock_set_back", seconds=round(back / SECOND), replanned=count)
+        self._seen_at = max(now, self._seen_at) if back <= CLOCK_TOLERANCE else now
+
     async def _claim(self) -> None:
         capacity = self._target.claim_capacity()
         if capacity is None:
@@ -130,7 +146,7 @@ class ClaimLoop:
             _log.error("claim_failed", detail=error.detail)
             self.wake_at(self._clock.now() + SECOND)
             return
-        self.backlog = {webhook_id for webhook_id in self.backlog if webhook_id in capacity.excluded} | claimed.backlog
+        self.backlog = {one for one in self.backlog if self._target.is_excluded(one, capacity)} | claimed.backlog
         self._target.enqueue(claimed.deliveries)
         if claimed.next_due_at is not None:
             self.wake_at(claimed.next_due_at)

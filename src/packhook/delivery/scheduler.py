@@ -150,6 +150,13 @@ class Scheduler:
         self._lanes.remove_idle(now, keep=self._queue.full_lanes)
         return self._queue.offer_to_claim(self._queue.full_lanes | self._lanes.held, at_most=CLAIM_BATCH)
 
+    def is_excluded(self, webhook_id: str, capacity: Capacity) -> bool:
+        """Return True if this claim leaves what the webhook has due in the database."""
+        lane = self._lanes.get(webhook_id)
+        return webhook_id in capacity.excluded or (
+            lane is not None and lane.organization_id in capacity.excluded_organizations
+        )
+
     # --- launch and finish
 
     def _launch_ready(self) -> None:

@@ -25,7 +25,7 @@ MAX_CONCURRENT_PROBES: Final = 64
 
 
 class Service:
-    """Hold one object for each group of operations."""
+    """Hold one object for each group of operations. ``bodies`` counts the bytes of request bodies in memory."""
 
     def __init__(
         self,
@@ -43,6 +43,9 @@ class Service:
         self.clock = clock
         self._store = store
         self._is_healthy = is_healthy
+        self.bodies = FairShare(
+            settings.max_buffered_body_bytes, "too many bytes of requests are being received; try again"
+        )
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(sealed, clock)

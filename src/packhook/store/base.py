@@ -14,7 +14,7 @@ row's ``due_at`` is not later than the delivery's ``claimable_at`` (or than the 
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -37,6 +37,8 @@ from packhook.core.model import (
 from packhook.store.dispatcher import Capacity, Dispatcher
 
 T = TypeVar("T")
+
+MAX_ATTEMPTS_READ: Final = 100
 
 Callback = Callable[[T | Exception], None]
 """Called once, on the event loop, with a result or an exception. It must not raise."""
@@ -294,6 +296,13 @@ class Store(Protocol):
         """
         ...
 
+    async def replan(self, now: int, back: int) -> int:
+        """Shorten the waits that were planned before the clock was set back by ``back`` milliseconds; return how many.
+
+        A delivery that was planned more than a minute after ``now`` waits from now on as long as it was to wait then.
+        """
+        ...
+
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         """Make a finished delivery due now, with a new schedule; its attempts are kept.
 
@@ -312,7 +321,7 @@ class Store(Protocol):
         ...
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
-        """Return a delivery with its attempts, oldest first."""
+        """Return a delivery with its newest attempts, at most MAX_ATTEMPTS_READ of them, oldest first."""
         ...
 
     async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:

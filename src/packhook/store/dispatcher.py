@@ -1,6 +1,6 @@
 """Define the scheduler as the store sees it: what it has capacity for, and what it is notified of."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -11,7 +11,9 @@ from packhook.core.model import LeasedDelivery
 class Capacity(Struct, frozen=True, kw_only=True):
     """Tell how many deliveries and bytes may be leased to this node, under which lease.
 
-    Deliveries of ``excluded`` webhooks wait in the database; ``per_lane`` is the most of any other webhook.
+    Deliveries of ``excluded`` webhooks and organizations wait in the database; ``per_lane`` is the most of any other
+    webhook. ``queued`` and ``queued_bytes`` are what each organization has here already: it gets no more while it has
+    as much as is ``free``: at least ``slots``.
     """
 
     lease: int
@@ -20,6 +22,10 @@ class Capacity(Struct, frozen=True, kw_only=True):
     max_bytes: int
     excluded: Collection[str]
     per_lane: int = 2**31
+    excluded_organizations: Collection[str] = frozenset()
+    free: int = 2**31
+    queued: Mapping[str, int] = {}
+    queued_bytes: Mapping[str, int] = {}
 
 
 NO_CAPACITY: Final = Capacity(lease=0, lease_until=0, slots=0, max_bytes=0, excluded=frozenset())

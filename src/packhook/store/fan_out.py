@@ -9,22 +9,62 @@
 A cache may be out of date at any moment. So each organization has a fingerprint, ``subscriptions_version``, that a
 trigger increments with every change of its webhooks. A transaction writes deliveries only where the fingerprint is
 still the one that the cached subscribers were read with.
+
+A call makes events x subscribers deliveries, so a small body can be a lot of work: above ``MAX_DELIVERIES_PER_CALL`` it
+is refused, and below it is done in slices, between which everything else on the event loop runs.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from packhook.core import ids
-from packhook.core.model import Event, LeasedDelivery, Receipt, Urgency
+from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt, Urgency
 from packhook.core.subscription import Subscription, matches
 from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
+from packhook.store.leasing import OrganizationShares
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
+MAX_DELIVERIES_PER_CALL: Final = 20_000
+SLICE_ROWS: Final = 500
+"""How many rows are made or written before everything else on the event loop runs."""
+
+BYTES_PER_ROW: Final = 4_096
+UNKNOWN_WEIGHT: Final = 200
+"""The weight of a call whose subscribers are not cached: a batch has few of those."""
+
 NO_ROWIDS: Final[Iterator[int]] = repeat(0)
+
+
+class Slices:
+    """Cut work into slices of about ``SLICE_ROWS`` rows."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+
+    async def spend(self, rows: int) -> None:
+        """Count work that was done; at the end of a slice, let everything else on the event loop run."""
+        self._rows += rows
+        if self._rows >= SLICE_ROWS:
+            self._rows = 0
+            await asyncio.sleep(0)
+
+
+def slices(rows: Sequence[Any], size: int = SLICE_ROWS) -> Iterator[Sequence[Any]]:
+    """Yield rows in slices of at most ``size``."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def event_weight(event: Event) -> int:
+    """Return about how many rows an event is; large data counts as more rows."""
+    return 1 + len(event.data) // BYTES_PER_ROW
 
 
 class PublishOutcome(Struct, frozen=True):
@@ -40,19 +80,29 @@ class Subscribers:
 
     def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
         self.version = version
-        self._subscriptions = tuple(subscriptions)
-        self._by_event_code: dict[str, tuple[Subscription, ...]] = {}
+        self._by_event_code: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._matching: dict[str, tuple[Subscription, ...]] = {}
+        self._count = 0
+        for subscription in subscriptions:
+            self._by_event_code[subscription.event_code].append(subscription)
+            self._count += 1
 
     def of(self, event: Event) -> tuple[Subscription, ...]:
         """Return the subscriptions that get this event; asked once for each event code, on which alone it depends."""
-        found = self._by_event_code.get(event.event_code)
+        found = self._matching.get(event.event_code)
         if found is None:
-            found = tuple(item for item in self._subscriptions if matches(item, event))
-            self._by_event_code[event.event_code] = found
+            if event.event_code not in self._by_event_code:
+                return ()  # nothing is kept: a publisher may make up any number of event codes
+            found = tuple(item for item in self._by_event_code[event.event_code] if matches(item, event))
+            self._matching[event.event_code] = found
         return found
 
+    def count_deliveries(self, events: Iterable[Event]) -> int:
+        """Return how many deliveries these events make."""
+        return sum(len(self.of(event)) for event in events)
+
     def __len__(self) -> int:
-        return len(self._subscriptions)
+        return self._count
 
 
 class SubscriberCache:
@@ -93,12 +143,21 @@ class RemainingCapacity:
         self._per_lane = capacity.per_lane
         self._excluded: Collection[str] = capacity.excluded
         self._lanes: dict[str, int] = {}
+        self._shares = OrganizationShares(capacity)
+        self._queued_bytes = capacity.queued_bytes
+        self._taken_bytes: dict[str, int] = {}
 
-    def take(self, webhook_id: str, size: int) -> bool:
+    def take(self, webhook_id: str, organization_id: str, size: int) -> bool:
         """Return whether a delivery of this size can be leased to the node, and count it if so."""
         taken = self._lanes.get(webhook_id, 0)
         if self._slots <= 0 or self._bytes < size or taken >= self._per_lane or webhook_id in self._excluded:
             return False
+        in_bytes = self._taken_bytes.get(organization_id, 0)
+        has_bytes = self._queued_bytes.get(organization_id, 0) + in_bytes < self._bytes
+        if not has_bytes or self._shares.left_of(organization_id) <= 0:
+            return False
+        self._shares.take(organization_id, 1)
+        self._taken_bytes[organization_id] = in_bytes + size
         self._lanes[webhook_id] = taken + 1
         self._slots -= 1
         self._bytes -= size
@@ -108,32 +167,58 @@ class RemainingCapacity:
 class FanOut:
     """Make the deliveries of one transaction's events; ``rowids`` are the numbers of their rows, if they have any."""
 
-    def __init__(self, capacity: Capacity, config: StoreConfig, rowids: Iterator[int] = NO_ROWIDS) -> None:
+    def __init__(
+        self, capacity: Capacity, config: StoreConfig, slices: Slices, rowids: Iterator[int] = NO_ROWIDS
+    ) -> None:
         self._remaining = RemainingCapacity(capacity)
+        self._slices = slices
         self._rowids = rowids
         self._config = config
 
-    def deliveries(self, event: Event, subscribers: Subscribers) -> Iterator[LeasedDelivery]:
-        """Yield one delivery for each subscriber. A lease of 0 is none: the delivery is due now."""
-        for subscription in subscribers.of(event):
-            is_sendable = not (self._config.require_verification and subscription.verification_pending)
-            leased = is_sendable and self._remaining.take(subscription.webhook_id, len(event.data))
-            yield LeasedDelivery(
-                id=ids.delivery_id(event.created_at),
-                event_id=event.id,
-                webhook_id=subscription.webhook_id,
-                webhook_version=subscription.version,
-                organization_id=event.organization_id,
-                event_code=event.event_code,
-                event_created_at=event.created_at,
-                data=event.data,
-                attempt_count=0,
-                attempts_before=0,
-                urgency=Urgency.FIRST,
-                lease=self._remaining.lease if leased else 0,
-                lease_until=self._remaining.lease_until if leased else event.created_at,
-                rowid=next(self._rowids),
-            )
+    async def deliveries(self, event: Event, subscribers: Subscribers) -> list[LeasedDelivery]:
+        """Return one delivery for each subscriber, made in slices. A lease of 0 is none: the delivery is due now."""
+        made: list[LeasedDelivery] = []
+        for some in slices(subscribers.of(event)):
+            made += [self._delivery(event, subscription) for subscription in some]
+            await self._slices.spend(len(some))
+        return made
+
+    def _delivery(self, event: Event, subscription: Subscription) -> LeasedDelivery:
+        is_sendable = not (self._config.require_verification and subscription.verification_pending)
+        leased = is_sendable and self._remaining.take(subscription.webhook_id, event.organization_id, len(event.data))
+        return LeasedDelivery(
+            id=ids.delivery_id(event.created_at),
+            event_id=event.id,
+            webhook_id=subscription.webhook_id,
+            webhook_version=subscription.version,
+            organization_id=event.organization_id,
+            event_code=event.event_code,
+            event_created_at=event.created_at,
+            data=event.data,
+            attempt_count=0,
+            attempts_before=0,
+            urgency=Urgency.FIRST,
+            lease=self._remaining.lease if leased else 0,
+            lease_until=self._remaining.lease_until if leased else event.created_at,
+            rowid=next(self._rowids),
+        )
+
+
+def weigh(request: PublishRequest, subscribers: Subscribers | None) -> int:
+    """Return about how many rows a publish call writes, as far as its subscribers are known."""
+    rows = sum(map(event_weight, request.events))
+    if subscribers is None:
+        return max(rows, UNKNOWN_WEIGHT)
+    return rows + min(subscribers.count_deliveries(request.events), MAX_DELIVERIES_PER_CALL)
+
+
+def too_many_deliveries(request: PublishRequest, subscribers: Subscribers) -> InvalidInput | None:
+    """Return the refusal of a call that is too much work; None for any other."""
+    count = subscribers.count_deliveries(request.events)
+    if count <= MAX_DELIVERIES_PER_CALL:
+        return None
+    text = f"this batch would make {count} deliveries, at most {MAX_DELIVERIES_PER_CALL} per call: send smaller batches"
+    return InvalidInput([FieldError("/events" if len(request.events) > 1 else "", "too_many_deliveries", text)])
 
 
 def receipt(event: Event, deliveries: int) -> Receipt:

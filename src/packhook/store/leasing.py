@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from packhook.core.clock import MINUTE
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.dispatcher import Capacity
 
@@ -15,6 +16,9 @@ MAX_LANES: Final = 500
 """How many lanes one claim looks at."""
 
 NEVER: Final = 2**62
+
+CLOCK_TOLERANCE: Final = MINUTE
+"""How far a clock may be set back before what it planned is planned anew."""
 
 
 class DueLane(NamedTuple):
@@ -72,6 +76,24 @@ class ClaimedRow(NamedTuple):
     def interruption(self) -> tuple[str, int]:
         """Return the id, and the number of the attempt that may have been made."""
         return self.id, self.attempt_count + 1
+
+
+class OrganizationShares:
+    """Track while a transaction leases how much more each organization may get: while it has less than is free."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._free = capacity.free
+        self._queued = capacity.queued
+        self._taken: dict[str, int] = {}
+
+    def left_of(self, organization_id: str) -> int:
+        """Return how many more deliveries the organization may get; 0 or less: none."""
+        return self._free - self._queued.get(organization_id, 0) - self._taken.get(organization_id, 0)
+
+    def take(self, organization_id: str, count: int) -> None:
+        """Count deliveries that were leased; a negative number gives some back."""
+        self._free -= count
+        self._taken[organization_id] = self._taken.get(organization_id, 0) + count
 
 
 def round_robin_by_organization(lanes: Sequence[DueLane]) -> Iterator[DueLane]:

@@ -18,7 +18,6 @@ from packhook.api.publish.handlers import PublishHandler
 from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
 from packhook.api.routes import BASE, ORGANIZATION, PUBLISH_ROUTES, Route
 from packhook.core.errors import PackhookError
-from packhook.core.fair_share import FairShare
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -51,9 +50,6 @@ class PublishApp:
         self._settings = settings
         self.max_connections: Final = settings.max_connections
         self._max_body_bytes = settings.max_buffered_body_bytes
-        self._bodies = FairShare(
-            settings.max_buffered_body_bytes, "too many bytes of events are being received; try again"
-        )
         self._match_cached = lru_cache(MAX_CACHED_TARGETS)(self._match)
 
     def match(self, target: bytes) -> Respond | None:
@@ -100,7 +96,7 @@ class PublishApp:
             refuse_repeated(raw_headers)
         handler = route.handler
         limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
-        with self._bodies.reserve(organization_id) as reservation:
+        with self._service.bodies.reserve(organization_id) as reservation:
             body = await read_body(headers, receive, limit, reservation.grow)
             key = _text(headers, b"idempotency-key")
             content = await handler.publish(self._service, organization_id, key, body)

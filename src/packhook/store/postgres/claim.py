@@ -10,7 +10,15 @@ from typing import Final
 
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
-from packhook.store.leasing import MAX_LANES, NEVER, ClaimedRow, DueLane, round_robin_by_organization
+from packhook.store.leasing import (
+    CLOCK_TOLERANCE,
+    MAX_LANES,
+    NEVER,
+    ClaimedRow,
+    DueLane,
+    OrganizationShares,
+    round_robin_by_organization,
+)
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 
 BUSY_RETRY: Final = 100
@@ -33,9 +41,13 @@ async def claim(db: Db, request: ClaimRequest) -> ClaimResult:
 
 
 async def _due_lanes(db: Db, request: ClaimRequest) -> list[DueLane]:
-    excluded = sorted(request.capacity.excluded)
-    found = await db.fetch_all(SQL["due_lanes"], request.now, MAX_LANES, excluded, db.config.require_verification)
-    return [DueLane(*row) for row in found]
+    webhooks, organizations = _excluded(request)
+    values = (request.now, MAX_LANES, webhooks, db.config.require_verification, organizations)
+    return [DueLane(*row) for row in await db.fetch_all(SQL["due_lanes"], *values)]
+
+
+def _excluded(request: ClaimRequest) -> tuple[list[str], list[str]]:
+    return sorted(request.capacity.excluded), sorted(request.capacity.excluded_organizations)
 
 
 async def _claim_lanes(db: Db, lanes: list[DueLane], request: ClaimRequest) -> tuple[list[LeasedDelivery], set[str]]:
@@ -45,21 +57,31 @@ async def _claim_lanes(db: Db, lanes: list[DueLane], request: ClaimRequest) -> t
     deliveries: list[LeasedDelivery] = []
     visited: set[str] = set()
     rest = deque(lanes)
+    shares = OrganizationShares(request.capacity)
     while rest and slots > 0:
-        turn = [rest.popleft() for _ in range(min(len(rest), max(1, slots // share)))]
-        claimed = await _claim_share(db, turn, min(share, slots), request)
+        turn: dict[DueLane, int] = {}
+        for lane in [rest.popleft() for _ in range(min(len(rest), max(1, slots // share)))]:
+            limit = min(share, slots, shares.left_of(lane.organization_id))
+            if limit > 0:
+                turn[lane] = limit
+                shares.take(lane.organization_id, limit)
+        claimed = await _claim_share(db, list(turn), list(turn.values()), request) if turn else []
+        for lane, limit in turn.items():
+            shares.take(lane.organization_id, -limit)
+        for delivery in claimed:
+            shares.take(delivery.organization_id, 1)
         deliveries += claimed
         slots -= len(claimed)
         visited |= {lane.webhook_id for lane in turn}
     return deliveries, visited
 
 
-async def _claim_share(db: Db, lanes: list[DueLane], most: int, request: ClaimRequest) -> list[LeasedDelivery]:
+async def _claim_share(db: Db, lanes: list[DueLane], limits: list[int], request: ClaimRequest) -> list[LeasedDelivery]:
     capacity = request.capacity
     found = await db.fetch_all(
         SQL["claim_deliveries"],
         [lane.webhook_id for lane in lanes],
-        [most] * len(lanes),
+        limits,
         request.now,
         capacity.lease,
         capacity.lease_until,
@@ -101,7 +123,7 @@ async def _advance_lanes(db: Db, found: list[DueLane], visited: set[str], now: i
 
 
 async def _next_due(db: Db, found: list[DueLane], request: ClaimRequest) -> int | None:
-    row = await db.fetch_one(SQL["next_due_lanes"], sorted(request.capacity.excluded))
+    row = await db.fetch_one(SQL["next_due_lanes"], *_excluded(request))
     if row is None or row[1] >= NEVER:
         return None
     webhook_id, due_at = row
@@ -109,6 +131,15 @@ async def _next_due(db: Db, found: list[DueLane], request: ClaimRequest) -> int 
     if due_at <= request.now and is_all and all(lane.webhook_id != webhook_id for lane in found):
         return request.now + BUSY_RETRY
     return int(due_at)
+
+
+async def replan(db: Db, now: int, back: int) -> int:
+    """See Store.replan."""
+    moved = [tuple(row) for row in await db.fetch_all(SQL["replan_deliveries"], now, CLOCK_TOLERANCE)]
+    await db.fetch_all(SQL["replan_holds"], now, back)
+    if moved:
+        await db.fetch_all(SQL["lower_lane_due_at"], *to_arrays(moved, 3))
+    return len(moved)
 
 
 async def release(

@@ -32,7 +32,7 @@ async def get_delivery(db: Db, organization_id: str, delivery_id: str) -> tuple[
     """See Store.get_delivery."""
     delivery = await _find_delivery(db, organization_id, delivery_id)
     attempts = await db.fetch_all(SQL["delivery_attempts"], delivery_id)
-    return delivery, tuple(map(rows.ATTEMPTS.read, attempts))
+    return delivery, tuple(map(rows.ATTEMPTS.read, reversed(attempts)))
 
 
 async def _find_delivery(db: Db, organization_id: str, delivery_id: str) -> Delivery:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhook.core.errors import Conflict, NotFound, PackhookError, Unavailable
+from packhook.core.errors import Conflict, InvalidInput, NotFound, PackhookError, Unavailable
 from packhook.core.model import Idempotency, PublishRequest, Receipt
 from packhook.store import rows
 from packhook.store.fan_out import PublishOutcome
@@ -25,6 +25,7 @@ class IdempotencyBatch:
 
     def __init__(self) -> None:
         self._first: dict[Key, tuple[StoredResponse, int]] = {}
+        self._refused: set[Key] = set()
         self._written: Collection[Key] = ()
         self._before: dict[Key, StoredResponse] = {}
         self.stale_before = 0
@@ -39,6 +40,11 @@ class IdempotencyBatch:
         self.stale_before = min(idempotency.stale_before, self.stale_before or idempotency.stale_before)
         return True
 
+    def add_refused(self, request: PublishRequest) -> None:
+        """Take note of a call that is refused, unless its key came before: then it gets its first response."""
+        if request.idempotency is not None:
+            self._refused.add((request.organization_id, request.idempotency.key))
+
     def values(self) -> tuple[list[Any], ...]:
         """Return the values of ``insert_published``, in one order, so that no two batches deadlock."""
         return to_arrays([(*key, *response, at) for key, (response, at) in sorted(self._first.items())], _COLUMNS)
@@ -46,7 +52,7 @@ class IdempotencyBatch:
     async def look_up(self, db: Db, written: Collection[Key]) -> None:
         """Take note of the keys that were written, and look up the responses of the others, which came before."""
         self._written = written
-        self._before = await _find(db, [key for key in self._first if key not in written])
+        self._before = await _find(db, [key for key in {*self._first, *self._refused} if key not in written])
 
     async def find_written(self, db: Db) -> set[Key]:
         """Return which keys were written by this very batch: their stored response is its own."""
@@ -54,7 +60,7 @@ class IdempotencyBatch:
         return {key for key, response in found.items() if response == self._first[key][0]}
 
     def answer(
-        self, request: PublishRequest, provisional: PublishOutcome | NotFound | None
+        self, request: PublishRequest, provisional: PublishOutcome | NotFound | InvalidInput | None
     ) -> PublishOutcome | PackhookError:
         """Return ``provisional`` if the call was the first with its key, otherwise the first response."""
         idempotency = request.idempotency
@@ -62,6 +68,10 @@ class IdempotencyBatch:
             return provisional
         assert idempotency is not None  # noqa: S101 only a call with a key can have another before it
         key = request.organization_id, idempotency.key
+        if isinstance(provisional, InvalidInput):
+            response = self._before.get(key)
+            is_repeated = response is not None and response[0] == idempotency.fingerprint
+            return _decode(response[1]) if response is not None and is_repeated else provisional
         if provisional is not None and key in self._written:
             return provisional
         response = self._first[key][0] if key in self._written else self._before.get(key)

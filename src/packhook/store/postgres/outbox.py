@@ -10,7 +10,7 @@ dies in between has changed nothing: the next one does it. Losing a notification
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -18,7 +18,7 @@ import structlog
 from packhook.core.model import Event
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import FanOut, PublishOutcome, outcome, receipt
+from packhook.store.fan_out import MAX_DELIVERIES_PER_CALL, FanOut, PublishOutcome, Subscribers, outcome, receipt
 from packhook.store.postgres.idempotency import IdempotencyBatch
 from packhook.store.postgres.publish import PublishedRows, split
 from packhook.store.postgres.queries import SQL, Db
@@ -82,12 +82,12 @@ class Outbox:
             return
 
     async def _fan_out_batch(self) -> bool:
-        """Return whether the batch was full, so that there may be more."""
+        """Return whether there may be more."""
         made = await self._transact(lambda db: fan_out(db, self._capacity, self._loader))
         if made is None:
             return False
         self._on_commit(made)
-        return len(made.receipts) >= BATCH_SIZE
+        return True
 
 
 async def fan_out(db: Db, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> PublishOutcome | None:
@@ -100,29 +100,42 @@ async def fan_out(db: Db, capacity: Callable[[], Capacity], loader: SubscriberLo
         return None
     while (made := await _write(db, events, capacity(), loader)) is None:
         pass
-    await db.fetch_all(SQL["delete_routed"], [event.id for event in events])
+    await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])
     return made
 
 
 async def _write(
     db: Db, events: Sequence[Event], capacity: Capacity, loader: SubscriberLoader
 ) -> PublishOutcome | None:
-    """Write the deliveries of these events; None where a webhook changed meanwhile and nothing was written.
+    """Write the deliveries of the first of these events; None where a webhook changed, and nothing was written.
 
-    An event of an organization that was deleted gets none.
+    As many events as make ``MAX_DELIVERIES_PER_CALL`` deliveries, and at least one: the others are the next batch. An
+    event of an organization that was deleted gets none.
     """
     subscribers = await loader.load(db, [event.organization_id for event in events])
-    deliver = FanOut(capacity, db.config)
+    published = PublishedRows(subscribers)
+    deliver = FanOut(capacity, db.config, published.slices)
+    events = _within_bound(events, subscribers)
     deliveries = [
         delivery
         for event in events
         if event.organization_id in subscribers
-        for delivery in deliver.deliveries(event, subscribers[event.organization_id])
+        for delivery in await deliver.deliveries(event, subscribers[event.organization_id])
     ]
-    published = PublishedRows(subscribers)
-    published.add_deliveries(deliveries, None)
-    _, changed = split(await db.fetch_all(SQL["insert_published"], *published.values(IdempotencyBatch())))
+    await published.add_deliveries(deliveries, None)
+    _, changed = split(await db.fetch_all(SQL["insert_published"], *await published.values(IdempotencyBatch())))
     if changed:
         loader.forget(changed)
         return None
     return outcome([receipt(event, 0) for event in events], deliveries)
+
+
+def _within_bound(events: Sequence[Event], subscribers: Mapping[str, Subscribers]) -> Sequence[Event]:
+    """Return the first events, as many as one transaction takes; at least one."""
+    deliveries = 0
+    for index, event in enumerate(events):
+        own = subscribers.get(event.organization_id)
+        deliveries += 0 if own is None else len(own.of(event))
+        if index and deliveries > MAX_DELIVERIES_PER_CALL:
+            return events[:index]
+    return events

@@ -9,25 +9,30 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from packhook.core.errors import NotFound, PackhookError, Unavailable
+from packhook.core.errors import InvalidInput, NotFound, PackhookError, Unavailable
 from packhook.core.model import Event, LeasedDelivery, PublishRequest
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import FanOut, PublishOutcome, Subscribers, outcome, receipt
+from packhook.store.fan_out import (
+    FanOut,
+    PublishOutcome,
+    Slices,
+    Subscribers,
+    event_weight,
+    outcome,
+    receipt,
+    slices,
+    too_many_deliveries,
+)
 from packhook.store.postgres.idempotency import IdempotencyBatch, Key
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
-BYTES_PER_ROW: Final = 4_096
 MAX_TRIES: Final = 10
+DELIVERY_COLUMNS: Final = 10
 
-Provisional = PublishOutcome | NotFound | None
+Provisional = PublishOutcome | NotFound | InvalidInput | None
 """What a call comes to if its key is new; None where another call of the batch came first with that key."""
-
-
-def weigh(request: PublishRequest) -> int:
-    """Return about how many rows a publish call writes; large data counts as more rows."""
-    return sum(1 + len(event.data) // BYTES_PER_ROW for event in request.events)
 
 
 class PublishBatch:
@@ -64,13 +69,13 @@ class PublishBatch:
         """Return the keys that were written, or nothing is and these organizations' subscribers were out of date."""
         written = self._rows = PublishedRows(subscribers)
         self._keys = IdempotencyBatch()
-        fan_out = FanOut(self._capacity(), db.config)
-        self._provisional = [self._add(request, fan_out, subscribers, written) for request in self._requests]
+        fan_out = FanOut(self._capacity(), db.config, written.slices)
+        self._provisional = [await self._add(request, fan_out, subscribers, written) for request in self._requests]
         if written.is_empty:
             return set(), set()
-        return split(await db.execute_autocommit(SQL["insert_published"], *written.values(self._keys)))
+        return split(await db.execute_autocommit(SQL["insert_published"], *await written.values(self._keys)))
 
-    def _add(
+    async def _add(
         self,
         request: PublishRequest,
         fan_out: FanOut,
@@ -81,7 +86,10 @@ class PublishBatch:
         subscribed = subscribers.get(request.organization_id)
         if subscribed is None:
             return NotFound(f"no organization {request.organization_id!r}")
-        deliveries = [list(fan_out.deliveries(event, subscribed)) for event in request.events]
+        if (refusal := too_many_deliveries(request, subscribed)) is not None:
+            self._keys.add_refused(request)
+            return refusal
+        deliveries = [await fan_out.deliveries(event, subscribed) for event in request.events]
         receipts = tuple(receipt(event, len(made)) for event, made in zip(request.events, deliveries, strict=True))
         idempotency = request.idempotency
         if idempotency is not None and not self._keys.add(request, idempotency, receipts):
@@ -89,8 +97,9 @@ class PublishBatch:
         key = None if idempotency is None else idempotency.key
         for event in request.events:
             written.add_event(event, key)
+            await written.slices.spend(event_weight(event))
         made = [delivery for of_event in deliveries for delivery in of_event]
-        written.add_deliveries(made, key)
+        await written.add_deliveries(made, key)
         return outcome(receipts, made)
 
     async def _answers(self, db: Db, written: set[Key]) -> list[PublishOutcome | PackhookError]:
@@ -105,6 +114,7 @@ class PublishedRows:
     """Collect the rows that one ``insert_published`` writes."""
 
     def __init__(self, subscribers: dict[str, Subscribers]) -> None:
+        self.slices = Slices()
         self._subscribers = subscribers
         self._events: list[Sequence[Any]] = []
         self._deliveries: list[Sequence[Any]] = []
@@ -118,39 +128,47 @@ class PublishedRows:
         """Collect an event; it is left out where its key came before."""
         self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at, key))
 
-    def add_deliveries(self, deliveries: Sequence[LeasedDelivery], key: str | None) -> None:
+    async def add_deliveries(self, deliveries: Sequence[LeasedDelivery], key: str | None) -> None:
         """Collect deliveries; they are left out where their key came before."""
-        for delivery in deliveries:
-            self._deliveries.append(
-                (
-                    delivery.organization_id,
-                    delivery.id,
-                    delivery.webhook_id,
-                    delivery.event_id,
-                    delivery.event_code,
-                    "sending" if delivery.lease else "pending",
-                    delivery.lease_until,
-                    delivery.lease,
-                    delivery.event_created_at,
-                    key,
-                )
-            )
+        for some in slices(deliveries):
+            self._deliveries += [_delivery_values(delivery, key) for delivery in some]
+            await self.slices.spend(len(some))
 
-    def values(self, keys: IdempotencyBatch) -> list[Any]:
+    async def values(self, keys: IdempotencyBatch) -> list[Any]:
         """Return the values of ``insert_published``."""
         used = [(organization_id, subscribers.version) for organization_id, subscribers in self._subscribers.items()]
+        deliveries: tuple[list[Any], ...] = tuple([] for _ in range(DELIVERY_COLUMNS))
+        for some in slices(self._deliveries):
+            for column, values in zip(deliveries, zip(*some, strict=True), strict=True):
+                column.extend(values)
+            await self.slices.spend(len(some))
         return [
             *to_arrays(used, 2),
             *keys.values(),
             keys.stale_before,
             *to_arrays(self._events, 6),
-            *to_arrays(self._deliveries, 10),
+            *deliveries,
         ]
 
     async def are_written(self, db: Db) -> bool:
         """Return whether some event is in the database: then all are, but those whose keys came before."""
         wanted = [event[:2] for event in self._events]
         return bool(wanted and await db.fetch_all(SQL["find_events"], *to_arrays(wanted, 2)))
+
+
+def _delivery_values(delivery: LeasedDelivery, key: str | None) -> tuple[Any, ...]:
+    return (
+        delivery.organization_id,
+        delivery.id,
+        delivery.webhook_id,
+        delivery.event_id,
+        delivery.event_code,
+        "sending" if delivery.lease else "pending",
+        delivery.lease_until,
+        delivery.lease,
+        delivery.event_created_at,
+        key,
+    )
 
 
 def split(found: Sequence[rows.Row]) -> tuple[set[Key], set[str]]:

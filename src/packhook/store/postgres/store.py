@@ -38,7 +38,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome
+from packhook.store.fan_out import PublishOutcome, weigh
 from packhook.store.postgres import (
     api_keys,
     audit,
@@ -104,7 +104,7 @@ class PostgresStore:
             partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
             attrgetter("receipts"),
             self._dispatch,
-            publish.weigh,
+            lambda request: weigh(request, loader.cached(request.organization_id)),
         )
         self._running = _Running(
             session,
@@ -292,6 +292,9 @@ class PostgresStore:
         released = await self._write(claim.release, deliveries, now, maybe_sent)
         if released and self._running is not None:
             self._running.session.notifier.notify_due(now)
+
+    async def replan(self, now: int, back: int) -> int:
+        return await self._write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         delivery = await self._write(history.retry_delivery, organization_id, delivery_id, now, entry)

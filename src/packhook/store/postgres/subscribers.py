@@ -25,6 +25,10 @@ class SubscriberLoader:
                 found[organization_id] = subscribers
         return found
 
+    def cached(self, organization_id: str) -> Subscribers | None:
+        """Return what is cached of an organization's subscribers, maybe out of date."""
+        return self._cache.get(organization_id)
+
     def forget(self, organization_ids: Iterable[str]) -> None:
         """Drop what is out of date."""
         for organization_id in organization_ids:

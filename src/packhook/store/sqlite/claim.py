@@ -3,10 +3,19 @@
 from collections.abc import Collection, Iterable, Sequence
 
 import apsw
+import msgspec
 
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
-from packhook.store.leasing import MAX_LANES, NEVER, ClaimedRow, DueLane, round_robin_by_organization
+from packhook.store.leasing import (
+    CLOCK_TOLERANCE,
+    MAX_LANES,
+    NEVER,
+    ClaimedRow,
+    DueLane,
+    OrganizationShares,
+    round_robin_by_organization,
+)
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 
@@ -19,11 +28,14 @@ def claim(db: Connection, request: ClaimRequest) -> ClaimResult:
     backlog: set[str] = set()
     slots = request.capacity.slots if request.capacity.max_bytes > 0 else 0
     share = max(1, min(request.per_lane, slots // max(1, len(lanes))))
+    shares = OrganizationShares(request.capacity)
     for lane in round_robin_by_organization(lanes):
-        if slots <= 0:
+        limit = min(share, slots, shares.left_of(lane.organization_id))
+        if limit <= 0:
             backlog.add(lane.webhook_id)
             continue
-        claimed = _claim_lane(db, lane, request, min(share, slots))
+        claimed = _claim_lane(db, lane, request, limit)
+        shares.take(lane.organization_id, len(claimed))
         deliveries += claimed
         slots -= len(claimed)
         if _advance_lane(db, lane, request.now):
@@ -37,10 +49,13 @@ def claim(db: Connection, request: ClaimRequest) -> ClaimResult:
 
 def _due_lanes(db: Connection, request: ClaimRequest) -> list[DueLane]:
     excluded = request.capacity.excluded
-    found = fetch_all(
-        db, SQL["due_lanes"], (request.now, MAX_LANES + len(excluded), db.store_config.require_verification)
-    )
+    values = (request.now, MAX_LANES + len(excluded), db.store_config.require_verification, _organizations(request))
+    found = fetch_all(db, SQL["due_lanes"], values)
     return [lane for lane in map(DueLane._make, found) if lane.webhook_id not in excluded]
+
+
+def _organizations(request: ClaimRequest) -> str:
+    return msgspec.json.encode(list(request.capacity.excluded_organizations)).decode()
 
 
 def _is_sendable(db: apsw.Connection, lane: DueLane, now: int) -> bool:
@@ -83,7 +98,7 @@ def _advance_lane(db: apsw.Connection, lane: DueLane, now: int) -> bool:
 
 def _next_due(db: apsw.Connection, request: ClaimRequest) -> int | None:
     excluded = request.capacity.excluded
-    lanes = fetch_all(db, SQL["next_due_lanes"], (len(excluded) + 1,))
+    lanes = fetch_all(db, SQL["next_due_lanes"], (len(excluded) + 1, _organizations(request)))
     instants = [due_at for webhook_id, due_at in lanes if webhook_id not in excluded][:1]
     instants += [row[0] for row in fetch_all(db, SQL["next_direct_lease"]) if row[0] is not None]
     due_at = min(instants, default=NEVER)
@@ -103,6 +118,14 @@ def release(db: apsw.Connection, deliveries: Sequence[LeasedDelivery], now: int,
             if delivery.id in maybe_sent:
                 _record_interruptions(db, [(delivery.id, delivery.attempt_count + 1)], now)
             db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, delivery.organization_id, now))
+
+
+def replan(db: apsw.Connection, now: int, back: int) -> int:
+    """See Store.replan."""
+    moved = fetch_all(db, SQL["replan_deliveries"], (now, CLOCK_TOLERANCE))
+    db.executemany(SQL["lower_lane_due_at"], moved)
+    db.execute(SQL["replan_holds"], (now, back))
+    return len(moved)
 
 
 def release_all(db: apsw.Connection, now: int) -> list[str]:

@@ -33,7 +33,7 @@ def get_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) ->
     """See Store.get_delivery."""
     delivery, _ = _find_delivery(db, organization_id, delivery_id)
     attempts = fetch_all(db, SQL["delivery_attempts"], (delivery_id,))
-    return delivery, tuple(map(rows.ATTEMPTS.read, attempts))
+    return delivery, tuple(map(rows.ATTEMPTS.read, reversed(attempts)))
 
 
 def _find_delivery(db: apsw.Connection, organization_id: str, delivery_id: str) -> tuple[Delivery, int]:

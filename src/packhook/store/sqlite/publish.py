@@ -2,28 +2,44 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from packhook.core.errors import Conflict, NotFound, RequestError
 from packhook.core.model import LeasedDelivery, PublishRequest, Receipt
 from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import FanOut, PublishOutcome, SubscriberCache, Subscribers, outcome, receipt
+from packhook.store.fan_out import (
+    SLICE_ROWS,
+    FanOut,
+    PublishOutcome,
+    Slices,
+    SubscriberCache,
+    Subscribers,
+    event_weight,
+    outcome,
+    receipt,
+    slices,
+    too_many_deliveries,
+)
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 
+EVENTS_AT_ONCE: Final = 20
+"""How many events one call of SQLite inserts: each may have 256 KiB."""
 
-def publish(
+
+async def publish(
     db: Connection, requests: Sequence[PublishRequest], capacity: Callable[[], Capacity], cache: SubscriberCache
 ) -> list[PublishOutcome | RequestError]:
     """Write many publish calls in one transaction, a few statements for all; see Store.publish.
 
-    Nothing is written before every call was examined, so a call that is refused has written nothing.
+    Nothing is written before every call was examined, so a call that is refused has written nothing. Between slices of
+    the work everything else on the event loop runs; nobody else uses this connection.
     """
     batch = _Batch(db, capacity(), cache)
-    answers = [batch.add(request) for request in requests]
-    batch.write()
+    answers = [await batch.add(request) for request in requests]
+    await batch.write()
     return answers
 
 
@@ -34,14 +50,16 @@ class _Batch:
         (last_rowid,) = fetch_all(db, SQL["last_delivery_rowid"])[0]
         self._db = db
         self._cache = cache
-        self._fan_out = FanOut(capacity, db.store_config, count(last_rowid + 1))
+        self._slices = Slices()
+        self._fan_out = FanOut(capacity, db.store_config, self._slices, count(last_rowid + 1))
         self._verified: dict[str, Subscribers] = {}
         self._responses: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
         self._events: list[Sequence[Any]] = []
+        self._event_weight = 0
         self._deliveries: list[Sequence[Any]] = []
         self._lanes: dict[str, tuple[str, int]] = {}
 
-    def add(self, request: PublishRequest) -> PublishOutcome | RequestError:
+    async def add(self, request: PublishRequest) -> PublishOutcome | RequestError:
         """Return the answer to one publish call, and collect what it writes."""
         try:
             subscribers = self._subscribers(request.organization_id)
@@ -50,27 +68,37 @@ class _Batch:
             return error
         if stored is not None:
             return PublishOutcome(stored)
+        if (refusal := too_many_deliveries(request, subscribers)) is not None:
+            return refusal
         receipts: list[Receipt] = []
         made: list[LeasedDelivery] = []
         for event in request.events:
-            deliveries = list(self._fan_out.deliveries(event, subscribers))
+            deliveries = await self._fan_out.deliveries(event, subscribers)
             self._events.append(rows.EVENTS.values(event))
+            self._event_weight += event_weight(event)
             receipts.append(receipt(event, len(deliveries)))
             made += deliveries
-        for delivery in made:
-            self._collect(delivery)
+            for delivery in deliveries:
+                self._collect(delivery)
+            await self._slices.spend(1)
         published = outcome(receipts, made)
         self._store_response(request, published.receipts)
         return published
 
-    def write(self) -> None:
+    async def write(self) -> None:
         """Write everything that was collected."""
-        self._db.executemany(SQL["insert_event"], self._events)
-        self._db.executemany(SQL["insert_delivery"], self._deliveries)
-        self._db.executemany(SQL["lower_lane_due_at"], [(id_, *lane) for id_, lane in self._lanes.items()])
-        self._db.executemany(
-            SQL["insert_idempotency_key"], [(*key, *response) for key, response in self._responses.items()]
-        )
+        await self._write("insert_event", self._events, EVENTS_AT_ONCE, self._event_weight)
+        await self._write("insert_delivery", self._deliveries)
+        await self._write("lower_lane_due_at", [(id_, *lane) for id_, lane in self._lanes.items()])
+        await self._write("insert_idempotency_key", [(*key, *response) for key, response in self._responses.items()])
+
+    async def _write(
+        self, statement: str, values: list[Sequence[Any]], at_once: int = SLICE_ROWS, weight: int = 0
+    ) -> None:
+        each_weighs = max(1, weight // max(1, len(values)))
+        for some in slices(values, at_once):
+            self._db.executemany(SQL[statement], some)
+            await self._slices.spend(len(some) * each_weighs)
 
     def _subscribers(self, organization_id: str) -> Subscribers:
         """Return an organization's subscribers as this transaction sees them. Raises NotFound."""

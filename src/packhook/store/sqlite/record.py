@@ -1,20 +1,35 @@
 """Record outcomes: attempts, the new states of deliveries, and the health and holds of webhooks."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import compress, islice
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
 from packhook.store import rows
+from packhook.store.fan_out import slices
 from packhook.store.sqlite.queries import SQL
 from packhook.store.sqlite.webhooks import disable_webhook
 
+RESULTS_AT_ONCE: Final = 250
+"""How many results are recorded at once: each is up to five statements."""
 
-def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
-    """Record several batches in one transaction; see Store.record."""
+
+async def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
+    """Record several batches in one transaction, in slices between which others run; see Store.record."""
     results = [result for batch in batches for result in batch]
+    settled: list[bool] = []
+    for some in slices(results, RESULTS_AT_ONCE):
+        if settled:
+            await asyncio.sleep(0)
+        settled += _record_some(db, some)
+    answers = iter(settled)
+    return [list(islice(answers, len(batch))) for batch in batches]
+
+
+def _record_some(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[bool]:
     settled = _settle_all(db, results)
     valid = list(compress(results, settled))
     db.executemany(
@@ -25,8 +40,7 @@ def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> l
     for result in valid:
         if result.verdict.status is not DeliveryStatus.DELIVERED:
             _reschedule(db, result)
-    answers = iter(settled)
-    return [list(islice(answers, len(batch))) for batch in batches]
+    return settled
 
 
 def _settle_all(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[bool]:

@@ -40,7 +40,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome, SubscriberCache
+from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import api_keys, audit, claim, history, instance, organizations, publish, record, webhooks
 from packhook.store.sqlite.checkpoint import Checkpoints
@@ -53,7 +53,7 @@ _log: Final = structlog.get_logger("packhook.store")
 
 LIST_READERS: Final = 2
 
-_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself)
+_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself, weigh=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class SqliteStore:
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),
             attrgetter("receipts"),
             self._dispatch,
-            lambda request: len(request.events),
+            lambda request: weigh(request, cache.get(request.organization_id)),
         )
 
     # --- life cycle
@@ -257,6 +257,9 @@ class SqliteStore:
         self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
     ) -> None:
         await self._writer.write(claim.release, deliveries, now, maybe_sent)
+
+    async def replan(self, now: int, back: int) -> int:
+        return await self._writer.write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
         delivery = await self._writer.write(history.retry_delivery, organization_id, delivery_id, now, entry)

@@ -8,6 +8,7 @@
 
 There is no timer: while one COMMIT waits for the disk, the next batch collects. The statements run on the event loop,
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
+Large work pauses between slices inside its transaction.
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
@@ -16,7 +17,7 @@ exception rolls the transaction back; then each item is tried alone, so that one
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,7 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
+from packhook.store.fan_out import Slices
 from packhook.store.sqlite.connection import Connection, database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -36,6 +38,9 @@ A = TypeVar("A")
 P = ParamSpec("P")
 
 MAX_BATCH_WEIGHT: Final = 2_000
+ROWS_OF_A_CALL: Final = 25
+"""How many rows a call counts as that is run alone."""
+
 BUSY_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.02
 
@@ -53,11 +58,13 @@ def itself(result: R) -> R:
 class WriteOp(Generic[I, R, A]):
     """Describe a write: ``run`` has a result for each item of a batch, and ``reply`` is what its caller gets of that.
 
+    ``run`` may pause between slices of its work: no other write begins meanwhile.
+
     ``on_commit`` gets the results once they are durable. ``weigh`` returns about how many rows an item writes: a
     transaction takes items until it is heavy enough.
     """
 
-    run: Callable[[Connection, Sequence[I]], Sequence[R | RequestError]]
+    run: Callable[[Connection, Sequence[I]], Awaitable[Sequence[R | RequestError]]]
     reply: Callable[[R], A]
     on_commit: Callable[[Sequence[R]], None] | None = None
     weigh: Callable[[I], int] = _one
@@ -75,7 +82,7 @@ class _BatchFailed(Exception):
     """Signal that the database failed, whatever it was asked to do: trying the items alone is of no use."""
 
 
-def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+async def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> list[Any]:
     """Run calls one at a time; a RequestError that one raises before its first write is its answer."""
 
     def answer(call: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 whatever the call returns
@@ -84,7 +91,12 @@ def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> 
         except RequestError as error:
             return error
 
-    return [answer(call) for call in calls]
+    answers: list[Any] = []
+    work = Slices()
+    for call in calls:
+        answers.append(answer(call))
+        await work.spend(ROWS_OF_A_CALL)
+    return answers
 
 
 _SINGLE: Final[WriteOp[Callable[[Connection], Any], Any, Any]] = WriteOp(_run_alone, itself)
@@ -176,7 +188,7 @@ class Writer:
         with database_errors():
             try:
                 for op, group in _by_op(jobs).items():
-                    results = op.run(self._db, [job.item for job in group])
+                    results = await op.run(self._db, [job.item for job in group])
                     for job, result in zip(group, results, strict=True):
                         job.result = result
                 await self._commit()

@@ -1,2 +1,2 @@
--- Select the attempts of one delivery.
-SELECT {attempt_columns} FROM attempts WHERE delivery_id = ? ORDER BY number
+-- Select the newest attempts of one delivery, the newest first; MAX_ATTEMPTS_READ is the limit.
+SELECT {attempt_columns} FROM attempts WHERE delivery_id = ? ORDER BY number DESC LIMIT 100
