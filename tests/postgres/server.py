@@ -48,9 +48,9 @@ def _get_server(data: Path) -> PostgresServer:
     """Return the wheel's server; the environment may name other programs, which are registered with the wheel."""
     version = TARGET_POSTGRES_VERSION
     if named := os.environ.get(PROGRAMS):
-        said = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
-        found = re.search(r"\d+", said)
-        assert found is not None, said
+        output = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"\d+", output)
+        assert found is not None, output
         version = int(found[0])
         POSTGRES_VERSIONS[version] = Path(named)
     return get_server(data, cleanup_mode="delete", postgres_version=version)

@@ -40,25 +40,25 @@ class WaitingDispatcher(FakeDispatcher):
 
 async def test_other_nodes_are_notified_of_deliveries_that_wait(node: PostgresStore, other: PostgresStore) -> None:
     """The hint has the time from which they may be claimed."""
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await add_webhook(node)
     await publish(node, created_at=LATER)
-    await ears.wait()
-    assert ears.notified == [(frozenset(), LATER)]
+    await recorder.wait()
+    assert recorder.notified == [(frozenset(), LATER)]
 
 
 async def test_other_nodes_are_not_notified_of_directly_leased_deliveries(
     node: PostgresStore, other: PostgresStore
 ) -> None:
     """The first hint is of a delivery that there was no capacity for."""
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     node.attach(own := WaitingDispatcher(slots=2))
     await add_webhook(node)
     await publish(node, 2)
     own.slots = 0
     await publish(node, created_at=LATER)
-    await ears.wait()
-    assert ears.notified == [(frozenset(), LATER)]
+    await recorder.wait()
+    assert recorder.notified == [(frozenset(), LATER)]
     assert [due_at for _, due_at in own.notified] == [LATER]
 
 
@@ -67,10 +67,10 @@ async def test_other_nodes_are_notified_of_released_deliveries(node: PostgresSto
     await add_webhook(node)
     await publish(node)
     leased = await claim(node, START)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await node.release(leased, LATER)
-    while (frozenset(), LATER) not in ears.notified:
-        await ears.wait()
+    while (frozenset(), LATER) not in recorder.notified:
+        await recorder.wait()
 
 
 async def test_other_nodes_are_notified_of_each_change_of_a_webhook(node: PostgresStore, other: PostgresStore) -> None:
@@ -78,12 +78,12 @@ async def test_other_nodes_are_notified_of_each_change_of_a_webhook(node: Postgr
     hooks = [await add_webhook(node) for _ in range(4)]
     await publish(node, 10)
     leased = await claim(node, START)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
 
     async def hears(*expected: Webhook) -> None:
-        while not {item.id for item in expected} <= set(ears.changes):
-            await ears.wait()
-        ears.changes.clear()
+        while not {item.id for item in expected} <= set(recorder.changes):
+            await recorder.wait()
+        recorder.changes.clear()
 
     await node.replace_webhook(next_version(hooks[0]), new_entry())
     await hears(hooks[0])
@@ -102,37 +102,37 @@ async def test_other_nodes_are_notified_of_each_change_of_a_webhook(node: Postgr
 async def test_many_changes_at_once_are_all_notified(node: PostgresStore, other: PostgresStore) -> None:
     """They are more than fit into one notification."""
     hooks = [await add_webhook(node) for _ in range(250)]
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await node.delete_organization(ACME, LATER, new_entry())
-    while len(ears.changes) < len(hooks):
-        await ears.wait()
-    assert sorted(ears.changes) == [item.id for item in hooks]
+    while len(recorder.changes) < len(hooks):
+        await recorder.wait()
+    assert sorted(recorder.changes) == [item.id for item in hooks]
 
 
 async def test_a_refused_change_is_not_notified(node: PostgresStore, other: PostgresStore) -> None:
     """The first hint is of the next change that succeeds."""
     refused, done = await add_webhook(node), await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await asyncio.gather(node.replace_webhook(next_version(refused, version=9), new_entry()), return_exceptions=True)
     await node.replace_webhook(next_version(done), new_entry())
-    await ears.wait()
-    assert ears.changes == [done.id]
+    await recorder.wait()
+    assert recorder.changes == [done.id]
 
 
 async def test_a_lost_listener_reconnects_and_catches_up(node: PostgresStore, other: PostgresStore, url: str) -> None:
     """It gets the changes made meanwhile, claims, and listens as before."""
     hook = await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     async with direct(url) as killer:
         await killer.execute(KILL_LISTENERS)
     await node.replace_webhook(next_version(hook, updated_at=START), new_entry())
-    while hook.id not in ears.changes or not ears.notified:
-        await ears.wait()
-    ears.notified.clear()
+    while hook.id not in recorder.changes or not recorder.notified:
+        await recorder.wait()
+    recorder.notified.clear()
 
     async def is_heard() -> bool:
         await publish(node, created_at=LATER)
-        return (frozenset(), LATER) in ears.notified
+        return (frozenset(), LATER) in recorder.notified
 
     await eventually(is_heard)
 
@@ -140,7 +140,7 @@ async def test_a_lost_listener_reconnects_and_catches_up(node: PostgresStore, ot
 async def test_foreign_messages_on_the_channel_are_ignored(node: PostgresStore, other: PostgresStore, url: str) -> None:
     """An invalid notification breaks nothing."""
     hook = await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     async with direct(url) as stranger:
         for payload in (
             "",
@@ -152,5 +152,5 @@ async def test_foreign_messages_on_the_channel_are_ignored(node: PostgresStore, 
         ):
             await stranger.execute("SELECT pg_notify('packhook', $1)", payload)
     await node.replace_webhook(next_version(hook), new_entry())
-    await ears.wait()
-    assert (ears.changes, ears.notified) == ([hook.id], [])
+    await recorder.wait()
+    assert (recorder.changes, recorder.notified) == ([hook.id], [])

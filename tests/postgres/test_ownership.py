@@ -31,16 +31,16 @@ async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
 async def test_verification_on_one_node_lets_another_send(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
     """This holds for events published over the API and by SQL; no node claims them before."""
     one, other = pair
-    held = await add_webhook(one, verification_pending=True)
+    pending = await add_webhook(one, verification_pending=True)
     await publish(one, 2)
     async with direct(url) as connection:
         await connection.execute("""SELECT packhook.publish('acme', 'order.created', '{"id": "ord_1"}')""")
         now = await connection.fetchval("SELECT max(created_at) FROM packhook.events")
     assert [await claim(node, now) for node in (one, other)] == [(), ()]
-    other.attach(ears := WaitingDispatcher())
-    await one.replace_webhook(next_version(held, verification_pending=False, verified_at=START), new_entry())
-    while held.id not in ears.changes or not ears.notified:
-        await ears.wait()
+    other.attach(recorder := WaitingDispatcher())
+    await one.replace_webhook(next_version(pending, verification_pending=False, verified_at=START), new_entry())
+    while pending.id not in recorder.changes or not recorder.notified:
+        await recorder.wait()
     assert len(await claim(other, now)) == 3
 
 

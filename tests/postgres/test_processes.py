@@ -17,7 +17,7 @@ SETTINGS = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule
 
 
 async def test_a_node_that_dies_is_replaced_and_its_deliveries_go(tmp_path: Path, url: str) -> None:
-    """Two nodes, one killed in the middle of 200 events; all arrive, the port goes on answering, a stop is a stop."""
+    """One of two nodes is killed in the middle of 200 events; all arrive, the port stays open, and a stop ends both."""
     settings = {**SETTINGS, "database": url, "processes": "2", "master_keys": MASTER_KEY}
     async with Receiver(secrets=(SECRET,)) as receiver, running(tmp_path, **settings) as node, node.client() as api:
         await eventually(lambda: _count(children(node.latest.pid)), lambda count: count == 2)

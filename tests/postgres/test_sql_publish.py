@@ -247,7 +247,7 @@ async def test_an_idempotency_key_publishes_once(node: PostgresStore, caller: "a
 async def test_an_invalid_call_is_an_error_and_writes_nothing(
     node: PostgresStore, caller: "asyncpg.Connection[Any]", values: tuple[object, ...], words: str
 ) -> None:
-    """As an error of the statement, so that the caller's transaction cannot go on by mistake."""
+    """The statement fails, so that the caller's transaction cannot continue by mistake."""
     with pytest.raises(asyncpg.PostgresError, match=words):
         await caller.fetchval(PUBLISH, *values)
     assert await events_of(node) == ()

@@ -209,7 +209,7 @@ async def test_the_original_error_is_reported_though_the_connection_is_lost_too(
     async def refused(db: Db) -> None:
         with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
             await db.fetch_one("SELECT pg_terminate_backend(pg_backend_pid())")
-        raise Conflict("somebody was faster")
+        raise Conflict("another request was faster")
 
     with pytest.raises(Conflict):
         await node._open.session.writer.write(refused)

@@ -174,7 +174,7 @@ def test_the_cipher_and_the_settings_do_not_show_their_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "keys"),
+    ("setting", "keys"),
     [
         ("", ()),
         (text_of(OLD), (OLD,)),
@@ -184,9 +184,9 @@ def test_the_cipher_and_the_settings_do_not_show_their_keys() -> None:
         (f"Key_2026-08:{'+' * 43}=", (("Key_2026-08", base64.b64decode("+" * 43 + "=")),)),
     ],
 )
-def test_valid_settings(said: Any, keys: tuple[MasterKey, ...]) -> None:  # noqa: ANN401 what a file may hold
+def test_valid_settings(setting: Any, keys: tuple[MasterKey, ...]) -> None:  # noqa: ANN401 what a file may hold
     """Keys have ids, and the newest comes first."""
-    assert Settings(master_keys=said).master_keys == keys
+    assert Settings(master_keys=setting).master_keys == keys
 
 
 WRONG: Final = {
@@ -206,12 +206,12 @@ WRONG: Final = {
 }
 
 
-@pytest.mark.parametrize("said", WRONG.values(), ids=WRONG)
-def test_invalid_settings(said: Any) -> None:  # noqa: ANN401 as above
+@pytest.mark.parametrize("setting", WRONG.values(), ids=WRONG)
+def test_invalid_settings(setting: Any) -> None:  # noqa: ANN401 as above
     """They are refused with an error that shows nothing of a key."""
     with pytest.raises(ValueError, match="expected") as refused:
-        Settings(master_keys=said)
-    for part in re.findall(r"[A-Za-z0-9+/=_*]{20,}", str(said)):
+        Settings(master_keys=setting)
+    for part in re.findall(r"[A-Za-z0-9+/=_*]{20,}", str(setting)):
         assert part not in str(refused.value)
 
 
@@ -220,8 +220,8 @@ def test_an_invalid_environment_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS", f"{text_of(NEW)},{text_of(OLD)[:-1]}")
     with pytest.raises(InvalidSettings) as refused:
         load_settings()
-    said = "expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
-    assert refused.value.detail == f"master_keys: master key 2: {said}"
+    setting = "expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
+    assert refused.value.detail == f"master_keys: master key 2: {setting}"
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))

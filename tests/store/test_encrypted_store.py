@@ -30,7 +30,7 @@ FULL: Final[dict[str, Any]] = {
     "secret": SECRETS[0],
     "headers": {"authorization": SECRETS[1], "x-empty": "", "x-a": SECRETS[2]},
     "description": "kept as it is",
-    "client_certificate": "shown to everybody",
+    "client_certificate": "shown to every receiver",
     "client_key": SECRETS[3],
 }
 HOT: Final = ("publish", "claim", "record", "release", "attach")
@@ -190,7 +190,7 @@ async def test_a_value_that_was_moved_to_another_row_is_not_decrypted(encrypted:
 async def test_a_row_that_is_given_to_another_organization_is_not_decrypted(
     encrypted: EncryptedDatabase, tmp_path: Path
 ) -> None:
-    """Its id stays the same then; a copy of the database stands for the one that somebody edits."""
+    """Its id stays the same; a copy of the database stands for an edited one."""
     hook = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
     await copy.open()
@@ -344,14 +344,14 @@ async def test_without_a_safe_key_file_nothing_is_encrypted(encrypted: Encrypted
         "chmod 600": lambda: encrypted.key_file.chmod(0o644),
         "is missing: restore it, or its copy": encrypted.key_file.unlink,
     }
-    for said, harm in harms.items():
+    for message, harm in harms.items():
         harm()
         for query in (
             encrypted.store.create_webhook(webhook(), new_entry()),
             encrypted.store.replace_webhook(next_version(hook), new_entry()),
             encrypted.store.rotate(CLI, START),
         ):
-            with pytest.raises(Unavailable, match=said):
+            with pytest.raises(Unavailable, match=message):
                 await query
         assert await encrypted.store.webhook_states([hook.id]) == {hook.id: WebhookState(webhook=hook)}
     encrypted.key_file.write_bytes(kept)

@@ -256,7 +256,7 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
 
 
 async def test_only_a_pending_delivery_has_a_next_attempt(store: Store) -> None:
-    """While one is under way there is none to wait for."""
+    """A delivery that is being sent has none."""
     await add_webhook(store)
     (stored,) = await publish(store)
     seen = [(await store.get_event(ACME, stored.id))[1][0].next_attempt_at]

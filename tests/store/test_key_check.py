@@ -49,9 +49,9 @@ async def test_of_machines_that_start_at_once_each_without_a_key_one_is_the_firs
 ) -> None:
     """The others refuse to start, say what to do, and leave no key behind; with the first one's file they start."""
     nodes = on_machines(shared, tmp_path, monkeypatch, 4)
-    said = await asyncio.gather(*(item.open() for item in nodes), return_exceptions=True)
-    (first,) = [number for number, item in enumerate(said) if item is None]
-    refused = [item for item in said if item is not None]
+    results = await asyncio.gather(*(item.open() for item in nodes), return_exceptions=True)
+    (first,) = [number for number, item in enumerate(results) if item is None]
+    refused = [item for item in results if item is not None]
     assert all(isinstance(item, StartError) for item in refused)
     assert {"copy the key file of the node" in str(item) for item in refused} == {True}
     files = [tmp_path / f"machine-{number}" / "packhook.key" for number in range(4)]

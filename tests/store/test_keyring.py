@@ -74,7 +74,7 @@ def test_the_file_is_made_once(settings: Settings, file: Path) -> None:
 
 @pytest.mark.usefixtures("no_umask")
 def test_a_new_key_goes_before_the_others(settings: Settings, file: Path) -> None:
-    """Which stay, and so does who may read them; nothing is left beside the file."""
+    """The others and the file's mode are kept; no other file is left."""
     keyring = Keyring(settings)
     keyring.create_file()
     sealed = keyring.cipher().encrypt("secret", "record", "field")
@@ -148,8 +148,8 @@ WRONG: Final = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), WRONG.values(), ids=WRONG)
-def test_an_invalid_key_file(settings: Settings, file: Path, content: bytes, said: str) -> None:
+@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
+def test_an_invalid_key_file(settings: Settings, file: Path, content: bytes, message: str) -> None:
     """It is refused, shown nothing of, and never written over."""
     file.write_bytes(content)
     file.chmod(0o600)
@@ -159,7 +159,7 @@ def test_an_invalid_key_file(settings: Settings, file: Path, content: bytes, sai
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()
-        assert said in refused.value.detail
+        assert message in refused.value.detail
         assert KEY not in refused.value.detail
     assert file.read_bytes() == content
 

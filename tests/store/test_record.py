@@ -198,7 +198,7 @@ async def test_the_engine_hears_that_a_verdict_disabled_a_webhook(store: Store, 
 
 
 async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None:
-    """Others on their way do not change it again."""
+    """Later verdicts do not change it again."""
     stored = await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)
@@ -208,7 +208,7 @@ async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None
 
 
 async def test_a_hold_counts_also_for_what_is_exhausted(store: Store) -> None:
-    """The webhook asked for it, whatever became of this delivery."""
+    """The endpoint requested it, whatever happened to this delivery."""
     await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)

@@ -1,4 +1,4 @@
-"""Replays: a finished delivery is sent again, from the beginning of its schedule."""
+"""Test replays: a finished delivery is sent again, from the beginning of its schedule."""
 
 import pytest
 
@@ -86,7 +86,7 @@ async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
 
 
 async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> None:
-    """It is still going by its schedule: pending, on its way, waiting for a retry."""
+    """It still follows its schedule: it is pending, being sent, or waits for a retry."""
     await add_webhook(store)
     await publish(store)
     pending = await claim_one(store, START)
@@ -112,8 +112,8 @@ async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
             await store.retry_delivery(ACME, delivery.id, LATER, new_entry())
 
 
-async def test_what_is_replayed_to_a_disabled_webhook_waits_for_it(store: Store) -> None:
-    """Until it is enabled again."""
+async def test_a_replay_to_a_disabled_webhook_waits(store: Store) -> None:
+    """It is sent once the webhook is enabled."""
     stored = await add_webhook(store)
     done = await finish(store)
     await store.replace_webhook(disabled := next_version(stored, enabled=False), new_entry())

@@ -107,10 +107,10 @@ async def in_another_process(path: Path) -> AsyncIterator[tuple[asyncio.subproce
 
 async def test_a_second_process_is_refused(path: Path) -> None:
     """While the first has it open, in either order."""
-    async with opened(path), in_another_process(path) as (_, said):
-        assert said == "database_in_use"
-    async with in_another_process(path) as (_, said):
-        assert said == "claimed 0"
+    async with opened(path), in_another_process(path) as (_, output):
+        assert output == "database_in_use"
+    async with in_another_process(path) as (_, output):
+        assert output == "claimed 0"
         with pytest.raises(DatabaseInUse):
             await at(path).open()
     async with opened(path) as store:
@@ -123,8 +123,8 @@ async def test_leases_of_a_killed_process_are_due_at_once(path: Path) -> None:
         await store.create_organization(organization(), new_entry())
         await add_webhook(store)
         await publish(store, 3)
-    async with in_another_process(path) as (process, said):
-        assert said == "claimed 3"
+    async with in_another_process(path) as (process, output):
+        assert output == "claimed 3"
         process.kill()
     async with opened(path) as store:
         listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
