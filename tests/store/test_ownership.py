@@ -69,9 +69,8 @@ async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
     receipts = await holding.publish(publication(event(), event()))
     assert [receipt.deliveries for receipt in receipts] == [2, 2]
     assert {leased.webhook_id for leased in engine.enqueued} == {other.id}
-    assert (await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=pending.id))).items[
-        0
-    ].status == "pending"
+    waiting = await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=pending.id))
+    assert waiting.items[0].status == "pending"
 
 
 async def test_nothing_is_claimed_until_verification_and_then_everything(holding: Store) -> None:
