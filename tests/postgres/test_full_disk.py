@@ -1,4 +1,4 @@
-"""A disk that is full beneath the database: a small one, mounted for it."""
+"""Test a database whose disk is full: a small one is mounted for it."""
 
 import os
 import shutil
@@ -33,14 +33,14 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def full() -> Iterator[tuple[str, SmallDisk]]:
-    """A database on a small disk of its own, the server's log of what is committed on another."""
+    """Yield a database on a small disk; the server's write-ahead log is on another."""
     with tempfile.TemporaryDirectory(prefix="packhook-disk-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         with tiny_disk(folder, 40, 20) as disk, running() as server:
             place = folder / "tablespace"
             place.mkdir()
-            shutil.chown(place, "pgserver")  # who the server runs as where we may mount
+            shutil.chown(place, "pgserver")  # the user that the server runs as if we are root
             server.run(f"CREATE TABLESPACE small LOCATION '{place}'")
             with server.database(TEMPLATE, "TABLESPACE small") as url:
                 yield url, disk
@@ -49,7 +49,7 @@ def full() -> Iterator[tuple[str, SmallDisk]]:
 
 @pytest.fixture
 async def node(full: tuple[str, SmallDisk]) -> AsyncIterator[PostgresStore]:
-    """A node on it, with an organization and a webhook."""
+    """Open a node on it, with an organization and a webhook."""
     store = PostgresStore(full[0], ManualClock())
     await store.open()
     await store.create_organization(organization(ACME), new_entry())
@@ -59,7 +59,7 @@ async def node(full: tuple[str, SmallDisk]) -> AsyncIterator[PostgresStore]:
 
 
 async def test_a_full_disk_is_unavailable_and_then_goes_on(full: tuple[str, SmallDisk], node: PostgresStore) -> None:
-    """What was answered is stored, what was refused is not, not even in part; with room it goes on by itself."""
+    """Acknowledged events are stored, refused ones are not, not even in part; with free space writes succeed again."""
     await publish(node)
     leased = await claim_one(node, START)
     stored = 1 + await _fill(node, 200_000) + await _fill(node, 10)
@@ -73,7 +73,7 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(full: tuple[str, Smal
 
 
 async def _fill(node: PostgresStore, size: int) -> int:
-    """Publish events of this size until there is no room for another; how many there was room for."""
+    """Publish events of this size until the disk is full; return how many were stored."""
     for count in range(10_000):
         data = b'{"id":"%s"}' % os.urandom(size // 2).hex().encode()
         try:
@@ -86,7 +86,7 @@ async def _fill(node: PostgresStore, size: int) -> int:
 
 
 async def _holds(node: PostgresStore, count: int) -> None:
-    """So many events, each with its delivery."""
+    """Check that ``count`` events are stored, each with its delivery."""
     found = await node.list_events(ACME, PageRequest(limit=20_000))
     assert len(found.items) == count
     listed = (await node.list_deliveries(ACME, PageRequest(limit=20_000), DeliveryFilter())).items

@@ -1,4 +1,4 @@
-"""A key that is revoked on one node, while it is in use on another: a revocation counts there within about a second."""
+"""Test that a key revoked on one node stops working on another within about a second."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ EVENT = {"event_code": "order.created", "data": {"id": "ord_1"}}
 
 
 async def test_a_revocation_counts_on_another_node(tmp_path: Path, url: str) -> None:
-    """Not a request that begins later than that is let in, to read or to publish; another key is let in as ever."""
+    """No later request with it is accepted, to read or to publish; another key works as before."""
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         folder.mkdir()

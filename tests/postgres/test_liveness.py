@@ -1,4 +1,4 @@
-"""A node that dies loses what it had in hand within seconds; one that stops in good order is not missed."""
+"""Test liveness: leases of a dead node are released within seconds; a node that stops removes its own row."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -20,23 +20,23 @@ from support.values import replaced
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look ten times a second."""
+    """Check ten times a second."""
     monkeypatch.setattr(liveness, "CHECK_SECONDS", 0.1)
 
 
 class LeasingDispatcher(FakeDispatcher):
-    """Hands whose leases begin at this number."""
+    """Offer capacity whose leases begin at ``first``."""
 
     first = 1
 
     def capacity(self) -> Capacity:
-        """As ever, under that lease."""
+        """Return the capacity under that lease."""
         return replaced(super().capacity(), lease=self.first)
 
 
 @asynccontextmanager
 async def node(url: str, slots: int = 0, lease: int = 0) -> AsyncIterator[tuple[PostgresStore, FakeDispatcher]]:
-    """A node with an engine that has so much room."""
+    """Open a node whose dispatcher has this many slots."""
     store = PostgresStore(url, ManualClock())
     await store.open()
     dispatcher = LeasingDispatcher(slots=slots)
@@ -49,13 +49,13 @@ async def node(url: str, slots: int = 0, lease: int = 0) -> AsyncIterator[tuple[
 
 
 async def known(url: str) -> int:
-    """How many nodes have said that they are there."""
+    """Return the number of registered nodes."""
     async with direct(url) as connection:
         return int(await connection.fetchval("SELECT count(*) FROM nodes"))
 
 
-async def cut_off(url: str) -> None:
-    """The connections that hold a node's lock end, as they do when its process dies."""
+async def drop_lock_connections(url: str) -> None:
+    """Close the connections that hold a node's lock, as when its process dies."""
     async with direct(url) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN nodes n ON l.locktype = 'advisory' "
@@ -64,14 +64,14 @@ async def cut_off(url: str) -> None:
 
 
 async def vanish(store: PostgresStore) -> None:
-    """Its process is gone, without a word: so is its connection."""
+    """End the liveness task without closing the store, as when its process dies."""
     gone = store._open.liveness
     gone._task.cancel()
     await asyncio.gather(gone._task, return_exceptions=True)
 
 
-async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> None:
-    """Long before its lease runs out, and the others hear of it."""
+async def test_leases_of_a_dead_node_are_released_within_seconds(url: str) -> None:
+    """This is long before they run out, and the other nodes are notified."""
     async with node(url, slots=10, lease=7) as (dying, _):
         await dying.create_organization(organization(ACME), new_entry())
         hook = await add_webhook(dying)
@@ -91,15 +91,15 @@ async def test_what_a_dead_node_had_in_hand_is_free_within_seconds(url: str) -> 
             await eventually(lambda: _is(known(url), 1))
 
 
-async def _is(asked: Awaitable[int], expected: int) -> bool:
-    return await asked == expected
+async def _is(actual: Awaitable[int], expected: int) -> bool:
+    return await actual == expected
 
 
-async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(url: str) -> None:
-    """It takes its lock again; what it has in hand stays its own while it was missing only once."""
+async def test_a_node_that_reconnects_is_not_declared_dead(url: str) -> None:
+    """It acquires its lock again; its leases stay its own if it was missing only once."""
     async with node(url, slots=10, lease=7) as (store, _):
         await eventually(lambda: _is(known(url), 1))
-        await cut_off(url)
+        await drop_lock_connections(url)
         await store.create_organization(organization(ACME), new_entry())
         await add_webhook(store)
         await publish(store)
@@ -108,8 +108,8 @@ async def test_a_node_whose_connection_is_lost_comes_back_and_is_not_given_up(ur
         assert [item.status for item in listed] == [DeliveryStatus.SENDING]
 
 
-async def test_a_node_is_given_up_when_it_is_missing_twice_in_a_row(url: str) -> None:
-    """Once is a connection that is being made anew."""
+async def test_a_node_that_is_missing_twice_in_a_row_is_declared_dead(url: str) -> None:
+    """Missing once may be a reconnect."""
     away = 7
     async with node(url) as (store, _), direct(url) as looking, direct(url) as its_own:
         await eventually(lambda: _is(known(url), 1))
@@ -126,8 +126,8 @@ async def test_a_node_is_given_up_when_it_is_missing_twice_in_a_row(url: str) ->
         assert seen == [1, 1, 1, 0]
 
 
-async def test_a_node_that_stops_says_so(url: str) -> None:
-    """Nobody has to find out."""
+async def test_a_node_that_stops_removes_its_row(url: str) -> None:
+    """No other node has to detect it."""
     async with node(url):
         await eventually(lambda: _is(known(url), 1))
     assert await known(url) == 0

@@ -1,4 +1,4 @@
-"""Many nodes on one database: each delivery is claimed by one, and what a dead one held goes to the others."""
+"""Test many nodes on one database: each delivery is claimed by one, and leases of a dead node go to the others."""
 
 import asyncio
 import random
@@ -50,13 +50,13 @@ SELECT d.id FROM packhook.deliveries d WHERE d.status IN ('pending', 'sending')
 
 
 async def stranded(url: str, last_claim: int) -> list[str]:
-    """The ids of deliveries that would never be claimed."""
+    """Return the ids of deliveries that would never be claimed."""
     async with direct(url) as connection:
         return [row[0] for row in await connection.fetch(STRANDED, last_claim)]
 
 
 async def test_no_delivery_is_claimed_by_two_nodes(node: PostgresStore, other: PostgresStore) -> None:
-    """However often both ask at the same time."""
+    """They claim at the same time, repeatedly."""
     for _ in range(3):
         await add_webhook(node)
     await publish(node, 60)
@@ -69,10 +69,10 @@ async def test_no_delivery_is_claimed_by_two_nodes(node: PostgresStore, other: P
     assert await claim(other, START) == ()
 
 
-async def test_a_dead_nodes_deliveries_are_taken_over_when_its_leases_run_out(
+async def test_a_dead_nodes_deliveries_are_reclaimed_when_its_leases_run_out(
     node: PostgresStore, other: PostgresStore
 ) -> None:
-    """Those it had claimed and those it was handed; not before, and what it says afterwards settles nothing."""
+    """This holds for claimed and for directly leased ones; its later results settle nothing."""
     await add_webhook(node)
     await publish(node, 2)
     claimed = await claim(node, START)
@@ -87,7 +87,7 @@ async def test_a_dead_nodes_deliveries_are_taken_over_when_its_leases_run_out(
 
 
 async def test_opening_a_node_takes_nothing_from_the_others(node: PostgresStore, open_node: OpenNode) -> None:
-    """What they have leased stays theirs."""
+    """Their leases stay theirs."""
     await add_webhook(node)
     await publish(node)
     leased = await claim_one(node, START)
@@ -124,7 +124,7 @@ async def test_of_two_nodes_that_change_a_webhook_one_does(node: PostgresStore, 
 
 
 async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other: PostgresStore) -> None:
-    """Also where both get it at the same time: one publishes, both give the one answer."""
+    """If both get it at the same time, one publishes, and both return the same response."""
     for number in range(10):
         key = Idempotency(key=f"order-{number}", fingerprint=b"f" * 32, stale_before=START)
         answers = await asyncio.gather(
@@ -137,8 +137,8 @@ async def test_an_idempotency_key_counts_on_all_nodes(node: PostgresStore, other
         await other.publish(publication(event(), idempotency=another))
 
 
-async def test_who_wants_an_event_is_whoever_wants_it_now(node: PostgresStore, other: PostgresStore) -> None:
-    """However often a node published for them before, and whatever the other node changed a moment ago."""
+async def test_an_event_goes_to_its_current_subscribers(node: PostgresStore, other: PostgresStore) -> None:
+    """A node's cache does not matter, nor a change on the other node a moment ago."""
     node.attach(dispatcher := FakeDispatcher(slots=100))
     hook = await add_webhook(node)
     assert await _deliveries(node) == 1
@@ -169,7 +169,7 @@ async def _deliveries(node: PostgresStore) -> int:
 async def test_a_cache_of_subscribers_has_a_limit(
     node: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond it the cache begins anew; what was cached when a publish began is used all the same."""
+    """Beyond it the cache is cleared; a publish still uses the entries that it began with."""
     monkeypatch.setattr(fan_out, "MAX_CACHED_SUBSCRIPTIONS", 1)
     for name in (ACME, OTHER):
         await add_webhook(node, name)
@@ -204,10 +204,8 @@ async def test_subscribers_that_another_batch_forgets_meanwhile_are_used(node: P
     assert sorted(both) == [ACME, OTHER]
 
 
-async def test_a_key_goes_with_its_event_whoever_wants_it_by_now(
-    node: PostgresStore, other: PostgresStore, url: str
-) -> None:
-    """The node took others for those who want it: then neither is written. A key that came before writes nothing."""
+async def test_a_key_is_written_only_with_its_event(node: PostgresStore, other: PostgresStore, url: str) -> None:
+    """If the cached subscribers are outdated, neither is written. A known key writes nothing."""
     await add_webhook(node)
     await publish(node)
     await add_webhook(other)
@@ -218,7 +216,7 @@ async def test_a_key_goes_with_its_event_whoever_wants_it_by_now(
     async with direct(url) as looking:
         before = await looking.fetchrow(COUNTED)
         async with looking.transaction():
-            await looking.execute("SELECT FROM idempotency_keys FOR UPDATE")  # nobody has to wait for it
+            await looking.execute("SELECT FROM idempotency_keys FOR UPDATE")  # no statement has to wait for it
             assert await node.publish(publication(event(), idempotency=asked)) == (receipt,)
         assert await looking.fetchrow(COUNTED) == before
 
@@ -229,8 +227,8 @@ SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM deliveries), (SELECT
 """
 
 
-async def test_an_answer_that_cannot_be_read_is_that_calls_alone(node: PostgresStore, url: str) -> None:
-    """A newer node wrote it; what came together with it is written and told."""
+async def test_an_unreadable_response_fails_only_its_own_call(node: PostgresStore, url: str) -> None:
+    """A newer node wrote it; other calls of the batch are written and acknowledged."""
     await add_webhook(node)
     asked = Idempotency(key="k", fingerprint=b"f" * 32, stale_before=START)
     await node.publish(publication(event(), idempotency=asked))
@@ -249,8 +247,8 @@ async def test_an_answer_that_cannot_be_read_is_that_calls_alone(node: PostgresS
     assert [item.event_id for item in dispatcher.enqueued] == [plain[0].id]
 
 
-async def test_what_is_committed_late_is_still_found(node: PostgresStore, url: str) -> None:
-    """A publish that was under way while others looked through its lane, and found it empty."""
+async def test_a_late_commit_is_still_claimed(node: PostgresStore, url: str) -> None:
+    """The publish was in progress while another node read its lane and found it empty."""
     hook = await add_webhook(node)
     await publish(node)
     async with direct(url) as late, late.transaction():
@@ -292,7 +290,7 @@ async def _is_done_or_waits(task: "asyncio.Future[ClaimResult]", url: str) -> bo
 
 
 async def test_a_claim_passes_over_what_is_being_settled(node: PostgresStore, url: str) -> None:
-    """It waits for nobody, and takes the others."""
+    """It waits for no lock, and claims the others."""
     await add_webhook(node)
     await publish(node, 2)
     first, second = await claim(node, START)
@@ -357,7 +355,7 @@ async def _publish_some(store: PostgresStore, now: int) -> None:
 async def _claim_and_settle(
     store: PostgresStore, now: int, chance: random.Random, ended: list[str], *, always: bool = False
 ) -> None:
-    """Some are delivered, some fail and come again, some are released, some are forgotten by a node that dies."""
+    """Deliver some, fail some to be retried, release some, and abandon some, as a dead node does."""
     leased = (await ask(store, now, slots=20, per_lane=10, lease_for=25)).deliveries
     fates = (
         ["delivered"] * len(leased)
@@ -383,8 +381,8 @@ def _settlement(leased: LeasedDelivery, fate: str, now: int) -> AttemptResult:
     return failed(leased, now, next_attempt_at=now + 15, hold_until=now + 12 if fate == "held" else None)
 
 
-async def test_a_webhook_that_fails_is_told_of_by_one_node(node: PostgresStore, other: PostgresStore) -> None:
-    """Whoever is first; a line for each node would be three of a kind."""
+async def test_a_failing_webhook_is_reported_by_one_node(node: PostgresStore, other: PostgresStore) -> None:
+    """The first node reports it; a line of every node would be redundant."""
     hook = await add_webhook(node)
     await publish(node, 5)
     await node.record([failed(item, START + number) for number, item in enumerate(await claim(node, START))])

@@ -1,4 +1,4 @@
-"""Hints between nodes: what is left for others is told, what was changed is told, and a lost listener comes back."""
+"""Test notifications between nodes: of due deliveries and of changes, also after a lost listener reconnects."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN
 
 
 class WaitingDispatcher(FakeDispatcher):
-    """An engine that can be waited for."""
+    """Record hints, and let a test wait for them."""
 
     def __init__(self, slots: int = 0) -> None:
         super().__init__(slots=slots)
@@ -32,56 +32,58 @@ class WaitingDispatcher(FakeDispatcher):
         self.recorded.set()
 
     async def wait(self) -> None:
-        """Until something was heard."""
+        """Wait until a hint was recorded."""
         async with asyncio.timeout(PATIENCE):
             await self.recorded.wait()
         self.recorded.clear()
 
 
-async def test_the_others_hear_of_what_is_left_for_them(node: PostgresStore, other: PostgresStore) -> None:
-    """And from when on it is theirs."""
-    other.attach(ears := WaitingDispatcher())
+async def test_other_nodes_are_notified_of_deliveries_that_wait(node: PostgresStore, other: PostgresStore) -> None:
+    """The hint has the time from which they may be claimed."""
+    other.attach(recorder := WaitingDispatcher())
     await add_webhook(node)
     await publish(node, created_at=LATER)
-    await ears.wait()
-    assert ears.notified == [(frozenset(), LATER)]
+    await recorder.wait()
+    assert recorder.notified == [(frozenset(), LATER)]
 
 
-async def test_the_others_hear_nothing_of_what_was_handed_over(node: PostgresStore, other: PostgresStore) -> None:
-    """Only of what there was no room for: the hint after it is the first they hear."""
-    other.attach(ears := WaitingDispatcher())
+async def test_other_nodes_are_not_notified_of_directly_leased_deliveries(
+    node: PostgresStore, other: PostgresStore
+) -> None:
+    """The first hint is of a delivery that there was no capacity for."""
+    other.attach(recorder := WaitingDispatcher())
     node.attach(own := WaitingDispatcher(slots=2))
     await add_webhook(node)
     await publish(node, 2)
     own.slots = 0
     await publish(node, created_at=LATER)
-    await ears.wait()
-    assert ears.notified == [(frozenset(), LATER)]
+    await recorder.wait()
+    assert recorder.notified == [(frozenset(), LATER)]
     assert [due_at for _, due_at in own.notified] == [LATER]
 
 
-async def test_the_others_hear_of_what_is_given_back(node: PostgresStore, other: PostgresStore) -> None:
+async def test_other_nodes_are_notified_of_released_deliveries(node: PostgresStore, other: PostgresStore) -> None:
     """A node that stops leaves its deliveries to them."""
     await add_webhook(node)
     await publish(node)
     leased = await claim(node, START)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await node.release(leased, LATER)
-    while (frozenset(), LATER) not in ears.notified:
-        await ears.wait()
+    while (frozenset(), LATER) not in recorder.notified:
+        await recorder.wait()
 
 
-async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, other: PostgresStore) -> None:
-    """Changed, disabled by a verdict or by upkeep, deleted alone or with its organization."""
+async def test_other_nodes_are_notified_of_each_change_of_a_webhook(node: PostgresStore, other: PostgresStore) -> None:
+    """It is edited, disabled by a verdict or by retention, deleted alone or with its organization."""
     hooks = [await add_webhook(node) for _ in range(4)]
     await publish(node, 10)
     leased = await claim(node, START)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
 
     async def hears(*expected: Webhook) -> None:
-        while not {item.id for item in expected} <= set(ears.changes):
-            await ears.wait()
-        ears.changes.clear()
+        while not {item.id for item in expected} <= set(recorder.changes):
+            await recorder.wait()
+        recorder.changes.clear()
 
     await node.replace_webhook(next_version(hooks[0]), new_entry())
     await hears(hooks[0])
@@ -97,50 +99,48 @@ async def test_the_others_hear_of_each_change_of_a_webhook(node: PostgresStore, 
     await hears(hooks[0], hooks[1], hooks[3])
 
 
-async def test_many_changes_at_once_are_all_heard(node: PostgresStore, other: PostgresStore) -> None:
-    """More than fit into one hint."""
+async def test_many_changes_at_once_are_all_notified(node: PostgresStore, other: PostgresStore) -> None:
+    """They are more than fit into one notification."""
     hooks = [await add_webhook(node) for _ in range(250)]
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await node.delete_organization(ACME, LATER, new_entry())
-    while len(ears.changes) < len(hooks):
-        await ears.wait()
-    assert sorted(ears.changes) == [item.id for item in hooks]
+    while len(recorder.changes) < len(hooks):
+        await recorder.wait()
+    assert sorted(recorder.changes) == [item.id for item in hooks]
 
 
-async def test_a_change_that_was_refused_is_not_told(node: PostgresStore, other: PostgresStore) -> None:
-    """The next that was not is the first they hear of."""
+async def test_a_refused_change_is_not_notified(node: PostgresStore, other: PostgresStore) -> None:
+    """The first hint is of the next change that succeeds."""
     refused, done = await add_webhook(node), await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     await asyncio.gather(node.replace_webhook(next_version(refused, version=9), new_entry()), return_exceptions=True)
     await node.replace_webhook(next_version(done), new_entry())
-    await ears.wait()
-    assert ears.changes == [done.id]
+    await recorder.wait()
+    assert recorder.changes == [done.id]
 
 
-async def test_a_listener_that_was_lost_comes_back_and_catches_up(
-    node: PostgresStore, other: PostgresStore, url: str
-) -> None:
-    """It hears of what was changed meanwhile, claims, and listens as before."""
+async def test_a_lost_listener_reconnects_and_catches_up(node: PostgresStore, other: PostgresStore, url: str) -> None:
+    """It gets the changes made meanwhile, claims, and listens as before."""
     hook = await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     async with direct(url) as killer:
         await killer.execute(KILL_LISTENERS)
     await node.replace_webhook(next_version(hook, updated_at=START), new_entry())
-    while hook.id not in ears.changes or not ears.notified:
-        await ears.wait()
-    ears.notified.clear()
+    while hook.id not in recorder.changes or not recorder.notified:
+        await recorder.wait()
+    recorder.notified.clear()
 
     async def is_heard() -> bool:
         await publish(node, created_at=LATER)
-        return (frozenset(), LATER) in ears.notified
+        return (frozenset(), LATER) in recorder.notified
 
     await eventually(is_heard)
 
 
-async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, other: PostgresStore, url: str) -> None:
-    """A hint that is none breaks nothing."""
+async def test_foreign_messages_on_the_channel_are_ignored(node: PostgresStore, other: PostgresStore, url: str) -> None:
+    """An invalid notification breaks nothing."""
     hook = await add_webhook(node)
-    other.attach(ears := WaitingDispatcher())
+    other.attach(recorder := WaitingDispatcher())
     async with direct(url) as stranger:
         for payload in (
             "",
@@ -152,5 +152,5 @@ async def test_what_others_say_on_the_channel_is_ignored(node: PostgresStore, ot
         ):
             await stranger.execute("SELECT pg_notify('packhook', $1)", payload)
     await node.replace_webhook(next_version(hook), new_entry())
-    await ears.wait()
-    assert (ears.changes, ears.notified) == ([hook.id], [])
+    await recorder.wait()
+    assert (recorder.changes, recorder.notified) == ([hook.id], [])

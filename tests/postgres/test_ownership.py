@@ -1,4 +1,4 @@
-"""Ownership on many nodes: wherever it is published, a held webhook waits; its proof on one node wakes the others."""
+"""Test endpoint verification on many nodes: pending webhooks wait on all, and verification on one wakes the others."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ from store.values import ACME, add_webhook, claim, new_entry, next_version, orga
 
 @pytest.fixture
 async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
-    """Two nodes that require ownership, and an organization."""
+    """Open two nodes that require endpoint verification, with an organization."""
     nodes = (
         PostgresStore(url, ManualClock(), StoreConfig(require_verification=True)),
         PostgresStore(url, ManualClock(), StoreConfig(require_verification=True)),
@@ -28,24 +28,26 @@ async def pair(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
         await node.close()
 
 
-async def test_a_proof_on_one_node_lets_another_send(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
-    """What was published over the API and what was by SQL; no node claims it before."""
+async def test_verification_on_one_node_lets_another_send(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
+    """This holds for events published over the API and by SQL; no node claims them before."""
     one, other = pair
-    held = await add_webhook(one, verification_pending=True)
+    pending = await add_webhook(one, verification_pending=True)
     await publish(one, 2)
     async with direct(url) as connection:
         await connection.execute("""SELECT packhook.publish('acme', 'order.created', '{"id": "ord_1"}')""")
         now = await connection.fetchval("SELECT max(created_at) FROM packhook.events")
     assert [await claim(node, now) for node in (one, other)] == [(), ()]
-    other.attach(ears := WaitingDispatcher())
-    await one.replace_webhook(next_version(held, verification_pending=False, verified_at=START), new_entry())
-    while held.id not in ears.changes or not ears.notified:
-        await ears.wait()
+    other.attach(recorder := WaitingDispatcher())
+    await one.replace_webhook(next_version(pending, verification_pending=False, verified_at=START), new_entry())
+    while pending.id not in recorder.changes or not recorder.notified:
+        await recorder.wait()
     assert len(await claim(other, now)) == 3
 
 
-async def test_a_node_without_the_setting_lets_it_flow(pair: tuple[PostgresStore, PostgresStore], url: str) -> None:
-    """From its start on; claims of the others had put the lane aside."""
+async def test_a_node_without_the_setting_sends_to_pending_webhooks(
+    pair: tuple[PostgresStore, PostgresStore], url: str
+) -> None:
+    """It does so from its start, although claims of the others set the lane aside."""
     one, _ = pair
     await add_webhook(one, verification_pending=True)
     await publish(one)

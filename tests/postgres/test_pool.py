@@ -1,4 +1,4 @@
-"""Connections are lent again without ceremony; what broke, or was left undone, goes through the pool."""
+"""Test the pool: connections are reused without a reset; broken ones and open transactions are cleaned up."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,45 +15,45 @@ MINE = "SELECT pg_backend_pid()"
 
 @pytest.fixture
 async def pool(url: str) -> AsyncIterator[Pool]:
-    """A pool of two connections at most."""
+    """Yield a pool of at most two connections."""
     opened = await Pool.open(url, MIGRATING, 2)
     yield opened
     await opened.close()
 
 
 async def process_of(db: Db) -> int:
-    """The server's process that it talks to."""
+    """Return the id of the connection's server process."""
     row = await db.fetch_one(MINE)
     assert row is not None
     number: int = row[0]
     return number
 
 
-async def lent_once(pool: Pool) -> int:
-    """Whom one talks to that is lent for a moment."""
+async def acquired_once(pool: Pool) -> int:
+    """Acquire a connection, release it, and return the id of its server process."""
     async with pool.acquire() as db:
         return await process_of(db)
 
 
-async def test_one_connection_does_for_one_after_another(pool: Pool) -> None:
-    """And two for two at once."""
-    assert len({await lent_once(pool) for _ in range(5)}) == 1
+async def test_one_connection_serves_callers_one_after_another(pool: Pool) -> None:
+    """Two callers at once get two."""
+    assert len({await acquired_once(pool) for _ in range(5)}) == 1
     async with pool.acquire() as db:
-        assert len({await process_of(db), await lent_once(pool), await lent_once(pool)}) == 2
+        assert len({await process_of(db), await acquired_once(pool), await acquired_once(pool)}) == 2
 
 
-async def test_who_waits_has_the_next_that_is_free(pool: Pool) -> None:
-    """It is not kept at hand for somebody else."""
+async def test_a_waiting_caller_gets_the_next_free_connection(pool: Pool) -> None:
+    """It is not kept idle for another caller."""
     async with pool.acquire(), pool.acquire():
-        waiting = [asyncio.create_task(lent_once(pool)) for _ in range(3)]
+        waiting = [asyncio.create_task(acquired_once(pool)) for _ in range(3)]
         done, _ = await asyncio.wait(waiting, timeout=0.05)
         assert not done
     async with asyncio.timeout(5):
         assert len(set(await asyncio.gather(*waiting))) <= 2
 
 
-async def test_what_was_left_undone_is_undone(pool: Pool) -> None:
-    """Who comes next is in no transaction of another's."""
+async def test_an_open_transaction_is_rolled_back(pool: Pool) -> None:
+    """The next caller is in no foreign transaction."""
 
     async def leave() -> None:
         async with pool.acquire() as db:
@@ -69,8 +69,8 @@ async def test_what_was_left_undone_is_undone(pool: Pool) -> None:
             await db.fetch_all("VACUUM pg_class")  # not possible in a transaction
 
 
-async def test_one_that_was_lost_at_hand_is_replaced(pool: Pool) -> None:
-    """Whoever noticed first."""
+async def test_a_connection_that_was_lost_while_idle_is_replaced(pool: Pool) -> None:
+    """It does not matter which caller notices first."""
     async with pool.acquire() as db:
         lost = await process_of(db)
     async with pool.acquire() as db, pool.acquire() as other:
@@ -80,16 +80,16 @@ async def test_one_that_was_lost_at_hand_is_replaced(pool: Pool) -> None:
 
     async def is_replaced() -> bool:
         try:
-            return await lent_once(pool) != lost
+            return await acquired_once(pool) != lost
         except Unavailable:  # the end had not been heard of yet
             return False
 
     await eventually(is_replaced)
-    assert await lent_once(pool) != lost
+    assert await acquired_once(pool) != lost
 
 
-async def test_closing_closes_those_at_hand(url: str) -> None:
-    """None is left on the server."""
+async def test_closing_closes_idle_connections(url: str) -> None:
+    """No connection is left on the server."""
     opened = await Pool.open(url, MIGRATING, 2)
     async with opened.acquire(), opened.acquire():
         pass

@@ -1,4 +1,4 @@
-"""``serve --processes``: several nodes on one port, of which one that dies is started again and nothing is lost."""
+"""Test ``serve --processes``: several nodes on one port; one that dies is replaced, and nothing is lost."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ SETTINGS = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule
 
 
 async def test_a_node_that_dies_is_replaced_and_its_deliveries_go(tmp_path: Path, url: str) -> None:
-    """Two nodes, one killed in the middle of 200 events; all arrive, the port goes on answering, a stop is a stop."""
+    """One of two nodes is killed in the middle of 200 events; all arrive, the port stays open, and a stop ends both."""
     settings = {**SETTINGS, "database": url, "processes": "2", "master_keys": MASTER_KEY}
     async with Receiver(secrets=(SECRET,)) as receiver, running(tmp_path, **settings) as node, node.client() as api:
         await eventually(lambda: _count(children(node.latest.pid)), lambda count: count == 2)
@@ -46,8 +46,8 @@ async def _published(api: httpx.AsyncClient, number: int) -> str:
     return str(answer.json()["id"])
 
 
-async def test_what_cannot_start_is_not_tried_for_ever(tmp_path: Path) -> None:
-    """Nobody answers at this database: a sentence, and the exit code for it."""
+async def test_a_node_that_cannot_start_is_not_retried_for_ever(tmp_path: Path) -> None:
+    """No server answers at this database: the command prints one sentence, with its own exit code."""
     ran = await asyncio.wait_for(
         packhook(
             "serve", "--port", "0", "--processes", "2", "--database", "postgresql://127.0.0.1:1/none",

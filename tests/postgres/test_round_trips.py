@@ -1,4 +1,4 @@
-"""How often the database is asked for one delivered event, by everything a node does, under load."""
+"""Count the statements of one delivered event under load, including everything that a node does beside it."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ BY: Final = Actor(name="operator", source="192.0.2.7")
 
 
 async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server: Server, url: str) -> None:
-    """Each published by a call of its own; BEGIN and COMMIT, claims, hints and what runs beside are counted, too."""
+    """Each is published by its own call; BEGIN and COMMIT, claims, hints and background tasks are counted, too."""
     async with direct(url) as owner:
         await owner.execute(f"ALTER DATABASE {urlsplit(url).path[1:]} SET log_statement = 'all'")
     settings = Settings(database=url, egress_allow=LOOPBACK, allow_http=True)
@@ -35,8 +35,8 @@ async def test_a_hundred_delivered_events_take_twenty_statements_at_most(server:
         node = Node(store, sender, settings, clock)
         service = node.service
         await service.organizations.create(ACME, "Acme", BY)
-        said = {"event_code": "order.created", "endpoint": receiver.url, "secret": "q9NhjkjV9o"}
-        await service.webhooks.create(ACME, said, BY)
+        fields = {"event_code": "order.created", "endpoint": receiver.url, "secret": "q9NhjkjV9o"}
+        await service.webhooks.create(ACME, fields, BY)
         running = asyncio.create_task(node.run())
         await looking.execute("SET log_statement = 'none'")
         log = Log(server.log, url)

@@ -1,4 +1,4 @@
-"""The schema: made by one of many nodes, kept by all, refused where it is newer than the code."""
+"""Test the schema: created by one of many nodes, and refused if it is newer than the code."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def test_many_nodes_that_start_at_once_make_the_schema_once(server: Server
 
 
 async def test_a_schema_that_is_newer_than_the_code_is_refused(url: str) -> None:
-    """With what mends it; a node that runs already goes on, for an upgrade begins with the first new node."""
+    """The error has the remedy; a running node continues, because an upgrade begins with the first new node."""
     running = PostgresStore(url, ManualClock())
     await running.open()
     async with direct(url) as owner:
@@ -67,7 +67,7 @@ async def test_a_database_that_is_not_there_is_unavailable(server: Server) -> No
 
 
 @pytest.mark.parametrize("url", ["postgresql://localhost:port/x", "postgresql://u@h/x?sslmode=perhaps"])
-async def test_a_url_that_is_none_is_said_so(url: str) -> None:
-    """Before anything is connected to."""
+async def test_an_invalid_url_is_reported(url: str) -> None:
+    """This happens before a connection is opened."""
     with pytest.raises(InvalidSettings, match="expected postgresql://"):
         await PostgresStore(url, ManualClock()).open()

@@ -1,4 +1,4 @@
-"""``packhook.publish()``: an event in the caller's own transaction, and all that follows from its commit."""
+"""Test ``packhook.publish()``: an event in the caller's own transaction, and what follows its commit."""
 
 import re
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ PUBLISH = "SELECT packhook.publish($1, $2, $3::json, $4)"
 
 @pytest.fixture
 async def node(url: str) -> AsyncIterator[PostgresStore]:
-    """A node with an organization and two webhooks for created orders."""
+    """Open a node with an organization and two webhooks for created orders."""
     store = PostgresStore(url, ManualClock())
     await store.open()
     await store.create_organization(organization(ACME), new_entry())
@@ -49,7 +49,7 @@ async def node(url: str) -> AsyncIterator[PostgresStore]:
 
 @pytest.fixture
 async def caller(url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
-    """The platform's own connection."""
+    """Open the platform's own connection."""
     async with direct(url) as connection:
         yield connection
 
@@ -211,7 +211,7 @@ async def test_retention_keeps_what_was_not_fanned_out(
 
 
 async def test_it_rolls_back_with_the_caller(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
-    """An order that was not taken is not told."""
+    """A rolled back order has no event."""
     transaction = caller.transaction()
     await transaction.start()
     await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, "key")
@@ -232,7 +232,7 @@ async def test_an_idempotency_key_publishes_once(node: PostgresStore, caller: "a
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (("nobody", "order.created", ORDER, None), "no organization 'nobody'"),
+        (("unknown", "order.created", ORDER, None), "no organization 'unknown'"),
         ((None, "order.created", ORDER, None), "no organization NULL"),
         ((ACME, "orders.created", ORDER, None), "expected order.canceled, order.created or order.shipped"),
         ((ACME, None, ORDER, None), "got NULL"),
@@ -244,10 +244,10 @@ async def test_an_idempotency_key_publishes_once(node: PostgresStore, caller: "a
         ((ACME, "order.created", ORDER, "with space"), "visible ASCII"),
     ],
 )
-async def test_what_is_wrong_is_said_and_nothing_is_written(
+async def test_an_invalid_call_is_an_error_and_writes_nothing(
     node: PostgresStore, caller: "asyncpg.Connection[Any]", values: tuple[object, ...], words: str
 ) -> None:
-    """As an error of the statement, so that the caller's transaction cannot go on by mistake."""
+    """The statement fails, so that the caller's transaction cannot continue by mistake."""
     with pytest.raises(asyncpg.PostgresError, match=words):
         await caller.fetchval(PUBLISH, *values)
     assert await events_of(node) == ()

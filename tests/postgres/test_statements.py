@@ -1,4 +1,4 @@
-"""How the statements go about it: by their indexes, at the same cost whatever waits for others, few for many."""
+"""Test query plans: by index, at the same cost whatever the backlog of others, few statements for many rows."""
 
 import itertools
 import json
@@ -71,24 +71,24 @@ PLANNED: dict[str, tuple[Any, ...]] = {
 
 
 async def plan_of(connection: "asyncpg.Connection[Any]", name: str, *values: object) -> dict[str, Any]:
-    """What PostgreSQL did, planned for any values, as a node has it; and how many pages it looked at. It is undone."""
+    """Execute a statement with a generic plan, as a node does, roll back, and return the plan with page counts."""
     transaction = connection.transaction()
     await transaction.start()
-    asked = ", ".join(map(literal, values))
+    arguments = ", ".join(map(literal, values))
     try:
-        await connection.execute(f"PREPARE asked AS {SQL[name]}")
+        await connection.execute(f"PREPARE tested AS {SQL[name]}")
         text = await connection.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked{f' ({asked})' if asked else ''}"
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tested{f' ({arguments})' if arguments else ''}"
         )
     finally:
         await transaction.rollback()
-        await connection.execute("DEALLOCATE asked")
+        await connection.execute("DEALLOCATE tested")
     plan: dict[str, Any] = json.loads(text)[0]["Plan"]
     return plan
 
 
 def literal(value: object) -> str:
-    """A value in the words of SQL; a list takes the type that is expected."""
+    """Return a value as an SQL literal; a list takes the expected type."""
     if isinstance(value, list):
         return f"'{{{', '.join(map(_element, value))}}}'"
     if isinstance(value, str):
@@ -103,14 +103,14 @@ def _element(value: object) -> str:
 
 
 def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All steps of a plan."""
+    """Yield every step of a plan."""
     yield plan
     for inner in plan.get("Plans", ()):
         yield from steps(inner)
 
 
 @pytest.mark.parametrize("name", PLANNED)
-async def test_nothing_is_walked_through(node: PostgresStore, url: str, name: str) -> None:
+async def test_no_statement_scans_a_table(node: PostgresStore, url: str, name: str) -> None:
     """Events, deliveries, attempts, keys and lanes are found by an index, also where the planner knows nothing yet."""
     await add_webhook(node)
     await publish(node, 20)
@@ -122,12 +122,12 @@ async def test_nothing_is_walked_through(node: PostgresStore, url: str, name: st
 
 
 def pages(plan: dict[str, Any]) -> int:
-    """How many pages a statement looked at."""
+    """Return the number of pages that a statement read."""
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
 async def _cost_of_a_claim(url: str, mine: str) -> int:
-    """Pages that a claim of five deliveries for one webhook looks at, statement by statement."""
+    """Add up the pages that each statement of a claim of five deliveries for one webhook reads."""
     async with direct(url) as connection:
         return sum(
             [
@@ -188,10 +188,8 @@ async def test_a_claim_goes_by_index_to_the_deliveries_of_its_lane(node: Postgre
         assert step["Actual Rows"] <= 2
 
 
-async def test_a_claim_looks_at_what_it_claims_while_nobody_knows_how_large_the_tables_are(
-    url: str, node: PostgresStore
-) -> None:
-    """Of one organization with thousands of deliveries that no statistics tell of yet: not at all of them for each."""
+async def test_a_claim_reads_only_what_it_claims_without_table_statistics(url: str, node: PostgresStore) -> None:
+    """An organization has thousands of deliveries that are not in the statistics yet; a claim reads few of them."""
     async with direct(url) as connection:
         await connection.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
         hooks = [(await add_webhook(node)).id for _ in range(50)]
@@ -221,8 +219,8 @@ async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node:
             ]
 
 
-async def test_loading_subscribers_reads_nobody_elses_webhooks(url: str, node: PostgresStore) -> None:
-    """Also before the planner knows that there are many organizations."""
+async def test_loading_subscribers_reads_no_other_organizations_webhooks(url: str, node: PostgresStore) -> None:
+    """This holds before the planner knows that there are many organizations."""
     async with direct(url) as connection:
         await connection.execute("ALTER TABLE webhooks SET (autovacuum_enabled = off)")
         for _ in range(50):
@@ -252,10 +250,10 @@ async def test_many_deliveries_take_few_round_trips(
 
 
 async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, int, int]:
-    """Of a publish of so many events, a claim of what was not handed over, and the record of both."""
+    """Count the statements of publishing ``count`` events, claiming those not leased directly, and recording all."""
     node.attach(dispatcher := FakeDispatcher(slots=count))
     await node._open.liveness.close()
-    await node._open.outbox.close()  # what it asks now and then is not part of any event's way
+    await node._open.outbox.close()  # its polls are not part of an event
     marks = [log.count()]
     await node.publish(publication(*(event() for _ in range(count))))
     marks.append(log.count())
@@ -268,7 +266,7 @@ async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, 
     return publishing, claiming_it, recording
 
 
-async def test_a_claim_in_doubt_holds_nothing(node: PostgresStore, url: str) -> None:
+async def test_a_claim_that_is_rolled_back_holds_nothing(node: PostgresStore, url: str) -> None:
     """A claim that another one interrupts is undone as a whole: what it leased is due as before."""
     await add_webhook(node)
     await publish(node, 3)
@@ -276,8 +274,8 @@ async def test_a_claim_in_doubt_holds_nothing(node: PostgresStore, url: str) -> 
     async with direct(url) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        asked = ClaimRequest(now=START, capacity=capacity(START + LEASE), per_lane=10)
-        assert len((await claiming.claim(Db(connection), asked)).deliveries) == 3
+        request = ClaimRequest(now=START, capacity=capacity(START + LEASE), per_lane=10)
+        assert len((await claiming.claim(Db(connection), request)).deliveries) == 3
         passed_over = await ask(node, START)
         assert (passed_over.deliveries, passed_over.next_due_at) == ((), START + claiming.BUSY_RETRY)
         await transaction.rollback()

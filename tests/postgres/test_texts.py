@@ -1,4 +1,4 @@
-"""Texts that PostgreSQL cannot hold: kept without the character, or not found, but never trouble."""
+"""Test texts that PostgreSQL cannot hold: stored without the character, or not found, but never an error."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ async def test_a_header_value_with_a_nul_is_kept(node: PostgresStore) -> None:
     assert (await node.get_webhook(ACME, hook.id)).headers == {"x-odd": NUL}
 
 
-ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
+QUERIES: dict[str, Callable[[Store], Awaitable[object]]] = {
     "organization": lambda node: node.get_organization(NUL),
     "delete organization": lambda node: node.delete_organization(NUL, START, new_entry()),
     "webhook": lambda node: node.get_webhook(ACME, NUL),
@@ -58,7 +58,7 @@ ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("query", ASKING.values(), ids=ASKING)
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 async def test_nothing_has_a_name_with_a_nul(node: PostgresStore, query: Callable[[Store], Awaitable[object]]) -> None:
     """So it is not found."""
     with pytest.raises(NotFound):

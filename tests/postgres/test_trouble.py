@@ -1,4 +1,4 @@
-"""The database away, slow, or cut off in the middle: Unavailable to whoever asks, and all well once it is back."""
+"""Test a database that is away, slow or disconnected: callers get Unavailable, and the node recovers later."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -48,20 +48,20 @@ WRITABLE: Final = "SET default_transaction_read_only = off"
 
 
 def key(name: str = "key", body: str = "body") -> Idempotency:
-    """An ``Idempotency-Key`` that came with this body."""
+    """Return an ``Idempotency-Key`` of a request with this body."""
     return Idempotency(key=name, fingerprint=hash_of(body), stale_before=START)
 
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Server]:
-    """A server that may be stopped."""
+    """Start a server that a test may stop."""
     with running() as started:
         yield started
 
 
 @pytest.fixture
 async def own_node(own_server: Server) -> AsyncIterator[PostgresStore]:
-    """A node on it."""
+    """Open a node on it."""
     database = own_server.database()
     node = PostgresStore(await asyncio.to_thread(database.__enter__), ManualClock())
     await node.open()
@@ -79,7 +79,7 @@ async def _is_there(node: Store) -> bool:
     return True
 
 
-ASKING: dict[str, Callable[[Store], Awaitable[object]]] = {
+QUERIES: dict[str, Callable[[Store], Awaitable[object]]] = {
     "ping": lambda node: node.ping(),
     "read": lambda node: node.get_organization(ACME),
     "page": lambda node: node.list_events(ACME, ALL),
@@ -97,7 +97,7 @@ async def test_a_server_that_is_away_is_unavailable_and_all_is_well_when_it_is_b
     (kept,) = await publish(own_node)
     leased = await claim_one(own_node, START)
     await asyncio.to_thread(own_server.stop)
-    for query in ASKING.values():
+    for query in QUERIES.values():
         with pytest.raises(Unavailable):
             await query(own_node)
     with pytest.raises(Unavailable):
@@ -203,13 +203,13 @@ async def _publishes(node: PostgresStore) -> bool:
     return True
 
 
-async def test_what_went_wrong_is_told_though_the_connection_is_lost_too(node: PostgresStore) -> None:
-    """Undoing on a connection that is gone is no answer."""
+async def test_the_original_error_is_reported_though_the_connection_is_lost_too(node: PostgresStore) -> None:
+    """A failed rollback does not replace it."""
 
     async def refused(db: Db) -> None:
         with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
             await db.fetch_one("SELECT pg_terminate_backend(pg_backend_pid())")
-        raise Conflict("somebody was faster")
+        raise Conflict("another request was faster")
 
     with pytest.raises(Conflict):
         await node._open.session.writer.write(refused)
@@ -217,8 +217,8 @@ async def test_what_went_wrong_is_told_though_the_connection_is_lost_too(node: P
 
 
 @pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization"])
-async def test_who_was_in_anothers_way_tries_again(node: PostgresStore, code: str) -> None:
-    """A few times, in a transaction of its own each."""
+async def test_a_conflicting_transaction_is_retried(node: PostgresStore, code: str) -> None:
+    """It is retried a few times, each time in a new transaction."""
     tries = []
 
     async def in_the_way(db: Db) -> int:
@@ -230,8 +230,8 @@ async def test_who_was_in_anothers_way_tries_again(node: PostgresStore, code: st
     assert await node._open.session.writer.write(in_the_way) == 3
 
 
-async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url: str) -> None:
-    """And nothing is half written."""
+async def test_a_lock_timeout_is_reported(node: PostgresStore, url: str) -> None:
+    """Nothing is half written."""
     async with direct(url) as holder, holder.transaction():
         await holder.execute("LOCK TABLE deliveries, lane_wakeups")
         with pytest.raises(Unavailable):
@@ -240,8 +240,8 @@ async def test_who_waits_too_long_for_a_lock_is_told_so(node: PostgresStore, url
     await publish(node)
 
 
-async def test_one_that_freezes_in_a_transaction_is_cut_off(node: PostgresStore, url: str) -> None:
-    """So that a node which was stopped in the middle of a claim does not keep the lanes for ever."""
+async def test_a_node_that_freezes_in_a_transaction_is_disconnected(node: PostgresStore, url: str) -> None:
+    """A node that was stopped in the middle of a claim must not keep the lanes for ever."""
     async with direct(url) as asked:
         limit = await asked.fetchval("SHOW idle_in_transaction_session_timeout")
         used = await asked.fetch("SELECT 1 FROM pg_stat_activity WHERE application_name = 'packhook'")
@@ -251,8 +251,8 @@ async def test_one_that_freezes_in_a_transaction_is_cut_off(node: PostgresStore,
 
 
 @pytest.mark.parametrize("code", ["40P01", "40001"], ids=["deadlock", "serialization"])
-async def test_one_statement_that_was_in_anothers_way_is_said_again(node: PostgresStore, code: str) -> None:
-    """A few times, too."""
+async def test_a_conflicting_single_statement_is_retried(node: PostgresStore, code: str) -> None:
+    """It is retried a few times, too."""
 
     class InTheWay:
         tries = 0
@@ -271,7 +271,7 @@ async def test_one_statement_that_was_in_anothers_way_is_said_again(node: Postgr
 
 @pytest.fixture
 async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
-    """A node whose network is in the test's hands."""
+    """Open a node whose connections go through a relay that the test controls."""
     database = server.database()
     url = await asyncio.to_thread(database.__enter__)
     with TemporaryDirectory(prefix="packhook-") as folder:
@@ -285,7 +285,7 @@ async def relayed(server: Server) -> AsyncIterator[tuple[PostgresStore, Relay]]:
 
 
 async def test_a_commit_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
-    """Whoever asked hears that it was done, as if nothing had happened; nothing is twice."""
+    """The caller gets its result as usual; nothing is written twice."""
     node, wire = relayed
     hook = await add_webhook(node)
     wire.losing = COMMIT
@@ -298,7 +298,7 @@ async def test_a_commit_whose_answer_is_lost_still_counts(relayed: tuple[Postgre
 
 
 async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
-    """The publisher gets its receipt and the engine its deliveries, as if nothing had happened; nothing is twice."""
+    """The publisher gets its receipt and the engine its deliveries as usual; nothing is written twice."""
     node, wire = relayed
     await add_webhook(node)
     node.attach(dispatcher := FakeDispatcher(slots=10))
@@ -309,8 +309,8 @@ async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[Postgr
     assert await node.record([delivered(dispatcher.enqueued[0], START)]) == [True]
 
 
-async def test_a_publish_that_comes_late_comes_too_late(relayed: tuple[PostgresStore, Relay]) -> None:
-    """Unavailable is final: what the node said last may be on its way for hours, there is nobody any more to do it."""
+async def test_a_statement_that_arrives_late_is_not_executed(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Unavailable is final: the server process that would execute the statement has ended."""
     node, wire = relayed
     wire.how = "late"
     lost = event()
@@ -341,10 +341,10 @@ async def test_a_publish_that_still_waits_when_its_connection_is_lost_is_undone(
     assert (await node.list_events(ACME, ALL)).items == (before,)
 
 
-async def test_what_was_never_sent_does_not_wait_for_what_is_in_doubt(
+async def test_unsent_calls_do_not_wait_for_an_unknown_outcome(
     own_server: Server, own_node: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server is gone: nobody knows yet what became of the first, the others hear at once that it is away."""
+    """The server is gone: the first call's outcome is unknown, the others get Unavailable at once."""
     monkeypatch.setattr(writer, "RESOLVE_SECONDS", 3.0)
     await publish(own_node)
     holder = await asyncpg.connect(own_node._url)
@@ -368,12 +368,12 @@ async def test_what_was_never_sent_does_not_wait_for_what_is_in_doubt(
 
 
 async def _wait(looker: "asyncpg.Connection[asyncpg.Record]", count: int) -> bool:
-    """Whether so many wait for a lock."""
+    """Return whether ``count`` statements wait for a lock."""
     return bool(await looker.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == count)
 
 
-async def test_a_publish_that_never_came_is_unavailable(relayed: tuple[PostgresStore, Relay]) -> None:
-    """And may be said again, with its key: nothing was written."""
+async def test_a_publish_that_never_arrived_is_unavailable(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Nothing was written, so it may be retried with its key."""
     node, wire = relayed
     lost = event()
     wire.how = "never"
@@ -384,8 +384,8 @@ async def test_a_publish_that_never_came_is_unavailable(relayed: tuple[PostgresS
     assert receipt.id == again.id
 
 
-async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tuple[PostgresStore, Relay]) -> None:
-    """Those it wrote, and those that came before; calls without one, too."""
+async def test_keys_of_a_publish_whose_answer_is_lost_are_distinguished(relayed: tuple[PostgresStore, Relay]) -> None:
+    """It wrote some of the keys, others were known, and some calls have none."""
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("before")))
@@ -409,8 +409,8 @@ async def test_keys_of_a_publish_whose_answer_is_lost_are_told_apart(relayed: tu
     assert len((await node.list_events(ACME, ALL)).items) == 3
 
 
-async def test_a_look_up_that_is_lost_undoes_nothing(relayed: tuple[PostgresStore, Relay]) -> None:
-    """Of a key that came before, after the others were written."""
+async def test_a_lost_look_up_rolls_nothing_back(relayed: tuple[PostgresStore, Relay]) -> None:
+    """A known key is looked up after the others were written."""
     node, wire = relayed
     await add_webhook(node)
     (before,) = await node.publish(publication(event(), idempotency=key("came-before")))
@@ -426,7 +426,7 @@ async def test_a_look_up_that_is_lost_undoes_nothing(relayed: tuple[PostgresStor
 
 
 async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
-    """What settled is told, and what did not: a lease that is another's by now."""
+    """The results say which lease settled, and which had expired."""
     node, wire = relayed
     await add_webhook(node)
     await publish(node, 2)
@@ -439,12 +439,12 @@ async def test_a_record_whose_answer_is_lost_still_counts(relayed: tuple[Postgre
 
 
 async def _lose(wire: Relay, named: Event | LeasedDelivery, query: Awaitable[T]) -> T:
-    """The answer to what has this id in it."""
+    """Lose the connection of the message that contains this id, and return the query's result."""
     wire.losing = named.id.encode()
-    asked = asyncio.ensure_future(query)
+    result = asyncio.ensure_future(query)
     await eventually(lambda: _lost(wire))
     wire.losing = b""
-    return await asked
+    return await result
 
 
 async def _lost(wire: Relay) -> bool:
@@ -452,11 +452,11 @@ async def _lost(wire: Relay) -> bool:
 
 
 async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, url: str) -> None:
-    """Cut off at its COMMIT: nothing is stored, and nothing is handed over."""
+    """Disconnected at its COMMIT: nothing is stored, and nothing is enqueued."""
     await add_webhook(node)
     node.attach(dispatcher := FakeDispatcher(slots=10))
     async with direct(url) as owner:
-        await owner.execute(CUT_OFF_AT_COMMIT)
+        await owner.execute(DISCONNECT_AT_COMMIT)
         with pytest.raises(Unavailable):
             await publish(node)
         await owner.execute("DROP TRIGGER cut_off ON packhook.events")
@@ -467,7 +467,7 @@ async def test_a_commit_that_did_not_happen_is_unavailable(node: PostgresStore, 
     assert len(await claim(node, START)) == 1
 
 
-CUT_OFF_AT_COMMIT = """
+DISCONNECT_AT_COMMIT = """
 CREATE FUNCTION packhook.cut_off() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER cut_off AFTER INSERT ON packhook.events DEFERRABLE INITIALLY DEFERRED
@@ -476,7 +476,7 @@ FOR EACH ROW EXECUTE FUNCTION packhook.cut_off()
 
 
 async def test_a_write_goes_on_when_its_caller_is_cancelled(node: PostgresStore) -> None:
-    """What was begun is finished; closing waits for it."""
+    """The write is completed; closing waits for it."""
     await add_webhook(node)
     await publish(node)
     leased = await claim_one(node, START)

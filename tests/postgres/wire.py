@@ -1,4 +1,4 @@
-"""Between a node and its server: a relay that can lose the answer to what was said, as a network may."""
+"""Relay between a node and its server, and lose the answer to a statement, as a network may."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,10 +12,11 @@ COMMIT = b"COMMIT\0"
 
 
 class Relay:
-    """Passes everything on, to the server of this URL. What has ``losing`` in it is answered by nobody.
+    """Forward everything to the server of this URL, but lose the answer to messages that contain ``losing``.
 
-    ``sparing``: so often it is passed on as ever before. ``how``: the connection is cut after it was done, once it is
-    passed on, or before (``cut``, ``never``); or before, and it is passed on when ``late`` is set.
+    ``sparing``: how many such messages are forwarded as usual first. ``how``: the connection is cut after the message
+    was executed (``done``), once it is forwarded (``cut``), or before (``never``, and ``late``: it is forwarded when
+    ``late`` is set).
     """
 
     def __init__(self, url: str, server: Path) -> None:
@@ -29,7 +30,7 @@ class Relay:
         self.lost = self.passed_on = 0
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of the node."""
+        """Serve one connection of the node."""
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -40,7 +41,7 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _is_to_be_lost(self, data: bytes) -> bool:
+    def _must_be_lost(self, data: bytes) -> bool:
         if not self.losing or self.losing not in data:
             return False
         self.sparing -= 1
@@ -52,7 +53,7 @@ class Relay:
         back = asyncio.get_running_loop().create_task(_pass_on(far_reader, writer))
         try:
             while data := await reader.read(65_536):
-                is_lost = self._is_to_be_lost(data)
+                is_lost = self._must_be_lost(data)
                 if is_lost:
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
@@ -66,7 +67,7 @@ class Relay:
                 await far_writer.drain()
                 if is_lost:
                     if self.how != "cut":
-                        await far_reader.read(1)  # it was done
+                        await far_reader.read(1)  # it was executed
                     return
         finally:
             back.cancel()
@@ -87,7 +88,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @asynccontextmanager
 async def relay(url: str, folder: Path) -> AsyncIterator[tuple[str, Relay]]:
-    """A relay to the server of this URL, and the URL through it."""
+    """Start a relay to the server of this URL; yield the URL through it, and the relay."""
     (directory,) = parse_qs(urlsplit(url).query)["host"]
     made = Relay(url, Path(directory) / _SOCKET)
     server = await asyncio.start_unix_server(made.serve, folder / _SOCKET)

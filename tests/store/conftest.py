@@ -1,4 +1,4 @@
-"""Every test of the store runs on every dialect, on a fresh database with two organizations."""
+"""Run every test of the store on each dialect, on a fresh database with two organizations."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,13 +15,13 @@ from store.values import ACME, OTHER, FakeDispatcher, new_entry, organization
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """The store's clock; it stands still."""
+    """Return the store's clock; it moves only when a test advances it."""
     return ManualClock()
 
 
 @pytest.fixture(params=DIALECTS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh database."""
+    """Yield the URL of a fresh database."""
     folder = tmp_path / "database"
     folder.mkdir()
     with DIALECTS[request.param](folder) as url:
@@ -30,7 +30,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def empty_store(database: str, clock: ManualClock) -> AsyncIterator[Store]:
-    """An open store with nothing in it."""
+    """Yield an open, empty store."""
     opened = open_store(Settings(database=database), clock)
     await opened.open()
     yield opened
@@ -39,7 +39,7 @@ async def empty_store(database: str, clock: ManualClock) -> AsyncIterator[Store]
 
 @pytest.fixture
 async def store(empty_store: Store) -> Store:
-    """An open store with two organizations."""
+    """Return an open store with two organizations."""
     await empty_store.create_organization(organization(ACME), new_entry())
     await empty_store.create_organization(organization(OTHER), new_entry())
     return empty_store
@@ -47,7 +47,7 @@ async def store(empty_store: Store) -> Store:
 
 @pytest.fixture
 def dispatcher(store: Store) -> FakeDispatcher:
-    """An engine that the store hands over to; it has no room until it is given some."""
+    """Attach a dispatcher without capacity, which a test may raise, and return it."""
     engine = FakeDispatcher()
     store.attach(engine)
     return engine

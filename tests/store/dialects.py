@@ -1,4 +1,4 @@
-"""The databases that the suite runs on: one entry each, that lends the URL of a fresh, empty database."""
+"""List the databases that the suite runs on; each entry yields the URL of a fresh, empty database."""
 
 import atexit
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ def _sqlite(folder: Path) -> Iterator[str]:
 
 @cache
 def _server() -> Server:
-    """One server for all tests of this process; it ends with it."""
+    """Start the server that all tests of this process share; it stops when the process ends."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(running())
@@ -29,7 +29,7 @@ def _postgres(_folder: Path) -> Iterator[str]:
         yield url
 
 
-# A dialect's name, and what makes a database of it for one test; the folder is empty and the test's own.
+# Name of the dialect, and a context manager that makes a database in the test's empty folder.
 DIALECTS: Final[dict[str, Callable[[Path], AbstractContextManager[str]]]] = {
     "sqlite": _sqlite,
     "postgres": _postgres,

@@ -1,4 +1,4 @@
-"""Disks that are small or may only be read: real ones where we may mount, otherwise what is nearest to them."""
+"""Make small and read-only disks: real ones where mounting is allowed, otherwise the nearest substitute."""
 
 import ctypes
 import os
@@ -26,14 +26,14 @@ def _mounted(folder: Path, options: str, flags: int = 0) -> Iterator[None]:
 
 
 class SmallDisk:
-    """A folder with little room, and some to be made."""
+    """Represent a folder with little space, of which more can be freed."""
 
     def __init__(self, folder: Path, ballast: Path | None) -> None:
         self.folder = folder
         self._ballast = ballast
 
     def make_room(self) -> None:
-        """Let what did not fit fit."""
+        """Free space, so that the next write succeeds."""
         if self._ballast is not None:
             self._ballast.unlink()
         else:
@@ -43,7 +43,7 @@ class SmallDisk:
 
 @contextmanager
 def tiny_disk(folder: Path, size: int = 4, taken: int = 3) -> Iterator[SmallDisk]:
-    """A file system of so many MiB, most of it taken by a file that can go. Only root may mount one."""
+    """Mount a file system of ``size`` MiB, ``taken`` of them used by a file that can be deleted. Requires root."""
     with _mounted(folder, f"size={size}m"):
         ballast = folder / "ballast"
         ballast.write_bytes(b"\0" * taken * 1024 * 1024)
@@ -52,7 +52,7 @@ def tiny_disk(folder: Path, size: int = 4, taken: int = 3) -> Iterator[SmallDisk
 
 @contextmanager
 def small_files(folder: Path) -> Iterator[SmallDisk]:
-    """A limit of 1 MiB to every file that this process writes: SQLite meets it like a disk that is full."""
+    """Limit each file that this process writes to 1 MiB; SQLite reports that as a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
     try:
@@ -63,7 +63,7 @@ def small_files(folder: Path) -> Iterator[SmallDisk]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """The folder cannot be written in, by root neither."""
+    """Make the folder read-only, for root too."""
     if os.geteuid() == 0:
         with _mounted(folder, "size=64k", _READ_ONLY):
             yield

@@ -1,4 +1,4 @@
-"""Make a database refuse a certain row: what a store, and who writes to it, does about a row that cannot be written."""
+"""Make a database refuse a certain row, to test what a store and its callers do when a row cannot be written."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ def refuse_attempt(path: str, delivery_id: str, size: int) -> None:
 
 
 async def refuse(database: str, event: Event) -> Event:
-    """From now on the database raises an error where this event is inserted. Returns the event."""
+    """Make the database raise an error when this event is inserted; return the event."""
     if database.startswith("sqlite"):
         file = apsw.Connection(database.removeprefix("sqlite:///"))
         file.execute(_SQLITE.format(id=event.id))

@@ -1,4 +1,4 @@
-"""The audit trail: an entry with each change and none without, kept as written, found again, gone in its time."""
+"""Test the audit trail: one entry for each change, kept as written, listed by filters, deleted by retention."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -43,7 +43,7 @@ Doing = Callable[[Store, AuditEntry], Awaitable[object]]
 
 @pytest.fixture
 async def full(store: Store) -> Store:
-    """One of each thing: a key, two webhooks of which one fails, a delivery that is finished and one in hand."""
+    """Return a store with a key, two webhooks of which one fails, a finished delivery and a leased one."""
     await store.create_api_key(KEY, hash_of("key"), new_entry())
     await store.create_webhook(HOOK, new_entry())
     await publish(store)
@@ -58,12 +58,12 @@ async def full(store: Store) -> Store:
 
 
 async def entries(store: Store, **where: Any) -> tuple[AuditEntry, ...]:  # noqa: ANN401 a field has its own type
-    """All entries of these."""
+    """Return all entries that match the filter."""
     return (await store.list_audit(ALL, AuditFilter(**where))).items
 
 
 async def everything(store: Store) -> list[object]:
-    """All that people can see, the trail itself left out."""
+    """Return everything that the API shows, except the audit trail."""
     return [
         await store.list_organizations(ALL),
         await store.find_api_key(hash_of("key")),
@@ -76,13 +76,13 @@ async def everything(store: Store) -> list[object]:
 
 
 async def retry(store: Store, entry: AuditEntry) -> None:
-    """The delivery that went well is sent again."""
+    """Retry the delivered delivery."""
     (done,) = (await store.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=HOOK.id))).items
     await store.retry_delivery(ACME, done.id, LATER, entry)
 
 
 async def answer_gone(store: Store, _: AuditEntry) -> None:
-    """An attempt whose verdict is that its webhook is disabled."""
+    """Record an attempt whose verdict disables the webhook."""
     leased = await claim_one(store, LATER)
     try:
         await store.record([failed(leased, LATER, disable_reason="answered 410 Gone")])
@@ -91,7 +91,7 @@ async def answer_gone(store: Store, _: AuditEntry) -> None:
 
 
 async def disable(store: Store, _: AuditEntry) -> None:
-    """Upkeep disables what has failed for too long."""
+    """Disable the webhooks that have failed for too long."""
     await store.disable_failing(failing_for=HOUR, now=LATER, reason="too long")
 
 
@@ -109,10 +109,10 @@ CHANGES: Final[dict[str, Doing]] = {
 }
 REFUSED: Final[dict[str, Doing]] = {
     "create organization": lambda store, entry: store.create_organization(organization(ACME), entry),
-    "delete organization": lambda store, entry: store.delete_organization("nobody", LATER, entry),
-    "create key": lambda store, entry: store.create_api_key(api_key("nobody"), hash_of("new"), entry),
+    "delete organization": lambda store, entry: store.delete_organization("unknown", LATER, entry),
+    "create key": lambda store, entry: store.create_api_key(api_key("unknown"), hash_of("new"), entry),
     "revoke key": lambda store, entry: store.revoke_api_key(OTHER, KEY.id, LATER, entry),
-    "create webhook": lambda store, entry: store.create_webhook(webhook("nobody"), entry),
+    "create webhook": lambda store, entry: store.create_webhook(webhook("unknown"), entry),
     "change webhook": lambda store, entry: store.replace_webhook(next_version(HOOK, version=9), entry),
     "delete webhook": lambda store, entry: store.delete_webhook(OTHER, HOOK.id, LATER, entry),
     "retry delivery": lambda store, entry: store.retry_delivery(OTHER, "dlv_none", LATER, entry),
@@ -120,7 +120,7 @@ REFUSED: Final[dict[str, Doing]] = {
 
 
 async def directly(url: str, statement: str) -> None:
-    """Somebody else changes the database."""
+    """Execute a statement on the database, bypassing the store."""
     if url.startswith("sqlite:///"):
         db = apsw.Connection(url.removeprefix("sqlite:///"))
         db.execute(statement)
@@ -132,7 +132,7 @@ async def directly(url: str, statement: str) -> None:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_no_change_without_its_entry(full: Store, database: str, change: Doing) -> None:
-    """Where the entry cannot be written the change is not made; once it can be, both are, in one go."""
+    """If the entry cannot be written, the change is not made; both are written in one transaction."""
     before, trail = await everything(full), await entries(full)
     await directly(database, "ALTER TABLE audit_entries RENAME TO taken_away")
     with pytest.raises(Unavailable):
@@ -147,15 +147,15 @@ async def test_no_change_without_its_entry(full: Store, database: str, change: D
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
 async def test_no_entry_without_its_change(full: Store, change: Doing) -> None:
-    """What is refused leaves no trace."""
+    """A refused change has no entry."""
     trail = await entries(full)
     with pytest.raises(RequestError):
         await change(full, new_entry())
     assert await entries(full) == trail
 
 
-async def test_an_entry_that_cannot_be_written_spoils_nobody_elses(full: Store) -> None:
-    """Two entries with one id: the second change is not made, what was asked at the same time is."""
+async def test_an_entry_that_cannot_be_written_affects_no_other_change(full: Store) -> None:
+    """Of two entries with one id the second change is not made; other changes are."""
     same = new_entry()
     await full.create_webhook(webhook(), same)
     with pytest.raises(Unavailable):
@@ -164,7 +164,7 @@ async def test_an_entry_that_cannot_be_written_spoils_nobody_elses(full: Store) 
 
 
 async def test_an_entry_is_kept_as_it_was_written(store: Store) -> None:
-    """Every field of it, whatever text there is in them."""
+    """Every field comes back unchanged, with any text."""
     changes = (Change("endpoint", "https://a.example/", None), Change("secret"), Change("enabled", True, False))
     reported = new_entry(
         Action.WEBHOOK_UPDATED, by=SHOP, changes=changes, reason="“why” 💶 'quoted' \\ %s", object_id="wh_1"
@@ -173,8 +173,8 @@ async def test_an_entry_is_kept_as_it_was_written(store: Store) -> None:
     assert await entries(store, object_id="wh_1") == (reported,)
 
 
-async def test_what_packhook_does_itself_is_told(full: Store) -> None:
-    """That a webhook was disabled, and why: after a 410, and after days of failures; once each."""
+async def test_changes_by_packhook_itself_are_recorded(full: Store) -> None:
+    """Disabling a webhook has one entry with its reason: after a 410, and after days of failures."""
     other = await add_webhook(full, OTHER)
     await publish(full, 1, OTHER)
     (leased,) = (item for item in await claim(full, LATER) if item.webhook_id == other.id)
@@ -190,14 +190,14 @@ async def test_what_packhook_does_itself_is_told(full: Store) -> None:
     assert {(item.action, item.by, item.changes) for item in found} == {(Action.WEBHOOK_UPDATED, NODE, off)}
 
 
-async def test_only_the_first_operator_key_is_told(empty_store: Store) -> None:
-    """The others were never made."""
+async def test_only_the_first_operator_key_has_an_entry(empty_store: Store) -> None:
+    """The others were not created."""
     for key in ("one", "two"):
         await empty_store.claim_operator_key(hash_of(key), new_entry(Action.OPERATOR_KEY_CREATED, object_id=key))
     assert [item.object_id for item in await entries(empty_store)] == ["one"]
 
 
-async def test_the_trail_is_read_in_pages_by_what_is_asked_for(empty_store: Store) -> None:
+async def test_the_trail_is_listed_in_pages_and_by_filters(empty_store: Store) -> None:
     """Newest first; by organization, action, actor, object and time, and by what an organization's keys may see."""
     reported = [
         new_entry(Action.ORGANIZATION_CREATED, object_id=ACME),
@@ -228,14 +228,14 @@ async def test_the_trail_is_read_in_pages_by_what_is_asked_for(empty_store: Stor
     assert (first.has_prev, first.has_next, rest.has_prev, rest.has_next) == (False, True, True, False)
 
 
-async def test_the_trail_outlives_what_it_tells_of(full: Store) -> None:
-    """The organization is deleted; its entries are there."""
+async def test_entries_outlive_their_objects(full: Store) -> None:
+    """The entries of a deleted organization are still listed."""
     await full.delete_organization(ACME, LATER, new_entry(Action.ORGANIZATION_DELETED))
     assert (await entries(full, organization_id=ACME))[0].action is Action.ORGANIZATION_DELETED
 
 
-async def test_entries_past_their_time_go(empty_store: Store) -> None:
-    """In batches, the oldest first, to the millisecond."""
+async def test_entries_past_retention_are_deleted(empty_store: Store) -> None:
+    """Retention deletes them in batches, the oldest first, to the millisecond."""
     for number in (3, 1, 2, 0):
         await empty_store.write_audit(new_entry(created_at=START + number))
 

@@ -1,4 +1,4 @@
-"""Sealing: only the right master key opens a text, only where it was sealed for, and nobody reads it from outside."""
+"""Test the cipher: a text is decrypted only with its master key and in its own place, and shows nothing otherwise."""
 
 import base64
 import re
@@ -24,44 +24,44 @@ VISIBLE: Final = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
 
 
 def text_of(key: MasterKey) -> str:
-    """A key as the setting has it."""
+    """Return a key in the form of the setting."""
     return f"{key[0]}:{base64.b64encode(key[1]).decode()}"
 
 
 def raw(sealed: str) -> bytes:
-    """The nonce and what follows it."""
+    """Return the decoded bytes: nonce, ciphertext and tag."""
     return base64.b64decode(sealed.rpartition(".")[2])
 
 
 def with_raw(sealed: str, changed: bytes) -> str:
-    """The sealed text with other bytes."""
+    """Return the encrypted text with other bytes."""
     return f"{sealed.rpartition('.')[0]}.{base64.b64encode(changed).decode()}"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_what_is_sealed_opens(text: str) -> None:
-    """Any text, the empty one too."""
+def test_a_text_is_decrypted_as_it_was(text: str) -> None:
+    """This holds for any text, also for the empty one."""
     cipher = Cipher([OLD])
     assert cipher.decrypt(cipher.encrypt(text, *PLACE), *PLACE) == text
 
 
-def test_a_sealed_text_says_its_key_and_nothing_else() -> None:
-    """The mark, the key's id, and bytes that are 12 of nonce and 16 of tag longer than the text."""
+def test_an_encrypted_text_shows_its_key_id_and_nothing_else() -> None:
+    """It is the prefix, the key's id, and 12 bytes of nonce and 16 of tag more than the text."""
     sealed = Cipher([OLD]).encrypt(SECRET, *PLACE)
     assert re.fullmatch(r"§v1\.k1\.[A-Za-z0-9+/]+=*", sealed)
     assert len(raw(sealed)) == 12 + len(SECRET) + 16
     assert encrypted_under(sealed) == "k1"
 
 
-def test_sealing_twice_is_never_the_same() -> None:
-    """Neither the nonce nor what follows it: who reads the database does not see which secrets are equal."""
+def test_no_two_encryptions_are_equal() -> None:
+    """Nonce and ciphertext differ, so the database does not show which secrets are equal."""
     cipher = Cipher([OLD])
     sealed = [raw(cipher.encrypt(SECRET, *PLACE)) for _ in range(100)]
     assert len({item[:12] for item in sealed}) == len({item[12:] for item in sealed}) == 100
 
 
-def test_the_newest_key_seals_and_each_opens() -> None:
-    """The newest is the first; what an older one sealed stays readable."""
+def test_the_newest_key_encrypts_and_each_decrypts() -> None:
+    """The newest key is the first; texts under older ones stay readable."""
     before = Cipher([OLD]).encrypt(SECRET, *PLACE)
     cipher = Cipher([NEW, OLD])
     after = cipher.encrypt(SECRET, *PLACE)
@@ -70,8 +70,8 @@ def test_the_newest_key_seals_and_each_opens() -> None:
     assert cipher.missing({"k3", "k1", "k0"}) == ["k0", "k3"]
 
 
-def test_a_key_that_is_not_here_is_named() -> None:
-    """And what is sealed under it."""
+def test_a_missing_key_is_named() -> None:
+    """The error also names the field that is encrypted under it."""
     sealed = Cipher([OLD]).encrypt(SECRET, *PLACE)
     with pytest.raises(Unavailable) as refused:
         Cipher([NEW]).decrypt(sealed, *PLACE)
@@ -101,15 +101,15 @@ NOT_OPENED: Final = (
         lambda sealed: with_raw(sealed, raw(sealed) + b"\0"),
     ],
 )
-def test_a_text_that_was_changed_does_not_open(change: Callable[[str], str]) -> None:
-    """Shorter, longer, or no longer base64."""
+def test_a_changed_text_is_not_decrypted(change: Callable[[str], str]) -> None:
+    """It is shorter, longer, or no longer base64."""
     cipher = Cipher([OLD])
     with pytest.raises(Unavailable):
         cipher.decrypt(change(cipher.encrypt(SECRET, *PLACE)), *PLACE)
 
 
-def test_no_bit_may_be_another() -> None:
-    """Of the nonce, the text or the tag. The words name place and key, and show neither secret nor key."""
+def test_no_flipped_bit_is_accepted() -> None:
+    """This holds for nonce, text and tag. The error names place and key id, and shows neither secret nor key."""
     cipher = Cipher([OLD])
     sealed = cipher.encrypt(SECRET, *PLACE)
     for bit in range(8 * len(raw(sealed))):
@@ -131,16 +131,16 @@ def test_no_bit_may_be_another() -> None:
         (f"{RECORD}\0secret", ""),
     ],
 )
-def test_a_text_opens_only_where_it_belongs(place: tuple[str, str]) -> None:
-    """Not in another row, another organization or another field."""
+def test_a_text_is_decrypted_only_in_its_own_place(place: tuple[str, str]) -> None:
+    """It is refused in another row, another organization or another field."""
     cipher = Cipher([OLD])
     sealed = cipher.encrypt(SECRET, *PLACE)
     with pytest.raises(Unavailable, match="changed or moved"):
         cipher.decrypt(sealed, *place)
 
 
-def test_another_key_of_the_same_name_opens_nothing() -> None:
-    """And says that this may be so."""
+def test_another_key_with_the_same_id_decrypts_nothing() -> None:
+    """The error names that cause."""
     sealed = Cipher([OLD]).encrypt(SECRET, *PLACE)
     with pytest.raises(Unavailable) as refused:
         Cipher([("k1", NEW[1])]).decrypt(sealed, *PLACE)
@@ -148,23 +148,23 @@ def test_another_key_of_the_same_name_opens_nothing() -> None:
 
 
 @given(VISIBLE)
-def test_what_the_api_accepts_never_looks_sealed(text: str) -> None:
-    """So a secret from before sealing comes back as it is, whatever it imitates."""
+def test_a_value_that_the_api_accepts_never_looks_encrypted(text: str) -> None:
+    """So a secret stored before encryption comes back unchanged."""
     for imitated in (text, f"v1.k1.{text}", Cipher([OLD]).encrypt(text, *PLACE).removeprefix("§")):
         assert encrypted_under(imitated) is None
         assert Cipher([NEW]).decrypt(imitated, *PLACE) == imitated
 
 
-def test_what_looks_sealed_the_api_refuses() -> None:
-    """The mark is not ASCII: neither a secret nor a header value may begin like that."""
+def test_the_api_refuses_a_value_that_looks_encrypted() -> None:
+    """The prefix is not ASCII, so neither a secret nor a header value may begin with it."""
     sealed = Cipher([OLD]).encrypt(SECRET, *PLACE)
     assert secret_problem(sealed) == "expected printable ASCII characters without spaces"
     with pytest.raises(ValueError, match="visible ASCII"):
         rules.headers({"x-key": sealed})
 
 
-def test_a_vault_and_the_settings_do_not_show_their_keys() -> None:
-    """However they are printed."""
+def test_the_cipher_and_the_settings_do_not_show_their_keys() -> None:
+    """Neither ``str`` nor ``repr`` shows them."""
     settings = Settings(master_keys=f"{text_of(NEW)},{text_of(OLD)}")
     cipher = Cipher(settings.master_keys)
     shown = " ".join((repr(settings), str(settings), repr(cipher), str(cipher)))
@@ -174,7 +174,7 @@ def test_a_vault_and_the_settings_do_not_show_their_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "keys"),
+    ("setting", "keys"),
     [
         ("", ()),
         (text_of(OLD), (OLD,)),
@@ -184,9 +184,9 @@ def test_a_vault_and_the_settings_do_not_show_their_keys() -> None:
         (f"Key_2026-08:{'+' * 43}=", (("Key_2026-08", base64.b64decode("+" * 43 + "=")),)),
     ],
 )
-def test_the_setting(said: Any, keys: tuple[MasterKey, ...]) -> None:  # noqa: ANN401 what a file may hold
-    """Keys with their ids, the newest first."""
-    assert Settings(master_keys=said).master_keys == keys
+def test_valid_settings(setting: Any, keys: tuple[MasterKey, ...]) -> None:  # noqa: ANN401 what a file may hold
+    """Keys have ids, and the newest comes first."""
+    assert Settings(master_keys=setting).master_keys == keys
 
 
 WRONG: Final = {
@@ -206,26 +206,26 @@ WRONG: Final = {
 }
 
 
-@pytest.mark.parametrize("said", WRONG.values(), ids=WRONG)
-def test_a_wrong_setting(said: Any) -> None:  # noqa: ANN401 as above
-    """It is refused in words that show nothing of a key."""
+@pytest.mark.parametrize("setting", WRONG.values(), ids=WRONG)
+def test_invalid_settings(setting: Any) -> None:  # noqa: ANN401 as above
+    """They are refused with an error that shows nothing of a key."""
     with pytest.raises(ValueError, match="expected") as refused:
-        Settings(master_keys=said)
-    for part in re.findall(r"[A-Za-z0-9+/=_*]{20,}", str(said)):
+        Settings(master_keys=setting)
+    for part in re.findall(r"[A-Za-z0-9+/=_*]{20,}", str(setting)):
         assert part not in str(refused.value)
 
 
-def test_a_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start says which setting and which of its keys."""
+def test_an_invalid_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error at start names the setting and which of its keys is wrong."""
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS", f"{text_of(NEW)},{text_of(OLD)[:-1]}")
     with pytest.raises(InvalidSettings) as refused:
         load_settings()
-    said = "expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
-    assert refused.value.detail == f"master_keys: master key 2: {said}"
+    setting = "expected ID:BASE64 of 32 bytes, an id of the characters A-Z a-z 0-9 _ -"
+    assert refused.value.detail == f"master_keys: master key 2: {setting}"
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))
 def test_keys_are_read_as_they_are_written(keys: list[bytes]) -> None:
-    """Any 32 bytes."""
+    """A key may be any 32 bytes."""
     named = tuple((f"k{number}", key) for number, key in enumerate(keys))
     assert parse_master_keys([text_of(key) for key in named]) == named

@@ -1,4 +1,4 @@
-"""Claiming: what is due and nothing else, once a lease, in a fair order, and when to come again."""
+"""Test claims: they return due deliveries only, each under one lease, in a fair order, with the next due time."""
 
 import asyncio
 from collections import Counter
@@ -35,7 +35,7 @@ LATER = START + 1_000
 
 
 async def test_a_claimed_delivery_is_all_that_an_attempt_needs(store: Store) -> None:
-    """Under the lease that was asked for."""
+    """It has the requested lease."""
     to = await add_webhook(store, version=4)
     stored = event(data=b'{"n":1}', created_at=START - 50)
     await store.publish(publication(stored))
@@ -82,7 +82,7 @@ async def test_a_leased_delivery_is_claimed_again_once_its_lease_has_run_out(sto
 
 
 async def test_nothing_is_claimed_twice_by_many_at_once(store: Store) -> None:
-    """However many ask for it."""
+    """Many claims run at once."""
     await add_webhook(store)
     await add_webhook(store)
     await publish(store, 50)
@@ -123,7 +123,7 @@ async def _delete_organization(store: Store, to: Webhook, leased: LeasedDelivery
     ids=["held", "disabled", "disabled by a verdict", "deleted", "organization deleted"],
 )
 async def test_nothing_is_claimed_for_a_webhook_that_may_not_be_sent_to(store: Store, putting: Putting) -> None:
-    """Whatever is due there; others get theirs as ever, and there is no need to come again for it soon."""
+    """Deliveries of other webhooks are claimed as usual, and the claim asks for no earlier return."""
     to = await add_webhook(store)
     await publish(store, 3)
     first, *others = await claim(store, START)
@@ -138,7 +138,7 @@ async def test_nothing_is_claimed_for_a_webhook_that_may_not_be_sent_to(store: S
 
 
 async def test_a_hold_ends_by_itself(store: Store) -> None:
-    """At its instant, to the millisecond; a shorter one does not cut it short."""
+    """It ends to the millisecond; a shorter hold does not shorten it."""
     await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)
@@ -153,7 +153,7 @@ async def test_a_hold_ends_by_itself(store: Store) -> None:
 async def test_what_waited_for_a_disabled_webhook_is_due_when_it_is_enabled(
     store: Store, claimed_meanwhile: bool
 ) -> None:
-    """At once, whether or not somebody looked for it meanwhile."""
+    """They are due at once, whether or not a claim found none meanwhile."""
     to = await add_webhook(store)
     await publish(store, 3)
     await store.replace_webhook(disabled := next_version(to, enabled=False), new_entry())
@@ -164,7 +164,7 @@ async def test_what_waited_for_a_disabled_webhook_is_due_when_it_is_enabled(
 
 
 async def test_a_retry_that_was_settled_while_disabled_is_not_forgotten(store: Store) -> None:
-    """It was on its way when its webhook was disabled."""
+    """It was being sent when its webhook was disabled."""
     to = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
@@ -176,7 +176,7 @@ async def test_a_retry_that_was_settled_while_disabled_is_not_forgotten(store: S
 
 
 @pytest.mark.parametrize(("slots", "least"), [(7, 3), (1, 1)], ids=["for some of each", "for one alone"])
-async def test_no_more_is_claimed_than_there_is_room_for(store: Store, slots: int, least: int) -> None:
+async def test_no_more_is_claimed_than_the_capacity(store: Store, slots: int, least: int) -> None:
     """The rest stays in the backlog, and is due now."""
     hooks = {(await add_webhook(store)).id for _ in range(3)}
     await publish(store, 10)
@@ -199,8 +199,8 @@ async def test_no_more_of_one_webhook_is_claimed_than_asked_for(store: Store) ->
     assert claimed.backlog == {many.id}
 
 
-async def test_nothing_is_claimed_of_what_the_offer_closed(store: Store) -> None:
-    """Nor is there a need to come again for it; it stays due."""
+async def test_nothing_is_claimed_of_closed_webhooks(store: Store) -> None:
+    """The next due time ignores them; their deliveries stay due."""
     closed, free = await add_webhook(store), await add_webhook(store)
     await publish(store, 2)
     claimed = await ask(store, START, closed={closed.id})
@@ -209,7 +209,7 @@ async def test_nothing_is_claimed_of_what_the_offer_closed(store: Store) -> None
     assert {item.webhook_id for item in await claim(store, START)} == {closed.id}
 
 
-async def test_nothing_is_claimed_without_room_for_bytes(store: Store) -> None:
+async def test_nothing_is_claimed_without_free_bytes(store: Store) -> None:
     """A node whose memory is full of data takes no more, however few deliveries it holds."""
     await add_webhook(store)
     await publish(store)
@@ -238,8 +238,8 @@ async def test_every_webhook_gets_its_turn(store: Store) -> None:
     assert set(served) == lanes
 
 
-async def test_what_there_is_room_for_is_shared_among_the_webhooks(store: Store) -> None:
-    """No backlog, however old, takes it all."""
+async def test_capacity_is_shared_among_the_webhooks(store: Store) -> None:
+    """No backlog, however old, takes all of it."""
     old, new = await add_webhook(store), await add_webhook(store, OTHER)
     await publish(store, 100, created_at=START - HOUR)
     await publish(store, 100, OTHER)
@@ -247,7 +247,7 @@ async def test_what_there_is_room_for_is_shared_among_the_webhooks(store: Store)
     assert Counter(item.webhook_id for item in claimed.deliveries) == {old.id: 10, new.id: 10}
 
 
-async def test_a_lane_goes_by_urgency_and_then_by_age(store: Store) -> None:
+async def test_a_lane_is_ordered_by_urgency_and_then_by_age(store: Store) -> None:
     """First attempts, then retries, then replays; in each the oldest first, however late they come."""
     await add_webhook(store)
     old = await publish(store, 4)
@@ -285,8 +285,8 @@ async def test_a_retry_that_waits_keeps_nothing_from_being_claimed(store: Store)
     assert (await claim_one(store, LATER)).event_id == new.id
 
 
-async def test_a_claim_says_when_to_come_again(store: Store) -> None:
-    """At the earliest retry or end of a lease; when nothing is on its way, there is no need."""
+async def test_a_claim_returns_the_next_due_time(store: Store) -> None:
+    """It is the earliest retry or end of a lease; without live deliveries there is none."""
     await add_webhook(store)
     await add_webhook(store, OTHER)
     assert (await ask(store, START)).next_due_at is None
@@ -302,8 +302,8 @@ async def test_a_claim_says_when_to_come_again(store: Store) -> None:
     assert (await ask(store, START + DAY)).next_due_at is None
 
 
-async def test_a_claim_looks_past_what_is_closed_for_when_to_come_again(store: Store) -> None:
-    """However many are closed and due before."""
+async def test_the_next_due_time_ignores_closed_webhooks(store: Store) -> None:
+    """This holds for any number of closed webhooks that are due before."""
     closed = {(await add_webhook(store)).id for _ in range(3)}
     await publish(store)
     await add_webhook(store, OTHER)
@@ -349,8 +349,8 @@ async def test_a_released_delivery_is_due_now_and_no_attempt_is_counted(store: S
     assert (again.id, again.urgency, again.attempt_count) == (leased.id, Urgency.FIRST, 0)
 
 
-async def test_releasing_what_is_no_longer_leased_does_nothing(store: Store) -> None:
-    """It was settled, or another has it."""
+async def test_releasing_an_ended_lease_does_nothing(store: Store) -> None:
+    """It was settled, or has another lease."""
     await add_webhook(store)
     await publish(store, 2)
     settled, taken_over = await claim(store, START)

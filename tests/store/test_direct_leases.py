@@ -1,4 +1,4 @@
-"""What was handed over within its publish: settled as any other, listed as under way, and never lost."""
+"""Test deliveries that their publish leased: settled like any other, listed as sending, and never lost."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ SENDING = DeliveryFilter(status=DeliveryStatus.SENDING)
 
 @pytest.fixture
 async def leased_directly(store: Store, dispatcher: FakeDispatcher) -> LeasedDelivery:
-    """The only delivery there is, handed over."""
+    """Publish one event and return its delivery, leased to the dispatcher."""
     await add_webhook(store)
     dispatcher.slots = 1
     await publish(store)
@@ -59,8 +59,8 @@ async def test_a_failure_waits_in_its_lane_as_any_other(store: Store, leased_dir
     assert (await claim_one(store, START + MINUTE)).id == leased_directly.id
 
 
-async def test_what_is_given_back_is_due_now(store: Store, leased_directly: LeasedDelivery) -> None:
-    """And no longer handed over."""
+async def test_a_released_delivery_is_due_now(store: Store, leased_directly: LeasedDelivery) -> None:
+    """It is no longer leased directly."""
     await store.release([leased_directly], START)
     assert (await claim_one(store, START)).id == leased_directly.id
     assert await claim(store, START + LEASE - 1) == ()
@@ -124,8 +124,8 @@ async def test_it_is_listed_among_what_was_claimed(store: Store, dispatcher: Fak
     assert pending.items == ()
 
 
-async def test_what_a_dead_process_had_been_handed_is_due_when_its_file_is_opened(tmp_path: Path) -> None:
-    """At once: nobody else can have it."""
+async def test_direct_leases_of_a_dead_process_are_due_when_its_file_is_opened(tmp_path: Path) -> None:
+    """It is due at once: no other process can have it."""
     settings = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     first = open_store(settings, ManualClock())
     await first.open()

@@ -1,4 +1,4 @@
-"""The store that seals: the database holds no secret in clear, and whoever asks it notices nothing."""
+"""Test the encrypting store: the database holds no plaintext secret, and callers see no difference."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -30,7 +30,7 @@ FULL: Final[dict[str, Any]] = {
     "secret": SECRETS[0],
     "headers": {"authorization": SECRETS[1], "x-empty": "", "x-a": SECRETS[2]},
     "description": "kept as it is",
-    "client_certificate": "shown to everybody",
+    "client_certificate": "shown to every receiver",
     "client_key": SECRETS[3],
 }
 HOT: Final = ("publish", "claim", "record", "release", "attach")
@@ -46,7 +46,7 @@ OWN: Final = {
 
 
 class EncryptedDatabase:
-    """One database and its key file, opened and closed as often as a test wants."""
+    """Hold one database and its key file, to be opened and closed as often as a test needs."""
 
     def __init__(self, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(folder)
@@ -56,7 +56,7 @@ class EncryptedDatabase:
         self.new()
 
     def new(self, **changes: Any) -> EncryptedStore:  # noqa: ANN401 a field has its own type
-        """A store on this database, not yet opened."""
+        """Return a store on this database, not yet open."""
         settings = self.settings.model_copy(update=changes)
         self.inner = open_store(settings, ManualClock())
         self.store = EncryptedStore(self.inner, Keyring(settings))
@@ -64,25 +64,25 @@ class EncryptedDatabase:
 
     @property
     def key_file(self) -> Path:
-        """Where the keys lie."""
+        """Return the path of the key file."""
         file = Keyring(self.settings).file
         assert file is not None
         return file
 
     async def reopen(self, **changes: Any) -> EncryptedStore:  # noqa: ANN401 as above
-        """Close, and open anew."""
+        """Close the store and open a new one."""
         await self.store.close()
         await self.new(**changes).open()
         return self.store
 
     async def stored(self, to: Webhook) -> Webhook:
-        """A webhook as the database has it."""
+        """Return a webhook as the database holds it, encrypted."""
         return await self.inner.get_webhook(to.organization_id, to.id)
 
 
 @pytest.fixture
 async def encrypted(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EncryptedDatabase]:
-    """A database with two organizations, and its sealed store, open."""
+    """Yield a database with two organizations, and its encrypting store, open."""
     made = EncryptedDatabase(database, tmp_path, monkeypatch)
     await made.store.open()
     await made.store.create_organization(organization(ACME), new_entry())
@@ -92,37 +92,37 @@ async def encrypted(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def texts(of: Webhook) -> list[str]:
-    """Everything that is to be sealed."""
+    """Return the values that have to be encrypted."""
     return [of.secret, *of.headers.values(), *filter(None, [of.client_key])]
 
 
 def under(of: Webhook) -> set[str | None]:
-    """The ids of the keys that a stored webhook is sealed under."""
+    """Return the ids of the keys that a stored webhook is encrypted under."""
     return {encrypted_under(text) for text in texts(of)}
 
 
 def newest(encrypted: EncryptedDatabase) -> str:
-    """The id of the newest key."""
+    """Return the id of the newest key."""
     return Keyring(encrypted.settings).cipher().newest
 
 
 def without_secrets(of: Webhook) -> Webhook:
-    """What may be stored in clear."""
+    """Return the webhook with only those fields that are stored as plaintext."""
     return msgspec.structs.replace(of, secret="", client_key="", headers=dict.fromkeys(of.headers, ""))
 
 
 async def replaced(store: Store) -> Webhook:
-    """A webhook that got its secrets by a change."""
+    """Return a webhook whose secrets were set by a change."""
     before = await add_webhook(store)
     await store.replace_webhook(after := next_version(before, **FULL), new_entry())
     return after
 
 
 @pytest.mark.parametrize("made", [lambda store: add_webhook(store, **FULL), replaced], ids=["created", "replaced"])
-async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
+async def test_a_webhook_is_encrypted_and_comes_back_as_it_was(
     encrypted: EncryptedDatabase, made: Callable[[Store], Coroutine[None, None, Webhook]]
 ) -> None:
-    """For its owner, in a list and for the engine; in the database its secrets are sealed and nothing else is."""
+    """The owner, a list and the engine get it unchanged; in the database only its secrets are encrypted."""
     hook = await made(encrypted.store)
     assert await encrypted.store.get_webhook(ACME, hook.id) == hook
     assert (await encrypted.store.list_webhooks(ACME, ALL, WebhookFilter())).items == (hook,)
@@ -135,7 +135,7 @@ async def test_a_webhook_is_sealed_and_comes_back_as_it_was(
 
 
 async def test_no_file_holds_a_secret(encrypted: EncryptedDatabase) -> None:
-    """Of the database, its log and what else lies beside it."""
+    """The database, its log and every other file next to it are searched."""
     hook = await add_webhook(encrypted.store, **FULL)
     await encrypted.store.replace_webhook(next_version(hook, secret="another-secret-of-it"), new_entry())
     files = [file for file in encrypted.key_file.parent.rglob("*") if file.is_file()]
@@ -154,7 +154,7 @@ async def test_a_page_knows_its_neighbours(encrypted: EncryptedDatabase) -> None
 
 
 def test_the_hot_path_is_the_inner_stores_own(database: str) -> None:
-    """Not one call is between a publish and the store inside; the same holds for all that has no secrets."""
+    """A publish calls the inner store directly; so does everything without secrets."""
     inner = open_store(Settings(database=database), ManualClock())
     encrypted = EncryptedStore(inner, Keyring(Settings(database=database)))
     asked = {name for name in vars(Store) if not name.startswith("_")}
@@ -165,7 +165,7 @@ def test_the_hot_path_is_the_inner_stores_own(database: str) -> None:
     assert asked.issuperset(HOT)
 
 
-async def test_a_value_that_was_moved_to_another_row_does_not_open(encrypted: EncryptedDatabase) -> None:
+async def test_a_value_that_was_moved_to_another_row_is_not_decrypted(encrypted: EncryptedDatabase) -> None:
     """Of the same organization or another, or to another field of the same row; it is not read, not sent."""
     mine = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     moved = {
@@ -187,10 +187,10 @@ async def test_a_value_that_was_moved_to_another_row_does_not_open(encrypted: En
         assert (await encrypted.store.list_webhooks(OTHER, ALL, WebhookFilter())).items == (), case
 
 
-async def test_a_row_that_is_given_to_another_organization_does_not_open(
+async def test_a_row_that_is_given_to_another_organization_is_not_decrypted(
     encrypted: EncryptedDatabase, tmp_path: Path
 ) -> None:
-    """Its id stays the same then; a copy of the database stands for the one that somebody edits."""
+    """Its id stays the same; a copy of the database stands for an edited one."""
     hook = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     copy = open_store(Settings(database=f"sqlite:///{tmp_path / 'copy.db'}"), ManualClock())
     await copy.open()
@@ -202,7 +202,7 @@ async def test_a_row_that_is_given_to_another_organization_does_not_open(
     await copy.close()
 
 
-async def test_a_header_does_not_open_under_another_name(encrypted: EncryptedDatabase) -> None:
+async def test_a_header_is_not_decrypted_under_another_name(encrypted: EncryptedDatabase) -> None:
     """Nor the secret as a header, within one row."""
     mine = await encrypted.stored(await add_webhook(encrypted.store, **FULL))
     for headers in (
@@ -216,8 +216,8 @@ async def test_a_header_does_not_open_under_another_name(encrypted: EncryptedDat
             await encrypted.store.get_webhook(ACME, mine.id)
 
 
-async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(encrypted: EncryptedDatabase) -> None:
-    """A database of an older packhook; also a secret that imitates a sealed one."""
+async def test_a_plaintext_secret_is_read_and_encrypted_at_the_next_change(encrypted: EncryptedDatabase) -> None:
+    """As in a database of an older packhook; also a secret that looks encrypted."""
     old = webhook(**{**FULL, "secret": f"{PREFIX.removeprefix('§')}k1.AAAA"})
     await encrypted.inner.create_webhook(old, new_entry())
     store = await encrypted.reopen()
@@ -229,8 +229,8 @@ async def test_what_was_not_sealed_is_read_and_sealed_at_the_next_change(encrypt
     assert await store.get_webhook(ACME, old.id) == changed
 
 
-async def test_the_first_start_makes_a_key_file_and_later_ones_use_it(encrypted: EncryptedDatabase) -> None:
-    """It is said that one was made, at the first only."""
+async def test_the_first_start_creates_a_key_file_and_later_ones_use_it(encrypted: EncryptedDatabase) -> None:
+    """Only the first start logs that."""
     assert encrypted.store.created_key_file
     hook = await add_webhook(encrypted.store, **FULL)
     before = encrypted.key_file.read_bytes()
@@ -240,8 +240,8 @@ async def test_the_first_start_makes_a_key_file_and_later_ones_use_it(encrypted:
     assert await store.get_webhook(ACME, hook.id) == hook
 
 
-async def test_who_may_not_open_the_database_makes_no_key(tmp_path: Path) -> None:
-    """The file belongs to whoever has the database."""
+async def test_a_process_that_cannot_open_the_database_creates_no_key(tmp_path: Path) -> None:
+    """The file belongs to the process that has the database open."""
     settings = Settings(database=f"sqlite:///{tmp_path / 'packhook.db'}")
     other = open_store(settings, ManualClock())
     await other.open()
@@ -252,7 +252,7 @@ async def test_who_may_not_open_the_database_makes_no_key(tmp_path: Path) -> Non
 
 
 async def test_a_lost_key_file_stops_the_start(encrypted: EncryptedDatabase) -> None:
-    """With the key's id and where it should be; no other is made, and when it is back all is well."""
+    """The error names the key's id and the path; no new file is created, and with the old one the node starts."""
     hook = await add_webhook(encrypted.store, **FULL)
     key_id, kept = newest(encrypted), encrypted.key_file.rename(encrypted.key_file.with_suffix(".away"))
     with pytest.raises(StartError) as refused:
@@ -269,7 +269,7 @@ async def test_a_lost_key_file_stops_the_start(encrypted: EncryptedDatabase) -> 
 
 
 async def test_a_setting_without_the_old_key_stops_the_start(encrypted: EncryptedDatabase) -> None:
-    """All that are missing are named, wherever in the table what they sealed is; with them it starts."""
+    """The error names all missing keys, wherever in the table they are used; with them the node starts."""
     keys = {name: (name, name.encode() * 16) for name in ("k1", "k2", "k3")}
     first = parse_master_keys(encrypted.key_file.read_text().splitlines()[-1:])
     hooks = []
@@ -284,8 +284,8 @@ async def test_a_setting_without_the_old_key_stops_the_start(encrypted: Encrypte
     assert (await store.list_webhooks(ACME, ALL, WebhookFilter())).items == tuple(hooks)
 
 
-async def test_resealing_changes_nothing_but_the_key_and_the_version(encrypted: EncryptedDatabase) -> None:
-    """Of one that is under an old key, or under none; one under the newest stays as it is."""
+async def test_reencrypting_changes_nothing_but_the_key_and_the_version(encrypted: EncryptedDatabase) -> None:
+    """Secrets under an old key, or plaintext, are re-encrypted; those under the newest key are unchanged."""
     sealed, clear = await add_webhook(encrypted.store, **FULL), webhook(OTHER, enabled=False, **FULL)
     await encrypted.inner.create_webhook(clear, new_entry())
     key_id = await encrypted.store.rotate(CLI, START)
@@ -300,8 +300,8 @@ async def test_resealing_changes_nothing_but_the_key_and_the_version(encrypted: 
         assert await encrypted.stored(before) == stored
 
 
-async def test_resealing_undoes_no_change(encrypted: EncryptedDatabase) -> None:
-    """Of somebody who was faster, whatever that was sealed under; of many at once neither."""
+async def test_reencrypting_reverts_no_change(encrypted: EncryptedDatabase) -> None:
+    """A concurrent change is kept, whatever key it is under; so are changes among many runs at once."""
     before = await add_webhook(encrypted.store, **FULL)
     stale = await encrypted.stored(before)
     await encrypted.store.replace_webhook(
@@ -318,16 +318,16 @@ async def test_resealing_undoes_no_change(encrypted: EncryptedDatabase) -> None:
     assert await encrypted.store.get_webhook(ACME, before.id) == next_version(next_version(changed))
 
 
-async def test_resealing_what_is_deleted_meanwhile(encrypted: EncryptedDatabase) -> None:
-    """Does nothing."""
+async def test_reencrypting_a_webhook_that_is_deleted_meanwhile(encrypted: EncryptedDatabase) -> None:
+    """It does nothing."""
     before = await encrypted.stored(await add_webhook(encrypted.store))
     await encrypted.store.rotate(CLI, START)
     await encrypted.store.delete_webhook(ACME, before.id, START, new_entry())
     assert not await encrypted.store.reencrypt(before)
 
 
-async def test_another_process_on_this_machine_takes_a_new_key(encrypted: EncryptedDatabase) -> None:
-    """It is opened here, and seals here, without a restart."""
+async def test_another_process_on_this_machine_uses_a_new_key(encrypted: EncryptedDatabase) -> None:
+    """It decrypts and encrypts with it, without a restart."""
     theirs = EncryptedStore(encrypted.inner, Keyring(encrypted.settings))
     key_id = await theirs.rotate(CLI, START)
     hook = await add_webhook(theirs, **FULL)
@@ -336,22 +336,22 @@ async def test_another_process_on_this_machine_takes_a_new_key(encrypted: Encryp
     assert under(await encrypted.stored(await add_webhook(encrypted.store, **FULL))) == {newest(encrypted)} != {key_id}
 
 
-async def test_a_key_file_that_is_gone_or_open_to_others_stops_what_would_seal(encrypted: EncryptedDatabase) -> None:
-    """A secret sealed under a key that nobody may find again would be lost; what is there is still read and sent."""
+async def test_without_a_safe_key_file_nothing_is_encrypted(encrypted: EncryptedDatabase) -> None:
+    """A secret under a key that is not stored would be lost. Stored secrets are still read and sent."""
     hook = await add_webhook(encrypted.store, **FULL)
     kept = encrypted.key_file.read_bytes()
     harms: dict[str, Callable[[], None]] = {
         "chmod 600": lambda: encrypted.key_file.chmod(0o644),
         "is missing: restore it, or its copy": encrypted.key_file.unlink,
     }
-    for said, harm in harms.items():
+    for message, harm in harms.items():
         harm()
         for query in (
             encrypted.store.create_webhook(webhook(), new_entry()),
             encrypted.store.replace_webhook(next_version(hook), new_entry()),
             encrypted.store.rotate(CLI, START),
         ):
-            with pytest.raises(Unavailable, match=said):
+            with pytest.raises(Unavailable, match=message):
                 await query
         assert await encrypted.store.webhook_states([hook.id]) == {hook.id: WebhookState(webhook=hook)}
     encrypted.key_file.write_bytes(kept)

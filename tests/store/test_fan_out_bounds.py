@@ -34,7 +34,7 @@ class CountedLanes(Sequence[str]):
 
 
 class CountingDispatcher(FakeDispatcher):
-    """Have capacity for every delivery, and take none."""
+    """Offer capacity for every delivery, and keep none."""
 
     def __init__(self) -> None:
         super().__init__(slots=1_000_000)

@@ -1,4 +1,4 @@
-"""A webhook whose endpoint fails: since when it does, and that this is told once before it is disabled."""
+"""Test failing webhooks: since when they fail, and that this is reported once before they are disabled."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LATER = START + 2 * DAY
 
 
 async def fail(store: Store, to: Webhook, times: int = 5, *, since: int = START, over: int = DAY) -> None:
-    """Its endpoint fails so often, from first to last over so long."""
+    """Record ``times`` failures of this webhook, spread over ``over`` milliseconds."""
     await publish(store, times, event_code=to.event_code, created_at=since)
     leased = await claim(store, since)
     for number, item in enumerate(leased):
@@ -20,19 +20,19 @@ async def fail(store: Store, to: Webhook, times: int = 5, *, since: int = START,
 
 
 async def succeed(store: Store, to: Webhook, at: int) -> None:
-    """Its endpoint answers well."""
+    """Record a success of this webhook."""
     await publish(store, event_code=to.event_code, created_at=at)
     await store.record([delivered(item, at) for item in await claim(store, at)])
 
 
 async def test_since_when_a_webhook_fails(store: Store) -> None:
-    """From its first failure on; nothing is said of one that is well, or that nothing was sent to."""
+    """The state holds the first failure; it is empty for a webhook that succeeds or was never sent to."""
     failing, well, unused = [
         await add_webhook(store, event_code=code) for code in ("order.created", "order.shipped", "order.canceled")
     ]
     await succeed(store, well, START)
     await fail(store, failing, since=START + HOUR)
-    asked = [failing.id, well.id, unused.id, "wh_nobody"]
+    asked = [failing.id, well.id, unused.id, "wh_unknown"]
     assert await store.failing_since(asked) == {failing.id: START + HOUR}
     assert await store.failing_since([]) == {}
     await succeed(store, failing, LATER)
@@ -41,8 +41,8 @@ async def test_since_when_a_webhook_fails(store: Store) -> None:
     assert await store.failing_since(asked) == {failing.id: LATER + HOUR}
 
 
-async def test_another_endpoint_and_being_enabled_forget_it(store: Store) -> None:
-    """It is another endpoint that is sent to, or its owner says that it is mended; being disabled forgets nothing."""
+async def test_a_new_endpoint_and_enabling_clear_the_failure_history(store: Store) -> None:
+    """Both clear the failure history; disabling keeps it."""
     hook = await add_webhook(store)
     await fail(store, hook)
     await store.replace_webhook(disabled := next_version(hook, enabled=False), new_entry())
@@ -54,8 +54,8 @@ async def test_another_endpoint_and_being_enabled_forget_it(store: Store) -> Non
     assert await store.failing_since([hook.id]) == {}
 
 
-async def test_it_is_told_once(store: Store) -> None:
-    """However often it is asked for; after a success, for new failures, once more."""
+async def test_a_failing_webhook_is_reported_once(store: Store) -> None:
+    """Later calls return nothing; new failures after a success are reported again, once."""
     hook = await add_webhook(store)
     await fail(store, hook)
     assert await store.warn_failing(failing_for=DAY, now=LATER) == {hook.id: START}
@@ -68,15 +68,15 @@ async def test_it_is_told_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("times", "over"), [(4, DAY), (5, DAY - 4)], ids=["not often", "not long"])
-async def test_it_is_not_told_too_early(store: Store, times: int, over: int) -> None:
-    """Five failures, and from the first to the last so long; silence does not count."""
+async def test_a_failing_webhook_is_not_reported_too_early(store: Store, times: int, over: int) -> None:
+    """It takes five failures over the whole period; silence does not count."""
     hook = await add_webhook(store)
     await fail(store, hook, times, over=over)
     assert await store.warn_failing(failing_for=DAY, now=LATER + 10 * DAY) == {}
 
 
-async def test_it_is_not_told_of_one_that_is_off(store: Store) -> None:
-    """Disabled or deleted: nothing is sent there, so nothing will be disabled."""
+async def test_a_disabled_or_deleted_webhook_is_not_reported(store: Store) -> None:
+    """Nothing is sent to it, so it will not be disabled."""
     off, gone = await add_webhook(store), await add_webhook(store, event_code="order.shipped")
     for hook in (off, gone):
         await fail(store, hook)

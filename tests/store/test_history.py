@@ -1,4 +1,4 @@
-"""Reading back: lists in pages, each filter, one event and one delivery, and nobody else's."""
+"""Test lists in pages, each filter, and single events and deliveries, all within one organization."""
 
 import itertools
 import random
@@ -41,7 +41,7 @@ Ask = Callable[[Store, PageRequest], Awaitable[Page[Any]]]
 
 
 async def organizations(store: Store) -> Ask:
-    """Many organizations, created in any order; with the two that are there, as many as of the others."""
+    """Create organizations in any order; with the two that exist there are as many as of the other kinds."""
     names = [f"org-{number:02}" for number in range(MANY - 2)]
     random.Random(7).shuffle(names)
     for name in names:
@@ -50,7 +50,7 @@ async def organizations(store: Store) -> Ask:
 
 
 async def keys(store: Store) -> Ask:
-    """Many keys."""
+    """Create many keys."""
     for number in range(MANY):
         await store.create_api_key(api_key(), hash_of(str(number)), new_entry())
     await store.create_api_key(api_key(OTHER), hash_of("other"), new_entry())
@@ -58,7 +58,7 @@ async def keys(store: Store) -> Ask:
 
 
 async def webhooks(store: Store) -> Ask:
-    """Many webhooks."""
+    """Create many webhooks."""
     for number in range(MANY):
         await add_webhook(store, enabled=bool(number % 2))
         await add_webhook(store, OTHER)
@@ -66,7 +66,7 @@ async def webhooks(store: Store) -> Ask:
 
 
 async def events(store: Store) -> Ask:
-    """Many events, some of them published together."""
+    """Publish many events, some of them in one call."""
     await publish(store, MANY - 3)
     await publish(store, 4, OTHER)
     for _ in range(3):
@@ -75,7 +75,7 @@ async def events(store: Store) -> Ask:
 
 
 async def deliveries(store: Store) -> Ask:
-    """Many deliveries, of two webhooks."""
+    """Create many deliveries, of two webhooks."""
     await add_webhook(store)
     await add_webhook(store, OTHER)
     await publish(store, 9)
@@ -86,7 +86,7 @@ async def deliveries(store: Store) -> Ask:
 
 
 async def filtered_deliveries(store: Store) -> Ask:
-    """Many deliveries of one webhook among those of another."""
+    """Create many deliveries of one webhook among those of another."""
     expected, _ = await add_webhook(store), await add_webhook(store)
     await publish(store, MANY)
     return lambda store, page: store.list_deliveries(ACME, page, DeliveryFilter(webhook_id=expected.id))
@@ -204,7 +204,7 @@ async def test_deliveries_of_an_event_code_are_found_whatever_became_of_their_we
 
 
 async def _page_by_page(store: Store, where: DeliveryFilter) -> list[Delivery]:
-    """Forwards to the end; each page is found again backwards."""
+    """Return all deliveries page by page, and check that each page is the same backwards."""
     found: list[Delivery] = []
     page = await store.list_deliveries(ACME, PageRequest(limit=4), where)
     while page.items:
@@ -256,7 +256,7 @@ async def test_deliveries_are_listed_by_each_status(store: Store) -> None:
 
 
 async def test_only_a_pending_delivery_has_a_next_attempt(store: Store) -> None:
-    """While one is under way there is none to wait for."""
+    """A delivery that is being sent has none."""
     await add_webhook(store)
     (stored,) = await publish(store)
     seen = [(await store.get_event(ACME, stored.id))[1][0].next_attempt_at]
@@ -312,7 +312,7 @@ async def test_a_delivery_comes_with_its_attempts_oldest_first(store: Store) -> 
     assert attempts == tuple(item.attempt for item in made)
 
 
-@pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
+@pytest.mark.parametrize("organization_id", [OTHER, "unknown"])
 async def test_another_organizations_things_are_not_found(store: Store, organization_id: str) -> None:
     """An event or a delivery, by its very id; a list by such an id is empty."""
     to = await add_webhook(store)

@@ -16,12 +16,12 @@ LATER = START + 1_000
 
 
 def key(body: bytes = b"body", *, name: str = "order-1", stale_before: int = START) -> Idempotency:
-    """An ``Idempotency-Key`` as it came with this body."""
+    """Return an ``Idempotency-Key`` of a request with this body."""
     return Idempotency(key=name, fingerprint=hashlib.sha256(body).digest(), stale_before=stale_before)
 
 
 async def test_the_same_request_again_gets_the_first_answer(store: Store, dispatcher: FakeDispatcher) -> None:
-    """And publishes nothing, whatever has changed since."""
+    """It publishes nothing, whatever has changed since."""
     await add_webhook(store)
     first = await store.publish(publication(event(), event(), idempotency=key()))
     await add_webhook(store)
@@ -34,14 +34,14 @@ async def test_the_same_request_again_gets_the_first_answer(store: Store, dispat
 
 
 async def test_the_same_request_many_times_at_once_is_published_once(store: Store) -> None:
-    """Everybody gets the one answer."""
+    """Every request gets the same response."""
     answers = await asyncio.gather(*(store.publish(publication(event(), idempotency=key())) for _ in range(5)))
     assert len(set(answers)) == 1
     assert len((await store.list_events(ACME, ALL)).items) == 1
 
 
 async def test_another_request_with_the_same_key_is_a_conflict(store: Store) -> None:
-    """And publishes nothing; the key still answers the first."""
+    """It publishes nothing; the key still has the first response."""
     first = await store.publish(publication(event(), idempotency=key()))
     with pytest.raises(Conflict):
         await store.publish(publication(event(), idempotency=key(b"another")))
@@ -50,20 +50,20 @@ async def test_another_request_with_the_same_key_is_a_conflict(store: Store) -> 
 
 
 async def test_a_key_is_stale_after_its_time(store: Store) -> None:
-    """Up to that instant it counts; then it may be used anew, with any body."""
+    """It counts up to that instant; then it may be used again, with any body."""
     await store.publish(publication(event(), idempotency=key()))
     with pytest.raises(Conflict):
         await store.publish(publication(event(), idempotency=key(b"new", stale_before=START)))
-    anew = event(created_at=LATER)
-    fresh = await store.publish(publication(anew, idempotency=key(b"new", stale_before=START + 1)))
-    assert fresh[0].id == anew.id
+    reused = event(created_at=LATER)
+    fresh = await store.publish(publication(reused, idempotency=key(b"new", stale_before=START + 1)))
+    assert fresh[0].id == reused.id
     assert await store.publish(publication(event(), idempotency=key(b"new", stale_before=LATER))) == fresh
     with pytest.raises(Conflict):
         await store.publish(publication(event(), idempotency=key(stale_before=START + 1)))
 
 
 async def test_keys_are_each_organizations_own(store: Store) -> None:
-    """And differ in every character."""
+    """They differ by every character."""
     published = [
         await store.publish(publication(event(), idempotency=key(name=name))) for name in ("a", "A", "a!", "~" * 255)
     ]
@@ -72,7 +72,7 @@ async def test_keys_are_each_organizations_own(store: Store) -> None:
 
 
 async def test_a_publish_that_failed_leaves_its_key_free(store: Store, database: str) -> None:
-    """So that the client can try again."""
+    """The client can retry with it."""
     bad = await refuse(database, event())
     with pytest.raises(PackhookError):
         await store.publish(publication(event(), bad, idempotency=key()))

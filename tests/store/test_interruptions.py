@@ -1,4 +1,4 @@
-"""What had a delivery in hand died, froze or stopped: its log says that an attempt may have been made, uncounted."""
+"""Test interruptions: a process with a lease died, froze or stopped, so an uncounted attempt may have been made."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ LATER = START + LEASE + 1
 
 @pytest.fixture
 async def leased(store: Store) -> LeasedDelivery:
-    """The only delivery there is, in hand for its second attempt."""
+    """Return the only delivery, leased for its second attempt."""
     await add_webhook(store)
     await publish(store)
     first = await claim_one(store, START)
@@ -39,7 +39,7 @@ async def leased(store: Store) -> LeasedDelivery:
 
 
 async def test_a_lease_that_ran_out_leaves_an_interruption(store: Store, leased: LeasedDelivery) -> None:
-    """Each time; the attempt keeps its number, and is counted when it is settled."""
+    """Each expired lease leaves one; the attempt keeps its number, and counts when it is settled."""
     for at in (LATER, 2 * LATER - START):
         again = await claim_one(store, at)
         assert again.attempt_count == 1
@@ -61,22 +61,22 @@ async def _release(store: Store, leased: LeasedDelivery) -> None:
     await claim(store, LATER)
 
 
-async def _cut_off_too_late(store: Store, leased: LeasedDelivery) -> None:
+async def _release_after_settling(store: Store, leased: LeasedDelivery) -> None:
     await store.record([delivered(leased, START)])
     await store.release([leased], START, {leased.id})
 
 
-@pytest.mark.parametrize("ending", [_settle, _release, _cut_off_too_late])
-async def test_what_is_known_leaves_none(
+@pytest.mark.parametrize("ending", [_settle, _release, _release_after_settling])
+async def test_a_known_outcome_leaves_no_interruption(
     store: Store, leased: LeasedDelivery, ending: Callable[[Store, LeasedDelivery], Awaitable[None]]
 ) -> None:
-    """A result, a delivery given back unsent, one that was settled after all."""
+    """The attempt was settled, released unsent, or settled before its release."""
     await ending(store, leased)
     assert await store.interruptions(ACME, leased.id) == ()
 
 
-async def test_what_was_cut_off_leaves_one(store: Store, leased: LeasedDelivery) -> None:
-    """Of those that are given back only those that may have been sent."""
+async def test_an_aborted_attempt_leaves_an_interruption(store: Store, leased: LeasedDelivery) -> None:
+    """Of the released deliveries only those that may have been sent have one."""
     await publish(store)
     other = await claim_one(store, START)
     await store.release([leased, other], START, {leased.id})
@@ -84,16 +84,16 @@ async def test_what_was_cut_off_leaves_one(store: Store, leased: LeasedDelivery)
     assert await store.interruptions(ACME, other.id) == ()
 
 
-async def test_it_is_its_organizations(store: Store, leased: LeasedDelivery) -> None:
-    """Nobody else's, and nobody's where there is no such delivery."""
+async def test_interruptions_belong_to_their_organization(store: Store, leased: LeasedDelivery) -> None:
+    """Another organization sees none, and an unknown delivery has none."""
     await claim(store, LATER)
     assert await store.interruptions(OTHER, leased.id) == ()
     for nothing in ("dlv_1", "with\0a NUL"):
         assert await store.interruptions(ACME, nothing) == ()
 
 
-async def test_it_goes_with_its_event(store: Store, leased: LeasedDelivery) -> None:
-    """Retention leaves nothing of it behind."""
+async def test_an_interruption_is_deleted_with_its_event(store: Store, leased: LeasedDelivery) -> None:
+    """Retention deletes it."""
     again = await claim_one(store, LATER)
     await store.record([delivered(again, LATER)])
     swept = await store.apply_retention(
@@ -104,7 +104,7 @@ async def test_it_goes_with_its_event(store: Store, leased: LeasedDelivery) -> N
 
 
 async def test_a_process_that_died_leaves_one_on_sqlite(tmp_path: Path) -> None:
-    """Noticed at the next start."""
+    """The next start stores it."""
     database = Settings(database=f"sqlite:///{tmp_path}/packhook.db")
     before = open_store(database, ManualClock())
     await before.open()

@@ -1,4 +1,4 @@
-"""A database belongs to one set of master keys, so that no secret is sealed under a key that another node lacks."""
+"""Test the key check: a database belongs to one set of master keys, which every node must have."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ K2: MasterKey = ("k2", b"2" * 32)
 
 
 def node(database: str, *keys: MasterKey) -> EncryptedStore:
-    """A node with these keys, or with a file of its own in the working directory."""
+    """Return a node's store with these keys, or with a key file in the working directory."""
     settings = Settings(database=database).model_copy(update={"master_keys": keys})
     return EncryptedStore(open_store(settings, ManualClock()), Keyring(settings))
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[str]:
-    """A fresh database of many nodes."""
+    """Yield the URL of a fresh PostgreSQL database, shared by nodes."""
     with DIALECTS["postgres"](tmp_path) as url:
         yield url
 
 
 def on_machines(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> list[EncryptedStore]:
-    """Nodes of as many machines, none of which has a key yet."""
+    """Return the stores of ``count`` nodes on different machines, none of which has a key yet."""
     made = []
     for number in range(count):
         folder = tmp_path / f"machine-{number}"
@@ -49,9 +49,9 @@ async def test_of_machines_that_start_at_once_each_without_a_key_one_is_the_firs
 ) -> None:
     """The others refuse to start, say what to do, and leave no key behind; with the first one's file they start."""
     nodes = on_machines(shared, tmp_path, monkeypatch, 4)
-    said = await asyncio.gather(*(item.open() for item in nodes), return_exceptions=True)
-    (first,) = [number for number, item in enumerate(said) if item is None]
-    refused = [item for item in said if item is not None]
+    results = await asyncio.gather(*(item.open() for item in nodes), return_exceptions=True)
+    (first,) = [number for number, item in enumerate(results) if item is None]
+    refused = [item for item in results if item is not None]
     assert all(isinstance(item, StartError) for item in refused)
     assert {"copy the key file of the node" in str(item) for item in refused} == {True}
     files = [tmp_path / f"machine-{number}" / "packhook.key" for number in range(4)]
@@ -67,7 +67,7 @@ async def test_of_machines_that_start_at_once_each_without_a_key_one_is_the_firs
         await nodes[number].close()
 
 
-async def test_a_node_with_other_keys_is_refused_before_anything_is_sealed(shared: str) -> None:
+async def test_a_node_with_other_keys_is_refused_before_anything_is_encrypted(shared: str) -> None:
     """Also where a key has the right name; with the right key among its own it starts."""
     first = node(shared, K1)
     await first.open()
@@ -81,7 +81,7 @@ async def test_a_node_with_other_keys_is_refused_before_anything_is_sealed(share
 
 
 async def test_a_database_moves_to_the_newest_key(store: Store, database: str) -> None:
-    """When everything is sealed under it; then the older one may go, and does no more for a start."""
+    """Once everything is encrypted under it, the older key may be removed, and no longer suffices for a start."""
     await store.close()
     both = node(database, K2, K1)
     await _first_with(database, K1)
@@ -99,8 +99,8 @@ async def _first_with(database: str, key: MasterKey) -> None:
     await first.close()
 
 
-async def test_alone_with_a_file_a_lost_key_that_sealed_nothing_is_replaced(tmp_path: Path) -> None:
-    """Nobody else can have it, and nothing is lost with it."""
+async def test_alone_with_a_file_a_lost_key_that_encrypted_nothing_is_replaced(tmp_path: Path) -> None:
+    """No other process can have it, and nothing is lost with it."""
     database = f"sqlite:///{tmp_path}/packhook.db"
     await _first_with(database, K1)
     await _first_with(database, K2)

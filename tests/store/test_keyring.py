@@ -1,4 +1,4 @@
-"""The key file: made once, readable by nobody else, never half written, shared by the processes of a machine."""
+"""Test the key file: created once, private, written atomically, shared by the processes of a machine."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,30 +18,30 @@ KEY: Final = f"k1:{'A' * 43}="
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A SQLite database's, without master keys."""
+    """Return settings of a SQLite database without master keys."""
     return Settings(database=f"sqlite:///{tmp_path / 'packhook.db'}")
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where its keys lie."""
+    """Return the path of the key file."""
     return tmp_path / "packhook.db.key"
 
 
 @pytest.fixture
 def no_umask() -> Iterator[None]:
-    """Files are made as open as they are asked to be."""
+    """Create files without a umask."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 def key_ids(file: Path) -> list[str]:
-    """The ids in a key file, in their order."""
+    """Return the ids in a key file, in order."""
     return [line.partition(":")[0] for line in file.read_text().splitlines() if not line.startswith("#")]
 
 
-def test_where_the_keys_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_of_the_key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the file that a SQLite URL leads to; for any other database in the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
@@ -54,7 +54,7 @@ def test_where_the_keys_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_setting_needs_no_file(settings: Settings, tmp_path: Path) -> None:
-    """None is looked at, none is made."""
+    """With ``master_keys`` no key file is read or created."""
     keyring = Keyring(settings.model_copy(update={"master_keys": (("k1", bytes(32)),)}))
     keyring.add(new_key())
     assert (keyring.exists(), keyring.file, keyring.cipher().newest) == (True, None, "k1")
@@ -74,7 +74,7 @@ def test_the_file_is_made_once(settings: Settings, file: Path) -> None:
 
 @pytest.mark.usefixtures("no_umask")
 def test_a_new_key_goes_before_the_others(settings: Settings, file: Path) -> None:
-    """Which stay, and so does who may read them; nothing is left beside the file."""
+    """The others and the file's mode are kept; no other file is left."""
     keyring = Keyring(settings)
     keyring.create_file()
     sealed = keyring.cipher().encrypt("secret", "record", "field")
@@ -98,8 +98,8 @@ def test_no_key_is_ever_the_same(tmp_path: Path) -> None:
     assert len(lines) == 40
 
 
-def test_of_many_who_add_a_key_none_loses_anothers(settings: Settings, file: Path) -> None:
-    """And of many who make the file one does."""
+def test_concurrent_additions_of_keys_lose_none(settings: Settings, file: Path) -> None:
+    """Of many that create the file at once, one does."""
 
     def work(_: int) -> bool:
         keyring = Keyring(settings)
@@ -148,8 +148,8 @@ WRONG: Final = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), WRONG.values(), ids=WRONG)
-def test_a_file_that_is_not_one(settings: Settings, file: Path, content: bytes, said: str) -> None:
+@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
+def test_an_invalid_key_file(settings: Settings, file: Path, content: bytes, message: str) -> None:
     """It is refused, shown nothing of, and never written over."""
     file.write_bytes(content)
     file.chmod(0o600)
@@ -159,13 +159,13 @@ def test_a_file_that_is_not_one(settings: Settings, file: Path, content: bytes, 
     for attempt in attempts:
         with pytest.raises(StartError) as refused:
             attempt()
-        assert said in refused.value.detail
+        assert message in refused.value.detail
         assert KEY not in refused.value.detail
     assert file.read_bytes() == content
 
 
-def test_a_file_that_is_gone(settings: Settings, file: Path) -> None:
-    """Nothing is made in its place."""
+def test_a_missing_key_file(settings: Settings, file: Path) -> None:
+    """No new file is created."""
     keyring = Keyring(settings)
     keyring.create_file()
     keyring.cipher()

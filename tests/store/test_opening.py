@@ -1,4 +1,4 @@
-"""Opening and closing, on every dialect: what was written is there, what waits is written, closed is closed."""
+"""Test opening and closing: writes are durable, waiting writes are finished, and a closed store refuses calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -99,7 +99,7 @@ async def test_a_store_that_is_not_open_is_unavailable(
 
 
 async def test_without_an_engine_everything_waits(store: Store) -> None:
-    """And nothing is lost for it: an engine that comes later is handed what comes later."""
+    """Nothing is lost: an engine that is attached later gets later deliveries."""
     await add_webhook(store)
     await publish(store)
     store.attach(late := FakeDispatcher(slots=10))

@@ -1,4 +1,4 @@
-"""Organizations and their keys, and the operator's key."""
+"""Test organizations and their keys, and the operator's key."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ async def test_an_organizations_id_is_taken_once(store: Store) -> None:
 
 
 async def test_an_organizations_id_stays_taken_when_it_is_deleted(store: Store) -> None:
-    """Its events are still kept, so nobody else may come by them."""
+    """Its events are still stored, and a new organization must not get them."""
     await store.delete_organization(ACME, LATER, new_entry())
     with pytest.raises(Conflict):
         await store.create_organization(organization(), new_entry())
@@ -58,7 +58,7 @@ async def test_an_organizations_id_stays_taken_when_it_is_deleted(store: Store) 
         await store.get_organization(ACME)
 
 
-async def test_of_many_who_create_an_organization_at_once_one_does(empty_store: Store) -> None:
+async def test_of_concurrent_creations_of_an_organization_one_succeeds(empty_store: Store) -> None:
     """The others get the conflict."""
     tries = [organization(name=str(number)) for number in range(5)]
     answers = await asyncio.gather(
@@ -81,7 +81,7 @@ async def test_organizations_are_listed_in_order_of_their_ids(empty_store: Store
 
 
 async def test_deleting_an_organization_ends_its_keys_and_webhooks_at_once(store: Store) -> None:
-    """And touches nobody else's."""
+    """Those of other organizations are unchanged."""
     await store.create_api_key(api_key(), hash_of("mine"), new_entry())
     theirs = api_key(OTHER)
     await store.create_api_key(theirs, hash_of("theirs"), new_entry())
@@ -95,17 +95,17 @@ async def test_deleting_an_organization_ends_its_keys_and_webhooks_at_once(store
         await store.delete_organization(ACME, LATER, new_entry())
 
 
-async def test_deleting_an_organization_tells_the_engine_of_each_webhook(
+async def test_deleting_an_organization_invalidates_each_webhook_in_the_engine(
     store: Store, dispatcher: FakeDispatcher
 ) -> None:
-    """What it has cached of them is old: it must not go on sending what is already in its hands."""
+    """The engine must not send what it has queued for them."""
     mine = [await add_webhook(store), await add_webhook(store, event_code="order.shipped")]
     await add_webhook(store, OTHER)
     await store.delete_organization(ACME, LATER, new_entry())
     assert sorted(dispatcher.changes) == sorted(item.id for item in mine)
 
 
-Asking = Callable[[Store, str], Awaitable[object]]
+Query = Callable[[Store, str], Awaitable[object]]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ Asking = Callable[[Store, str], Awaitable[object]]
     ],
     ids=["keys", "webhooks", "events", "deliveries", "create key", "create webhook", "publish"],
 )
-@pytest.mark.parametrize("name", ["nobody", OTHER])
-async def test_whatever_is_asked_of_no_organization_is_not_found(store: Store, query: Asking, name: str) -> None:
-    """It never was there, or it was deleted."""
+@pytest.mark.parametrize("name", ["unknown", OTHER])
+async def test_every_query_of_an_unknown_organization_is_not_found(store: Store, query: Query, name: str) -> None:
+    """It never existed, or it was deleted."""
     await store.delete_organization(OTHER, LATER, new_entry())
     with pytest.raises(NotFound):
         await query(store, name)
@@ -183,8 +183,8 @@ async def test_a_revoked_key_is_not_found_any_more(store: Store) -> None:
         await store.revoke_api_key(ACME, key.id, LATER, new_entry())
 
 
-async def test_nobody_revokes_another_organizations_key(store: Store) -> None:
-    """It is not found, and goes on working."""
+async def test_another_organizations_key_cannot_be_revoked(store: Store) -> None:
+    """It is not found, and stays valid."""
     key = api_key()
     await store.create_api_key(key, hash_of("a"), new_entry())
     with pytest.raises(NotFound):
@@ -206,7 +206,7 @@ async def test_the_last_use_of_a_key_is_the_latest(store: Store) -> None:
 
 
 async def test_the_first_operator_key_stays(empty_store: Store) -> None:
-    """Whoever comes later, or at the same time, is told that one."""
+    """Later and concurrent calls return the first one."""
     hashes = [hash_of(str(number)) for number in range(3)]
     first, *others = await asyncio.gather(*(empty_store.claim_operator_key(item, new_entry()) for item in hashes))
     assert first in hashes

@@ -1,4 +1,4 @@
-"""Deliveries of a webhook whose endpoint is unverified: stored, held without an attempt, and released once verified."""
+"""Test deliveries of an unverified endpoint: stored, held without an attempt, and released once verified."""
 
 from collections.abc import AsyncIterator
 
@@ -33,7 +33,7 @@ from store.values import (
 
 @pytest.fixture
 async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
-    """A store that requires ownership, with an organization."""
+    """Yield a store that requires endpoint verification, with an organization."""
     opened = open_store(Settings(database=database, require_endpoint_verification=True), clock)
     await opened.open()
     await opened.create_organization(organization(ACME), new_entry())
@@ -41,21 +41,21 @@ async def holding(database: str, clock: ManualClock) -> AsyncIterator[Store]:
     await opened.close()
 
 
-def proven(of: Webhook) -> Webhook:
-    """The webhook once its endpoint has proven itself."""
+def verified(of: Webhook) -> Webhook:
+    """Return the webhook as its verification leaves it."""
     return next_version(of, verification_pending=False, verified_at=START + 5, allowed_rate=2.5)
 
 
 async def statuses(store: Store) -> list[str]:
-    """Of all deliveries."""
+    """Return the status of each delivery."""
     return [item.status for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
 
 
-async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> None:
-    """Created, read, changed, read; for the engine too."""
+async def test_the_verification_state_comes_back_as_it_was(holding: Store) -> None:
+    """It is read after creation and after a change; by the engine too."""
     made = await add_webhook(holding, verification_pending=True)
     assert await holding.get_webhook(ACME, made.id) == made
-    await holding.replace_webhook(after := proven(made), new_entry())
+    await holding.replace_webhook(after := verified(made), new_entry())
     assert await holding.get_webhook(ACME, made.id) == after
     assert (await holding.webhook_states([made.id]))[made.id].webhook == after
     assert await holding.iter_webhooks("", 10) == (after,)
@@ -63,57 +63,58 @@ async def test_what_is_known_of_a_proof_comes_back_as_it_was(holding: Store) -> 
 
 async def test_deliveries_are_stored_and_not_leased(holding: Store) -> None:
     """However much room there is; those of the others are. The receipt counts both."""
-    held, other = await add_webhook(holding, verification_pending=True), await add_webhook(holding)
+    pending, other = await add_webhook(holding, verification_pending=True), await add_webhook(holding)
     engine = FakeDispatcher(slots=100)
     holding.attach(engine)
     receipts = await holding.publish(publication(event(), event()))
     assert [receipt.deliveries for receipt in receipts] == [2, 2]
     assert {leased.webhook_id for leased in engine.enqueued} == {other.id}
-    assert (await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=held.id))).items[0].status == "pending"
+    waiting = await holding.list_deliveries(ACME, ALL, DeliveryFilter(webhook_id=pending.id))
+    assert waiting.items[0].status == "pending"
 
 
-async def test_nothing_is_claimed_until_the_proof_and_then_all_of_it(holding: Store) -> None:
-    """No attempt is spent; a claim asks for no other meanwhile; the proof wakes the engine."""
-    held = await add_webhook(holding, verification_pending=True)
+async def test_nothing_is_claimed_until_verification_and_then_everything(holding: Store) -> None:
+    """No attempt counts; a claim asks for no return meanwhile; verification wakes the engine."""
+    pending = await add_webhook(holding, verification_pending=True)
     await publish(holding, 3)
     for _ in range(2):
         claimed = await ask(holding, START)
         assert (claimed.deliveries, claimed.backlog, claimed.next_due_at) == ((), frozenset(), None)
     engine = FakeDispatcher()
     holding.attach(engine)
-    await holding.replace_webhook(proven(held), new_entry())
-    assert [ids for ids, _ in engine.notified] == [{held.id}]
-    assert engine.changes == [held.id]
-    let_go = await claim(holding, START)
-    assert [(item.webhook_id, item.attempt_count) for item in let_go] == [(held.id, 0)] * 3
+    await holding.replace_webhook(verified(pending), new_entry())
+    assert [ids for ids, _ in engine.notified] == [{pending.id}]
+    assert engine.changes == [pending.id]
+    released = await claim(holding, START)
+    assert [(item.webhook_id, item.attempt_count) for item in released] == [(pending.id, 0)] * 3
 
 
-async def test_a_change_that_proves_nothing_lets_nothing_go(holding: Store) -> None:
-    """Nor does enabling."""
-    held = await add_webhook(holding, verification_pending=True)
+async def test_a_change_without_verification_releases_nothing(holding: Store) -> None:
+    """Enabling does not either."""
+    pending = await add_webhook(holding, verification_pending=True)
     await publish(holding)
     for changes in ({"description": "new"}, {"enabled": False}, {"enabled": True}):
-        await holding.replace_webhook(held := next_version(held, **changes), new_entry())
+        await holding.replace_webhook(pending := next_version(pending, **changes), new_entry())
         assert await claim(holding, START) == ()
 
 
-async def test_what_waits_for_another_attempt_is_held_too(holding: Store) -> None:
-    """A retry or a replay for an endpoint that was changed meanwhile."""
+async def test_retries_and_replays_wait_for_verification_too(holding: Store) -> None:
+    """The endpoint was changed meanwhile."""
     known = await add_webhook(holding)
     await publish(holding)
     leased = await claim_one(holding, START)
     await holding.record([delivered(leased, START)])
     await holding.replace_webhook(
-        held := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), new_entry()
+        pending := next_version(known, verification_pending=True, endpoint="https://new.invalid/"), new_entry()
     )
     await holding.retry_delivery(ACME, leased.id, START, new_entry())
     assert await claim(holding, START) == ()
-    await holding.replace_webhook(proven(held), new_entry())
+    await holding.replace_webhook(verified(pending), new_entry())
     assert (await claim_one(holding, START)).id == leased.id
 
 
-async def test_what_a_node_had_in_hand_when_it_became_unproven_comes_back_and_waits(holding: Store) -> None:
-    """Released by the engine, or by the end of the lease."""
+async def test_a_leased_delivery_waits_once_its_webhook_is_pending(holding: Store) -> None:
+    """The engine releases it, or its lease ends."""
     known = await add_webhook(holding)
     await publish(holding, 2)
     first, _ = await claim(holding, START)
@@ -134,28 +135,28 @@ async def test_what_waits_longer_than_retention_is_canceled(holding: Store) -> N
         assert (await statuses(holding) or ["canceled"]) == expected
 
 
-async def test_a_proof_ends_no_hold_that_the_endpoint_asked_for(holding: Store) -> None:
-    """Only what waited for the proof goes: Retry-After still holds."""
+async def test_verification_ends_no_hold_that_the_endpoint_requested(holding: Store) -> None:
+    """Only the wait for verification ends: Retry-After still counts."""
     known = await add_webhook(holding)
     await publish(holding)
     later = START + HOUR
     leased = await claim_one(holding, START)
     await holding.record([failed(leased, START, next_attempt_at=START + 1, hold_until=later)])
-    await holding.replace_webhook(held := next_version(known, verification_pending=True), new_entry())
+    await holding.replace_webhook(pending := next_version(known, verification_pending=True), new_entry())
     assert await claim(holding, START + 2) == ()
-    await holding.replace_webhook(proven(held), new_entry())
+    await holding.replace_webhook(verified(pending), new_entry())
     assert await claim(holding, later - 1) == ()
     assert (await claim_one(holding, later)).id == leased.id
 
 
 async def test_without_the_setting_nothing_is_held(store: Store) -> None:
     """Whatever the row says."""
-    held = await add_webhook(store, verification_pending=True)
+    pending = await add_webhook(store, verification_pending=True)
     engine = FakeDispatcher(slots=1)
     store.attach(engine)
     await publish(store, 2)
-    assert [leased.webhook_id for leased in engine.enqueued] == [held.id]
-    assert [leased.webhook_id for leased in await claim(store, START)] == [held.id]
+    assert [leased.webhook_id for leased in engine.enqueued] == [pending.id]
+    assert [leased.webhook_id for leased in await claim(store, START)] == [pending.id]
 
 
 async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_holds_again(
@@ -166,15 +167,15 @@ async def test_turning_the_setting_off_lets_everything_flow_and_turning_it_on_ho
     first = open_store(on, clock)
     await first.open()
     await first.create_organization(organization(ACME), new_entry())
-    held = webhook(verification_pending=True)
-    await first.create_webhook(held, new_entry())
+    pending = webhook(verification_pending=True)
+    await first.create_webhook(pending, new_entry())
     await publish(first)
     assert await claim(first, START) == ()
     await first.close()
     second = open_store(off, clock)
     await second.open()
     leased = await claim_one(second, START)
-    assert leased.webhook_id == held.id
+    assert leased.webhook_id == pending.id
     await second.release([leased], START)
     await second.close()
     third = open_store(on, clock)

@@ -1,4 +1,4 @@
-"""Publishing: all or nothing, to every webhook that wants it, and straight to the engine where it has room."""
+"""Test publishing: all or nothing, to every subscribed webhook, and directly to the engine if it has capacity."""
 
 import asyncio
 from collections.abc import Sequence
@@ -47,12 +47,12 @@ ODD_DATA = [
 
 
 def receipt(of: Event, deliveries: int) -> Receipt:
-    """What a publisher gets for this event."""
+    """Return the receipt of this event."""
     return Receipt(id=of.id, event_code=of.event_code, created_at=of.created_at, deliveries=deliveries)
 
 
 def leased_to(dispatcher: FakeDispatcher, of: Event, to: Webhook, delivery: LeasedDelivery) -> LeasedDelivery:
-    """What is handed over for this event and webhook; its id and lease are the store's and the engine's."""
+    """Return the leased delivery of this event and webhook, with its stored id and the engine's lease."""
     return LeasedDelivery(
         id=delivery.id,
         event_id=of.id,
@@ -114,15 +114,15 @@ async def test_a_webhook_counts_from_the_moment_it_was_changed(store: Store) -> 
     assert (await store.get_event(ACME, before.id))[1] == ()
 
 
-async def test_an_event_that_nobody_wants_is_kept(store: Store) -> None:
-    """With no deliveries."""
+async def test_an_event_without_subscribers_is_kept(store: Store) -> None:
+    """It has no deliveries."""
     stored = event()
     assert await store.publish(publication(stored)) == (receipt(stored, 0),)
     assert await store.get_event(ACME, stored.id) == (stored, ())
 
 
 async def test_a_new_delivery_is_pending_and_due_now(store: Store) -> None:
-    """Where there is no engine to hand it over to."""
+    """No engine is attached."""
     to = await add_webhook(store)
     stored = event()
     await store.publish(publication(stored))
@@ -152,7 +152,7 @@ async def test_a_batch_answers_in_its_order(store: Store) -> None:
 
 
 async def test_a_batch_is_all_or_nothing(store: Store, dispatcher: FakeDispatcher, database: str) -> None:
-    """One event that cannot be stored keeps the others out, and out of the engine's hands."""
+    """If one event cannot be stored, no event of the batch is stored or enqueued."""
     await add_webhook(store)
     (known,) = await publish(store)
     dispatcher.slots = 10
@@ -166,15 +166,15 @@ async def test_a_batch_is_all_or_nothing(store: Store, dispatcher: FakeDispatche
 async def test_nothing_is_written_for_an_organization_that_is_not_there(
     store: Store, dispatcher: FakeDispatcher
 ) -> None:
-    """Nor handed over."""
+    """Nothing is enqueued either."""
     dispatcher.slots = 10
     with pytest.raises(NotFound):
-        await store.publish(publication(event("nobody")))
+        await store.publish(publication(event("unknown")))
     assert (dispatcher.enqueued, dispatcher.notified) == ([], [])
 
 
-async def test_what_is_handed_over_is_leased_and_complete(store: Store, dispatcher: FakeDispatcher) -> None:
-    """By the time the publisher has the answer; nobody else may claim it until the lease runs out."""
+async def test_an_enqueued_delivery_is_leased_and_complete(store: Store, dispatcher: FakeDispatcher) -> None:
+    """It is enqueued before the publisher has its response; no claim gets it until the lease runs out."""
     to = await add_webhook(store, version=3)
     dispatcher.slots = 10
     events = await publish(store, 3)
@@ -191,7 +191,7 @@ async def test_what_is_handed_over_is_leased_and_complete(store: Store, dispatch
 async def test_what_there_is_no_room_for_waits_and_the_engine_is_woken(
     store: Store, dispatcher: FakeDispatcher
 ) -> None:
-    """Part may be handed over, part wait."""
+    """Some may be enqueued while the others wait."""
     await add_webhook(store)
     dispatcher.slots = 2
     events = await publish(store, 5)
@@ -202,7 +202,7 @@ async def test_what_there_is_no_room_for_waits_and_the_engine_is_woken(
 
 
 async def test_what_is_for_a_closed_webhook_waits(store: Store, dispatcher: FakeDispatcher) -> None:
-    """Others are handed over beside it."""
+    """Others are enqueued meanwhile."""
     closed, free = await add_webhook(store), await add_webhook(store)
     dispatcher.slots, dispatcher.closed = 10, {closed.id}
     await publish(store)
@@ -237,11 +237,11 @@ async def test_what_was_handed_over_can_be_settled_and_tried_again(store: Store,
 async def test_publishes_at_once_are_each_all_or_nothing(
     store: Store, dispatcher: FakeDispatcher, database: str
 ) -> None:
-    """Those that fail do not spoil the others, and each event is handed over once."""
+    """Those that fail do not affect the others, and each event is enqueued once."""
     to = await add_webhook(store)
     dispatcher.slots = 1_000
     good = [publication(event(), event()) for _ in range(20)]
-    bad = [publication(event(), await refuse(database, event())), publication(event("nobody"))]
+    bad = [publication(event(), await refuse(database, event())), publication(event("unknown"))]
     answers = await asyncio.gather(
         *(store.publish(item) for item in (*good[:10], *bad, *good[10:])), return_exceptions=True
     )
@@ -253,7 +253,7 @@ async def test_publishes_at_once_are_each_all_or_nothing(
 
 
 async def test_publishes_at_once_share_the_room(store: Store, dispatcher: FakeDispatcher) -> None:
-    """Each has a lease for what it was given; the others wait."""
+    """The enqueued deliveries are leased; the others wait."""
     await add_webhook(store)
     dispatcher.slots = 1
     await asyncio.gather(*(publish(store) for _ in range(10)))
@@ -263,7 +263,7 @@ async def test_publishes_at_once_share_the_room(store: Store, dispatcher: FakeDi
 
 
 class BrokenDispatcher(FakeDispatcher):
-    """An engine that breaks its promise never to raise."""
+    """Raise an error from ``enqueue``, which must never raise."""
 
     def enqueue(self, leased: Sequence[LeasedDelivery]) -> None:
         """Raise."""
@@ -271,7 +271,7 @@ class BrokenDispatcher(FakeDispatcher):
 
 
 async def test_a_fault_in_the_engine_harms_no_publish(store: Store) -> None:
-    """What is committed is committed, and answered; the store goes on, and the lease runs out."""
+    """A committed publish is acknowledged; the store continues, and the lease runs out."""
     await add_webhook(store)
     store.attach(BrokenDispatcher(slots=10))
     async with asyncio.timeout(30):

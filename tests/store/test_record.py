@@ -1,4 +1,4 @@
-"""Recording: an attempt and its verdict, only under the lease it was made with, whatever the receiver wrote."""
+"""Test recording: an attempt and its verdict count only under their lease, whatever the receiver sent."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ LATER = START + 1_000
 
 
 def after(leased: LeasedDelivery, status: DeliveryStatus, *, attempts: int, at: int, again: int | None) -> Delivery:
-    """The delivery as it stands after so many attempts."""
+    """Return the delivery as it is after ``attempts`` attempts."""
     return Delivery(
         id=leased.id,
         event_id=leased.event_id,
@@ -48,7 +48,7 @@ def after(leased: LeasedDelivery, status: DeliveryStatus, *, attempts: int, at: 
 
 @pytest.fixture
 async def leased(store: Store) -> LeasedDelivery:
-    """The only delivery there is, under a lease."""
+    """Return the only delivery, leased."""
     await add_webhook(store)
     await publish(store)
     return await claim_one(store, START)
@@ -108,8 +108,8 @@ async def test_a_stale_lease_settles_nothing(store: Store, leased: LeasedDeliver
 
 
 @pytest.mark.parametrize("fate", ["settled", "released", "replayed"])
-async def test_what_was_let_go_settles_nothing(store: Store, leased: LeasedDelivery, fate: str) -> None:
-    """A lease ends with its first settlement, or when it is given back."""
+async def test_an_ended_lease_settles_nothing(store: Store, leased: LeasedDelivery, fate: str) -> None:
+    """A lease ends with its first settlement, or with its release."""
     if fate == "released":
         await store.release([leased], START)
     else:
@@ -198,7 +198,7 @@ async def test_the_engine_hears_that_a_verdict_disabled_a_webhook(store: Store, 
 
 
 async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None:
-    """Others on their way do not change it again."""
+    """Later verdicts do not change it again."""
     stored = await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)
@@ -208,7 +208,7 @@ async def test_the_first_reason_to_disable_a_webhook_stays(store: Store) -> None
 
 
 async def test_a_hold_counts_also_for_what_is_exhausted(store: Store) -> None:
-    """The webhook asked for it, whatever became of this delivery."""
+    """The endpoint requested it, whatever happened to this delivery."""
     await add_webhook(store)
     await publish(store, 2)
     first, second = await claim(store, START)

@@ -1,4 +1,4 @@
-"""Replays: a finished delivery is sent again, from the beginning of its schedule."""
+"""Test replays: a finished delivery is sent again, from the beginning of its schedule."""
 
 import pytest
 
@@ -25,7 +25,7 @@ LATER = START + HOUR
 
 
 async def finish(store: Store, *, well: bool = False) -> LeasedDelivery:
-    """A delivery that needed two attempts, the second delivered or exhausted."""
+    """Return a delivery with two attempts, the second delivered or exhausted."""
     await publish(store)
     first = await claim_one(store, START)
     await store.record([failed(first, START, next_attempt_at=START + 1)])
@@ -86,7 +86,7 @@ async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
 
 
 async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> None:
-    """It is still going by its schedule: pending, on its way, waiting for a retry."""
+    """It still follows its schedule: it is pending, being sent, or waits for a retry."""
     await add_webhook(store)
     await publish(store)
     pending = await claim_one(store, START)
@@ -112,8 +112,8 @@ async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
             await store.retry_delivery(ACME, delivery.id, LATER, new_entry())
 
 
-async def test_what_is_replayed_to_a_disabled_webhook_waits_for_it(store: Store) -> None:
-    """Until it is enabled again."""
+async def test_a_replay_to_a_disabled_webhook_waits(store: Store) -> None:
+    """It is sent once the webhook is enabled."""
     stored = await add_webhook(store)
     done = await finish(store)
     await store.replace_webhook(disabled := next_version(stored, enabled=False), new_entry())
@@ -132,9 +132,9 @@ async def test_the_engine_is_woken_for_a_replay(store: Store, dispatcher: FakeDi
     assert dispatcher.notified == [(frozenset({done.webhook_id}), LATER)]
 
 
-@pytest.mark.parametrize("organization_id", [OTHER, "nobody"])
-async def test_nobody_replays_another_organizations_delivery(store: Store, organization_id: str) -> None:
-    """It is not found, and stays as it was."""
+@pytest.mark.parametrize("organization_id", [OTHER, "unknown"])
+async def test_another_organizations_delivery_cannot_be_replayed(store: Store, organization_id: str) -> None:
+    """It is not found, and is unchanged."""
     await add_webhook(store)
     done = await finish(store)
     for delivery_id in (done.id, "dlv_unknown"):

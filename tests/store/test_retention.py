@@ -1,4 +1,4 @@
-"""Upkeep: what is past its time goes, what is live stays, and what fails for days is disabled."""
+"""Test retention: expired events are deleted, live ones are kept, and webhooks that fail for days are disabled."""
 
 import hashlib
 from itertools import count
@@ -42,13 +42,13 @@ async def sweep(
     now: int = LATER,
     limit: int = 100,
 ) -> RetentionBatch:
-    """One batch of upkeep; without an instant nothing is past its time."""
+    """Run one batch of retention; without an instant nothing is expired."""
     return await store.apply_retention(
         events_before=events_before, keys_before=keys_before, audit_before=audit_before, now=now, limit=limit
     )
 
 
-async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) -> None:
+async def test_expired_events_are_deleted_with_all_their_rows(store: Store) -> None:
     """Their deliveries and attempts, of every organization; younger ones stay, to the millisecond."""
     for name in (ACME, OTHER):
         await add_webhook(store, name)
@@ -68,7 +68,7 @@ async def test_events_past_retention_go_with_all_that_is_theirs(store: Store) ->
 
 
 async def test_events_with_a_live_delivery_stay(store: Store) -> None:
-    """Pending, on its way, waiting for a retry or replayed; they go when all is finished."""
+    """It is pending, being sent, retried or replayed; the event is deleted when all deliveries are finished."""
     hook, other = await add_webhook(store), await add_webhook(store)
     await publish(store, 5)
     leased = await claim(store, START)
@@ -86,7 +86,7 @@ async def test_events_with_a_live_delivery_stay(store: Store) -> None:
 
 
 async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(store: Store) -> None:
-    """Its events are kept as long as others, not for ever; what is younger goes on waiting."""
+    """Its events are kept as long as others; younger deliveries continue to wait."""
     hook = await add_webhook(store)
     await publish(store, 2)
     (young,) = await publish(store, created_at=LATER)
@@ -96,7 +96,7 @@ async def test_what_waited_past_retention_for_a_disabled_webhook_is_canceled(sto
     assert (left.event_id, left.status) == (young.id, DeliveryStatus.PENDING)
 
 
-async def test_what_stays_does_not_keep_younger_events(store: Store) -> None:
+async def test_a_kept_event_does_not_keep_younger_ones(store: Store) -> None:
     """The oldest may have a delivery that is live for long."""
     await add_webhook(store)
     (live,) = await publish(store, created_at=START - 5)
@@ -108,8 +108,8 @@ async def test_what_stays_does_not_keep_younger_events(store: Store) -> None:
     assert await store.record([delivered(leased, LATER)]) == [True]
 
 
-async def test_a_batch_of_upkeep_does_no_more_than_its_limit(store: Store) -> None:
-    """Of each; batch after batch everything goes."""
+async def test_a_batch_of_retention_has_a_limit(store: Store) -> None:
+    """The limit is for each table; batch by batch everything is deleted."""
     for number in range(5):
         key = Idempotency(key=str(number), fingerprint=b"f" * 32, stale_before=0)
         await store.publish(publication(event(), idempotency=key))
@@ -136,8 +136,8 @@ async def test_stale_idempotency_keys_go(store: Store) -> None:
     await store.publish(publication(event(), idempotency=key("old")))
     young = await store.publish(publication(event(created_at=START + 1), idempotency=key("young")))
     assert await sweep(store, keys_before=START + 1) == RetentionBatch(idempotency_keys=1)
-    anew = event()
-    assert (await store.publish(publication(anew, idempotency=key("old"))))[0].id == anew.id
+    reused = event()
+    assert (await store.publish(publication(reused, idempotency=key("old"))))[0].id == reused.id
     assert await store.publish(publication(event(), idempotency=key("young"))) == young
 
 
@@ -158,8 +158,8 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> Non
     assert len(await claim(store, LATER)) == 2
 
 
-async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) -> None:
-    """Its outcome counts; where it would be retried it is canceled, where it was given back too."""
+async def test_a_delivery_being_sent_to_a_deleted_webhook_is_settled(store: Store) -> None:
+    """Its outcome counts; instead of a retry, or when released, it is canceled."""
     gone = await add_webhook(store)
     await publish(store, 3)
     done, again, unsent = await claim(store, START)
@@ -172,7 +172,7 @@ async def test_what_is_on_its_way_to_a_deleted_webhook_is_settled(store: Store) 
 
 
 async def test_what_was_on_its_way_to_a_deleted_webhook_is_canceled_when_its_lease_has_run_out(store: Store) -> None:
-    """Nobody will settle it any more, and its event would be kept for ever."""
+    """Nothing will settle it any more, and its event would be kept for ever."""
     gone = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)
@@ -194,7 +194,7 @@ async def test_what_was_canceled_needs_no_claim(store: Store) -> None:
 
 
 async def fail(store: Store, times: int, *, over: int = DAY, first_at: int = START) -> str:
-    """A webhook that has failed so often, over so long, without a success; its id."""
+    """Add a webhook with ``times`` failures over ``over`` milliseconds and no success; return its id."""
     stored = await add_webhook(store)
     await publish(store, times, created_at=first_at)
     leased = [item for item in await claim(store, first_at) if item.webhook_id == stored.id]
@@ -219,7 +219,7 @@ async def test_webhooks_that_fail_for_long_are_disabled(store: Store) -> None:
     assert await store.disable_failing(failing_for=DAY, now=LATER, reason="again") == ()
 
 
-async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) -> None:
+async def test_a_success_or_enabling_resets_the_count(store: Store) -> None:
     """Failures before it do not count any more."""
     name = await fail(store, 10)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
@@ -233,16 +233,18 @@ async def test_a_success_or_being_enabled_begins_the_count_anew(store: Store) ->
     assert await store.webhook_states([other]) == {other: WebhookState(webhook=await store.get_webhook(ACME, other))}
 
 
-async def test_the_engine_hears_of_webhooks_that_upkeep_disabled(store: Store, dispatcher: FakeDispatcher) -> None:
-    """It must not go on sending what is already in its hands."""
+async def test_the_engine_is_notified_of_webhooks_that_retention_disabled(
+    store: Store, dispatcher: FakeDispatcher
+) -> None:
+    """It must not send what it has queued for them."""
     name = await fail(store, 10)
     dispatcher.changes.clear()
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")
     assert dispatcher.changes == [name]
 
 
-async def test_a_change_made_before_upkeep_disabled_it_is_a_conflict(store: Store) -> None:
-    """Whoever edits a webhook sees that it is disabled now."""
+async def test_a_change_of_a_webhook_that_was_disabled_meanwhile_is_a_conflict(store: Store) -> None:
+    """The editor of the webhook learns that it is disabled now."""
     name = await fail(store, 10)
     before = await store.get_webhook(ACME, name)
     await store.disable_failing(failing_for=DAY, now=LATER, reason="too long")

@@ -1,4 +1,4 @@
-"""The schema files for readers are what the migrations make."""
+"""Test that the schema files for readers match the migrations."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_the_sqlite_schema_file_is_what_the_migrations_make(tmp_path: Path) -> N
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """A fresh database with the schema in it."""
+    """Yield the URL of a fresh database with the schema."""
     with DIALECTS["postgres"](tmp_path) as fresh:
         yield fresh
 

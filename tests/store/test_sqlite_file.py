@@ -1,4 +1,4 @@
-"""What only SQLite has: a file that one process owns, on a disk that may be full, read-only or hold something else."""
+"""Test the SQLite file: one process owns it; the disk may be full or read-only, and the file something else."""
 
 import asyncio
 import os
@@ -25,13 +25,13 @@ from store.values import ACME, ALL, add_webhook, claim, delivered, event, new_en
 
 
 def at(path: Path) -> Store:
-    """A store on this file, not yet opened."""
+    """Return a store on this file, not yet open."""
     return open_store(Settings(database=f"sqlite:///{path}"), ManualClock())
 
 
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Store]:
-    """A store on this file, open for a while."""
+    """Open a store on this file for the block."""
     store = at(path)
     await store.open()
     try:
@@ -42,13 +42,13 @@ async def opened(path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a database may be."""
+    """Return a path for a database."""
     return tmp_path / "packhook.db"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An empty folder."""
+    """Return an empty folder."""
     made = tmp_path / "folder"
     made.mkdir()
     return made
@@ -65,14 +65,14 @@ async def test_a_file_is_open_once(path: Path) -> None:
 
 
 def link_to(path: Path) -> Path:
-    """Another name for this file."""
+    """Return another name of this file."""
     link = path.with_name("link.db")
     link.symlink_to(path)
     return link
 
 
 async def test_a_file_is_open_once_whatever_it_is_called(path: Path) -> None:
-    """A link leads to the same database, so two processes would take each other's leases."""
+    """By a link, two processes would release each other's leases."""
     link = at(link_to(path))
     try:
         async with opened(path):
@@ -84,7 +84,7 @@ async def test_a_file_is_open_once_whatever_it_is_called(path: Path) -> None:
 
 @asynccontextmanager
 async def in_another_process(path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A process that opens this file, and the first line it says."""
+    """Start a process that opens this file; yield it with its first line of output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(another_process.__file__),
@@ -107,24 +107,24 @@ async def in_another_process(path: Path) -> AsyncIterator[tuple[asyncio.subproce
 
 async def test_a_second_process_is_refused(path: Path) -> None:
     """While the first has it open, in either order."""
-    async with opened(path), in_another_process(path) as (_, said):
-        assert said == "database_in_use"
-    async with in_another_process(path) as (_, said):
-        assert said == "claimed 0"
+    async with opened(path), in_another_process(path) as (_, output):
+        assert output == "database_in_use"
+    async with in_another_process(path) as (_, output):
+        assert output == "claimed 0"
         with pytest.raises(DatabaseInUse):
             await at(path).open()
     async with opened(path) as store:
         await store.ping()
 
 
-async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> None:
+async def test_leases_of_a_killed_process_are_due_at_once(path: Path) -> None:
     """However long its lease would have lasted; no attempt is counted."""
     async with opened(path) as store:
         await store.create_organization(organization(), new_entry())
         await add_webhook(store)
         await publish(store, 3)
-    async with in_another_process(path) as (process, said):
-        assert said == "claimed 3"
+    async with in_another_process(path) as (process, output):
+        assert output == "claimed 3"
         process.kill()
     async with opened(path) as store:
         listed = (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items
@@ -134,7 +134,7 @@ async def test_what_a_killed_process_had_leased_is_due_at_once(path: Path) -> No
         assert await store.record([delivered(item, START) for item in leased]) == [True] * 3
 
 
-async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Path) -> None:
+async def test_leases_of_a_stopped_process_are_due_at_once(path: Path) -> None:
     """Also without a crash, and an old lease settles nothing any more."""
     async with opened(path) as store:
         await store.create_organization(organization(), new_entry())
@@ -148,7 +148,7 @@ async def test_what_a_process_had_leased_when_it_stopped_is_due_at_once(path: Pa
 
 
 async def test_a_database_of_a_newer_packhook_is_refused(path: Path) -> None:
-    """With the command that mends it; it is left as it was, and free."""
+    """The error has the command that repairs it; the file is unchanged and not locked."""
     async with opened(path) as store:
         await store.create_organization(organization(), new_entry())
     known = migrations("sqlite")[-1].version
@@ -166,7 +166,7 @@ async def test_a_database_of_a_newer_packhook_is_refused(path: Path) -> None:
 
 
 async def test_a_schema_that_changes_underneath_is_noticed(path: Path) -> None:
-    """By the ping, which is how a node tells whether it is well."""
+    """The ping fails, on which a node's health depends."""
     async with opened(path) as store:
         await store.ping()
         db = apsw.Connection(str(path))
@@ -182,23 +182,23 @@ NOTES = b"These are my notes, not a database.\n" * 100
 
 @pytest.fixture
 def notes(path: Path) -> Path:
-    """A file that is something else."""
+    """Return a file that is not a database."""
     path.write_bytes(NOTES)
     return path
 
 
 def text_of(path: Path) -> bytes:
-    """What is in the file."""
+    """Return the content of the file."""
     return path.read_bytes()
 
 
 def remove(path: Path) -> None:
-    """Have the file gone."""
+    """Delete the file."""
     path.unlink()
 
 
 async def test_a_file_that_is_no_database_is_unavailable(notes: Path) -> None:
-    """And stays what it is."""
+    """It is left unchanged."""
     with pytest.raises(Unavailable):
         await at(notes).open()
     assert text_of(notes) == NOTES
@@ -230,7 +230,7 @@ async def test_a_failed_opening_leaves_the_file_free(notes: Path) -> None:
 
 
 async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's transaction keeps ours out; nothing of ours is half written."""
+    """Another transaction blocks ours; nothing of ours is half written."""
     monkeypatch.setattr(connection, "BUSY_MS", 10)
     async with opened(path) as store:
         await store.create_organization(organization(), new_entry())
@@ -245,7 +245,7 @@ async def test_a_busy_database_is_unavailable_and_then_goes_on(path: Path, monke
         assert (await store.list_events(ACME, ALL)).items == (stored,)
 
 
-async def test_upkeep_leaves_nothing_behind(path: Path) -> None:
+async def test_retention_leaves_no_rows(path: Path) -> None:
     """No events, deliveries, attempts or lanes, of which the last two can only be counted in the file."""
     async with opened(path) as store:
         await store.create_organization(organization(), new_entry())
@@ -265,7 +265,7 @@ async def test_upkeep_leaves_nothing_behind(path: Path) -> None:
 
 
 async def publish_until_full(store: Store) -> tuple[list[Event], list[Event]]:
-    """Large events, four at a time, until some do not fit: those that were answered, and those that failed."""
+    """Publish large events, four at a time, until some fail; return those that were stored and those that failed."""
     kept: list[Event] = []
     for _ in range(100):
         events = [event(data=b'{"a":"' + os.urandom(20_000).hex().encode() + b'"}') for _ in range(4)]
@@ -282,7 +282,7 @@ async def publish_until_full(store: Store) -> tuple[list[Event], list[Event]]:
 async def test_a_full_disk_is_unavailable_and_then_goes_on(
     folder: Path, disk: Callable[[Path], AbstractContextManager[SmallDisk]]
 ) -> None:
-    """What was answered is there with its delivery, what failed is not; with room again all goes on."""
+    """Acknowledged events are stored with their deliveries, failed ones are not; with free space writes succeed."""
     with disk(folder) as small:
         async with opened(folder / "packhook.db") as store:
             await store.create_organization(organization(), new_entry())
@@ -300,7 +300,7 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(
 
 
 async def stored_in(store: Store) -> set[str]:
-    """The ids of the events that are stored; each has one delivery, and each delivery its event."""
+    """Return the ids of the stored events; check that each has one delivery, and each delivery its event."""
     events = [item.id for item in (await store.list_events(ACME, ALL)).items]
     deliveries = [item.event_id for item in (await store.list_deliveries(ACME, ALL, DeliveryFilter())).items]
     assert sorted(events) == sorted(deliveries)

@@ -1,4 +1,4 @@
-"""What only SQLite's writer has: one task that writes for all, so that its end would be everybody's."""
+"""Test SQLite's writer: one task writes for all callers, so its errors and its end must reach the right ones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ from packhook.store.sqlite.writer import WriteOp, Writer, itself
 
 @pytest.fixture
 async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
-    """On a file with one table."""
+    """Yield a writer on a file with one table."""
     db = Connection(str(tmp_path / "writer.db"))
     db.execute("CREATE TABLE items (item INTEGER)")
     made = Writer(db)
@@ -22,7 +22,7 @@ async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
 
 
 def insert(db: Connection, item: int) -> list[int]:
-    """This item; all that are there now. One below zero meets a fault of ours."""
+    """Insert the item and return all items; raise ValueError for a negative one."""
     db.execute("INSERT INTO items VALUES (?)", (item,))
     if item < 0:
         raise ValueError(item)
@@ -30,8 +30,8 @@ def insert(db: Connection, item: int) -> list[int]:
 
 
 @pytest.mark.parametrize("together", [1, 3])
-async def test_a_fault_is_the_answer_of_who_met_it_alone(writer: Writer, together: int) -> None:
-    """Whoever shared the transaction has its own answer; the writer goes on."""
+async def test_an_error_reaches_only_its_own_caller(writer: Writer, together: int) -> None:
+    """Callers in the same transaction get their own results; the writer continues."""
     bad = [asyncio.ensure_future(writer.write(insert, -1))]
     good = [asyncio.ensure_future(writer.write(insert, number)) for number in range(1, together)]
     with pytest.raises(ValueError, match="-1"):
@@ -41,8 +41,8 @@ async def test_a_fault_is_the_answer_of_who_met_it_alone(writer: Writer, togethe
     assert writer.is_alive
 
 
-async def test_a_writer_that_ends_leaves_nobody_waiting(writer: Writer) -> None:
-    """Whoever waits is told, and whoever comes later is refused."""
+async def test_a_writer_that_ends_leaves_no_caller_waiting(writer: Writer) -> None:
+    """Waiting callers get an error, and later ones are refused."""
 
     async def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
         return list(items)

@@ -1,4 +1,4 @@
-"""The SQL files: one statement each, with a purpose, used, and fast however many deliveries others have."""
+"""Test the SQL files: one statement each, with its purpose, used, and fast whatever the backlog of others."""
 
 import asyncio
 import re
@@ -68,7 +68,7 @@ def test_every_statement_is_used_and_every_used_one_is_there(dialect: str) -> No
 
 
 def new_database(path: Path) -> Connection:
-    """A migrated SQLite file with two organizations, for one who asks it directly; it need not be durable."""
+    """Return a connection to a migrated SQLite file with two organizations, not durable."""
     db = connect(str(path))
     db.execute("PRAGMA synchronous = OFF")
     migrate(db)
@@ -79,33 +79,33 @@ def new_database(path: Path) -> Connection:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Connection]:
-    """A database."""
+    """Yield a connection to a database."""
     opened = new_database(tmp_path / "packhook.db")
     yield opened
     opened.close()
 
 
 def add_webhook(db: Connection, name: str = ACME, **changes: Any) -> str:  # noqa: ANN401 a field has its own type
-    """A stored webhook's id."""
+    """Store a webhook and return its id."""
     stored = webhook(name, **changes)
     webhooks.create_webhook(db, stored, new_entry())
     return stored.id
 
 
 def add_events(db: Connection, count: int, name: str = ACME) -> None:
-    """Stored events, whose deliveries wait."""
+    """Store events whose deliveries are not leased."""
     batch = publication(*(event(name) for _ in range(count)))
     (answer,) = asyncio.run(publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache()))
     assert not isinstance(answer, RequestError)
 
 
 def claim_now(db: Connection, **offered: Any) -> ClaimResult:  # noqa: ANN401 as above
-    """A claim at the beginning."""
+    """Claim at the start time."""
     return claim.claim(db, ClaimRequest(now=START, capacity=capacity(START + LEASE, **offered), per_lane=100))
 
 
-def a_day(db: Connection) -> None:
-    """Everything that a store does all day long, and all that people ask of it."""
+def all_operations(db: Connection) -> None:
+    """Execute every operation of a store, but for opening and keys."""
     first, second = add_webhook(db), add_webhook(db, OTHER)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
@@ -127,7 +127,7 @@ def a_day(db: Connection) -> None:
 
 
 def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
-    """Every look at the history."""
+    """Read the history by every filter."""
     history.get_event(db, ACME, leased.event_id)
     history.get_delivery(db, ACME, leased.id)
     history.list_events(db, ACME, ALL)
@@ -145,7 +145,7 @@ def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
 
 
 def statements_of(db: Connection, work: Callable[[Connection], object]) -> dict[str, Any]:
-    """Every statement that this work runs, with the values it last had."""
+    """Return every statement that ``work`` executes, with its last values."""
     seen: dict[str, Any] = {}
 
     def note(_: apsw.Cursor, statement: str, values: Any) -> bool:  # noqa: ANN401 a tuple, a mapping or None
@@ -161,24 +161,24 @@ def statements_of(db: Connection, work: Callable[[Connection], object]) -> dict[
 
 
 def plan(db: Connection, statement: str, values: Any) -> list[str]:  # noqa: ANN401 as above
-    """How SQLite goes about it, one line a step."""
+    """Return SQLite's query plan, one line for each step."""
     return [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
 
 
-# The sweep reads the oldest events (e) and stops at the first that is young enough; at start what is live is read.
-WALKED_ON_PURPOSE = {"SCAN e", "SCAN deliveries USING COVERING INDEX deliveries_leased_directly"}
-A_WALK = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|e|d|a)\b.*")
+# Retention reads the oldest events (e) and stops at the first that is young enough; a start reads the live deliveries.
+ALLOWED_SCANS = {"SCAN e", "SCAN deliveries USING COVERING INDEX deliveries_leased_directly"}
+SCAN = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|e|d|a)\b.*")
 
 
-def test_nothing_walks_through_all_events_or_deliveries(db: Connection) -> None:
-    """Every statement of a day finds what it wants by an index."""
-    walks = {
+def test_no_statement_scans_all_events_or_deliveries(db: Connection) -> None:
+    """Every statement finds its rows by an index."""
+    scans = {
         (step, statement)
-        for statement, values in statements_of(db, a_day).items()
+        for statement, values in statements_of(db, all_operations).items()
         for step in plan(db, statement, values)
-        if A_WALK.fullmatch(step) and step not in WALKED_ON_PURPOSE
+        if SCAN.fullmatch(step) and step not in ALLOWED_SCANS
     }
-    assert walks == set()
+    assert scans == set()
 
 
 HOT = {
@@ -202,21 +202,21 @@ HOT = {
 
 def test_the_hot_statements_use_their_indexes(db: Connection) -> None:
     """By the very columns, and nothing is sorted that could be many."""
-    values = statements_of(db, a_day)
+    values = statements_of(db, all_operations)
     plans = {name: "\n".join(plan(db, load("sqlite")[name], values[load("sqlite")[name]])) for name in HOT}
     assert {name: steps for name, steps in plans.items() if HOT[name] not in steps} == {}
 
 
 def test_the_hot_statements_are_planned_once(db: Connection) -> None:
-    """Not anew for each set of values, as SQLite does by default where an ORDER BY or a partial index is looked at."""
-    values = statements_of(db, a_day)
+    """By default SQLite plans again for each set of values where an ORDER BY or a partial index is involved."""
+    values = statements_of(db, all_operations)
     planned: set[str] = set()
 
     def note(_action: int, _one: str | None, _two: str | None, _database: str | None, _within: str | None) -> int:
         planned.add(name)
         return apsw.SQLITE_OK
 
-    db.authorizer = note  # asked while a statement is planned, and then only
+    db.authorizer = note  # called only while a statement is planned
     for name in HOT:
         statement = load("sqlite")[name]
         list(db.execute(statement, values[statement]))
@@ -226,11 +226,11 @@ def test_the_hot_statements_are_planned_once(db: Connection) -> None:
     assert planned == set()
 
 
-def asked_of_deliveries(db: Connection, where: DeliveryFilter) -> list[str]:
-    """How SQLite goes about the page after a cursor."""
+def plan_of_deliveries(db: Connection, where: DeliveryFilter) -> list[str]:
+    """Return SQLite's plan of the page after a cursor."""
     page = PageRequest(limit=5, anchor="dlv_9")
-    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
-    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM deliveries" in text)
+    executed = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
+    (steps,) = (plan(db, text, values) for text, values in executed.items() if "FROM deliveries" in text)
     return steps
 
 
@@ -265,7 +265,7 @@ def test_a_page_of_deliveries_is_read_in_the_order_of_an_index(
     db: Connection, where: DeliveryFilter, index: str
 ) -> None:
     """From the cursor on, and nothing is sorted."""
-    steps = asked_of_deliveries(db, where)
+    steps = plan_of_deliveries(db, where)
     assert index in "\n".join(steps)
     assert not any("TEMP B-TREE" in step for step in steps)
 
@@ -277,9 +277,9 @@ def test_a_page_of_events_is_read_in_the_order_of_an_index(db: Connection) -> No
     assert steps == ["SEARCH events USING INDEX events_of_organization (organization_id=? AND id<?)"]
 
 
-def test_what_is_under_way_is_merged_from_what_was_claimed_and_what_was_handed_over(db: Connection) -> None:
-    """No finished delivery is met; what is sorted is what was handed over, which is little."""
-    steps = asked_of_deliveries(db, DeliveryFilter(status=DeliveryStatus.SENDING))
+def test_deliveries_being_sent_are_merged_from_claimed_and_directly_leased_ones(db: Connection) -> None:
+    """No finished delivery is read; only the directly leased ones are sorted, which are few."""
+    steps = plan_of_deliveries(db, DeliveryFilter(status=DeliveryStatus.SENDING))
     assert [step for step in steps if "deliveries" in step] == [
         "SEARCH deliveries USING INDEX deliveries_live_of_organization (organization_id=? AND id<?)",
         "SEARCH deliveries USING INDEX deliveries_leased_directly (leased_until>?)",
@@ -328,7 +328,7 @@ def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some
     db: Connection, where: DeliveryFilter, index: str
 ) -> None:
     """Each by its own index from the cursor on; nothing is sorted but what they found."""
-    steps = asked_of_deliveries(db, where)
+    steps = plan_of_deliveries(db, where)
     found = "\n".join(steps)
     assert "webhooks_of_organization_with_deleted" in found
     assert index in found
@@ -337,7 +337,7 @@ def test_a_page_of_one_event_code_is_merged_from_the_webhooks_that_may_have_some
 
 
 def steps_of(db: Connection, work: Callable[[], object]) -> int:
-    """How many steps SQLite's machine takes for this work."""
+    """Return the number of virtual machine steps that ``work`` takes."""
     taken = 0
 
     def note(finished: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who wants an event is whoever wants it now, however much of that a store keeps in mind."""
+"""Test the subscriber cache: an event goes to the webhooks that are subscribed now, whatever is cached."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ from store.values import (
 
 
 async def count(store: Store, organization_id: str = ACME) -> int:
-    """To how many webhooks an event goes, said twice and stored so."""
+    """Publish twice, check that the receipts and the stored deliveries agree, and return their number."""
     first, second = [(await store.publish(publication(event(organization_id))))[0] for _ in range(2)]
     _, deliveries = await store.get_event(organization_id, second.id)
     assert first.deliveries == second.deliveries == len(deliveries)
@@ -31,7 +31,7 @@ async def count(store: Store, organization_id: str = ACME) -> int:
 
 
 async def test_every_change_of_a_webhook_counts_for_the_next_event(store: Store, dispatcher: FakeDispatcher) -> None:
-    """Made, changed, disabled by its owner, by packhook for what it answered and for how long, deleted; and others'."""
+    """Changes: created, edited, disabled by its owner, by a verdict and by retention, deleted; and those of others."""
     dispatcher.slots = 1_000
     hook = await add_webhook(store)
     assert (await count(store), await count(store, OTHER)) == (1, 0)
@@ -60,8 +60,8 @@ async def test_every_change_of_a_webhook_counts_for_the_next_event(store: Store,
     assert await count(store) == 0
 
 
-async def test_an_organization_that_goes_wants_nothing_and_one_that_comes_is_there(store: Store) -> None:
-    """At once, though events of it were published a moment ago."""
+async def test_a_deleted_organization_has_no_subscribers_and_a_new_one_has_them_at_once(store: Store) -> None:
+    """This holds although its subscribers were cached by earlier events."""
     await add_webhook(store)
     assert (await count(store), await count(store, OTHER)) == (1, 0)
     for name in (ACME, OTHER):
@@ -75,7 +75,7 @@ async def test_an_organization_that_goes_wants_nothing_and_one_that_comes_is_the
 
 
 async def test_changes_and_events_at_the_same_time(store: Store) -> None:
-    """Each event goes to those who are there when it is written: to as many as had been made, or to more."""
+    """Each event goes to the webhooks that exist when it is written: at least to those created before it."""
     for made in range(1, 15):
         await asyncio.gather(add_webhook(store), *(publish(store) for _ in range(5)))
         assert await count(store) == made

@@ -1,7 +1,7 @@
-"""The invariant of claiming, on random walks: every live delivery of an enabled webhook is claimed, by one at a time.
+"""Test an invariant by random walks: every live delivery of an enabled webhook is claimed, by one claim at a time.
 
-The walk keeps its own account of every delivery and asks of each claim that it agrees. At the end it comes again only
-when it was told to, and must still find everything.
+The walk models every delivery and compares each claim with the model. At the end it claims again only at the times
+that ``next_due_at`` names, and must still get everything.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ NUMBER = st.integers(0, 1_000)
 
 @dataclass
 class Sent:
-    """What the walk knows of a delivery: whose it is, when it may be claimed, under which lease it is (0: none)."""
+    """Model a delivery: its owner, when it may be claimed, and its lease (0: none)."""
 
     organization_id: str
     webhook_id: str
@@ -58,7 +58,7 @@ class Sent:
 
 @dataclass
 class Hook:
-    """What the walk knows of a webhook."""
+    """Model a webhook."""
 
     organization_id: str
     enabled: bool = True
@@ -72,7 +72,7 @@ async def _await(publish: Callable[[PublishRequest], Awaitable[object]], request
 
 
 class Walk(RuleBasedStateMachine):
-    """Publishes, claims, settles and changes webhooks at random, and keeps account."""
+    """Publish, claim, settle and change webhooks at random, and compare the store with a model."""
 
     dialect: ClassVar[str]
 
@@ -91,37 +91,37 @@ class Walk(RuleBasedStateMachine):
         self.store.attach(dispatcher := FakeDispatcher())
         self.dispatcher = dispatcher
 
-    def run(self, asked: Coroutine[Any, Any, T]) -> T:
-        """The answer."""
-        return self.runner.run(asked)
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run a call of the store and return its result."""
+        return self.runner.run(call)
 
-    # --- the account
+    # --- the model
 
-    def may_go(self, webhook_id: str) -> bool:
-        """Whether this webhook may ever be sent to as things are."""
+    def is_sendable(self, webhook_id: str) -> bool:
+        """Return whether this webhook is enabled and not deleted."""
         return self.hooks[webhook_id].enabled and not self.hooks[webhook_id].deleted
 
     def live(self, closed: Iterable[str] = ()) -> dict[str, int]:
-        """Live deliveries of webhooks that may be sent to, and when each may be claimed."""
+        """Return the live deliveries of webhooks that may be sent to, with the time from which each may be claimed."""
         return {
             delivery_id: max(sent.due_at, self.hooks[sent.webhook_id].held_until)
             for delivery_id, sent in self.sent.items()
-            if not sent.finished and self.may_go(sent.webhook_id) and sent.webhook_id not in closed
+            if not sent.finished and self.is_sendable(sent.webhook_id) and sent.webhook_id not in closed
         }
 
     def due(self, closed: Iterable[str] = ()) -> set[str]:
-        """What may be claimed now."""
+        """Return the deliveries that may be claimed now."""
         return {delivery_id for delivery_id, at in self.live(closed).items() if at <= self.clock.now()}
 
     def take(self, leased: Iterable[LeasedDelivery]) -> None:
-        """Note the lease of each."""
+        """Store the lease of each delivery in the model."""
         for item in leased:
             sent = self.sent[item.id]
             sent.due_at, sent.lease = item.lease_until, item.lease
             self.taken.append(item)
 
-    def agree(self, claimed: ClaimResult, closed: Iterable[str] = ()) -> None:
-        """That only what was due was claimed, that what is left is told, and when to come again."""
+    def check_claim(self, claimed: ClaimResult, closed: Iterable[str] = ()) -> None:
+        """Check that only due deliveries were claimed, and that the claim names the backlog and the next due time."""
         names = [item.id for item in claimed.deliveries]
         due = self.due(closed)
         assert len(names) == len(set(names))
@@ -134,7 +134,7 @@ class Walk(RuleBasedStateMachine):
             assert claimed.next_due_at <= max(self.clock.now(), min(to_come))
 
     def closed(self, number: int) -> frozenset[str]:
-        """One webhook, or none."""
+        """Return one webhook, or none."""
         names = [*self.hooks, ""]
         return frozenset({names[number % len(names)]} - {""})
 
@@ -142,7 +142,7 @@ class Walk(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Two organizations, of which one has more webhooks."""
+        """Create two organizations, of which one has more webhooks."""
         for name, amount in ((ACME, 3), (OTHER, 1)):
             self.run(self.store.create_organization(organization(name), new_entry()))
             for _ in range(amount):
@@ -152,7 +152,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from([ACME, OTHER]), count=st.integers(1, 3), slots=st.integers(0, 4), number=NUMBER)
     def publish(self, name: str, count: int, slots: int, number: int) -> None:
-        """Some handed over, some to wait."""
+        """Publish events; the dispatcher gets some deliveries, the others wait."""
         now = self.clock.now()
         self.dispatcher.slots, self.dispatcher.closed, self.dispatcher.lease_until = (
             slots,
@@ -166,32 +166,34 @@ class Walk(RuleBasedStateMachine):
             _, deliveries = self.run(self.store.get_event(name, item.id))
             for found in deliveries:
                 self.sent[found.id] = Sent(name, found.webhook_id, now, 0)
-            subscribed = {key for key, hook in self.hooks.items() if hook.organization_id == name and self.may_go(key)}
+            subscribed = {
+                key for key, hook in self.hooks.items() if hook.organization_id == name and self.is_sendable(key)
+            }
             assert {found.webhook_id for found in deliveries} == subscribed
         assert not {item.webhook_id for item in self.dispatcher.enqueued} & self.dispatcher.closed
         self.take(self.dispatcher.enqueued)
 
     @rule()
     def claim_all(self) -> None:
-        """With room for everything, everything that is due is claimed."""
+        """Claim with capacity for everything: everything that is due is claimed."""
         due = self.due()
         claimed = self.run(ask(self.store, self.clock.now()))
-        self.agree(claimed)
+        self.check_claim(claimed)
         assert {item.id for item in claimed.deliveries} == due
 
     @rule(slots=st.integers(1, 4), per_lane=st.integers(1, 3), number=NUMBER)
     def claim_some(self, slots: int, per_lane: int, number: int) -> None:
-        """With little room there is no more than asked for, and something where something is due."""
+        """Claim with little capacity: no more than that is claimed, and something if anything is due."""
         closed = self.closed(number)
         due = self.due(closed)
         claimed = self.run(ask(self.store, self.clock.now(), slots=slots, per_lane=per_lane, closed=closed))
-        self.agree(claimed, closed)
+        self.check_claim(claimed, closed)
         assert len(claimed.deliveries) <= slots
         assert max(Counter(item.webhook_id for item in claimed.deliveries).values(), default=0) <= per_lane
         assert bool(claimed.deliveries) == bool(due)
 
     def settle(self, result: AttemptResult) -> bool:
-        """Record it; it counts where its lease is the delivery's."""
+        """Record a result; return whether it counted, which its lease decides."""
         leased = result.delivery
         sent = self.sent[leased.id]
         valid = not sent.finished and sent.lease == leased.lease
@@ -204,14 +206,14 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(number=NUMBER, well=st.booleans())
     def finish(self, number: int, well: bool) -> None:
-        """Delivered or exhausted, perhaps under a lease that is stale."""
+        """Settle a delivery as delivered or exhausted, perhaps under a stale lease."""
         leased, now = self.taken[number % len(self.taken)], self.clock.now()
         self.settle(delivered(leased, now) if well else failed(leased, now))
 
     @precondition(lambda self: self.taken)
     @rule(number=NUMBER, wait=st.sampled_from([0, 1, 5_000, 300_000]), hold=st.sampled_from([None, 1, 90_000, 600_000]))
     def fail(self, number: int, wait: int, hold: int | None) -> None:
-        """To be tried again, perhaps with a hold."""
+        """Settle a failure to be retried, perhaps with a hold."""
         leased, now = self.taken[number % len(self.taken)], self.clock.now()
         hold_until = None if hold is None else now + hold
         if self.settle(failed(leased, now, next_attempt_at=now + wait, hold_until=hold_until)) and hold_until:
@@ -221,15 +223,15 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(number=NUMBER)
     def fail_for_good(self, number: int) -> None:
-        """The webhook is disabled for it."""
+        """Settle a failure that disables the webhook."""
         leased, now = self.taken[number % len(self.taken)], self.clock.now()
         if self.settle(failed(leased, now, next_attempt_at=now, disable_reason="gone")):
             self.hooks[leased.webhook_id].enabled = False
 
     @precondition(lambda self: self.taken)
     @rule(number=NUMBER)
-    def give_back(self, number: int) -> None:
-        """Unsent."""
+    def release(self, number: int) -> None:
+        """Release a delivery unsent."""
         leased = self.taken[number % len(self.taken)]
         self.run(self.store.release([leased], self.clock.now()))
         sent = self.sent[leased.id]
@@ -238,7 +240,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def replay(self, number: int) -> None:
-        """A finished one."""
+        """Replay a finished delivery."""
         done = [name for name, sent in self.sent.items() if sent.finished and not self.hooks[sent.webhook_id].deleted]
         if done:
             sent = self.sent[name := done[number % len(done)]]
@@ -247,7 +249,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def switch(self, number: int) -> None:
-        """A webhook off, or on again: that ends its hold."""
+        """Disable a webhook, or enable it, which ends its hold."""
         name, hook = list(self.hooks.items())[number % len(self.hooks)]
         if hook.deleted:
             return
@@ -260,7 +262,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 15))
     def delete(self, number: int) -> None:
-        """A webhook, but not often."""
+        """Delete a webhook, but not often."""
         if number < len(self.hooks) - 1:
             name, hook = list(self.hooks.items())[number]
             if not hook.deleted:
@@ -269,7 +271,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        """What waits for deleted webhooks is canceled, and nothing else."""
+        """Apply retention: deliveries that wait for deleted webhooks are canceled, and no others."""
         self.run(
             self.store.apply_retention(
                 events_before=0, keys_before=0, audit_before=0, now=self.clock.now(), limit=PLENTY
@@ -286,11 +288,11 @@ class Walk(RuleBasedStateMachine):
 
     @rule(milliseconds=st.sampled_from([1, 1_000, LEASE, 600_000]))
     def advance(self, milliseconds: int) -> None:
-        """Time goes by."""
+        """Advance the clock."""
         self.clock.advance(milliseconds)
 
     def teardown(self) -> None:
-        """Come again when told to, until everything is claimed once more."""
+        """Claim everything that is left, and close the store."""
         try:
             self.claim_the_rest()
             self.run(self.store.close())
@@ -298,13 +300,13 @@ class Walk(RuleBasedStateMachine):
             self.leaving.close()
 
     def claim_the_rest(self) -> None:
-        """Nothing is lost, and no claim comes too late."""
+        """Claim at each ``next_due_at`` until nothing is left: nothing is lost, and no claim is too late."""
         left = set(self.live())
         while left:
             now = self.clock.now()
             due = self.due()
             claimed = self.run(ask(self.store, now, lease_for=10**12))
-            self.agree(claimed)
+            self.check_claim(claimed)
             assert {item.id for item in claimed.deliveries} == due
             left -= due
             assert claimed.next_due_at is None or claimed.next_due_at > now

@@ -1,4 +1,4 @@
-"""Webhooks: kept as they are written, changed by one at a time, known to the engine in their current version."""
+"""Test webhooks: stored as written, changed by one writer at a time, and current in the engine."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -100,7 +100,7 @@ async def test_a_change_is_the_next_version(store: Store) -> None:
 
 @pytest.mark.parametrize("version", [1, 3])
 async def test_a_change_of_an_old_version_is_a_conflict(store: Store, version: int) -> None:
-    """And changes nothing."""
+    """It changes nothing."""
     before = await add_webhook(store)
     with pytest.raises(Conflict):
         await store.replace_webhook(
@@ -109,8 +109,8 @@ async def test_a_change_of_an_old_version_is_a_conflict(store: Store, version: i
     assert await store.get_webhook(ACME, before.id) == before
 
 
-async def test_of_many_who_change_a_webhook_at_once_one_does(store: Store) -> None:
-    """The others get the conflict and may look again."""
+async def test_of_concurrent_changes_of_a_webhook_one_succeeds(store: Store) -> None:
+    """The others get a conflict."""
     before = await add_webhook(store)
     changes = [next_version(before, description=str(number)) for number in range(5)]
     answers = await asyncio.gather(
@@ -121,7 +121,7 @@ async def test_of_many_who_change_a_webhook_at_once_one_does(store: Store) -> No
     assert await store.get_webhook(ACME, before.id) == winner
 
 
-Asking = Callable[[Store, Webhook], Awaitable[object]]
+Query = Callable[[Store, Webhook], Awaitable[object]]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ Asking = Callable[[Store, Webhook], Awaitable[object]]
     ids=["get", "replace", "delete"],
 )
 @pytest.mark.parametrize("case", ["unknown", "another organization's", "deleted"])
-async def test_a_webhook_that_is_not_there_is_not_found(store: Store, query: Asking, case: str) -> None:
-    """Whatever is asked of it; another organization's stays as it was."""
+async def test_an_unknown_webhook_is_not_found(store: Store, query: Query, case: str) -> None:
+    """This holds for every call; another organization's webhook is unchanged."""
     stored = await add_webhook(store)
     asked = {
         "unknown": webhook(),
@@ -217,7 +217,7 @@ async def test_enabling_ends_what_is_known_of_failures(store: Store) -> None:
 
 
 async def test_a_deleted_webhook_gets_no_more_events(store: Store) -> None:
-    """What was on its way to it may still be settled."""
+    """A delivery that is being sent to it may still be settled."""
     stored = await add_webhook(store)
     await publish(store)
     leased = await claim_one(store, START)

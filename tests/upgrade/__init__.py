@@ -1,1 +1,1 @@
-"""Upgrades: an older node beside a newer schema, an older file beneath a newer packhook."""
+"""Test upgrades: an older node on a newer schema, an older file with a newer packhook."""

@@ -1,4 +1,4 @@
-"""A day in the life of a node, statement by statement: what an older node goes on doing after a newer one migrated."""
+"""Run every statement of a node once: what an older node continues to execute after a newer one migrated."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -53,31 +53,31 @@ INSERT_EVENT: Final = (
 
 
 class RecordingDb(Db):
-    """Writes down every statement, its values and what came back."""
+    """Record every statement with its values and rows."""
 
     recorded: list[tuple[str, tuple[Any, ...], list[Row]]]
 
     async def fetch_all(self, statement: str, *values: object) -> list[Row]:
-        """As ever."""
+        """Return all rows, and record the statement."""
         found = await super().fetch_all(statement, *values)
         self.recorded.append((statement, values, found))
         return found
 
     async def execute_autocommit(self, statement: str, *values: object) -> list[Row]:
-        """As ever."""
+        """Execute outside a transaction, and record the statement."""
         found = await super().execute_autocommit(statement, *values)
         self.recorded.append((statement, values, found))
         return found
 
     async def fetch_one(self, statement: str, *values: object) -> Row | None:
-        """As ever."""
+        """Return the first row, and record the statement."""
         found = await super().fetch_one(statement, *values)
         self.recorded.append((statement, values, [] if found is None else [found]))
         return found
 
 
-async def live_a_day(db: Db) -> None:
-    """Every statement of this version but those of a migration, each at least once, with something to do for most."""
+async def execute_everything(db: Db) -> None:
+    """Execute every statement of this version but those of a migration, most of them with rows to work on."""
     await _arrive(db)
     await _keep_tenants(db)
     await _keep_webhooks(db)
@@ -184,7 +184,7 @@ async def _read(db: Db) -> None:
 
 
 async def _lose_a_node(db: Db) -> None:
-    """One that leased from 900,000 on."""
+    """Release a dead node whose leases begin at 900,000."""
     await webhooks.create_webhook(db, webhook(OTHER, event_code="order.shipped"), new_entry())
     dispatcher = FakeDispatcher(slots=1)
     given = msgspec.structs.replace(dispatcher.capacity(), lease=900_001)

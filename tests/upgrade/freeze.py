@@ -1,8 +1,8 @@
-"""Writes down what this schema version's nodes do, before a migration changes it: ``python -m upgrade.freeze``.
+"""Record what nodes of this schema version do, before a migration changes it: ``python -m upgrade.freeze``.
 
 Run in ``tests/``, with the code of the version that is to be frozen, and kept with the migration that follows it:
 
-* ``postgres_0001.json`` — the statements of a node's day with their values and answers, to be said again;
+* ``postgres_0001.json`` — the statements of a node's day with their values and results, to be executed again;
 * ``sqlite_0001.sql`` — a database file filled with rows, as text.
 """
 
@@ -38,7 +38,7 @@ from store.values import (
     publication,
     publish,
 )
-from upgrade.day import RecordingDb, live_a_day
+from upgrade.day import RecordingDb, execute_everything
 
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
@@ -46,9 +46,9 @@ CONNECTING: Final = frozenset({"override_defaults"})  # asks the server alone
 IN_DOUBT: Final = frozenset(
     {"transaction_id", "transaction_status", "get_backend", "terminate_backend", "find_events", "find_attempts"}
 )
-"""Asked where an answer was lost, or of processes: they answer never the same, or nothing."""
+"""Statements after a lost answer, or about processes: their results are never the same, or empty."""
 
-VERSIONED: Final = frozenset({"find_schema", "readiness", "schema_version"})  # what they answer is another one then
+VERSIONED: Final = frozenset({"find_schema", "readiness", "schema_version"})  # their result changes with the version
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def made_by(dialect: str, version: int) -> str:
-    """The print of the migrations up to this version, which nobody changes any more."""
+    """Return the hash of the migrations up to this version, which are never changed."""
     scripts = "".join(step.script for step in migrations(dialect)[:version])
     return hashlib.sha256(scripts.encode()).hexdigest()
 
@@ -69,28 +69,31 @@ async def _freeze_postgres(url: str) -> None:
     async with direct(url) as connection:
         recording = RecordingDb(connection)
         recording.recorded = []
-        await live_a_day(recording)
-    assert not_said(recording) == set()
-    statements = list(dict.fromkeys(said for said, *_ in recording.recorded))
+        await execute_everything(recording)
+    assert missing_statements(recording) == set()
+    statements = list(dict.fromkeys(statement for statement, *_ in recording.recorded))
     steps = [
-        [statements.index(said), values, [list(row) for row in found]] for said, values, found in recording.recorded
+        [statements.index(statement), values, [list(row) for row in found]]
+        for statement, values, found in recording.recorded
     ]
     version = migrations("postgres")[-1].version
     lines = ",\n".join(json.dumps(step, default=_bytes) for step in steps)
-    said = json.dumps(statements, indent=1)
-    text = f'{{"made_by": "{made_by("postgres", version)}",\n"statements": {said},\n"steps": [\n{lines}\n]}}\n'
+    listed = json.dumps(statements, indent=1)
+    text = f'{{"made_by": "{made_by("postgres", version)}",\n"statements": {listed},\n"steps": [\n{lines}\n]}}\n'
     (FOLDER / f"postgres_{version:04d}.json").write_text(text)
 
 
-def not_said(recording: RecordingDb) -> set[str]:
-    """Which statements a day leaves out that older nodes will say beside a newer schema."""
-    recorded = {said for said, *_ in recording.recorded}
-    missing = {name for name, text in SQL.items() if not any(said.startswith(_head(text)) for said in recorded)}
+def missing_statements(recording: RecordingDb) -> set[str]:
+    """Return the statements that the recording lacks, of those that older nodes execute on a newer schema."""
+    recorded = {statement for statement, *_ in recording.recorded}
+    missing = {
+        name for name, text in SQL.items() if not any(statement.startswith(_head(text)) for statement in recorded)
+    }
     return missing - MIGRATING - CONNECTING - IN_DOUBT - VERSIONED
 
 
 def _head(text: str) -> str:
-    """A list's conditions differ."""
+    """Return the text before the conditions, which differ between calls."""
     return text.partition("{conditions}")[0]
 
 
@@ -122,7 +125,7 @@ async def _freeze_sqlite(path: Path) -> None:
 
 
 def _dump(path: Path, version: int) -> str:
-    """The schema, then the rows, as statements that make them."""
+    """Return the schema, then the rows, as the statements that create them."""
     db = apsw.Connection(str(path))
     made = [row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")]
     tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]

@@ -1,4 +1,4 @@
-"""During an upgrade: nodes of the version before go on, on the schema that the first newer node has made."""
+"""Test an upgrade: nodes of the previous version continue on the schema of the first newer node."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ from packhook.testing.clock import START, ManualClock
 from postgres.server import direct
 from store.dialects import DIALECTS
 from store.values import ACME, ALL, LEASE, OTHER, claim, delivered, event, publication, status_of
-from upgrade.day import RecordingDb, live_a_day
-from upgrade.freeze import FOLDER, made_by, not_said
+from upgrade.day import RecordingDb, execute_everything
+from upgrade.freeze import FOLDER, made_by, missing_statements
 
 FROZEN: Final = sorted(FOLDER.glob("postgres_*.json"))
 
@@ -32,14 +32,14 @@ def _version(path: Path) -> int:
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """A database of this version."""
+    """Yield the URL of a database of this version."""
     with DIALECTS["postgres"](tmp_path) as fresh:
         yield fresh
 
 
 @pytest.fixture
 async def newer(url: str) -> AsyncIterator[PostgresStore]:
-    """A node of this version."""
+    """Open a node of this version."""
     store = PostgresStore(url, ManualClock())
     await store.open()
     await store._open.outbox.close()  # the older node fans out
@@ -49,26 +49,26 @@ async def newer(url: str) -> AsyncIterator[PostgresStore]:
 
 @pytest.fixture(params=FROZEN, ids=_name)
 def day(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 as JSON has it
-    """A day of a node of a version before."""
+    """Return the recorded statements of a node of an earlier version."""
     return json.loads(request.param.read_text(), object_hook=_bytes)
 
 
-async def test_an_older_node_goes_on_beside_a_newer_one(url: str, newer: PostgresStore, day: Any) -> None:  # noqa: ANN401 as above
-    """Every statement of its day says on the new schema what it said on its own; the newer node goes on from there."""
+async def test_an_older_node_continues_beside_a_newer_one(url: str, newer: PostgresStore, day: Any) -> None:  # noqa: ANN401 as above
+    """Every recorded statement has the same result on the new schema; the newer node continues from there."""
     async with direct(url) as older:
         for index, values, expected in day["steps"]:
             statement = day["statements"][index]
             found = [list(row) for row in await older.fetch(statement, *values)]
             assert sorted(found, key=repr) == sorted(expected, key=repr), statement
-    await _go_on(newer)
+    await _check_continuation(newer)
 
 
 def _bytes(found: dict[str, Any]) -> Any:  # noqa: ANN401 as JSON has it
     return base64.b64decode(found["bytes"]) if set(found) == {"bytes"} else found
 
 
-async def _go_on(newer: PostgresStore) -> None:
-    """What the older node left is read, sent and settled, and so is what is new."""
+async def _check_continuation(newer: PostgresStore) -> None:
+    """Check that a newer node reads, sends and settles the older node's deliveries, and new ones."""
     for name in (ACME, OTHER):
         listed = (await newer.list_deliveries(name, ALL, DeliveryFilter())).items
         assert listed
@@ -83,21 +83,21 @@ async def _go_on(newer: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize("frozen", FROZEN, ids=_name)
-def test_what_a_version_was_made_by_is_never_changed(frozen: Path) -> None:
+def test_released_migrations_are_never_changed(frozen: Path) -> None:
     """A database that has run a migration would not see the change."""
     assert json.loads(frozen.read_text())["made_by"] == made_by("postgres", _version(frozen))
 
 
-def test_there_is_a_version_before() -> None:
-    """The two tests above hold for none, too."""
+def test_there_is_a_frozen_version() -> None:
+    """The two tests above would pass without one."""
     assert FROZEN
     assert max(map(_version, FROZEN)) <= migrations("postgres")[-1].version
 
 
-async def test_the_day_has_every_statement_of_this_version(url: str) -> None:
-    """So that the version can be frozen when it is released; a new statement goes into ``upgrade/day.py``."""
+async def test_the_recording_has_every_statement_of_this_version(url: str) -> None:
+    """The version must be frozen when it is released; a new statement goes into ``upgrade/day.py``."""
     async with direct(url) as connection:
         recording = RecordingDb(connection)
         recording.recorded = []
-        await live_a_day(recording)
-    assert not_said(recording) == set()
+        await execute_everything(recording)
+    assert missing_statements(recording) == set()

@@ -1,4 +1,4 @@
-"""A file of an older version beneath a newer packhook: it is brought up to date, and everything is still in it."""
+"""Test that a newer packhook migrates a file of an older version and keeps everything in it."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from store.values import ACME, ALL, OTHER, claim, delivered
 from upgrade.freeze import FOLDER, made_by
 
 FROZEN: Final = sorted(FOLDER.glob("sqlite_*.sql"))
-CHANGES_AT_START: Final = {"lanes", "interruptions"}  # what was leased is due again, and may have been sent
+CHANGES_AT_START: Final = {"lanes", "interruptions"}  # leased deliveries are due again, and may have been sent
 
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -26,7 +26,7 @@ def _name(path: Path) -> str:
 
 @pytest.fixture(params=FROZEN, ids=_name)
 def old_file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A file as that version left it."""
+    """Return the path of a file that this version wrote."""
     path = str(tmp_path / "packhook.db")
     db = apsw.Connection(path)
     db.execute(request.param.read_text())
@@ -45,8 +45,8 @@ def _tables(path: str) -> Tables:
     return found
 
 
-async def test_an_older_file_is_brought_up_to_date_with_everything_in_it(old_file: str) -> None:
-    """Every row with every value it had; a delivery that was in hand is due again."""
+async def test_an_older_file_is_migrated_with_everything_in_it(old_file: str) -> None:
+    """Every row has its values; a leased delivery is due again."""
     before = _tables(old_file)
     store = SqliteStore(old_file, ManualClock())
     await store.open()
@@ -65,7 +65,7 @@ async def test_an_older_file_is_brought_up_to_date_with_everything_in_it(old_fil
 
 
 async def test_an_older_file_serves(old_file: str) -> None:
-    """What waits in it is sent, what was sent is read."""
+    """Its pending deliveries are sent, and sent ones are read."""
     store = SqliteStore(old_file, ManualClock())
     await store.open()
     left = await claim(store, START)
@@ -79,7 +79,7 @@ async def test_an_older_file_serves(old_file: str) -> None:
 
 
 @pytest.mark.parametrize("frozen", FROZEN, ids=_name)
-def test_what_a_version_was_made_by_is_never_changed(frozen: Path) -> None:
+def test_released_migrations_are_never_changed(frozen: Path) -> None:
     """A file that has run a migration would not see the change."""
     version = int(frozen.stem.removeprefix("sqlite_"))
     assert version <= migrations("sqlite")[-1].version
