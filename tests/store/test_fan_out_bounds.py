@@ -50,20 +50,20 @@ class Ticker:
 
     def __init__(self, lanes: CountedLanes) -> None:
         self._lanes = lanes
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._before = lanes.made
+        self._is_running = True
         self.largest = 0
+        self._tick()
 
-    async def _run(self) -> None:
-        before = self._lanes.made
-        while True:
-            self.largest = max(self.largest, self._lanes.made - before)
-            before = self._lanes.made
-            await asyncio.sleep(0)
+    def _tick(self) -> None:
+        self.largest = max(self.largest, self._lanes.made - self._before)
+        self._before = self._lanes.made
+        if self._is_running:
+            asyncio.get_running_loop().call_soon(self._tick)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """End it."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        self._is_running = False
 
 
 async def _subscribe(store: Store, count: int) -> None:
@@ -91,7 +91,7 @@ async def test_others_run_between_the_slices_of_a_large_batch(store: Store) -> N
     await _subscribe(store, 150)
     ticker = Ticker(counting.lanes)
     receipts = await store.publish(publication(*(event() for _ in range(100))))
-    await ticker.stop()
+    ticker.stop()
     assert [receipt.deliveries for receipt in receipts] == [150] * 100
     assert counting.lanes.made == 15_000
     assert ticker.largest <= SLICE_ROWS + 150
@@ -106,7 +106,7 @@ async def test_one_event_for_many_webhooks_is_made_in_slices_too(store: Store) -
     await _subscribe(store, 1_200)
     ticker = Ticker(counting.lanes)
     (receipt,) = await store.publish(publication(event()))
-    await ticker.stop()
+    ticker.stop()
     assert (receipt.deliveries, counting.lanes.made) == (1_200, 1_200)
     assert ticker.largest <= SLICE_ROWS
 

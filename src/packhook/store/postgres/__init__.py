@@ -5,7 +5,7 @@
     store.py          the Store's methods, each one line: which work, read or written
     session.py        the connections of an open store: two pools, a writer, a listener
     writer.py         transactions, of several statements or of one; group_commit.py: the writes that wait share one
-    connection.py     the pools, their settings and time limits, what errors mean
+    connection.py     the pools, their settings and time limits, what errors mean; url.py reads the database URL
     schema.py         migrations, by one node at a time
     liveness.py       which nodes are alive: what a dead node had leased is released within seconds
     notifications.py  hints between nodes: something is due, a webhook changed, events were published in SQL

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -10,24 +11,42 @@ import asyncpg
 from packhook.core.errors import InvalidSettings, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.postgres.queries import SQL, Backend, Db
+from packhook.store.postgres.url import EXPECTED, Target, parse
 
-CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 20.0
 RELEASE_SECONDS: Final = 5.0
 
-# Every statement here is short and made for an index. Statistics of tables that fill and empty within a minute are
-# always old, so the planner gets no choice. Nor does it plan again for each small batch, which costs more than the rows
-# do. Claiming relies on "read committed".
-SETTINGS: Final[Mapping[str, str]] = {
+# Whatever the server, the database or the role has as its default, a session of packhook has these. They are set after
+# connecting: PgBouncer refuses most settings at the start of a connection.
+_SESSION: Final[Mapping[str, str]] = {
     "application_name": "packhook",
     "search_path": "packhook",
-    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",  # a COMMIT returns when it is on disk
+    "standard_conforming_strings": "on",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "bytea_output": "hex",
+    "default_transaction_isolation": "read committed",  # claiming relies on it
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "idle_session_timeout": "0",
+}
+
+# Every statement here is short and made for an index. Statistics of tables that fill and empty within a minute are
+# always old, so the planner gets no choice. Nor does it plan again for each small batch, which costs more than the rows
+# do.
+SETTINGS: Final[Mapping[str, str]] = {
+    **_SESSION,
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
+    "enable_indexscan": "on",
+    "enable_indexonlyscan": "on",
+    "enable_nestloop": "on",
+    "enable_sort": "on",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
@@ -38,7 +57,13 @@ READ_ONLY: Final[Mapping[str, str]] = {
     "plan_cache_mode": "auto",  # lists have many filters
     "default_transaction_read_only": "on",
 }
-MIGRATING: Final[Mapping[str, str]] = {"application_name": "packhook-migrate"}
+MIGRATING: Final[Mapping[str, str]] = {
+    **_SESSION,
+    "application_name": "packhook-migrate",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 
 
 @contextmanager
@@ -56,14 +81,51 @@ def database_errors() -> Iterator[None]:
 
 
 async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[Any]":
-    """Return a connection that is not shared. Raises InvalidSettings for a malformed URL, and Unavailable."""
+    """Return a connection that is not shared. Raises InvalidSettings for a URL that is not right, and Unavailable."""
+    target = parse(url)
+    with _connection_errors(target):
+        connection = await asyncpg.connect(target.url, timeout=target.connect_seconds, command_timeout=COMMAND_SECONDS)
+        try:
+            await _set_session(connection, settings, target)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+@contextmanager
+def _connection_errors(target: Target) -> Iterator[None]:
+    """Raise InvalidSettings where the URL is not right, Unavailable, which names the target, where nobody answers."""
     try:
-        with database_errors():
-            return await asyncpg.connect(
-                url, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS, server_settings=dict(settings)
-            )
-    except ValueError as error:
-        raise InvalidSettings(f"database: expected postgresql://USER@HOST:PORT/NAME: {error}") from None
+        yield
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise InvalidSettings(f"{EXPECTED}: {error}") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+        raise Unavailable(f"cannot connect to PostgreSQL at {target.name}: {_reason(error)}") from error
+    except ValueError:
+        raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+async def _set_session(connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: Target) -> None:
+    """Set every setting that packhook depends on, in one round trip."""
+    if target.application_name is not None:
+        settings = {**settings, "application_name": target.application_name}
+    statements = [f"SET {name} = {_literals(value, name)}" for name, value in settings.items()]
+    await connection.execute(";".join((SQL["override_defaults"], *statements)))
+
+
+def _literals(value: str, name: str) -> str:
+    """Return the value of a setting in SQL, right whatever ``standard_conforming_strings`` is by now."""
+    parts = value.split(", ") if name == "DateStyle" else [value]
+    return ", ".join("E'" + part.replace("\\", "\\\\").replace("'", "''") + "'" for part in parts)
 
 
 class _Connection(asyncpg.Connection):
@@ -81,8 +143,9 @@ class Pool:
     a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", config: StoreConfig = DEFAULT) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", target: Target, config: StoreConfig = DEFAULT) -> None:
         self._pool = pool
+        self._target = target
         self._config = config
         self._idle: list[Any] = []
         self._waiting = 0
@@ -91,19 +154,20 @@ class Pool:
     @classmethod
     async def open(cls, url: str, settings: Mapping[str, str], max_size: int, config: StoreConfig = DEFAULT) -> "Pool":
         """Return a pool with one connection. Raises Unavailable where none can be made."""
-        with database_errors():
+        target = parse(url)
+        with _connection_errors(target):
             return cls(
                 await asyncpg.create_pool(
-                    url,
+                    target.url,
                     min_size=1,
                     max_size=max_size,
-                    timeout=CONNECT_SECONDS,
+                    timeout=target.connect_seconds,
                     command_timeout=COMMAND_SECONDS,
-                    server_settings=dict(settings),
                     connection_class=_Connection,
-                    init=_on_connect,
+                    init=partial(_on_connect, settings=settings, target=target),
                     reset=_noop_reset,
                 ),
+                target,
                 config,
             )
 
@@ -130,7 +194,7 @@ class Pool:
             await self._release(connection)
         self._waiting += 1
         try:
-            with database_errors():
+            with _connection_errors(self._target):
                 return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         finally:
             self._waiting -= 1
@@ -160,13 +224,12 @@ def _is_lost(connection: Any) -> bool:  # noqa: ANN401 as above
         return True
 
 
-async def _on_connect(connection: "asyncpg.Connection[Any]") -> None:
-    """Remember the server process, and have every commit on disk before it is answered."""
+async def _on_connect(connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: Target) -> None:
+    """Set the session's settings, and remember the server process."""
+    await _set_session(connection, settings, target)
     if isinstance(connection, _Connection):
         row = await connection.fetchrow(SQL["get_backend"])
         connection.backend = None if row is None else (row[0], row[1])
-    if await connection.fetchval("SHOW synchronous_commit") == "off":
-        await connection.execute("SET synchronous_commit = on")
 
 
 async def _noop_reset(connection: object) -> None:

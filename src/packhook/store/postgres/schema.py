@@ -4,14 +4,20 @@ import asyncio
 from typing import Any, Final
 
 import asyncpg
+import structlog
+from msgspec import Struct
 
 from packhook.core.errors import StartError, Unavailable
 from packhook.store.migrate import Migration, migrations, migrations_after
 from packhook.store.postgres.connection import MIGRATING, connect, database_errors
 from packhook.store.postgres.queries import SQL, Db
 
+_log: Final = structlog.get_logger("packhook.store")
+
 MIGRATE_SECONDS: Final = 600.0
 MIN_SERVER_VERSION: Final = 140_000
+_CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS packhook;"
+_DURABLE: Final = ("fsync", "full_page_writes")
 VERSION: Final = migrations("postgres")[-1].version
 
 
@@ -31,29 +37,47 @@ async def migrate(url: str) -> None:
 
 async def _migrate(connection: "asyncpg.Connection[Any]") -> None:
     db = Db(connection)
-    if not migrations_after("postgres", await _version(db)):
+    found = await _find(db)
+    for setting in found.unsafe_settings:
+        _log.warning("database_not_durable", setting=setting, detail="a crash of the server can lose or damage events")
+    if not migrations_after("postgres", found.version):
         return
     await connection.execute(SQL["lock_schema"], timeout=MIGRATE_SECONDS)
-    for step in migrations_after("postgres", await _version(db)):
-        await _run(connection, step)
+    found = await _find(db)
+    for step in migrations_after("postgres", found.version):
+        await _run(connection, step, is_prepared=found.has_schema)
 
 
-async def _run(connection: "asyncpg.Connection[Any]", step: Migration) -> None:
+async def _run(connection: "asyncpg.Connection[Any]", step: Migration, *, is_prepared: bool) -> None:
+    """Run a migration. A role that may not create a schema may not even say IF NOT EXISTS where there is one."""
+    script = step.script.replace(_CREATE_SCHEMA, "") if is_prepared else step.script
     async with connection.transaction():
-        await connection.execute(step.script, timeout=MIGRATE_SECONDS)
+        await connection.execute(script, timeout=MIGRATE_SECONDS)
         await connection.execute(SQL["set_schema_version"], step.version)
 
 
-async def _version(db: Db) -> int:
-    """Return the version of the schema; 0 is none yet. Raises StartError where the server does not suit."""
+class _Found(Struct, frozen=True, kw_only=True):
+    """Hold what a database has. Version 0 is no table yet; ``unsafe_settings`` are those that durability rests on."""
+
+    version: int
+    has_schema: bool
+    unsafe_settings: tuple[str, ...]
+
+
+async def _find(db: Db) -> _Found:
+    """Return what the database has. Raises StartError where the server does not suit."""
     row = await db.fetch_one(SQL["find_schema"])
     assert row is not None  # noqa: S101 it has no FROM
-    is_there, number, name, encoding = row
+    has_table, number, name, encoding, has_schema, *durable = row
     if number < MIN_SERVER_VERSION:
         raise StartError(f"packhook needs PostgreSQL 14 or newer, this is {name}")
     if encoding != "UTF8":
         raise StartError(f"packhook needs a database whose encoding is UTF8, this one's is {encoding}")
-    return await schema_version(db) if is_there else 0
+    return _Found(
+        version=await schema_version(db) if has_table else 0,
+        has_schema=has_schema,
+        unsafe_settings=tuple(name for name, is_on in zip(_DURABLE, durable, strict=True) if not is_on),
+    )
 
 
 async def schema_version(db: Db) -> int:

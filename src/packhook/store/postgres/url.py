@@ -1,0 +1,98 @@
+"""Read a database URL as libpq does: which parameters packhook takes, and how its target is named in messages."""
+
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from packhook.core.errors import InvalidSettings
+
+EXPECTED: Final = "database: expected postgresql://USER@HOST:PORT/NAME"
+CONNECT_SECONDS: Final = 5.0
+MIN_CONNECT_SECONDS: Final = 2.0
+"""libpq's own minimum."""
+
+DRIVER: Final = frozenset(
+    {
+        *("host", "port", "dbname", "database", "user", "password", "passfile", "service", "target_session_attrs"),
+        *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname", "gsslib"),
+    }
+)
+"""The parameters that asyncpg understands."""
+
+DEFAULTS: Final = {
+    "client_encoding": ("utf8", "utf-8", "auto"),
+    "channel_binding": ("prefer", "disable"),
+    "gssencmode": ("prefer", "disable"),
+    "keepalives": ("1",),
+    "sslcompression": ("0",),
+    "sslsni": ("1",),
+    "load_balance_hosts": ("disable",),
+}
+"""The parameters of libpq that can only say what packhook does anyway."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Hold what a database URL says. ``url`` is without what asyncpg would take for a setting of the server."""
+
+    url: str
+    name: str
+    connect_seconds: float = CONNECT_SECONDS
+    application_name: str | None = None
+
+
+def parse(url: str) -> Target:
+    """Return what the URL says. Raises InvalidSettings, which names the parameter and never the password."""
+    try:
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError:
+        raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX") from None
+    if not _is_well_formed(parts.netloc, parts.path, parts.fragment):
+        raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX")
+    kept = {name: value for name, value in query.items() if name in DRIVER}
+    seconds, application_name = CONNECT_SECONDS, query.get("application_name") or query.get("fallback_application_name")
+    for name, value in query.items():
+        if name == "connect_timeout":
+            seconds = _seconds(value)
+        elif name not in {*DRIVER, "application_name", "fallback_application_name"}:
+            _require_default(name, value)
+    rest = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
+    return Target(
+        url=rest,
+        name=_name(parts.netloc, parts.path, kept),
+        connect_seconds=seconds,
+        application_name=application_name,
+    )
+
+
+def _is_well_formed(netloc: str, path: str, fragment: str) -> bool:
+    """Return whether no part of a password may stand where another part of the URL is expected."""
+    auth, _, hosts = netloc.rpartition("@")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
+    return "@" not in auth + path and not fragment and all(port.isdecimal() or not port for port in ports)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = int(value)
+    except ValueError:
+        raise InvalidSettings(f"database: connect_timeout: expected whole seconds, got {value!r}") from None
+    return max(float(seconds), MIN_CONNECT_SECONDS) if seconds > 0 else CONNECT_SECONDS
+
+
+def _require_default(name: str, value: str) -> None:
+    accepted = DEFAULTS.get(name)
+    if accepted is None:
+        raise InvalidSettings(f"database: packhook does not support the parameter {name!r} of the URL: remove it")
+    if value.lower() not in accepted:
+        raise InvalidSettings(f"database: {name}: packhook supports {' or '.join(accepted)}, got {value!r}")
+
+
+def _name(netloc: str, path: str, query: dict[str, str]) -> str:
+    """Return host, port and database, as the URL has them; neither user nor password."""
+    hosts = query.get("host") or unquote(netloc.rpartition("@")[2]) or "the default host"
+    port = f", port {query['port']}" if "port" in query else "" if ":" in hosts or "/" in hosts else ", port 5432"
+    database = unquote(path.removeprefix("/")) or query.get("dbname") or query.get("database")
+    return f"{hosts}{port}, database {database or 'of the user'}"
