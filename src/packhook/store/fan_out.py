@@ -43,17 +43,23 @@ NO_ROWIDS: Final[Iterator[int]] = repeat(0)
 
 
 class Slices:
-    """Cut work into slices of about ``SLICE_ROWS`` rows."""
+    """Cut work into slices of about ``SLICE_ROWS`` rows: ``if slices.ends(rows): await pause()``."""
 
     def __init__(self) -> None:
         self._rows = 0
 
-    async def spend(self, rows: int) -> None:
-        """Count work that was done; at the end of a slice, let everything else on the event loop run."""
+    def ends(self, rows: int) -> bool:
+        """Count work that was done; return whether a slice ends here."""
         self._rows += rows
-        if self._rows >= SLICE_ROWS:
-            self._rows = 0
-            await asyncio.sleep(0)
+        if self._rows < SLICE_ROWS:
+            return False
+        self._rows = 0
+        return True
+
+
+async def pause() -> None:
+    """Let everything else on the event loop run."""
+    await asyncio.sleep(0)
 
 
 def slices(rows: Sequence[Any], size: int = SLICE_ROWS) -> Iterator[Sequence[Any]]:
@@ -99,7 +105,7 @@ class Subscribers:
 
     def count_deliveries(self, events: Iterable[Event]) -> int:
         """Return how many deliveries these events make."""
-        return sum(len(self.of(event)) for event in events)
+        return sum([len(self.of(event)) for event in events])
 
     def __len__(self) -> int:
         return self._count
@@ -180,9 +186,10 @@ class FanOut:
     async def deliveries(self, event: Event, subscribers: Subscribers) -> list[LeasedDelivery]:
         """Return one delivery for each subscriber, made in slices. A lease of 0 is none: the delivery is due now."""
         made: list[LeasedDelivery] = []
-        for some in slices(subscribers.of(event)):
-            made += [self._delivery(event, subscription) for subscription in some]
-            await self._slices.spend(len(some))
+        for subscription in subscribers.of(event):
+            made.append(self._delivery(event, subscription))
+            if self._slices.ends(1):
+                await pause()
         return made
 
     def _delivery(self, event: Event, subscription: Subscription) -> LeasedDelivery:

@@ -9,6 +9,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.config import StoreConfig
 from packhook.store.postgres.store import PostgresStore
+from packhook.store.postgres.url import parse
 from packhook.store.sqlite.store import SqliteStore
 
 _SQLITE: Final = "sqlite:///"
@@ -21,6 +22,7 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         return SqliteStore(url.removeprefix(_SQLITE), clock, config)
     if url.startswith(_POSTGRES):
+        parse(url)  # what is wrong with it is said before anything is connected to
         return PostgresStore(url, clock, config)
     raise InvalidSettings(
         "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "

@@ -20,6 +20,7 @@ from packhook.store.fan_out import (
     Subscribers,
     event_weight,
     outcome,
+    pause,
     receipt,
     slices,
     too_many_deliveries,
@@ -97,7 +98,8 @@ class PublishBatch:
         key = None if idempotency is None else idempotency.key
         for event in request.events:
             written.add_event(event, key)
-            await written.slices.spend(event_weight(event))
+            if written.slices.ends(event_weight(event)):
+                await pause()
         made = [delivery for of_event in deliveries for delivery in of_event]
         await written.add_deliveries(made, key)
         return outcome(receipts, made)
@@ -132,7 +134,8 @@ class PublishedRows:
         """Collect deliveries; they are left out where their key came before."""
         for some in slices(deliveries):
             self._deliveries += [_delivery_values(delivery, key) for delivery in some]
-            await self.slices.spend(len(some))
+            if self.slices.ends(len(some)):
+                await pause()
 
     async def values(self, keys: IdempotencyBatch) -> list[Any]:
         """Return the values of ``insert_published``."""
@@ -141,7 +144,8 @@ class PublishedRows:
         for some in slices(self._deliveries):
             for column, values in zip(deliveries, zip(*some, strict=True), strict=True):
                 column.extend(values)
-            await self.slices.spend(len(some))
+            if self.slices.ends(len(some)):
+                await pause()
         return [
             *to_arrays(used, 2),
             *keys.values(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from packhook.core.errors import Conflict, NotFound, RequestError
 from packhook.core.model import LeasedDelivery, PublishRequest, Receipt
@@ -18,15 +18,13 @@ from packhook.store.fan_out import (
     Subscribers,
     event_weight,
     outcome,
+    pause,
     receipt,
     slices,
     too_many_deliveries,
 )
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
-
-EVENTS_AT_ONCE: Final = 20
-"""How many events one call of SQLite inserts: each may have 256 KiB."""
 
 
 async def publish(
@@ -80,25 +78,25 @@ class _Batch:
             made += deliveries
             for delivery in deliveries:
                 self._collect(delivery)
-            await self._slices.spend(1)
+            if self._slices.ends(1):
+                await pause()
         published = outcome(receipts, made)
         self._store_response(request, published.receipts)
         return published
 
     async def write(self) -> None:
         """Write everything that was collected."""
-        await self._write("insert_event", self._events, EVENTS_AT_ONCE, self._event_weight)
+        await self._write("insert_event", self._events, self._event_weight // max(1, len(self._events)))
         await self._write("insert_delivery", self._deliveries)
         await self._write("lower_lane_due_at", [(id_, *lane) for id_, lane in self._lanes.items()])
         await self._write("insert_idempotency_key", [(*key, *response) for key, response in self._responses.items()])
 
-    async def _write(
-        self, statement: str, values: list[Sequence[Any]], at_once: int = SLICE_ROWS, weight: int = 0
-    ) -> None:
-        each_weighs = max(1, weight // max(1, len(values)))
-        for some in slices(values, at_once):
+    async def _write(self, statement: str, values: Sequence[Sequence[Any]], weight: int = 1) -> None:
+        """Write rows in slices; ``weight`` is what one of them weighs on average."""
+        for some in slices(values, max(1, SLICE_ROWS // max(1, weight))):
             self._db.executemany(SQL[statement], some)
-            await self._slices.spend(len(some) * each_weighs)
+            if self._slices.ends(len(some) * weight):
+                await pause()
 
     def _subscribers(self, organization_id: str) -> Subscribers:
         """Return an organization's subscribers as this transaction sees them. Raises NotFound."""

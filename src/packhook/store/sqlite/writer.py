@@ -27,7 +27,7 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.fan_out import Slices
+from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import Connection, database_errors
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -95,7 +95,8 @@ async def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]
     work = Slices()
     for call in calls:
         answers.append(answer(call))
-        await work.spend(ROWS_OF_A_CALL)
+        if work.ends(ROWS_OF_A_CALL):
+            await pause()
     return answers
 
 
