@@ -170,7 +170,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def pooler(url: str) -> AsyncIterator[tuple[Pooler, str]]:
-    """A pooler before the server of this URL, and the URL through it."""
+    """Start a pooler in front of the server of this URL; yield it with the URL through it."""
     parts = urlsplit(url)
     (folder,) = parse_qs(parts.query)["host"]
     made = Pooler(Path(folder) / ".s.PGSQL.5432")

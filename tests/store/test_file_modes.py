@@ -18,7 +18,7 @@ FILES = ("packhook.db", "packhook.db-shm", "packhook.db-wal", "packhook.db.lock"
 
 @pytest.fixture(params=[0o022, 0o000], ids=["usual", "none"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """An empty folder, under a umask that leaves new files open to others."""
+    """Yield an empty folder, under a umask that leaves new files open to others."""
     before = os.umask(request.param)
     yield tmp_path
     os.umask(before)
@@ -45,7 +45,7 @@ async def test_the_files_of_a_database_are_created_for_their_owner(folder: Path)
 
 
 async def test_the_mode_of_a_file_that_is_there_is_kept(folder: Path) -> None:
-    """Whoever opened it to a group meant to; the log follows it."""
+    """An operator may open it to a group on purpose; the log gets the same mode."""
     await modes_while_open(folder)
     (folder / "packhook.db").chmod(0o640)
     (folder / "packhook.db.lock").chmod(0o660)

@@ -166,6 +166,7 @@ async def _send(db: Db) -> None:
     await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))
     await history.retry_delivery(db, leased[0].organization_id, leased[0].id, START + 2, new_entry())
+    assert await claiming.replan(db, START - HOUR, HOUR)
 
 
 def _claim(now: int, slots: int) -> ClaimRequest:

@@ -42,7 +42,7 @@ from upgrade.day import RecordingDb, execute_everything
 
 FOLDER: Final = Path(__file__).parent
 MIGRATING: Final = frozenset({"lock_schema", "set_schema_version"})
-CONNECTING: Final = frozenset({"override_defaults"})  # asks the server alone
+CONNECTING: Final = frozenset({"override_defaults"})  # reads no table of packhook
 IN_DOUBT: Final = frozenset(
     {"transaction_id", "transaction_status", "get_backend", "terminate_backend", "find_events", "find_attempts"}
 )
