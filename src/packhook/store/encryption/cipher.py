@@ -1,4 +1,4 @@
-"""Encrypt texts under a master key, so that whoever reads the database learns no secret from it.
+"""Encrypt texts under a master key, so that a reader of the database learns no secret.
 
 An encrypted text is ``§v1.KEYID.BASE64``: the id of the master key, then a nonce and the AES-256-GCM ciphertext. The
 prefix is not ASCII, so no secret and no header value that the API accepts begins like it. The record and the field that

@@ -14,8 +14,8 @@
     organizations.py  api_keys.py  instance.py  webhooks.py  claim.py  record.py  history.py  retention.py  audit.py
                       the work, as plain functions that get the connection; queries.py how they query
 
-How a claim can read lanes alone and miss nothing, without anybody waiting: whoever makes a delivery claimable inserts
-a row into ``lane_wakeups`` in the same transaction. A claim first merges the wake-ups it can see into ``lanes``, then
+How a claim can read lanes alone and miss nothing, without waiting: the transaction that makes a delivery claimable
+also inserts a row into ``lane_wakeups``. A claim first merges the wake-ups it can see into ``lanes``, then
 reads the due lanes, then sets when they are due next. A delivery that it could not see was committed later, so its
 wake-up was not merged before the read and is still there; or another claim merged it since, and had to wait for the row
 of the lane.

@@ -11,7 +11,7 @@ import asyncpg
 from packhook.core.errors import InvalidSettings, RowRefused, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.postgres.queries import SQL, Backend, Db
-from packhook.store.postgres.url import EXPECTED, Target, parse
+from packhook.store.postgres.url import EXPECTED, ServerAddress, parse
 
 ACQUIRE_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 20.0
@@ -104,8 +104,8 @@ async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[
 
 
 @contextmanager
-def _connection_errors(target: Target) -> Iterator[None]:
-    """Raise InvalidSettings where the URL is not right, Unavailable, which names the target, where nobody answers."""
+def _connection_errors(target: ServerAddress) -> Iterator[None]:
+    """Raise InvalidSettings where the URL is not right, Unavailable with the server's name where it does not answer."""
     try:
         yield
     except asyncpg.exceptions.ClientConfigurationError as error:
@@ -124,7 +124,9 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _set_session(connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: Target) -> None:
+async def _set_session(
+    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: ServerAddress
+) -> None:
     """Set every setting that packhook depends on, in one round trip."""
     if target.application_name is not None:
         settings = {**settings, "application_name": target.application_name}
@@ -153,7 +155,7 @@ class Pool:
     a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", target: Target, config: StoreConfig = DEFAULT) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", target: ServerAddress, config: StoreConfig = DEFAULT) -> None:
         self._pool = pool
         self._target = target
         self._config = config
@@ -210,7 +212,7 @@ class Pool:
             self._waiting -= 1
 
     async def _release(self, connection: Any) -> None:  # noqa: ANN401 as above
-        """Give it back to asyncpg's pool, which rolls back what is open, and passes it to whoever waits."""
+        """Give it back to asyncpg's pool, which rolls back what is open, and passes it to the next caller."""
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
@@ -234,7 +236,9 @@ def _is_lost(connection: Any) -> bool:  # noqa: ANN401 as above
         return True
 
 
-async def _on_connect(connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: Target) -> None:
+async def _on_connect(
+    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: ServerAddress
+) -> None:
     """Set the session's settings, and remember the server process."""
     await _set_session(connection, settings, target)
     if isinstance(connection, _Connection):

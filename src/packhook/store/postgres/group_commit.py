@@ -95,7 +95,7 @@ class GroupCommit(Generic[I, R, A]):
         except CommitOutcomeUnknown as unknown:
             self._writer.start(self._resolve(jobs, statement, unknown))
             return
-        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
+        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer to the caller
             if len(jobs) > 1 and _is_of_an_item(error):
                 middle = len(jobs) // 2
                 await self._write_batch(jobs[:middle])
@@ -122,7 +122,7 @@ class GroupCommit(Generic[I, R, A]):
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, PackhookError):
                 _fail([job], result)
-            elif not job.future.done():  # else whoever waited was cancelled
+            elif not job.future.done():  # else the caller was cancelled
                 job.future.set_result(self._op.reply(result))
         try:
             self._op.on_commit([result for result in results if not isinstance(result, PackhookError)])

@@ -32,9 +32,9 @@ Backend = tuple[int, datetime]
 
 
 class CommitOutcomeUnknown(Exception):
-    """Signal that nobody knows whether a write was committed: the answer was lost with the server connection.
+    """Signal that it is unknown whether a write was committed: the answer was lost with the server connection.
 
-    ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``), nobody else sees it.
+    ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``); no other layer sees it.
     """
 
     def __init__(self, detail: str, backend: Backend | None) -> None:

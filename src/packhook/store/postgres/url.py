@@ -33,7 +33,7 @@ DEFAULTS: Final = {
 """The parameters of libpq that can only say what packhook does anyway."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class ServerAddress(Struct, frozen=True, kw_only=True):
     """Hold what a database URL says. ``url`` is without what asyncpg would take for a setting of the server."""
 
     url: str
@@ -42,7 +42,7 @@ class Target(Struct, frozen=True, kw_only=True):
     application_name: str | None = None
 
 
-def parse(url: str) -> Target:
+def parse(url: str) -> ServerAddress:
     """Return what the URL says. Raises InvalidSettings, which names the parameter and never the password."""
     try:
         parts = urlsplit(url)
@@ -59,7 +59,7 @@ def parse(url: str) -> Target:
         elif name not in {*DRIVER, "application_name", "fallback_application_name"}:
             _require_default(name, value)
     rest = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
-    return Target(
+    return ServerAddress(
         url=rest,
         name=_name(parts.netloc, parts.path, kept),
         connect_seconds=seconds,

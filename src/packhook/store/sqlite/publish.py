@@ -33,7 +33,7 @@ async def publish(
     """Write many publish calls in one transaction, a few statements for all; see Store.publish.
 
     Nothing is written before every call was examined, so a call that is refused has written nothing. Between slices of
-    the work everything else on the event loop runs; nobody else uses this connection.
+    the work everything else on the event loop runs, but nothing else uses this connection.
     """
     batch = _Batch(db, capacity(), cache)
     answers = [await batch.add(request) for request in requests]

@@ -158,7 +158,7 @@ class Writer:
                 else:
                     self._wakeup.clear()
                     await self._wakeup.wait()
-        except Exception:  # noqa: BLE001 whatever it was, nobody may wait for ever
+        except Exception:  # noqa: BLE001 whatever it was, no caller may wait for ever
             _log.exception("writer_crashed")
             self._closing = True
             for job in [*jobs, *self._pending]:
@@ -176,7 +176,7 @@ class Writer:
         except _BatchFailed as failed:
             for job in jobs:
                 job.result = Unavailable(str(failed))
-        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer of whoever waits
+        except Exception as error:  # noqa: BLE001 whatever it was, it is the answer to the caller
             if len(jobs) > 1:
                 for job in jobs:
                     await self._write_batch([job])
@@ -230,7 +230,7 @@ class Writer:
 
 def _resolve(future: "asyncio.Future[Any]", result: object) -> None:
     if future.done():
-        return  # whoever waited was cancelled; the write goes on
+        return  # the caller was cancelled; the write goes on
     if isinstance(result, Exception):
         future.set_exception(result)
     else:
