@@ -92,11 +92,11 @@ def database_errors() -> Iterator[None]:
 
 async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[Any]":
     """Return a connection that is not shared. Raises InvalidSettings for a URL that is not right, and Unavailable."""
-    target = parse(url)
-    with _connection_errors(target):
-        connection = await asyncpg.connect(target.url, timeout=target.connect_seconds, command_timeout=COMMAND_SECONDS)
+    server = parse(url)
+    with _connection_errors(server):
+        connection = await asyncpg.connect(server.url, timeout=server.connect_seconds, command_timeout=COMMAND_SECONDS)
         try:
-            await _set_session(connection, settings, target)
+            await _set_session(connection, settings, server)
         except BaseException:
             connection.terminate()
             raise
@@ -104,14 +104,14 @@ async def connect(url: str, settings: Mapping[str, str]) -> "asyncpg.Connection[
 
 
 @contextmanager
-def _connection_errors(target: ServerAddress) -> Iterator[None]:
+def _connection_errors(server: ServerAddress) -> Iterator[None]:
     """Raise InvalidSettings where the URL is not right, Unavailable with the server's name where it does not answer."""
     try:
         yield
     except asyncpg.exceptions.ClientConfigurationError as error:
         raise InvalidSettings(f"{EXPECTED}: {error}") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-        raise Unavailable(f"cannot connect to PostgreSQL at {target.name}: {_reason(error)}") from error
+        raise Unavailable(f"cannot connect to PostgreSQL at {server.name}: {_reason(error)}") from error
     except ValueError:
         raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX") from None
 
@@ -125,11 +125,11 @@ def _reason(error: Exception) -> str:
 
 
 async def _set_session(
-    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: ServerAddress
+    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], server: ServerAddress
 ) -> None:
     """Set every setting that packhook depends on, in one round trip."""
-    if target.application_name is not None:
-        settings = {**settings, "application_name": target.application_name}
+    if server.application_name is not None:
+        settings = {**settings, "application_name": server.application_name}
     statements = [f"SET {name} = {_literals(value, name)}" for name, value in settings.items()]
     await connection.execute(";".join((SQL["override_defaults"], *statements)))
 
@@ -155,9 +155,9 @@ class Pool:
     a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", target: ServerAddress, config: StoreConfig = DEFAULT) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", server: ServerAddress, config: StoreConfig = DEFAULT) -> None:
         self._pool = pool
-        self._target = target
+        self._server = server
         self._config = config
         self._idle: list[Any] = []
         self._waiting = 0
@@ -166,20 +166,20 @@ class Pool:
     @classmethod
     async def open(cls, url: str, settings: Mapping[str, str], max_size: int, config: StoreConfig = DEFAULT) -> "Pool":
         """Return a pool with one connection. Raises Unavailable where none can be made."""
-        target = parse(url)
-        with _connection_errors(target):
+        server = parse(url)
+        with _connection_errors(server):
             return cls(
                 await asyncpg.create_pool(
-                    target.url,
+                    server.url,
                     min_size=1,
                     max_size=max_size,
-                    timeout=target.connect_seconds,
+                    timeout=server.connect_seconds,
                     command_timeout=COMMAND_SECONDS,
                     connection_class=_Connection,
-                    init=partial(_on_connect, settings=settings, target=target),
+                    init=partial(_on_connect, settings=settings, server=server),
                     reset=_noop_reset,
                 ),
-                target,
+                server,
                 config,
             )
 
@@ -206,7 +206,7 @@ class Pool:
             await self._release(connection)
         self._waiting += 1
         try:
-            with _connection_errors(self._target):
+            with _connection_errors(self._server):
                 return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         finally:
             self._waiting -= 1
@@ -237,10 +237,10 @@ def _is_lost(connection: Any) -> bool:  # noqa: ANN401 as above
 
 
 async def _on_connect(
-    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], target: ServerAddress
+    connection: "asyncpg.Connection[Any]", settings: Mapping[str, str], server: ServerAddress
 ) -> None:
     """Set the session's settings, and remember the server process."""
-    await _set_session(connection, settings, target)
+    await _set_session(connection, settings, server)
     if isinstance(connection, _Connection):
         row = await connection.fetchrow(SQL["get_backend"])
         connection.backend = None if row is None else (row[0], row[1])

@@ -34,7 +34,7 @@ Backend = tuple[int, datetime]
 class CommitOutcomeUnknown(Exception):
     """Signal that it is unknown whether a write was committed: the answer was lost with the server connection.
 
-    ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``); no other layer sees it.
+    ``backend`` is None where the process is unknown, too. The store resolves it (``writer.py``).
     """
 
     def __init__(self, detail: str, backend: Backend | None) -> None:
