@@ -22,7 +22,6 @@ import asyncpg
 from msgspec import Struct
 
 from benchmarks.plan import EVENT_CODE, Plan
-from packhook.store.statements import load
 
 DEAD_WEBHOOKS: Final = 10
 _CHUNK: Final = 50_000
@@ -145,18 +144,10 @@ class _SqliteLoader:
     def _run(self, statement: str, values: Sequence[Any]) -> None:
         list(self._db.execute(statement, values))
 
-    def _index_rows(self) -> None:
-        """Add the new rows to the list indexes, as the store does in batches."""
-        ((event, delivery),) = self._db.execute(_statements("sqlite")["last_row_ids"])
-        for kind, last in (("events", event), ("deliveries", delivery)):
-            self._run(load("sqlite")[f"file_{kind}"], (last,))
-            self._run(load("sqlite")[f"note_filed_{kind}"], (last,))
-
     async def begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        await asyncio.to_thread(self._index_rows)
         await asyncio.to_thread(self._run, "COMMIT", ())
 
     async def close(self) -> None:

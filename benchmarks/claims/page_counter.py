@@ -57,7 +57,7 @@ class PageCounter:
         shares = [max(1, count // max(1, len(lanes)))] * len(lanes)
         values: dict[str, tuple[object, ...]] = {
             "merge_lane_wakeups": (),
-            "due_lanes": (now, count, [], False),
+            "due_lanes": (now, count, [], False, []),
             "claim_deliveries": (lanes, shares, now, _MAX_BYTES, now),
             "next_due_in_lane": (lanes,),
         }

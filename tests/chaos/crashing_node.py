@@ -55,6 +55,7 @@ class _CrashingStore:
         self._store = store
         self._crash = crash
         self._until_refused = refused
+        self._refused_leases: set[int] = set()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 any member of the store
         return getattr(self._store, name)
@@ -74,6 +75,8 @@ class _CrashingStore:
         self._crash.reach("before-record")
         self._until_refused -= 1
         if self._until_refused == 0:
+            self._refused_leases |= {result.delivery.lease for result in results}
+        if self._refused_leases.intersection(result.delivery.lease for result in results):
             raise ValueError("the proof refuses these results")
         return await self._then("after-record", self._store.record(results))
 

@@ -137,7 +137,7 @@ async def publishing_node(folder: Path, inbox: Inbox, **settings: str) -> AsyncI
     """
     async with (
         Receiver(inbox, secrets=[SECRET]) as receiver,
-        running(folder, **SENDING | {"lease": "1h"} | settings) as node,
+        running(folder, **SENDING | {"lease_duration": "1h"} | settings) as node,
         node.client() as operator,
     ):
         organization = await Organization.create(operator)

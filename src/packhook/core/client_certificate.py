@@ -192,7 +192,7 @@ def _parse_key(key: str) -> Key | str:
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
-        return "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook seals it itself"
+        return "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook encrypts it itself"
     except _INVALID:
         return "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----"
     if not isinstance(private, Key):

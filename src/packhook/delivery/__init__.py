@@ -1,1 +1,1 @@
-"""The engine: what is due goes out, once at least, and what became of it is recorded. ``engine.py`` is the whole."""
+"""Send what is due, at least once, and record the result. Begin at ``scheduler.py``."""

@@ -62,7 +62,8 @@ class QueueCapacity:
     def offer_to_claim(self, excluded: Collection[str], at_most: int) -> Capacity | None:
         """Do the same for a claim. Return None if the queue is full; then ``remove`` says when it no longer is.
 
-        An organization that has as many queued, or as many bytes, as are free gets nothing until half of it is sent.
+        An organization that has as many queued, or as many bytes, as are free gets nothing until it has
+        less than half of what is free.
         """
         full = self._full_organizations
         self._full_organizations = {

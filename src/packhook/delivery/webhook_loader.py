@@ -2,7 +2,7 @@
 
 ::
 
-    lane ─▶ WebhookLoader.load ─▶ WebhookLookup.find ─▶ Store.targets (up to 500 ids) ─▶ prepare ─▶ lane
+    lane ─▶ WebhookLoader.load ─▶ WebhookLookup.find ─▶ Store.webhook_states (up to 500 ids) ─▶ prepare ─▶ lane
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""The operations of the product, without HTTP. ``service.py`` connects them to one store and one engine."""
+"""The operations of the product, without HTTP. ``service.py`` connects them to a store."""

@@ -51,12 +51,6 @@ class Publisher:
         return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
 
     async def _store_bounded(self, request: PublishRequest) -> tuple[Receipt, ...]:
-        pending = self._pending.reserve(request.organization_id)
-        pending.grow(len(request.events))
-        try:
-            stored = self._store.publish(request)
-        except BaseException:
-            pending.release()
-            raise
-        stored.add_done_callback(lambda _: pending.release())
-        return await stored
+        with self._pending.reserve(request.organization_id) as pending:
+            pending.grow(len(request.events))
+            return await self._store.publish(request)

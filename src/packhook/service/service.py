@@ -1,4 +1,4 @@
-"""All operations, connected to one store and one engine."""
+"""All operations, connected to one store and one probe of endpoints."""
 
 from collections.abc import Callable
 from typing import Final
@@ -34,11 +34,11 @@ class Service:
         is_healthy: Callable[[], bool],
         settings: Settings,
         clock: Clock,
-        sealed: EncryptedStore | None = None,
+        encrypted: EncryptedStore | None = None,
     ) -> None:
         """Build the operations. ``is_healthy`` returns True while due deliveries are being claimed.
 
-        ``sealed`` is the encrypting store within ``store``; without it there are no master keys to rotate.
+        ``encrypted`` is the encrypting store within ``store``; without it there are no master keys to rotate.
         """
         self.clock = clock
         self._store = store
@@ -48,7 +48,7 @@ class Service:
         )
         self.access = Access(store, settings, clock)
         self.organizations = Organizations(store, clock, self.access)
-        self.master_keys = MasterKeys(sealed, clock)
+        self.master_keys = MasterKeys(encrypted, clock)
         probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")
         self.verification = EndpointVerification(store, probe, probes, settings, clock)
         self.webhooks = Webhooks(store, settings, clock, self.verification)

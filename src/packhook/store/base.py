@@ -2,7 +2,8 @@
 
 Promises that hold for every method:
 
-* A write that returned is durable: it survives ``kill -9`` and a power cut. A write that raised changed nothing.
+* A write that returned is durable: it survives ``kill -9`` and a power cut. A write that raised changed nothing,
+  unless the connection to PostgreSQL broke during its commit and the outcome could not be found out.
 * Writes that wait at the same time may share one transaction; each is still all or nothing.
 * A database that is away, full or busy raises :class:`~packhook.core.errors.Unavailable`, never anything else.
 * A change takes the audit entry that describes it: both are written in one transaction, or neither is.

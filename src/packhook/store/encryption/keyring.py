@@ -3,7 +3,7 @@
 ::
 
     # comments
-    ID:BASE64 of 32 bytes          the newest key first; older ones stay, for what is sealed under them
+    ID:BASE64 of 32 bytes          the newest key first; older ones stay, for what is encrypted under them
 
 The file is beside a SQLite database (``packhook.db.key``), else in the working directory (``packhook.key``). It is
 replaced as a whole, never edited in place, so a reader or a crash finds all keys or all but the new one. A writer locks

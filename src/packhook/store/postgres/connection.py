@@ -77,8 +77,8 @@ _OF_A_ROW: Final = (
 def database_errors() -> Iterator[None]:
     """Raise Unavailable for whatever goes wrong with the database: away, full, slow, read-only, shut down.
 
-    RowRefused, which is one, where it is because of what was to be written: the same row will fail again. Not for a
-    value that no column can hold, which is a fault of ours.
+    Raise RowRefused, a kind of Unavailable, if the database rejects the row itself: a repetition fails too. A value
+    that no column can hold is a bug of packhook; its error passes through.
     """
     try:
         yield

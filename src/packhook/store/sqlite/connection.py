@@ -31,7 +31,7 @@ class Connection(apsw.Connection):
 def database_errors() -> Iterator[None]:
     """Raise Unavailable for whatever goes wrong inside the database: full, read-only, broken, away.
 
-    RowRefused, which is one, where it is because of what was to be written: the same row will fail again.
+    Raise RowRefused, a kind of Unavailable, if the database rejects the row itself: a repetition fails too.
     """
     try:
         yield
