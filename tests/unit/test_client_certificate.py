@@ -71,7 +71,7 @@ WRONG_KEYS: Final = {
     "": "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----",
     "nonsense": "expected an unencrypted private key as PEM: -----BEGIN PRIVATE KEY-----",
     key_text(new_key(), b"pass"): (
-        "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook seals it itself"
+        "it is encrypted: give it without a passphrase (openssl pkey -in FILE); packhook encrypts it itself"
     ),
     key_text(new_key()): "the key does not belong to the certificate (the first one, where there are several)",
     key_text(dsa.generate_private_key(2048)): KINDS,
