@@ -113,8 +113,8 @@ CREATE TABLE lanes (
 
 CREATE INDEX lanes_due ON lanes (due_at);
 
--- "This lane has something claimable from due_at on", written by whoever makes it so, in the same transaction. Rows are
--- only ever inserted, so nobody waits for anybody; the next claim merges those it sees into lanes, before it reads them.
+-- A row says that its webhook has deliveries due from due_at on. The transaction that makes them due inserts it.
+-- Writers only insert, so they do not wait for each other's locks; each claim first merges the rows into lanes.
 CREATE TABLE lane_wakeups (
   webhook_id      text COLLATE "C" NOT NULL,
   organization_id text COLLATE "C" NOT NULL,
