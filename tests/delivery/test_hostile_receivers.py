@@ -33,8 +33,8 @@ pytestmark = [pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"]), pytest.
 TIMEOUT: Final = 800
 LATE: Final = 500
 FULL: Final = b"." * 65_536
-WAITING: Final = "the time ran out while waiting for the answer: answer first, and do the work afterwards"
-READING: Final = "the time ran out while reading the answer: send a short one, and end it"
+WAITING: Final = "the time ran out while waiting for the response: respond first, and do the work afterwards"
+READING: Final = "the time ran out while reading the response: send a short one, and end it"
 HALF: Final = (("content-length", "100"),)
 TEXT: Final = (("content-type", "text/plain"),)
 BOMB: Final = GzipBomb()
@@ -105,13 +105,16 @@ FAILURES: Final = {
     ),
     "informational answers without end": (
         EndlessInformational(),
-        Outcome(failure=FailureKind.PROTOCOL, detail="the answer's headers are too large"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response's headers are too large"),
     ),
     "informational answers, slowly": (
         EndlessInformational(interval=20),
         Outcome(failure=FailureKind.TIMEOUT, detail=READING),
     ),
-    "huge headers": (HugeHeaders(), Outcome(failure=FailureKind.PROTOCOL, detail="the answer's headers are too large")),
+    "huge headers": (
+        HugeHeaders(),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response's headers are too large"),
+    ),
     "reset in the answer": (
         Reset(),
         Outcome(
@@ -119,12 +122,12 @@ FAILURES: Final = {
             headers=HALF,
             body=b"half of it",
             failure=FailureKind.RESET,
-            detail="the connection was reset before the whole answer had come",
+            detail="the connection was reset before the whole response had come",
         ),
     ),
     "reset instead of an answer": (
         Reset(after=b""),
-        Outcome(failure=FailureKind.RESET, detail="the connection was reset before the whole answer had come"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was reset before the whole response had come"),
     ),
     "closed in the answer": (
         Cut(),
@@ -133,29 +136,29 @@ FAILURES: Final = {
             headers=HALF,
             body=b"half of it",
             failure=FailureKind.RESET,
-            detail="the connection was closed before the whole answer had come",
+            detail="the connection was closed before the whole response had come",
         ),
     ),
     "closed without an answer": (
         HangUp(),
-        Outcome(failure=FailureKind.RESET, detail="the connection was closed without an answer"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was closed without a response"),
     ),
     "closed before the request was read": (
         HangUp(early=True),
-        Outcome(failure=FailureKind.RESET, detail="the connection was closed without an answer"),
+        Outcome(failure=FailureKind.RESET, detail="the connection was closed without a response"),
     ),
     "NUL in a header": (
         NulByte("head"),
-        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response is not valid HTTP"),
     ),
-    "another protocol": (Garbage(), Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1")),
+    "another protocol": (Garbage(), Outcome(failure=FailureKind.PROTOCOL, detail="the response is not HTTP/1.1")),
     "an HTTP/0.9 page": (
         Garbage(b"<html>hello</html>"),
-        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response is not HTTP/1.1"),
     ),
     "an HTTP/2 preface": (
         Garbage(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
-        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not HTTP/1.1"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response is not HTTP/1.1"),
     ),
     "a chunk without a size": (
         Cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n"),
@@ -163,12 +166,12 @@ FAILURES: Final = {
             status_code=200,
             headers=(("transfer-encoding", "chunked"),),
             failure=FailureKind.PROTOCOL,
-            detail="the answer is not valid HTTP",
+            detail="the response is not valid HTTP",
         ),
     ),
     "a negative content-length": (
         Cut(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
-        Outcome(failure=FailureKind.PROTOCOL, detail="the answer is not valid HTTP"),
+        Outcome(failure=FailureKind.PROTOCOL, detail="the response is not valid HTTP"),
     ),
 }
 

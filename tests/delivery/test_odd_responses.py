@@ -160,11 +160,11 @@ DELIVERED: Final = {
     "many one-byte chunks": (CHUNKED + b"\r\n" + b"1\r\n.\r\n" * 40_000 + b"0\r\n\r\n", 200, b"." * 40_000),
 }  # fmt: skip
 
-CUT: Final = (FailureKind.RESET, "the connection was closed before the whole answer had come")
-NOT_VALID: Final = (FailureKind.PROTOCOL, "the answer is not valid HTTP")
-NOT_HTTP: Final = (FailureKind.PROTOCOL, "the answer is not HTTP/1.1")
-TOO_LARGE: Final = (FailureKind.PROTOCOL, "the answer's headers are too large")
-OTHER_CODING: Final = (FailureKind.PROTOCOL, "the answer has a transfer encoding that was not asked for")
+CUT: Final = (FailureKind.RESET, "the connection was closed before the whole response had come")
+NOT_VALID: Final = (FailureKind.PROTOCOL, "the response is not valid HTTP")
+NOT_HTTP: Final = (FailureKind.PROTOCOL, "the response is not HTTP/1.1")
+TOO_LARGE: Final = (FailureKind.PROTOCOL, "the response's headers are too large")
+OTHER_CODING: Final = (FailureKind.PROTOCOL, "the response has a transfer encoding that was not asked for")
 FAILED: Final = {
     "a length that is not reached": (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", 200, b"half", CUT),
     "chunks without an end": (CHUNKED + b"\r\n4\r\nhalf\r\n", 200, b"half", CUT),
@@ -330,7 +330,7 @@ async def test_a_wrong_scheme_is_named(client: HttpClient, scheme: str) -> None:
     else:
         with serving(answers(b"\x15\x03\x01\x00\x02\x02\x46"), "http") as url:  # an alert, as nginx sends it
             outcome = await client.send(request_to(url))
-        words = "the answer is not HTTP/1.1 but TLS: set an endpoint that begins with https://"
+        words = "the response is not HTTP/1.1 but TLS: set an endpoint that begins with https://"
         assert (outcome.failure, outcome.detail) == (FailureKind.PROTOCOL, words)
 
 

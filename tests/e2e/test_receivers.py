@@ -39,9 +39,9 @@ LATE_MS: Final = 500
 ATTEMPTS: Final = 3
 FULL: Final = "." * 65_536
 FAILED: Final = "answered 500 Internal Server Error: the endpoint failed: its own logs say why"
-WAITING: Final = "the time ran out while waiting for the answer: answer first, and do the work afterwards"
-READING: Final = "the time ran out while reading the answer: send a short one, and end it"
-RESET: Final = "the connection was reset before the whole answer had come"
+WAITING: Final = "the time ran out while waiting for the response: respond first, and do the work afterwards"
+READING: Final = "the time ran out while reading the response: send a short one, and end it"
+RESET: Final = "the connection was reset before the whole response had come"
 
 # The behaviour, then status code, error code and message of each attempt.
 FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
@@ -54,13 +54,13 @@ FAILING: Final[dict[str, tuple[Behaviour, int | None, str, str]]] = {
         EndlessBody(503), 503, "unsuccessful_status",
         "answered 503 Service Unavailable: the endpoint is overloaded or being maintained",
     ),
-    "has a NUL in a header": (NulByte("head"), None, "invalid_response", "the answer is not valid HTTP"),
-    "has headers without end": (HugeHeaders(), None, "invalid_response", "the answer's headers are too large"),
-    "speaks another protocol": (Garbage(), None, "invalid_response", "the answer is not HTTP/1.1"),
-    "hangs up": (HangUp(), None, "connection_lost", "the connection was closed without an answer"),
+    "has a NUL in a header": (NulByte("head"), None, "invalid_response", "the response is not valid HTTP"),
+    "has headers without end": (HugeHeaders(), None, "invalid_response", "the response's headers are too large"),
+    "speaks another protocol": (Garbage(), None, "invalid_response", "the response is not HTTP/1.1"),
+    "hangs up": (HangUp(), None, "connection_lost", "the connection was closed without a response"),
     "resets": (Reset(b""), None, "connection_lost", RESET),
     "stops halfway": (
-        Cut(), 200, "connection_lost", "the connection was closed before the whole answer had come",
+        Cut(), 200, "connection_lost", "the connection was closed before the whole response had come",
     ),
     "redirects": (
         Redirect("/elsewhere"), 302, "redirect_not_followed",

@@ -301,9 +301,9 @@ async def test_the_next_address_is_tried_if_the_proxy_cannot_reach_one() -> None
     assert failed.failure is FailureKind.TUNNEL
 
 
-NOT_HTTP: Final = "the proxy's answer is not valid HTTP"
+NOT_HTTP: Final = "the proxy's response is not valid HTTP"
 CLOSED: Final = "the exchange with the proxy broke off, and no way to the endpoint was opened"
-LARGE: Final = "the proxy's answer has headers that are too large"
+LARGE: Final = "the proxy's response has headers that are too large"
 CONNECTING: Final = (
     "the time ran out while the proxy connected to the endpoint: check that it is up and no firewall drops it"
 )

@@ -27,15 +27,15 @@ from packhook.testing import (
     Unasked,
 )
 
-_WAITING: Final = "timeout: the time ran out while waiting for the answer: answer first, and do the work afterwards"
-_READING: Final = "timeout: the time ran out while reading the answer: send a short one, and end it"
+_WAITING: Final = "timeout: the time ran out while waiting for the response: respond first, and do the work afterwards"
+_READING: Final = "timeout: the time ran out while reading the response: send a short one, and end it"
 _HANDSHAKE: Final = "timeout: the time ran out while agreeing on TLS: check that the endpoint speaks TLS on this port"
-_TOO_LARGE: Final = "invalid_response: the answer's headers are too large"
-_NOT_HTTP: Final = "invalid_response: the answer is not HTTP/1.1"
-_NOT_VALID: Final = "invalid_response: the answer is not valid HTTP"
-_RESET: Final = "connection_lost: the connection was reset before the whole answer had come"
-_CUT: Final = "connection_lost: the connection was closed before the whole answer had come"
-_NO_ANSWER: Final = "connection_lost: the connection was closed without an answer"
+_TOO_LARGE: Final = "invalid_response: the response's headers are too large"
+_NOT_HTTP: Final = "invalid_response: the response is not HTTP/1.1"
+_NOT_VALID: Final = "invalid_response: the response is not valid HTTP"
+_RESET: Final = "connection_lost: the connection was reset before the whole response had come"
+_CUT: Final = "connection_lost: the connection was closed before the whole response had come"
+_NO_ANSWER: Final = "connection_lost: the connection was closed without a response"
 _EMPTY: Final = "answer 200, 0 bytes"
 _ANSWER_101: Final = "answer 101, 0 bytes"
 _NOT_FINAL: Final = "answer 101, invalid_response: answered with the status code 101, which is not a final one"

@@ -46,22 +46,22 @@ SENDING: Final = FailureReason(
 )
 WAITING: Final = FailureReason(
     FailureKind.TIMEOUT,
-    "the time ran out while waiting for the answer: answer first, and do the work afterwards",
+    "the time ran out while waiting for the response: respond first, and do the work afterwards",
 )
 READING: Final = FailureReason(
-    FailureKind.TIMEOUT, "the time ran out while reading the answer: send a short one, and end it"
+    FailureKind.TIMEOUT, "the time ran out while reading the response: send a short one, and end it"
 )
-CLOSED: Final = FailureReason(FailureKind.RESET, "the connection was closed without an answer")
-CLOSED_EARLY: Final = FailureReason(FailureKind.RESET, "the connection was closed before the whole answer had come")
-RESET: Final = FailureReason(FailureKind.RESET, "the connection was reset before the whole answer had come")
+CLOSED: Final = FailureReason(FailureKind.RESET, "the connection was closed without a response")
+CLOSED_EARLY: Final = FailureReason(FailureKind.RESET, "the connection was closed before the whole response had come")
+RESET: Final = FailureReason(FailureKind.RESET, "the connection was reset before the whole response had come")
 LOST_SENDING: Final = FailureReason(FailureKind.RESET, "the connection was lost while the request was sent")
-NOT_HTTP: Final = FailureReason(FailureKind.PROTOCOL, "the answer is not HTTP/1.1")
+NOT_HTTP: Final = FailureReason(FailureKind.PROTOCOL, "the response is not HTTP/1.1")
 SPEAKS_TLS: Final = FailureReason(
-    FailureKind.PROTOCOL, "the answer is not HTTP/1.1 but TLS: set an endpoint that begins with https://"
+    FailureKind.PROTOCOL, "the response is not HTTP/1.1 but TLS: set an endpoint that begins with https://"
 )
-NOT_VALID: Final = FailureReason(FailureKind.PROTOCOL, "the answer is not valid HTTP")
-LARGE_HEAD: Final = FailureReason(FailureKind.PROTOCOL, "the answer's headers are too large")
-OTHER_CODING: Final = FailureReason(FailureKind.PROTOCOL, "the answer has a transfer encoding that was not asked for")
+NOT_VALID: Final = FailureReason(FailureKind.PROTOCOL, "the response is not valid HTTP")
+LARGE_HEAD: Final = FailureReason(FailureKind.PROTOCOL, "the response's headers are too large")
+OTHER_CODING: Final = FailureReason(FailureKind.PROTOCOL, "the response has a transfer encoding that was not asked for")
 
 PROXY_CONNECTING: Final = FailureReason(
     FailureKind.PROXY, "packhook could not connect to its proxy: it did not answer in time"
@@ -76,8 +76,8 @@ TUNNELING: Final = FailureReason(
 TUNNEL_CLOSED: Final = FailureReason(
     FailureKind.TUNNEL, "the exchange with the proxy broke off, and no way to the endpoint was opened"
 )
-TUNNEL_NOT_HTTP: Final = FailureReason(FailureKind.TUNNEL, "the proxy's answer is not valid HTTP")
-TUNNEL_LARGE_HEAD: Final = FailureReason(FailureKind.TUNNEL, "the proxy's answer has headers that are too large")
+TUNNEL_NOT_HTTP: Final = FailureReason(FailureKind.TUNNEL, "the proxy's response is not valid HTTP")
+TUNNEL_LARGE_HEAD: Final = FailureReason(FailureKind.TUNNEL, "the proxy's response has headers that are too large")
 
 PROXY_UNREACHED: Final = (502, 503, 504)
 """The statuses by which a proxy says that it could not connect to the address."""
