@@ -368,8 +368,9 @@ async def test_unsent_calls_do_not_wait_for_an_unknown_outcome(
 
 
 async def _wait(looker: "asyncpg.Connection[asyncpg.Record]", count: int) -> bool:
-    """Return whether ``count`` statements wait for a lock."""
-    return bool(await looker.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == count)
+    """Return whether ``count`` statements wait to write; the outbox, which only reads, may wait too."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock'"
+    return bool(await looker.fetchval(waiting) == count)
 
 
 async def test_a_publish_that_never_arrived_is_unavailable(relayed: tuple[PostgresStore, Relay]) -> None:
