@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from packhook.service.example import example_order
+from packhook.core.order_events import example_order
 
 SECRET: Final = "whsec_" + "YmVuY2gtc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmchISE="
 OPERATOR_KEY: Final = "pho_bench_only_on_loopback"

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from packhook.api.publish.decoder import INVALID, RawEvent, decode_batch, decode_event, struct_of, validate
 from packhook.api.publish.order import Order
 from packhook.core.errors import InvalidInput, MalformedBody
-from packhook.service.example import example_order
+from packhook.core.order_events import example_order
 
 MEMBERS: Final = list(Order.model_fields)
 _model: Final = TypeAdapter(Order)

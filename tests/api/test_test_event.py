@@ -6,8 +6,7 @@ import pytest
 
 from api.organization import SECRET, Organization, body_of
 from packhook import __version__
-from packhook.core.model import EVENT_CODES
-from packhook.service.example import example_order
+from packhook.core.event_types import EVENT_CODES, EVENT_TYPES
 from packhook.testing import HangUp, Receiver, Status
 
 
@@ -26,7 +25,7 @@ async def test_exchange(organization: Organization, code: str, *, enabled: bool)
         "id": received.headers["webhook-id"],
         "event_code": code,
         "organization_id": organization.id,
-        "data": example_order(code),
+        "data": EVENT_TYPES[code].example,
         "created_at": event["created_at"],
     }
     assert json.loads(received.body) == {
@@ -34,7 +33,7 @@ async def test_exchange(organization: Organization, code: str, *, enabled: bool)
         "type": code,
         "timestamp": event["created_at"],
         "organization_id": organization.id,
-        "data": example_order(code),
+        "data": EVENT_TYPES[code].example,
     }
     assert attempt == {
         "number": 1,

@@ -13,8 +13,8 @@ import httpx
 
 from chaos.accounting import Ledger
 from chaos.cluster import SETTINGS
+from packhook.core.order_events import example_order
 from packhook.core.signatures.standard import new_secret
-from packhook.service.example import example_order
 
 ORGANIZATION: Final = "chaos"
 EVENT_CODE: Final = "order.created"

@@ -7,8 +7,8 @@ import pytest
 
 from packhook.core import model
 from packhook.core.clock import DAY, MINUTE
+from packhook.core.event_types import EVENT_CODES
 from packhook.core.model import (
-    EVENT_CODES,
     FINISHED,
     SCOPES,
     Attempt,

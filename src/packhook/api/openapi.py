@@ -14,8 +14,8 @@ from packhook.api.routes import BASE, ROUTES, Handler, Route
 from packhook.api.schemas.events import EventPublish
 from packhook.api.schemas.problems import HealthStatus, Problem
 from packhook.core import errors
-from packhook.core.model import EVENT_CODES
-from packhook.service.example import example_order
+from packhook.core.event_types import EVENT_TYPES, PUBLISHED_CODES
+from packhook.core.model import EventType
 
 _REF: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = (
@@ -42,7 +42,7 @@ def describe() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "packhook", "version": __version__, "description": _DESCRIPTION},
         "paths": _paths(),
-        "webhooks": {code: {"post": _outgoing(code)} for code in EVENT_CODES},
+        "webhooks": {code: {"post": _outgoing(event_type)} for code, event_type in EVENT_TYPES.items()},
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
@@ -124,13 +124,16 @@ def _response(description: str, model: type[BaseModel] | None) -> dict[str, Any]
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:
     if model is EventPublish:
-        examples = {code: {"value": {"event_code": code, "data": example_order(code)}} for code in EVENT_CODES}
+        examples = {
+            code: {"value": {"event_code": code, "data": EVENT_TYPES[code].example}} for code in PUBLISHED_CODES
+        }
         return {"schema": _ref(model), "examples": examples}
     return {"schema": _ref(model)}
 
 
-def _outgoing(code: str) -> dict[str, Any]:
+def _outgoing(event_type: EventType) -> dict[str, Any]:
     """Describe one event as a receiver gets it."""
+    code = event_type.code
     schema = {
         "type": "object",
         "required": ["id", "type", "timestamp", "organization_id", "data"],
@@ -142,10 +145,10 @@ def _outgoing(code: str) -> dict[str, Any]:
             "data": _ref(Order),
         },
     }
-    example = {"id": _EXAMPLES["id"], "type": code, **_EXAMPLES, "data": example_order(code)}
+    example = {"id": _EXAMPLES["id"], "type": code, **_EXAMPLES, "data": event_type.example}
     return {
         "operationId": f"receive_{code.replace('.', '_')}",
-        "summary": f"An order was {code.partition('.')[2]}",
+        "summary": event_type.description,
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": description, "schema": {"type": "string"}}
             for name, description in _SIGNED_HEADERS.items()

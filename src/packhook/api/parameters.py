@@ -16,7 +16,8 @@ from starlette.datastructures import QueryParams
 from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
-from packhook.core.model import EVENT_CODES, DeliveryStatus
+from packhook.core.event_types import EVENT_CODES
+from packhook.core.model import DeliveryStatus
 from packhook.service import rules
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter

@@ -4,11 +4,10 @@ Instants are milliseconds since the Unix epoch; durations are milliseconds unles
 """
 
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
-EVENT_CODES: Final = ("order.canceled", "order.created", "order.shipped")
 SCOPES: Final = ("webhooks:read", "webhooks:write", "events:publish", "events:read")
 MAX_DATA_BYTES: Final = 256 * 1024
 MAX_BATCH_EVENTS: Final = 1_000
@@ -169,6 +168,14 @@ class Interruption(Struct, frozen=True, kw_only=True):
 
     number: int
     noticed_at: int
+
+
+class EventType(Struct, frozen=True, kw_only=True):
+    """Describe a kind of event by its code. ``example`` is the ``data`` of one, as a JSON object."""
+
+    code: str
+    description: str
+    example: dict[str, Any]
 
 
 class Event(Struct, frozen=True, kw_only=True):

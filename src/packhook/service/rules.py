@@ -10,7 +10,8 @@ from typing import Final
 
 from packhook.core.clock import DAY, SECOND
 from packhook.core.endpoint import parse_endpoint
-from packhook.core.model import EVENT_CODES, SCOPES
+from packhook.core.event_types import EVENT_CODES
+from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import secret_problem
 from packhook.settings import parse_duration
 

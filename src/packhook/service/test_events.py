@@ -1,14 +1,16 @@
 """Test events: send one signed example event to a webhook now, and return the whole exchange."""
 
+import msgspec
+
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
+from packhook.core.event_types import EVENT_TYPES
 from packhook.core.fair_share import FairShare
 from packhook.core.model import Attempt, Event, Verdict
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
-from packhook.service.example import example_data
 from packhook.store.base import Store
 
 
@@ -48,7 +50,7 @@ class TestEvents:
             id=ids.event_id(),
             organization_id=organization_id,
             event_code=webhook.event_code,
-            data=example_data(webhook.event_code),
+            data=msgspec.json.encode(EVENT_TYPES[webhook.event_code].example),
             created_at=now,
         )
         await self._store.write_audit(

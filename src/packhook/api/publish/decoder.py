@@ -24,7 +24,8 @@ from packhook.api.bodies import SMALL_BODY, parse_shape
 from packhook.api.publish.order import Order
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, RequestError
-from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS
+from packhook.core.event_types import PUBLISHED_CODES
+from packhook.core.model import MAX_BATCH_EVENTS
 
 MAX_ERRORS: Final = 100
 MAX_MEMBERS: Final = 500
@@ -60,7 +61,7 @@ _decode_batch: Final[_Decode] = msgspec.json.Decoder(struct_of(EventBatch, event
 _split_batch: Final[_Decode] = msgspec.json.Decoder(struct_of(EventBatch, events=list[Raw])).decode
 _split_members: Final[_Decode] = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_order: Final[_Decode] = msgspec.json.Decoder(struct_of(Order)).decode
-_VALIDATORS: Final = dict.fromkeys(EVENT_CODES, _decode_order)
+_VALIDATORS: Final = dict.fromkeys(PUBLISHED_CODES, _decode_order)
 
 
 def decode_event(body: bytes) -> RawEvent:

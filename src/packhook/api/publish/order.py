@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from packhook.service.example import example_order
+from packhook.core.order_events import example_order
 
 _Count = Annotated[int, Field(strict=True)]
 

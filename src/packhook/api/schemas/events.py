@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field
 
 from packhook.api.publish.order import Order
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
-from packhook.core.model import EVENT_CODES, MAX_BATCH_EVENTS, DeliveryStatus
+from packhook.core.event_types import EVENT_CODES
+from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service import rules
 
 EVENT_CODE: Final[dict[str, Any]] = {"enum": list(EVENT_CODES)}

@@ -1,8 +1,8 @@
-"""The example order of test events and of the OpenAPI document."""
+"""Describe the three order events, with the example order of test events and of the OpenAPI document."""
 
 from typing import Any, Final
 
-import msgspec
+from packhook.core.model import EventType
 
 _CREATED: Final = "2024-08-02T09:30:00.000Z"
 _LATER: Final = "2024-08-03T14:05:00.000Z"
@@ -39,6 +39,11 @@ def example_order(event_code: str) -> dict[str, Any]:
     return order
 
 
-def example_data(event_code: str) -> bytes:
-    """Return the same order as JSON bytes."""
-    return msgspec.json.encode(example_order(event_code))
+ORDER_EVENTS: Final = tuple(
+    EventType(code=code, description=description, example=example_order(code))
+    for code, description in (
+        ("order.canceled", "An order was canceled"),
+        ("order.created", "An order was created"),
+        ("order.shipped", "An order was shipped"),
+    )
+)

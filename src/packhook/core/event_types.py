@@ -1,0 +1,14 @@
+"""Know the event types that are built in. Everything that asks whether there is an event code asks here."""
+
+from typing import Final
+
+from packhook.core.order_events import ORDER_EVENTS
+
+EVENT_TYPES: Final = {event_type.code: event_type for event_type in ORDER_EVENTS}
+"""Each event type by its code."""
+
+EVENT_CODES: Final = tuple(EVENT_TYPES)
+"""What a webhook may subscribe to."""
+
+PUBLISHED_CODES: Final = tuple(event_type.code for event_type in ORDER_EVENTS)
+"""What an organization may publish."""
