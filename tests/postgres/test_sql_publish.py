@@ -1,5 +1,6 @@
 """Test ``packhook.publish()``: an event in the caller's own transaction, and what follows its commit."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -94,6 +95,19 @@ async def test_it_is_published_when_the_caller_commits(node: PostgresStore, call
 
     await eventually(dispatched)
     assert [(leased.event_id, leased.data) for leased in dispatcher.enqueued] == [(event_id, ORDER.encode())]
+
+
+async def test_it_gets_its_subject_and_references_as_over_the_api(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """From its data, with its deliveries; data without them are no error."""
+    data = '{"id": "ord_1", "reference": "A-\\u0031", "integration_reference": 7}'
+    first = await caller.fetchval(PUBLISH, ACME, "order.created", data, None)
+    long = await caller.fetchval(PUBLISH, ACME, "order.created", json.dumps({"id": "x" * 256}), None)
+    for event_id in (first, long):
+        await deliveries_of(node, event_id)
+    stored = {event.id: (event.subject, event.references) for event in await events_of(node)}
+    assert stored == {first: ("ord_1", ("A-1",)), long: ("", ())}
 
 
 async def test_one_of_many_nodes_fans_out(

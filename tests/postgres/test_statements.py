@@ -41,7 +41,7 @@ DOUBLE, ESCAPED = '"', '\\"'
 ONE_EVENT: tuple[Any, ...] = (
     *([ACME], [0]),
     *([ACME], ["k"], [b"f"], [b"r"], [START], 0),
-    *([ACME], ["e"], ["order.created"], [b"{}"], [START], ["k"]),
+    *(["e"], [ACME], ["order.created"], [b"{}"], [START], ["ord_1"], ["A-1"], [""], [""], ["k"]),
     *([ACME], ["d"], ["w"], ["e"], ["order.created"], ["pending"], [START], [0], [START], ["k"]),
 )
 """For insert_published: with a key, for one webhook."""
@@ -53,6 +53,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "list_subscriptions": ([ACME],),
     "insert_published": ONE_EVENT,
     "list_unrouted": (100,),
+    "set_subjects": ([ACME], ["e"], ["ord_1"], ["A-1"], [""], [""]),
     "delete_routed": (["e"],),
     "release_delivery": (START, [ACME], ["d"], [1]),
     "expired_events": (0, "", 100),

@@ -71,6 +71,14 @@ def leased_to(dispatcher: FakeDispatcher, of: Event, to: Webhook, delivery: Leas
     )
 
 
+async def test_an_event_is_stored_with_what_it_is_about(store: Store) -> None:
+    """Its subject and up to three references; an event without any is stored, too."""
+    known = event(subject="ord_1", reference_1="A-1", reference_2="Zürich", reference_3="x" * 255)
+    plain = event()
+    await store.publish(publication(known, plain))
+    assert [(await store.get_event(ACME, of.id))[0] for of in (known, plain)] == [known, plain]
+
+
 @pytest.mark.parametrize("data", ODD_DATA, ids=["empty", "odd", "largest"])
 async def test_an_event_is_kept_byte_for_byte(store: Store, data: bytes) -> None:
     """For who reads it and for who sends it."""

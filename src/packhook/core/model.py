@@ -179,13 +179,25 @@ class EventType(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Hold what was published. ``data`` is a JSON object, byte for byte as it was received."""
+    """Hold what was published. ``data`` is a JSON object, byte for byte as it was received.
+
+    ``subject`` is what the event is about, the references are other texts by which people know it; "" is none.
+    """
 
     id: str
     organization_id: str
     event_code: str
     data: bytes
     created_at: int
+    subject: str = ""
+    reference_1: str = ""
+    reference_2: str = ""
+    reference_3: str = ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return the references, without the empty ones."""
+        return tuple(text for text in (self.reference_1, self.reference_2, self.reference_3) if text)
 
 
 class Idempotency(Struct, frozen=True, kw_only=True):

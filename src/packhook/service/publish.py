@@ -7,6 +7,7 @@ from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
+from packhook.core.subject import about
 from packhook.settings import Settings
 from packhook.store.base import Store
 
@@ -48,7 +49,18 @@ class Publisher:
     def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
         if len(data) > MAX_DATA_BYTES:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
-        return Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=data, created_at=now)
+        found = about(code, data)
+        return Event(
+            id=ids.event_id(),
+            organization_id=organization_id,
+            event_code=code,
+            data=data,
+            created_at=now,
+            subject=found.subject,
+            reference_1=found.reference_1,
+            reference_2=found.reference_2,
+            reference_3=found.reference_3,
+        )
 
     async def _store_bounded(self, request: PublishRequest) -> tuple[Receipt, ...]:
         with self._pending.reserve(request.organization_id) as pending:

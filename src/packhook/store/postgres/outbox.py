@@ -16,12 +16,13 @@ from typing import Final
 import structlog
 
 from packhook.core.model import Event
+from packhook.core.subject import with_subject
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
 from packhook.store.fan_out import MAX_DELIVERIES_PER_CALL, FanOut, PublishOutcome, Subscribers, outcome, receipt
 from packhook.store.postgres.idempotency import IdempotencyBatch
 from packhook.store.postgres.publish import PublishedRows, split
-from packhook.store.postgres.queries import SQL, Db
+from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -95,11 +96,12 @@ async def fan_out(db: Db, capacity: Callable[[], Capacity], loader: SubscriberLo
     row = await db.fetch_one(SQL["lock_outbox"])
     if row is None or not row[0]:
         return None
-    events = list(map(rows.EVENTS.read, await db.fetch_all(SQL["list_unrouted"], BATCH_SIZE)))
+    events = [with_subject(rows.EVENTS.read(row)) for row in await db.fetch_all(SQL["list_unrouted"], BATCH_SIZE)]
     if not events:
         return None
     while (made := await _write(db, events, capacity(), loader)) is None:
         pass
+    await _write_subjects(db, events[: len(made.receipts)])
     await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])
     return made
 
@@ -128,6 +130,17 @@ async def _write(
         loader.forget(changed)
         return None
     return outcome([receipt(event, 0) for event in events], deliveries)
+
+
+async def _write_subjects(db: Db, events: Sequence[Event]) -> None:
+    """Write what events are about: the caller's transaction stored them without it."""
+    found = [
+        (event.organization_id, event.id, event.subject, event.reference_1, event.reference_2, event.reference_3)
+        for event in events
+        if event.subject or event.references
+    ]
+    if found:
+        await db.fetch_all(SQL["set_subjects"], *to_arrays(found, 6))
 
 
 def _within_bound(events: Sequence[Event], subscribers: Mapping[str, Subscribers]) -> Sequence[Event]:

@@ -30,6 +30,7 @@ from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
 MAX_TRIES: Final = 10
+EVENT_COLUMNS: Final = len(rows.EVENTS.columns) + 1
 DELIVERY_COLUMNS: Final = 10
 
 Provisional = PublishOutcome | NotFound | InvalidInput | None
@@ -118,6 +119,7 @@ class PublishedRows:
     def __init__(self, subscribers: dict[str, Subscribers]) -> None:
         self.slices = Slices()
         self._subscribers = subscribers
+        self._written: list[tuple[str, str]] = []
         self._events: list[Sequence[Any]] = []
         self._deliveries: list[Sequence[Any]] = []
 
@@ -128,7 +130,8 @@ class PublishedRows:
 
     def add_event(self, event: Event, key: str | None) -> None:
         """Collect an event; it is left out where its key came before."""
-        self._events.append((event.organization_id, event.id, event.event_code, event.data, event.created_at, key))
+        self._written.append((event.organization_id, event.id))
+        self._events.append((*rows.EVENTS.values(event), key))
 
     async def add_deliveries(self, deliveries: Sequence[LeasedDelivery], key: str | None) -> None:
         """Collect deliveries; they are left out where their key came before."""
@@ -150,14 +153,13 @@ class PublishedRows:
             *to_arrays(used, 2),
             *keys.values(),
             keys.stale_before,
-            *to_arrays(self._events, 6),
+            *to_arrays(self._events, EVENT_COLUMNS),
             *deliveries,
         ]
 
     async def are_written(self, db: Db) -> bool:
         """Return whether some event is in the database: then all are, but those whose keys came before."""
-        wanted = [event[:2] for event in self._events]
-        return bool(wanted and await db.fetch_all(SQL["find_events"], *to_arrays(wanted, 2)))
+        return bool(self._written and await db.fetch_all(SQL["find_events"], *to_arrays(self._written, 2)))
 
 
 def _delivery_values(delivery: LeasedDelivery, key: str | None) -> tuple[Any, ...]:

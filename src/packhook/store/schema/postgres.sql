@@ -71,6 +71,10 @@ CREATE TABLE events (
   event_code text COLLATE "C" NOT NULL,
   data bytea NOT NULL,
   created_at bigint NOT NULL,
+  subject text COLLATE "C" NOT NULL DEFAULT ''::text,
+  reference_1 text COLLATE "C" NOT NULL DEFAULT ''::text,
+  reference_2 text COLLATE "C" NOT NULL DEFAULT ''::text,
+  reference_3 text COLLATE "C" NOT NULL DEFAULT ''::text,
   CONSTRAINT events_pkey PRIMARY KEY (organization_id, id)
 );
 
@@ -201,6 +205,14 @@ CREATE INDEX deliveries_of_event ON packhook.deliveries USING btree (event_id, i
 CREATE INDEX deliveries_of_webhook ON packhook.deliveries USING btree (webhook_id, id);
 
 CREATE INDEX events_by_age ON packhook.events USING btree (created_at, id);
+
+CREATE INDEX events_by_reference_1 ON packhook.events USING btree (organization_id, reference_1, id) WHERE (reference_1 <> ''::text);
+
+CREATE INDEX events_by_reference_2 ON packhook.events USING btree (organization_id, reference_2, id) WHERE (reference_2 <> ''::text);
+
+CREATE INDEX events_by_reference_3 ON packhook.events USING btree (organization_id, reference_3, id) WHERE (reference_3 <> ''::text);
+
+CREATE INDEX events_by_subject ON packhook.events USING btree (organization_id, subject, id) WHERE (subject <> ''::text);
 
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
 

@@ -98,7 +98,7 @@ CREATE TABLE events (
   event_code      TEXT NOT NULL,
   data            BLOB NOT NULL,
   created_at      INTEGER NOT NULL
-) STRICT;
+, subject TEXT NOT NULL DEFAULT '', reference_1 TEXT NOT NULL DEFAULT '', reference_2 TEXT NOT NULL DEFAULT '', reference_3 TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE UNIQUE INDEX events_of_organization ON events (organization_id, id);
 
@@ -192,3 +192,11 @@ CREATE INDEX audit_entries_of_organization ON audit_entries (organization_id, id
 CREATE INDEX audit_entries_of_object ON audit_entries (object_id, id);
 
 CREATE INDEX audit_entries_by_age ON audit_entries (created_at);
+
+CREATE INDEX events_by_subject ON events (organization_id, subject, id) WHERE subject <> '';
+
+CREATE INDEX events_by_reference_1 ON events (organization_id, reference_1, id) WHERE reference_1 <> '';
+
+CREATE INDEX events_by_reference_2 ON events (organization_id, reference_2, id) WHERE reference_2 <> '';
+
+CREATE INDEX events_by_reference_3 ON events (organization_id, reference_3, id) WHERE reference_3 <> '';
