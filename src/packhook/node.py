@@ -28,6 +28,7 @@ from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.probe import EndpointProbe
 from packhook.delivery.scheduler import Scheduler
 from packhook.service.endpoint_verification import MAX_BACKGROUND
+from packhook.service.secret_rotation import MAX_PROOFS
 from packhook.service.service import MAX_CONCURRENT_PROBES, Service
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -62,10 +63,12 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scheduler.run(), name="packhook-scheduler")
             group.create_task(self._maintenance.run(), name="packhook-maintenance")
+            group.create_task(self.service.secret_rotation.run(), name="packhook-secret-rotation")
 
     def stop(self) -> None:
         """Begin to stop; attempts in flight have the setting ``shutdown_grace`` to finish."""
         self._maintenance.stop()
+        self.service.secret_rotation.stop()
         self._scheduler.stop()
 
 
@@ -95,7 +98,8 @@ async def run_node(
         stack.push_async_callback(store.close)
         if encrypted.created_key_file:
             _announce_key_file(keyring)
-        connections = settings.max_in_flight + MAX_CONCURRENT_PROBES + MAX_BACKGROUND  # a probe waits for no delivery
+        probes = MAX_CONCURRENT_PROBES + MAX_BACKGROUND + MAX_PROOFS
+        connections = settings.max_in_flight + probes  # a probe waits for no delivery
         client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=connections)
         await client.open()
         stack.push_async_callback(client.close)

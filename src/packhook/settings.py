@@ -253,6 +253,12 @@ class Settings(BaseSettings):
     disable_after: Duration = Field(
         5 * DAY, ge=MINUTE, description="Disable a webhook after this time without a success and at least ten failures."
     )
+    secret_proof_interval: Duration = Field(
+        5 * MINUTE,
+        ge=SECOND,
+        le=HOUR,
+        description="The wait between test events that prove a rotated secret (`when_proven`).",
+    )
     shutdown_grace: Duration = Field(
         20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."
     )

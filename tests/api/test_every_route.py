@@ -9,7 +9,7 @@ from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
 from packhook.api.routes import BASE, ROUTES, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
-from packhook.api.schemas.webhooks import WebhookCreate, WebhookUpdate
+from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver
 from support.api_node import bearer
@@ -19,6 +19,7 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     ApiKeyCreate: {"scopes": ["events:read"]},
     WebhookCreate: SUBSCRIPTION,
     WebhookUpdate: {"enabled": True},
+    SecretRotate: {"overlap": "1h"},
     EventPublish: EVENT,
     EventBatch: {"events": [EVENT]},
 }
@@ -36,6 +37,7 @@ SCOPE_OF: Final = {
     "GET /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:read",
     "PUT /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
     "DELETE /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/rotate-secret": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
     "POST /organizations/{organizationId}/events": "events:publish",

@@ -19,12 +19,12 @@ from benchmarks.postgres_server import PostgresServer
 from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
 from chaos.publisher import Publisher, subscribe
-from chaos.stage import FIRST_ANSWERS, Stage, stage
+from chaos.stage import FIRST_ANSWERS, ROTATED, Stage, stage
 from packhook.cli.exits import Exit, fail
 
 ARRIVAL_TIMEOUT_SECONDS: Final = 90.0
 PAUSE_SECONDS: Final = 1.0
-PATHS: Final = ("/warehouse", "/bookkeeping")
+PATHS: Final = (ROTATED, "/bookkeeping")
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,6 +39,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     restarts: int
     publish_retries: int
     attempts: int
+    rotations: int
     verdict: Verdict
 
 
@@ -67,7 +68,7 @@ def chaos(
     _print(proof)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
-    if not proof.verdict.is_proven or not all(happened for _, happened in proof.faults):
+    if not (proof.verdict.is_proven and proof.rotations and all(happened for _, happened in proof.faults)):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -79,10 +80,10 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         database = server.url if server is not None else url or f"sqlite:///{folder / 'packhook.db'}"
         proof = await stack.enter_async_context(stage(database, nodes, folder, PATHS))
         cluster, ledger = proof.cluster, proof.ledger
-        await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
+        rotated, _ = await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
         publisher = Publisher(cluster.urls, ledger, events, rate, seed)
         planned = faults(cluster, server, seed, freeze, database)
-        injected = await _publish_and_inject(planned, publisher, proof)
+        injected = await _publish_and_inject(planned, publisher, proof, rotated)
         await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
     return Proof(
         database="postgresql" if database.startswith("postgres") else "sqlite",
@@ -92,6 +93,7 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         restarts=cluster.restarts,
         publish_retries=publisher.retries,
         attempts=proof.inbox.counts.total(),
+        rotations=proof.inbox.rotations.count,
         verdict=ledger.verdict(),
     )
 
@@ -103,17 +105,22 @@ async def _start_server(stack: AsyncExitStack, folder: Path) -> PostgresServer:
     return server
 
 
-async def _publish_and_inject(planned: Iterable[Fault], publisher: Publisher, proof: Stage) -> list[tuple[str, bool]]:
+async def _publish_and_inject(
+    planned: Iterable[Fault], publisher: Publisher, proof: Stage, rotated: str
+) -> list[tuple[str, bool]]:
     """Publish while the faults are injected; return their names, each with whether it happened.
 
-    Before each fault, quiet webhooks get their only event: one is in flight then, one waits for its retry.
+    Before each fault, quiet webhooks get their only event: one is in flight then, one waits for its retry. During it,
+    the secret of the webhook at the path ``rotated`` is rotated.
     """
     console, injected = Console(), []
     publishing = asyncio.create_task(publisher.run())
     for fault in planned:
         for answer in FIRST_ANSWERS:
             await proof.publish_quietly(answer)
+        rotating = asyncio.create_task(proof.inbox.rotations.rotate(proof.cluster.urls, rotated))
         happened = await fault.inject()
+        await rotating
         injected.append((fault.name, happened))
         console.print(
             Text(f"{fault.name}{'' if happened else ': DID NOT HAPPEN'}; {len(proof.ledger.owed)} orders owed")
@@ -133,6 +140,7 @@ def _print(proof: Proof) -> None:
         ("restarts of nodes", proof.restarts),
         ("publish retries", proof.publish_retries),
         ("attempts", proof.attempts),
+        ("rotations of a secret", proof.rotations),
         ("deliveries owed", verdict.owed),
         ("arrived", verdict.arrived),
         ("duplicates", verdict.duplicates),

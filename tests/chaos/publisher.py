@@ -25,21 +25,25 @@ RETRY_SECONDS: Final = 0.05
 INVALID_INTERVAL: Final = 20
 
 
-async def subscribe(url: str, endpoints: Sequence[str]) -> None:
-    """Wait until the node responds, then create the organization and a webhook for each endpoint."""
-    async with _client() as client:
+async def subscribe(url: str, endpoints: Sequence[str]) -> list[str]:
+    """Wait until the node responds, then create the organization and a webhook for each endpoint; return the paths."""
+    webhooks = f"/v1/organizations/{ORGANIZATION}/webhooks"
+    paths = []
+    async with operator_client() as client:
         await _post_until_accepted(client, [f"{url}/v1/organizations"], {"id": ORGANIZATION}, {})
         for endpoint in endpoints:
             webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET}
-            response = await client.post(f"{url}/v1/organizations/{ORGANIZATION}/webhooks", json=webhook)
+            response = await client.post(f"{url}{webhooks}", json=webhook)
             response.raise_for_status()
+            paths.append(f"{webhooks}/{response.json()['id']}")
+    return paths
 
 
 async def publish_quietly(urls: Sequence[str], organization: str, endpoint: str, order_id: str) -> None:
     """Create an organization with one webhook, and publish the only event that it ever gets."""
     path = f"/v1/organizations/{organization}"
     body = {"event_code": EVENT_CODE, "data": example_order(EVENT_CODE) | {"id": order_id}}
-    async with _client() as client:
+    async with operator_client() as client:
         await _post_until_accepted(client, [f"{url}/v1/organizations" for url in urls], {"id": organization}, {})
         webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET}
         await _post_until_accepted(client, [f"{url}{path}/webhooks" for url in urls], webhook, {})
@@ -69,7 +73,7 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish with several workers; return when all have stopped."""
-        async with _client() as client, asyncio.TaskGroup() as group:
+        async with operator_client() as client, asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work(client))
 
@@ -102,7 +106,8 @@ class Publisher:
         return self._chance.sample(self._urls, len(self._urls))
 
 
-def _client() -> httpx.AsyncClient:
+def operator_client() -> httpx.AsyncClient:
+    """Return a client with the operator key."""
     headers = {"authorization": f"Bearer {SETTINGS['PACKHOOK_OPERATOR_KEY']}"}
     return httpx.AsyncClient(headers=headers, trust_env=False, timeout=5)
 
@@ -114,6 +119,14 @@ async def _post_until_accepted(
 
     A conflict counts as accepted: a node had died after it created the same.
     """
+    _, failures = await post_until_answered(client, urls, body, headers)
+    return failures
+
+
+async def post_until_answered(
+    client: httpx.AsyncClient, urls: Sequence[str], body: object, headers: dict[str, str]
+) -> tuple[httpx.Response, int]:
+    """Post to one node after another until one responds 2xx or 409; return that, and how often it failed before."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         for failures, url in enumerate(itertools.cycle(urls)):
             try:
@@ -122,7 +135,7 @@ async def _post_until_accepted(
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if response.is_success or response.status_code == httpx.codes.CONFLICT:
-                return failures
+                return response, failures
             if response.status_code < 500:
                 response.raise_for_status()
             await asyncio.sleep(RETRY_SECONDS)

@@ -15,10 +15,16 @@ from typing import Final
 
 from chaos.accounting import Ledger
 from chaos.cluster import NO_SETTINGS, Cluster
-from chaos.publisher import SECRET, publish_quietly
+from chaos.publisher import EVENT_CODE, SECRET, publish_quietly
+from chaos.rotation import Rotations
+from packhook.core.order_events import example_order
 from packhook.testing import Behaviour, Hang, HangUp, Received, Receiver, Status
 
 FAILURE_INTERVAL: Final = 10
+ROTATED: Final = "/warehouse"
+"""The webhook whose secret is rotated."""
+
+EXAMPLE_ID: Final = str(example_order(EVENT_CODE)["id"])
 QUIET: Final = "/quiet-"
 FIRST_ANSWERS: Final[dict[str, Behaviour]] = {"hanging": Hang(), "failing": Status(500)}
 """What quiet webhooks answer to their first request; later ones are accepted."""
@@ -33,18 +39,27 @@ class Inbox:
         self._ledger = ledger
         self._arrived = asyncio.Event()
         self.counts: Counter[str] = Counter()
+        self.rotations = Rotations(SECRET)
 
     def __call__(self, received: Received) -> Behaviour:
         """Record the request, and return the answer."""
         self.counts[received.path] += 1
         answer = self._answer(received.path)
         order_id = str(json.loads(received.body)["data"]["id"])
-        event_id = received.headers["webhook-id"]
+        if order_id == EXAMPLE_ID:  # a test event of a rotation, which proves the new secret
+            return Status(200 if self.rotations.is_well_signed(received) else 401)
         self._ledger.record_arrival(
-            received.path, order_id, event_id, accepted=answer == Status(200), well_signed=received.verified is True
+            received.path,
+            order_id,
+            received.headers["webhook-id"],
+            accepted=answer == Status(200),
+            well_signed=self._is_well_signed(received),
         )
         self._arrived.set()
         return answer
+
+    def _is_well_signed(self, received: Received) -> bool:
+        return self.rotations.is_well_signed(received) if received.path == ROTATED else received.verified is True
 
     def _answer(self, path: str) -> Behaviour:
         if path.startswith(QUIET):

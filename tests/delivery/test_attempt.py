@@ -344,10 +344,11 @@ def test_the_settings_of_a_webhook_override_those_of_the_node(
     """Each setting separately."""
     known = a_webhook(secret="whsec_" + base64.b64encode(b"k" * 32).decode(), headers={"X-A": "1"}, **own)
     prepared = prepare(WebhookState(webhook=known), settings(retry_schedule="5s,5m"))
-    assert [key.token(b"") for key in prepared.signing_keys] == [SigningKey("k" * 32).token(b"")]
+    assert [key.token(b"") for key in prepared.signing_keys(START)] == [SigningKey("k" * 32).token(b"")]
     assert prepared == PreparedWebhook(
         webhook=known,
-        signing_keys=prepared.signing_keys,
+        signing_key=prepared.signing_key,
+        previous_keys=(),
         headers=(("x-a", "1"),),
         redacted_headers=(("x-a", "***"),),
         redactor=redactor(["1"]),

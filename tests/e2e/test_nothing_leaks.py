@@ -23,6 +23,7 @@ from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import new_secret
 from packhook.testing import Receiver, Status
 from packhook.testing.behaviours import Hang
+from support.api_node import eventually
 from support.certificates import pair
 
 SETTINGS: Final = {
@@ -47,6 +48,8 @@ SECRETS: Final = {
     "secret of the deleted one": "plain-secret-of-the-deleted-one",
     "changed secret": "plain-secret-that-came-later",
     "secret after the rotation": new_secret(),
+    "rotated secret": "plain-secret-of-a-rotation",
+    "secret that is proven": new_secret(),
     "refused secret": "refused secret with spaces in it",
     "secret of a malformed body": "plain-secret-of-a-malformed-body",
     "secret without a key": "plain-secret-sent-without-a-key",
@@ -183,6 +186,15 @@ async def change_and_refuse(scenario: Scenario) -> None:
     """Change secrets and header values, and send some that are refused in every possible way."""
     owner, good = scenario.client("owner"), f"{HOOKS}/{scenario.webhooks['good']}"
     await owner.request("PUT", good, 200, shows=("secret",), json={"secret": SECRETS["changed secret"]})
+    for rotation in (
+        {"secret": SECRETS["rotated secret"]},
+        {"secret": SECRETS["secret that is proven"], "finish": "when_proven"},
+    ):
+        await owner.request("POST", f"{good}/rotate-secret", 200, shows=("secret",), json=rotation)
+    await eventually(
+        lambda: owner.request("GET", good, 200, shows=("secret",)),
+        lambda webhook: "previous_secret_expires_at" not in webhook,
+    )
     scenario.receiver.answers(Status(200, {"webhook-allowed-origin": "*"}))
     assert (await owner.request("POST", f"{good}/verify", 200))["verified"] is True
     later = {"client_certificate": CLIENTS["later client"]}
@@ -210,14 +222,14 @@ async def change_and_refuse(scenario: Scenario) -> None:
 
 
 async def rotate_master_key(scenario: Scenario) -> None:
-    """Rotate the master key of all webhooks, then set a new secret."""
+    """Rotate the master key of all webhooks, then set a new secret, and rotate that one: it stays as a previous one."""
     answer = await scenario.client("operator").request("POST", "/v1/master-key/rotate", 200)
     assert answer["reencrypted"] == len(scenario.webhooks)
     await scenario.client("owner").request("POST", "/v1/master-key/rotate", 403)
     later = {"secret": SECRETS["secret after the rotation"]}
-    await scenario.client("owner").request(
-        "PUT", f"{HOOKS}/{scenario.webhooks['failing']}", 200, shows=("secret",), json=later
-    )
+    failing = f"{HOOKS}/{scenario.webhooks['failing']}"
+    await scenario.client("owner").request("PUT", failing, 200, shows=("secret",), json=later)
+    await scenario.client("owner").request("POST", f"{failing}/rotate-secret", 200, shows=("secret",), json={})
 
 
 async def kill_while_sending(scenario: Scenario) -> str:
@@ -266,7 +278,7 @@ async def check_audit_trail(scenario: Scenario) -> None:
         "cli",
     )
     changed = [change for entry in entries for change in entry["changes"] if change["field"] in ENCRYPTED_FIELDS]
-    assert len(changed) == 3 * 5 + 4
+    assert len(changed) == 3 * 5 + 4 + 3
     assert {(change["before"], change["after"]) for change in changed} == {(None, None)}
 
 

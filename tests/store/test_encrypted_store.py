@@ -10,7 +10,7 @@ import pytest
 
 from packhook.core.audit import CLI
 from packhook.core.errors import DatabaseInUse, StartError, Unavailable
-from packhook.core.model import Webhook, WebhookState
+from packhook.core.model import PreviousSecret, Webhook, WebhookState
 from packhook.settings import Settings, parse_master_keys
 from packhook.store.base import Store, WebhookFilter
 from packhook.store.encryption.cipher import PREFIX, encrypted_under
@@ -25,6 +25,8 @@ SECRETS: Final = (
     "Bearer the-token-of-a-header",
     "another-value",
     "the key of a client certificate",
+    "the-secret-before-this-one",
+    "the-secret-before-that",
 )
 FULL: Final[dict[str, Any]] = {
     "secret": SECRETS[0],
@@ -32,6 +34,8 @@ FULL: Final[dict[str, Any]] = {
     "description": "kept as it is",
     "client_certificate": "shown to every receiver",
     "client_key": SECRETS[3],
+    "previous_secrets": tuple(PreviousSecret(secret=secret, expires_at=START + 1) for secret in SECRETS[4:]),
+    "rotation_finish": "at_end",
 }
 HOT: Final = ("publish", "claim", "record", "release", "attach")
 OWN: Final = {
@@ -93,7 +97,8 @@ async def encrypted(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def texts(of: Webhook) -> list[str]:
     """Return the values that have to be encrypted."""
-    return [of.secret, *of.headers.values(), *filter(None, [of.client_key])]
+    previous = [item.secret for item in of.previous_secrets]
+    return [of.secret, *of.headers.values(), *filter(None, [of.client_key]), *previous]
 
 
 def under(of: Webhook) -> set[str | None]:
@@ -108,7 +113,9 @@ def newest(encrypted: EncryptedDatabase) -> str:
 
 def without_secrets(of: Webhook) -> Webhook:
     """Return the webhook with only those fields that are stored as plaintext."""
-    return msgspec.structs.replace(of, secret="", client_key="", headers=dict.fromkeys(of.headers, ""))
+    previous = tuple(msgspec.structs.replace(item, secret="") for item in of.previous_secrets)
+    headers = dict.fromkeys(of.headers, "")
+    return msgspec.structs.replace(of, secret="", client_key="", headers=headers, previous_secrets=previous)
 
 
 async def replaced(store: Store) -> Webhook:
@@ -131,7 +138,7 @@ async def test_a_webhook_is_encrypted_and_comes_back_as_it_was(
     assert without_secrets(stored) == without_secrets(hook)
     assert list(stored.headers) == list(hook.headers)
     assert under(stored) == {newest(encrypted)}
-    assert len(set(texts(stored))) == 5
+    assert len(set(texts(stored))) == 7
 
 
 async def test_no_file_holds_a_secret(encrypted: EncryptedDatabase) -> None:

@@ -23,7 +23,7 @@ EVERYTHING_WRONG: Final = {
     "require_endpoint_verification": "perhaps", "verification_origin": "a b",
     "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "allow_insecure": "host",
     "trusted_proxies": "proxy.internal",
-    "retry_schedule": "5s,soon", "attempt_timeout": "31s", "max_in_flight": "0",
+    "retry_schedule": "5s,soon", "secret_proof_interval": "2h", "attempt_timeout": "31s", "max_in_flight": "0",
     "max_in_flight_per_webhook": "0", "max_queued_deliveries": "0", "max_pending_publishes": "0",
     "max_request_bytes": "1023", "api_key_rate_limit": "-1",
     "max_connections": "0", "max_webhooks_per_organization": "0",
@@ -91,7 +91,9 @@ def test_the_documented_defaults() -> None:
 def test_every_default_is_a_valid_value() -> None:
     """A start does not check defaults, so this test does."""
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    durations = ("attempt_timeout", "lease_duration", "retention", "disable_after", "shutdown_grace")
+    durations = [
+        "attempt_timeout", "lease_duration", "retention", "disable_after", "shutdown_grace", "secret_proof_interval"
+    ]  # fmt: skip
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
     given_as_text["audit_retention"] = "365d"
     given_as_text["retry_schedule"] = "5s,5m,30m,2h,5h,10h,14h,20h,24h"

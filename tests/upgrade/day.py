@@ -7,6 +7,7 @@ import msgspec
 
 from packhook.core.clock import DAY, HOUR
 from packhook.core.model import AttemptResult, Idempotency
+from packhook.core.secret_rotation import Finish, rotate
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.postgres import (
@@ -120,6 +121,7 @@ async def _keep_webhooks(db: Db) -> None:
     await webhooks.replace_webhook(db, changed, new_entry())
     await webhooks.replace_webhook(db, next_version(off, enabled=False), new_entry())
     await webhooks.replace_webhook(db, msgspec.structs.replace(off, version=3, enabled=True), new_entry())
+    await _rotate_a_secret(db)
     for code in (None, "order.created"):
         await webhooks.list_webhooks(db, ACME, PAGE, WebhookFilter(event_code=code, enabled=True if code else None))
     await webhooks.iter_webhooks(db, "", 10)
@@ -129,6 +131,15 @@ async def _keep_webhooks(db: Db) -> None:
     await webhooks.release_unverified(db, START)
     await audit.list_audit(db, PAGE, AuditFilter(organization_id=ACME))
     await notify_changed(db, "old", [hook.id])
+
+
+async def _rotate_a_secret(db: Db) -> None:
+    hook = webhook(event_code="order.shipped")
+    await webhooks.create_webhook(db, hook, new_entry())
+    rotated = next_version(rotate(hook, "the-new-secret", HOUR, Finish.WHEN_PROVEN, START), enabled=False)
+    await webhooks.replace_webhook(db, rotated, new_entry())
+    await webhooks.claim_rotations(db, START, START + HOUR, 10)
+    await webhooks.postpone_rotations(db, [hook.id], START + DAY)
 
 
 async def _publish(db: Db, name: str, count: int, dispatcher: FakeDispatcher, **changes: Any) -> None:  # noqa: ANN401 a field's own type

@@ -9,9 +9,10 @@ from packhook.api.auth import actor_of, principal_of, reservation_of
 from packhook.api.bodies import read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
-from packhook.api.schemas.webhooks import WebhookCreate, WebhookUpdate, stored_fields
+from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields
 from packhook.core.clock import from_rfc3339
 from packhook.core.model import Health, Webhook
+from packhook.service import rules
 from packhook.service.service import Service
 from packhook.store.base import AuditFilter, PageRequest
 
@@ -115,6 +116,20 @@ async def update_webhook(request: Request) -> Response:
     return await _respond_webhook(request, webhook)
 
 
+async def rotate_secret(request: Request) -> Response:
+    """Rotate a webhook's secret: for a while, the new secret and the one before both sign."""
+    body = await read_shape(request, SecretRotate)
+    webhook = await _service(request).secret_rotation.rotate(
+        _organization(request),
+        request.path_params["webhookId"],
+        body.secret,
+        rules.overlap(body.overlap),
+        body.finish,
+        actor_of(request),
+    )
+    return await _respond_webhook(request, webhook)
+
+
 async def delete_webhook(request: Request) -> Response:
     """Delete a webhook; its history stays readable."""
     await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"], actor_of(request))
@@ -150,7 +165,8 @@ async def _respond_webhook(request: Request, webhook: Webhook) -> Response:
 
 def _webhook(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:
     is_pending = _service(request).verification.is_pending(webhook)
-    return serializers.webhook(webhook, principal_of(request), health, is_pending=is_pending)
+    now = _service(request).clock.now()
+    return serializers.webhook(webhook, principal_of(request), health, now, is_pending=is_pending)
 
 
 # --- history

@@ -39,6 +39,7 @@ from packhook.api.schemas.organizations import (
 )
 from packhook.api.schemas.webhooks import (
     ExchangeOut,
+    SecretRotate,
     VerificationOut,
     WebhookCreate,
     WebhookOut,
@@ -115,6 +116,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("webhooks", "PUT", _WEBHOOK, "webhooks:write", handlers.update_webhook, 200, WebhookOut, WebhookUpdate,
           errors=_404_409),
     Route("webhooks", "DELETE", _WEBHOOK, "webhooks:write", handlers.delete_webhook, 204, errors=_404),
+    Route("webhooks", "POST", f"{_WEBHOOK}/rotate-secret", "webhooks:write", handlers.rotate_secret, 200, WebhookOut,
+          SecretRotate, errors=_404_409),
     Route("webhooks", "POST", f"{_WEBHOOK}/test", "webhooks:write", handlers.test_webhook, 200, ExchangeOut,
           errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,

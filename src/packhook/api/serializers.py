@@ -12,6 +12,7 @@ from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
+from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
 from packhook.service.authentication import Principal
 from packhook.service.history import DeliveryDetail
@@ -25,12 +26,15 @@ UNKNOWN_OUTCOME: Final = (
 )
 
 
-def webhook(webhook: Webhook, principal: Principal, health: Health | None, *, is_pending: bool) -> Body:
+def webhook(webhook: Webhook, principal: Principal, health: Health | None, now: int, *, is_pending: bool) -> Body:
     """Serialize a webhook: the seven documented fields, then what is set. ``health`` is None unless it fails."""
+    overlap_ends = overlap_ends_at(webhook, now)
     state = {
         "disabled_reason": webhook.disabled_reason,
         "failing_since": None if health is None else _instant(health.failing_since),
         "disables_at": None if health is None else _instant(health.disables_at),
+        "previous_secret_expires_at": _instant(overlap_ends),
+        "rotation_finish": webhook.rotation_finish if overlap_ends is not None else "",
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
         "verified_at": _instant(webhook.verified_at),
         "allowed_rate": webhook.allowed_rate,

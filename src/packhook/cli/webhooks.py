@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from packhook.api import parameters
-from packhook.api.schemas.webhooks import WebhookUpdate
+from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
@@ -18,6 +18,9 @@ _COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disable
 _Id = Annotated[str, typer.Argument(help="The webhook's id.")]
 _Certificate = Annotated[str | None, typer.Option(help="PEM file, shown to an endpoint that asks for one; '': none.")]
 _ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certificate's private key.")]
+_WhenProven = Annotated[
+    bool, typer.Option("--when-proven", help="End the overlap when the endpoint accepts the new secret alone.")
+]
 
 
 def _certificate(certificate: str | None, key: str | None) -> dict[str, Any]:
@@ -95,6 +98,16 @@ def enable(client: Client, webhook_id: _Id) -> None:
 def disable(client: Client, webhook_id: _Id) -> None:
     """Disable a webhook; its deliveries wait. Example: packhook webhooks disable wh_… -o acme"""
     client.show(client.call("PUT", client.path("webhooks", webhook_id), json={"enabled": False}))
+
+
+@client_command(app, "rotate-secret", schema=SecretRotate)
+def rotate_secret(client: Client, fields: dict[str, Any], webhook_id: _Id, when_proven: _WhenProven = False) -> None:
+    """Rotate the secret: for a while, the new one and the one before both sign.
+
+    Example: packhook webhooks rotate-secret wh_… -o acme --overlap 48h
+    """
+    body = fields | ({"finish": "when_proven"} if when_proven else {})
+    client.show(client.call("POST", client.path("webhooks", webhook_id, "rotate-secret"), json=body))
 
 
 @client_command(app, "delete", has_output=False)

@@ -18,7 +18,7 @@ PACKHOOK: Final = "packhook"
 MAX_USER_AGENT_LENGTH: Final = 200
 _FIELDS_WITH_VALUES: Final = ("event_code", "endpoint", "enabled")
 _NOT_SETTINGS: Final = {"id", "organization_id", "created_at", "updated_at", "version", "disabled_reason"} | {
-    "client_key", "verification_pending", "verified_at", "allowed_rate"
+    "client_key", "verification_pending", "verified_at", "allowed_rate", "previous_secrets", "rotation_finish"
 }  # fmt: skip
 _API_NAMES: Final = {"timeout": "timeout_seconds"}
 _FIELDS_BY_NAME: Final = {  # every other setting: the entry names it, without its value
@@ -42,6 +42,8 @@ class Action(StrEnum):
     WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_VERIFIED = "webhook.verified"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 a name
+    WEBHOOK_SECRETS_RETIRED = "webhook.secrets_retired"
     DELIVERY_RETRIED = "delivery.retried"
     MASTER_KEY_ROTATED = "master_key.rotated"
     OPERATOR_KEY_CREATED = "operator_key.created"

@@ -34,6 +34,13 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     last_used_at: int | None = None
 
 
+class PreviousSecret(Struct, frozen=True, kw_only=True):
+    """Hold a secret that a rotation replaced; it also signs until it expires."""
+
+    secret: str
+    expires_at: int
+
+
 class Webhook(Struct, frozen=True, kw_only=True):
     """Subscribe an organization's endpoint to an event code, with the secret that signs the deliveries.
 
@@ -60,6 +67,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
     verification_pending: bool = False  # the endpoint has not accepted deliveries yet
     verified_at: int | None = None  # when it did, None if never
     allowed_rate: float = 0.0  # deliveries a second that the endpoint accepts; 0 is no limit
+    previous_secrets: tuple[PreviousSecret, ...] = ()  # the newest first; those that have expired do not sign
+    rotation_finish: str = ""  # a core.secret_rotation.Finish while there are previous secrets
 
 
 class Health(Struct, frozen=True, kw_only=True):

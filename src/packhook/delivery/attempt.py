@@ -61,7 +61,7 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
         ("user-agent", USER_AGENT),
         ("webhook-id", delivery.event_id),
         ("webhook-timestamp", str(timestamp)),
-        ("webhook-signature", sign(webhook.signing_keys, delivery.event_id, timestamp, body)),
+        ("webhook-signature", sign(webhook.signing_keys(now), delivery.event_id, timestamp, body)),
         ("webhook-event", delivery.event_code),
         ("webhook-attempt", str(delivery.attempt_count + 1)),
     )

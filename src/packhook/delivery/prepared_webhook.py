@@ -18,13 +18,14 @@ ORIGIN_HEADER: Final = "webhook-request-origin"
 class PreparedWebhook(Struct, frozen=True, kw_only=True):
     """Hold a webhook with the defaults of the instance filled in.
 
-    ``headers`` are those that every request to it has, ``redacted_headers`` the same for the log. ``redactor``
-    removes the header values that no log may show. ``timeout`` is in milliseconds. ``rate_limit`` is in
-    deliveries a second, 0 is no limit.
+    ``signing_key`` is the newest secret's; ``previous_keys`` also sign, each until its instant. ``headers`` are those
+    that every request to it has, ``redacted_headers`` the same for the log. ``redactor`` removes the header values that
+    no log may show. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0 is no limit.
     """
 
     webhook: Webhook
-    signing_keys: tuple[SigningKey, ...]
+    signing_key: SigningKey
+    previous_keys: tuple[tuple[SigningKey, int], ...]
     headers: Headers
     redacted_headers: Headers
     redactor: Redactor
@@ -32,6 +33,12 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     rate_limit: float
     policy: Policy
     client_certificate: ClientCertificate | None = None
+
+    def signing_keys(self, now: int) -> tuple[SigningKey, ...]:
+        """Return the keys that sign at this instant, the newest first."""
+        if not self.previous_keys:
+            return (self.signing_key,)
+        return self.signing_key, *(key for key, expires_at in self.previous_keys if expires_at > now)
 
 
 def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
@@ -41,7 +48,8 @@ def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
     origin = ((ORIGIN_HEADER, settings.origin),) if settings.require_endpoint_verification else ()
     return PreparedWebhook(
         webhook=webhook,
-        signing_keys=(SigningKey(webhook.secret),),
+        signing_key=SigningKey(webhook.secret),
+        previous_keys=tuple((SigningKey(item.secret), item.expires_at) for item in webhook.previous_secrets),
         headers=origin + headers,
         redacted_headers=origin + tuple((name, REDACTED) for name, _ in headers),
         redactor=redactor(webhook.headers.values()),

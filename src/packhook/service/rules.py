@@ -19,6 +19,7 @@ MAX_HEADERS: Final = 20
 MAX_HEADER_LENGTH: Final = 4096
 MAX_WAITS: Final = 20
 MAX_WAIT: Final = 7 * DAY
+MAX_OVERLAP: Final = 7 * DAY
 MIN_RATE, MAX_RATE = 0.001, 10_000
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -94,6 +95,14 @@ def retry_schedule(waits: list[str]) -> tuple[int, ...]:
     if any(wait > MAX_WAIT for wait in parsed):
         raise ValueError("expected waits of at most 7d each")
     return parsed
+
+
+def overlap(text: str) -> int:
+    """Return milliseconds from a text such as ``24h``, at most 7 days."""
+    duration = parse_duration(text)
+    if duration > MAX_OVERLAP:
+        raise ValueError("expected a duration from 0s to 7d")
+    return duration
 
 
 def scopes(value: list[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
 from packhook.service.publish import Publisher
 from packhook.service.replay import Replay
+from packhook.service.secret_rotation import SecretRotation
 from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
@@ -51,6 +52,7 @@ class Service:
         self.master_keys = MasterKeys(encrypted, clock)
         probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")
         self.verification = EndpointVerification(store, probe, probes, settings, clock)
+        self.secret_rotation = SecretRotation(store, probe, self.verification, settings, clock)
         self.webhooks = Webhooks(store, settings, clock, self.verification)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.verification)

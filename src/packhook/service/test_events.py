@@ -8,10 +8,21 @@ from packhook.core.clock import Clock
 from packhook.core.errors import NotFound
 from packhook.core.event_types import EVENT_TYPES
 from packhook.core.fair_share import FairShare
-from packhook.core.model import Attempt, Event, Verdict
+from packhook.core.model import Attempt, Event, Verdict, Webhook
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.store.base import Store
+
+
+def example_event(webhook: Webhook, now: int) -> Event:
+    """Return a new test event for a webhook; it is stored nowhere."""
+    return Event(
+        id=ids.event_id(),
+        organization_id=webhook.organization_id,
+        event_code=webhook.event_code,
+        data=msgspec.json.encode(EVENT_TYPES[webhook.event_code].example),
+        created_at=now,
+    )
 
 
 class TestEvents:
@@ -46,13 +57,7 @@ class TestEvents:
         if target is None:
             raise NotFound(f"no webhook {webhook_id!r}")
         now = self._clock.now()
-        event = Event(
-            id=ids.event_id(),
-            organization_id=organization_id,
-            event_code=webhook.event_code,
-            data=msgspec.json.encode(EVENT_TYPES[webhook.event_code].example),
-            created_at=now,
-        )
+        event = example_event(webhook, now)
         await self._store.write_audit(
             entry(Action.WEBHOOK_TESTED, by, now, organization_id=organization_id, object_id=webhook_id)
         )

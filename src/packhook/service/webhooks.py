@@ -91,6 +91,8 @@ class Webhooks:
             changes |= {
                 "verification_pending": self._verification.is_required, "verified_at": None, "allowed_rate": 0.0
             }  # fmt: skip
+        if "secret" in changes:  # it replaces all live secrets
+            changes |= {"previous_secrets": (), "rotation_finish": ""}
         now = max(self._clock.now(), before.updated_at)
         return msgspec.structs.replace(before, **changes, updated_at=now, version=before.version + 1)
 

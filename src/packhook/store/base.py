@@ -234,7 +234,8 @@ class Store(Protocol):
 
         Raises Conflict where ``webhook.version`` is not the stored version plus one: another change came first.
         Re-enabling a webhook clears its failure history and makes its queued deliveries due immediately. Verifying its
-        endpoint also makes them due, but keeps the failure history.
+        endpoint also makes them due, but keeps the failure history. New previous secrets are looked at when
+        ``core.secret_rotation.first_check_at`` says (:meth:`claim_rotations`).
         """
         ...
 
@@ -363,6 +364,17 @@ class Store(Protocol):
 
         Each is reported once, by one node, until a success, a new endpoint or re-enabling resets it.
         """
+        ...
+
+    async def claim_rotations(self, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
+        """Take webhooks with previous secrets that are due to be looked at: pairs of organization and webhook.
+
+        No node gets one of them again before ``until``, unless it is rotated again or postponed.
+        """
+        ...
+
+    async def postpone_rotations(self, webhook_ids: Collection[str], due_at: int) -> None:
+        """Set when these webhooks are to be looked at again, if they still have previous secrets."""
         ...
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:

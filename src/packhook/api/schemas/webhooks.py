@@ -16,6 +16,7 @@ from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, Event
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import SECOND
 from packhook.core.model import Webhook
+from packhook.core.secret_rotation import Finish
 from packhook.service import rules
 from packhook.settings import to_duration
 
@@ -36,6 +37,11 @@ def _endpoint(value: str, info: ValidationInfo) -> str:
 
 def _timeout(value: float) -> float:
     rules.timeout_seconds(value)
+    return value
+
+
+def _overlap(value: str) -> str:
+    rules.overlap(value)
     return value
 
 
@@ -123,6 +129,20 @@ class WebhookCreate(WebhookUpdate):
     secret: Secret
 
 
+class SecretRotate(RequestModel):
+    """Rotate a webhook's secret."""
+
+    secret: Secret = Field(default="", description="The new secret; absent: packhook makes one.")
+    overlap: Annotated[str, AfterValidator(_overlap)] = Field(
+        default="24h", description="How long the secret before it also signs: 0s to 7d.", examples=["24h"]
+    )
+    finish: Finish = Field(
+        default=Finish.AT_END,
+        description="`at_end`, or `when_proven`: at the first 2xx to a test event that the new secret alone signs.",
+        examples=["at_end"],
+    )
+
+
 class _WebhookDocumented(ResponseModel):
     id: str
     event_code: Annotated[str, Field(json_schema_extra=EVENT_CODE)]
@@ -139,6 +159,8 @@ class WebhookOut(WebhookSettings, _WebhookDocumented):
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
     failing_since: str = Field(default="", description="The first failure since the last success; absent: healthy.")
     disables_at: str = Field(default="", description="When packhook would disable it for that, at the earliest.")
+    previous_secret_expires_at: str = Field(default="", description="Until when a secret before this one also signs.")
+    rotation_finish: str = Field(default="", description="What ends that: `at_end` or `when_proven`.")
     client_certificate: CertificateOut = Field(
         default=CertificateOut(subject="", issuer="", expires_at="", sha256=""),
         description="Subject, issuer, end and fingerprint.",

@@ -1,4 +1,4 @@
-"""Encrypt secrets on their way into a store: webhook secrets, header values and client keys.
+"""Encrypt secrets on their way into a store: webhook secrets, previous ones too, header values and client keys.
 
 ::
 
@@ -71,6 +71,8 @@ class EncryptedStore:
         self.apply_retention = inner.apply_retention
         self.warn_failing = inner.warn_failing
         self.disable_failing = inner.disable_failing
+        self.claim_rotations = inner.claim_rotations
+        self.postpone_rotations = inner.postpone_rotations
 
     # --- life cycle
 
@@ -237,12 +239,17 @@ def _map_secrets(webhook: Webhook, convert: Callable[[str, str, str], str]) -> W
         secret=convert(webhook.secret, record, "secret"),
         headers={name: convert(value, record, f"header {name}") for name, value in webhook.headers.items()},
         client_key=webhook.client_key and convert(webhook.client_key, record, "client key"),
+        previous_secrets=tuple(
+            msgspec.structs.replace(previous, secret=convert(previous.secret, record, f"previous secret {number}"))
+            for number, previous in enumerate(webhook.previous_secrets, 1)
+        ),
     )
 
 
 def _secrets(webhook: Webhook) -> tuple[str, ...]:
     """Return all texts that are encrypted; a webhook without a client certificate has no client key."""
-    return webhook.secret, *webhook.headers.values(), *filter(None, (webhook.client_key,))
+    previous = (previous.secret for previous in webhook.previous_secrets)
+    return webhook.secret, *webhook.headers.values(), *filter(None, (webhook.client_key,)), *previous
 
 
 def _key_ids(webhook: Webhook) -> set[str]:

@@ -345,5 +345,11 @@ class PostgresStore:
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
         return await self._write(webhooks.warn_failing, failing_for, now)
 
+    async def claim_rotations(self, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
+        return await self._write(webhooks.claim_rotations, now, until, limit)
+
+    async def postpone_rotations(self, webhook_ids: Collection[str], due_at: int) -> None:
+        await self._write(webhooks.postpone_rotations, webhook_ids, due_at)
+
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         return await self._change(webhooks.disable_failing, failing_for, now, reason)

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from packhook.core.audit import AuditEntry, auto_disabled_entry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Webhook, WebhookState
+from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
@@ -43,6 +44,8 @@ async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[
     """See Store.replace_webhook; return whether this makes its waiting deliveries due, and its id as changed."""
     before = await _write_next_version(db, webhook)
     await write_audit(db, entry)
+    if webhook.previous_secrets and webhook.previous_secrets != before.previous_secrets:
+        await db.fetch_all(SQL["schedule_rotation"], webhook.id, webhook.organization_id, first_check_at(webhook))
     is_verified = before.verification_pending and not webhook.verification_pending
     is_enabled = webhook.enabled and not before.enabled
     if is_enabled or webhook.endpoint != before.endpoint:
@@ -63,6 +66,17 @@ async def reencrypt_webhook(db: Db, webhook: Webhook) -> tuple[None, Collection[
     """See Store.reencrypt_webhook; return its id as changed."""
     await _write_next_version(db, webhook)
     return None, (webhook.id,)
+
+
+async def claim_rotations(db: Db, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
+    """See Store.claim_rotations."""
+    await db.fetch_all(SQL["delete_ended_rotations"], now)
+    return tuple((row[0], row[1]) for row in await db.fetch_all(SQL["claim_rotations"], now, until, limit))
+
+
+async def postpone_rotations(db: Db, webhook_ids: Collection[str], due_at: int) -> None:
+    """See Store.postpone_rotations."""
+    await db.fetch_all(SQL["postpone_rotations"], list(webhook_ids), due_at)
 
 
 async def _write_next_version(db: Db, webhook: Webhook) -> Webhook:

@@ -143,6 +143,13 @@ CREATE TABLE schema_version (
   version integer NOT NULL
 );
 
+CREATE TABLE secret_rotations (
+  webhook_id text COLLATE "C" NOT NULL,
+  organization_id text COLLATE "C" NOT NULL,
+  due_at bigint NOT NULL,
+  CONSTRAINT secret_rotations_pkey PRIMARY KEY (webhook_id)
+);
+
 CREATE TABLE webhook_health (
   webhook_id text COLLATE "C" NOT NULL,
   gone_since bigint,
@@ -176,6 +183,8 @@ CREATE TABLE webhooks (
   allowed_rate double precision NOT NULL,
   event_code_changed boolean NOT NULL DEFAULT false,
   deleted_at bigint,
+  previous_secrets text NOT NULL DEFAULT '[]'::text,
+  rotation_finish text NOT NULL DEFAULT ''::text,
   CONSTRAINT webhooks_pkey PRIMARY KEY (id),
   CONSTRAINT webhooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id)
 );
@@ -217,6 +226,8 @@ CREATE INDEX events_by_subject ON packhook.events USING btree (organization_id, 
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
+
+CREATE INDEX secret_rotations_due ON packhook.secret_rotations USING btree (due_at);
 
 CREATE INDEX webhooks_of_organization ON packhook.webhooks USING btree (organization_id, id) WHERE (deleted_at IS NULL);
 

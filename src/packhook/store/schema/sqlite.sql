@@ -51,7 +51,7 @@ CREATE TABLE webhooks (
   allowed_rate         REAL NOT NULL,
   event_code_changed   INTEGER NOT NULL DEFAULT 0,
   deleted_at           INTEGER
-) STRICT, WITHOUT ROWID;
+, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
 
@@ -200,3 +200,11 @@ CREATE INDEX events_by_reference_1 ON events (organization_id, reference_1, id) 
 CREATE INDEX events_by_reference_2 ON events (organization_id, reference_2, id) WHERE reference_2 <> '';
 
 CREATE INDEX events_by_reference_3 ON events (organization_id, reference_3, id) WHERE reference_3 <> '';
+
+CREATE TABLE secret_rotations (
+  webhook_id      TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  due_at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX secret_rotations_due ON secret_rotations (due_at);

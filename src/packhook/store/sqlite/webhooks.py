@@ -7,6 +7,7 @@ import apsw
 from packhook.core.audit import AuditEntry, auto_disabled_entry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Webhook, WebhookState
+from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
@@ -44,6 +45,7 @@ def replace_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry) ->
     """See Store.replace_webhook; return whether this makes its waiting deliveries due."""
     before = _write_next_version(db, webhook)
     write_audit(db, entry)
+    _schedule_rotation(db, webhook, before)
     is_verified = before.verification_pending and not webhook.verification_pending
     is_enabled = webhook.enabled and not before.enabled
     if is_enabled or webhook.endpoint != before.endpoint:
@@ -63,6 +65,24 @@ def release_unverified(db: apsw.Connection, now: int) -> None:
 def reencrypt_webhook(db: apsw.Connection, webhook: Webhook) -> None:
     """See Store.reencrypt_webhook."""
     _write_next_version(db, webhook)
+
+
+def _schedule_rotation(db: apsw.Connection, webhook: Webhook, before: Webhook) -> None:
+    """Plan when a node first looks at new previous secrets."""
+    if webhook.previous_secrets and webhook.previous_secrets != before.previous_secrets:
+        values = (webhook.id, webhook.organization_id, first_check_at(webhook))
+        db.execute(SQL["schedule_rotation"], values)
+
+
+def claim_rotations(db: apsw.Connection, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
+    """See Store.claim_rotations."""
+    db.execute(SQL["delete_ended_rotations"], (now,))
+    return tuple((row[0], row[1]) for row in fetch_all(db, SQL["claim_rotations"], (now, until, limit)))
+
+
+def postpone_rotations(db: apsw.Connection, webhook_ids: Collection[str], due_at: int) -> None:
+    """See Store.postpone_rotations."""
+    db.execute(SQL["postpone_rotations"], (rows.to_json(list(webhook_ids)), due_at))
 
 
 def _write_next_version(db: apsw.Connection, webhook: Webhook) -> Webhook:

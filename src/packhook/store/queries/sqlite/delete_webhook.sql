@@ -1,3 +1,3 @@
 -- Delete a webhook and its secrets; its deliveries are kept.
-UPDATE webhooks SET deleted_at = ?, version = version + 1, secret = '', headers = '{}', client_certificate = '', client_key = ''
+UPDATE webhooks SET deleted_at = ?, version = version + 1, secret = '', previous_secrets = '[]', headers = '{}', client_certificate = '', client_key = ''
 WHERE organization_id = ? AND id = ? AND deleted_at IS NULL RETURNING id
