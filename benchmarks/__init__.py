@@ -1,12 +1,13 @@
 """Measure what an event costs on this machine, against a bare HTTP client, and prove that nothing was lost.
 
-Run it from a checkout: ``make bench``, or ``python -m benchmarks [events | claims] [OPTIONS]``. Linux only.
+Run it from a checkout: ``make bench``, or ``python -m benchmarks [events | claims | isolation] [OPTIONS]``. Linux only.
 
 ::
 
-    __main__.py        the two commands
+    __main__.py        the commands
     command.py         events: the options, and which parts run
     claims/            claims: the cost of a claim while deliveries come and go; no HTTP
+    isolation/         what one organization's work costs another: attacks, one after another
     suite.py           wrk, baseline, load, rounds, half load, idle, profile: the parts of one report
     growth.py          the same load with more webhooks, a larger backlog, a longer history
     rounds.py          load and baseline in alternation

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from packhook.core.errors import StartError
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
+SERVE: Final = ("packhook", "serve")
 SUBSCRIBE_THREADS: Final = 8
 DEAD_ORGANIZATION: Final = 1_000_000  # a number beyond those of any plan
 _CHECKOUT: Final = Path(__file__).parents[1]
@@ -93,7 +94,7 @@ class Receiver:
         """Return the log since the last call, and start a new one."""
         assert self.process.stdin is not None  # noqa: S101 it was started with a pipe
         self.process.stdin.write(f"{file}\n".encode())
-        while await _read_line(self.process, STOP_SECONDS) != "written":
+        while await read_line(self.process, STOP_SECONDS) != "written":
             if self.process.returncode is not None:
                 raise StartError("the receiver has ended; its output is above")
         return msgspec.msgpack.decode(file.read_bytes(), type=ReceiptLog)  # noqa: ASYNC240 nothing else runs
@@ -153,7 +154,7 @@ async def publishers(plan: Plan, started: list[Node], receiver: Receiver, folder
     config = PublishersConfig(plan=plan, nodes=addresses, counter=str(receiver.counter), file=str(file))
     process = await start_module("benchmarks.publishers", msgspec.json.encode(config).decode())
     try:
-        await _read_line(process)  # "connected"; if it has ended instead, publish() reports that
+        await read_line(process)  # "connected"; if it has ended instead, publish() reports that
         yield Publishers(process, file)
     finally:
         await _kill(process)
@@ -167,23 +168,24 @@ async def receiver(plan: Plan, folder: Path, tls: TlsFiles | None, sabotage: str
     config = ReceiverConfig(plan=plan, counter=str(counter), certificate=certificate, sabotage=sabotage)
     process = await start_module("benchmarks.receiver", msgspec.json.encode(config).decode())
     try:
-        yield Receiver(process, int(await _read_line(process)), counter, tls=tls is not None)
+        yield Receiver(process, int(await read_line(process)), counter, tls=tls is not None)
     finally:
         await _kill(process)
 
 
 @asynccontextmanager
 async def nodes(
-    database: str, count: int, tls: TlsFiles | None, *, profiled: bool = False
+    database: str, count: int, tls: TlsFiles | None, *, profiled: bool = False, program: Sequence[str] = SERVE
 ) -> AsyncIterator[list[Node]]:
-    """Start nodes on one database; kill those that still run at the end."""
+    """Start nodes on one database; kill those that still run at the end. ``program``: the module and its arguments."""
+    program = ("benchmarks.profiled_node",) if profiled else program
     settings = _SETTINGS | {"PACKHOOK_DATABASE": database}
     if tls is not None:
         settings["PACKHOOK_CA_BUNDLE"] = str(tls.ca_bundle)
     started: list[Node] = []
     try:
         while len(started) < count:
-            started += [await _start_node(settings, profiled=profiled)]
+            started += [await _start_node(settings, program, profiled=profiled)]
         yield started
     finally:
         for node in started:
@@ -192,17 +194,17 @@ async def nodes(
                 await node.process.communicate()
 
 
-async def _start_node(settings: dict[str, str], *, profiled: bool) -> Node:
-    program = ("benchmarks.profiled_node",) if profiled else ("packhook", "serve")
+async def _start_node(settings: dict[str, str], program: Sequence[str], *, profiled: bool) -> Node:
     process = await start_module(*program, **settings)
-    while line := await _read_line(process):
+    while line := await read_line(process):
         if line.startswith(_LISTENING):
             host, _, port = line.removeprefix(_LISTENING).partition(":")
             return Node(process, host, int(port), is_profiled=profiled)
     raise StartError("the node did not start; its output is above")
 
 
-async def _read_line(process: asyncio.subprocess.Process, seconds: float = START_SECONDS) -> str:
+async def read_line(process: asyncio.subprocess.Process, seconds: float = START_SECONDS) -> str:
+    """Return the next line of a process's output; empty where it has ended."""
     assert process.stdout is not None  # noqa: S101 it was started with a pipe
     async with asyncio.timeout(seconds):
         return (await process.stdout.readline()).decode().strip()

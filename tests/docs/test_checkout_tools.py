@@ -21,6 +21,7 @@ _BENCHMARKS: Final[Any] = typer.main.get_command(app)
 _TOOLS: Final = {
     "make bench": _BENCHMARKS.commands["events"],
     'make bench ARGS="claims"': _BENCHMARKS.commands["claims"],
+    'make bench ARGS="isolation"': _BENCHMARKS.commands["isolation"],
     "make chaos": typer.main.get_command(chaos.__main__.app),
 }
 

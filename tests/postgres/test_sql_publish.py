@@ -4,16 +4,17 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from packhook.core.model import Event
 from packhook.store.base import WebhookFilter
 from packhook.store.dispatcher import NO_CAPACITY
-from packhook.store.postgres import outbox
+from packhook.store.postgres import connection, outbox
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.store.postgres.subscribers import SubscriberLoader
@@ -147,11 +148,11 @@ async def test_a_node_that_dies_while_it_fans_out_has_changed_nothing(
     event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
     async with direct(url) as dying:
         await dying.execute("BEGIN")
-        made = await outbox.fan_out(Db(dying), lambda: NO_CAPACITY, SubscriberLoader())
+        made = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(dying))
         assert made is not None
         assert len(made.waiting) == 2
         async with direct(url) as second:  # it holds the lock
-            assert await outbox.fan_out(Db(second), lambda: NO_CAPACITY, SubscriberLoader()) is None
+            assert await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(second)) is None
         dying.terminate()
     heir = PostgresStore(url, ManualClock())
     await heir.open()
@@ -173,7 +174,7 @@ async def test_the_webhooks_at_the_time_of_the_fan_out_get_it(
         await node.replace_webhook(changed := next_version(second, endpoint=f"{second.endpoint}/2"), new_entry())
         created = await add_webhook(node, event_code="order.created")
         async with looking.transaction():
-            made = await outbox.fan_out(Db(looking), lambda: capacity(START + LEASE), loader)
+            made = await outbox.Turns(lambda: capacity(START + LEASE), loader).fan_out(Db(looking))
     assert made is not None
     versions = {leased.webhook_id: leased.webhook_version for leased in made.leased}
     assert versions == {changed.id: changed.version, created.id: created.version}
@@ -189,9 +190,9 @@ async def test_a_transaction_makes_a_bounded_number_of_deliveries(
     made = []
     async with direct(url) as looking:
         for most in (5, 1):
-            monkeypatch.setattr(outbox, "MAX_DELIVERIES_PER_CALL", most)
+            monkeypatch.setattr(outbox, "MAX_DELIVERIES", most)
             async with looking.transaction():
-                outcome = await outbox.fan_out(Db(looking), lambda: NO_CAPACITY, SubscriberLoader())
+                outcome = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
             assert outcome is not None
             made.append([receipt.id for receipt in outcome.receipts])
     assert made == [published[:2], published[2:]]
@@ -206,7 +207,7 @@ async def test_an_organization_that_is_deleted_before_the_fan_out_gets_nothing(
     await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
     await node.delete_organization(ACME, START, new_entry())
     async with direct(url) as looking, looking.transaction():
-        made = await outbox.fan_out(Db(looking), lambda: NO_CAPACITY, SubscriberLoader())
+        made = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
     assert made is not None
     assert (made.leased, made.waiting) == ((), frozenset())
     assert await is_routed(url)
@@ -287,3 +288,131 @@ async def test_the_documented_sql_does_what_it_says(node: PostgresStore, caller:
     await caller.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
     (event,) = await events_of(node)
     assert event.data == b'{"id": "ord_1", "reference": "A-1", "status": "created"}'
+
+
+REFUSE_DELIVERIES = """CREATE FUNCTION refuse_delivery() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'this delivery is refused' USING ERRCODE = '23514'; END $$;
+CREATE TRIGGER refused BEFORE INSERT ON packhook.deliveries FOR EACH ROW WHEN (new.event_id = '{id}')
+EXECUTE FUNCTION refuse_delivery()"""
+
+
+async def test_an_event_that_can_never_be_fanned_out_is_given_up_alone(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """The others of the same batch get their deliveries; it stays in the outbox, marked, and the log says why."""
+    with capture_logs() as logs:
+        async with caller.transaction():
+            ids = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(9)]
+            await caller.execute(REFUSE_DELIVERIES.format(id=ids[4]))
+        for event_id in ids[:4] + ids[5:]:
+            assert len(await deliveries_of(node, event_id)) == 1
+
+        async def refused() -> bool:
+            return any(line["event"] == "outbox_event_refused" for line in logs)
+
+        await eventually(refused)
+    (said,) = [line for line in logs if line["event"] == "outbox_event_refused"]
+    assert (said["event_id"], said["organization_id"], said["count"]) == (ids[4], ACME, 1)
+    assert "this delivery is refused" in said["detail"]
+    (left,) = await caller.fetch("SELECT event_id, refused_at, reason FROM packhook.outbox")
+    assert (left["event_id"], left["refused_at"]) == (ids[4], START)
+    assert "this delivery is refused" in left["reason"]
+    _, deliveries = await node.get_event(ACME, ids[4])
+    assert deliveries == ()
+
+
+async def test_an_event_that_was_given_up_is_tried_again_when_its_mark_is_removed(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """As the page says; and retention deletes one that was not."""
+    await caller.execute("UPDATE packhook.outbox SET refused_at = NULL")
+    await node._open.outbox.close()
+    first, second = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(2)]
+    await caller.execute("UPDATE packhook.outbox SET refused_at = 1, reason = 'x'")
+    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    async with caller.transaction():
+        assert await turns.fan_out(Db(caller)) is None
+    await caller.execute("UPDATE packhook.outbox SET refused_at = NULL WHERE event_id = $1", first)
+    async with caller.transaction():
+        made = await turns.fan_out(Db(caller))
+    assert made is not None
+    assert [receipt.id for receipt in made.receipts] == [first]
+    await caller.execute("UPDATE packhook.events SET created_at = 1 WHERE id = $1", second)
+    before = {"events_before": START, "keys_before": 0, "audit_before": 0, "now": START, "limit": 10}
+    assert (await node.apply_retention(**before)).events == 1
+    assert await caller.fetchval("SELECT count(*) FROM packhook.outbox") == 0
+
+
+async def test_many_events_of_one_organization_do_not_stand_before_another_s(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Organizations are served in turn, also where a batch is full before it has reached all of them."""
+    await node._open.outbox.close()
+    names = [f"org_{number}" for number in range(4)]
+    for name in names:
+        await node.create_organization(organization(name), new_entry())
+    many = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(10)]
+    late = [await caller.fetchval(PUBLISH, name, "order.shipped", ORDER, None) for name in names]
+    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    turns.at_most = 3
+    monkeypatch.setattr(outbox, "MAX_ORGANIZATIONS", 3)
+    batches = []
+    while not await is_routed_by(caller):
+        async with caller.transaction():
+            made = await turns.fan_out(Db(caller))
+        assert made is not None
+        batches.append([receipt.id for receipt in made.receipts])
+    assert set(late) <= {event_id for batch in batches[:2] for event_id in batch}
+    served = [event_id for batch in batches for event_id in batch]
+    assert sorted(served) == sorted(many + late)
+    assert [event_id for event_id in served if event_id in many] == many
+
+
+async def is_routed_by(connection: "asyncpg.Connection[Any]") -> bool:
+    """Return whether the outbox is empty, on this connection."""
+    return int(await connection.fetchval("SELECT count(*) FROM packhook.outbox")) == 0
+
+
+async def test_large_events_are_read_a_few_at_a_time(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch has a bounded number of bytes, and at least one event."""
+    await node._open.outbox.close()
+    large = '{"id": "ord_1", "note": "' + "x" * 100_000 + '"}'
+    for _ in range(3):
+        await caller.fetchval(PUBLISH, ACME, "order.shipped", large, None)
+    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    counts = []
+    for most in (1, 150_000):
+        monkeypatch.setattr(outbox, "BATCH_BYTES", most)
+        async with caller.transaction():
+            made = await turns.fan_out(Db(caller))
+        assert made is not None
+        counts.append(len(made.receipts))
+    assert counts == [1, 2]
+
+
+async def test_a_long_lock_on_events_only_delays(
+    url: str, node: PostgresStore, caller: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the outbox gives up waiting for the lock, no event is given up, and the poll tries again."""
+    monkeypatch.setattr(outbox, "POLL_SECONDS", 0.05)
+    monkeypatch.setitem(cast("dict[str, str]", connection.SETTINGS), "lock_timeout", "50ms")
+    await node._open.outbox.close()
+    event_id = await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None)
+    await caller.execute("BEGIN; LOCK TABLE packhook.events IN ACCESS EXCLUSIVE MODE")
+    impatient = PostgresStore(url, ManualClock())
+    with capture_logs() as logs:
+        await impatient.open()
+        impatient._wake_outbox()
+
+        async def has_given_up_waiting() -> bool:
+            return len([line for line in logs if line["event"] == "outbox_failed"]) > 1
+
+        await eventually(has_given_up_waiting)
+    await caller.execute("ROLLBACK")
+    assert len(await deliveries_of(node, event_id)) == 1
+    await impatient.close()
+    said = [line for line in logs if line["event"].startswith("outbox")]
+    assert {line["event"] for line in said} == {"outbox_failed"}
+    assert all("lock timeout" in line["detail"] for line in said)

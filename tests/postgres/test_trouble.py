@@ -12,10 +12,11 @@ import asyncpg
 import pytest
 
 from packhook.core.errors import Conflict, NotFound, Unavailable
-from packhook.core.model import Event, Idempotency, LeasedDelivery
+from packhook.core.model import Event, Idempotency, LeasedDelivery, PublishRequest
 from packhook.store.base import PageRequest, Store
 from packhook.store.postgres import writer
 from packhook.store.postgres.group_commit import MAX_CONCURRENT_BATCHES
+from packhook.store.postgres.publish import STATEMENT_WEIGHT
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.store import PostgresStore
 from packhook.testing.clock import START, ManualClock
@@ -307,6 +308,39 @@ async def test_a_publish_whose_answer_is_lost_still_counts(relayed: tuple[Postgr
     assert (await node.list_events(ACME, ALL)).items == (event_lost,)
     assert [item.event_id for item in dispatcher.enqueued] == [event_lost.id]
     assert await node.record([delivered(dispatcher.enqueued[0], START)]) == [True]
+
+
+def _large(count: int = STATEMENT_WEIGHT) -> PublishRequest:
+    return publication(*(event() for _ in range(count)))
+
+
+async def test_a_large_publish_whose_answer_is_lost_still_counts(relayed: tuple[PostgresStore, Relay]) -> None:
+    """It takes several statements: the answer to its COMMIT is lost, and the publisher gets its receipts as usual."""
+    node, wire = relayed
+    await add_webhook(node)
+    node.attach(dispatcher := FakeDispatcher(slots=10 * STATEMENT_WEIGHT))
+    large = _large()
+    wire.losing = COMMIT
+    publishing = node.publish(large)
+    await eventually(lambda: _lost(wire))
+    wire.losing = b""
+    receipts = await publishing
+    assert [receipt.id for receipt in receipts] == [event.id for event in large.events]
+    listed = (await node.list_events(ACME, PageRequest(limit=2 * STATEMENT_WEIGHT))).items
+    assert {event.id for event in listed} == {event.id for event in large.events}
+    assert len(listed) == len(dispatcher.enqueued) == len(large.events)
+
+
+async def test_a_large_publish_that_is_cut_off_is_undone(relayed: tuple[PostgresStore, Relay]) -> None:
+    """Lost between two of its statements: nothing of the first ones is stored, and nothing is enqueued."""
+    node, wire = relayed
+    await add_webhook(node)
+    node.attach(dispatcher := FakeDispatcher(slots=10 * STATEMENT_WEIGHT))
+    large = _large(STATEMENT_WEIGHT + 10)
+    with pytest.raises(Unavailable):
+        await _lose(wire, large.events[-1], node.publish(large))
+    assert (await node.list_events(ACME, ALL)).items == ()
+    assert dispatcher.enqueued == []
 
 
 async def test_a_statement_that_arrives_late_is_not_executed(relayed: tuple[PostgresStore, Relay]) -> None:

@@ -224,6 +224,8 @@ ODD_ATTEMPTS = {
     "every byte": {"response_body": EVERY_BYTE * 4},
     "64 KiB": {"response_body": random.Random(1).randbytes(64 * 1024)},
     "only NUL": {"response_body": b"\0" * 1_000},
+    "many headers": {"response_headers": tuple((f"x-{number}", "\0") for number in range(5_000))},
+    "long lines": {"response_headers": (("x" * 65_536, "\\" * 65_536),), "error_message": "\n" * 65_536},
     "half a character": {"response_body": "€".encode()[:-1]},
     "headers in any bytes": {"response_headers": (("x-odd", EVERY_BYTE.decode("latin-1")), ("x-cut", "\xed\xa0\x80"))},
     "headers twice and empty": {"response_headers": (("set-cookie", "a"), ("set-cookie", "b"), ("", ""))},
@@ -241,6 +243,21 @@ async def test_whatever_a_receiver_wrote_is_kept(store: Store, leased: LeasedDel
     assert await store.record([result]) == [True]
     _, attempts = await store.get_delivery(ACME, leased.id)
     assert attempts == (result.attempt,)
+
+
+async def test_half_a_character_in_words_costs_no_result(store: Store, leased: LeasedDelivery) -> None:
+    """No database can hold one in a text: it is replaced, and the others of the batch are recorded with it."""
+    other = failed(leased, LATER)
+    odd = {"error_message": "a\ud800b", "url": "https://e\udc80.example/", "response_headers": (("\udcff", "é\ud800"),)}
+    made = attempt(leased, LATER, **odd)
+    assert await store.record([replaced(other, attempt=made)]) == [True]
+    _, (stored,) = await store.get_delivery(ACME, leased.id)
+    kept = {
+        "error_message": "a\ufffdb",
+        "url": "https://e\ufffd.example/",
+        "response_headers": (("\ufffd", "é\ufffd"),),
+    }
+    assert stored == replaced(made, **kept)
 
 
 async def test_words_with_a_nul_are_kept_without_it(store: Store, leased: LeasedDelivery) -> None:

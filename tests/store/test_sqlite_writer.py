@@ -8,7 +8,7 @@ import pytest
 
 from packhook.core.errors import RequestError, Unavailable
 from packhook.store.sqlite.connection import Connection
-from packhook.store.sqlite.writer import WriteOp, Writer, itself
+from packhook.store.sqlite.writer import WriteOp, Writer
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ async def test_a_writer_that_ends_leaves_no_caller_waiting(writer: Writer) -> No
     async def answer(_: Connection, items: Sequence[int]) -> list[int | RequestError]:
         return list(items)
 
-    op = WriteOp(answer, itself, weigh=lambda item: 1 // item)
-    waiting = [writer.submit(op, item) for item in (1, 0)]
+    op = WriteOp(answer, lambda item: 1 // item)
+    waiting = [writer.submit(op, item) for item in (0, 1)]
     for one in waiting:
         with pytest.raises(Unavailable, match="the writer has ended"):
             await one

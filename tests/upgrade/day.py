@@ -172,7 +172,8 @@ async def _send(db: Db) -> None:
     values = (OTHER, stored.id, stored.event_code, stored.data, START)
     await db.fetch_all(INSERT_EVENT, *values)
     await db.fetch_all("INSERT INTO outbox (organization_id, event_id) VALUES ($1, $2)", OTHER, stored.id)
-    assert await outbox.fan_out(db, dispatcher.capacity, SubscriberLoader()) is not None
+    assert await db.fetch_all(SQL["refuse_routing"], "evt_unknown", START, "refused") == []
+    assert await outbox.Turns(dispatcher.capacity, SubscriberLoader()).fan_out(db) is not None
     await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), new_entry())
     await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))

@@ -16,9 +16,9 @@ is refused, and below it is done in slices, between which everything else on the
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -29,6 +29,8 @@ from packhook.core.subscription import Subscription, matches
 from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
 from packhook.store.leasing import OrganizationShares
+
+T = TypeVar("T")
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
 MAX_DELIVERIES_PER_CALL: Final = 20_000
@@ -68,9 +70,27 @@ def slices(rows: Sequence[Any], size: int = SLICE_ROWS) -> Iterator[Sequence[Any
         yield rows[start : start + size]
 
 
+def slices_by_weight(items: Sequence[T], weigh: Callable[[T], int], weight: int) -> Iterator[Sequence[T]]:
+    """Yield items in slices that weigh at most ``weight``, or are one item."""
+    start = total = 0
+    for end, item in enumerate(items):
+        added = weigh(item)
+        if total and total + added > weight:
+            yield items[start:end]
+            start, total = end, 0
+        total += added
+    if start < len(items):
+        yield items[start:]
+
+
+def data_weight(data: bytes) -> int:
+    """Return about how many rows a row with this in it counts as."""
+    return 1 + len(data) // BYTES_PER_ROW
+
+
 def event_weight(event: Event) -> int:
     """Return about how many rows an event is; large data counts as more rows."""
-    return 1 + len(event.data) // BYTES_PER_ROW
+    return data_weight(event.data)
 
 
 class PublishOutcome(Struct, frozen=True):

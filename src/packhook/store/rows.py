@@ -4,6 +4,7 @@ Statements refer to the lists: ``{webhook_columns}`` and ``{webhook_values:2}`` 
 of a value needs a column of the same name in the migrations, and nothing else in this package.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
@@ -25,6 +26,9 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 S = TypeVar("S", bound=Struct)
 
@@ -129,11 +133,38 @@ def webhook_state(row: Row) -> WebhookState:
 
 
 def attempt_values(attempt: Attempt) -> Sequence[Any]:
-    """Return the columns of an attempt. Whatever a receiver sent can be inserted: it is bytes, JSON, or has no NUL."""
-    message = attempt.error_message
-    if "\0" in message:
-        attempt = msgspec.structs.replace(attempt, error_message=message.replace("\0", "\N{REPLACEMENT CHARACTER}"))
-    return ATTEMPTS.values(attempt)
+    """Return the columns of an attempt. Whatever a receiver sent can be inserted.
+
+    It is bytes, or JSON. What no database can hold in a text, NUL and half a character, is replaced.
+    """
+    try:
+        if _is_storable(attempt.error_message) and _is_storable(attempt.url):
+            return ATTEMPTS.values(attempt)
+    except UnicodeEncodeError:  # half a character in a header
+        pass
+    return ATTEMPTS.values(
+        msgspec.structs.replace(
+            attempt,
+            url=_replace_unstorable(attempt.url),
+            error_code=_replace_unstorable(attempt.error_code),
+            error_message=_replace_unstorable(attempt.error_message),
+            response_headers=tuple(
+                [(_replace_half(name), _replace_half(value)) for name, value in attempt.response_headers]
+            ),
+        )
+    )
+
+
+def _is_storable(text: str) -> bool:
+    return text.isascii() and "\0" not in text
+
+
+def _replace_unstorable(text: str) -> str:
+    return _replace_half(text).replace("\0", _REPLACEMENT)
+
+
+def _replace_half(text: str) -> str:
+    return text if text.isascii() else _HALF.sub(_REPLACEMENT, text)
 
 
 def audit_values(entry: AuditEntry) -> list[Any]:

@@ -5,8 +5,12 @@
     publish() in SQL ─ COMMIT ─▶ outbox ─ notification, or poll ─▶ lock ─ fan out ─ delete from outbox ─ COMMIT ─▶ lanes
                                                                    └──────── one transaction ────────┘
 
-One node at a time holds the lock, so deliveries are made in the order in which the events were published. A node that
-dies in between has changed nothing: the next one does it. Losing a notification costs at most a poll.
+One node at a time holds the lock, so an organization's deliveries are made in the order in which its events were
+published; organizations are served in turn. A node that dies in between has changed nothing: the next one does it.
+Losing a notification costs at most a poll.
+
+Where the database refuses a batch, its events are tried one by one. The one that is refused alone stays in the outbox,
+marked and with the reason, and the others go on.
 """
 
 import asyncio
@@ -15,44 +19,61 @@ from typing import Final
 
 import structlog
 
+from packhook.core.clock import Clock
+from packhook.core.errors import RowRefused, Unavailable
 from packhook.core.model import Event
 from packhook.core.subject import with_subject
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import MAX_DELIVERIES_PER_CALL, FanOut, PublishOutcome, Subscribers, outcome, receipt
+from packhook.store.fan_out import FanOut, PublishOutcome, Subscribers, outcome, receipt
+from packhook.store.postgres.connection import database_errors
 from packhook.store.postgres.idempotency import IdempotencyBatch
-from packhook.store.postgres.publish import PublishedRows, split
+from packhook.store.postgres.publish import STATEMENT_WEIGHT, PublishedRows
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
 _log: Final = structlog.get_logger("packhook.store")
 
 POLL_SECONDS: Final = 2.0
-BATCH_SIZE: Final = 500
+BATCH_SIZE: Final = 250
+BATCH_BYTES: Final = 4 * 1024 * 1024
+MAX_ORGANIZATIONS: Final = 50
+"""Of how many organizations a batch has events; the next batch begins with the others."""
 
-Transact = Callable[[Callable[[Db], Awaitable[PublishOutcome | None]]], Awaitable[PublishOutcome | None]]
-"""Run work in a transaction."""
+MAX_DELIVERIES: Final = STATEMENT_WEIGHT
+MAX_REASON: Final = 1_000
+
+
+class EventRefused(Exception):
+    """Signal that the deliveries of this event alone could not be written; the cause says why."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event.id)
+        self.event = event
 
 
 class Outbox:
     """Fan out whenever there is something. Created inside the running event loop.
 
-    ``transact`` runs work in a transaction, ``on_commit`` gets what was made once it is durable.
+    ``transact`` runs work in a transaction, ``on_commit`` gets what was made once it is durable. ``refused`` counts the
+    events that this node gave up.
     """
 
     def __init__(
         self,
-        transact: Transact,
+        transact: Callable[[Callable[[Db], Awaitable[object]]], Awaitable[object]],
         capacity: Callable[[], Capacity],
         loader: SubscriberLoader,
         on_commit: Callable[[PublishOutcome], None],
+        clock: Clock,
     ) -> None:
         self._transact = transact
-        self._capacity = capacity
-        self._loader = loader
+        self._turns = Turns(capacity, loader)
         self._on_commit = on_commit
+        self._clock = clock
         self._wakeup = asyncio.Event()
         self._closing = False
+        self.refused = 0
         self._task = asyncio.get_running_loop().create_task(self._run(), name="packhook-outbox")
 
     def wake(self) -> None:
@@ -84,26 +105,79 @@ class Outbox:
 
     async def _fan_out_batch(self) -> bool:
         """Return whether there may be more."""
-        made = await self._transact(lambda db: fan_out(db, self._capacity, self._loader))
-        if made is None:
+        try:
+            made = await self._transact(self._turns.fan_out)
+        except EventRefused as refused:
+            await self._refuse(refused.event, refused.__cause__)
+            return True
+        except Exception as error:
+            if self._turns.at_most == 1 or _is_away(error):
+                raise
+            self._turns.at_most = 1
+            return True
+        if not isinstance(made, PublishOutcome):
             return False
+        self._turns.at_most = min(2 * self._turns.at_most, BATCH_SIZE)
         self._on_commit(made)
         return True
 
+    async def _refuse(self, event: Event, cause: BaseException | None) -> None:
+        """Mark an event as given up; the node that does it says so."""
+        detail = f"{type(cause).__name__}: {cause}"[:MAX_REASON].replace("\0", "")
+        values = event.id, self._clock.now(), detail
+        if await self._transact(lambda db: db.fetch_all(SQL["refuse_routing"], *values)):
+            self.refused += 1
+            _log.error(
+                "outbox_event_refused",
+                event_id=event.id,
+                organization_id=event.organization_id,
+                count=self.refused,
+                detail=detail,
+            )
 
-async def fan_out(db: Db, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> PublishOutcome | None:
-    """Make the deliveries of the next events; None where there are none, or another node is doing it."""
-    row = await db.fetch_one(SQL["lock_outbox"])
-    if row is None or not row[0]:
-        return None
-    events = [with_subject(rows.EVENTS.read(row)) for row in await db.fetch_all(SQL["list_unrouted"], BATCH_SIZE)]
-    if not events:
-        return None
-    while (made := await _write(db, events, capacity(), loader)) is None:
-        pass
-    await _write_subjects(db, events[: len(made.receipts)])
-    await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])
-    return made
+
+class Turns:
+    """Serve the organizations in turn, a batch at a time; ``at_most`` so many events at once."""
+
+    def __init__(self, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> None:
+        self._capacity = capacity
+        self._loader = loader
+        self._after = ""
+        self.at_most = BATCH_SIZE
+
+    async def fan_out(self, db: Db) -> PublishOutcome | None:
+        """Make the deliveries of the next events; None where there are none, or another node is doing it.
+
+        Raises EventRefused where the only event of the batch cannot be written.
+        """
+        row = await db.fetch_one(SQL["lock_outbox"])
+        if row is None or not row[0]:
+            return None
+        events = await self._next(db)
+        if not events:
+            return None
+        try:
+            with database_errors():
+                events = list(map(with_subject, events))
+                while (made := await _write(db, events, self._capacity(), self._loader)) is None:
+                    pass
+                await _write_subjects(db, events[: len(made.receipts)])
+        except Exception as error:
+            if len(events) == 1 and not _is_away(error):
+                raise EventRefused(events[0]) from error
+            raise
+        await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])
+        served = {event.organization_id for event in events[: len(made.receipts)]}
+        self._after = max(served) if len(served) > 1 else ""
+        return made
+
+    async def _next(self, db: Db) -> list[Event]:
+        values = self.at_most, BATCH_BYTES, MAX_ORGANIZATIONS
+        found = await db.fetch_all(SQL["list_unrouted"], self._after, *values)
+        if not found and self._after:
+            self._after = ""
+            found = await db.fetch_all(SQL["list_unrouted"], self._after, *values)
+        return list(map(rows.EVENTS.read, found))
 
 
 async def _write(
@@ -111,8 +185,8 @@ async def _write(
 ) -> PublishOutcome | None:
     """Write the deliveries of the first of these events; None where a webhook changed, and nothing was written.
 
-    As many events as make ``MAX_DELIVERIES_PER_CALL`` deliveries, and at least one: the others are the next batch. An
-    event of an organization that was deleted gets none.
+    As many events as make ``MAX_DELIVERIES``, and at least one: the others are the next batch. An event of an
+    organization that was deleted gets none.
     """
     subscribers = await loader.load(db, [event.organization_id for event in events])
     published = PublishedRows(subscribers)
@@ -124,8 +198,8 @@ async def _write(
         if event.organization_id in subscribers
         for delivery in await deliver.deliveries(event, subscribers[event.organization_id])
     ]
-    await published.add_deliveries(deliveries, None)
-    _, changed = split(await db.fetch_all(SQL["insert_published"], *await published.values(IdempotencyBatch())))
+    published.add_deliveries(deliveries, None)
+    _, changed = await published.write_in_slices(db, IdempotencyBatch())
     if changed:
         loader.forget(changed)
         return None
@@ -149,6 +223,11 @@ def _within_bound(events: Sequence[Event], subscribers: Mapping[str, Subscribers
     for index, event in enumerate(events):
         own = subscribers.get(event.organization_id)
         deliveries += 0 if own is None else len(own.of(event))
-        if index and deliveries > MAX_DELIVERIES_PER_CALL:
+        if index and deliveries > MAX_DELIVERIES:
             return events[:index]
     return events
+
+
+def _is_away(error: Exception) -> bool:
+    """Return True if any other event would fail as well."""
+    return isinstance(error, Unavailable) and not isinstance(error, RowRefused)

@@ -7,6 +7,9 @@ from packhook.store.postgres.queries import SQL, Db, to_arrays
 
 _LIVE: Final = ("pending", "sending")
 
+MAX_DELIVERIES: Final = 5_000
+"""Of how many deliveries a batch deletes the rows: an event may have tens of thousands."""
+
 EventPosition = tuple[int, str]
 """A place in the order of events by age: ``created_at`` and the id."""
 
@@ -31,7 +34,7 @@ async def apply_retention(
     if row is None or not row[0]:
         return RetentionBatch(), after
     canceled = await _cancel(db, now, events_before, limit)
-    events, reached = await _delete_events(db, after, events_before, limit)
+    events, reached, is_cut = await _delete_events(db, after, events_before, limit)
     keys = await db.fetch_all(SQL["delete_expired_idempotency_keys"], keys_before, limit)
     entries = await db.fetch_all(SQL["delete_expired_audit_entries"], audit_before, limit)
     batch = RetentionBatch(
@@ -39,31 +42,33 @@ async def apply_retention(
         idempotency_keys=len(keys),
         canceled=canceled,
         audit_entries=len(entries),
-        more=reached != START,
+        more=is_cut or reached != START,
     )
     return batch, reached
 
 
-async def _delete_events(db: Db, after: EventPosition, before: int, limit: int) -> tuple[int, EventPosition]:
-    """Delete the events of one range that are past retention and have no live delivery; return where to go on."""
+async def _delete_events(db: Db, after: EventPosition, before: int, limit: int) -> tuple[int, EventPosition, bool]:
+    """Delete the events of one range that are past retention and have no live delivery.
+
+    Return how many, where to go on, and whether it ended early: then the next batch has the same range.
+    """
     found = await db.fetch_all(SQL["expired_events"], *after, limit)
     old = [row for row in found if row[2] < before]
     reached = (found[-1][2], found[-1][1]) if old and len(found) == limit else START
-    expired = await _still_finished(db, [(row[0], row[1]) for row in old if not row[3]])
-    if expired:
-        event_ids = [event_id for _, event_id in expired]
-        await db.fetch_all(SQL["delete_attempts"], event_ids)
-        await db.fetch_all(SQL["delete_interruptions"], event_ids)
-        await db.fetch_all(SQL["delete_deliveries"], event_ids)
-        await db.fetch_all(SQL["delete_event"], *to_arrays(expired, 2))
-    return len(expired), reached
-
-
-async def _still_finished(db: Db, events: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Lock the deliveries and check them again: one may have been retried meanwhile, and then its event stays."""
-    locked = await db.fetch_all(SQL["lock_deliveries"], [event_id for _, event_id in events])
-    retried = {event_id for event_id, status in locked if status in _LIVE}
-    return [(organization_id, event_id) for organization_id, event_id in events if event_id not in retried]
+    expired = {row[1]: row[0] for row in old if not row[3]}
+    if not expired:
+        return 0, reached, False
+    locked = await db.fetch_all(SQL["lock_deliveries"], list(expired), MAX_DELIVERIES)
+    is_cut = len(locked) == MAX_DELIVERIES
+    retried = {row[0] for row in locked if row[1] in _LIVE}  # since they were selected: then the event stays
+    finished = [(row[2], row[3]) for row in locked if row[0] not in retried]
+    whole = [id_ for id_ in expired if id_ not in retried and not (is_cut and id_ >= locked[-1][0])]
+    await db.fetch_all(SQL["delete_attempts"], [id_ for _, id_ in finished])
+    await db.fetch_all(SQL["delete_interruptions"], [id_ for _, id_ in finished])
+    await db.fetch_all(SQL["delete_deliveries"], *to_arrays(finished, 2))
+    await db.fetch_all(SQL["delete_routed"], whole)  # of those whose deliveries were given up
+    await db.fetch_all(SQL["delete_event"], *to_arrays([(expired[id_], id_) for id_ in whole], 2))
+    return len(whole), after if is_cut else reached, is_cut
 
 
 async def _cancel(db: Db, now: int, events_before: int, limit: int) -> int:

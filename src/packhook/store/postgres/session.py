@@ -2,22 +2,27 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from packhook.store.config import StoreConfig
+from packhook.store.fair_gate import FairGate
 from packhook.store.postgres.connection import READ_ONLY, SETTINGS, Pool
 from packhook.store.postgres.notifications import NotificationHandlers, Notifier
 from packhook.store.postgres.writer import Writer
 
 MAX_WRITERS: Final = 6
 MAX_READERS: Final = 3
+MAX_CHANGES: Final = 2
+"""Of the writers, how many make changes that organizations ask for: new webhooks, retries, audit entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """Hold up to ten connections of a node: reads cannot take those that publishes need.
 
-    ``claim_lock`` lets one claim run at a time: a second one would only skip what the first has locked.
+    ``claim_lock`` lets one claim run at a time: a second one would only skip what the first has locked. ``reads`` and
+    ``changes`` share out connections between organizations.
     """
 
     write_pool: Pool
@@ -25,6 +30,8 @@ class Session:
     writer: Writer
     notifier: Notifier
     claim_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reads: FairGate = field(default_factory=partial(FairGate, MAX_READERS))
+    changes: FairGate = field(default_factory=partial(FairGate, MAX_CHANGES))
 
     @classmethod
     async def open(cls, url: str, node: str, handlers: NotificationHandlers, config: StoreConfig) -> "Session":

@@ -59,6 +59,7 @@ from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -105,12 +106,13 @@ class PostgresStore:
             attrgetter("receipts"),
             self._dispatch,
             lambda request: weigh(request, loader.cached(request.organization_id)),
+            attrgetter("organization_id"),
         )
         self._running = _Running(
             session,
             NodeLiveness(self._url, self._clock, self._leave_for_any_node),
             GroupCommit(session.writer, publishing),
-            Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made])),
+            Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made]), self._clock),
         )
         if not self._config.require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())
@@ -135,7 +137,13 @@ class PostgresStore:
         return self._running
 
     async def _read(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._open.session.read_pool.acquire() as db:
+        return await self._read_for(OF_THE_NODE, work, *args, **kwargs)
+
+    async def _read_for(
+        self, organization_id: str, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        session = self._open.session
+        async with session.reads.admit(organization_id), session.read_pool.acquire() as db:
             return await work(db, *args, **kwargs)
 
     async def _read_hot_path(
@@ -147,6 +155,23 @@ class PostgresStore:
 
     async def _write(self, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._open.session.writer.write(lambda db: work(db, *args, **kwargs))
+
+    async def _write_for(
+        self, organization_id: str, work: Callable[Concatenate[Db, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Write what an organization asks for: its turn comes beside other organizations', not behind them."""
+        async with self._open.session.changes.admit(organization_id):
+            return await self._write(work, *args, **kwargs)
+
+    async def _change_for(
+        self,
+        organization_id: str,
+        work: Callable[Concatenate[Db, P], Awaitable[tuple[T, Collection[str]]]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        async with self._open.session.changes.admit(organization_id):
+            return await self._change(work, *args, **kwargs)
 
     async def _change(
         self,
@@ -207,25 +232,25 @@ class PostgresStore:
     # --- organizations and keys
 
     async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
-        await self._write(organizations.create_organization, organization, entry)
+        await self._write_for(organization.id, organizations.create_organization, organization, entry)
 
     async def get_organization(self, organization_id: str) -> Organization:
-        return await self._read(organizations.get_organization, organization_id)
+        return await self._read_for(organization_id, organizations.get_organization, organization_id)
 
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._read(organizations.list_organizations, page)
 
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
-        await self._change(organizations.delete_organization, organization_id, now, entry)
+        await self._change_for(organization_id, organizations.delete_organization, organization_id, now, entry)
 
     async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
-        await self._write(api_keys.create_api_key, api_key, key_hash, entry)
+        await self._write_for(api_key.organization_id, api_keys.create_api_key, api_key, key_hash, entry)
 
     async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
-        return await self._read(api_keys.list_api_keys, organization_id, page)
+        return await self._read_for(organization_id, api_keys.list_api_keys, organization_id, page)
 
     async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
-        await self._write(api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
+        await self._write_for(organization_id, api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
         return await self._read_hot_path(api_keys.find_api_key, key_hash)
@@ -245,23 +270,23 @@ class PostgresStore:
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
-        await self._write(webhooks.create_webhook, webhook, entry, limit)
+        await self._write_for(webhook.organization_id, webhooks.create_webhook, webhook, entry, limit)
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
-        return await self._read(webhooks.get_webhook, organization_id, webhook_id)
+        return await self._read_for(organization_id, webhooks.get_webhook, organization_id, webhook_id)
 
     async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
-        return await self._read(webhooks.list_webhooks, organization_id, page, where)
+        return await self._read_for(organization_id, webhooks.list_webhooks, organization_id, page, where)
 
     async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
-        if await self._change(webhooks.replace_webhook, webhook, entry):
+        if await self._change_for(webhook.organization_id, webhooks.replace_webhook, webhook, entry):
             self._leave_for_any_node((webhook.id,), webhook.updated_at)
 
     async def reencrypt_webhook(self, webhook: Webhook) -> None:
         await self._change(webhooks.reencrypt_webhook, webhook)
 
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
-        await self._change(webhooks.delete_webhook, organization_id, webhook_id, now, entry)
+        await self._change_for(organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry)
 
     async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._read(webhooks.iter_webhooks, anchor, limit)
@@ -297,34 +322,36 @@ class PostgresStore:
         return await self._write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        delivery = await self._write(history.retry_delivery, organization_id, delivery_id, now, entry)
+        delivery = await self._write_for(
+            organization_id, history.retry_delivery, organization_id, delivery_id, now, entry
+        )
         self._leave_for_any_node((delivery.webhook_id,), now)
         return delivery
 
     # --- reading back
 
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
-        return await self._read(history.get_event, organization_id, event_id)
+        return await self._read_for(organization_id, history.get_event, organization_id, event_id)
 
     async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
-        return await self._read(history.list_events, organization_id, page)
+        return await self._read_for(organization_id, history.list_events, organization_id, page)
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
-        return await self._read(history.get_delivery, organization_id, delivery_id)
+        return await self._read_for(organization_id, history.get_delivery, organization_id, delivery_id)
 
     async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
-        return await self._read(history.interruptions, organization_id, delivery_id)
+        return await self._read_for(organization_id, history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
-        return await self._read(history.list_deliveries, organization_id, page, where)
+        return await self._read_for(organization_id, history.list_deliveries, organization_id, page, where)
 
     # --- the audit trail
 
     async def write_audit(self, entry: AuditEntry) -> None:
-        await self._write(audit.write_audit, entry)
+        await self._write_for(entry.organization_id, audit.write_audit, entry)
 
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
-        return await self._read(audit.list_audit, page, where)
+        return await self._read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
     # --- maintenance
 

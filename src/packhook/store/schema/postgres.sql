@@ -135,6 +135,8 @@ CREATE TABLE outbox (
   position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   organization_id text COLLATE "C" NOT NULL,
   event_id text COLLATE "C" NOT NULL,
+  refused_at bigint,
+  reason text NOT NULL DEFAULT ''::text,
   CONSTRAINT outbox_pkey PRIMARY KEY ("position"),
   CONSTRAINT outbox_event_id_key UNIQUE (event_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
@@ -226,6 +228,8 @@ CREATE INDEX events_by_subject ON packhook.events USING btree (organization_id, 
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
+
+CREATE INDEX outbox_waiting ON packhook.outbox USING btree (organization_id, "position") WHERE (refused_at IS NULL);
 
 CREATE INDEX secret_rotations_due ON packhook.secret_rotations USING btree (due_at);
 

@@ -1,4 +1,7 @@
-"""Run reads in threads of their own, each with its own connection, so that a long list never delays an event."""
+"""Run reads in threads of their own, each with its own connection, so that a long list never delays an event.
+
+Organizations are served in turn: the many reads of one do not stand before another's.
+"""
 
 import asyncio
 import threading
@@ -8,7 +11,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from packhook.store.fair_gate import FairGate
 from packhook.store.sqlite.connection import connect, database_errors
+from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -22,11 +27,23 @@ class Reader:
         self._own = threading.local()
         self._connections: list[apsw.Connection] = []
         self._threads = ThreadPoolExecutor(threads, "packhook-read")
+        self._gate = FairGate(threads)
 
     async def read(self, work: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what :meth:`read_for` does, for the node itself or its operator."""
+        return await self.read_for(OF_THE_NODE, work, *args, **kwargs)
+
+    async def read_for(
+        self,
+        organization_id: str,
+        work: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Return the result of ``work(connection, …)``, run in a thread. Raises Unavailable."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: self._run(lambda db: work(db, *args, **kwargs)))
+        async with self._gate.admit(organization_id):
+            return await loop.run_in_executor(self._threads, lambda: self._run(lambda db: work(db, *args, **kwargs)))
 
     def close(self) -> None:
         """Wait for the reads in progress, then disconnect."""

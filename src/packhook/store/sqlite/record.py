@@ -9,24 +9,28 @@ import apsw
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
 from packhook.store import rows
-from packhook.store.fan_out import slices
+from packhook.store.fan_out import data_weight, slices_by_weight
 from packhook.store.sqlite.queries import SQL
 from packhook.store.sqlite.webhooks import disable_webhook
 
-RESULTS_AT_ONCE: Final = 250
-"""How many results are recorded at once: each is up to five statements."""
+SLICE_WEIGHT: Final = 250
+"""About how many results are recorded at once: each is up to five statements, and large ones count as more."""
 
 
 async def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
     """Record several batches in one transaction, in slices between which others run; see Store.record."""
     results = [result for batch in batches for result in batch]
     settled: list[bool] = []
-    for some in slices(results, RESULTS_AT_ONCE):
+    for some in slices_by_weight(results, _weight, SLICE_WEIGHT):
         if settled:
             await asyncio.sleep(0)
         settled += _record_some(db, some)
     answers = iter(settled)
     return [list(islice(answers, len(batch))) for batch in batches]
+
+
+def _weight(result: AttemptResult) -> int:
+    return data_weight(result.attempt.response_body)
 
 
 def _record_some(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[bool]:

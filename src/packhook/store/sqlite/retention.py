@@ -1,11 +1,16 @@
 """Apply retention in batches: delete what is past its time, cancel what will never be sent."""
 
+from typing import Final
+
 import apsw
 
 from packhook.store.base import RetentionBatch
 from packhook.store.sqlite.claim import expire_direct_leases
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all
+
+MAX_ROWS: Final = 1_000
+"""How many rows of deliveries and attempts a batch deletes: an event may have tens of thousands."""
 
 
 class RetentionCursor:
@@ -19,26 +24,43 @@ class RetentionCursor:
     ) -> RetentionBatch:
         """See Store.apply_retention."""
         canceled = _cancel(db, now, events_before, limit)
+        events, is_cut = self._delete_events(db, events_before, limit)
         return RetentionBatch(
-            events=self._delete_events(db, events_before, limit),
+            events=events,
             idempotency_keys=_delete_by_age(db, "delete_expired_idempotency_keys", keys_before, limit),
             audit_entries=_delete_by_age(db, "delete_expired_audit_entries", audit_before, limit),
             canceled=canceled,
-            more=self._after > 0,
+            more=is_cut or self._after > 0,
         )
 
-    def _delete_events(self, db: apsw.Connection, before: int, limit: int) -> int:
-        """Delete the events of one range that are past retention and have no live delivery; skip the others."""
+    def _delete_events(self, db: apsw.Connection, before: int, limit: int) -> tuple[int, bool]:
+        """Delete the events of one range that are past retention and have no live delivery; skip the others.
+
+        Return how many, and whether it ended early: then the next batch begins with the event that has rows left.
+        """
         found = fetch_all(db, SQL["expired_events"], (self._after, limit))
         old = [(rowid, event_id, is_live) for rowid, event_id, created_at, is_live in found if created_at < before]
-        self._after = found[-1][0] if old and len(found) == limit else 0
         expired = [(rowid, event_id) for rowid, event_id, is_live in old if not is_live]
-        for rowid, event_id in expired:
-            db.execute(SQL["delete_attempts"], (event_id,))
-            db.execute(SQL["delete_interruptions"], (event_id,))
-            db.execute(SQL["delete_deliveries"], (event_id,))
+        left = MAX_ROWS
+        for deleted, (rowid, event_id) in enumerate(expired):
+            left -= _delete_rows_of(db, event_id, left)
+            if left <= 0:
+                self._after = rowid - 1
+                return deleted, True
             db.execute(SQL["delete_event"], (rowid,))
-        return len(expired)
+        self._after = found[-1][0] if old and len(found) == limit else 0
+        return len(expired), False
+
+
+def _delete_rows_of(db: apsw.Connection, event_id: str, limit: int) -> int:
+    """Delete attempts, and once there are none deliveries; return how many: ``limit`` where some may be left."""
+    db.execute(SQL["delete_attempts"], (event_id, limit))
+    deleted = db.changes()
+    if deleted < limit:
+        db.execute(SQL["delete_interruptions"], (event_id,))
+        db.execute(SQL["delete_deliveries"], (event_id, limit - deleted))
+        deleted += db.changes()
+    return deleted
 
 
 def _delete_by_age(db: apsw.Connection, name: str, before: int, limit: int) -> int:

@@ -48,12 +48,13 @@ from packhook.store.sqlite.connection import connect, database_errors, lock, mig
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import WriteOp, Writer, itself
+from packhook.store.write_queue import OF_THE_NODE
 
 _log: Final = structlog.get_logger("packhook.store")
 
 LIST_READERS: Final = 2
 
-_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself, weigh=len)
+_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class SqliteStore:
             attrgetter("receipts"),
             self._dispatch,
             lambda request: weigh(request, cache.get(request.organization_id)),
+            attrgetter("organization_id"),
         )
 
     # --- life cycle
@@ -168,26 +170,28 @@ class SqliteStore:
     # --- organizations and keys
 
     async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
-        await self._writer.write(organizations.create_organization, organization, entry)
+        await self._writer.write_for(organization.id, organizations.create_organization, organization, entry)
 
     async def get_organization(self, organization_id: str) -> Organization:
-        return await self._reader.read(organizations.get_organization, organization_id)
+        return await self._reader.read_for(organization_id, organizations.get_organization, organization_id)
 
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._reader.read(organizations.list_organizations, page)
 
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
-        for webhook_id in await self._writer.write(organizations.delete_organization, organization_id, now, entry):
+        for webhook_id in await self._writer.write_for(
+            organization_id, organizations.delete_organization, organization_id, now, entry
+        ):
             self._invalidate(webhook_id)
 
     async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
-        await self._writer.write(api_keys.create_api_key, api_key, key_hash, entry)
+        await self._writer.write_for(api_key.organization_id, api_keys.create_api_key, api_key, key_hash, entry)
 
     async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
-        return await self._reader.read(api_keys.list_api_keys, organization_id, page)
+        return await self._reader.read_for(organization_id, api_keys.list_api_keys, organization_id, page)
 
     async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
-        await self._writer.write(api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
+        await self._writer.write_for(organization_id, api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
 
     async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
         return await self._hot_path_reader.read(api_keys.find_api_key, key_hash)
@@ -207,16 +211,16 @@ class SqliteStore:
     # --- webhooks
 
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
-        await self._writer.write(webhooks.create_webhook, webhook, entry, limit)
+        await self._writer.write_for(webhook.organization_id, webhooks.create_webhook, webhook, entry, limit)
 
     async def get_webhook(self, organization_id: str, webhook_id: str) -> Webhook:
-        return await self._reader.read(webhooks.get_webhook, organization_id, webhook_id)
+        return await self._reader.read_for(organization_id, webhooks.get_webhook, organization_id, webhook_id)
 
     async def list_webhooks(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Page[Webhook]:
-        return await self._reader.read(webhooks.list_webhooks, organization_id, page, where)
+        return await self._reader.read_for(organization_id, webhooks.list_webhooks, organization_id, page, where)
 
     async def replace_webhook(self, webhook: Webhook, entry: AuditEntry) -> None:
-        is_due = await self._writer.write(webhooks.replace_webhook, webhook, entry)
+        is_due = await self._writer.write_for(webhook.organization_id, webhooks.replace_webhook, webhook, entry)
         self._invalidate(webhook.id)
         if is_due:
             self._notify_due((webhook.id,), webhook.updated_at)
@@ -226,7 +230,7 @@ class SqliteStore:
         self._invalidate(webhook.id)
 
     async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
-        await self._writer.write(webhooks.delete_webhook, organization_id, webhook_id, now, entry)
+        await self._writer.write_for(organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry)
         self._invalidate(webhook_id)
 
     async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
@@ -262,34 +266,36 @@ class SqliteStore:
         return await self._writer.write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        delivery = await self._writer.write(history.retry_delivery, organization_id, delivery_id, now, entry)
+        delivery = await self._writer.write_for(
+            organization_id, history.retry_delivery, organization_id, delivery_id, now, entry
+        )
         self._notify_due((delivery.webhook_id,), now)
         return delivery
 
     # --- reading back
 
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
-        return await self._reader.read(history.get_event, organization_id, event_id)
+        return await self._reader.read_for(organization_id, history.get_event, organization_id, event_id)
 
     async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
-        return await self._reader.read(history.list_events, organization_id, page)
+        return await self._reader.read_for(organization_id, history.list_events, organization_id, page)
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
-        return await self._reader.read(history.get_delivery, organization_id, delivery_id)
+        return await self._reader.read_for(organization_id, history.get_delivery, organization_id, delivery_id)
 
     async def interruptions(self, organization_id: str, delivery_id: str) -> tuple[Interruption, ...]:
-        return await self._reader.read(history.interruptions, organization_id, delivery_id)
+        return await self._reader.read_for(organization_id, history.interruptions, organization_id, delivery_id)
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
-        return await self._reader.read(history.list_deliveries, organization_id, page, where)
+        return await self._reader.read_for(organization_id, history.list_deliveries, organization_id, page, where)
 
     # --- the audit trail
 
     async def write_audit(self, entry: AuditEntry) -> None:
-        await self._writer.write(audit.write_audit, entry)
+        await self._writer.write_for(entry.organization_id, audit.write_audit, entry)
 
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
-        return await self._reader.read(audit.list_audit, page, where)
+        return await self._reader.read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
     # --- maintenance
 

@@ -2,13 +2,15 @@
 
 ::
 
-    submit(op, item) ─▶ pending ─▶ BEGIN ─ statements on the loop ─▶ COMMIT in a thread ─▶ results, on_commit
-                           ▲                                            │
-                           └──── collects while the disk is busy ◀──────┘
+    submit(op, item) ─▶ fair queue ─▶ BEGIN ─ statements on the loop ─▶ COMMIT in a thread ─▶ results, on_commit
+                            ▲                                              │
+                            └───── collects while the disk is busy ◀───────┘
 
 There is no timer: while one COMMIT waits for the disk, the next batch collects. The statements run on the event loop,
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
 Large work pauses between slices inside its transaction.
+
+Organizations share the writer (store/write_queue.py).
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
@@ -16,11 +18,11 @@ exception rolls the transaction back; then each item is tried alone, so that one
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 import apsw
@@ -29,6 +31,7 @@ import structlog
 from packhook.core.errors import RequestError, Unavailable
 from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import Connection, database_errors
+from packhook.store.write_queue import OF_THE_NODE, WriteQueue
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -37,7 +40,6 @@ R = TypeVar("R")
 A = TypeVar("A")
 P = ParamSpec("P")
 
-MAX_BATCH_WEIGHT: Final = 2_000
 ROWS_OF_A_CALL: Final = 25
 """How many rows a call counts as that is run alone."""
 
@@ -45,8 +47,12 @@ BUSY_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.02
 
 
-def _one(_: object) -> int:
-    return 1
+def _rows_of_a_call(_: object) -> int:
+    return ROWS_OF_A_CALL
+
+
+def _of_the_node(_: object) -> str:
+    return OF_THE_NODE
 
 
 def itself(result: R) -> R:
@@ -60,14 +66,15 @@ class WriteOp(Generic[I, R, A]):
 
     ``run`` may pause between slices of its work: no other write begins meanwhile.
 
-    ``on_commit`` gets the results once they are durable. ``weigh`` returns about how many rows an item writes: a
-    transaction takes items until it is heavy enough.
+    ``on_commit`` gets the results once they are durable. ``weigh`` returns about how many rows an item writes, and
+    ``organization_of`` for whom.
     """
 
     run: Callable[[Connection, Sequence[I]], Awaitable[Sequence[R | RequestError]]]
     reply: Callable[[R], A]
     on_commit: Callable[[Sequence[R]], None] | None = None
-    weigh: Callable[[I], int] = _one
+    weigh: Callable[[I], int] = _rows_of_a_call
+    organization_of: Callable[[I], str] = _of_the_node
 
 
 @dataclass(slots=True, eq=False)
@@ -82,12 +89,20 @@ class _BatchFailed(Exception):
     """Signal that the database failed, whatever it was asked to do: trying the items alone is of no use."""
 
 
-async def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """Hold a write that is run alone, and the organization that asks for it."""
+
+    organization_id: str
+    run: Callable[[Connection], Any]
+
+
+async def _run_alone(db: Connection, calls: Sequence[_Call]) -> list[Any]:
     """Run calls one at a time; a RequestError that one raises before its first write is its answer."""
 
-    def answer(call: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 whatever the call returns
+    def answer(call: _Call) -> Any:  # noqa: ANN401 whatever the call returns
         try:
-            return call(db)
+            return call.run(db)
         except RequestError as error:
             return error
 
@@ -100,7 +115,7 @@ async def _run_alone(db: Connection, calls: Sequence[Callable[[Connection], Any]
     return answers
 
 
-_SINGLE: Final[WriteOp[Callable[[Connection], Any], Any, Any]] = WriteOp(_run_alone, itself)
+_SINGLE: Final[WriteOp[_Call, Any, Any]] = WriteOp(_run_alone, itself, organization_of=attrgetter("organization_id"))
 
 
 class Writer:
@@ -111,7 +126,7 @@ class Writer:
         self._db.set_busy_timeout(0)  # nothing waits on the event loop
         self._loop = asyncio.get_running_loop()
         self._commit_thread = ThreadPoolExecutor(1, "packhook-commit")
-        self._pending: deque[_Job] = deque()
+        self._pending: WriteQueue[_Job] = WriteQueue()
         self._wakeup = asyncio.Event()
         self._closing = False
         self._task = self._loop.create_task(self._run(), name="packhook-writer")
@@ -126,12 +141,22 @@ class Writer:
         if not self._pending:
             self._wakeup.set()
         job = _Job(op, item, self._loop.create_future())
-        self._pending.append(job)
+        self._pending.add(op.organization_of(item), op.weigh(item), job)
         return job.future
 
     async def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do what :meth:`write_for` does, for the node itself."""
+        return await self.write_for(OF_THE_NODE, work, *args, **kwargs)
+
+    async def write_for(
+        self,
+        organization_id: str,
+        work: Callable[Concatenate[Connection, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
         """Return the result of ``work(connection, …)`` once it is durable. Raises its RequestError, or Unavailable."""
-        result: R = await self.submit(_SINGLE, lambda db: work(db, *args, **kwargs))
+        result: R = await self.submit(_SINGLE, _Call(organization_id, lambda db: work(db, *args, **kwargs)))
         return result
 
     @property
@@ -151,8 +176,7 @@ class Writer:
         jobs: list[_Job] = []
         try:
             while self._pending or not self._closing:
-                jobs = []
-                self._take_into(jobs)
+                jobs, _ = self._pending.take()
                 if jobs:
                     await self._write_batch(jobs)
                 else:
@@ -161,14 +185,8 @@ class Writer:
         except Exception:  # noqa: BLE001 whatever it was, no caller may wait for ever
             _log.exception("writer_crashed")
             self._closing = True
-            for job in [*jobs, *self._pending]:
+            for job in [*jobs, *self._pending.drain()]:
                 _resolve(job.future, Unavailable("the writer has ended"))
-
-    def _take_into(self, jobs: list[_Job]) -> None:
-        weight = 0
-        while self._pending and weight < MAX_BATCH_WEIGHT:
-            weight += self._pending[0].op.weigh(self._pending[0].item)
-            jobs.append(self._pending.popleft())
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
         try:

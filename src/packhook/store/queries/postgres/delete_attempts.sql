@@ -1,3 +1,3 @@
--- Delete the attempts of events.
--- Differs because it takes many events at once.
-DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE event_id = ANY ($1::text[]))
+-- Delete the attempts of deliveries.
+-- Differs because it takes many deliveries at once.
+DELETE FROM attempts WHERE delivery_id = ANY ($1::text[])

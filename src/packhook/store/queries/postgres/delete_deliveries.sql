@@ -1,3 +1,4 @@
--- Delete the deliveries of events.
--- Differs because it takes many events at once.
-DELETE FROM deliveries WHERE event_id = ANY ($1::text[])
+-- Delete deliveries.
+-- Differs because it takes many of several events at once.
+DELETE FROM deliveries d USING unnest($1::text[], $2::text[]) AS expired (organization_id, id)
+WHERE d.organization_id = expired.organization_id AND d.id = expired.id

@@ -2,5 +2,5 @@
 -- Differs because the order is by age: events have no number here.
 SELECT e.organization_id, e.id, e.created_at, EXISTS (
   SELECT 1 FROM deliveries d WHERE d.event_id = e.id AND d.status IN ('pending', 'sending'))
-  OR EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.id)
+  OR EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.id AND o.refused_at IS NULL)
 FROM events e WHERE (e.created_at, e.id) > ($1, $2) ORDER BY e.created_at, e.id LIMIT $3

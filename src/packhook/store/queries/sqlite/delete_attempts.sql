@@ -1,2 +1,3 @@
--- Delete the attempts of an event.
-DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE event_id = ?)
+-- Delete attempts of an event, at most so many.
+DELETE FROM attempts WHERE (delivery_id, number) IN (
+  SELECT a.delivery_id, a.number FROM deliveries d CROSS JOIN attempts a ON a.delivery_id = d.id WHERE d.event_id = ? LIMIT ?)

@@ -1,2 +1,2 @@
--- Delete the deliveries of an event.
-DELETE FROM deliveries WHERE event_id = ?
+-- Delete deliveries of an event, at most so many.
+DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE event_id = ? LIMIT ?)

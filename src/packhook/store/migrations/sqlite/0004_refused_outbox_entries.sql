@@ -1,0 +1,1 @@
+-- Only PostgreSQL has an outbox: nothing changes here. Both dialects have the same versions.
