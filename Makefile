@@ -54,8 +54,9 @@ test: lint
 	$(PYTEST)
 
 fmt: $(READY)
-	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check $(CODE)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

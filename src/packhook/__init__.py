@@ -5,8 +5,7 @@ The life of one event, with the module of each step::
     POST …/events
       │
       ├─ api/publish/protocol.py   bytes to requests, within limits
-      ├─ api/publish/app.py        authenticate and authorize         service/authentication.py  service/rate_limiter.py
-      ├─ api/publish/decoder.py    decode, validate; data stays bytes
+      ├─ api/publish/app.py        authenticate (service/authentication.py), decode, validate; data stays bytes
       ├─ service/publish.py an id, a time, a place in the queue
       ▼
     store/base.py           the promise: on disk when it returns
@@ -17,10 +16,9 @@ The life of one event, with the module of each step::
       ├──▶ 202
       ▼
     delivery/scheduler.py   deliveries enqueued after the commit, or claimed when due (delivery/claim_loop.py)
-      ├─ delivery/fair_queue.py       in turn: by organization, then by webhook
+      ├─ delivery/fair_queue.py       the lanes, in turn: by organization, then by webhook
       ├─ delivery/capacity.py         how much the node and each lane may queue and send
-      ├─ delivery/lane.py             one webhook's queue       delivery/lane_table.py  delivery/webhook_loader.py
-      │  delivery/rate_limit.py       how much at once, how fast
+      ├─ delivery/lane.py             one webhook's queue, how much at once, how fast   delivery/webhook_loader.py
       │  delivery/circuit_breaker.py  not while its endpoint is down
       ▼
     delivery/attempt.py     compose, sign (core/signatures/standard.py), send, judge (core/retry_policy.py)

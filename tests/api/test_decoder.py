@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from packhook.api.publish.decoder import INVALID, RawEvent, decode_batch, decode_event, struct_of, validate
+from packhook.api.publish.app import RawEvent, decode_batch, decode_event, validate
+from packhook.api.publish.invalid_body import INVALID
 from packhook.api.publish.order import Order
+from packhook.api.schemas.model import struct_of
 from packhook.core.errors import InvalidInput, MalformedBody
 from packhook.core.order_events import example_order
 

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
-from packhook.api.routes import BASE, ROUTES, Route
+from packhook.api.route import BASE, Route
+from packhook.api.routes import ROUTES
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate

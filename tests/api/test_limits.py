@@ -10,7 +10,7 @@ import pytest
 from api.organization import EVENT, JSON, SUBSCRIPTION, Organization
 from packhook.core.errors import Overloaded, RateLimited, Unauthorized
 from packhook.service import authentication
-from packhook.service.rate_limiter import RateLimiter
+from packhook.service.authentication import RateLimiter
 from packhook.settings import Settings
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, SENDING, application, bearer, running_node

@@ -14,7 +14,8 @@ import schemathesis
 from api.organization import Organization
 from packhook.api.openapi import describe
 from packhook.api.problems import STATUS, TYPE_BASE
-from packhook.api.routes import BASE, ROUTES
+from packhook.api.route import BASE
+from packhook.api.routes import ROUTES
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
 from packhook.testing import Receiver
 

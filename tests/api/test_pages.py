@@ -7,7 +7,8 @@ import pytest
 
 from api.organization import SUBSCRIPTION, Organization, body_of
 from packhook.api.problems import STATUS
-from packhook.api.routes import BASE, ROUTES, Route, methods_of
+from packhook.api.route import BASE, Route
+from packhook.api.routes import ROUTES, methods_of
 from packhook.core.errors import PackhookError
 from support.api_node import bearer
 

@@ -18,6 +18,7 @@ from api.raw import CREATE_WEBHOOK, PUBLISH, PUBLISH_WITH_QUERY, Post, connect, 
 from packhook.api.publish import protocol
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
+from packhook.api.routes import PUBLISH_ROUTES
 from packhook.settings import Settings
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, application, eventually, listening
@@ -249,7 +250,7 @@ async def test_100_continue(node_url: str, organization: Organization) -> None:
 
 async def test_long_targets_are_not_cached(api: httpx.AsyncClient) -> None:
     """Requests with many long targets do not fill the memory; they are answered all the same."""
-    publish = PublishApp(None, Settings())  # type: ignore[arg-type] # no request comes
+    publish = PublishApp(PUBLISH_ROUTES, None, Settings())  # type: ignore[arg-type] # no request comes
     path = b"/v1/organizations/" + b"x" * 50_000 + b"/events"
     assert publish.match(path) is not None
     assert publish._match_cached.cache_info().currsize == 0

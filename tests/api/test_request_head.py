@@ -7,7 +7,8 @@ import pytest
 
 from api.organization import Organization
 from api.raw import BODY, PUBLISH, PUBLISH_WITH_QUERY, Response, connect, read_response
-from packhook.api.routes import BASE, ROUTES
+from packhook.api.route import BASE
+from packhook.api.routes import ROUTES
 from support.api_node import OPERATOR_KEY
 
 HEALTH: Final = b"GET /health HTTP/1.1\r\n%b\r\n"

@@ -1,6 +1,6 @@
 """What the API's server relies on of uvicorn. A failure here means: read uvicorn's change before the bound is raised.
 
-``api/publish/protocol.py`` and ``request_cycle.py`` subclass three of its classes. uvicorn promises nothing about them.
+``api/publish/protocol.py`` subclasses three of its classes. uvicorn promises nothing about them.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from packhook.api.publish.protocol import BoundedFlowControl, HttpProtocol
-from packhook.api.publish.request_cycle import PublishRequestCycle
+from packhook.api.publish.protocol import BoundedFlowControl, HttpProtocol, PublishRequestCycle
 
 OURS: Final[dict[type, type]] = {
     HttpProtocol: HttpToolsProtocol,
@@ -70,8 +69,8 @@ def source_of(ours: type) -> str:
 
 
 def attributes_of(ours: type) -> set[str]:
-    """Return the attributes of ``self`` that the module of a class names."""
-    return set(re.findall(r"\bself\.(\w+)", source_of(ours)))
+    """Return the attributes of ``self`` that a class names."""
+    return set(re.findall(r"\bself\.(\w+)", inspect.getsource(ours)))
 
 
 async def application(_scope: object, _receive: object, _send: object) -> None:

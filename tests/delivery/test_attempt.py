@@ -42,8 +42,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.core.signatures.standard import SigningKey
-from packhook.delivery.attempt import attempt, body_of, compose
-from packhook.delivery.headers import lines
+from packhook.delivery.attempt import attempt, body_of, compose, lines
 from packhook.delivery.http.client import InFlight, Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.redaction import redactor

@@ -14,10 +14,9 @@ from typing import Final
 import pytest
 
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.headers import lines
+from packhook.delivery.attempt import lines
 from packhook.delivery.http.client import HttpClient, InFlight
-from packhook.delivery.http.connection import HttpConnection
-from packhook.delivery.http.exchange import Exchange
+from packhook.delivery.http.connection import Exchange, HttpConnection
 from packhook.delivery.http.response_parser import ResponseParser
 from packhook.testing import Behaviour, Cut, Drip, Garbage, Hang, HangUp, Reset, Status
 from packhook.testing.wire import Wire

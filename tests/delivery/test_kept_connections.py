@@ -14,7 +14,7 @@ import trustme
 from packhook.core.model import Outcome
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
-from packhook.delivery.http.tcp_info import read_tcp_info
+from packhook.delivery.http.stream import read_tcp_info
 from packhook.testing import Behaviour, Receiver, Split, Status
 from packhook.testing.wire import Wire
 from support.http_client import LOOPBACK, FakeDns, request_to, sending

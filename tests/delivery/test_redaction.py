@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.attempt import attempt
-from packhook.delivery.http.limits import BODY_LIMIT
+from packhook.delivery.http.response_parser import BODY_LIMIT
 from packhook.delivery.redaction import MAX_HEADER_VALUE, redactor
 from packhook.testing import ManualClock, Receiver, Status
 from support.http_client import sending

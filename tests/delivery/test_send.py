@@ -16,7 +16,7 @@ from cryptography import x509
 
 from packhook.core.errors import InvalidSettings
 from packhook.core.model import FailureKind, Outcome, Request
-from packhook.delivery.headers import lines
+from packhook.delivery.attempt import lines
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
 from packhook.testing import Cut, Hang, HangUp, Receiver, Status

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from docs.pages import ROOT, Section, below, one_line, read, rows
-from packhook.api.bodies import _CODES
 from packhook.api.problems import STATUS, TYPE_BASE
+from packhook.api.requests import _CODES
 from packhook.core.errors import PackhookError, RequestError, StartError
 from packhook.core.model import FailureKind
 

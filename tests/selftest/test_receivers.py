@@ -13,7 +13,7 @@ from packhook.cli.selftest.hostile import Hostile, hostile_receivers
 from packhook.cli.selftest.receivers import rows_of_receivers
 from packhook.cli.selftest.rows import Row, are_good
 from packhook.delivery.http import connection, response_parser
-from packhook.delivery.http.exchange import Exchange
+from packhook.delivery.http.connection import Exchange
 from packhook.testing import EndlessBody, Hang, HangUp, Status, Unasked
 
 

@@ -10,8 +10,8 @@ import apsw
 import pytest
 from structlog.testing import capture_logs
 
-from packhook.store.sqlite.checkpoint import MIN_PASS_PAGES, Checkpoints
 from packhook.store.sqlite.connection import connect
+from packhook.store.sqlite.writer import MIN_PASS_PAGES, Checkpoints
 from store.disks import tiny_disk
 
 PAGES: Final = 200

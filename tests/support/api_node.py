@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
+from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.server import server_config
 from packhook.core.clock import Clock
 from packhook.delivery.http.client import HttpClient
@@ -108,7 +109,9 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple
     config = server_config(service, settings)
     config.load()
     state = ServerState()
-    protocol = partial(HttpProtocol, PublishApp(service, settings), config=config, server_state=state, app_state={})
+    protocol = partial(
+        HttpProtocol, PublishApp(PUBLISH_ROUTES, service, settings), config=config, server_state=state, app_state={}
+    )
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", state.connections  # type: ignore[misc] # ours alone

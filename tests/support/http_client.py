@@ -17,7 +17,7 @@ import trustme
 from packhook.core.egress_proxy import parse_proxy
 from packhook.core.ip_policy import Address
 from packhook.core.model import Request
-from packhook.delivery.headers import lines
+from packhook.delivery.attempt import lines
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
 from packhook.delivery.http.egress_proxy import ProxiedEgress

@@ -14,7 +14,8 @@ from packhook.api import docs_page, handlers, problems
 from packhook.api.auth import documented_bearer, route_class
 from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.openapi import describe
-from packhook.api.routes import BASE, FASTAPI_ROUTES, Handler, Route
+from packhook.api.route import BASE, Route
+from packhook.api.routes import FASTAPI_ROUTES, Handler, methods_of
 from packhook.core.errors import PackhookError
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -29,8 +30,8 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     )
     app.state.service = service
     app.state.settings = settings
-    app.add_exception_handler(PackhookError, problems.handle_error)
-    app.add_exception_handler(HTTPException, problems.handle_http_exception)
+    app.add_exception_handler(PackhookError, _handle_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
     for route in FASTAPI_ROUTES:
         _add(app, route)
     app.add_api_route("/health", handlers.health, methods=_GET)
@@ -38,6 +39,23 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
     return Headers(RejectEncodedSeparators(app))
+
+
+async def _handle_error(_request: Request, error: Exception) -> Response:
+    """Respond to packhook's errors."""
+    assert isinstance(error, PackhookError)  # noqa: S101 registered for nothing else
+    return problems.problem_response(error)
+
+
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
+    """Respond to Starlette's own errors, such as an unknown path."""
+    assert isinstance(error, HTTPException)  # noqa: S101 registered for nothing else
+    kind = problems.BY_STATUS.get(error.status_code, PackhookError)
+    detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
+    response = problems.problem_response(kind(detail))
+    if error.status_code == 405:
+        response.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET, HEAD"
+    return response
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
-from packhook.api.request_head import bearer, refuse_repeated
+from packhook.api.requests import bearer, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.core.fair_share import FairShare, Reservation
 from packhook.service.authentication import Access, Principal

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of, principal_of, reservation_of
-from packhook.api.bodies import read_shape
+from packhook.api.requests import read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields

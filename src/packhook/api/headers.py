@@ -5,7 +5,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from packhook.api.problems import problem_response
-from packhook.api.request_head import has_encoded_separator
+from packhook.api.requests import has_encoded_separator
 from packhook.core.errors import NotFound
 from packhook.core.ids import request_id
 

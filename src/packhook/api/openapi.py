@@ -8,9 +8,10 @@ from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
-from packhook.api.publish.handlers import PublishHandler
+from packhook.api.publish.app import PublishHandler
 from packhook.api.publish.order import Order
-from packhook.api.routes import BASE, ROUTES, Handler, Route
+from packhook.api.route import BASE, Route
+from packhook.api.routes import ROUTES, Handler
 from packhook.api.schemas.events import EventPublish
 from packhook.api.schemas.problems import HealthStatus, Problem
 from packhook.core import errors

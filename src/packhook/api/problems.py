@@ -4,12 +4,9 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from packhook.api.routes import methods_of
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
 
@@ -35,7 +32,7 @@ STATUS: Final[dict[type[PackhookError], int]] = {
     errors.RowRefused: 503,
     errors.Unavailable: 503,
 }
-_BY_STATUS: Final = {status: kind for kind, status in STATUS.items()}
+BY_STATUS: Final = {status: kind for kind, status in STATUS.items()}
 
 
 def problem(error: PackhookError) -> dict[str, Any]:
@@ -64,23 +61,6 @@ def problem_response(error: PackhookError) -> Response:
         _log.warning("unavailable", code=error.code, detail=error.detail)
         body["detail"] = Unavailable.title()  # the reason is for the log
     return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
-
-
-async def handle_error(_request: Request, error: Exception) -> Response:
-    """Handle packhook's errors, for FastAPI."""
-    assert isinstance(error, PackhookError)  # noqa: S101 registered for nothing else
-    return problem_response(error)
-
-
-async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """Handle Starlette's own errors, such as an unknown path, for FastAPI."""
-    assert isinstance(error, HTTPException)  # noqa: S101 registered for nothing else
-    kind = _BY_STATUS.get(error.status_code, PackhookError)
-    detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
-    response = problem_response(kind(detail))
-    if error.status_code == 405:
-        response.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET, HEAD"
-    return response
 
 
 class UnhandledExceptions:

@@ -1,21 +1,19 @@
-"""The route table: for each route its scope, handler, schemas, query parameters, errors and tag.
+"""The route table. ``app.py`` serves it, ``openapi.py`` describes it.
 
-``app.py`` serves it, ``openapi.py`` describes it. What every route can answer (401, 403, 429, 503), what a body adds
-(400, 413, 415, 422) and what a query adds (422) is in :meth:`Route.all_errors`; ``errors`` has the others.
+What every route can answer (401, 403, 429, 503), what a body adds (400, 413, 415, 422) and what a query adds (422) is
+in :meth:`Route.all_errors`; ``errors`` has the others.
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
 from packhook.api import handlers, parameters
-from packhook.api.parameters import ListQuery
-from packhook.api.publish.handlers import PublishHandler, publish_batch, publish_event
+from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
+from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.audit import AuditPage
 from packhook.api.schemas.events import (
     DeliveryDetailOut,
@@ -46,44 +44,11 @@ from packhook.api.schemas.webhooks import (
     WebhookPage,
     WebhookUpdate,
 )
-from packhook.core import errors
-from packhook.core.errors import Conflict, NotFound, PackhookError
+from packhook.core.errors import Conflict, NotFound
 
-BASE: Final = "/v1"
 OPERATOR: Final = None  # the operator key only
-ORGANIZATION: Final = "/organizations/{organizationId}"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-H = TypeVar("H", Handler, PublishHandler)
-Errors = tuple[type[PackhookError], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Route(Generic[H]):
-    """Declare one route. ``scope`` None: the operator key only."""
-
-    tag: str
-    method: str
-    path: str
-    scope: str | None
-    handler: H
-    status: int
-    response: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    query: ListQuery[Any] | None = None
-    errors: Errors = ()
-    takes_idempotency_key: bool = False
-
-    def all_errors(self) -> Errors:
-        """Return every error that this route can answer."""
-        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Overloaded)
-        kinds += (errors.Unavailable,)
-        if self.body is not None:
-            kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
-        if self.body is not None or self.query is not None:
-            kinds += (errors.InvalidInput,)
-        return kinds + self.errors
-
 
 _WEBHOOKS: Final = f"{ORGANIZATION}/webhooks"
 _EVENTS: Final = f"{ORGANIZATION}/events"

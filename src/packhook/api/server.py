@@ -7,13 +7,14 @@ import uvicorn
 from packhook.api.app import create_app
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
+from packhook.api.routes import PUBLISH_ROUTES
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 
 def server_config(service: Service, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration for an open service: it uses the running event loop and logs nothing."""
-    publish = PublishApp(service, settings)
+    publish = PublishApp(PUBLISH_ROUTES, service, settings)
     return uvicorn.Config(
         create_app(service, settings),
         loop="none",

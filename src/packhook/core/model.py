@@ -254,10 +254,14 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     """The number by which the store finds the row again, 0 if it uses the id."""
 
 
+NUL: Final = "\0"
+"""Stands in a request's headers for a line break within one: such a request is not sent."""
+
+
 class Request(Struct, frozen=True, kw_only=True, gc=False):
     """Describe a request to send: a validated URL, header lines, the exact body, and the total time in milliseconds.
 
-    ``redacted_headers`` are the same headers for the log: a JSON object without secrets (delivery/headers.py makes
+    ``redacted_headers`` are the same headers for the log: a JSON object without secrets (delivery/attempt.py makes
     both). ``client_certificate`` is shown to an endpoint that requests one. The request uses look-ups of
     ``organization_id``.
     """

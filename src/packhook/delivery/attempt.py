@@ -6,23 +6,25 @@
 """
 
 import random
+from collections.abc import Iterable
 from typing import Final
 
+import msgspec
 import structlog
 from msgspec import structs
 
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
-from packhook.core.model import Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
+from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
-from packhook.delivery.headers import Headers, json_object, lines
 from packhook.delivery.http.client import Transport, await_outcome
-from packhook.delivery.prepared_webhook import PreparedWebhook
+from packhook.delivery.prepared_webhook import Headers, PreparedWebhook
 
 _log: Final = structlog.get_logger("packhook.attempt")
 
 USER_AGENT: Final = f"packhook/{__version__}"
+_encode: Final = msgspec.json.Encoder().encode
 _OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.SHORTAGE, FailureKind.PROXY)
 
 
@@ -37,7 +39,7 @@ async def attempt(
     started_at = clock.now()
     request = compose(delivery, webhook, started_at)
     outcome = await await_outcome(lambda callback: client.post(request, callback))
-    shown = webhook.redactor.outcome(outcome)
+    shown = redacted(outcome, webhook)
     verdict = judge(
         structs.replace(shown, headers=_waits(outcome) + shown.headers),
         failures_before=delivery.attempt_count - delivery.attempts_before,
@@ -76,6 +78,20 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
     )
 
 
+def lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return one line with CRLF for each header. A CR or LF within one becomes NUL, which the HTTP client refuses."""
+    found = [f"{name}: {value}" for name, value in headers]
+    text = "\r\n".join([*found, ""])
+    if text.count("\r") == text.count("\n") == len(found):
+        return text
+    return "".join([line.replace("\r", NUL).replace("\n", NUL) + "\r\n" for line in found])
+
+
+def json_object(headers: Iterable[tuple[str, str]]) -> str:
+    """Return a JSON object with a member for each header; of two with one name the later counts."""
+    return _encode(dict(headers)).decode()
+
+
 def body_of(delivery: LeasedDelivery) -> bytes:
     """Return the bytes that are signed and sent: the same at every attempt, ``data`` byte for byte as published.
 
@@ -88,10 +104,15 @@ def body_of(delivery: LeasedDelivery) -> bytes:
     return b"".join((envelope.encode(), delivery.data, b"}"))
 
 
+def redacted(outcome: Outcome, webhook: PreparedWebhook) -> Outcome:
+    """Return an outcome that may be stored and logged: without the values of the webhook's own headers."""
+    return outcome if webhook.redactor is None else webhook.redactor.outcome(outcome)
+
+
 def exchange(
     request: Request, shown: Outcome, number: int, started_at: int, error_code: str, error_message: str
 ) -> Attempt:
-    """Return a request and its outcome as the log keeps them; the webhook's redactor made ``shown``."""
+    """Return a request and its outcome as the log keeps them; :func:`redacted` made ``shown``."""
     return Attempt(
         number=number,
         started_at=started_at,

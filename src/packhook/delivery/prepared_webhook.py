@@ -8,9 +8,10 @@ from packhook.core.client_certificate import load_client_certificate
 from packhook.core.endpoint_verification import min_rate
 from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
 from packhook.core.signatures.standard import SigningKey
-from packhook.delivery.headers import Headers
 from packhook.delivery.redaction import REDACTED, Redactor, redactor
 from packhook.settings import Settings
+
+Headers = tuple[tuple[str, str], ...]
 
 ORIGIN_HEADER: Final = "webhook-request-origin"
 
@@ -20,7 +21,8 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
 
     ``signing_key`` is the newest secret's; ``previous_keys`` also sign, each until its instant. ``headers`` are those
     that every request to it has, ``redacted_headers`` the same for the log. ``redactor`` removes the header values that
-    no log may show. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0 is no limit.
+    no log may show; None if there are none. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0
+    is no limit.
     """
 
     webhook: Webhook
@@ -28,10 +30,10 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     previous_keys: tuple[tuple[SigningKey, int], ...]
     headers: Headers
     redacted_headers: Headers
-    redactor: Redactor
     timeout: int
     rate_limit: float
     policy: Policy
+    redactor: Redactor | None = None
     client_certificate: ClientCertificate | None = None
 
     def signing_keys(self, now: int) -> tuple[SigningKey, ...]:
@@ -52,7 +54,7 @@ def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
         previous_keys=tuple((SigningKey(item.secret), item.expires_at) for item in webhook.previous_secrets),
         headers=origin + headers,
         redacted_headers=origin + tuple((name, REDACTED) for name, _ in headers),
-        redactor=redactor(webhook.headers.values()),
+        redactor=redactor(webhook.headers.values()) if webhook.headers else None,
         timeout=webhook.timeout or settings.attempt_timeout,
         rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
         policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),

@@ -11,8 +11,7 @@ from msgspec import structs
 from packhook.core.clock import Clock
 from packhook.core.endpoint_verification import Consent, consent, requested_rate
 from packhook.core.model import Attempt, Event, LeasedDelivery, Request, Urgency, Verdict, WebhookState
-from packhook.delivery.attempt import USER_AGENT, attempt, exchange
-from packhook.delivery.headers import json_object, lines
+from packhook.delivery.attempt import USER_AGENT, attempt, exchange, json_object, lines, redacted
 from packhook.delivery.http.client import Transport, await_outcome
 from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
 from packhook.settings import Settings
@@ -55,7 +54,7 @@ class EndpointProbe:
         started_at = self._clock.now()
         request = compose_verification(webhook, origin)
         outcome = await await_outcome(lambda callback: self._client.post(request, callback))
-        shown = webhook.redactor.outcome(outcome)
+        shown = redacted(outcome, webhook)
         answer = consent(structs.replace(outcome, detail=shown.detail), origin)
         made = exchange(request, shown, 1, started_at, answer.error_code, answer.error_message)
         return made, answer

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from msgspec import Struct, structs
 
 from packhook.core.model import FailureKind, Outcome
-from packhook.delivery.http.limits import BODY_LIMIT
+from packhook.delivery.http.response_parser import BODY_LIMIT
 
 REDACTED: Final = "***"
 MAX_HEADER_VALUE: Final = 8 * 1024
@@ -27,7 +27,7 @@ _MARKER: Final = "\uffff"
 class Redactor(Struct, frozen=True):
     """Replace secrets by ``***``. ``needles`` are their spellings as Latin-1 text, the longest first."""
 
-    needles: tuple[str, ...] = ()
+    needles: tuple[str, ...]
 
     def text(self, text: str) -> str:
         """Return the text without secrets; at most three times as long."""
@@ -37,22 +37,16 @@ class Redactor(Struct, frozen=True):
 
     def body(self, body: bytes, *, is_cut: bool = False) -> bytes:
         """Return the body without secrets, at most 64 KiB of it. ``is_cut``: its end may be the start of a secret."""
-        if not self.needles:
-            return body
         text = body.decode("latin-1")
         clean = self.text(self._without_prefix(text) if is_cut else text)
         return body if clean == text else clean[:BODY_LIMIT].encode("latin-1")
 
     def headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return the headers without secrets, in names and in values."""
-        if not self.needles:
-            return headers
         return tuple((self.text(name), self._value(name, value)) for name, value in headers)
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """Return an outcome that may be stored, logged and put into a message."""
-        if not self.needles:
-            return outcome
         return structs.replace(
             outcome,
             headers=self.headers(outcome.headers),

@@ -23,10 +23,9 @@ from packhook.core.model import AttemptResult, LeasedDelivery
 from packhook.delivery.attempt import attempt
 from packhook.delivery.capacity import QueueCapacity, SlotPool
 from packhook.delivery.claim_loop import ClaimLoop
-from packhook.delivery.fair_queue import FairQueue
+from packhook.delivery.fair_queue import FairQueue, LaneTable
 from packhook.delivery.http.client import Transport
 from packhook.delivery.lane import Lane
-from packhook.delivery.lane_table import LaneTable
 from packhook.delivery.prepared_webhook import PreparedWebhook
 from packhook.delivery.recorder import Recorder
 from packhook.delivery.webhook_loader import WebhookLoader

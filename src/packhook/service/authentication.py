@@ -1,4 +1,4 @@
-"""Authentication and authorization: from a bearer key to a principal, and what that principal may do.
+"""Authentication and authorization: from a bearer key to a principal, what it may do, and how often.
 
 Only the SHA-256 of a key is stored; hashes are compared in constant time.
 """
@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -15,10 +16,9 @@ from typing import Final
 
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
-from packhook.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from packhook.core.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
 from packhook.core.fair_share import FairShare
 from packhook.core.model import ApiKey
-from packhook.service.rate_limiter import RateLimiter
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
 
@@ -29,6 +29,8 @@ MAX_UNKNOWN_LOOKUPS: Final = 2
 MAX_UNKNOWN_WAITING: Final = 1_000
 WRONG_KEY_SECONDS = 0.01
 """How long a wrong key keeps its place after its look-up: so a node answers 200 of them per second at most."""
+BURST_SECONDS: Final = 1.0
+MAX_TRACKED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,38 @@ def hash_of(key: str) -> bytes:
 def new_key(prefix: str) -> str:
     """Make a key: the prefix and 32 random bytes."""
     return prefix + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+
+
+class RateLimiter:
+    """Limit the requests of each API key, and of each organization with all its keys. ``seconds``: a monotonic clock.
+
+    The generic cell rate algorithm (GCRA): for each of them one number, the theoretical arrival time of its next
+    request at an even rate. A burst of one second's worth is allowed; an earlier request is refused with the time to
+    wait.
+    """
+
+    def __init__(self, settings: Settings, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._key_rate = settings.api_key_rate_limit
+        self._organization_rate = settings.organization_rate_limit
+        self._seconds = seconds
+        self._next_arrival: dict[str, float] = {}
+
+    def acquire(self, api_key_id: str | None, organization_id: str | None) -> None:
+        """Count one request of this key and organization (None: unlimited). Raise RateLimited if it is too early."""
+        if self._key_rate and api_key_id is not None:
+            self._count(api_key_id, self._key_rate, "this API key")
+        if self._organization_rate and organization_id is not None:
+            self._count(organization_id, self._organization_rate, "this organization")
+
+    def _count(self, name: str, rate: float, whose: str) -> None:
+        now = self._seconds()
+        arrival = max(self._next_arrival.get(name, 0.0), now)
+        early = arrival - now - max(BURST_SECONDS, 1 / rate) + 1 / rate
+        if early > 1e-9:
+            raise RateLimited(f"{whose} may make {rate:g} requests a second", retry_after_seconds=math.ceil(early))
+        if len(self._next_arrival) >= MAX_TRACKED:
+            self._next_arrival = {other: at for other, at in self._next_arrival.items() if at > now}
+        self._next_arrival[name] = arrival + 1 / rate
 
 
 class Access:

@@ -28,7 +28,6 @@ from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt, 
 from packhook.core.subscription import Subscription, matches
 from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
-from packhook.store.leasing import OrganizationShares
 
 T = TypeVar("T")
 
@@ -156,6 +155,24 @@ class SubscriberCache:
         dropped = self._cached.pop(organization_id, None)
         if dropped is not None:
             self._size -= 1 + len(dropped)
+
+
+class OrganizationShares:
+    """Track while a transaction leases how much more each organization may get: while it has less than is free."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._free = capacity.free
+        self._queued = capacity.queued
+        self._taken: dict[str, int] = {}
+
+    def left_of(self, organization_id: str) -> int:
+        """Return how many more deliveries the organization may get; 0 or less: none."""
+        return self._free - self._queued.get(organization_id, 0) - self._taken.get(organization_id, 0)
+
+    def take(self, organization_id: str, count: int) -> None:
+        """Count deliveries that were leased; a negative number gives some back."""
+        self._free -= count
+        self._taken[organization_id] = self._taken.get(organization_id, 0) + count
 
 
 class RemainingCapacity:

@@ -78,24 +78,6 @@ class ClaimedRow(NamedTuple):
         return self.id, self.attempt_count + 1
 
 
-class OrganizationShares:
-    """Track while a transaction leases how much more each organization may get: while it has less than is free."""
-
-    def __init__(self, capacity: Capacity) -> None:
-        self._free = capacity.free
-        self._queued = capacity.queued
-        self._taken: dict[str, int] = {}
-
-    def left_of(self, organization_id: str) -> int:
-        """Return how many more deliveries the organization may get; 0 or less: none."""
-        return self._free - self._queued.get(organization_id, 0) - self._taken.get(organization_id, 0)
-
-    def take(self, organization_id: str, count: int) -> None:
-        """Count deliveries that were leased; a negative number gives some back."""
-        self._free -= count
-        self._taken[organization_id] = self._taken.get(organization_id, 0) + count
-
-
 def round_robin_by_organization(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
     """Yield one lane of each organization in turn, so that one with many lanes is not served before the others."""
     by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)

@@ -5,7 +5,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.delivery import headers
+from packhook.core.model import NUL
+from packhook.delivery import attempt
 from packhook.service import rules
 from unit.fuzz import fuzzed
 
@@ -46,8 +47,8 @@ def test_accepted_headers_are_sent_unchanged(given_headers: dict[str, str]) -> N
         return
     assert kept.keys() == {name.lower() for name in given_headers}
     assert not kept.keys() & {name.lower() for name in OURS}
-    lines = headers.lines(kept.items())
+    lines = attempt.lines(kept.items())
     assert lines.split("\r\n") == [*[f"{name}: {value}" for name, value in kept.items()], ""]
-    assert headers.NUL not in lines
+    assert NUL not in lines
     assert all(32 <= byte < 127 for line in lines.split("\r\n") for byte in line.encode())
     assert rules.headers(kept) == kept

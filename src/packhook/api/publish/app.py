@@ -1,33 +1,60 @@
-"""The publish routes, outside FastAPI: find the route of a request target, and respond to the request.
+"""Respond to the publish routes: authenticate, read and decode the body, publish its events, encode the receipts.
 
-Authentication, errors, limits and headers are those of every other route.
+::
+
+    target ─▶ match ─▶ authenticate, authorize ─▶ read the body ─▶ decode ─▶ service/publish.py: durable ─▶ 202
+                                                                     └─ invalid ─▶ invalid_body.py says what is wrong
+
+They are outside FastAPI. Authentication, errors, limits and headers are those of every other route. The ``data`` of
+each event stays the bytes that were sent: msgspec only decides whether they are valid, with types that are made from
+the documented models. It skips members that no model knows, so those may be nested deeper, or have more digits, than
+pydantic accepts; that does no harm.
 """
 
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import httptools
+import msgspec
+from msgspec import Raw
 from starlette.types import Receive, Scope
 
-from packhook.api.bodies import read_body
 from packhook.api.forwarded import source_in
 from packhook.api.problems import fault_response, problem_response
-from packhook.api.publish.handlers import PublishHandler
-from packhook.api.request_head import bearer, has_encoded_separator, refuse_repeated
-from packhook.api.routes import BASE, ORGANIZATION, PUBLISH_ROUTES, Route
-from packhook.core.errors import PackhookError
+from packhook.api.publish.invalid_body import INVALID, explain_batch, explain_event
+from packhook.api.publish.order import Order
+from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
+from packhook.api.responses import encode
+from packhook.api.route import BASE, ORGANIZATION, Route
+from packhook.api.schemas.events import EventBatch, EventPublish
+from packhook.api.schemas.model import struct_of
+from packhook.core.clock import to_rfc3339
+from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
+from packhook.core.event_types import PUBLISHED_CODES
+from packhook.core.model import MAX_DATA_BYTES, Receipt
+from packhook.service import rules
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 MAX_CACHED_TARGETS: Final = 4_096
 MAX_CACHED_TARGET_BYTES: Final = 256
+MAX_ENVELOPE_BYTES: Final = 4096
 
 _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
-_ROUTES: Final = {route.path.removeprefix(ORGANIZATION + "/"): route for route in PUBLISH_ROUTES}
 
-PublishRoute = Route[PublishHandler]
+RawEvent = tuple[str, bytes]
+"""An event as it was sent: its event code, and its data as JSON."""
+
+Receipts = tuple[Receipt, ...]
+
+_Decode = Callable[[bytes | Raw], Any]
+
+
+# --- a request
 
 
 class Response(NamedTuple):
@@ -45,7 +72,8 @@ Respond = Callable[[Scope, Receive], Awaitable[Response]]
 class PublishApp:
     """Respond to the publish routes."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    def __init__(self, routes: Iterable["PublishRoute"], service: Service, settings: Settings) -> None:
+        self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self._service = service
         self._settings = settings
         self.max_connections: Final = settings.max_connections
@@ -65,12 +93,12 @@ class PublishApp:
             return None
         path = unquote(raw_path.decode("latin-1"))
         organization_id, _, rest = path.removeprefix(_PREFIX).partition("/")
-        route = _ROUTES.get(rest)
+        route = self._routes.get(rest)
         if not path.startswith(_PREFIX) or not organization_id or route is None:
             return None
         return partial(self._respond, route, organization_id)
 
-    async def _respond(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
         try:
             return await self._publish(route, organization_id, scope, receive)
         except PackhookError as error:
@@ -79,7 +107,7 @@ class PublishApp:
             problem = fault_response(scope, error)
         return Response(problem.status_code, problem.raw_headers, bytes(problem.body))
 
-    async def _publish(self, route: PublishRoute, organization_id: str, scope: Scope, receive: Receive) -> Response:
+    async def _publish(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
         """Authenticate and authorize before the body is read; then read, decode and publish it."""
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         headers = dict(raw_headers)
@@ -107,3 +135,119 @@ class PublishApp:
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
+
+
+# --- its events
+
+
+@dataclass(frozen=True, slots=True)
+class PublishHandler:
+    """Handle one publish route. ``name`` and ``summary`` describe it in the OpenAPI document."""
+
+    name: str
+    summary: str
+    max_body_bytes: Callable[[Settings], int]
+    decode: Callable[[bytes], list[RawEvent]]
+    view: Callable[[Receipts], object]
+
+    async def publish(self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes) -> bytes:
+        """Publish the events of ``body``, all or none; return the receipts as JSON once they are durable.
+
+        Raises what the decoder and ``Publisher.publish`` raise, and InvalidInput for a bad idempotency key.
+        """
+        events = self.decode(body)
+        key = None if idempotency_key is None else _checked(idempotency_key)
+        fingerprint = b"" if key is None else hashlib.sha256(self.name.encode() + b"\0" + body).digest()
+        receipts = await service.publisher.publish(organization_id, events, key, fingerprint)
+        return encode(self.view(receipts))
+
+
+def _checked(idempotency_key: str) -> str:
+    """Return the key without the white space around it, which is not part of a header's value (RFC 9110, 5.5)."""
+    try:
+        return rules.idempotency_key(idempotency_key.strip(" \t"))
+    except ValueError as error:
+        raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
+
+
+def _receipt(receipt: Receipt) -> dict[str, str | int]:
+    return {
+        "id": receipt.id,
+        "event_code": receipt.event_code,
+        "created_at": to_rfc3339(receipt.created_at),
+        "deliveries": receipt.deliveries,
+    }
+
+
+_Event: Final = struct_of(EventPublish, data=Raw)
+_decode_event: Final[_Decode] = msgspec.json.Decoder(_Event).decode
+_decode_batch: Final[_Decode] = msgspec.json.Decoder(struct_of(EventBatch, events=list[_Event])).decode  # type: ignore[valid-type] # made at run time
+_decode_order: Final[_Decode] = msgspec.json.Decoder(struct_of(Order)).decode
+_VALIDATORS: Final = dict.fromkeys(PUBLISHED_CODES, _decode_order)
+
+
+def decode_event(body: bytes) -> RawEvent:
+    """Return the event in ``body``. Raises MalformedBody, or InvalidInput with at most 100 wrong fields."""
+    _require_utf8(body)
+    try:
+        return _validated(_decode_event(body))
+    except INVALID:
+        raise explain_event(body) from None
+
+
+def decode_batch(body: bytes) -> list[RawEvent]:
+    """Return the events in ``body``, in order. Raises as :func:`decode_event` does."""
+    _require_utf8(body)
+    try:
+        return [_validated(event) for event in _decode_batch(body).events]
+    except INVALID:
+        raise explain_batch(body, _is_valid) from None
+
+
+def validate(event_code: str, data: bytes | Raw) -> None:
+    """Raise one of INVALID unless ``data`` is valid for this event code."""
+    check = _VALIDATORS.get(event_code)
+    if check is None:
+        raise msgspec.ValidationError("event_code")
+    check(data)
+
+
+def _validated(event: Any) -> RawEvent:  # noqa: ANN401 of a type made at run time
+    validate(event.event_code, event.data)
+    return event.event_code, bytes(event.data)
+
+
+def _require_utf8(body: bytes) -> None:
+    """Raise MalformedBody for bytes that are not UTF-8, which msgspec does not see in what it skips."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"the body is not UTF-8: byte {error.start}") from None
+
+
+def _is_valid(event: Raw) -> bool:
+    try:
+        _validated(_decode_event(event))
+    except INVALID:
+        return False
+    return True
+
+
+PublishRoute = Route[PublishHandler]
+
+publish_event: Final = PublishHandler(
+    name="publish_event",
+    summary="Publish an event: 202 once it is durable.",
+    max_body_bytes=lambda _: MAX_DATA_BYTES + MAX_ENVELOPE_BYTES,
+    decode=lambda body: [decode_event(body)],
+    view=lambda receipts: _receipt(receipts[0]),
+)
+publish_batch: Final = PublishHandler(
+    name="publish_batch",
+    summary="Publish up to 1000 events, all or nothing.",
+    max_body_bytes=lambda settings: settings.max_request_bytes,
+    decode=decode_batch,
+    view=lambda receipts: {"data": [_receipt(receipt) for receipt in receipts]},
+)

@@ -15,6 +15,7 @@ import asyncio
 import re
 from collections.abc import Sized
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Any, Final
 
@@ -25,10 +26,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from packhook.api.headers import SECURITY_HEADERS
 from packhook.api.problems import MEDIA_TYPE, problem
-from packhook.api.publish.app import PublishApp, Respond
-from packhook.api.publish.request_cycle import STATUS_LINES, PublishRequestCycle
+from packhook.api.publish.app import PublishApp, Respond, Response
 from packhook.api.responses import encode
 from packhook.core.errors import Unavailable
+from packhook.core.ids import request_id
 
 _log: Final = structlog.get_logger("packhook.api")
 
@@ -44,6 +45,9 @@ RETRY_AFTER_SECONDS: Final = 1
 _INVALID_REQUEST: Final = "Invalid HTTP request received."
 _UPGRADE_HEADERS: Final = (b"connection", b"upgrade", b"http2-settings")
 _HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::(\d{0,5}))?")
+
+STATUS_LINES: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_SECURITY_LINES: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
 
 
 class InvalidRequest(httptools.HttpParserError):
@@ -104,6 +108,38 @@ class BoundedFlowControl(FlowControl):
         """Resume reading unless a request waits."""
         if not self._pipeline:
             super().resume_reading()
+
+
+class PublishRequestCycle(RequestResponseCycle):
+    """Run one publish request, as uvicorn's cycle does one for ASGI; write the response in one piece."""
+
+    async def run_asgi(self, app: Any) -> None:  # noqa: ANN401 uvicorn's pipeline has one type for all cycles
+        """Await the response of ``app``, a :data:`Respond`, and write it; an error after that goes to the log."""
+        respond: Respond = app
+        self.scope["packhook.request_id"] = request_id()  # type: ignore[typeddict-unknown-key] # an extension of ours
+        try:
+            response = await respond(self.scope, self.receive)  # type: ignore[arg-type] # Starlette types ASGI otherwise
+            if self.flow.write_paused and not self.disconnected:
+                await self.flow.drain()
+            self._write(response)
+            self.on_response()
+        except Exception as error:  # noqa: BLE001 the last place to log it
+            _log.error("unhandled_exception", path=self.scope.get("path"), exc_info=error)
+            self.transport.close()
+
+    def _write(self, response: Response) -> None:
+        self.response_complete = True
+        if self.disconnected or self.transport.is_closing():
+            return
+        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *response.headers)]
+        identifier: str = self.scope["packhook.request_id"]  # type: ignore[typeddict-item] # as above
+        lines.append(b"x-request-id: %b\r\n" % identifier.encode())
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = STATUS_LINES[response.status] + b"".join(lines) + _SECURITY_LINES
+        self.transport.write(b"%b\r\n%b" % (head, response.body))
+        if not self.keep_alive:
+            self.transport.close()
 
 
 class HttpProtocol(HttpToolsProtocol):

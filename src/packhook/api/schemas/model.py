@@ -1,7 +1,9 @@
-"""Base classes of all schemas: requests are strict, responses are exact."""
+"""Base classes of all schemas: requests are strict, responses are exact; and their msgspec form, for quick decoding."""
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Meta, Struct
 from pydantic import BaseModel, ConfigDict
 
 
@@ -29,3 +31,19 @@ class PageModel(ResponseModel):
     prev: str | None
     next: str | None
     per_page: int
+
+
+def struct_of(model: type[BaseModel], **replaced: object) -> type[Struct]:
+    """Return a msgspec Struct with the fields of a pydantic model: types, minimum lengths, defaults, unknown members.
+
+    ``replaced`` maps field names to other types.
+    """
+    fields: list[Any] = []
+    for name, field in model.model_fields.items():
+        kind: Any = replaced.get(name, field.annotation)
+        for rule in () if name in replaced else field.metadata:
+            if hasattr(rule, "min_length"):
+                kind = Annotated[kind, Meta(min_length=rule.min_length)]
+        fields.append((name, kind) if field.is_required() else (name, kind, field.default))
+    forbids = model.model_config.get("extra") == "forbid"
+    return msgspec.defstruct(model.__name__, fields, gc=False, forbid_unknown_fields=forbids)

@@ -17,8 +17,8 @@ import structlog
 
 from packhook.core.model import Outcome, Request
 from packhook.delivery.http.egress import Egress, PinnedUrl, Refused
-from packhook.delivery.http.failure_reasons import CRASHED, STOPPING, FailureReason, failed
-from packhook.delivery.http.pool import ConnectionPool
+from packhook.delivery.http.failure_reasons import CRASHED, STOPPING, FailureReason
+from packhook.delivery.http.pool import ConnectionPool, failed
 from packhook.delivery.http.tls import TlsSettings
 
 _log: Final = structlog.get_logger("packhook.send")

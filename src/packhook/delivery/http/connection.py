@@ -7,29 +7,69 @@
 
 A kept connection is checked before a request goes out, and when its first byte comes back. Bytes that were under way
 before the request can have arrived belong to no request: the connection is closed, and the request goes out over a new
-one (tcp_info.py). So does one whose kept connection turns out to be dead before a byte of the response came.
+one. So does one whose kept connection turns out to be dead before a byte of the response came.
 """
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum, auto
 from socket import socket
 from typing import Final, Protocol
 
-from packhook.core.model import Outcome
+from packhook.core.clock import SECOND
+from packhook.core.model import Outcome, Request
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
-from packhook.delivery.http.exchange import Exchange
-from packhook.delivery.http.failure_reasons import FailureReason, elapsed
+from packhook.delivery.http.egress import PinnedUrl, RequestRoute
+from packhook.delivery.http.failure_reasons import FailureReason
 from packhook.delivery.http.response_parser import ResponseParser
-from packhook.delivery.http.stream import Poller, TcpStream
-from packhook.delivery.http.tcp_info import TcpInfo, is_readable, read_tcp_info
+from packhook.delivery.http.stream import Poller, TcpInfo, TcpStream, is_readable, read_tcp_info
 from packhook.delivery.http.tls import PIECE, TlsLayer, TlsSettings
 from packhook.delivery.http.tunnel import Tunnel
 
 JOINED_BODY: Final = 64 * 1024
 """Bytes up to which a body is copied behind its head, to be sent by one call."""
+
+
+class Exchange:
+    """Track one request from its start to its callback. Times are monotonic seconds.
+
+    ``addresses``: those still to try for the socket. ``targets``: those still to try through the proxy, () without one.
+    ``rejected``: why the endpoint's certificate was refused; then a connection is opened only to see that certificate.
+    """
+
+    __slots__ = (
+        "_cancel", "addresses", "began", "body", "callback", "connect_until", "head", "rejected", "route", "targets",
+        "until",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        where: PinnedUrl,
+        request: Request,
+        callback: Callable[[Outcome], None],
+        began: float,
+        cancel: Callable[["Exchange"], None],
+    ) -> None:
+        endpoint = where.endpoint
+        self.route = RequestRoute(where, request.client_certificate)
+        self.head = (
+            f"{request.method} {endpoint.target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n"
+            f"{request.headers}content-length: {len(request.body)}\r\n\r\n"
+        ).encode()
+        self.body = request.body
+        self.callback = callback
+        self.began = began
+        self.until = self.connect_until = began + request.timeout / SECOND
+        self.addresses = where.proxy_addresses or where.addresses
+        self.targets = where.addresses if where.proxy_addresses else ()
+        self.rejected: ssl.SSLCertVerificationError | None = None
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """End it at once, at whatever stage; the callback is not called."""
+        self._cancel(self)
 
 
 class ConnectionOwner(Protocol):
@@ -279,7 +319,7 @@ class HttpConnection:
         elif len(head) + len(body) <= PIECE:
             self._stream.send(tls.encrypt(head + body))
         else:
-            self._stream.send(tls.encrypt(head), _encrypted(tls, body))
+            self._stream.send(tls.encrypt(head), tls.encrypt_pieces(body))
             self._stream.acknowledge_at_once()
 
     def _decrypt(self) -> None:
@@ -341,7 +381,7 @@ class HttpConnection:
             self._drop()
             return
         parser = self._parser
-        outcome = _outcome(parser, reason, elapsed(exchange.began))
+        outcome = parser.outcome(reason, elapsed(exchange.began))
         is_kept = reason is None and parser.is_complete and parser.is_reusable and not self._stream.has_unsent
         self._is_used = True
         parser.clear()
@@ -353,21 +393,6 @@ class HttpConnection:
         self._pool.finish(exchange, outcome)
 
 
-def _encrypted(tls: TlsLayer, body: bytes) -> Iterator[bytes]:
-    """Encrypt a body piece by piece, each when there is room for it."""
-    view = memoryview(body)
-    for start in range(0, len(body), PIECE):
-        yield tls.encrypt(view[start : start + PIECE])
-
-
-def _outcome(parser: ResponseParser, reason: FailureReason | None, duration: int) -> Outcome:
-    """Return the outcome; with a failure, what had come of a final response is in it too, for the log."""
-    return Outcome(
-        status_code=parser.status or None,
-        headers=parser.headers,
-        body=b"".join(parser.body),
-        truncated=parser.is_cut,
-        failure=None if reason is None else reason.kind,
-        detail="" if reason is None else reason.detail,
-        duration=duration,
-    )
+def elapsed(began: float) -> int:
+    """Return the milliseconds since ``began`` (monotonic seconds)."""
+    return int((time.monotonic() - began) * SECOND)

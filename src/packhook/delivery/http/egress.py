@@ -24,9 +24,10 @@ from packhook.core.clock import SECOND
 from packhook.core.egress_proxy import Proxy
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
 from packhook.core.ip_policy import Address, Network, may_connect
-from packhook.core.model import FailureKind
+from packhook.core.model import ClientCertificate, FailureKind
 from packhook.delivery.http.resolver import MAX_LOOKUPS, Resolve, ResolverBusy, SystemResolver
 
+HTTPS: Final = "https"
 REFUSAL: Final = "the endpoint's address may not be connected to"
 LOOKUP_LIMIT: Final = 5 * SECOND
 KEPT_SECONDS: Final = 5.0
@@ -48,6 +49,25 @@ class PinnedUrl(Struct, frozen=True):
     endpoint: Endpoint
     addresses: tuple[str, ...]
     proxy_addresses: tuple[str, ...] = ()
+
+
+class RequestRoute:
+    """Say where a request goes. Connections whose ``key`` is equal carry each other's requests.
+
+    ``host``: for SNI and the certificate. ``certificate``: to show where the endpoint asks for one.
+    """
+
+    __slots__ = ("certificate", "host", "is_tls", "key", "where")
+
+    def __init__(self, where: PinnedUrl, certificate: ClientCertificate | None) -> None:
+        endpoint = where.endpoint
+        self.where = where
+        self.host = endpoint.host
+        self.is_tls = endpoint.scheme == HTTPS
+        self.certificate = certificate if self.is_tls else None
+        self.key: tuple[object, ...] = (
+            self.is_tls, endpoint.host, endpoint.port, where.addresses, where.proxy_addresses, self.certificate,
+        )  # fmt: skip
 
 
 class Refused(Struct, frozen=True):

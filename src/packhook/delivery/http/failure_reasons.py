@@ -4,12 +4,10 @@ The words hold no address and no secret.
 """
 
 import errno
-import time
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from packhook.core.clock import SECOND
-from packhook.core.model import FailureKind, Outcome
+from packhook.core.model import FailureKind
 from packhook.core.retry_policy import named
 from packhook.delivery.http.egress import REFUSAL
 
@@ -90,16 +88,6 @@ _CONNECT: Final = {
     errno.ETIMEDOUT: "the endpoint's host did not answer: check that it is up and no firewall drops the connection",
     errno.ECONNRESET: "the endpoint's host reset the connection while it was made",
 }
-
-
-def failed(reason: FailureReason, began: float) -> Outcome:
-    """Return the outcome of a request without a response; ``began``: monotonic seconds."""
-    return Outcome(failure=reason.kind, detail=reason.detail, duration=elapsed(began))
-
-
-def elapsed(began: float) -> int:
-    """Return the milliseconds since ``began`` (monotonic seconds)."""
-    return int((time.monotonic() - began) * SECOND)
 
 
 def is_shortage(number: int | None) -> bool:

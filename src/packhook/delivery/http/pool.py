@@ -21,21 +21,20 @@ from typing import Final
 
 import structlog
 
-from packhook.core.model import FailureKind, Outcome, Request
-from packhook.delivery.headers import NUL
+from packhook.core.model import NUL, FailureKind, Outcome, Request
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
-from packhook.delivery.http.connection import HttpConnection
+from packhook.delivery.http.connection import Exchange, HttpConnection, elapsed
 from packhook.delivery.http.egress import Egress, PinnedUrl
-from packhook.delivery.http.exchange import Exchange
-from packhook.delivery.http.failure_reasons import FailureReason, failed
-from packhook.delivery.http.limits import IDLE_SECONDS, LIFETIME_SECONDS
+from packhook.delivery.http.failure_reasons import FailureReason
 from packhook.delivery.http.stream import Poller
 from packhook.delivery.http.tls import TlsSettings
 from packhook.delivery.http.tunnel import Tunnel
 
 TICK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 60
+LIFETIME_SECONDS: Final = 300
 _log: Final = structlog.get_logger("packhook.send")
 
 
@@ -331,3 +330,8 @@ class ConnectionPool:
                 self._discard(connection)
         if self._idle:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def failed(reason: FailureReason, began: float) -> Outcome:
+    """Return the outcome of a request without a response; ``began``: monotonic seconds."""
+    return Outcome(failure=reason.kind, detail=reason.detail, duration=elapsed(began))

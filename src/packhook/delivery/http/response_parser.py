@@ -18,9 +18,15 @@ from typing import Final
 
 from msgspec import Struct
 
+from packhook.core.model import Outcome
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http.failure_reasons import FailureReason
-from packhook.delivery.http.limits import BODY_LIMIT, HEAD_LIMIT, HEADERS_KEPT
+
+BODY_LIMIT: Final = 64 * 1024
+"""Bytes of a response body that are kept; the connection is closed after them."""
+HEAD_LIMIT: Final = 64 * 1024
+"""Bytes of all heads, chunk lines and trailers of one response."""
+HEADERS_KEPT: Final = 100
 
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_FINAL: Final = 200
@@ -146,6 +152,18 @@ class ResponseParser:
     def ends_with_connection(self) -> bool:
         """Return whether the end of the connection is the end of this response (RFC 9112, 6.3)."""
         return self._part is _Part.UNTIL_CLOSE
+
+    def outcome(self, reason: FailureReason | None, duration: int) -> Outcome:
+        """Return the outcome; with a failure, what had come of a final response is in it too, for the log."""
+        return Outcome(
+            status_code=self.status or None,
+            headers=self.headers,
+            body=b"".join(self.body),
+            truncated=self.is_cut,
+            failure=None if reason is None else reason.kind,
+            detail="" if reason is None else reason.detail,
+            duration=duration,
+        )
 
     def feed(self, data: bytes) -> bool:
         """Take bytes; return whether the response is over: complete, cut or failed."""

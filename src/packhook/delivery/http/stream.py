@@ -7,22 +7,33 @@
 Not a transport of the event loop, for two reasons. A receiver may answer, close, and reset the connection while the
 request is still being written: what it said must be read after the write has failed, and transports drop that. And a
 call of the event loop for all ready sockets together takes less time than one for each.
+
+The kernel's counters of a connection (:class:`TcpInfo`) tell a response from bytes that no request asked for.
 """
 
 import asyncio
 import errno
+import select
 import selectors
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 READ_SIZE: Final = 16 * 1024
 _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE
 _NOTHING: Final[Iterator[bytes]] = iter(())
+
+_IS_LINUX: Final = sys.platform == "linux"
+_FIELDS: Final = struct.Struct("=24xI92xQQ8xI")  # tcpi_unacked, _bytes_acked, _bytes_received, _notsent_bytes
+_SIZE: Final = _FIELDS.size
+_TCP: Final = socket.IPPROTO_TCP
+_TCP_INFO: Final = socket.TCP_INFO if sys.platform == "linux" else 0
 _log: Final = structlog.get_logger("packhook.send")
 
 
@@ -212,3 +223,41 @@ class TcpStream:
         elif events != self._events:
             self._poller.change(self, events)
         self._events = events
+
+
+class TcpInfo(Struct, frozen=True, gc=False):
+    """Hold one reading: bytes that the peer acknowledged, bytes received, and whether nothing sent is unacknowledged.
+
+    A received FIN counts as one byte.
+    """
+
+    acknowledged: int
+    received: int
+    is_settled: bool
+
+    def acked_and_received_since(self, earlier: "TcpInfo") -> bool:
+        """Return whether the peer acknowledged data and sent data since ``earlier``.
+
+        A response acknowledges its request. Bytes that were under way before the request arrived do not.
+        """
+        return self.received > earlier.received and self.acknowledged > earlier.acknowledged
+
+
+def read_tcp_info(connected: socket.socket) -> TcpInfo | None:
+    """Return the counters, or None where the system has none (not Linux, or older than 4.6)."""
+    if not _IS_LINUX:
+        return None
+    counters = connected.getsockopt(_TCP, _TCP_INFO, _SIZE)
+    if len(counters) < _SIZE:
+        return None
+    unacknowledged, acknowledged, received, unsent = _FIELDS.unpack(counters)
+    if not (acknowledged and received):
+        return None
+    return TcpInfo(acknowledged, received, not (unacknowledged or unsent))
+
+
+def is_readable(connected: socket.socket) -> bool:
+    """Return whether data, or the end of the stream, waits to be read."""
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))

@@ -19,9 +19,9 @@ from cryptography import x509
 from packhook.core.client_certificate import facts_of
 from packhook.core.model import ClientCertificate
 from packhook.delivery.http.ca_bundle import load_trusted
-from packhook.delivery.http.limits import LIFETIME_SECONDS
 
 MAX_SESSIONS: Final = 256
+SESSION_SECONDS: Final = 300
 RENEWED_AFTER_SECONDS: Final = 60.0
 PIECE: Final = 16 * 1024
 """Bytes of plaintext that are encrypted at a time: what a connection buffers stays small."""
@@ -51,7 +51,7 @@ class TlsSettings:
         if certificate is not None:
             return TlsLayer(self._context_with(certificate), host)
         session, made = self._sessions.get(key, (None, 0.0))
-        if time.monotonic() - made > LIFETIME_SECONDS:
+        if time.monotonic() - made > SESSION_SECONDS:
             session = None
         return TlsLayer(self._context, host, session)
 
@@ -147,6 +147,12 @@ class TlsLayer:
         while written < len(plaintext):
             written += self._object.write(plaintext[written:])
         return self._outgoing.read()
+
+    def encrypt_pieces(self, plaintext: bytes) -> Iterator[bytes]:
+        """Encrypt piece by piece, each when there is room for it."""
+        view = memoryview(plaintext)
+        for start in range(0, len(plaintext), PIECE):
+            yield self.encrypt(view[start : start + PIECE])
 
     def decrypt(self) -> bytes | None:
         """Return the next piece of plaintext; None where more records have to come first, b"" at the proper end."""

@@ -6,8 +6,8 @@ from typing import Final
 from packhook.core.egress_proxy import Proxy
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http.failure_reasons import FailureReason
-from packhook.delivery.http.limits import HEAD_LIMIT
 from packhook.delivery.http.response_parser import (
+    HEAD_LIMIT,
     InvalidHead,
     find_end_of_head,
     may_begin_response,

@@ -10,13 +10,13 @@ from typing import Final
 
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
+from packhook.store.fan_out import OrganizationShares
 from packhook.store.leasing import (
     CLOCK_TOLERANCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
     DueLane,
-    OrganizationShares,
     round_robin_by_organization,
 )
 from packhook.store.postgres.queries import SQL, Db, to_arrays

@@ -7,13 +7,13 @@ import msgspec
 
 from packhook.core.model import LeasedDelivery
 from packhook.store.base import ClaimRequest, ClaimResult
+from packhook.store.fan_out import OrganizationShares
 from packhook.store.leasing import (
     CLOCK_TOLERANCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
     DueLane,
-    OrganizationShares,
     round_robin_by_organization,
 )
 from packhook.store.sqlite.connection import Connection

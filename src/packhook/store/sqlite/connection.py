@@ -2,15 +2,15 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO, Final
 
 import apsw
 
-from packhook.core.errors import DatabaseInUse, RowRefused, Unavailable
+from packhook.core.errors import DatabaseInUse, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.migrate import migrations_after
+from packhook.store.sqlite.queries import database_errors
 
 BUSY_MS: Final = 5_000
 WAL_PAGES: Final = 4_000
@@ -25,20 +25,6 @@ class Connection(apsw.Connection):
     """Connect to the file. ``store_config`` is the store's."""
 
     store_config = DEFAULT
-
-
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Raise Unavailable for whatever goes wrong inside the database: full, read-only, broken, away.
-
-    Raise RowRefused, a kind of Unavailable, if the database rejects the row itself: a repetition fails too.
-    """
-    try:
-        yield
-    except (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError) as error:
-        raise RowRefused(f"the database refused a row: {type(error).__name__}: {error}") from error
-    except apsw.Error as error:
-        raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 
 
 def connect(path: str, config: StoreConfig = DEFAULT) -> Connection:

@@ -1,10 +1,12 @@
-"""Run the dialect's statements: one row, all rows, a page."""
+"""Run the dialect's statements, for one row, all rows, or a page; and raise the store's errors for the database's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import apsw
 
+from packhook.core.errors import RowRefused, Unavailable
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import Conditions, Hints
@@ -18,6 +20,20 @@ SQL: Final = load("sqlite")
 
 # A unary plus keeps SQLite from the organization's index where there is a narrower one.
 HINTS: Final = Hints(unindexed="+{}", live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"})
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Raise Unavailable for whatever goes wrong inside the database: full, read-only, broken, away.
+
+    Raise RowRefused, a kind of Unavailable, if the database rejects the row itself: a repetition fails too.
+    """
+    try:
+        yield
+    except (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError) as error:
+        raise RowRefused(f"the database refused a row: {type(error).__name__}: {error}") from error
+    except apsw.Error as error:
+        raise Unavailable(f"the database failed: {type(error).__name__}: {error}") from error
 
 
 def fetch_one(db: apsw.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:

@@ -12,7 +12,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import apsw
 
 from packhook.store.fair_gate import FairGate
-from packhook.store.sqlite.connection import connect, database_errors
+from packhook.store.sqlite.connection import connect
+from packhook.store.sqlite.queries import database_errors
 from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")

@@ -43,11 +43,11 @@ from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
 from packhook.store.migrate import migrations
 from packhook.store.sqlite import api_keys, audit, claim, history, instance, organizations, publish, record, webhooks
-from packhook.store.sqlite.checkpoint import Checkpoints
-from packhook.store.sqlite.connection import connect, database_errors, lock, migrate, schema_version
+from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
+from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.retention import RetentionCursor
-from packhook.store.sqlite.writer import WriteOp, Writer, itself
+from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
 from packhook.store.write_queue import OF_THE_NODE
 
 _log: Final = structlog.get_logger("packhook.store")

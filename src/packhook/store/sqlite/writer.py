@@ -8,7 +8,7 @@
 
 There is no timer: while one COMMIT waits for the disk, the next batch collects. The statements run on the event loop,
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
-Large work pauses between slices inside its transaction.
+Large work pauses between slices inside its transaction. :class:`Checkpoints` keeps the log short that COMMIT writes to.
 
 Organizations share the writer (store/write_queue.py).
 
@@ -19,7 +19,7 @@ exception rolls the transaction back; then each item is tried alone, so that one
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -30,7 +30,8 @@ import structlog
 
 from packhook.core.errors import RequestError, Unavailable
 from packhook.store.fan_out import Slices, pause
-from packhook.store.sqlite.connection import Connection, database_errors
+from packhook.store.sqlite.connection import WAL_PAGES, Connection, connect
+from packhook.store.sqlite.queries import database_errors
 from packhook.store.write_queue import OF_THE_NODE, WriteQueue
 
 _log: Final = structlog.get_logger("packhook.store")
@@ -45,6 +46,10 @@ ROWS_OF_A_CALL: Final = 25
 
 BUSY_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.02
+
+MAX_PASSES: Final = 4
+MIN_PASS_PAGES: Final = 100
+"""Fewer pages are left to a COMMIT."""
 
 
 def _rows_of_a_call(_: object) -> int:
@@ -244,6 +249,65 @@ class Writer:
         for op, group in _by_op(jobs).items():
             if op.on_commit is not None:
                 _call(op.on_commit, [job.result for job in group if not isinstance(job.result, Exception)])
+
+
+class Checkpoints:
+    """Move what one connection has written from the write-ahead log into the file, in a thread beside the writing.
+
+    ::
+
+        COMMIT ─▶ the log is long ─▶ passes in a thread, until little is left ─▶ the next COMMIT does the rest: only
+                                     (the log grows meanwhile)                   a log that is moved as a whole
+                                                                                 starts over
+
+    SQLite's automatic checkpoint runs within a COMMIT, and everything waits for it: 35 ms for 4,000 pages. Only the
+    last pass has to, because a log that grows meanwhile never starts over.
+    """
+
+    def __init__(self, db: apsw.Connection, path: str, pages: int = WAL_PAGES) -> None:
+        self._connection = connect(path)
+        self._executor = ThreadPoolExecutor(1, "packhook-checkpoint")
+        self._pages = self._due_at = pages
+        self._running: Future[None] | None = None
+        self._is_nearly_done = self._has_failed = False
+        db.set_wal_hook(self._on_commit)
+
+    def close(self) -> None:
+        """Wait for a running pass, then disconnect. Call it after the writing connection is closed."""
+        self._executor.shutdown()
+        self._connection.close()
+
+    def _on_commit(self, db: apsw.Connection, _name: str, pages: int) -> int:
+        """Start a checkpoint, or finish one. SQLite calls this within each COMMIT, which it must not break."""
+        try:
+            if self._is_nearly_done:
+                self._is_nearly_done = False
+                length, done = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                # A long read can keep pages in the log: try again when it is a quarter longer.
+                self._due_at = self._pages if length == done else pages + self._pages // 4
+            elif pages >= self._due_at and (self._running is None or self._running.done()):
+                self._running = self._executor.submit(self._run_passes)
+        except Exception as error:  # noqa: BLE001 an exception would look like a failed COMMIT, and it did not fail
+            self._warn(error)
+        return apsw.SQLITE_OK
+
+    def _run_passes(self) -> None:
+        try:
+            before = 0
+            for _ in range(MAX_PASSES):
+                length, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if length - before < MIN_PASS_PAGES:
+                    break
+                before = length
+            self._is_nearly_done, self._has_failed = True, False
+        except apsw.Error as error:
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        """Log the first failure in a row. The log keeps growing and holds everything; the next commits try again."""
+        if not self._has_failed:
+            self._has_failed = True
+            _log.warning("checkpoint_failed", detail=f"{type(error).__name__}: {error}")
 
 
 def _resolve(future: "asyncio.Future[Any]", result: object) -> None:

@@ -1,21 +1,58 @@
-"""Read a request: its body up to a limit, and its JSON as a model, with every wrong field named at once."""
+"""Read a request: checks of its head, its body up to a limit, and its JSON as a model with every wrong field named."""
 
 import codecs
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive
 
-from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput, MalformedBody, UnsupportedMediaType
+from packhook.core.errors import (
+    BodyTooLarge,
+    FieldError,
+    InvalidInput,
+    MalformedBody,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from packhook.service.service import Service
 
 S = TypeVar("S", bound=BaseModel)
 
+SINGLE_HEADERS: Final = (b"authorization", b"content-encoding", b"content-type", b"idempotency-key")
 SMALL_BODY: Final = 64 * 1024
 _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
+
+
+# --- the head
+
+
+def bearer(header: str | None) -> str:
+    """Return the key in an ``Authorization`` header (RFC 6750, 2.1); raise Unauthorized if there is none."""
+    scheme, _, key = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthorized("expected the header Authorization: Bearer KEY")
+    return key.strip()
+
+
+def refuse_repeated(headers: Iterable[tuple[bytes, bytes]], single: Iterable[bytes] = SINGLE_HEADERS) -> None:
+    """Raise InvalidInput if one of ``single`` is repeated: a proxy and packhook might read different ones."""
+    names = [name for name, _ in headers]
+    repeated = [name for name in single if names.count(name) > 1]
+    if repeated:
+        raise InvalidInput(
+            [FieldError(name.decode(), "repeated_header", "expected this header once") for name in repeated]
+        )
+
+
+def has_encoded_separator(raw_path: bytes) -> bool:
+    """Return whether a path, still percent-encoded, has a ``/`` encoded (``%2F``) in a segment: no route has."""
+    return b"%" in raw_path and b"%2f" in raw_path.lower()
+
+
+# --- the body
 
 
 async def read_body(

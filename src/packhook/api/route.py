@@ -1,0 +1,43 @@
+"""Declare one route: its scope, handler, schemas, query parameters, errors and tag. ``routes.py`` has them all."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from packhook.api.parameters import ListQuery
+from packhook.core import errors
+from packhook.core.errors import PackhookError
+
+BASE: Final = "/v1"
+ORGANIZATION: Final = "/organizations/{organizationId}"
+
+H = TypeVar("H")
+Errors = tuple[type[PackhookError], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[H]):
+    """Declare one route. ``scope`` None: the operator key only."""
+
+    tag: str
+    method: str
+    path: str
+    scope: str | None
+    handler: H
+    status: int
+    response: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    query: ListQuery[Any] | None = None
+    errors: Errors = ()
+    takes_idempotency_key: bool = False
+
+    def all_errors(self) -> Errors:
+        """Return every error that this route can answer."""
+        kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Overloaded)
+        kinds += (errors.Unavailable,)
+        if self.body is not None:
+            kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
+        if self.body is not None or self.query is not None:
+            kinds += (errors.InvalidInput,)
+        return kinds + self.errors
