@@ -26,6 +26,7 @@ from packhook.delivery.http.client import HttpClient, Transport
 from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.maintenance import Maintenance
 from packhook.delivery.probe import EndpointProbe
+from packhook.delivery.replay_driver import ReplayDriver
 from packhook.delivery.scheduler import Scheduler
 from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.secret_rotation import MAX_PROOFS
@@ -55,6 +56,7 @@ class Node:
     ) -> None:
         self._scheduler = Scheduler(store, client, settings, clock)
         self._maintenance = Maintenance(store, settings, clock)
+        self._replays = ReplayDriver(store, settings, clock)
         probe = EndpointProbe(client, settings, clock)
         self.service = Service(store, probe, self._scheduler.is_healthy, settings, clock, encrypted)
 
@@ -64,11 +66,13 @@ class Node:
             group.create_task(self._scheduler.run(), name="packhook-scheduler")
             group.create_task(self._maintenance.run(), name="packhook-maintenance")
             group.create_task(self.service.secret_rotation.run(), name="packhook-secret-rotation")
+            group.create_task(self._replays.run(), name="packhook-replays")
 
     def stop(self) -> None:
         """Begin to stop; attempts in flight have the setting ``shutdown_grace`` to finish."""
         self._maintenance.stop()
         self.service.secret_rotation.stop()
+        self._replays.stop()
         self._scheduler.stop()
 
 

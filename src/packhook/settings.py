@@ -246,6 +246,9 @@ class Settings(BaseSettings):
     lease_duration: Duration = Field(
         60 * SECOND, ge=35 * SECOND, description="How long a node may keep a delivery before another node may claim it."
     )
+    replay_rate: float = Field(
+        500.0, ge=1, le=2_000, description="Deliveries per second that all replays of a node together queue, at most."
+    )
     retention: Duration = Field(
         30 * DAY, ge=MINUTE, description="How long events, deliveries and attempts are kept and can be retried."
     )

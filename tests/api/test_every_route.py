@@ -5,16 +5,18 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
+from api.organization import EVENT, SUBSCRIPTION, Json, Organization, body_of
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate
 from packhook.core.model import SCOPES
 from packhook.testing import Receiver
-from support.api_node import bearer
+from support.api_node import bearer, eventually
 
+REPLAY: Final = {"select": "all", "since": "2020-01-01T00:00:00Z"}
 BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     OrganizationCreate: {},
     ApiKeyCreate: {"scopes": ["events:read"]},
@@ -23,7 +25,9 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     SecretRotate: {"overlap": "1h"},
     EventPublish: EVENT,
     EventBatch: {"events": [EVENT]},
+    ReplayCreate: REPLAY,
 }
+UNREACHABLE: Final = "http://127.0.0.1:9/never"
 SCOPE_OF: Final = {
     "POST /master-key/rotate": None,
     "POST /organizations": None,
@@ -48,6 +52,12 @@ SCOPE_OF: Final = {
     "GET /organizations/{organizationId}/deliveries": "events:read",
     "GET /organizations/{organizationId}/deliveries/{deliveryId}": "events:read",
     "POST /organizations/{organizationId}/deliveries/{deliveryId}/retry": "events:publish",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/replays": "webhooks:write",
+    "GET /organizations/{organizationId}/replays": "webhooks:read",
+    "GET /organizations/{organizationId}/replays/{replayId}": "webhooks:read",
+    "POST /organizations/{organizationId}/replays/{replayId}/pause": "webhooks:write",
+    "POST /organizations/{organizationId}/replays/{replayId}/resume": "webhooks:write",
+    "POST /organizations/{organizationId}/replays/{replayId}/cancel": "webhooks:write",
     "GET /organizations/{organizationId}/audit": "webhooks:write",
     "GET /audit": None,
 }
@@ -60,19 +70,33 @@ def name(route: Route[Any]) -> str:
     return f"{route.method} {route.path}"
 
 
-async def objects_of(organization: Organization, receiver: Receiver) -> dict[str, str]:
-    """Create one object of each kind and return the ids by path parameter; the delivery is finished."""
+async def objects_of(organization: Organization, receiver: Receiver, route: Route[Any]) -> dict[str, str]:
+    """Create one object of each kind and return the ids by path parameter: a finished delivery, a replay that runs.
+
+    For a route that resumes a replay it is paused.
+    """
     webhook = await organization.webhook(receiver.url)
     receipt = await organization.publish()
     delivery = await organization.delivered(receipt["id"])
     key = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
+    unreachable = await organization.webhook(UNREACHABLE, retry_schedule=["1h"])
+    replay = body_of(await organization.ask("POST", f"/webhooks/{unreachable['id']}/replays", json=REPLAY), 202)
+    await eventually(lambda: organization.deliveries(receipt["id"]), _is_settled)
+    if route.path.endswith("/resume"):
+        body_of(await organization.ask("POST", f"/replays/{replay['id']}/pause"), 200)
     return {
+        "replayId": replay["id"],
         "organizationId": organization.id,
         "webhookId": webhook["id"],
         "eventId": receipt["id"],
         "deliveryId": delivery["id"],
         "keyId": key["id"],
     }
+
+
+def _is_settled(deliveries: list[Json]) -> bool:
+    """Return whether both deliveries had an attempt: nothing changes by itself any more."""
+    return len(deliveries) == 2 and all(delivery["attempt_count"] for delivery in deliveries)
 
 
 async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], key: str | None = None) -> httpx.Response:
@@ -86,7 +110,7 @@ async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], ke
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_no_key(node_url: str, organization: Organization, route: Route[Any]) -> None:
     """Respond with 401 before anything else is looked at, whether the object exists or not."""
-    there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId"), "x")
+    there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId", "replayId"), "x")
     async with httpx.AsyncClient(base_url=node_url) as client:
         for ids in ({"organizationId": organization.id, **there}, {"organizationId": "unknown", **there}):
             for content in (b"", b"{", b" " * 400_000):
@@ -98,7 +122,7 @@ async def test_no_key(node_url: str, organization: Organization, route: Route[An
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_each_scope(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
     """Accept a key with one scope exactly where the route requires it."""
-    ids = await objects_of(organization, receiver)
+    ids = await objects_of(organization, receiver, route)
     keys = {scope: await organization.key(scope) for scope in SCOPES}
     for scope in SCOPES:
         if scope != route.scope:
@@ -115,7 +139,7 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_operator(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
     """Accept the operator key on every route."""
-    answer = await ask(organization.api, route, await objects_of(organization, receiver))
+    answer = await ask(organization.api, route, await objects_of(organization, receiver, route))
     assert answer.status_code == route.status, answer.text
 
 
@@ -124,7 +148,7 @@ async def test_key_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond with 404 to a key with every scope, as if the organization did not exist; change nothing."""
-    ids = await objects_of(organization, receiver)
+    ids = await objects_of(organization, receiver, route)
     key = await another.key(*SCOPES)
     before = await organization.contents()
     problem = body_of(await ask(organization.api, route, ids, key), 404)
@@ -139,7 +163,7 @@ async def test_organization_that_is_not_there(
     organization: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond with 404 to the operator too, also if the object exists in its own organization."""
-    ids = await objects_of(organization, receiver)
+    ids = await objects_of(organization, receiver, route)
     answer = await ask(organization.api, route, {**ids, "organizationId": "unknown"})
     assert answer.status_code == 404
 
@@ -149,7 +173,7 @@ async def test_object_of_another_organization(
     organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
 ) -> None:
     """Respond to another organization's id exactly as to an unknown id."""
-    ids = await objects_of(another, receiver)
+    ids = await objects_of(another, receiver, route)
     before = await another.contents()
     key = await organization.key(*SCOPES) if route.scope else None
     foreign = body_of(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)

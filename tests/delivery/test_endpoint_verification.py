@@ -142,7 +142,7 @@ async def test_a_changed_endpoint_is_verified_again(node: LocalNode, receiver: R
         (second,) = await node.publish()
         await asked(other)
         assert (await node.detail(second)).held_reason == AWAITING_VERIFICATION
-        assert (await node.service.replay.retry(ACME, (await node.detail(first)).delivery.id, BY)).status is PENDING
+        assert (await node.service.retries.retry(ACME, (await node.detail(first)).delivery.id, BY)).status is PENDING
         assert {got.method for got in other.received} == {"OPTIONS"}
         await node.service.test_events.send(ACME, made.id, BY)
         await node.becomes(second, DELIVERED)

@@ -82,7 +82,7 @@ async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_replaye
             detail = await node.becomes(event_id, EXHAUSTED)
         assert len(detail.attempts) == len(receiver.received) == 3
         receiver.answers(Status(500), Status(200))
-        await node.service.replay.retry(ACME, detail.delivery.id, BY)
+        await node.service.retries.retry(ACME, detail.delivery.id, BY)
         detail = await node.becomes(event_id, DELIVERED)
         assert [(attempt.number, attempt.status_code) for attempt in detail.attempts] == [
             (1, 500),

@@ -57,7 +57,7 @@ def _documented() -> dict[str, Documented]:
 def _described() -> dict[str, Described]:
     return {
         f"{method.upper()} {path.removeprefix('/v1')}": Described(
-            operation, _scope(operation), min(operation["responses"])
+            operation, _scope(operation), next(iter(operation["responses"]))
         )
         for path, methods in describe()["paths"].items()
         for method, operation in methods.items()

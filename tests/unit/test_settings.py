@@ -30,7 +30,7 @@ EVERYTHING_WRONG: Final = {
     "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
     "disable_after": "59s", "shutdown_grace": "-1s",
-    "audit_retention": "59s",
+    "audit_retention": "59s", "replay_rate": "0",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
 TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
+from packhook.core import ids
 from packhook.core.clock import DAY, HOUR
-from packhook.core.model import AttemptResult, Idempotency
+from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency
+from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
@@ -18,6 +20,7 @@ from packhook.store.postgres import (
     organizations,
     outbox,
     record,
+    replays,
     retention,
     webhooks,
 )
@@ -26,6 +29,8 @@ from packhook.store.postgres.notifications import notify_changed
 from packhook.store.postgres.publish import PublishBatch
 from packhook.store.postgres.queries import SQL, Db
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.replay_steps import scan_of
+from packhook.store.replays import ReplayFilter
 from packhook.store.rows import Row
 from packhook.testing.clock import START
 from store.values import (
@@ -48,6 +53,7 @@ from store.values import (
 NODE: Final = 12345
 LOST_NODE: Final = 67890
 PAGE: Final = PageRequest(limit=2)
+EXHAUSTED: Final = DeliveryStatus.EXHAUSTED
 INSERT_EVENT: Final = (
     "INSERT INTO events (organization_id, id, event_code, data, created_at) VALUES ($1, $2, $3, $4, $5)"
 )
@@ -84,6 +90,7 @@ async def execute_everything(db: Db) -> None:
     await _keep_webhooks(db)
     await _send(db)
     await _read(db)
+    await _replay(db)
     await _lose_a_node(db)
     await _clean_up(db)
     await db.fetch_all(SQL["delete_node"], NODE)
@@ -194,6 +201,34 @@ async def _read(db: Db) -> None:
         await history.get_delivery(db, ACME, item.id)
         await history.interruptions(db, ACME, item.id)
         await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=item.webhook_id, status=item.status))
+
+
+async def _replay(db: Db) -> None:
+    await webhooks.create_webhook(db, hook := webhook(), new_entry())
+    plain = ReplayQuery(organization_id=ACME, webhook_id=hook.id, selection=Selection.ALL, since=0)
+    queries = [msgspec.structs.replace(plain, selection=selection) for selection in Selection]
+    for query in (*queries, msgspec.structs.replace(plain, subject="ord_1")):
+        await replays.selector(db, query)
+        await replays.scan_slice(db, query, scan_of(query))
+    events = [item.id for item in (await history.list_events(db, ACME, PAGE)).items]
+    (delivery, *_) = (await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(status=EXHAUSTED))).items
+    for number, webhook_id in enumerate((hook.id, delivery.webhook_id)):
+        replay = _running(msgspec.structs.replace(plain, webhook_id=webhook_id), START + number)
+        key = Idempotency(key=replay.id, fingerprint=b"", stale_before=START - DAY)
+        await replays.add_events(db, replay.id, 0, sorted({*events, delivery.event_id}), START)
+        await replays.create(db, replay, new_entry(), key, 2)
+        await replays.advance(db, START + number)
+    await replays.advance(db, START + HOUR)
+    await replays.change(db, ACME, replay.id, ReplayStatus.CANCELED, START, new_entry())
+    await replays.list_replays(db, ACME, PAGE, ReplayFilter())
+    await db.fetch_all(SQL["delete_replay_delivery"], replay.id, [0])
+
+
+def _running(query: ReplayQuery, at: int) -> Replay:
+    return Replay(
+        id=ids.replay_id(), **msgspec.structs.asdict(query), status=ReplayStatus.RUNNING, matched=3, queued=0,
+        delivered=0, failed=0, created_at=at, finished_at=None, created_by="operator",
+    )  # fmt: skip
 
 
 async def _lose_a_node(db: Db) -> None:

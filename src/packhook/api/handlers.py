@@ -6,12 +6,14 @@ from starlette.responses import Response
 
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of, principal_of, reservation_of
-from packhook.api.requests import read_shape
+from packhook.api.requests import idempotency_key, read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields
 from packhook.core.clock import from_rfc3339
 from packhook.core.model import Health, Webhook
+from packhook.core.replay import ReplayStatus
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.store.base import AuditFilter, PageRequest
@@ -200,10 +202,62 @@ async def get_delivery(request: Request) -> Response:
 
 async def retry_delivery(request: Request) -> Response:
     """Send a finished delivery again, from the start of its schedule."""
-    delivery = await _service(request).replay.retry(
+    delivery = await _service(request).retries.retry(
         _organization(request), request.path_params["deliveryId"], actor_of(request)
     )
     return respond(serializers.delivery(delivery), 202)
+
+
+# --- replays
+
+
+async def create_replay(request: Request) -> Response:
+    """Make the deliveries of a webhook again that match; with `preview`, only count them."""
+    body = await read_shape(request, ReplayCreate)
+    query = body.query(_organization(request), request.path_params["webhookId"])
+    if body.preview:
+        return respond(serializers.preview(await _service(request).replays.preview(query)))
+    key = idempotency_key(request.headers.get("idempotency-key"))
+    replay = await _service(request).replays.create(query, actor_of(request), key)
+    return respond(serializers.replay(replay), 202)
+
+
+async def list_replays(request: Request) -> Response:
+    """List replays, newest first."""
+    page, where = parameters.REPLAYS.read(request.query_params)
+    found = await _service(request).replays.list(_organization(request), page, where)
+    return respond_page(request, page, found, serializers.replay)
+
+
+async def get_replay(request: Request) -> Response:
+    """Get a replay with its progress."""
+    replay = await _service(request).replays.get(_organization(request), request.path_params["replayId"])
+    return respond(serializers.replay(replay))
+
+
+async def pause_replay(request: Request) -> Response:
+    """Pause a running replay: it queues no more until it is resumed."""
+    return await _change_replay(request, ReplayStatus.PAUSED)
+
+
+async def resume_replay(request: Request) -> Response:
+    """Resume a paused replay where it was."""
+    return await _change_replay(request, ReplayStatus.RUNNING)
+
+
+async def cancel_replay(request: Request) -> Response:
+    """Cancel a replay: it queues no more; what it has queued is still sent."""
+    return await _change_replay(request, ReplayStatus.CANCELED)
+
+
+async def _change_replay(request: Request, status: ReplayStatus) -> Response:
+    replay = await _service(request).replays.change(
+        _organization(request), request.path_params["replayId"], status, actor_of(request)
+    )
+    return respond(serializers.replay(replay))
+
+
+# --- the audit trail
 
 
 async def list_audit(request: Request) -> Response:

@@ -72,7 +72,11 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         "description": f"Scope: {route.scope}." if route.scope else "Only with the operator key.",
         "security": [{"apiKey": []}],
         "parameters": _parameters(route),
-        "responses": {str(route.status): _response("Success.", route.response)} | _problems(*route.all_errors()),
+        "responses": {
+            str(route.status): _response("Success.", route.response),
+            **{str(status): _response("Success.", model) for status, model in route.also.items()},
+            **_problems(*route.all_errors()),
+        },
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": _content(route.body)}}
@@ -169,7 +173,8 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    models = {model for route in ROUTES for model in (route.body, route.response) if model is not None}
+    used = [(route.body, route.response, *route.also.values()) for route in ROUTES]
+    models = {model for of_route in used for model in of_route if model is not None}
     models |= {Problem, HealthStatus, Order}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, generated = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)

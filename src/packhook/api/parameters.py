@@ -18,9 +18,11 @@ from packhook.core.clock import from_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import EVENT_CODES
 from packhook.core.model import DeliveryStatus
+from packhook.core.replay import ReplayStatus
 from packhook.service import rules
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
+from packhook.store.replays import ReplayFilter
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -168,6 +170,11 @@ DELIVERIES: Final = ListQuery(
         "since": _instant("Created at this time or later, RFC 3339."),
         "until": _instant("Created before this time, RFC 3339."),
     },
+)
+REPLAYS: Final = ListQuery(
+    "replays",
+    ReplayFilter,
+    {"webhook_id": _id("Only of this webhook."), "status": _one_of("Only with this status.", ReplayStatus)},
 )
 AUDIT: Final = ListQuery("audit", AuditFilter, _AUDIT_FILTERS)
 AUDIT_ALL: Final = ListQuery(

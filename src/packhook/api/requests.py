@@ -16,6 +16,7 @@ from packhook.core.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from packhook.service import rules
 from packhook.service.service import Service
 
 S = TypeVar("S", bound=BaseModel)
@@ -50,6 +51,19 @@ def refuse_repeated(headers: Iterable[tuple[bytes, bytes]], single: Iterable[byt
 def has_encoded_separator(raw_path: bytes) -> bool:
     """Return whether a path, still percent-encoded, has a ``/`` encoded (``%2F``) in a segment: no route has."""
     return b"%" in raw_path and b"%2f" in raw_path.lower()
+
+
+def idempotency_key(header: str | None) -> str | None:
+    """Return the key in an ``Idempotency-Key`` header without the white space around it (RFC 9110, 5.5).
+
+    Raises InvalidInput.
+    """
+    if header is None:
+        return None
+    try:
+        return rules.idempotency_key(header.strip(" \t"))
+    except ValueError as error:
+        raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 
 
 # --- the body

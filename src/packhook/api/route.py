@@ -1,6 +1,7 @@
 """Declare one route: its scope, handler, schemas, query parameters, errors and tag. ``routes.py`` has them all."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ Errors = tuple[type[PackhookError], ...]
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[H]):
-    """Declare one route. ``scope`` None: the operator key only."""
+    """Declare one route. ``scope`` None: the operator key only. ``also``: other successful responses, by status."""
 
     tag: str
     method: str
@@ -31,6 +32,7 @@ class Route(Generic[H]):
     query: ListQuery[Any] | None = None
     errors: Errors = ()
     takes_idempotency_key: bool = False
+    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
 
     def all_errors(self) -> Errors:
         """Return every error that this route can answer."""

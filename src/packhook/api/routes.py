@@ -35,6 +35,7 @@ from packhook.api.schemas.organizations import (
     OrganizationPage,
     RotationOut,
 )
+from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.webhooks import (
     ExchangeOut,
     SecretRotate,
@@ -56,6 +57,8 @@ _DELIVERIES: Final = f"{ORGANIZATION}/deliveries"
 _KEYS: Final = f"{ORGANIZATION}/api-keys"
 _WEBHOOK: Final = f"{_WEBHOOKS}/{{webhookId}}"
 _DELIVERY: Final = f"{_DELIVERIES}/{{deliveryId}}"
+_REPLAYS: Final = f"{ORGANIZATION}/replays"
+_REPLAY: Final = f"{_REPLAYS}/{{replayId}}"
 _404: Final = (NotFound,)
 _404_409: Final = (NotFound, Conflict)
 
@@ -95,6 +98,17 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           query=parameters.DELIVERIES, errors=_404),
     Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),
     Route("deliveries", "POST", f"{_DELIVERY}/retry", "events:publish", handlers.retry_delivery, 202, DeliveryOut,
+          errors=_404_409),
+    Route("replays", "POST", f"{_WEBHOOK}/replays", "webhooks:write", handlers.create_replay, 202, ReplayOut,
+          ReplayCreate, errors=_404_409, takes_idempotency_key=True, also={200: ReplayPreviewOut}),
+    Route("replays", "GET", _REPLAYS, "webhooks:read", handlers.list_replays, 200, ReplayPage,
+          query=parameters.REPLAYS, errors=_404),
+    Route("replays", "GET", _REPLAY, "webhooks:read", handlers.get_replay, 200, ReplayOut, errors=_404),
+    Route("replays", "POST", f"{_REPLAY}/pause", "webhooks:write", handlers.pause_replay, 200, ReplayOut,
+          errors=_404_409),
+    Route("replays", "POST", f"{_REPLAY}/resume", "webhooks:write", handlers.resume_replay, 200, ReplayOut,
+          errors=_404_409),
+    Route("replays", "POST", f"{_REPLAY}/cancel", "webhooks:write", handlers.cancel_replay, 200, ReplayOut,
           errors=_404_409),
     Route("audit", "GET", f"{ORGANIZATION}/audit", "webhooks:write", handlers.list_audit, 200, AuditPage,
           query=parameters.AUDIT, errors=_404),

@@ -12,10 +12,12 @@ from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
+from packhook.core.replay import Replay
 from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
 from packhook.service.authentication import Principal
 from packhook.service.history import DeliveryDetail
+from packhook.service.replays import Preview
 
 Body = dict[str, Any]
 
@@ -134,6 +136,38 @@ def _newest(attempts: Sequence[Attempt]) -> list[Raw]:
             break
         chosen.append(Raw(content))
     return chosen[::-1]
+
+
+def replay(replay: Replay) -> Body:
+    """Serialize a replay with its progress."""
+    return {
+        "id": replay.id,
+        "webhook_id": replay.webhook_id,
+        "select": replay.selection.value,
+        "since": to_rfc3339(replay.since),
+        "until": _instant(replay.until),
+        "event_codes": list(replay.event_codes),
+        "subject": replay.subject or None,
+        "latest_only": replay.latest_only,
+        "status": replay.status.value,
+        "matched": replay.matched,
+        "queued": replay.queued,
+        "delivered": replay.delivered,
+        "failed": replay.failed,
+        "created_at": to_rfc3339(replay.created_at),
+        "finished_at": _instant(replay.finished_at),
+        "created_by": replay.created_by,
+    }
+
+
+def preview(preview: Preview) -> Body:
+    """Serialize what a replay would take."""
+    return {
+        "matched": preview.matched,
+        "oldest": _instant(preview.oldest),
+        "newest": _instant(preview.newest),
+        "sample": preview.sample,
+    }
 
 
 def interruption(interruption: Interruption) -> Body:

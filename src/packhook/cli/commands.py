@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "webhooks": "packhook.cli.webhooks:app",
     "events": "packhook.cli.events:app",
     "deliveries": "packhook.cli.deliveries:app",
+    "replays": "packhook.cli.replays:app",
     "audit": "packhook.cli.audit:app",
 }
 """Where each subcommand is: a function, or a Typer app with several."""

@@ -8,18 +8,22 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 
 from packhook.api.parameters import ListQuery, Parameter
+from packhook.api.schemas.events import EventCode
 from packhook.cli.client import Client
 from packhook.cli.commands import StrictCommand
 from packhook.cli.exits import Exit, fail
+from packhook.cli.times import HINT, parse_time
+from packhook.core.clock import SystemClock
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
+_TIMES: Final = ("since", "until")
 
 Command = Callable[..., None]
 
@@ -48,7 +52,7 @@ def client_command(
         filters = {} if query is None else query.parameters
         options = [
             *own,
-            *(_option(name, str, _filter_help(parameter)) for name, parameter in filters.items()),
+            *(_option(name, str, _filter_help(name, parameter)) for name, parameter in filters.items()),
             *(() if schema is None else _schema_options(schema)),
             *_shared(has_organization=has_organization, has_output=has_output),
         ]
@@ -61,6 +65,7 @@ def client_command(
                 as_json=values.get("as_json", False),
             )
             arguments = {parameter.name: values[parameter.name] for parameter in own}
+            _parse_times(values)
             if query is not None:
                 arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
             if schema is not None:
@@ -76,7 +81,22 @@ def client_command(
     return add
 
 
-def _filter_help(parameter: Parameter) -> str:
+def _parse_times(values: dict[str, Any]) -> None:
+    """Replace the times among the options, as people write them, by RFC 3339. Exit with all that are wrong."""
+    wrong = []
+    for name in _TIMES:
+        if values.get(name) is not None:
+            try:
+                values[name] = parse_time(values[name], SystemClock().now())
+            except ValueError as error:
+                wrong.append(f"--{name}: {error}")
+    if wrong:
+        fail("\n".join(wrong), Exit.USAGE)
+
+
+def _filter_help(name: str, parameter: Parameter) -> str:
+    if name in _TIMES:
+        return f"{parameter.description.removesuffix(', RFC 3339.')}: {HINT}"
     values = parameter.schema.get("enum")
     return f"{parameter.description} One of {', '.join(values)}." if values else parameter.description
 
@@ -109,19 +129,26 @@ def _schema_options(schema: type[BaseModel]) -> Iterable[inspect.Parameter]:
     """Make an option for each text, number, list (``A,B``) and mapping (``NAME:VALUE``, repeated) of a schema."""
     for name, field in schema.model_fields.items():
         text = field.description or ""
-        if field.annotation in (str, int, float):
+        if name in _TIMES:
+            yield _option(name, str, f"{text.removesuffix('.')}: {HINT}")
+        elif field.annotation in (str, int, float):
             yield _option(name, field.annotation, text)
-        elif field.annotation == list[str]:
+        elif _is_list(field.annotation):
             yield _option(name, str, f"{text} Separated by commas.")
         elif field.annotation == dict[str, str]:
             yield _option(name, list[str], f"NAME:VALUE, may be repeated. {text}", flag=f"--{name.removesuffix('s')}")
+
+
+def _is_list(annotation: Any) -> bool:  # noqa: ANN401 a type
+    """Return whether a field holds a list of texts, which may have rules of their own."""
+    return get_origin(annotation) is list and get_args(annotation)[0] in (str, EventCode)
 
 
 def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a schema that were given as options."""
     fields = {name: values[name] for name in schema.model_fields if values.get(name) is not None}
     for name, value in fields.items():
-        if schema.model_fields[name].annotation == list[str]:
+        if _is_list(schema.model_fields[name].annotation):
             fields[name] = [item.strip() for item in value.split(",") if item.strip()]
         elif schema.model_fields[name].annotation == dict[str, str]:
             fields[name] = dict(_pair(f"--{name.removesuffix('s')}", text) for text in value)

@@ -45,6 +45,10 @@ class Action(StrEnum):
     WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 a name
     WEBHOOK_SECRETS_RETIRED = "webhook.secrets_retired"
     DELIVERY_RETRIED = "delivery.retried"
+    REPLAY_CREATED = "replay.created"
+    REPLAY_PAUSED = "replay.paused"
+    REPLAY_RESUMED = "replay.resumed"
+    REPLAY_CANCELED = "replay.canceled"
     MASTER_KEY_ROTATED = "master_key.rotated"
     OPERATOR_KEY_CREATED = "operator_key.created"
 

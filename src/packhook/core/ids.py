@@ -38,6 +38,11 @@ def event_id() -> str:
     return _new("evt_")
 
 
+def event_id_lower_bound(at: int) -> str:
+    """Return a text that sorts before the ids of all events from this instant on, and after all earlier ones."""
+    return f"evt_{min(max(at, 0), _MAX_TIME):012x}"
+
+
 def delivery_id(at: int) -> str:
     """Return an id for a new delivery of an event that was created at this instant.
 
@@ -80,6 +85,11 @@ class _Counter:
 
 
 _counter: Final = _Counter()
+
+
+def replay_id() -> str:
+    """Return an id for a new replay."""
+    return _new("rpl_")
 
 
 def request_id() -> str:

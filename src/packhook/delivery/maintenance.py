@@ -65,6 +65,7 @@ class Maintenance:
                 idempotency_keys=removed.idempotency_keys,
                 canceled=removed.canceled,
                 audit_entries=removed.audit_entries,
+                replays=removed.replays,
             )
 
     async def _disable_failing(self) -> None:

@@ -13,7 +13,8 @@ from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
 from packhook.service.publish import Publisher
-from packhook.service.replay import Replay
+from packhook.service.replays import Replays
+from packhook.service.retries import Retries
 from packhook.service.secret_rotation import SecretRotation
 from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
@@ -56,7 +57,8 @@ class Service:
         self.webhooks = Webhooks(store, settings, clock, self.verification)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.verification)
-        self.replay = Replay(store, clock)
+        self.retries = Retries(store, clock)
+        self.replays = Replays(store, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:

@@ -15,7 +15,7 @@ row's ``due_at`` is not later than the delivery's ``claimable_at`` (or than the 
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -36,6 +36,9 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
+
+if TYPE_CHECKING:
+    from packhook.store.replays import ReplayStore
 
 T = TypeVar("T")
 
@@ -130,12 +133,14 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
     idempotency_keys: int = 0
     canceled: int = 0
     audit_entries: int = 0
+    replays: int = 0
     more: bool = False
 
     @property
     def is_done(self) -> bool:
         """Tell whether nothing was left to do."""
-        return not (self.more or self.events or self.idempotency_keys or self.canceled or self.audit_entries)
+        done = (self.events, self.idempotency_keys, self.canceled, self.audit_entries, self.replays)
+        return not (self.more or any(done))
 
 
 class Store(Protocol):
@@ -264,6 +269,11 @@ class Store(Protocol):
 
     # --- the life of an event
 
+    @property
+    def replays(self) -> "ReplayStore":
+        """Return the part that makes deliveries again (``store/replays.py``)."""
+        ...
+
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         """Store events and, in the same transaction, one delivery for each webhook that gets them.
 
@@ -354,8 +364,9 @@ class Store(Protocol):
     ) -> RetentionBatch:
         """Delete and cancel one batch, at most ``limit`` of each.
 
-        Deleted are events past retention whose deliveries are all finished, with their deliveries and attempts; stale
-        idempotency keys; audit entries past their retention. Canceled are live deliveries of deleted webhooks.
+        Deleted are events past retention whose deliveries are all finished, with their deliveries and attempts;
+        replays that ended as long ago; stale idempotency keys; audit entries past their retention. Canceled are live
+        deliveries of deleted webhooks.
         """
         ...
 

@@ -12,6 +12,7 @@ from packhook.core import ids
 from packhook.core.clock import MINUTE
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
+from packhook.store.replays import ReplayFilter
 
 MAX_ID_CLOCK_SKEW: Final = MINUTE
 """How far the time in a delivery's id may be from ``created_at``."""
@@ -50,6 +51,11 @@ def webhook_conditions(organization_id: str, where: WebhookFilter) -> Conditions
     return _combine({"organization_id = :organization_id": organization_id, **_equal(where)}, "deleted_at IS NULL")
 
 
+def replay_conditions(organization_id: str, where: ReplayFilter) -> Conditions:
+    """Return the conditions of a page of an organization's replays."""
+    return _combine({"organization_id = :organization_id": organization_id, **_equal(where)})
+
+
 def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of an organization's deliveries; they lead to the narrowest index."""
     narrow = where.webhook_id is not None or where.event_id is not None or uses_per_webhook_merge(where)
@@ -76,7 +82,7 @@ def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:
         "created_at >= :since": where.since,
         "created_at < :until": where.until,
     }
-    return _combine(wanted, *(["object_kind IN ('webhook', 'delivery')"] if where.shown_to_keys else []))
+    return _combine(wanted, *(["object_kind IN ('webhook', 'delivery', 'replay')"] if where.shown_to_keys else []))
 
 
 def uses_per_webhook_merge(where: DeliveryFilter) -> bool:

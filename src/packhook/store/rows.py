@@ -26,6 +26,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.replay import Replay
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -101,6 +102,7 @@ EVENTS: Final = Table(Event)
 DELIVERIES: Final = Table(Delivery, columns={"next_attempt_at": "claimable_at"})
 ATTEMPTS: Final = Table(Attempt)
 INTERRUPTIONS: Final = Table(Interruption)
+REPLAYS: Final = Table(Replay)
 _ENTRIES: Final = Table(AuditEntry, without="by")
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
 
@@ -111,6 +113,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "event": EVENTS.columns,
     "delivery": DELIVERIES.columns,
     "attempt": ATTEMPTS.columns,
+    "replay": REPLAYS.columns,
     "audit_entry": (*_ENTRIES.columns, *_ACTORS.columns, "object_kind"),
 }
 """The column lists that statements refer to."""

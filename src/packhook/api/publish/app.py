@@ -28,15 +28,15 @@ from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import INVALID, explain_batch, explain_event
 from packhook.api.publish.order import Order
 from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
+from packhook.api.requests import idempotency_key as parse_key
 from packhook.api.responses import encode
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
 from packhook.core.clock import to_rfc3339
-from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
+from packhook.core.errors import MalformedBody, PackhookError
 from packhook.core.event_types import PUBLISHED_CODES
 from packhook.core.model import MAX_DATA_BYTES, Receipt
-from packhook.service import rules
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -156,18 +156,10 @@ class PublishHandler:
         Raises what the decoder and ``Publisher.publish`` raise, and InvalidInput for a bad idempotency key.
         """
         events = self.decode(body)
-        key = None if idempotency_key is None else _checked(idempotency_key)
+        key = parse_key(idempotency_key)
         fingerprint = b"" if key is None else hashlib.sha256(self.name.encode() + b"\0" + body).digest()
         receipts = await service.publisher.publish(organization_id, events, key, fingerprint)
         return encode(self.view(receipts))
-
-
-def _checked(idempotency_key: str) -> str:
-    """Return the key without the white space around it, which is not part of a header's value (RFC 9110, 5.5)."""
-    try:
-        return rules.idempotency_key(idempotency_key.strip(" \t"))
-    except ValueError as error:
-        raise InvalidInput([FieldError("Idempotency-Key", "invalid", str(error))]) from None
 
 
 def _receipt(receipt: Receipt) -> dict[str, str | int]:

@@ -61,6 +61,7 @@ class EncryptedStore:
         self.release = inner.release
         self.replan = inner.replan
         self.retry_delivery = inner.retry_delivery
+        self.replays = inner.replays
         self.get_event = inner.get_event
         self.list_events = inner.list_events
         self.get_delivery = inner.get_delivery

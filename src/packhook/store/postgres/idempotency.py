@@ -92,4 +92,4 @@ def _decode(receipts: bytes) -> PublishOutcome | Unavailable:
 
 async def _find(db: Db, keys: list[Key]) -> dict[Key, StoredResponse]:
     found = await db.fetch_all(SQL["find_idempotency_key"], *to_arrays(keys, 2)) if keys else []
-    return {(organization_id, key): (fingerprint, receipts) for organization_id, key, fingerprint, receipts in found}
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}

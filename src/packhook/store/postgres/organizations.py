@@ -48,4 +48,6 @@ async def delete_organization(db: Db, organization_id: str, now: int, entry: Aud
         raise NotFound(f"no organization {organization_id!r}")
     await write_audit(db, entry)
     await db.fetch_all(SQL["revoke_organization_keys"], now, organization_id)
-    return None, [row[0] for row in await db.fetch_all(SQL["delete_organization_webhooks"], now, organization_id)]
+    deleted = [row[0] for row in await db.fetch_all(SQL["delete_organization_webhooks"], now, organization_id)]
+    await db.fetch_all(SQL["cancel_replays"], now, deleted)
+    return None, deleted

@@ -3,6 +3,7 @@
 from typing import Final
 
 from packhook.store.base import RetentionBatch
+from packhook.store.postgres import replays
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 
 _LIVE: Final = ("pending", "sending")
@@ -42,6 +43,7 @@ async def apply_retention(
         idempotency_keys=len(keys),
         canceled=canceled,
         audit_entries=len(entries),
+        replays=await replays.delete_old(db, events_before, keys_before, limit),
         more=is_cut or reached != START,
     )
     return batch, reached

@@ -57,6 +57,7 @@ from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
 from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.queries import Db
+from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.write_queue import OF_THE_NODE
@@ -91,6 +92,7 @@ class PostgresStore:
         self._dispatcher: Dispatcher | None = None
         self._running: _Running | None = None
         self._retention_reached = retention.START
+        self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle
 

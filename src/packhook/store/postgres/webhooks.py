@@ -122,6 +122,7 @@ async def delete_webhook(
         raise NotFound(f"no webhook {webhook_id!r}")
     await write_audit(db, entry)
     await db.fetch_all(SQL["clear_health"], [webhook_id])
+    await db.fetch_all(SQL["cancel_replays"], now, [webhook_id])
     return None, (webhook_id,)
 
 

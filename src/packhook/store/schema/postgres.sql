@@ -141,6 +141,45 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_event_id_key UNIQUE (event_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE replay_chunks (
+  replay_id text COLLATE "C" NOT NULL,
+  number bigint NOT NULL,
+  event_ids text NOT NULL,
+  created_at bigint NOT NULL,
+  CONSTRAINT replay_chunks_pkey PRIMARY KEY (replay_id, number)
+);
+
+CREATE TABLE replay_deliveries (
+  replay_id text COLLATE "C" NOT NULL,
+  position bigint NOT NULL,
+  delivery_id text COLLATE "C" NOT NULL,
+  CONSTRAINT replay_deliveries_pkey PRIMARY KEY (replay_id, "position")
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
+
+CREATE TABLE replays (
+  id text COLLATE "C" NOT NULL,
+  organization_id text COLLATE "C" NOT NULL,
+  webhook_id text COLLATE "C" NOT NULL,
+  selection text COLLATE "C" NOT NULL,
+  since bigint NOT NULL,
+  until bigint,
+  event_codes text NOT NULL,
+  subject text COLLATE "C" NOT NULL,
+  latest_only boolean NOT NULL,
+  status text COLLATE "C" NOT NULL,
+  matched bigint NOT NULL,
+  queued bigint NOT NULL,
+  delivered bigint NOT NULL,
+  failed bigint NOT NULL,
+  created_at bigint NOT NULL,
+  finished_at bigint,
+  created_by text COLLATE "C" NOT NULL,
+  examined bigint NOT NULL DEFAULT '-1'::integer,
+  stalled_steps bigint NOT NULL DEFAULT 0,
+  step_at bigint,
+  CONSTRAINT replays_pkey PRIMARY KEY (id)
+) WITH (fillfactor=50);
+
 CREATE TABLE schema_version (
   version integer NOT NULL
 );
@@ -201,6 +240,8 @@ CREATE INDEX audit_entries_of_organization ON packhook.audit_entries USING btree
 
 CREATE INDEX deliveries_canceled ON packhook.deliveries USING btree (organization_id, id) WHERE (status = 'canceled'::text);
 
+CREATE INDEX deliveries_canceled_of_webhook ON packhook.deliveries USING btree (webhook_id, id) WHERE (status = 'canceled'::text);
+
 CREATE INDEX deliveries_exhausted ON packhook.deliveries USING btree (organization_id, id) WHERE (status = 'exhausted'::text);
 
 CREATE INDEX deliveries_exhausted_of_webhook ON packhook.deliveries USING btree (webhook_id, id) WHERE (status = 'exhausted'::text);
@@ -230,6 +271,18 @@ CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (c
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
 
 CREATE INDEX outbox_waiting ON packhook.outbox USING btree (organization_id, "position") WHERE (refused_at IS NULL);
+
+CREATE INDEX replay_chunks_by_age ON packhook.replay_chunks USING btree (created_at) WHERE (number = 0);
+
+CREATE INDEX replays_due ON packhook.replays USING btree (step_at) WHERE (step_at IS NOT NULL);
+
+CREATE INDEX replays_finished ON packhook.replays USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+CREATE INDEX replays_of_organization ON packhook.replays USING btree (organization_id, id);
+
+CREATE INDEX replays_of_webhook ON packhook.replays USING btree (webhook_id, id);
+
+CREATE INDEX replays_unfinished ON packhook.replays USING btree (organization_id) WHERE (finished_at IS NULL);
 
 CREATE INDEX secret_rotations_due ON packhook.secret_rotations USING btree (due_at);
 

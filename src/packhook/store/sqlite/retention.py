@@ -5,6 +5,7 @@ from typing import Final
 import apsw
 
 from packhook.store.base import RetentionBatch
+from packhook.store.sqlite import replays
 from packhook.store.sqlite.claim import expire_direct_leases
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all
@@ -30,6 +31,7 @@ class RetentionCursor:
             idempotency_keys=_delete_by_age(db, "delete_expired_idempotency_keys", keys_before, limit),
             audit_entries=_delete_by_age(db, "delete_expired_audit_entries", audit_before, limit),
             canceled=canceled,
+            replays=replays.delete_old(db, events_before, keys_before, limit),
             more=is_cut or self._after > 0,
         )
 

@@ -46,6 +46,7 @@ from packhook.store.sqlite import api_keys, audit, claim, history, instance, org
 from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
+from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
 from packhook.store.write_queue import OF_THE_NODE
@@ -85,6 +86,7 @@ class SqliteStore:
         self._dispatcher: Dispatcher | None = None
         self._connections: _Connections | None = None
         self._retention = RetentionCursor()
+        self.replays = SqliteReplays(self._path, lambda: self._reader, lambda: self._writer, self._notify_due)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),

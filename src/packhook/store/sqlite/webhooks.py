@@ -121,6 +121,7 @@ def delete_webhook(db: apsw.Connection, organization_id: str, webhook_id: str, n
         raise NotFound(f"no webhook {webhook_id!r}")
     write_audit(db, entry)
     db.execute(SQL["clear_health"], (webhook_id,))
+    db.execute(SQL["cancel_replays"], (now, webhook_id))
 
 
 def iter_webhooks(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:

@@ -1,4 +1,4 @@
-"""Test replays: a finished delivery is sent again, from the beginning of its schedule."""
+"""Test retries by hand: a finished delivery is sent again, from the beginning of its schedule."""
 
 import pytest
 
@@ -35,7 +35,7 @@ async def finish(store: Store, *, well: bool = False) -> LeasedDelivery:
 
 
 @pytest.mark.parametrize("well", [True, False], ids=["delivered", "exhausted"])
-async def test_a_replayed_delivery_is_due_now_with_a_schedule_begun_anew(store: Store, well: bool) -> None:
+async def test_a_retried_delivery_is_due_now_with_a_schedule_begun_anew(store: Store, well: bool) -> None:
     """Its attempts are kept and count on."""
     await add_webhook(store)
     done = await finish(store, well=well)
@@ -63,7 +63,7 @@ async def test_a_replayed_delivery_is_due_now_with_a_schedule_begun_anew(store: 
     assert attempts[2] == third.attempt
 
 
-async def test_a_replay_that_fails_stays_a_replay(store: Store) -> None:
+async def test_a_retry_that_fails_stays_behind_new_events(store: Store) -> None:
     """Its retries do not go before those of new events."""
     await add_webhook(store)
     done = await finish(store)
@@ -74,7 +74,7 @@ async def test_a_replay_that_fails_stays_a_replay(store: Store) -> None:
     assert (retry.urgency, retry.attempt_count, retry.attempts_before) == (Urgency.REPLAY, 3, 2)
 
 
-async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
+async def test_a_delivery_may_be_retried_again_and_again(store: Store) -> None:
     """Each time from the beginning of its schedule."""
     await add_webhook(store)
     done = await finish(store)
@@ -85,7 +85,7 @@ async def test_a_delivery_may_be_replayed_again_and_again(store: Store) -> None:
     assert before == [2, 3, 4]
 
 
-async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> None:
+async def test_a_delivery_that_is_not_finished_is_not_retried(store: Store) -> None:
     """It still follows its schedule: it is pending, being sent, or waits for a retry."""
     await add_webhook(store)
     await publish(store)
@@ -98,7 +98,7 @@ async def test_a_delivery_that_is_not_finished_is_not_replayed(store: Store) -> 
     assert await claim(store, START) == ()
 
 
-async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
+async def test_nothing_is_retried_to_a_deleted_webhook(store: Store) -> None:
     """Nor to one of a deleted organization, nor what was canceled with it."""
     stored = await add_webhook(store)
     done = await finish(store)
@@ -112,7 +112,7 @@ async def test_nothing_is_replayed_to_a_deleted_webhook(store: Store) -> None:
             await store.retry_delivery(ACME, delivery.id, LATER, new_entry())
 
 
-async def test_a_replay_to_a_disabled_webhook_waits(store: Store) -> None:
+async def test_a_retry_to_a_disabled_webhook_waits(store: Store) -> None:
     """It is sent once the webhook is enabled."""
     stored = await add_webhook(store)
     done = await finish(store)
@@ -123,7 +123,7 @@ async def test_a_replay_to_a_disabled_webhook_waits(store: Store) -> None:
     assert (await claim_one(store, LATER)).id == done.id
 
 
-async def test_the_engine_is_woken_for_a_replay(store: Store, dispatcher: FakeDispatcher) -> None:
+async def test_the_engine_is_woken_for_a_retry(store: Store, dispatcher: FakeDispatcher) -> None:
     """It is due now."""
     await add_webhook(store)
     done = await finish(store)
@@ -133,7 +133,7 @@ async def test_the_engine_is_woken_for_a_replay(store: Store, dispatcher: FakeDi
 
 
 @pytest.mark.parametrize("organization_id", [OTHER, "unknown"])
-async def test_another_organizations_delivery_cannot_be_replayed(store: Store, organization_id: str) -> None:
+async def test_another_organizations_delivery_cannot_be_retried(store: Store, organization_id: str) -> None:
     """It is not found, and is unchanged."""
     await add_webhook(store)
     done = await finish(store)

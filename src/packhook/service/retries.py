@@ -1,4 +1,4 @@
-"""Replay of finished deliveries."""
+"""Retries by hand: one finished delivery is sent again."""
 
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
@@ -6,8 +6,8 @@ from packhook.core.model import Delivery
 from packhook.store.base import Store
 
 
-class Replay:
-    """Replay deliveries. A replay is sent after first attempts and retries."""
+class Retries:
+    """Retry deliveries. What is retried by hand is sent after first attempts and retries of the schedule."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

@@ -1,0 +1,81 @@
+"""Drive replays: queue their events in small batches, paced, so that live events are not pushed aside.
+
+::
+
+    advance (one chunk, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
+                                              └─ nothing due: look again after a moment
+
+Any node drives any replay, one at a time. A node that dies loses its transaction, and the next one goes on.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from packhook.core.clock import Clock
+from packhook.core.errors import Unavailable
+from packhook.core.replay import ReplayStatus
+from packhook.settings import Settings
+from packhook.store.base import Store
+from packhook.store.replays import ReplayStep
+
+_log: Final = structlog.get_logger("packhook.replay")
+
+STEP_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = 1.0
+ERROR_SECONDS: Final = 5.0
+
+
+class ReplayDriver:
+    """Drive the replays of all organizations, the one that waits longest first."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._rate = settings.replay_rate
+        self._clock = clock
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let ``run`` return after the current step."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Drive what is due, until ``stop``."""
+        while not self._stop.is_set():
+            try:
+                step = await self.run_once()
+            except Unavailable as error:
+                _log.error("replay_failed", detail=error.detail)
+                await self._pause(ERROR_SECONDS)
+            except Exception:  # noqa: BLE001 the next step may succeed, and the node has other work
+                _log.exception("replay_failed", detail="tried again")
+                await self._pause(ERROR_SECONDS)
+            else:
+                await self._pause(self._seconds_after(step))
+
+    async def run_once(self) -> ReplayStep | None:
+        """Drive one replay by one step; return it, None where none is due."""
+        step = await self._store.replays.advance(self._clock.now())
+        if step is not None and step.replay.status is ReplayStatus.FINISHED:
+            replay = step.replay
+            _log.info(
+                "replay_finished",
+                replay_id=replay.id,
+                webhook_id=replay.webhook_id,
+                matched=replay.matched,
+                delivered=replay.delivered,
+                failed=replay.failed,
+            )
+        return step
+
+    def _seconds_after(self, step: ReplayStep | None) -> float:
+        """Return how long to wait: so that no more deliveries are queued per second than the rate."""
+        return IDLE_SECONDS if step is None else max(STEP_SECONDS, step.queued / self._rate)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,2 @@
+-- Count the replays of an organization that are running or paused.
+SELECT count(*) FROM replays WHERE organization_id = $1 AND finished_at IS NULL

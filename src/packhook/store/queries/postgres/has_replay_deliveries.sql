@@ -1,0 +1,2 @@
+-- Select one delivery that a replay waits for.
+SELECT 1 FROM replay_deliveries WHERE replay_id = $1 LIMIT 1

@@ -1,0 +1,8 @@
+-- Select the events of a chunk that still exist, and their deliveries to the webhook.
+-- Differs because OFFSET 0 has each event looked up by its key, whatever the planner estimates.
+SELECT e.id, e.event_code, e.created_at, d.id, d.status
+FROM unnest($1::text[]) AS wanted (id)
+CROSS JOIN LATERAL (
+  SELECT id, event_code, created_at FROM events WHERE organization_id = $2 AND id = wanted.id OFFSET 0) AS e
+LEFT JOIN LATERAL (
+  SELECT id, status FROM deliveries WHERE event_id = e.id AND webhook_id || '' = $3 OFFSET 0) AS d ON true

@@ -1,0 +1,7 @@
+-- Select events of an organization before this one, newest first, with their delivery to the webhook.
+SELECT e.id, e.id, e.event_code, e.created_at, e.subject, d.status
+FROM (
+  SELECT id, event_code, created_at, subject FROM events
+  WHERE organization_id = :organization_id AND id < :before AND id >= :first
+  ORDER BY id DESC LIMIT :limit) AS e
+LEFT JOIN deliveries d ON d.event_id = e.id AND +d.webhook_id = :webhook_id ORDER BY e.id DESC
