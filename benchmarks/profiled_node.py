@@ -19,7 +19,7 @@ from msgspec import Struct
 
 import packhook
 from packhook.node import run_node
-from packhook.settings import load_settings
+from packhook.settings_sources import load_settings
 from packhook.telemetry.logs import configure_logs
 
 SAMPLE_SECONDS: Final = 0.002

@@ -1,39 +1,27 @@
-"""Read the settings of a node, once, into one frozen value: defaults < file < environment < flags.
+"""Hold the settings of a node in one frozen value. ``settings_sources.py`` reads them.
 
-The file is TOML: ``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config`` names.
-Its keys are the field names below. An environment variable is ``PACKHOOK_`` and the name in upper case. Durations are
-text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
+Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
 """
 
 import base64
-import difflib
 import ipaddress
-import os
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.egress_proxy import Proxy, parse_proxy
-from packhook.core.errors import InvalidSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 
 _UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION: Final = re.compile(r"(\d{1,10}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
+_MAPPED_BITS: Final = 96
 _NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
@@ -73,7 +61,11 @@ def _parse_network(value: object) -> Network:
         return value
     if not isinstance(value, str):
         raise ValueError(f"expected a network such as 127.0.0.0/8, got {value!r}")  # noqa: TRY004 as above
-    return ipaddress.ip_network(value.strip())
+    network = ipaddress.ip_network(value.strip())
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))  # as addresses are compared
 
 
 def parse_master_keys(value: object) -> tuple[MasterKey, ...]:
@@ -111,7 +103,8 @@ def to_duration(milliseconds: int) -> str:
     return f"{milliseconds}ms"
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration)]
+LONGEST: Final = 36_500 * DAY
+Duration = Annotated[int, BeforeValidator(parse_duration), Field(le=LONGEST)]
 Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
 Risk = Literal["allow_http", "egress_allow", "master_keys", "operator_key", "public_url"]
@@ -283,93 +276,3 @@ def _host_of(url: str) -> str:
     except ValueError:
         return ""
     return host if _NAME.fullmatch(host) else ""
-
-
-_SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
-_DURATIONS: Final = {
-    name
-    for name, field in Settings.model_fields.items()
-    if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
-}
-_NO_VALUE: Final = ("extra_forbidden", "missing")
-_PREFIX: Final = "PACKHOOK_"
-_OF_COMMANDS: Final = ("PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_SERVER")
-_OF_CHECKOUTS: Final = ("PACKHOOK_CHAOS_", "PACKHOOK_TEST_")
-
-
-def _settings_with_file(file: Path) -> type[Settings]:
-    """Return a Settings class that also reads this TOML file."""
-
-    class FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Return flags, environment and file, in this order: the first with a value wins."""
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
-
-    return FromFile
-
-
-def load_settings(config: Path | None = None, **flags: Any) -> Settings:  # noqa: ANN401 a flag has the type of its field
-    """Return the settings of this process. A flag that is None was not given; ``config`` is the TOML file to read.
-
-    InvalidSettings names every wrong setting and every unknown variable: what was expected and what was given.
-    """
-    unknown = [_unknown_line(name) for name in sorted(os.environ) if _is_unknown(name)]
-    named = config or os.environ.get("PACKHOOK_CONFIG")
-    if named and not Path(named).is_file():
-        raise InvalidSettings(f"there is no settings file {named}")
-    settings_class = _settings_with_file(Path(named or "packhook.toml"))
-    try:
-        settings = settings_class(**{name: value for name, value in flags.items() if value is not None})
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSettings(f"{named or 'packhook.toml'} is not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidSettings(f"{named or 'packhook.toml'} is not UTF-8: byte {error.start}") from None
-    except ValidationError as error:
-        lines = [*map(_error_line, error.errors(include_url=False)), *unknown]
-        raise InvalidSettings("\n".join(lines)) from None
-    if unknown:
-        raise InvalidSettings("\n".join(unknown))
-    return settings
-
-
-def _is_unknown(variable: str) -> bool:
-    """Return True for an environment variable that looks like a setting and is none."""
-    name = variable.upper()
-    if not name.startswith(_PREFIX) or name in _OF_COMMANDS or name.startswith(_OF_CHECKOUTS):
-        return False
-    return name.removeprefix(_PREFIX).lower() not in Settings.model_fields
-
-
-def _unknown_line(variable: str) -> str:
-    known = [*(name.upper() for name in Settings.model_fields), *(name.removeprefix(_PREFIX) for name in _OF_COMMANDS)]
-    near = difflib.get_close_matches(variable.upper().removeprefix(_PREFIX), known, n=1, cutoff=0.7)
-    suggestion = f"; did you mean {_PREFIX}{near[0]}?" if near else ": unset it, or see the list of settings"
-    return f"{variable}: there is no such setting{suggestion}"
-
-
-def _error_line(error: ErrorDetails) -> str:
-    """Return the setting's name, what was expected and what was given; durations as text."""
-    name = str(error["loc"][0]) if error["loc"] else ""
-    message = error["msg"].removeprefix("Value error, ")
-    if name in _DURATIONS:
-        for limit in ("ge", "le"):
-            if limit in error.get("ctx", {}):
-                message = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(error['ctx'][limit])}"
-    got = (
-        ""
-        if name in _SECRET or "got " in message or error["type"] in _NO_VALUE
-        else f", got {_format(error['input'], name)}"
-    )
-    return f"{'.'.join(map(str, error['loc']))}: {message}{got}"
-
-
-def _format(value: object, name: str) -> str:
-    return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)

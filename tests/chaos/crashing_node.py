@@ -19,7 +19,7 @@ from chaos.mutations import mutate
 from packhook.core.model import AttemptResult, Outcome, PublishRequest, Receipt, Request
 from packhook.delivery.http.client import InFlight, Transport
 from packhook.node import run_node
-from packhook.settings import load_settings
+from packhook.settings_sources import load_settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.telemetry.logs import configure_logs
 

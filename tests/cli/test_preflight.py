@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from packhook.cli.preflight import is_loopback, reject_unsafe_listen
-from packhook.core.errors import InvalidSettings
+from packhook.cli.preflight import is_loopback, problems
 from packhook.settings import Settings
 from support.processes import OPERATOR_KEY, READY, files, packhook, started
 
-KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+KEY: Final = "k1:6qD0O1mZ2Yx9nV8cK4rT7wPsJhLgFbEaUiCzXoMdQtA="
 SAFE: Final = {
     "host": "192.0.2.1", "operator_key": "pho_chosen-by-the-operator", "master_keys": KEY, "public_url": "https://hooks.example.com",
 }  # fmt: skip
@@ -26,11 +25,7 @@ UNSAFE: Final[dict[str, object]] = {
 
 def refusal(**changes: Any) -> list[str]:  # noqa: ANN401 a field has its own type
     """Return the lines of the refusal; none if the settings are accepted."""
-    try:
-        reject_unsafe_listen(Settings(**{**SAFE, **changes}))
-    except InvalidSettings as error:
-        return error.detail.splitlines()
-    return []
+    return problems(Settings(**{**SAFE, **changes}))
 
 
 def test_safe_settings_listen_anywhere() -> None:
@@ -82,7 +77,7 @@ def test_which_hosts_are_loopback(host: str, *, loopback: bool) -> None:
 
 def test_short_operator_key_is_refused_beyond_loopback() -> None:
     """Accept 16 characters; say how many there are, and never what they are."""
-    assert refusal(operator_key="a" * 16) == []
+    assert refusal(operator_key="k3y-0f-m1ne-only") == []
     assert refusal(operator_key="secret", host="127.0.0.1") == []
     (_, said, _) = refusal(operator_key="secret")
     assert said == "operator_key: expected at least 16 characters, got 6: it could be guessed"
@@ -90,7 +85,9 @@ def test_short_operator_key_is_refused_beyond_loopback() -> None:
 
 @pytest.mark.parametrize(
     "url", ["hooks.example.com", "//hooks.example.com", "https://", "https:/a", "ftp://a", "https://a:port",
-            "https://a?x", "https://a#x", "https://a b", "/v1"],
+            "https://a?x", "https://a#x", "https://a b", "/v1", "https://a..b", "https://-a", "https://a,b",
+            "https://a/../b", "https://a/%0d", "https://a//b", "https://127.1", "https://a:0", "https://a\\b",
+            "https:a"],
 )  # fmt: skip
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
 def test_public_url_without_scheme_or_host_is_refused(url: str, host: str) -> None:
@@ -100,12 +97,73 @@ def test_public_url_without_scheme_or_host_is_refused(url: str, host: str) -> No
     )
 
 
-@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1"])
-def test_trusting_every_address_is_refused(networks: str) -> None:
-    """On any address, also in parts: every client could claim any source."""
+def test_a_password_in_the_public_url_is_refused_and_not_repeated() -> None:
+    """It would stand in every link."""
+    (said,) = refusal(public_url="https://user:hunter2@hooks.example.com")
+    assert said == "public_url: expected a URL such as https://hooks.example.com, got 'https://***@hooks.example.com'"
+
+
+@pytest.mark.parametrize(
+    "networks",
+    ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1", "0.0.0.0/1", "128.0.0.0/1",
+     "0.0.0.0/2,64.0.0.0/2", "8.0.0.0/6", "2000::/3", "::ffff:0:0/96", "::ffff:0.0.0.0/97"],
+)  # fmt: skip
+def test_trusting_a_large_part_of_all_addresses_is_refused(networks: str) -> None:
+    """On any address, also in parts, and as IPv6: every client could claim any source."""
     (said,) = refusal(trusted_proxies=networks, host="127.0.0.1")
-    assert said.startswith("trusted_proxies: expected the addresses of your proxies, got every address")
-    assert refusal(trusted_proxies="10.0.0.0/8,::1/128,fc00::/7,0.0.0.0/1") == []
+    assert said.startswith("trusted_proxies: expected the addresses of your proxies, got a large part of all")
+    assert refusal(trusted_proxies="10.0.0.0/8,::1/128,fc00::/7,172.16.0.0/12,::ffff:10.0.0.0/104") == []
+
+
+@pytest.mark.parametrize(
+    "key", ["a" * 24, "changemechangeme", "1234567890123456", "abcdefghijklmnopqrst", "ababababababababab"]
+)
+def test_an_operator_key_that_is_a_pattern_is_refused_beyond_loopback(key: str) -> None:
+    """Its length says nothing about how hard it is to guess."""
+    said = refusal(operator_key=key)[1]
+    assert said == "operator_key: expected random characters, got a pattern: it could be guessed"
+    assert refusal(operator_key=key, host="127.0.0.1") == []
+
+
+@pytest.mark.parametrize("key", [" " * 20, "k3y of m1ne only", "schl\u00fcssel-of-m1ne-only", "k3y-0f-m1ne-only\n"])
+def test_an_operator_key_that_no_request_can_send_is_refused(key: str) -> None:
+    """On any address: nobody could use the node."""
+    assert "operator_key: expected visible ASCII characters: no request could send this key" in refusal(
+        operator_key=key, host="127.0.0.1"
+    )
+
+
+def test_a_master_key_that_is_a_pattern_is_refused_beyond_loopback() -> None:
+    """Such as zeros, which an example may have."""
+    zeros = f"k1:{'A' * 43}="
+    assert refusal(master_keys=zeros)[1] == "master_keys: expected random bytes, got a pattern: it could be guessed"
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["0.0.0.0/32", "0.0.0.0/8", "127.0.0.1/32", "::/128", "::1/128", "::ffff:127.0.0.0/104", "169.254.169.254/32",
+     "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::254/128", "fe80::/64"],
+)  # fmt: skip
+def test_no_spelling_opens_this_machine_or_its_cloud(network: str) -> None:
+    """Also addresses that Linux connects to loopback, and those of clouds' metadata."""
+    assert refusal(egress_allow=network)[1].startswith("egress_allow: expected no network of this machine or its cloud")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///:memory:", "sqlite:///x.db?mode=ro", "sqlite:///x.db#a", "sqlite:///file:x"]
+)
+def test_a_database_url_with_what_packhook_ignores_is_refused(url: str) -> None:
+    """It would name a file that nobody meant."""
+    (said,) = refusal(database=url)
+    assert said.startswith("database: expected the path of a file, got ")
+
+
+def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
+    """Before the database is made."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for file in (tmp_path / "ca.pem", tmp_path / "missing.pem", tmp_path):
+        (said,) = refusal(ca_bundle=file)
+        assert said.startswith(f"ca_bundle: expected a PEM file of certificates, got {file}")
 
 
 async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> None:
@@ -114,6 +172,10 @@ async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> No
     ran = await packhook("serve", "--port", "0", "--host", "0.0.0.0", folder=tmp_path, settings=wrong)  # noqa: S104 refused
     assert (ran.code, ran.out) == (2, "")
     assert set(wrong) <= {line.partition(":")[0] for line in ran.err.splitlines()}
+    values = {"log_level": "loud", "ca_bundle": "missing.pem", "database": "sqlite:///:memory:", "retenton": "5d"}
+    ran = await packhook("serve", "--port", "0", "--host", "0.0.0.0", folder=tmp_path, settings={**wrong, **values})  # noqa: S104 refused
+    expected = {*wrong, "log_level", "ca_bundle", "database", "master_keys", "PACKHOOK_RETENTON"}
+    assert expected <= {line.partition(":")[0] for line in ran.err.splitlines()}
     ran = await packhook("serve", "--port", "0", folder=tmp_path, settings={"retenton": "5d", "processes": "x"})
     assert (ran.code, ran.out) == (2, "")
     assert "PACKHOOK_RETENTON: there is no such setting; did you mean PACKHOOK_RETENTION?" in ran.err

@@ -8,7 +8,8 @@ import pytest
 
 from docs.commands import commands
 from docs.pages import PAGES, blocks, one_line, read, rows
-from packhook.settings import Settings, load_settings
+from packhook.settings import Settings
+from packhook.settings_sources import load_settings
 from postgres.server import PROGRAMS
 
 _NAMED: Final = {name: cells for name, *cells in rows(read("reference/settings.md"))}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from packhook.core.errors import InvalidSettings, Unavailable
 from packhook.core.signatures.standard import secret_problem
 from packhook.service import rules
-from packhook.settings import MasterKey, Settings, load_settings, parse_master_keys
+from packhook.settings import MasterKey, Settings, parse_master_keys
+from packhook.settings_sources import load_settings
 from packhook.store.encryption.cipher import PREFIX, Cipher, encrypted_under
 
 OLD: Final[MasterKey] = ("k1", bytes(range(32)))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from packhook.core.errors import InvalidSettings
-from packhook.settings import load_settings
+from packhook.settings_sources import load_settings
 
 
 @pytest.mark.parametrize(

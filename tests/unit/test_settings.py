@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.egress_proxy import Proxy
 from packhook.core.errors import InvalidSettings, StartError
-from packhook.settings import DEFAULT_SCHEDULE, Settings, load_settings, parse_duration
+from packhook.settings import DEFAULT_SCHEDULE, Settings, parse_duration
+from packhook.settings_sources import load_settings
 
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -180,6 +181,58 @@ def test_an_unknown_key_of_the_file_is_refused(name: str, file: WriteFile) -> No
     """A typing error must not be ignored."""
     file(f"{name} = 1")
     assert set(errors_of()) == {name.partition(".")[0]}
+
+
+def test_an_unknown_key_of_the_file_has_the_nearest_name(file: WriteFile) -> None:
+    """In the words for variables; a name in upper case is unknown too."""
+    file('retenton = "5d"\nRETENTION = "5d"\nzzz = 1')
+    assert errors_of() == {
+        "retenton": "there is no such setting; did you mean retention?",
+        "RETENTION": "there is no such setting; did you mean retention?",
+        "zzz": "there is no such setting: remove it, or see the list of settings",
+    }
+
+
+def test_a_boolean_is_no_number(file: WriteFile) -> None:
+    """Python counts ``true`` as 1."""
+    file("max_connections = true\napi_key_rate_limit = false")
+    assert errors_of() == {
+        "max_connections": "expected a number, got true",
+        "api_key_rate_limit": "expected a number, got false",
+    }
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(file: WriteFile) -> None:
+    """Some editors write one."""
+    file("\ufeffport = 1")
+    assert given_settings(load_settings()) == {"port": 1}
+
+
+def test_two_variables_for_one_setting_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which one counts would depend on their order."""
+    monkeypatch.setenv("PACKHOOK_PORT", "1")
+    monkeypatch.setenv("packhook_port", "2")
+    assert errors_of() == {"PACKHOOK_PORT": "expected one variable, got 2 that differ in upper and lower case"}
+
+
+def test_what_is_wrong_is_checked_as_absent() -> None:
+    """A check sees valid settings, is told which are wrong, and its lines join the others."""
+    seen: dict[str, object] = {}
+
+    def check(settings: Settings, wrong: frozenset[str]) -> list[str]:
+        seen.update(port=settings.port, host=settings.host, wrong=wrong)
+        return ["host: not this one"]
+
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(check=check, port="x", host="other")
+    assert seen == {"port": 8080, "host": "other", "wrong": frozenset({"port"})}
+    assert [line.partition(":")[0] for line in refused.value.detail.splitlines()] == ["port", "host"]
+
+
+@pytest.mark.parametrize("name", ["retention", "audit_retention", "disable_after", "shutdown_grace", "lease_duration"])
+def test_a_duration_has_a_limit(name: str) -> None:
+    """A hundred years, so that no instant overflows."""
+    assert errors_of(**{name: "9999999999d"}) == {name: "expected at most 36500d, got '9999999999d'"}
 
 
 def test_other_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

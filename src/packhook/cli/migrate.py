@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from packhook.core.clock import SystemClock
-from packhook.settings import Settings, load_settings
+from packhook.settings import Settings
+from packhook.settings_sources import load_settings
 from packhook.store.open import open_store, shown
 
 

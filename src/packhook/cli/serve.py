@@ -11,12 +11,12 @@ import typer
 import uvloop
 
 from packhook.cli.exits import exit_code
-from packhook.cli.preflight import reject_unsafe_listen
+from packhook.cli.preflight import problems
 from packhook.cli.supervise import supervise
 from packhook.core.errors import PackhookError
 from packhook.node import open_listener, run_node
-from packhook.settings import Settings, load_settings
-from packhook.store.open import require_many_nodes
+from packhook.settings import Settings
+from packhook.settings_sources import load_settings
 from packhook.telemetry.logs import configure_logs, reserve_standard_descriptors
 
 
@@ -35,14 +35,12 @@ def serve(
 
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
-    settings = load_settings(config, host=host, port=port, database=database, processes=processes)
-    reject_unsafe_listen(settings)
+    settings = load_settings(config, check=problems, host=host, port=port, database=database, processes=processes)
     reserve_standard_descriptors()
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
         uvloop.run(run_node(settings))
         return
-    require_many_nodes(settings)
     import packhook.api.server  # noqa: F401, PLC0415 loaded once, before the nodes are forked
 
     with closing(open_listener(settings)) as listener:

@@ -18,16 +18,29 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     """Return the store that ``settings.database`` names, not yet opened. Raises InvalidSettings."""
+    require_database_url(settings)
     url, config = settings.database, StoreConfig(require_verification=settings.require_endpoint_verification)
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+    if url.startswith(_SQLITE):
         return SqliteStore(url.removeprefix(_SQLITE), clock, config)
+    return PostgresStore(url, clock, config)
+
+
+def require_database_url(settings: Settings) -> None:
+    """Raise InvalidSettings where the URL names no database, or says something that packhook does not do."""
+    url = settings.database
     if url.startswith(_POSTGRES):
-        parse(url)  # what is wrong with it is said before anything is connected to
-        return PostgresStore(url, clock, config)
-    raise InvalidSettings(
-        "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
-        f"got {shown(url)!r}"
-    )
+        parse(url)
+        return
+    path = url.removeprefix(_SQLITE)
+    if not url.startswith(_SQLITE) or not path:
+        raise InvalidSettings(
+            "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
+            f"got {shown(url)!r}"
+        )
+    if "?" in path or "#" in path or not path.isprintable():
+        raise InvalidSettings("database: expected the path of a file, got one with parameters: packhook takes none")
+    if path.startswith((":", "file:")):
+        raise InvalidSettings(f"database: expected the path of a file, got {path!r}: packhook keeps events on disk")
 
 
 def shown(url: str) -> str:
@@ -42,8 +55,8 @@ def shown(url: str) -> str:
 
 
 def require_many_nodes(settings: Settings) -> None:
-    """Raise InvalidSettings where the database serves one process only, with what to use instead."""
-    if settings.database.startswith("sqlite:"):
+    """Raise InvalidSettings for several nodes where the database serves one only, with what to use instead."""
+    if settings.processes > 1 and settings.database.startswith("sqlite:"):
         raise InvalidSettings(
             f"processes: expected 1, got {settings.processes}: one SQLite file serves one process; "
             "for more, use --database postgresql://…"

@@ -1,0 +1,180 @@
+"""Read the settings of a node, once: defaults < file < environment < flags.
+
+The file is TOML: ``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config`` names.
+Its keys are the names of the fields of ``Settings``. An environment variable is ``PACKHOOK_`` and the name in upper
+case. Whatever is wrong is reported at once, by :func:`load_settings`.
+"""
+
+import difflib
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from packhook.core.errors import InvalidSettings
+from packhook.settings import Settings, parse_duration, to_duration
+
+_SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
+_DURATIONS: Final = {
+    name
+    for name, field in Settings.model_fields.items()
+    if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
+}
+_NUMBERS: Final = {name for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+_NO_VALUE: Final = ("extra_forbidden", "missing")
+_NO_SUCH: Final = "there is no such setting"
+_PREFIX: Final = "PACKHOOK_"
+_OF_COMMANDS: Final = ("PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_SERVER")
+_OF_CHECKOUTS: Final = ("PACKHOOK_CHAOS_", "PACKHOOK_TEST_")
+
+Check = Callable[[Settings, frozenset[str]], list[str]]
+"""Return a line for each problem of valid settings; those named in the set are wrong already, and have a default."""
+
+
+def load_settings(
+    config: Path | None = None,
+    *,
+    check: Check = lambda *_: [],
+    **flags: Any,  # noqa: ANN401 a flag has the type of its field
+) -> Settings:
+    """Return the settings of this process. A flag that is None was not given; ``config`` is the TOML file to read.
+
+    InvalidSettings names every wrong setting, every unknown name, and every problem that ``check`` finds: what was
+    expected and what was given.
+    """
+    table, lines = _of_file(config)
+    lines += [_unknown_line(name) for name in sorted(os.environ) if _is_unknown(name)]
+    lines += _ambiguous_lines()
+    given = {name: value for name, value in flags.items() if value is not None}
+    wrong: frozenset[str] = frozenset()
+    try:
+        settings = _class_of(table, wrong)(**given)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        lines = [*map(_error_line, details), *lines]
+        wrong = frozenset(str(detail["loc"][0]) for detail in details if detail["loc"])
+        settings = _class_of(table, wrong)(**given)
+    lines += check(settings, wrong)
+    if lines:
+        raise InvalidSettings("\n".join(lines))
+    return settings
+
+
+class _Without(PydanticBaseSettingsSource):
+    """Give what another source has, but for some names."""
+
+    def __init__(self, source: PydanticBaseSettingsSource, names: frozenset[str]) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
+        self._names = names
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 pydantic's types
+        """Return what the source has."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values."""
+        return {name: value for name, value in self._source().items() if name.lower() not in self._names}
+
+
+def _class_of(table: dict[str, Any], wrong: frozenset[str]) -> type[Settings]:
+    """Return a Settings class that also reads this table, and ignores the settings that are ``wrong``."""
+
+    class FromSources(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Return flags, environment and file, in this order: the first with a value wins."""
+            sources = (init_settings, env_settings, InitSettingsSource(settings_cls, table))
+            return tuple(_Without(source, wrong) for source in sources)
+
+    return FromSources
+
+
+def _of_file(config: Path | None) -> tuple[dict[str, Any], list[str]]:
+    """Return the table of the file, and a line for each key of it that is no setting or has another type."""
+    named = config or os.environ.get("PACKHOOK_CONFIG")
+    if named and not Path(named).is_file():
+        raise InvalidSettings(f"there is no settings file {named}")
+    path = Path(named or "packhook.toml")
+    if not path.is_file():
+        return {}, []
+    try:
+        table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(f"{path} is not valid TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{path} is not UTF-8: byte {error.start}") from None
+    except OSError as error:
+        raise InvalidSettings(f"cannot read {path}: {error.strerror}") from None
+    except RecursionError:
+        raise InvalidSettings(f"{path} is nested too deeply") from None
+    lines = [f"{name}: {_NO_SUCH}{_suggestion(name, '')}" for name in table if name not in Settings.model_fields]
+    lines += [
+        f"{name}: expected a number, got {str(value).lower()}"
+        for name, value in table.items()
+        if name in _NUMBERS and isinstance(value, bool)
+    ]
+    return {name: value for name, value in table.items() if name in Settings.model_fields}, lines
+
+
+def _is_unknown(variable: str) -> bool:
+    """Return True for an environment variable that looks like a setting and is none."""
+    name = variable.upper().replace("-", "_")
+    if not name.startswith(_PREFIX) or name in _OF_COMMANDS or name.startswith(_OF_CHECKOUTS):
+        return False
+    return "-" in variable or name.removeprefix(_PREFIX).lower() not in Settings.model_fields
+
+
+def _unknown_line(variable: str) -> str:
+    return f"{variable}: {_NO_SUCH}{_suggestion(variable.upper().replace('-', '_').removeprefix(_PREFIX), _PREFIX)}"
+
+
+def _suggestion(name: str, prefix: str) -> str:
+    known = list(Settings.model_fields)
+    if prefix:
+        known += [command.removeprefix(_PREFIX).lower() for command in _OF_COMMANDS]
+    near = difflib.get_close_matches(name.lower().removeprefix(_PREFIX.lower()), known, n=1, cutoff=0.7)
+    if not near:
+        return ": unset it, or see the list of settings" if prefix else ": remove it, or see the list of settings"
+    return f"; did you mean {prefix}{near[0].upper() if prefix else near[0]}?"
+
+
+def _ambiguous_lines() -> Iterator[str]:
+    """Yield a line for each setting that several variables give, in upper and lower case."""
+    names = Counter(variable.upper() for variable in os.environ if variable.upper().startswith(_PREFIX))
+    for name, count in names.items():
+        if count > 1:
+            yield f"{name}: expected one variable, got {count} that differ in upper and lower case"
+
+
+def _error_line(error: ErrorDetails) -> str:
+    """Return the setting's name, what was expected and what was given; durations as text."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    message = _NO_SUCH if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    if name in _DURATIONS:
+        for limit in ("ge", "le"):
+            if limit in error.get("ctx", {}):
+                message = f"expected at {'least' if limit == 'ge' else 'most'} {to_duration(error['ctx'][limit])}"
+    got = (
+        ""
+        if name in _SECRET or "got " in message or error["type"] in _NO_VALUE
+        else f", got {_format(error['input'], name)}"
+    )
+    return f"{'.'.join(map(str, error['loc']))}: {message}{got}"
+
+
+def _format(value: object, name: str) -> str:
+    return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)
