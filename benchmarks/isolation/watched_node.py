@@ -14,7 +14,8 @@ import uvloop
 from msgspec import Struct
 
 from packhook.node import run_node
-from packhook.settings import Settings, load_settings
+from packhook.settings import Settings
+from packhook.settings_sources import load_settings
 from packhook.telemetry.logs import configure_logs
 
 TICK_SECONDS: Final = 0.001

@@ -109,11 +109,16 @@ async def test_refused_requests_count(tmp_path: Path) -> None:
             requests: dict[int, Callable[[str], Awaitable[httpx.Response]]] = {
                 403: lambda key: organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION),
                 404: lambda key: another.ask("POST", "/events", key, json=EVENT),
+                405: lambda key: organization.ask("DELETE", "/events", key),
                 422: lambda key: api.post(
                     organization.path + "/events", headers=[*bearer(key).items(), *repeated], json=EVENT
                 ),
             }
-            for status, ask in requests.items():
+            unknown = [
+                (404, lambda key, path=path: api.get(path, headers=bearer(key)))
+                for path in ("/v1/nothing", f"{organization.path}%2Fevents", "/nothing")
+            ]
+            for status, ask in (*requests.items(), *unknown):
                 key = await organization.key("events:publish")
                 statuses = [(await ask(key)).status_code for _ in range(12)]
                 assert statuses[:3] == [status] * 3

@@ -36,7 +36,7 @@ def encoded_spellings(path: str) -> list[str]:
     instead = [
         plain[: match.start()] + code + plain[match.end() :]
         for match in re.finditer("/", plain)
-        for code in ("%2F", "%2f")
+        for code in ("%2F", "%2f", "%5C", "/%2e/", "/x/%2E./")
     ]
     return [*within, *(spelling for spelling in instead if spelling.startswith("/"))]
 
@@ -66,6 +66,11 @@ async def test_an_encoded_separator_does_not_publish(node_url: str, organization
         (b"/events", b"%252Fevents", 405),
         (b"/events", b"/%65vents", 202),
         (b"/events", b"/events?next=%2F", 202),
+        (b"/events", b"%5cevents", 404),
+        (b"/events", b"/%2e/events", 404),
+        (b"/events", b"/x/%2e./events", 404),
+        (b"/events", b"/events/%2E", 404),
+        (b"/events", b"/events#x", 400),
     ]:
         assert (await response_to(node_url, request.replace(old, new, 1)))[0] == status, new
     assert len((await organization.contents())["/events"]) == 2
@@ -77,6 +82,7 @@ GOOD_HOSTS: Final = [
 ]  # fmt: skip
 BAD_HOSTS: Final = [
     "", "x y", "x, y", "user@x", "x/y", "http://x", "x:port", "x:99999", "x:80:80", "::1", "[::1", "[:::1]", "[v1.x]",
+    "x,y", "x%00", "x%0d%0a", "x;y", "a..b", ".", "(x)", "'x'", "x%2Fy",
     "x?", "x#", "x%zz", "caf\xe9", "x" * 300, "[::1%25eth0]", "\\x",
 ]  # fmt: skip
 
@@ -100,6 +106,14 @@ async def test_bad_host(node_url: str, organization: Organization, lines: list[s
     ):
         status, received, _ = await response_to(node_url, request)
         assert (status, received["connection"]) == (400, "close")
+    assert (await organization.contents())["/events"] == []
+
+
+@pytest.mark.parametrize("version", [b"1.2", b"2.0", b"0.9", b"3.0"])
+async def test_another_version_is_refused(node_url: str, organization: Organization, version: bytes) -> None:
+    """400, and nothing is published: its framing may mean something else."""
+    for request in (HEALTH % b"host: x\r\n", PUBLISH.request(organization.id)):
+        assert (await response_to(node_url, request.replace(b"HTTP/1.1", b"HTTP/" + version, 1)))[0] == 400
     assert (await organization.contents())["/events"] == []
 
 

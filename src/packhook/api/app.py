@@ -1,5 +1,7 @@
 """The ASGI application: FastAPI with its routes, errors and pages; the publish routes stand in front of it."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -12,11 +14,13 @@ from starlette.types import ASGIApp
 from packhook import __version__
 from packhook.api import docs_page, handlers, problems
 from packhook.api.auth import documented_bearer, route_class
+from packhook.api.forwarded import source_in
 from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.openapi import describe
+from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
 from packhook.api.routes import FASTAPI_ROUTES, Handler, methods_of
-from packhook.core.errors import PackhookError
+from packhook.core.errors import PackhookError, Unauthorized
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -48,14 +52,32 @@ async def _handle_error(_request: Request, error: Exception) -> Response:
 
 
 async def _handle_http_exception(request: Request, error: Exception) -> Response:
-    """Respond to Starlette's own errors, such as an unknown path."""
+    """Respond to Starlette's own errors, such as an unknown path.
+
+    The request counts against the rate limits of its key, as any other that is refused.
+    """
     assert isinstance(error, HTTPException)  # noqa: S101 registered for nothing else
+    try:
+        await _count(request)
+    except PackhookError as refused:
+        return problems.problem_response(refused)
     kind = problems.BY_STATUS.get(error.status_code, PackhookError)
-    detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
+    path = request.scope["path"].removeprefix(NO_ROUTE)
+    detail = f"no route {path}" if error.status_code == 404 else str(error.detail)
     response = problems.problem_response(kind(detail))
     if error.status_code == 405:
         response.headers["allow"] = ", ".join(methods_of(request.url.path)) or "GET, HEAD"
     return response
+
+
+async def _count(request: Request) -> None:
+    """Count a request that no route handled, if it has a valid key. Raises RateLimited, Overloaded or Unavailable."""
+    state = request.app.state
+    keys = request.headers.getlist("authorization")
+    source = partial(source_in, request.scope, state.settings.trusted_proxies)
+    with suppress(Unauthorized):
+        if len(keys) == 1:
+            await state.service.access.count(bearer(keys[0]), source)
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

@@ -4,9 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from packhook.api.problems import problem_response
-from packhook.api.requests import has_encoded_separator
-from packhook.core.errors import NotFound
+from packhook.api.requests import NO_ROUTE, has_encoded_separator
 from packhook.core.ids import request_id
 
 POLICY: Final = b"content-security-policy"
@@ -46,7 +44,7 @@ class Headers:
 
 
 class RejectEncodedSeparators:
-    """Answer 404 to a path with an encoded separator, which Starlette would decode before it looks for a route."""
+    """Give a path with an encoded separator, which Starlette would decode, to no route: it is a 404."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,6 +52,5 @@ class RejectEncodedSeparators:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
         raw_path: bytes = scope.get("raw_path") or b""
         if has_encoded_separator(raw_path):
-            await problem_response(NotFound(f"no route {raw_path.decode('latin-1')}"))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            scope["path"] = NO_ROUTE + raw_path.decode("latin-1")
+        await self._app(scope, receive, send)

@@ -1,6 +1,7 @@
 """Read a request: checks of its head, its body up to a limit, and its JSON as a model with every wrong field named."""
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,9 @@ from packhook.service.service import Service
 S = TypeVar("S", bound=BaseModel)
 
 SINGLE_HEADERS: Final = (b"authorization", b"content-encoding", b"content-type", b"idempotency-key")
+NO_ROUTE: Final = "//"
+"""Begins a path that no route has."""
+_ENCODED_SEPARATOR: Final = re.compile(rb"%(?:2f|5c)|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 SMALL_BODY: Final = 64 * 1024
 _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
@@ -49,8 +53,11 @@ def refuse_repeated(headers: Iterable[tuple[bytes, bytes]], single: Iterable[byt
 
 
 def has_encoded_separator(raw_path: bytes) -> bool:
-    """Return whether a path, still percent-encoded, has a ``/`` encoded (``%2F``) in a segment: no route has."""
-    return b"%" in raw_path and b"%2f" in raw_path.lower()
+    """Return whether a path, still percent-encoded, has a separator or a dot segment encoded: no route has.
+
+    Separators are ``/`` and ``\\``, which some proxies take for one.
+    """
+    return b"%" in raw_path and _ENCODED_SEPARATOR.search(raw_path) is not None
 
 
 def idempotency_key(header: str | None) -> str | None:

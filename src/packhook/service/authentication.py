@@ -149,6 +149,11 @@ class Access:
         self.authorize(principal, scope, organization_id)
         return principal
 
+    async def count(self, key: str, source: Callable[[], str]) -> None:
+        """Count a request of this key that asks for nothing. Raises Unauthorized, RateLimited or Overloaded."""
+        principal = self.cached_principal(key) or await self.authenticate(key, source)
+        self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
+
     def authorize(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
         """Check rate limit, scope and organization. Raises RateLimited, NotFound or Forbidden.
 

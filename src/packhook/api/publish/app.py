@@ -89,7 +89,7 @@ class PublishApp:
 
     def _match(self, target: bytes) -> Respond | None:
         raw_path: bytes | None = httptools.parse_url(target).path
-        if raw_path is None or has_encoded_separator(raw_path):
+        if raw_path is None or has_encoded_separator(raw_path) or b"#" in target:
             return None
         path = unquote(raw_path.decode("latin-1"))
         organization_id, _, rest = path.removeprefix(_PREFIX).partition("/")

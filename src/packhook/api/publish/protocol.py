@@ -43,8 +43,11 @@ CHECK_SECONDS = 5.0
 RETRY_AFTER_SECONDS: Final = 1
 
 _INVALID_REQUEST: Final = "Invalid HTTP request received."
+_VERSIONS: Final = ("1.1", "1.0")
 _UPGRADE_HEADERS: Final = (b"connection", b"upgrade", b"http2-settings")
-_HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::(\d{0,5}))?")
+_LABEL: Final = rb"(?:[A-Za-z0-9_~-]|%[89A-Fa-f][0-9A-Fa-f])+"
+_HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|%b(?:\.%b)*\.?)(?::(\d{0,5}))?" % (_LABEL, _LABEL))
+"""RFC 3986 allows more in a name, such as commas, with which a proxy joins two headers; no host is named so."""
 
 STATUS_LINES: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _SECURITY_LINES: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
@@ -91,9 +94,9 @@ def _is_host(value: bytes) -> bool:
 
 
 def _require_path(target: bytes) -> None:
-    """Raise InvalidRequest for a request target without a path, or not in ASCII, which uvicorn cannot handle."""
+    """Raise InvalidRequest for a request target without a path, with a fragment, or not in ASCII."""
     path: bytes | None = httptools.parse_url(target).path
-    if not (path and target.isascii()):
+    if not (path and target.isascii()) or b"#" in target:
         raise InvalidRequest(_INVALID_REQUEST)
 
 
@@ -243,6 +246,8 @@ class HttpProtocol(HttpToolsProtocol):
             raise InvalidRequest("The request's headers are too large.")
         if self.parser.should_upgrade():
             return  # data_received declines it
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise InvalidRequest(_INVALID_REQUEST)
         self._require_host()
         respond = self._publish.match(self.url) if self.parser.get_method() == b"POST" else None
         if respond is None:
