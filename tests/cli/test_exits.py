@@ -27,7 +27,7 @@ TROUBLE: Final = {
     ),
     "a cursor of one's own": (("events", "list", "--cursor", "1"), Exit.USAGE, "cursor: "),
     "no server": (("webhooks", "list", "--server", NOWHERE), Exit.UNREACHABLE, f"cannot reach {NOWHERE}: "),
-    "no URL": (("webhooks", "list", "--server", "nowhere"), Exit.UNREACHABLE, "cannot reach nowhere: "),
+    "no URL": (("webhooks", "list", "--server", "nowhere"), Exit.USAGE, "--server: expected a URL such as"),
     "a wrong key": (("webhooks", "list", "--key", "phk_wrong"), Exit.DENIED, "API key"),
     "a key that cannot be one": (("webhooks", "list", "--key", "ключ"), Exit.DENIED, "key"),
     "a key with a break in it": (("webhooks", "list", "--key", "phk_one two\nthree"), Exit.DENIED, "this one is not"),

@@ -62,6 +62,54 @@ async def test_a_repeated_option_is_an_error(terminal: Terminal, words: tuple[st
     assert "more than once" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("webhooks", "update", "wh_1", "--header", "a:b", "--header", "A:c"), "--header: a was given more than once"),
+        (("webhooks", "update", "wh_1", "--rate-limit", "nan"), "--rate-limit: expected a number, got nan"),
+        (("webhooks", "update", "wh_1", "--rate-limit", "1e400"), "--rate-limit: expected a number, got inf"),
+        (("webhooks", "update", "wh_1", "--timeout-seconds", "-inf"), "--timeout-seconds: expected a number, got -inf"),
+        (("webhooks", "show", ".."), "expected an id, got '..'"),
+        (("webhooks", "delete", ".."), "expected an id, got '..'"),
+        (("webhooks", "delete", "."), "expected an id, got '.'"),
+        (("deliveries", "show", ""), "expected an id, got ''"),
+        (("keys", "revoke", ""), "expected an id, got ''"),
+        (("organizations", "delete", ""), "expected an id, got ''"),
+        (("organizations", "create", ""), "/id: expected 1 to 64 of the characters A-Z a-z 0-9 _ -"),
+        (("webhooks", "list", "-o", ".."), "expected an id, got '..'"),
+        (("keys", "create", "x", "--expires-at", ""), "/expires_at: "),
+        (("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT, "--secret", ""), "/secret: "),
+        (("events", "publish", "--idempotency-key", ""), "--idempotency-key: expected visible ASCII, got ''"),
+        (("events", "publish", "--idempotency-key", "a\t"), "--idempotency-key: expected visible ASCII, got 'a\\t'"),
+        (("webhooks", "list", "--server", "127.0.0.1:8080"), "--server: expected a URL such as http://127.0.0.1:8080"),
+        (("webhooks", "list", "--server", "http://127.0.0.1:1?x"), "--server: expected a URL such as"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, tuple) else None,
+)
+async def test_a_value_that_means_nothing_is_a_usage_error(
+    terminal: Terminal, words: tuple[str, ...], message: str
+) -> None:
+    """Neither ignore it nor do something else: ``webhooks delete ..`` would delete the organization."""
+    code, out, err = await terminal.run(*words, given='{"event_code": "order.created", "data": {"id": "1"}}')
+    assert (code, out, message in err, "Traceback" in err) == (Exit.USAGE, "", True, False), (out, err)
+
+
+@pytest.mark.parametrize("words", [("listen", HOSTILE), ("webhooks", "list", f"--{HOSTILE}"), (HOSTILE,)], ids=repr)
+async def test_a_usage_error_shows_what_is_not_printable(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """A name in a script may come from outside."""
+    code, out, err = await terminal.run(*words)
+    assert (code, out, "\\u202e" in err) == (Exit.USAGE, "", True)
+    assert err.replace("\n", "").isprintable()
+
+
+async def test_a_batch_with_other_members_is_refused(terminal: Terminal) -> None:
+    """Publish all that was given, or nothing."""
+    event = '{"event_code": "order.created", "data": {"id": "1"}}'
+    code, _, err = await terminal.run("events", "publish", given=f'{{"events": [{event}], {event[1:]}')
+    assert (code, "/events: there is no such field" in err) == (Exit.USAGE, True)
+    assert (await terminal.json("events", "list"))["data"] == []
+
+
 async def test_an_update_without_fields_says_that_nothing_was_changed(terminal: Terminal) -> None:
     """Exit 2 and change nothing."""
     made = await terminal.json("webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT)

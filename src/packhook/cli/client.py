@@ -45,6 +45,8 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Reply:
         """Return the response to a request below ``/v1``. Exit with a message if it is an error."""
+        if not self.server.startswith(("http://", "https://")) or "?" in self.server or "#" in self.server:
+            fail(f"--server: expected a URL such as http://127.0.0.1:8080, got {self.server!r}", Exit.USAGE)
         try:
             response = httpx.request(
                 method, f"{self.server.rstrip('/')}/v1{path}", content=content, json=json, params=query,
@@ -76,14 +78,28 @@ class Client:
         bearer = (self.key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")).strip()
         if not bearer:
             fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
-        sent = {"authorization": f"Bearer {bearer}", **headers}
-        if not all(value.isascii() and value.isprintable() and value == value.strip() for value in sent.values()):
-            fail("a key is visible ASCII, and so is an idempotency key: this one is not", Exit.DENIED)
-        return sent | ({"content-type": "application/json"} if has_content else {})
+        if not _is_visible_ascii(bearer):
+            fail("a key is visible ASCII: this one is not", Exit.DENIED)
+        for name, value in headers.items():
+            if not _is_visible_ascii(value) or not value or value != value.strip():
+                fail(f"--{name}: expected visible ASCII, got {value!r}", Exit.USAGE)
+        return {"authorization": f"Bearer {bearer}", **headers} | (
+            {"content-type": "application/json"} if has_content else {}
+        )
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def path(*parts: str) -> str:
-    """Join the parts of a path. Each is quoted, so an id with odd characters leads to no other object."""
+    """Join the parts of a path. Each is quoted, so an id with odd characters leads to no other object.
+
+    Exit with a message for an empty part, and for ``.`` and ``..``: clients and proxies remove them from a path.
+    """
+    odd = [part for part in parts if part in ("", ".", "..")]
+    if odd:
+        fail(f"expected an id, got {odd[0]!r}", Exit.USAGE)
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 

@@ -19,7 +19,7 @@ _COLUMNS = ("id", "event_code", "created_at", "deliveries")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-class _EventBatch(Struct):
+class _EventBatch(Struct, forbid_unknown_fields=True):
     events: list[Raw]
 
 
@@ -44,7 +44,7 @@ def publish(
         events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), data) for data in events]
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
         fail(f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}", Exit.USAGE)
-    headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
+    headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
     if len(events) == 1:
         client.show(client.call("POST", client.path("events"), content=events[0], headers=headers))
     else:
@@ -84,8 +84,10 @@ def _lines(content: bytes) -> list[bytes]:
             continue
         try:
             _value(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             fail(f"line {number} is not JSON: {error}", Exit.USAGE)
+        except RecursionError:
+            fail(f"line {number} is nested too deeply", Exit.USAGE)
         events.append(line.strip())
     return events
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import NoReturn
 
-from packhook.cli.text import visible
+from packhook.cli.text import visible_lines
 from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
 
 
@@ -35,5 +35,5 @@ def fail(message: str, code: Exit) -> NoReturn:
     """Print the lines of a message to standard error, and exit. If that is closed or full, only the code tells it."""
     if sys.stderr is not None:  # None: closed by the caller; print would use standard output
         with suppress(OSError):
-            print("\n".join(map(visible, message.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201 this is the command line
+            print(visible_lines(message), file=sys.stderr, flush=True)  # noqa: T201 this is the command line
     raise SystemExit(int(code))

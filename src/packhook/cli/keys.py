@@ -23,7 +23,7 @@ def create(
     expires_at: Annotated[str | None, typer.Option(help="When it expires, RFC 3339; without it: never.")] = None,
 ) -> None:
     """Create an API key and print it, this once. Example: packhook keys create shop -o acme --scope events:publish"""
-    body = {"name": name, "scopes": scope or list(SCOPES)} | ({"expires_at": expires_at} if expires_at else {})
+    body = {"name": name, "scopes": scope or list(SCOPES)} | ({} if expires_at is None else {"expires_at": expires_at})
     client.show(client.call("POST", client.path("api-keys"), json=body))
 
 

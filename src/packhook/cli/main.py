@@ -3,7 +3,8 @@
 import io
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +12,11 @@ from typer.core import TyperGroup
 from packhook import __version__
 from packhook.cli.commands import Commands
 from packhook.cli.exits import Exit, exit_code, fail
+from packhook.cli.text import visible_lines
 from packhook.core.errors import InvalidSettings, PackhookError
+
+_UsageError: Final[Any] = typer.BadParameter.__base__
+"""Click's error for wrong arguments; Typer exports only some of its kinds."""
 
 
 class _Root(TyperGroup):
@@ -21,6 +26,16 @@ class _Root(TyperGroup):
         super().__init__(**options)
         commands: Any = Commands()  # Click wants a dict; a mapping is enough
         self.commands = commands
+
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 as Typer has it
+        """Parse the arguments of ``packhook`` itself."""
+        with _visible_usage_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 as Typer has it
+        """Run the subcommand."""
+        with _visible_usage_errors():
+            return super().invoke(ctx)
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 as Typer has it
         """Run the command line."""
@@ -46,6 +61,17 @@ class _Root(TyperGroup):
             fail(f"cannot write: {error.strerror or error}", code)
         finally:
             _abandon_unwritable()
+
+
+@contextmanager
+def _visible_usage_errors() -> Iterator[None]:
+    """Escape what is not printable in a usage error, which repeats arguments."""
+    try:
+        yield
+    except _UsageError as error:
+        text = visible_lines(error.format_message())
+        setattr(error, "format_message", lambda: text)  # noqa: B010 Typer calls it
+        raise
 
 
 def _exit_codes(error: BaseException) -> Iterator[Exit]:

@@ -7,6 +7,8 @@
 """  # noqa: E501 a diagram
 
 import inspect
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -151,8 +153,18 @@ def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
         if _is_list(schema.model_fields[name].annotation):
             fields[name] = [item.strip() for item in value.split(",") if item.strip()]
         elif schema.model_fields[name].annotation == dict[str, str]:
-            fields[name] = dict(_pair(f"--{name.removesuffix('s')}", text) for text in value)
+            fields[name] = _mapping(f"--{name.removesuffix('s')}", value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            fail(f"--{name.replace('_', '-')}: expected a number, got {value}", Exit.USAGE)
     return fields
+
+
+def _mapping(flag: str, texts: list[str]) -> dict[str, str]:
+    pairs = [_pair(flag, text) for text in texts]
+    repeated = [name for name, count in Counter(name.lower() for name, _ in pairs).items() if count > 1]
+    if repeated:
+        fail(f"{flag}: {', '.join(repeated)} was given more than once", Exit.USAGE)
+    return dict(pairs)
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:

@@ -16,11 +16,11 @@ _Id = Annotated[str, typer.Argument(help="The organization's id.")]
 @client_command(app, "create", has_organization=False)
 def create(
     client: Client,
-    organization_id: Annotated[str, typer.Argument(help="An id of your choice; without it, a new one.")] = "",
-    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    organization_id: Annotated[str | None, typer.Argument(help="An id of your choice; without it, a new one.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
 ) -> None:
     """Create an organization. Example: packhook organizations create acme --name 'Acme Outfitters'"""
-    body = {field: value for field, value in {"id": organization_id, "name": name}.items() if value}
+    body = {field: value for field, value in {"id": organization_id, "name": name}.items() if value is not None}
     client.show(client.call("POST", path("organizations"), json=body))
 
 

@@ -9,6 +9,11 @@ def visible(text: str) -> str:
     return _escaped(text, lambda char: char.encode("unicode_escape").decode("ascii"))
 
 
+def visible_lines(text: str) -> str:
+    """Escape the same, but for line breaks."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def visible_json(document: str) -> str:
     """Escape the same in JSON, on one line. The value stays the same: raw line breaks stand between tokens only."""
     return _escaped(document, lambda char: " " if char in "\n\r\t" else json.dumps(char)[1:-1])

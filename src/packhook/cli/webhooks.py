@@ -52,7 +52,7 @@ def create(
     Example: packhook webhooks create -o acme --event-code order.created --endpoint https://…
     """
     body = {**fields, **_certificate(client_certificate, client_key)}
-    body["secret"] = body.get("secret") or new_secret()
+    body.setdefault("secret", new_secret())
     if disabled:
         body["enabled"] = False
     client.show(client.call("POST", client.path("webhooks"), json=body))
