@@ -1,5 +1,6 @@
 """Store and log nothing that an endpoint repeats of its webhook's header values, in space that has a bound."""
 
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,59 @@ def test_every_usual_spelling_is_removed(spelling: bytes) -> None:
     assert (shown[:1], shown[-4:]) == (b"[", b"***]")
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "BEARER TOK/é&SECRET".encode(),
+        b64encode(TOKEN.encode()),
+        b64encode(b"a" + TOKEN.encode()),
+        b64encode(b"aa" + TOKEN.encode()),
+        urlsafe_b64encode(b"{" + TOKEN.encode() + b"}"),
+        TOKEN.encode().hex().encode(),
+        TOKEN.encode().hex().upper().encode(),
+        "".join(f"%{byte:02x}" for byte in TOKEN.encode()).encode(),
+        "".join(f"%25{byte:02X}" for byte in TOKEN.encode()).encode(),
+        b"bearer%20tok%2f%c3%a9%26secret",
+        "".join(f"\\u{ord(letter):04x}" for letter in TOKEN).encode(),
+        "".join(f"\\x{byte:02x}" for byte in TOKEN.encode()).encode(),
+        "".join(f"&#{ord(letter)};" for letter in TOKEN).encode(),
+        "".join(f"&#x{ord(letter):X};" for letter in TOKEN).encode(),
+        b"Bearer tok/&eacute;&amp;secret",
+    ],
+)
+def test_every_encoding_is_removed(spelling: bytes) -> None:
+    """As a receiver may hide a value that it knows: nothing that means it is left, in a body or in a header."""
+    remover = redactor([TOKEN])
+    body = remover.body(b"[" + spelling + b"]")
+    ((_, value),) = remover.headers((("x", f"[{spelling.decode('latin-1')}]"),))
+    for shown in (body, value.encode("latin-1")):
+        assert b"***" in shown
+        assert not [part for part in (spelling[8:20], b"secret", b"tok/") if part.lower() in shown.lower()]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("0123456", "789abcdef"),
+        ("01", "23", "456789abc", "def"),
+        ("a 0123456", "789abcdef b"),
+        ("0123 4567 89ab cdef",),
+    ],
+)
+def test_a_value_in_several_header_lines_is_removed(lines: tuple[str, ...]) -> None:
+    """Also one that is folded, which puts white space into it; the lines around stay as they are."""
+    given = (("a", "0"), *(("x", line) for line in lines), ("z", "f"))
+    shown = redactor(["0123456789abcdef"]).headers(given)
+    assert shown == (("a", "0"), *(("x", "***") for _ in lines), ("z", "f"))
+
+
+def test_credentials_of_basic_are_removed_in_plain() -> None:
+    """User and password, and the password alone."""
+    remover = redactor([f"Basic {b64encode(b'shop:correct horse').decode()}"])
+    assert remover.text("shop:correct horse") == "***"
+    assert remover.text("the password 'correct horse' is wrong") == "the password '***' is wrong"
+
+
 @without_deadline
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), max_size=20), st.binary(max_size=2_000))
 def test_the_result_is_bounded_and_has_no_value(secrets: list[str], body: bytes) -> None:
@@ -78,7 +132,7 @@ def test_masking_that_multiplies_is_cut() -> None:
 def test_the_start_of_a_value_at_the_end_of_a_cut_body() -> None:
     """The client stopped reading in the middle of it."""
     outcome = Outcome(body=b"you sent 0123456789abc", truncated=True)
-    assert redactor(["0123456789abcdef"]).outcome(outcome).body == b"you sent ***"
+    assert redactor(["0123456789ABCDEF"]).outcome(outcome).body == b"you sent ***"
 
 
 def test_words_of_a_certificate_are_those_of_an_endpoint() -> None:

@@ -1,14 +1,20 @@
-"""Remove the values of a webhook's own headers from what its endpoint answers, before anything is stored or logged.
+"""Remove the values of a webhook's own headers from what its endpoint responds, before anything is stored or logged.
 
 An endpoint may repeat what it received: in a body, a header, or text that becomes an error message. Every spelling of a
-value becomes one marker that no other value matches, so the passes cannot multiply, and each is a linear search.
+value, in upper or lower case, becomes one marker that no other value matches, so the passes cannot multiply, and each
+is a linear search. A text that spells a value in another way, such as ``%61`` for ``a``, becomes the marker as a whole;
+so do header lines that have it in parts.
 """
 
 import html
 import json
+import re
+from base64 import b64decode, b64encode
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from msgspec import Struct, structs
 
@@ -20,20 +26,35 @@ MAX_HEADER_VALUE: Final = 8 * 1024
 MIN_WORD: Final = 8
 MIN_PREFIX: Final = 4
 LOCATION: Final = "location"
+LONGEST_PREFIX: Final = 4 * 1024
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 _MARKER: Final = "\uffff"
 """A character that no text of bytes decoded as Latin-1 holds."""
 
 
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))", re.DOTALL)
+"""An escape of JSON, or of a language that is like it."""
+
+
 class Redactor(Struct, frozen=True):
-    """Replace secrets by ``***``. ``needles`` are their spellings as Latin-1 text, the longest first."""
+    """Replace secrets by ``***``.
+
+    ``needles`` are their spellings as Latin-1 text in lower case, the longest first. ``decoded``: the secrets that are
+    long enough to be looked for in what an encoded text means, without white space.
+    """
 
     needles: tuple[str, ...]
+    decoded: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
         """Return the text without secrets; at most three times as long."""
+        low = _lower(text)
         for needle in self.needles:
-            text = text.replace(needle, _MARKER)
-        return text.replace(_MARKER, REDACTED)
+            if needle in low:
+                text = _replaced(text, low, needle)
+                low = _lower(text)
+        text = text.replace(_MARKER, REDACTED)
+        return REDACTED if self.decoded and self._is_encoded_in(text) else text
 
     def body(self, body: bytes, *, is_cut: bool = False) -> bytes:
         """Return the body without secrets, at most 64 KiB of it. ``is_cut``: its end may be the start of a secret."""
@@ -43,7 +64,9 @@ class Redactor(Struct, frozen=True):
 
     def headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return the headers without secrets, in names and in values."""
-        return tuple((self.text(name), self._value(name, value)) for name, value in headers)
+        clean = tuple((self.text(name), self._value(name, value)) for name, value in headers)
+        hidden = self._lines_with_parts(clean) if self.decoded else ()
+        return tuple((name, REDACTED if line in hidden else value) for line, (name, value) in enumerate(clean))
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """Return an outcome that may be stored, logged and put into a message."""
@@ -66,29 +89,101 @@ class Redactor(Struct, frozen=True):
 
     def _without_prefix(self, text: str) -> str:
         """Replace the start of a secret with which a cut text ends."""
+        end = _lower(text[-LONGEST_PREFIX:])
         for needle in self.needles:
-            for length in range(len(needle) - 1, MIN_PREFIX - 1, -1):
-                if text.endswith(needle[:length]):
+            for length in range(min(len(needle) - 1, LONGEST_PREFIX), MIN_PREFIX - 1, -1):
+                if end.endswith(needle[:length]):
                     return text[:-length] + REDACTED
         return text
+
+    def _is_encoded_in(self, text: str) -> bool:
+        return any(secret in decoded for decoded in map(_squeezed, _meanings(text)) for secret in self.decoded)
+
+    def _lines_with_parts(self, headers: tuple[tuple[str, str], ...]) -> set[int]:
+        """Return the numbers of the header lines whose values, one behind the other, contain a secret."""
+        values = [_squeezed(value) for _, value in headers]
+        joined, ends = "".join(values), list(accumulate(map(len, values)))
+        hidden: set[int] = set()
+        for secret in self.decoded:
+            at = joined.find(secret)
+            while at >= 0:
+                hidden.update(range(bisect_right(ends, at), bisect_left(ends, at + len(secret)) + 1))
+                at = joined.find(secret, at + len(secret))
+        return hidden
 
 
 def redactor(values: Iterable[str]) -> Redactor:
     """Return what removes these header values, and long words of them: a token is repeated without its scheme."""
-    spellings = {
-        spelling.encode("utf-8", "surrogatepass").decode("latin-1")
-        for value in values
-        for secret in (value.strip(), *(word for word in value.split() if len(word) >= MIN_WORD))
-        if secret
-        for spelling in _spellings(secret)
-    }
-    return Redactor(tuple(sorted(spellings, key=lambda spelling: (-len(spelling), spelling))))
+    secrets = {secret for value in values for secret in _secrets(value)}
+    needles = {_lower(_latin(spelling)) for secret in secrets for spelling in _spellings(secret)}
+    long = {squeezed for secret in secrets if len(squeezed := _squeezed(_latin(secret))) >= MIN_WORD}
+    return Redactor(
+        tuple(sorted(needles, key=lambda spelling: (-len(spelling), spelling))),
+        tuple(sorted(long)),
+    )
+
+
+def _secrets(value: str) -> Iterator[str]:
+    """Yield a header's value, its long words, and what the credentials of ``Basic`` mean."""
+    words = value.split()
+    yield from (
+        secret for secret in (value.strip(), *words) if secret == value.strip() != "" or len(secret) >= MIN_WORD
+    )
+    if words and words[0].lower() == "basic":
+        credentials = b64decode(words[-1] + "==").decode("utf-8", "replace") if _is_base64(words[-1]) else ""
+        yield from (part for part in (credentials, credentials.partition(":")[2]) if len(part) >= MIN_WORD)
+
+
+def _is_base64(text: str) -> bool:
+    return text.isascii() and len(text.rstrip("=")) % 4 != 1
+
+
+def _latin(text: str) -> str:
+    """Return the UTF-8 of a text as bodies and headers are searched: as Latin-1."""
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _lower(text: str) -> str:
+    """Return the text in lower case if each character stays where it is; of Latin-1 each does."""
+    low = text.lower()
+    return low if len(low) == len(text) else text
+
+
+def _squeezed(text: str) -> str:
+    return "".join(_lower(text).split())
+
+
+def _replaced(text: str, low: str, needle: str) -> str:
+    parts, at = [], 0
+    while (found := low.find(needle, at)) >= 0:
+        parts.append(text[at:found])
+        at = found + len(needle)
+    return _MARKER.join([*parts, text[at:]])
+
+
+def _meanings(text: str) -> Iterator[str]:
+    """Yield what a text means in a URL, once and twice encoded, in JSON, and in HTML; nothing if it has no escapes."""
+    raw = text.encode("latin-1", "replace")
+    if "%" in text:
+        once = unquote_to_bytes(raw)
+        yield once.decode("latin-1")
+        if b"%" in once:
+            yield unquote_to_bytes(once).decode("latin-1")
+    if "\\" in text:
+        yield _ESCAPE.sub(_meaning, text)
+    if "&" in text:
+        yield _latin(html.unescape(raw.decode("utf-8", "replace")))
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return _latin(chr(int(escape[1], 16)))
+    return chr(int(escape[2], 16)) if escape[2] else str(escape[3])
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yield a secret as bodies and headers spell it: plain, in JSON, in a URL, in HTML, in a header's name."""
+    """Yield a secret as bodies and headers spell it: plain, in JSON, in a URL, in HTML, in base64, in hexadecimal."""
     yield secret
-    yield secret.lower()
     for in_json in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield in_json
         yield in_json.replace("/", "\\/")
@@ -96,3 +191,16 @@ def _spellings(secret: str) -> Iterator[str]:
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield html.escape(secret)
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(raw) >= MIN_WORD:
+        yield raw.hex()
+        yield from _in_base64(raw)
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    """Yield the characters that base64 has for these bytes, wherever in a longer text they begin."""
+    for before in range(3):
+        encoded = b64encode(bytes(before) + raw).decode()
+        own = encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
+        yield own
+        yield own.translate(_URL_SAFE)
