@@ -222,7 +222,10 @@ class Settings(BaseSettings):
         description="Bytes of answers to reads that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
     max_connections: int = Field(
-        10_000, ge=1, description="Concurrent client connections to a node; one more is answered 503 and closed."
+        10_000,
+        ge=1,
+        description="Concurrent client connections to a node; one more is answered 503 and closed. An address that is no "
+        "trusted proxy gets as many as are free: half if it is alone.",
     )
     max_webhooks_per_organization: int = Field(
         1_000, ge=1, le=100_000, description="Webhooks that one organization may have; one more is answered 409."

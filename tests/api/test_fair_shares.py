@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.organization import EVENT, Organization, body_of
+from api.raw import PUBLISH
 from packhook.api import serializers
 from packhook.api.responses import encode
 from packhook.core.errors import Overloaded
@@ -38,6 +39,72 @@ async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:
     refused = [owner for owner, result in zip(owners, results, strict=True) if isinstance(result, Overloaded)]
     assert refused == [greedy.id] * 8
     assert len(again) == 4
+
+
+async def connection_from(url: str, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect from an address of this machine, and ask for nothing yet."""
+    parts = urlsplit(url)
+    return await asyncio.open_connection(parts.hostname, parts.port, local_addr=(address, 0))
+
+
+async def is_served(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bool:
+    """Ask for the node's health; return whether it answers, and does not refuse the connection."""
+    reader, writer = connection
+    writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    return (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_connections_of_one_address_leave_room(tmp_path: Path) -> None:
+    """Refuse what exceeds half from an address that is alone, idle or slow; another one connects."""
+    with running_node(tmp_path, max_connections="8") as url:
+        greedy = [await connection_from(url, "127.0.0.2") for _ in range(4)]
+        assert [await is_served(connection) for connection in greedy] == [True] * 4
+        reader, writer = await connection_from(url, "127.0.0.2")
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        others = [await connection_from(url, f"127.0.0.{host}") for host in (3, 3, 4)]
+        assert [await is_served(connection) for connection in others] == [True] * 3
+        for connection_reader, opened in greedy[:2]:
+            opened.close()
+            await connection_reader.read()
+
+        async def reconnects() -> bool:
+            made = await connection_from(url, "127.0.0.2")
+            served = await is_served(made)
+            made[1].close()
+            return served
+
+        others[0][1].close()
+        assert await eventually(reconnects, bool)
+        for _, opened in (*greedy, *others, (reader, writer)):
+            opened.close()
+
+
+async def test_connections_of_a_trusted_proxy_are_those_of_its_clients(tmp_path: Path) -> None:
+    """Let it use all: it shares them out itself."""
+    with running_node(tmp_path, max_connections="8", trusted_proxies="127.0.0.2") as url:
+        opened = [await connection_from(url, "127.0.0.2") for _ in range(8)]
+        assert [await is_served(connection) for connection in opened] == [True] * 8
+        for _, writer in opened:
+            writer.close()
+
+
+@pytest.mark.parametrize("path", [b"/events", b"/webhooks"])
+async def test_slow_requests_of_one_organization_leave_room(tmp_path: Path, path: bytes) -> None:
+    """Behind a proxy too: a request whose body does not come counts as a part of the body budget."""
+    with running_node(
+        tmp_path, max_connections="8", max_buffered_body_bytes=str(MIB), trusted_proxies="127.0.0.1"
+    ) as url:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+            greedy, other = await Organization.create(api), await Organization.create(api)
+            head = PUBLISH.request(greedy.id, body=b"").replace(b"/events", path, 1)
+            slow = [await connection_from(url, "127.0.0.1") for _ in range(5)]
+            for _, writer in slow:
+                writer.write(head.replace(b"content-length: 0", b"content-length: 9"))
+            refused = await next(asyncio.as_completed([reader.readuntil(b"\r\n") for reader, _ in slow]))
+            assert refused.startswith(b"HTTP/1.1 503 ")
+            assert (await other.ask("POST", "/events", json=EVENT)).status_code == 202
+            for _, writer in slow:
+                writer.transport.abort()
 
 
 async def test_a_batch_that_could_never_be_stored_is_refused_in_words(tmp_path: Path) -> None:

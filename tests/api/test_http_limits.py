@@ -152,7 +152,7 @@ async def test_the_errors_of_a_large_batch_are_bounded(organization: Organizatio
 
 async def test_too_many_connections(tmp_path: Path) -> None:
     """503 with Retry-After and a problem; when one closes, the next is accepted; open ones go on."""
-    with running_node(tmp_path, max_connections="2") as url:
+    with running_node(tmp_path, max_connections="2", trusted_proxies="127.0.0.1") as url:
         address = urlsplit(url)
         accepted = [await asyncio.open_connection(address.hostname, address.port) for _ in range(2)]
         for reader, writer in accepted:

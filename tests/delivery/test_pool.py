@@ -5,11 +5,12 @@ import errno
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.http import pool
@@ -140,6 +141,27 @@ async def test_two_receivers_share_a_limit_of_one_connection(receiver: Receiver)
             for target in (receiver, other) * 10:
                 assert (await client.send(request_to(target.url, timeout=PATIENCE))).status_code == 200
         assert (receiver.connections_made, other.connections_made) == (10, 10)
+
+
+async def test_idle_connections_of_one_organization_leave_room(receiver: Receiver) -> None:
+    """Close the oldest of an organization that has half, and of the one with the most where a new one needs room."""
+
+    async def send(client: HttpClient, target: Receiver, organization_id: str) -> None:
+        request = structs.replace(request_to(target.url, timeout=PATIENCE), organization_id=organization_id)
+        assert (await client.send(request)).status_code == 200
+
+    async with AsyncExitStack() as stack:
+        many = [await stack.enter_async_context(receiving()) for _ in range(7)]
+        client = await stack.enter_async_context(sending(max_connections=8))
+        for target in many:
+            await send(client, target, "greedy")
+        await send(client, receiver, "modest")
+        for target in (*many, *reversed(many)):
+            await send(client, target, "greedy")
+        await send(client, receiver, "modest")
+        kept = [target.connections_made for target in many]
+    assert receiver.connections_made == 1
+    assert sum(kept) == 7 + 7 + 3  # four of seven stay, so three of them are found again on the way back
 
 
 async def test_a_callback_may_cancel_and_post(client: HttpClient, receiver: Receiver) -> None:

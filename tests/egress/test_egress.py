@@ -222,11 +222,28 @@ async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = Seconds()
     egress = Egress(resolve=FakeDns((PUBLIC,)), seconds=seconds)
     for number in range(30):
-        assert isinstance(await egress.check(f"https://shop{number}.test/"), PinnedUrl)
+        assert isinstance(await egress.check(f"https://shop{number}.test/", 5_000, f"org{number}"), PinnedUrl)
     assert sum(egress.check_cached(f"https://shop{number}.test/") is not None for number in range(30)) == 10
     seconds.now += KEPT_SECONDS + 0.001
     assert isinstance(await egress.check("https://new.test/"), PinnedUrl)
     assert isinstance(egress.check_cached("https://new.test/"), PinnedUrl)
+
+
+async def test_names_of_one_organization_leave_room_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cache half of what fits for one that is alone; its other names are looked up each time, another's are cached."""
+    monkeypatch.setattr(egress_module, "MAX_CACHED", 10)
+    seconds = Seconds()
+    egress = Egress(resolve=FakeDns((PUBLIC,)), seconds=seconds)
+    for number in range(30):
+        await egress.check(f"https://shop{number}.test/", 5_000, "greedy")
+    assert sum(egress.check_cached(f"https://shop{number}.test/") is not None for number in range(30)) == 5
+    await egress.check("https://other.test/", 5_000, "other")
+    assert isinstance(egress.check_cached("https://other.test/"), PinnedUrl)
+    for _ in range(3):  # an entry that is looked up again is counted once, and an expired one not at all
+        seconds.now += KEPT_SECONDS + 0.001
+        for number in range(30):
+            await egress.check(f"https://shop{number}.test/", 5_000, "greedy")
+        assert sum(egress.check_cached(f"https://shop{number}.test/") is not None for number in range(30)) == 5
 
 
 @pytest.mark.parametrize(

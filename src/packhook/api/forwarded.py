@@ -18,6 +18,8 @@ from starlette.types import Scope
 
 from packhook.core.ip_policy import Address, Network
 
+HOST_NETWORK: Final = 64
+"""Bits of the network of IPv6 that one host usually has for itself."""
 _WITH_PORT: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+))(?::\d{1,5})?")
 
 
@@ -46,6 +48,18 @@ def source_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -
             return peer
         if not _is_in(address, trusted):
             break
+    return str(address)
+
+
+def peer_network(peer: str, trusted: Sequence[Network]) -> str | None:
+    """Return whose connections count together: an IPv4 address, or the /64 of an IPv6 one. None for a trusted proxy."""
+    address = _address(peer)
+    if address is None:
+        return peer
+    if _is_in(address, trusted):
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((address, HOST_NETWORK), strict=False))
     return str(address)
 
 

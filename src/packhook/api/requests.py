@@ -134,6 +134,7 @@ async def read_shape(request: Request, shape: type[S]) -> S:
     state = request.app.state
     service: Service = state.service
     with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
+        reservation.grow(state.settings.max_buffered_body_bytes // state.settings.max_connections)
         body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY, reservation.grow)
         return parse_shape(body, shape, context={"settings": state.settings, "now": service.clock.now()})
 

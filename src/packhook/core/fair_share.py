@@ -27,14 +27,28 @@ class FairShare:
 
     def acquire(self, organization_id: str, size: int, held: int) -> None:
         """Add ``size`` units to a request that holds ``held`` units; raise Overloaded if there is no room."""
+        if not self.try_acquire(organization_id, size, held):
+            raise Overloaded(self._refusal)
+
+    def try_acquire(self, organization_id: str, size: int = 1, held: int = 0) -> bool:
+        """Do the same; return False if there is no room."""
         own = self._used_by.get(organization_id, 0)
         if own + size > self._limit - self._used and self._used > held:
-            raise Overloaded(self._refusal)
+            return False
         if size:
             self._used_by[organization_id] = own + size
             self._used += size
+        return True
 
-    def release(self, organization_id: str, size: int) -> None:
+    def used_by(self, organization_id: str) -> int:
+        """Return the units that an organization has in use."""
+        return self._used_by.get(organization_id, 0)
+
+    def largest(self) -> str | None:
+        """Return the organization with the most units in use; None if there is none."""
+        return max(self._used_by, key=self._used_by.__getitem__, default=None)
+
+    def release(self, organization_id: str, size: int = 1) -> None:
         """Return ``size`` units."""
         self._used -= size
         own = self._used_by[organization_id] - size

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Raw
 from starlette.types import Receive, Scope
 
-from packhook.api.forwarded import source_in
+from packhook.api.forwarded import peer_network, source_in
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import INVALID, explain_batch, explain_event
 from packhook.api.publish.order import Order
@@ -36,6 +36,7 @@ from packhook.api.schemas.model import struct_of
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import MalformedBody, PackhookError
 from packhook.core.event_types import PUBLISHED_CODES
+from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -77,8 +78,14 @@ class PublishApp:
         self._service = service
         self._settings = settings
         self.max_connections: Final = settings.max_connections
+        self.connections: Final = FairShare(settings.max_connections, "")
         self._max_body_bytes = settings.max_buffered_body_bytes
+        self._bytes_per_request = settings.max_buffered_body_bytes // settings.max_connections
         self._match_cached = lru_cache(MAX_CACHED_TARGETS)(self._match)
+
+    def peer_of(self, address: str) -> str | None:
+        """Return what an address shares its connections with: itself, or its /64 of IPv6. None for a trusted proxy."""
+        return peer_network(address, self._settings.trusted_proxies)
 
     def match(self, target: bytes) -> Respond | None:
         """Return what responds to a POST of this request target; None if it is not a publish route.
@@ -125,6 +132,7 @@ class PublishApp:
         handler = route.handler
         limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
         with self._service.bodies.reserve(organization_id) as reservation:
+            reservation.grow(self._bytes_per_request)
             body = await read_body(headers, receive, limit, reservation.grow)
             key = _text(headers, b"idempotency-key")
             content = await handler.publish(self._service, organization_id, key, body)

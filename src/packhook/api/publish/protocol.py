@@ -152,6 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _place: str | None = None  # the address that the connection is counted for
     _head_bytes = 0  # received since the last byte of a body, or the end of a head or request
     _is_in_body = False  # a head is complete and its request is not
     _receiving_since: float | None = None  # when the request began that is being received
@@ -170,7 +171,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = BoundedFlowControl(transport, self.pipeline)
         self._receiving_since = self.loop.time()
-        if len(self.connections) > self._publish.max_connections:
+        if len(self.connections) > self._publish.max_connections or not self._take_place(transport):
             # Not logged: a client that connects this often must not fill the log.
             self.flow.pause_reading()
             transport.write(_TOO_MANY_CONNECTIONS)
@@ -181,12 +182,24 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release what the client sent at once; reference cycles would keep it until the garbage collector runs."""
         super().connection_lost(exc)
+        if self._place is not None:
+            self._publish.connections.release(self._place)
+            self._place = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.pipeline.clear()
         self.headers = []
         self.cycle = self.scope = None  # type: ignore[assignment] # as before the first request
+
+    def _take_place(self, transport: asyncio.Transport) -> bool:
+        """Count the connection for its address; return False where that has as many as are free."""
+        peer = transport.get_extra_info("peername")
+        place = self._publish.peer_of(str(peer[0])) if isinstance(peer, tuple) else None
+        if place is not None and not self._publish.connections.try_acquire(place):
+            return False
+        self._place = place
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse ``data``; answer 400 to what is not a request, and to an endless head or trailer."""

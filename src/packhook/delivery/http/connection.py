@@ -40,8 +40,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_cancel", "addresses", "began", "body", "callback", "connect_until", "head", "rejected", "route", "targets",
-        "until",
+        "_cancel", "addresses", "began", "body", "callback", "connect_until", "head", "organization_id", "rejected",
+        "route", "targets", "until",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Exchange:
             f"{request.headers}content-length: {len(request.body)}\r\n\r\n"
         ).encode()
         self.body = request.body
+        self.organization_id = request.organization_id
         self.callback = callback
         self.began = began
         self.until = self.connect_until = began + request.timeout / SECOND
@@ -122,12 +123,13 @@ class _Stage(Enum):
 class HttpConnection:
     """Run the exchanges of one connection, one at a time.
 
-    ``exchange``: the present one. ``since`` and ``idle_since``: monotonic seconds.
+    ``exchange``: the present one; ``organization_id``: whose it is, or whose the last one was. ``since`` and
+    ``idle_since``: monotonic seconds.
     """
 
     __slots__ = (
         "_before", "_is_used", "_parser", "_pool", "_stage", "_stream", "_tls", "_tls_ended", "_tunnel", "exchange",
-        "idle_since", "route", "since",
+        "idle_since", "organization_id", "route", "since",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionOwner, opened: socket, exchange: Exchange, tunnel: Tunnel | None) -> None:
@@ -135,6 +137,7 @@ class HttpConnection:
         self.since = self.idle_since = time.monotonic()
         self._pool = pool
         self.exchange: Exchange | None = exchange
+        self.organization_id = exchange.organization_id
         self._tunnel = tunnel
         self._tls: TlsLayer | None = None
         self._tls_ended = self._is_used = False
@@ -159,6 +162,7 @@ class HttpConnection:
         except ssl.SSLError:
             return False
         self.exchange = exchange
+        self.organization_id = exchange.organization_id
         return True
 
     def close(self) -> None:

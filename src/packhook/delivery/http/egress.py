@@ -13,7 +13,6 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -23,6 +22,7 @@ from msgspec import Struct
 from packhook.core.clock import SECOND
 from packhook.core.egress_proxy import Proxy
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
+from packhook.core.fair_share import FairShare
 from packhook.core.ip_policy import Address, Network, may_connect
 from packhook.core.model import ClientCertificate, FailureKind
 from packhook.delivery.http.resolver import MAX_LOOKUPS, Resolve, ResolverBusy, SystemResolver
@@ -78,11 +78,15 @@ class Refused(Struct, frozen=True):
 
 
 class _Lookup(Struct, frozen=True):
-    """Hold the result of a look-up: addresses or a refusal; ``until``: the egress's seconds up to which it counts."""
+    """Hold the result of a look-up: addresses or a refusal; ``until``: the egress's seconds up to which it counts.
+
+    ``organization_id``: who asked for it.
+    """
 
     addresses: tuple[str, ...]
     refused: Refused | None
     until: float
+    organization_id: str = ""
 
 
 _BUSY: Final = Refused(FailureKind.SHORTAGE, "packhook could not look the host name up: too many look-ups hang")
@@ -114,7 +118,8 @@ class Egress:
         self._parse = lru_cache(MAX_CACHED)(self._parse_url)
         self._cache: dict[str, _Lookup] = {}
         self._lookups: dict[str, asyncio.Task[_Lookup]] = {}
-        self._lookups_of: Counter[str] = Counter()
+        self._cached = FairShare(MAX_CACHED, "")
+        self._under_way = FairShare(MAX_LOOKUPS, "")
 
     def check_cached(self, url: str) -> PinnedUrl | Refused | None:
         """Return what :meth:`check` would, or None where that needs a look-up."""
@@ -179,31 +184,29 @@ class Egress:
         host = endpoint.host
         lookup = self._lookups.get(host)
         if lookup is None:
-            if self._lookups_of[organization_id] >= MAX_LOOKUPS - len(self._lookups):
+            if not self._under_way.try_acquire(organization_id):
                 return None
-            lookup = asyncio.get_running_loop().create_task(self._resolve_and_judge(host, endpoint.port))
+            resolving = self._resolve_and_judge(host, endpoint.port, organization_id)
+            lookup = asyncio.get_running_loop().create_task(resolving)
             lookup.add_done_callback(lambda _: self._forget(host, organization_id))
             self._lookups[host] = lookup
-            self._lookups_of[organization_id] += 1
         return lookup
 
     def _forget(self, host: str, organization_id: str) -> None:
         del self._lookups[host]
-        self._lookups_of[organization_id] -= 1
-        if not self._lookups_of[organization_id]:
-            del self._lookups_of[organization_id]
+        self._under_way.release(organization_id)
 
-    async def _resolve_and_judge(self, host: str, port: int) -> _Lookup:
+    async def _resolve_and_judge(self, host: str, port: int, organization_id: str) -> _Lookup:
         try:
             addresses = await self._resolve(host, port)
         except ResolverBusy:
             return _Lookup((), _BUSY, 0.0)
         except OSError as error:
             refused = Refused(FailureKind.DNS, _DNS_ERRORS.get(error.errno or 0, _NO_ADDRESS))
-            found = _Lookup((), refused, self._seconds() + KEPT_SECONDS)
+            found = _Lookup((), refused, self._seconds() + KEPT_SECONDS, organization_id)
         else:
             until = self._seconds() + KEPT_SECONDS
-            found = _Lookup(tuple(map(str, addresses)), self._judge(addresses), until)
+            found = _Lookup(tuple(map(str, addresses)), self._judge(addresses), until, organization_id)
         self._store(host, found)
         return found
 
@@ -213,9 +216,15 @@ class Egress:
         return None if all(may_connect(address, self._allow) for address in addresses) else _BLOCKED
 
     def _store(self, host: str, found: _Lookup) -> None:
-        """Cache a look-up; where the cache is full, expired entries make room, or this one is not cached."""
-        if len(self._cache) >= MAX_CACHED:
-            now = self._seconds()
-            self._cache = {name: kept for name, kept in self._cache.items() if kept.until >= now}
-        if len(self._cache) < MAX_CACHED:
+        """Cache a look-up, unless its organization has as many cached as are free."""
+        now = self._seconds()
+        while self._cache and next(iter(self._cache.values())).until < now:  # the oldest is the first
+            self._drop(next(iter(self._cache)))
+        self._drop(host)
+        if self._cached.try_acquire(found.organization_id):
             self._cache[host] = found
+
+    def _drop(self, host: str) -> None:
+        dropped = self._cache.pop(host, None)
+        if dropped is not None:
+            self._cached.release(dropped.organization_id)

@@ -21,6 +21,7 @@ from typing import Final
 
 import structlog
 
+from packhook.core.fair_share import FairShare
 from packhook.core.model import NUL, FailureKind, Outcome, Request
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
@@ -46,6 +47,8 @@ class ConnectionPool:
         self._max = max_connections
         self._loop = asyncio.get_running_loop()
         self._idle: dict[tuple[object, ...], list[HttpConnection]] = {}
+        self._idle_of: dict[str, dict[HttpConnection, None]] = {}
+        self._idle_share = FairShare(max_connections, "")
         self._connections: dict[HttpConnection, None] = {}
         self._waiting: dict[Exchange, None] = {}
         self._in_flight: dict[Exchange, HttpConnection | None] = {}
@@ -94,6 +97,10 @@ class ConnectionPool:
         if self._waiting or connection.idle_since - connection.since > LIFETIME_SECONDS:
             self._give_away(connection)
             return
+        organization_id = connection.organization_id
+        while not self._idle_share.try_acquire(organization_id):
+            self._discard_oldest_idle(organization_id)
+        self._idle_of.setdefault(organization_id, {})[connection] = None
         self._idle.setdefault(connection.route.key, []).append(connection)
         if self._sweep_timer is None:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -160,6 +167,7 @@ class ConnectionPool:
             connection = idle.pop()
             if not idle:
                 del self._idle[exchange.route.key]
+            self._end_idle(connection)
             if self._is_fresh(connection) and connection.begin(exchange):
                 self._in_flight[exchange] = connection
                 return True
@@ -266,7 +274,20 @@ class ConnectionPool:
             idle.remove(connection)
             if not idle:
                 del self._idle[key]
+            self._end_idle(connection)
         return True
+
+    def _end_idle(self, connection: HttpConnection) -> None:
+        """Return its unit of the idle connections."""
+        organization_id = connection.organization_id
+        self._idle_share.release(organization_id)
+        own = self._idle_of[organization_id]
+        del own[connection]
+        if not own:
+            del self._idle_of[organization_id]
+
+    def _discard_oldest_idle(self, organization_id: str) -> None:
+        self._discard(next(iter(self._idle_of[organization_id])))
 
     @staticmethod
     def _is_fresh(connection: HttpConnection) -> bool:
@@ -274,11 +295,12 @@ class ConnectionPool:
         return now - connection.idle_since < IDLE_SECONDS and now - connection.since < LIFETIME_SECONDS
 
     def _close_one_idle(self) -> bool:
-        """Make room: close the oldest idle connection of the first route."""
-        for idle in self._idle.values():
-            self._discard(idle[0])
-            return True
-        return False
+        """Make room: close the oldest idle connection of the organization with the most."""
+        organization_id = self._idle_share.largest()
+        if organization_id is None:
+            return False
+        self._discard_oldest_idle(organization_id)
+        return True
 
     def _give_away(self, connection: HttpConnection) -> None:
         """Give it to the first waiting request if that can use it; otherwise close it, which frees a slot."""
