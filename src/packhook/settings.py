@@ -224,8 +224,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         10_000,
         ge=1,
-        description="Concurrent client connections to a node; one more is answered 503 and closed. An address that is no "
-        "trusted proxy gets as many as are free: half if it is alone.",
+        description="Concurrent client connections to a node; one more is answered 503 and closed. An address that is "
+        "no trusted proxy gets as many as are free: half if it is alone.",
     )
     max_webhooks_per_organization: int = Field(
         1_000, ge=1, le=100_000, description="Webhooks that one organization may have; one more is answered 409."

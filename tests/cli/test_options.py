@@ -189,7 +189,8 @@ async def test_a_terminal_that_is_not_utf_8(terminal: Terminal) -> None:
     """Escape what it cannot show."""
     async with terminal.node.client() as operator:
         await operator.post("/v1/organizations", json={"id": f"{terminal.organization}_y", "name": "李"})
-    command = [sys.executable, "-m", "packhook", "organizations", "list", "--server", terminal.node.url]
+    command = [sys.executable, "-m", "packhook", "organizations", "list", "--per-page", "100"]
+    command += ["--server", terminal.node.url]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PACKHOOK_KEY": terminal.key}
     ran = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -127,7 +127,7 @@ def test_an_operator_key_that_is_a_pattern_is_refused_beyond_loopback(key: str) 
 
 @pytest.mark.parametrize("key", [" " * 20, "k3y of m1ne only", "schl\u00fcssel-of-m1ne-only", "k3y-0f-m1ne-only\n"])
 def test_an_operator_key_that_no_request_can_send_is_refused(key: str) -> None:
-    """On any address: nobody could use the node."""
+    """On any address: the node could not be used."""
     assert "operator_key: expected visible ASCII characters: no request could send this key" in refusal(
         operator_key=key, host="127.0.0.1"
     )
@@ -153,7 +153,7 @@ def test_no_spelling_opens_this_machine_or_its_cloud(network: str) -> None:
     "url", ["sqlite:///:memory:", "sqlite:///x.db?mode=ro", "sqlite:///x.db#a", "sqlite:///file:x"]
 )
 def test_a_database_url_with_what_packhook_ignores_is_refused(url: str) -> None:
-    """It would name a file that nobody meant."""
+    """It would name another file than the one that is meant."""
     (said,) = refusal(database=url)
     assert said.startswith("database: expected the path of a file, got ")
 

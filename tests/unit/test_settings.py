@@ -216,7 +216,7 @@ def test_two_variables_for_one_setting_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_wrong_is_checked_as_absent() -> None:
-    """A check sees valid settings, is told which are wrong, and its lines join the others."""
+    """A check sees valid settings and the names of the wrong ones, and its lines join the others."""
     seen: dict[str, object] = {}
 
     def check(settings: Settings, wrong: frozenset[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 An endpoint may repeat what it received: in a body, a header, or text that becomes an error message. Every spelling of a
 value, in upper or lower case, becomes one marker that no other value matches, so the passes cannot multiply, and each
-is a linear search. A text that spells a value in another way, such as ``%61`` for ``a``, becomes the marker as a whole;
-so do header lines that have it in parts.
+is a linear search. A text that encodes a value in another way, such as ``%61`` for ``a``, becomes the marker as a
+whole; so do header lines that have it in parts.
 """
 
 import html
@@ -97,11 +97,11 @@ class Redactor(Struct, frozen=True):
         return text
 
     def _is_encoded_in(self, text: str) -> bool:
-        return any(secret in decoded for decoded in map(_squeezed, _meanings(text)) for secret in self.decoded)
+        return any(secret in decoded for decoded in map(_without_space, _meanings(text)) for secret in self.decoded)
 
     def _lines_with_parts(self, headers: tuple[tuple[str, str], ...]) -> set[int]:
         """Return the numbers of the header lines whose values, one behind the other, contain a secret."""
-        values = [_squeezed(value) for _, value in headers]
+        values = [_without_space(value) for _, value in headers]
         joined, ends = "".join(values), list(accumulate(map(len, values)))
         hidden: set[int] = set()
         for secret in self.decoded:
@@ -116,7 +116,7 @@ def redactor(values: Iterable[str]) -> Redactor:
     """Return what removes these header values, and long words of them: a token is repeated without its scheme."""
     secrets = {secret for value in values for secret in _secrets(value)}
     needles = {_lower(_latin(spelling)) for secret in secrets for spelling in _spellings(secret)}
-    long = {squeezed for secret in secrets if len(squeezed := _squeezed(_latin(secret))) >= MIN_WORD}
+    long = {compact for secret in secrets if len(compact := _without_space(_latin(secret))) >= MIN_WORD}
     return Redactor(
         tuple(sorted(needles, key=lambda spelling: (-len(spelling), spelling))),
         tuple(sorted(long)),
@@ -149,7 +149,7 @@ def _lower(text: str) -> str:
     return low if len(low) == len(text) else text
 
 
-def _squeezed(text: str) -> str:
+def _without_space(text: str) -> str:
     return "".join(_lower(text).split())
 
 
