@@ -215,7 +215,20 @@ async def test_parameters_of_libpq_are_understood(url: str) -> None:
         ("options=-c%20jit%3Don", "'options'"),
         ("statement_timeout=5s", "'statement_timeout'"),
         ("sslmode=perhaps", "sslmode"),
-        ("target_session_attrs=any-of-them", "target_session_attrs"),
+        ("target_session_attrs=any-of-them", "target_session_attrs: packhook supports any, primary, read-write, got"),
+        ("target_session_attrs=read-only", "target_session_attrs: packhook supports any, primary, read-write, got"),
+        ("sslmode=VERIFY-FULL", "sslmode: packhook supports prefer, disable, .*, got 'VERIFY-FULL'"),
+        ("sslmode=require&sslmode=disable", "sslmode: expected it once in the URL, got it 2 times"),
+        ("host=other", "host: expected it once in the URL"),
+        ("port=2", "port: expected it once in the URL"),
+        ("dbname=other", "dbname: expected it once in the URL"),
+        ("user=other", "user: expected it once in the URL"),
+        ("password=hunter2", "password: expected it once in the URL"),
+        ("sslmode=verify-full&sslrootcert=system", "sslrootcert: there is no file system"),
+        ("sslmode=require&sslcert=/missing.pem", "sslcert: there is no file /missing.pem"),
+        ("passfile=/missing", "passfile: there is no file /missing"),
+        ("application_name=%00", "the URL cannot be read"),
+        ("application_name=%zz", "the URL cannot be read"),
     ],
 )
 async def test_other_parameters_are_refused_by_name(parameter: str, named: str) -> None:
@@ -223,6 +236,34 @@ async def test_other_parameters_are_refused_by_name(parameter: str, named: str) 
     with pytest.raises(InvalidSettings, match=named) as refused:
         await connect(f"postgresql://packhook:hunter2@127.0.0.1:1/orders?{parameter}", SETTINGS)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "place", ["127.0.0.1:99999/a", "127.0.0.1:0/a", "/a?port=99999", "/a?port=1,x", "h:1,h:70000/a"]
+)
+async def test_a_port_that_is_none_is_refused(place: str) -> None:
+    """Before it is an error of the system's."""
+    with pytest.raises(InvalidSettings, match=r"the URL cannot be read|port: expected a number from 1 to 65535"):
+        await connect(f"postgresql://{place}", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://", "the default host, port 5432, database of the user"),
+        ("postgres://u@h/db", "h, port 5432, database db"),
+        ("postgresql://u:p@h1,h2:5433/db?target_session_attrs=any", "h1,h2:5433, database db"),
+        ("postgresql:///db?host=/run/a,/run/b&port=1,2", "/run/a,/run/b, port 1,2, database db"),
+        ("postgresql://%2Fvar%2Frun%2Fpostgresql:5433/db", "/var/run/postgresql:5433, database db"),
+        ("postgresql://[::1],[2001:db8::2]:5433/db", "[::1],[2001:db8::2]:5433, database db"),
+        ("postgresql:///?service=orders", "the default host, port 5432, database of the user"),
+        ("postgresql://u:p%40ss%2Fw%3A%25@h/db", "h, port 5432, database db"),
+        ("postgresql://h?dbname=a&user=b&password=c", "h, port 5432, database a"),
+    ],
+)
+async def test_every_form_of_a_url_is_read(url: str, name: str) -> None:
+    """Several hosts, sockets, services, and what is encoded; the name has neither user nor password."""
+    assert parse(url).name == name
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "hunt#er2", "hunt/er2", "hunt?er2", "hunt@er2", "hunt:er2", "hunt%er2"])

@@ -1,7 +1,10 @@
 """Read a database URL as libpq does: which parameters packhook takes, and how its target is named in messages."""
 
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -33,6 +36,19 @@ DEFAULTS: Final = {
 """The parameters of libpq that can only say what packhook does anyway."""
 
 
+VALUES: Final = {
+    "target_session_attrs": ("any", "primary", "read-write"),
+    "sslmode": ("prefer", "disable", "allow", "require", "verify-ca", "verify-full"),
+}
+"""The values of the driver's parameters with which packhook, which writes, can work."""
+
+FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+LARGEST_PORT: Final = 65_535
+_UNREADABLE: Final = f"{EXPECTED}: the URL cannot be read, encode special characters as %XX"
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 class ServerAddress(Struct, frozen=True, kw_only=True):
     """Hold what a database URL says. ``url`` is without what asyncpg would take for a setting of the server."""
 
@@ -46,11 +62,13 @@ def parse(url: str) -> ServerAddress:
     """Return what the URL says. Raises InvalidSettings, which names the parameter and never the password."""
     try:
         parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX") from None
-    if not _is_well_formed(parts.netloc, parts.path, parts.fragment):
-        raise InvalidSettings(f"{EXPECTED}: the URL cannot be read, encode special characters as %XX")
+        raise InvalidSettings(_UNREADABLE) from None
+    if not _is_well_formed(parts.netloc, parts.path, parts.fragment) or "%00" in url or _BAD_PERCENT.search(url):
+        raise InvalidSettings(_UNREADABLE)
+    query = dict(pairs)
+    _require_once(parts, [name for name, _ in pairs])
     kept = {name: value for name, value in query.items() if name in DRIVER}
     seconds, application_name = CONNECT_SECONDS, query.get("application_name") or query.get("fallback_application_name")
     for name, value in query.items():
@@ -58,6 +76,7 @@ def parse(url: str) -> ServerAddress:
             seconds = _seconds(value)
         elif name not in {*DRIVER, "application_name", "fallback_application_name"}:
             _require_default(name, value)
+    _require_values(query)
     rest = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
     return ServerAddress(
         url=rest,
@@ -71,7 +90,41 @@ def _is_well_formed(netloc: str, path: str, fragment: str) -> bool:
     """Return whether no part of a password may stand where another part of the URL is expected."""
     auth, _, hosts = netloc.rpartition("@")
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
-    return "@" not in auth + path and not fragment and all(port.isdecimal() or not port for port in ports)
+    return "@" not in auth + path and not fragment and all(not port or _is_port(port) for port in ports)
+
+
+def _require_once(parts: SplitResult, names: list[str]) -> None:
+    """Raise InvalidSettings for what the URL says twice: libpq and the driver take different ones."""
+    auth, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = auth.partition(":")
+    in_front = {
+        "host": hosts,
+        "port": hosts if re.search(r":\d+(?:,|$)", hosts) else "",
+        "dbname": parts.path.strip("/"),
+        "user": user,
+        "password": password,
+    }
+    said = [*(name for name, value in in_front.items() if value), *("dbname" if n == "database" else n for n in names)]
+    for name, count in Counter(said).items():
+        if count > 1:
+            raise InvalidSettings(f"database: {name}: expected it once in the URL, got it {count} times")
+
+
+def _require_values(query: dict[str, str]) -> None:
+    """Raise InvalidSettings for a value that packhook cannot use, before anything is connected to."""
+    for name, accepted in VALUES.items():
+        if query.get(name, accepted[0]) not in accepted:
+            raise InvalidSettings(f"database: {name}: packhook supports {', '.join(accepted)}, got {query[name]!r}")
+    for name in FILES:
+        if query.get(name) and not Path(query[name]).expanduser().is_file():
+            raise InvalidSettings(f"database: {name}: there is no file {query[name]}")
+    for port in filter(None, query.get("port", "").split(",")):
+        if not _is_port(port):
+            raise InvalidSettings(f"database: port: expected a number from 1 to {LARGEST_PORT}, got {port!r}")
+
+
+def _is_port(text: str) -> bool:
+    return _PORT.fullmatch(text) is not None and 1 <= int(text) <= LARGEST_PORT
 
 
 def _seconds(value: str) -> float:
