@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from packhook.core.model import FailureKind
 from packhook.delivery.http.client import HttpClient
@@ -232,11 +233,12 @@ async def test_an_incomplete_response_is_a_failure(
     "tail", [b"content-length: 2\r\n\r\nok", b"connection: close\r\n\r\nok"], ids=["length", "none"]
 )
 async def test_an_early_response_counts(client: HttpClient, scheme: str, status: int, tail: bytes, reset: bool) -> None:
-    """The receiver read only the head, answered and closed while the body was still being written."""
+    """The receiver read only the head, responded and closed while the body was written; no fault is logged."""
     response = b"HTTP/1.1 %d Status\r\n" % status + tail
-    with serving(answers_after_the_head(response, reset=reset), scheme, connections=20) as url:
+    with serving(answers_after_the_head(response, reset=reset), scheme, connections=20) as url, capture_logs() as lines:
         outcomes = [await client.send(request_to(url, body=LARGE)) for _ in range(20)]
     assert {(outcome.status_code, outcome.failure, outcome.detail) for outcome in outcomes} == {(status, None, "")}
+    assert lines == []
 
 
 KEPT: Final = 12

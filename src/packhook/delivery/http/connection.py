@@ -123,8 +123,7 @@ class _Stage(Enum):
 class HttpConnection:
     """Run the exchanges of one connection, one at a time.
 
-    ``exchange``: the present one; ``organization_id``: whose it is, or whose the last one was. ``since`` and
-    ``idle_since``: monotonic seconds.
+    ``exchange``: the present one; ``organization_id``: that of the last. ``since``, ``idle_since``: monotonic seconds.
     """
 
     __slots__ = (
@@ -161,8 +160,7 @@ class HttpConnection:
             self._send(exchange)
         except ssl.SSLError:
             return False
-        self.exchange = exchange
-        self.organization_id = exchange.organization_id
+        self.exchange, self.organization_id = exchange, exchange.organization_id
         return True
 
     def close(self) -> None:
@@ -225,7 +223,7 @@ class HttpConnection:
                 self._handshake(self._tls)
             if self._stage is _Stage.READY:
                 self._decrypt()
-                if self._stream.has_unsent:
+                if self.exchange is not None and self._stream.has_unsent:
                     self._stream.acknowledge_at_once()
 
     def lost(self, error: OSError | None) -> None:
