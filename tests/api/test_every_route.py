@@ -45,6 +45,8 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/webhooks/{webhookId}/rotate-secret": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
+    "GET /organizations/{organizationId}/webhooks/{webhookId}/stats": "webhooks:read",
+    "GET /stats": None,
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",

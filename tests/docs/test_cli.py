@@ -56,7 +56,9 @@ def test_the_options_of_client_commands_are_documented() -> None:
         variable for command in client.values() for variable in command.variables
     }
     assert {name for name, command in client.items() if "--organization" not in command.options} == {
-        name for name in client if name.startswith(("packhook organizations", "packhook keys rotate-master"))
+        name
+        for name in client
+        if name.startswith(("packhook organizations", "packhook keys rotate-master", "packhook stats"))
     }
     assert {name.rpartition(" ")[2] for name, command in client.items() if "--json" not in command.options} == {
         "delete",

@@ -68,6 +68,10 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "get_webhook_states": (["w"],),
     "event_deliveries": ("e", ACME),
     "delivery_attempts": ("d",),
+    "sum_statistics": ([5], [START], [START], "w", "w"),
+    "roll_up_statistics": (START, 100),
+    "delete_expired_statistics": (START, 100),
+    "delete_statistics": ([5], [START], "w"),
 }
 
 
@@ -208,11 +212,12 @@ async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node:
     await add_webhook(node)
     await publish(node, 1_000)
     mine = [(item.organization_id, item.id, item.lease) for item in dispatcher.enqueued[:5]]
-    settled = [[*item, "delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", ""] for item in mine]
+    outcome = ("delivered", None, 1, 1, START, 1, "", "{}", 200, "[]", b"", "", "", "delivered", 1)
+    settled = [[*item, *outcome] for item in mine]
     async with direct(url) as connection:
         for statement in ("SELECT 1", "ANALYZE"):
             await connection.execute(statement)
-            plan = await plan_of(connection, "settle_delivery", *map(list, zip(*settled, strict=True)), True)
+            plan = await plan_of(connection, "settle_delivery", *map(list, zip(*settled, strict=True)), "node:", True)
             found = [step for step in steps(plan) if step.get("Index Name", "").startswith("deliveries")]
             assert plan["Actual Rows"] == len(mine)
             assert [(step["Index Name"], step["Actual Loops"], step["Actual Rows"]) for step in found] == [

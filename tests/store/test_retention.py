@@ -150,7 +150,7 @@ async def test_what_waits_for_a_deleted_webhook_is_canceled(store: Store) -> Non
     await store.record([failed(again, START, next_attempt_at=LATER)])
     await store.release([item for item in leased if item.id != again.id], START)
     await store.delete_webhook(ACME, gone.id, START, new_entry())
-    assert await sweep(store) == RetentionBatch(canceled=2)
+    assert await sweep(store) == RetentionBatch(canceled=2, statistics=1)
     for item, attempts in ((new, 0), (again, 1)):
         delivery, _ = await store.get_delivery(ACME, item.id)
         assert (delivery.status, delivery.attempt_count) == (DeliveryStatus.CANCELED, attempts)
@@ -167,7 +167,7 @@ async def test_a_delivery_being_sent_to_a_deleted_webhook_is_settled(store: Stor
     assert await sweep(store, now=START) == RetentionBatch()
     assert await store.record([delivered(done, START), failed(again, START, next_attempt_at=LATER)]) == [True, True]
     await store.release([unsent], START)
-    assert await sweep(store) == RetentionBatch(canceled=2)
+    assert await sweep(store) == RetentionBatch(canceled=2, statistics=2)
     assert [await status_of(store, item) for item in (done, again, unsent)] == ["delivered", "canceled", "canceled"]
 
 

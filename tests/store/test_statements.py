@@ -10,12 +10,12 @@ from typing import Any
 import apsw
 import pytest
 
-from packhook.core.clock import HOUR
+from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import RequestError
 from packhook.core.model import DeliveryStatus, Idempotency, LeasedDelivery
 from packhook.store.base import AuditFilter, ClaimRequest, ClaimResult, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.fan_out import SubscriberCache
-from packhook.store.sqlite import audit, claim, history, organizations, publish, record, webhooks
+from packhook.store.sqlite import audit, claim, history, organizations, publish, record, statistics, webhooks
 from packhook.store.sqlite.connection import Connection, connect, migrate
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.statements import load
@@ -121,7 +121,8 @@ def all_operations(db: Connection) -> None:
     read_back(db, leased[0], first)
     webhooks.delete_webhook(db, OTHER, second, START, new_entry())
     webhooks.release_unverified(db, START)
-    RetentionCursor().apply(db, events_before=START, keys_before=START, audit_before=START, now=START, limit=10)
+    for now in (START, START + DAY):
+        RetentionCursor().apply(db, events_before=START, keys_before=START, audit_before=START, now=now, limit=10)
     webhooks.disable_failing(db, START, START, "failed")
     claim.release_all(db, START)
 
@@ -142,6 +143,8 @@ def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
         history.list_deliveries(db, ACME, ALL, where)
     webhooks.list_webhooks(db, ACME, ALL, WebhookFilter(enabled=True))
     webhooks.webhook_states(db, [webhook_id])
+    for counted in (webhook_id, None):
+        statistics.attempt_counts(db, counted, (START - DAY,), START)
 
 
 def statements_of(db: Connection, work: Callable[[Connection], object]) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def plan(db: Connection, statement: str, values: Any) -> list[str]:  # noqa: ANN
 
 # Retention reads the oldest events (e) and stops at the first that is young enough; a start reads the live deliveries.
 ALLOWED_SCANS = {"SCAN e", "SCAN deliveries USING COVERING INDEX deliveries_leased_directly"}
-SCAN = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|e|d|a)\b.*")
+SCAN = re.compile(r"SCAN (events|deliveries|attempts|idempotency_keys|audit_entries|statistics|e|d|a|s)\b.*")
 
 
 def test_no_statement_scans_all_events_or_deliveries(db: Connection) -> None:
@@ -197,6 +200,11 @@ HOT = {
     "release_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "lease_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "find_idempotency_key": "PRIMARY KEY (organization_id=? AND key=?)",
+    "sum_statistics": "PRIMARY KEY (span=? AND start=? AND source>? AND source<?)",
+    "roll_up_statistics": "PRIMARY KEY (span=? AND start<?)",
+    "delete_rolled_up_statistics": "PRIMARY KEY (span=? AND start<?)",
+    "delete_expired_statistics": "PRIMARY KEY (span=? AND start<?)",
+    "delete_statistics": "PRIMARY KEY (span=? AND start=? AND source=?)",
 }
 
 

@@ -10,6 +10,7 @@ from packhook.core.clock import DAY, HOUR
 from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
+from packhook.core.statistics import NODE_PREFIX
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.postgres import (
@@ -22,6 +23,7 @@ from packhook.store.postgres import (
     record,
     replays,
     retention,
+    statistics,
     webhooks,
 )
 from packhook.store.postgres import claim as claiming
@@ -174,7 +176,7 @@ async def _send(db: Db) -> None:
         failed(leased[4], START, disable_reason="gone"),
         failed(leased[5], START),
     ]
-    await record.record(db, results)
+    await record.record(db, results, NODE_PREFIX)
     stored = event(OTHER, event_code="order.created")
     values = (OTHER, stored.id, stored.event_code, stored.data, START)
     await db.fetch_all(INSERT_EVENT, *values)
@@ -201,6 +203,8 @@ async def _read(db: Db) -> None:
         await history.get_delivery(db, ACME, item.id)
         await history.interruptions(db, ACME, item.id)
         await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=item.webhook_id, status=item.status))
+    for counted in (page.items[0].id, None):
+        await statistics.attempt_counts(db, counted, (START - DAY,), START + DAY)
 
 
 async def _replay(db: Db) -> None:
@@ -253,5 +257,6 @@ async def _clean_up(db: Db) -> None:
     await webhooks.delete_webhook(db, ACME, gone.id, START, new_entry())
     await retention.apply_retention(db, retention.START, **swept)
     await retention.apply_retention(db, retention.START, **swept)
+    await statistics.apply_retention(db, START + 2 * DAY, 10)
     await webhooks.warn_failing(db, -DAY, START)
     await webhooks.disable_failing(db, -DAY, START, "it went on failing")

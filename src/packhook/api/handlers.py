@@ -279,6 +279,25 @@ async def _respond_audit(request: Request, page: PageRequest, where: AuditFilter
     return respond_page(request, page, found, lambda entry: serializers.audit_entry(entry, principal))
 
 
+# --- statistics
+
+
+async def webhook_statistics(request: Request) -> Response:
+    """Show what the attempts of a webhook came to, step by step."""
+    query = parameters.STATISTICS.read(request.query_params)
+    found = await _service(request).statistics.of_webhook(
+        _organization(request), request.path_params["webhookId"], query.get("from"), query.get("to"), query.get("step")
+    )
+    return respond(serializers.chart(found))
+
+
+async def statistics(request: Request) -> Response:
+    """Show what the attempts of all webhooks came to, step by step."""
+    query = parameters.STATISTICS.read(request.query_params)
+    found = await _service(request).statistics.of_instance(query.get("from"), query.get("to"), query.get("step"))
+    return respond(serializers.chart(found))
+
+
 # --- health checks
 
 

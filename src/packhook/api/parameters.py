@@ -1,4 +1,4 @@
-"""Query parameters of lists, each declared once: how it is parsed, its JSON schema, its description.
+"""Query parameters, each declared once: how it is parsed, its JSON schema, its description.
 
 A handler reads them with :meth:`ListQuery.read`; ``openapi.py`` and the CLI's options come from the same declaration.
 The names are those of the filter's fields in ``store/base.py``. A new filter is one field there and one line here.
@@ -21,6 +21,7 @@ from packhook.core.model import DeliveryStatus
 from packhook.core.replay import ReplayStatus
 from packhook.service import rules
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
+from packhook.settings import parse_duration
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.replays import ReplayFilter
 
@@ -113,24 +114,7 @@ class ListQuery(Generic[F]):
 
     def read(self, query: QueryParams) -> tuple[PageRequest, F]:
         """Parse a query string. Raise InvalidInput with everything that is wrong: unknown, repeated, invalid."""
-        names = [name for name, _ in query.multi_items()]
-        wrong = [
-            FieldError(name, "unknown_parameter", "there is no such parameter")
-            for name in dict.fromkeys(names)
-            if name not in self.parameters
-        ]
-        wrong += [
-            FieldError(name, "repeated_parameter", "expected this parameter once")
-            for name in self.parameters
-            if names.count(name) > 1
-        ]
-        values: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if name in query:
-                try:
-                    values[name] = parameter.parse(query[name])
-                except ValueError as error:
-                    wrong.append(FieldError(name, "invalid", str(error)))
+        values, wrong = _parse(self.parameters, query)
         try:
             page = page_request(self.list_name, values.pop("per_page", DEFAULT_PER_PAGE), values.pop("cursor", None))
         except InvalidInput as error:
@@ -138,6 +122,43 @@ class ListQuery(Generic[F]):
         if wrong:
             raise InvalidInput(wrong)
         return page, self.filter_type(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Declare the query parameters of something that has no pages."""
+
+    parameters: Mapping[str, Parameter]
+
+    def read(self, query: QueryParams) -> dict[str, Any]:
+        """Parse a query string, as a list does; return the values that were given."""
+        values, wrong = _parse(self.parameters, query)
+        if wrong:
+            raise InvalidInput(wrong)
+        return values
+
+
+def _parse(parameters: Mapping[str, Parameter], query: QueryParams) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return the values that were given, and what is wrong: unknown, repeated, invalid."""
+    names = [name for name, _ in query.multi_items()]
+    wrong = [
+        FieldError(name, "unknown_parameter", "there is no such parameter")
+        for name in dict.fromkeys(names)
+        if name not in parameters
+    ]
+    wrong += [
+        FieldError(name, "repeated_parameter", "expected this parameter once")
+        for name in parameters
+        if names.count(name) > 1
+    ]
+    values: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if name in query:
+            try:
+                values[name] = parameter.parse(query[name])
+            except ValueError as error:
+                wrong.append(FieldError(name, "invalid", str(error)))
+    return values, wrong
 
 
 _AUDIT_FILTERS: Final = {
@@ -179,4 +200,15 @@ REPLAYS: Final = ListQuery(
 AUDIT: Final = ListQuery("audit", AuditFilter, _AUDIT_FILTERS)
 AUDIT_ALL: Final = ListQuery(
     "audit", AuditFilter, {"organization_id": _id("Only of this organization, deleted or not."), **_AUDIT_FILTERS}
+)
+STATISTICS: Final = Query(
+    {
+        "from": _instant("Where the series begins, RFC 3339; by default a day before its end."),
+        "to": _instant("Where it ends, RFC 3339; by default now."),
+        "step": Parameter(
+            "Time between two points: a multiple of 5m below an hour, or of 1h. By default 5m, 1h or 1d.",
+            parse_duration,
+            {"type": "string", "examples": ["15m", "1h", "1d"]},
+        ),
+    }
 )

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from packhook.api.parameters import ListQuery
+from packhook.api.parameters import ListQuery, Query
 from packhook.core import errors
 from packhook.core.errors import PackhookError
 
@@ -29,7 +29,7 @@ class Route(Generic[H]):
     status: int
     response: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    query: ListQuery[Any] | None = None
+    query: ListQuery[Any] | Query | None = None
     errors: Errors = ()
     takes_idempotency_key: bool = False
     also: Mapping[int, type[BaseModel]] = field(default_factory=dict)

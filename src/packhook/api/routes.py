@@ -36,6 +36,7 @@ from packhook.api.schemas.organizations import (
     RotationOut,
 )
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
+from packhook.api.schemas.statistics import ChartOut
 from packhook.api.schemas.webhooks import (
     ExchangeOut,
     SecretRotate,
@@ -90,6 +91,9 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,
           errors=_404_409),
+    Route("statistics", "GET", f"{_WEBHOOK}/stats", "webhooks:read", handlers.webhook_statistics, 200, ChartOut,
+          query=parameters.STATISTICS, errors=_404),
+    Route("statistics", "GET", "/stats", OPERATOR, handlers.statistics, 200, ChartOut, query=parameters.STATISTICS),
     Route("events", "GET", _EVENTS, "events:read", handlers.list_events, 200, EventPage, query=parameters.EVENTS,
           errors=_404),
     Route("events", "GET", f"{_EVENTS}/{{eventId}}", "events:read", handlers.get_event, 200, EventDetailOut,

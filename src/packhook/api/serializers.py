@@ -15,9 +15,12 @@ from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interr
 from packhook.core.replay import Replay
 from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
+from packhook.core.statistics import Summary
 from packhook.service.authentication import Principal
 from packhook.service.history import DeliveryDetail
 from packhook.service.replays import Preview
+from packhook.service.statistics import Chart
+from packhook.settings import to_duration
 
 Body = dict[str, Any]
 
@@ -211,6 +214,32 @@ def attempt(attempt: Attempt) -> Body:
         "response_headers": [list(pair) for pair in attempt.response_headers],
         "response_body": attempt.response_body.decode("utf-8", "replace"),
         "error": {"code": attempt.error_code, "message": attempt.error_message} if attempt.error_code else None,
+    }
+
+
+def summary(summary: Summary) -> Body:
+    """Serialize a summary of attempts, without the single outcomes."""
+    rate = summary.success_rate
+    return {
+        "start": to_rfc3339(summary.start),
+        "attempts": summary.attempts,
+        "delivered": summary.delivered,
+        "failed": summary.attempts - summary.delivered,
+        "exhausted": summary.exhausted,
+        "success_rate": None if rate is None else round(rate, 4),
+        "p50_ms": summary.p50,
+        "p95_ms": summary.p95,
+        "p99_ms": summary.p99,
+    }
+
+
+def chart(chart: Chart) -> Body:
+    """Serialize a series."""
+    return {
+        "from": to_rfc3339(chart.points[0].start),
+        "to": to_rfc3339(chart.until),
+        "step": to_duration(chart.step),
+        "data": [{**summary(point), "outcomes": point.outcomes} for point in chart.points],
     }
 
 

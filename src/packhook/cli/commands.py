@@ -19,9 +19,10 @@ COMMANDS: Final = {
     "events": "packhook.cli.events:app",
     "deliveries": "packhook.cli.deliveries:app",
     "replays": "packhook.cli.replays:app",
+    "stats": "packhook.cli.statistics:app",
     "audit": "packhook.cli.audit:app",
 }
-"""Where each subcommand is: a function, or a Typer app with several."""
+"""Where each subcommand is: a function, or a Typer app with several, or with one that has the app's name."""
 
 
 class StrictCommand(TyperCommand):
@@ -58,7 +59,10 @@ def _load(name: str, location: str) -> Any:  # noqa: ANN401 as above
     module, _, attribute = location.partition(":")
     found = getattr(import_module(module), attribute)
     parent = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    if isinstance(found, typer.Typer):
+    if isinstance(found, typer.Typer) and [command.name for command in found.registered_commands] == [name]:
+        parent = found
+        parent.callback()(_empty_callback)
+    elif isinstance(found, typer.Typer):
         parent.add_typer(found, name=name)
     else:
         parent.command(name, cls=StrictCommand)(found)

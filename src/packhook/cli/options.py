@@ -66,8 +66,8 @@ def client_command(
                 organization=values.get("organization", ""),
                 as_json=values.get("as_json", False),
             )
-            arguments = {parameter.name: values[parameter.name] for parameter in own}
             _parse_times(values)
+            arguments = {parameter.name: values[parameter.name] for parameter in own}
             if query is not None:
                 arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
             if schema is not None:

@@ -10,6 +10,7 @@ from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
+from packhook.cli.statistics import Since, Step, Until, show_statistics
 from packhook.cli.tables import show
 from packhook.core.signatures.standard import new_secret
 
@@ -126,6 +127,12 @@ def send_test(client: Client, webhook_id: _Id) -> None:
 def verify(client: Client, webhook_id: _Id) -> None:
     """Ask the endpoint whether it wants events; exit 1 if not. Example: packhook webhooks verify wh_…"""
     _show_exchange(client, client.path("webhooks", webhook_id, "verify"), "verified")
+
+
+@client_command(app, "stats")
+def stats(client: Client, webhook_id: _Id, since: Since = "24h", until: Until = None, step: Step = None) -> None:
+    """Show its attempts over time. Example: packhook webhooks stats wh_… -o acme --since 24h"""
+    show_statistics(client, client.path("webhooks", webhook_id, "stats"), since, until, step)
 
 
 def _show_exchange(client: Client, path: str, result: str) -> None:

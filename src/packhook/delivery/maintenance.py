@@ -66,6 +66,7 @@ class Maintenance:
                 canceled=removed.canceled,
                 audit_entries=removed.audit_entries,
                 replays=removed.replays,
+                statistics=removed.statistics,
             )
 
     async def _disable_failing(self) -> None:

@@ -16,6 +16,7 @@ from packhook.service.publish import Publisher
 from packhook.service.replays import Replays
 from packhook.service.retries import Retries
 from packhook.service.secret_rotation import SecretRotation
+from packhook.service.statistics import Statistics
 from packhook.service.test_events import TestEvents
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
@@ -59,6 +60,7 @@ class Service:
         self.history = History(store, settings, self.verification)
         self.retries = Retries(store, clock)
         self.replays = Replays(store, clock)
+        self.statistics = Statistics(store, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:

@@ -36,6 +36,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
+from packhook.store.statistics import StatisticsStore
 
 if TYPE_CHECKING:
     from packhook.store.replays import ReplayStore
@@ -134,16 +135,16 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
     canceled: int = 0
     audit_entries: int = 0
     replays: int = 0
+    statistics: int = 0
     more: bool = False
 
     @property
     def is_done(self) -> bool:
         """Tell whether nothing was left to do."""
-        done = (self.events, self.idempotency_keys, self.canceled, self.audit_entries, self.replays)
-        return not (self.more or any(done))
+        return self == RetentionBatch()
 
 
-class Store(Protocol):
+class Store(StatisticsStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle
@@ -365,8 +366,9 @@ class Store(Protocol):
         """Delete and cancel one batch, at most ``limit`` of each.
 
         Deleted are events past retention whose deliveries are all finished, with their deliveries and attempts;
-        replays that ended as long ago; stale idempotency keys; audit entries past their retention. Canceled are live
-        deliveries of deleted webhooks.
+        replays that ended as long ago; stale idempotency keys; audit entries past their retention; counts of attempts
+        past theirs, and those of webhooks that were deleted a while ago. Counts that are a day old are joined by the
+        hour. Canceled are live deliveries of deleted webhooks.
         """
         ...
 

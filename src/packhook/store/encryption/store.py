@@ -67,6 +67,7 @@ class EncryptedStore:
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries
+        self.attempt_counts = inner.attempt_counts
         self.write_audit = inner.write_audit
         self.list_audit = inner.list_audit
         self.apply_retention = inner.apply_retention

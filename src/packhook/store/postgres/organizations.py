@@ -10,6 +10,7 @@ from packhook.store.base import Page, PageRequest
 from packhook.store.filters import Conditions
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul
+from packhook.store.postgres.statistics import orphan_statistics
 
 _NOT_DELETED: Final = Conditions(("deleted_at IS NULL",), {})
 
@@ -50,4 +51,5 @@ async def delete_organization(db: Db, organization_id: str, now: int, entry: Aud
     await db.fetch_all(SQL["revoke_organization_keys"], now, organization_id)
     deleted = [row[0] for row in await db.fetch_all(SQL["delete_organization_webhooks"], now, organization_id)]
     await db.fetch_all(SQL["cancel_replays"], now, deleted)
+    await orphan_statistics(db, deleted, now)
     return None, deleted

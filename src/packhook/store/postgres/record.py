@@ -1,26 +1,29 @@
-"""Record outcomes, a few statements a batch: attempts, the new states of deliveries, health and holds of webhooks."""
+"""Record outcomes, a few statements a batch: attempts and their counts, new states, health and holds of webhooks."""
 
 from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Any, Final
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
+from packhook.core.statistics import classify
 from packhook.store import rows
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.webhooks import disable_webhooks
 
-_COLUMNS: Final = 6 + len(rows.ATTEMPTS.columns)
+_COLUMNS: Final = 6 + len(rows.ATTEMPTS.columns) + 2
+"""A delivery's columns, an attempt's, and how it counts."""
 
 
 class SuccessBatch:
     """Record outcomes that all are successes, in one statement; see Store.record."""
 
-    def __init__(self, results: Sequence[AttemptResult]) -> None:
+    def __init__(self, results: Sequence[AttemptResult], node: str) -> None:
         self._results = results
+        self._node = node
 
     async def write(self, db: Db) -> list[bool]:
         """Return which settled. Raises CommitOutcomeUnknown."""
-        found = await db.execute_autocommit(SQL["settle_delivery"], *_values(self._results), True)
+        found = await db.execute_autocommit(SQL["settle_delivery"], *_values(self._results), self._node, True)
         return _settled(self._results, found)
 
     async def recover(self, db: Db) -> list[bool] | None:
@@ -36,12 +39,12 @@ def are_successes(results: Sequence[AttemptResult]) -> bool:
     return bool(results) and all(result.verdict.status is DeliveryStatus.DELIVERED for result in results)
 
 
-async def record(db: Db, results: Sequence[AttemptResult]) -> tuple[list[bool], frozenset[str]]:
+async def record(db: Db, results: Sequence[AttemptResult], node: str) -> tuple[list[bool], frozenset[str]]:
     """See Store.record; return which settled, and the ids of the webhooks that are to be disabled.
 
-    Rows are locked in one order, by kind and then by id: deliveries, webhooks, their health, lanes.
+    Rows are locked in one order, by kind and then by id: deliveries, counts, webhooks, their health, lanes.
     """
-    settled = await _settle(db, results)
+    settled = await _settle(db, results, node)
     valid = list(compress(results, settled))
     disabled = await _disable(db, valid)
     await _record_health(db, valid)
@@ -49,11 +52,11 @@ async def record(db: Db, results: Sequence[AttemptResult]) -> tuple[list[bool], 
     return settled, disabled
 
 
-async def _settle(db: Db, results: Sequence[AttemptResult]) -> list[bool]:
+async def _settle(db: Db, results: Sequence[AttemptResult], node: str) -> list[bool]:
     """Return which leases were still their delivery's; those deliveries have their new states."""
     if not results:
         return []
-    return _settled(results, await db.fetch_all(SQL["settle_delivery"], *_values(results), False))
+    return _settled(results, await db.fetch_all(SQL["settle_delivery"], *_values(results), node, False))
 
 
 def _values(results: Sequence[AttemptResult]) -> tuple[list[Any], ...]:
@@ -82,6 +85,7 @@ def _row(result: AttemptResult) -> tuple[Any, ...]:
         verdict.next_attempt_at,
         max(delivery.urgency, Urgency.RETRY),
         *rows.attempt_values(result.attempt),
+        *classify(result.attempt),
     )
 
 

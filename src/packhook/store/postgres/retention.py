@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhook.store.base import RetentionBatch
-from packhook.store.postgres import replays
+from packhook.store.postgres import replays, statistics
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 
 _LIVE: Final = ("pending", "sending")
@@ -38,13 +38,15 @@ async def apply_retention(
     events, reached, is_cut = await _delete_events(db, after, events_before, limit)
     keys = await db.fetch_all(SQL["delete_expired_idempotency_keys"], keys_before, limit)
     entries = await db.fetch_all(SQL["delete_expired_audit_entries"], audit_before, limit)
+    counts, more_counts = await statistics.apply_retention(db, now, limit)
     batch = RetentionBatch(
         events=events,
         idempotency_keys=len(keys),
         canceled=canceled,
         audit_entries=len(entries),
         replays=await replays.delete_old(db, events_before, keys_before, limit),
-        more=is_cut or reached != START,
+        statistics=counts,
+        more=is_cut or more_counts or reached != START,
     )
     return batch, reached
 

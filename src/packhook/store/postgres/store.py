@@ -25,6 +25,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.statistics import NODE_PREFIX, AttemptCount
 from packhook.store.base import (
     AuditFilter,
     ClaimRequest,
@@ -50,6 +51,7 @@ from packhook.store.postgres import (
     record,
     retention,
     schema,
+    statistics,
     webhooks,
 )
 from packhook.store.postgres.group_commit import GroupCommit, WriteOp
@@ -89,6 +91,7 @@ class PostgresStore:
         self._url = url
         self._clock = clock
         self._node = secrets.token_hex(6)
+        self._source = NODE_PREFIX + self._node
         self._dispatcher: Dispatcher | None = None
         self._running: _Running | None = None
         self._retention_reached = retention.START
@@ -310,8 +313,8 @@ class PostgresStore:
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         if record.are_successes(results):
-            return await self._open.session.writer.execute_single(record.SuccessBatch(results))
-        return await self._change(record.record, results)
+            return await self._open.session.writer.execute_single(record.SuccessBatch(results, self._source))
+        return await self._change(record.record, results, self._source)
 
     async def release(
         self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
@@ -346,6 +349,11 @@ class PostgresStore:
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read_for(organization_id, history.list_deliveries, organization_id, page, where)
+
+    async def attempt_counts(
+        self, webhook_id: str | None, steps: Sequence[int], until: int
+    ) -> dict[int, tuple[AttemptCount, ...]]:
+        return await self._read(statistics.attempt_counts, webhook_id, steps, until)
 
     # --- the audit trail
 

@@ -12,6 +12,7 @@ from packhook.store.filters import webhook_conditions
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.organizations import get_organization, lock_organization
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
+from packhook.store.postgres.statistics import orphan_statistics
 
 
 async def create_webhook(db: Db, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
@@ -123,6 +124,7 @@ async def delete_webhook(
     await write_audit(db, entry)
     await db.fetch_all(SQL["clear_health"], [webhook_id])
     await db.fetch_all(SQL["cancel_replays"], now, [webhook_id])
+    await orphan_statistics(db, [webhook_id], now)
     return None, (webhook_id,)
 
 

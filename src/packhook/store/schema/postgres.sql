@@ -131,6 +131,12 @@ CREATE TABLE organizations (
   CONSTRAINT organizations_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE orphaned_statistics (
+  webhook_id text COLLATE "C" NOT NULL,
+  deleted_at bigint NOT NULL,
+  CONSTRAINT orphaned_statistics_pkey PRIMARY KEY (webhook_id)
+);
+
 CREATE TABLE outbox (
   position bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   organization_id text COLLATE "C" NOT NULL,
@@ -190,6 +196,18 @@ CREATE TABLE secret_rotations (
   due_at bigint NOT NULL,
   CONSTRAINT secret_rotations_pkey PRIMARY KEY (webhook_id)
 );
+
+CREATE TABLE statistics (
+  span smallint NOT NULL,
+  start bigint NOT NULL,
+  source text COLLATE "C" NOT NULL,
+  outcome text COLLATE "C" NOT NULL,
+  latency integer NOT NULL,
+  attempts bigint NOT NULL,
+  exhausted bigint NOT NULL,
+  last_at bigint NOT NULL,
+  CONSTRAINT statistics_pkey PRIMARY KEY (span, start, source, outcome, latency)
+) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
 CREATE TABLE webhook_health (
   webhook_id text COLLATE "C" NOT NULL,

@@ -260,3 +260,20 @@ CREATE TABLE replay_deliveries (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deliveries_canceled_of_webhook ON deliveries (webhook_id, id) WHERE status = 'canceled';
+
+CREATE TABLE statistics (
+  span      INTEGER NOT NULL,
+  start     INTEGER NOT NULL,
+  source    TEXT NOT NULL,
+  outcome   TEXT NOT NULL,
+  latency   INTEGER NOT NULL,
+  attempts  INTEGER NOT NULL,
+  exhausted INTEGER NOT NULL,
+  last_at   INTEGER NOT NULL,
+  PRIMARY KEY (span, start, source, outcome, latency)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orphaned_statistics (
+  webhook_id TEXT PRIMARY KEY,
+  deleted_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

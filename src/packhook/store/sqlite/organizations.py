@@ -12,6 +12,7 @@ from packhook.store.base import Page, PageRequest
 from packhook.store.filters import Conditions
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
+from packhook.store.sqlite.statistics import orphan_statistics
 
 _NOT_DELETED: Final = Conditions(("deleted_at IS NULL",), {})
 
@@ -50,4 +51,5 @@ def delete_organization(db: apsw.Connection, organization_id: str, now: int, ent
     db.execute(SQL["revoke_organization_keys"], (now, organization_id))
     deleted = [row[0] for row in fetch_all(db, SQL["delete_organization_webhooks"], (now, organization_id))]
     db.executemany(SQL["cancel_replays"], [(now, webhook_id) for webhook_id in deleted])
+    orphan_statistics(db, deleted, now)
     return deleted

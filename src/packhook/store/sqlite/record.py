@@ -1,4 +1,4 @@
-"""Record outcomes: attempts, the new states of deliveries, and the health and holds of webhooks."""
+"""Record outcomes: attempts and their counts, new states of deliveries, the health and holds of webhooks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urge
 from packhook.store import rows
 from packhook.store.fan_out import data_weight, slices_by_weight
 from packhook.store.sqlite.queries import SQL
+from packhook.store.sqlite.statistics import count_attempts
 from packhook.store.sqlite.webhooks import disable_webhook
 
 SLICE_WEIGHT: Final = 250
@@ -40,6 +41,7 @@ def _record_some(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[
         SQL["insert_attempt"],
         [(result.delivery.id, *rows.attempt_values(result.attempt)) for result in valid],
     )
+    count_attempts(db, valid)
     _record_health(db, valid)
     for result in valid:
         if result.verdict.status is not DeliveryStatus.DELIVERED:

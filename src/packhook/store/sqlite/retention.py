@@ -5,7 +5,7 @@ from typing import Final
 import apsw
 
 from packhook.store.base import RetentionBatch
-from packhook.store.sqlite import replays
+from packhook.store.sqlite import replays, statistics
 from packhook.store.sqlite.claim import expire_direct_leases
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all
@@ -26,13 +26,15 @@ class RetentionCursor:
         """See Store.apply_retention."""
         canceled = _cancel(db, now, events_before, limit)
         events, is_cut = self._delete_events(db, events_before, limit)
+        counts, more_counts = statistics.apply_retention(db, now, limit)
         return RetentionBatch(
             events=events,
             idempotency_keys=_delete_by_age(db, "delete_expired_idempotency_keys", keys_before, limit),
             audit_entries=_delete_by_age(db, "delete_expired_audit_entries", audit_before, limit),
             canceled=canceled,
             replays=replays.delete_old(db, events_before, keys_before, limit),
-            more=is_cut or self._after > 0,
+            statistics=counts,
+            more=is_cut or more_counts or self._after > 0,
         )
 
     def _delete_events(self, db: apsw.Connection, before: int, limit: int) -> tuple[int, bool]:

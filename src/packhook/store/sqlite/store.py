@@ -27,6 +27,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.statistics import AttemptCount
 from packhook.store.base import (
     AuditFilter,
     ClaimRequest,
@@ -42,7 +43,18 @@ from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
 from packhook.store.migrate import migrations
-from packhook.store.sqlite import api_keys, audit, claim, history, instance, organizations, publish, record, webhooks
+from packhook.store.sqlite import (
+    api_keys,
+    audit,
+    claim,
+    history,
+    instance,
+    organizations,
+    publish,
+    record,
+    statistics,
+    webhooks,
+)
 from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
@@ -290,6 +302,11 @@ class SqliteStore:
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reader.read_for(organization_id, history.list_deliveries, organization_id, page, where)
+
+    async def attempt_counts(
+        self, webhook_id: str | None, steps: Sequence[int], until: int
+    ) -> dict[int, tuple[AttemptCount, ...]]:
+        return await self._reader.read(statistics.attempt_counts, webhook_id, steps, until)
 
     # --- the audit trail
 

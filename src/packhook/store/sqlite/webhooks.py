@@ -14,6 +14,7 @@ from packhook.store.filters import webhook_conditions
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
+from packhook.store.sqlite.statistics import orphan_statistics
 
 
 def create_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
@@ -122,6 +123,7 @@ def delete_webhook(db: apsw.Connection, organization_id: str, webhook_id: str, n
     write_audit(db, entry)
     db.execute(SQL["clear_health"], (webhook_id,))
     db.execute(SQL["cancel_replays"], (now, webhook_id))
+    orphan_statistics(db, [webhook_id], now)
 
 
 def iter_webhooks(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:
