@@ -12,6 +12,7 @@ import pytest
 
 from api.organization import EVENT, Organization, body_of
 from packhook.core.clock import HOUR, SECOND, to_rfc3339
+from packhook.service import authentication
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, application, bearer, eventually, running_node
 
@@ -221,3 +222,17 @@ async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
         async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
             (stored,) = body_of(await Organization(api, organization.id).ask("GET", "/api-keys"), 200)["data"]
     assert stored["last_used_at"] >= stored["created_at"]
+
+
+async def test_when_many_keys_were_used_is_stored_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part is a transaction of its own, so that no publish waits for ten thousand rows."""
+    monkeypatch.setattr(authentication, "MAX_USAGES", 2)
+    async with application(tmp_path, ManualClock()) as (api, service, _):
+        organization = await Organization.create(api)
+        for name in "abcde":
+            made = await organization.ask("POST", "/api-keys", json={"name": name, "scopes": ["events:read"]})
+            headers = {"authorization": f"Bearer {made.json()['key']}"}
+            assert (await api.get(f"{organization.path}/events", headers=headers)).status_code == 200
+        await service.flush()
+        listed = (await organization.ask("GET", "/api-keys")).json()["data"]
+    assert [bool(key["last_used_at"]) for key in listed] == [True] * 5

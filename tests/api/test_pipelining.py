@@ -19,6 +19,7 @@ from packhook.api.publish import protocol
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
+from packhook.api.turns import Turns
 from packhook.settings import Settings
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, application, eventually, listening
@@ -250,7 +251,7 @@ async def test_100_continue(node_url: str, organization: Organization) -> None:
 
 async def test_long_targets_are_not_cached(api: httpx.AsyncClient) -> None:
     """Requests with many long targets do not fill the memory; they are answered all the same."""
-    publish = PublishApp(PUBLISH_ROUTES, None, Settings())  # type: ignore[arg-type] # no request comes
+    publish = PublishApp(PUBLISH_ROUTES, None, Settings(), Turns())  # type: ignore[arg-type] # no request comes
     path = b"/v1/organizations/" + b"x" * 50_000 + b"/events"
     assert publish.match(path) is not None
     assert publish._match_cached.cache_info().currsize == 0

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.postgres_server import PostgresServer
 from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
 from chaos.publisher import Publisher, subscribe
+from chaos.server import start_server
 from chaos.stage import FIRST_ANSWERS, ROTATED, Stage, stage
 from packhook.cli.exits import Exit, fail
 
@@ -73,22 +73,23 @@ def chaos(
 
 
 async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float) -> Proof:
-    started = time.monotonic()
+    began = time.monotonic()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-chaos-")))
-        server = await _start_server(stack, folder) if postgres else None
-        database = server.url if server is not None else url or f"sqlite:///{folder / 'packhook.db'}"
+        folder.chmod(0o755)  # noqa: ASYNC240 nothing else runs; the database server has another user
+        started = await start_server(stack, folder, events) if postgres else None
+        database = started.url if started is not None else url or f"sqlite:///{folder / 'packhook.db'}"
         proof = await stack.enter_async_context(stage(database, nodes, folder, PATHS))
         cluster, ledger = proof.cluster, proof.ledger
         rotated, _ = await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
         publisher = Publisher(cluster.urls, ledger, events, rate, seed)
-        planned = faults(cluster, server, seed, freeze, database)
+        planned = faults(cluster, started, seed, freeze, database)
         injected = await _publish_and_inject(planned, publisher, proof, rotated)
         await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
     return Proof(
         database="postgresql" if database.startswith("postgres") else "sqlite",
         nodes=nodes,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - began,
         faults=injected,
         restarts=cluster.restarts,
         publish_retries=publisher.retries,
@@ -96,13 +97,6 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         rotations=proof.inbox.rotations.count,
         verdict=ledger.verdict(),
     )
-
-
-async def _start_server(stack: AsyncExitStack, folder: Path) -> PostgresServer:
-    server = PostgresServer(folder)
-    await server.start()
-    stack.push_async_callback(server.stop)
-    return server
 
 
 async def _publish_and_inject(

@@ -1,6 +1,7 @@
 """Inject faults into the cluster while orders are published, one after another."""
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
@@ -8,16 +9,20 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final
 
+import asyncpg
 from msgspec import Struct
 
 from benchmarks.postgres_server import PostgresServer
 from chaos.cluster import SETTINGS, Cluster
 from chaos.crashing_node import CRASH_POINTS
+from chaos.server import StartedServer
+from support.mounts import ResizableDisk
 
 RANDOM_KILLS: Final = 4
 DOWNTIME_SECONDS: Final = 2.0
 LOCKED_SECONDS: Final = 7.0
 FULL_BYTES: Final = 64 * 1024
+MAX_FILLERS: Final = 1_000
 CRASH_TIMEOUT_SECONDS: Final = 30.0
 
 
@@ -28,8 +33,8 @@ class Fault(Struct, frozen=True):
     inject: Callable[[], Awaitable[bool]]
 
 
-def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: float, database: str) -> Iterator[Fault]:
-    """Yield all faults in their order; ``server``: the database server that may be killed too."""
+def faults(cluster: Cluster, started: StartedServer | None, seed: int, freeze: float, database: str) -> Iterator[Fault]:
+    """Yield all faults in their order; ``started``: the database server that may be killed too."""
     chance = random.Random(seed)
     for _ in range(RANDOM_KILLS):
         yield Fault("a node killed at random", partial(_kill, cluster, chance.randrange(len(cluster))))
@@ -45,8 +50,11 @@ def faults(cluster: Cluster, server: PostgresServer | None, seed: int, freeze: f
     if database.startswith("sqlite"):
         yield Fault("the file locked by another process", partial(_lock_file, database.removeprefix("sqlite:///")))
         yield Fault("the disk full", partial(_fill_disk, cluster))
-    if server is not None:
-        yield Fault("the database killed and restarted", partial(_restart_database, server))
+    if started is None:
+        return
+    if started.disk is not None:
+        yield Fault("the disk of the database full", partial(_fill_disk_of_server, started.disk, database))
+    yield Fault("the database killed and restarted", partial(_restart_database, started.server))
 
 
 async def _kill(cluster: Cluster, number: int) -> bool:
@@ -86,6 +94,31 @@ async def _fill_disk(cluster: Cluster) -> bool:
     await asyncio.sleep(DOWNTIME_SECONDS)
     cluster.limit_file_size(-1)
     return True
+
+
+async def _fill_disk_of_server(disk: ResizableDisk, database: str) -> bool:
+    """Let the database's disk be full for a while; return whether the server said so."""
+    disk.fill()
+    try:
+        happened = await _is_full(database)
+        await asyncio.sleep(DOWNTIME_SECONDS)
+    finally:
+        disk.make_room()
+    return happened
+
+
+async def _is_full(database: str) -> bool:
+    """Write until the server has no space left: pages that it has allocated before still take something."""
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS public.filler (data bytea)")
+        for _ in range(MAX_FILLERS):
+            await connection.execute("INSERT INTO public.filler VALUES ($1)", os.urandom(FULL_BYTES))
+    except asyncpg.DiskFullError:
+        return True
+    finally:
+        await connection.close()
+    return False
 
 
 async def _crash_at(cluster: Cluster, point: str, times: int) -> bool:

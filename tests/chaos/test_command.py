@@ -13,6 +13,7 @@ from chaos.__main__ import app
 from chaos.crashing_node import CRASH_POINTS
 
 _ROOT = Path(__file__).parents[2]
+MAY_MOUNT = os.geteuid() == 0
 
 
 def _prove(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -41,9 +42,11 @@ def test_nothing_is_lost_with_one_node_on_sqlite(tmp_path: Path) -> None:
 
 def test_nothing_is_lost_with_three_nodes_and_a_killed_postgresql(tmp_path: Path) -> None:
     """Kill the database too, and freeze a node for longer than a lease."""
-    proof, _ = _prove(tmp_path / "proof.json", "--postgres", "--nodes", "3")
+    proof, output = _prove(tmp_path / "proof.json", "--postgres", "--nodes", "3")
     assert all(happened for _, happened in proof["faults"])
     assert ["the database killed and restarted", True] in proof["faults"]
+    assert (["the disk of the database full", True] in proof["faults"]) == MAY_MOUNT
+    assert ("SKIPPED: the disk full" in output) == (not MAY_MOUNT), output
     assert (proof["database"], proof["nodes"], proof["verdict"]["lost"]) == ("postgresql", 3, [])
 
 

@@ -263,8 +263,8 @@ async def test_a_database_that_is_away_for_a_moment_loses_nothing(tmp_path: Path
 async def test_results_that_cannot_be_recorded_take_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sending pauses once they fill the limit, and resumes when the database is back; each event is sent once."""
-    monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 4 * 64 * 1024)
+    """Sending pauses once they fill half of the limit, and resumes when the database is back; each is sent once."""
+    monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 8 * 64 * 1024)
     answer = Status(200, body=b"x" * 64 * 1024)
     with capture_logs() as lines:
         async with (

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from node_fixture import ACME, DATA, DELIVERED, PENDING, SENDING, LocalNode, idle_node
+from node_fixture import ACME, DATA, DELIVERED, OTHER, PENDING, SENDING, LocalNode, idle_node, leased
 from structlog.testing import capture_logs
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict
-from packhook.delivery.recorder import MAX_BATCH, Recorder
+from packhook.delivery import recorder
+from packhook.delivery.recorder import MAX_BATCH, MAX_BATCH_BYTES, Recorder
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
@@ -47,8 +48,8 @@ class RunningRecorder:
 
     def __init__(self, store: Store) -> None:
         self.batches: list[Sequence[AttemptResult]] = []
-        self.pressure: list[bool] = []
-        self.recorder = Recorder(store, self.batches.append, self.pressure.append)
+        self.pressure: list[tuple[str, bool]] = []
+        self.recorder = Recorder(store, self.batches.append, lambda *change: self.pressure.append(change))
         self.running = asyncio.create_task(self.recorder.run())
 
     @property
@@ -249,3 +250,55 @@ async def test_one_that_the_database_refuses_does_not_stop_the_others(
             await at.finish()
         assert [(line["event"], line["delivery_id"]) for line in lines] == [(event, leased[17].id)]
         assert await statuses(node, leased) == [*[(DELIVERED, 1)] * 17, states, *[(DELIVERED, 1)] * 22]
+
+
+def large_result(organization_id: str, size: int = 65_536) -> AttemptResult:
+    """Return a result with a response of this size."""
+    made = result(leased(organization_id=organization_id))
+    return replaced(made, attempt=replaced(made.attempt, response_body=b"x" * size))
+
+
+class OpenStore:
+    """Record everything, or be away while it is closed."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.is_away = False
+
+    async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
+        """Write, or raise Unavailable."""
+        if self.is_away:
+            raise Unavailable("the database is away")
+        self.batches.append([result.delivery.organization_id for result in results])
+        return [True] * len(results)
+
+
+async def test_large_responses_of_one_organization_do_not_stand_before_another_s_results() -> None:
+    """Its results are in the next batch, and a batch has a bounded number of bytes."""
+    store = OpenStore()
+    at = RunningRecorder(cast("Store", store))
+    for _ in range(200):
+        at.recorder.add(large_result(ACME))
+    at.recorder.add(large_result(OTHER, 10))
+    await at.finish()
+    assert OTHER in store.batches[0]
+    assert sum(map(len, store.batches)) == 201
+    assert max(map(len, store.batches)) <= MAX_BATCH_BYTES // 65_536 + 1
+
+
+async def test_only_the_organization_whose_results_fill_the_memory_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is paused when as much of it waits as is free, and sends again when half of that is written."""
+    monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 10 * 70_000)
+    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    store = OpenStore()
+    store.is_away = True
+    at = RunningRecorder(cast("Store", store))
+    with capture_logs() as lines:
+        for _ in range(6):
+            at.recorder.add(large_result(ACME))
+        at.recorder.add(large_result(OTHER, 10))
+        assert at.pressure == [(ACME, True)]
+        store.is_away = False
+        await at.finish()
+    assert at.pressure == [(ACME, True), (ACME, False)]
+    assert [line["organization_id"] for line in lines if line["event"] == "sending_paused"] == [ACME]

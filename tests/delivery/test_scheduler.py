@@ -13,7 +13,9 @@ from structlog.testing import capture_logs
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Request
+from packhook.delivery import recorder
 from packhook.delivery.http.client import Callback, InFlight, Transport
+from packhook.delivery.scheduler import LAUNCHES_PER_TURN
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 from support.values import replaced
 
@@ -408,3 +410,64 @@ async def test_a_clock_set_back_makes_no_retry_late(tmp_path: Path) -> None:
             await node.becomes(event_id, DELIVERED, attempts=2)
         (said,) = [line for line in lines if line["event"] == "clock_set_back"]
         assert (said["seconds"], said["replanned"]) == (3600, 1)
+
+
+class Counted:
+    """Count the requests that begin in each turn of the event loop."""
+
+    def __init__(self, wire: Transport) -> None:
+        self._wire = wire
+        self._in_turn = 0
+        self.largest = 0
+
+    def post(self, request: Request, callback: Callback) -> InFlight:
+        """Count, and send."""
+        if not self._in_turn:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._in_turn += 1
+        self.largest = max(self.largest, self._in_turn)
+        return self._wire.post(request, callback)
+
+    def _end_turn(self) -> None:
+        self._in_turn = 0
+
+
+async def test_a_few_attempts_begin_in_each_turn_of_the_event_loop(tmp_path: Path) -> None:
+    """So that publishes of others have their turn soon, however many deliveries of one organization are due."""
+    wires: list[Counted] = []
+
+    def counting(wire: Transport) -> Transport:
+        wires.append(Counted(wire))
+        return wires[0]
+
+    async with Receiver() as receiver, local_node(tmp_path, wire_seam=counting) as node:
+        for _ in range(5):
+            await node.webhook(receiver.url)
+        await node.publish(100)
+        await receiver.wait_for(500, LATE)
+    assert 1 < wires[0].largest <= 2 * LAUNCHES_PER_TURN  # those that begin before and after the count begins anew
+
+
+async def test_an_organization_whose_results_wait_is_paused_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one's events are sent meanwhile, and its own are when the results are written."""
+    monkeypatch.setattr(recorder, "MAX_UNRECORDED_BYTES", 8 * 64 * 1024)
+    large = Status(200, body=b"x" * 64 * 1024)
+    async with (
+        Receiver(large) as receiver,
+        Receiver() as healthy,
+        local_node(tmp_path, max_in_flight_per_webhook=1) as node,
+    ):
+        await node.webhook(receiver.url)
+        await node.webhook(healthy.url, organization_id=OTHER)
+        node.store.away = {"record"}
+        await node.publish(20)
+        await receiver.wait_for(4, LATE)
+        for count in range(1, 4):
+            await node.publish(organization_id=OTHER)
+            await healthy.wait_for(count, LATE)
+        assert len(receiver.received) < 10
+        node.store.away.clear()
+        await receiver.wait_for(20, LATE)
+        await node.store.until(lambda: len(node.store.recorded) == 23)

@@ -148,11 +148,11 @@ async def test_a_node_that_dies_while_it_fans_out_has_changed_nothing(
     event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
     async with direct(url) as dying:
         await dying.execute("BEGIN")
-        made = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(dying))
+        made = await outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(dying))
         assert made is not None
         assert len(made.waiting) == 2
         async with direct(url) as second:  # it holds the lock
-            assert await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(second)) is None
+            assert await outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(second)) is None
         dying.terminate()
     heir = PostgresStore(url, ManualClock())
     await heir.open()
@@ -174,7 +174,7 @@ async def test_the_webhooks_at_the_time_of_the_fan_out_get_it(
         await node.replace_webhook(changed := next_version(second, endpoint=f"{second.endpoint}/2"), new_entry())
         created = await add_webhook(node, event_code="order.created")
         async with looking.transaction():
-            made = await outbox.Turns(lambda: capacity(START + LEASE), loader).fan_out(Db(looking))
+            made = await outbox.OutboxTurns(lambda: capacity(START + LEASE), loader).fan_out(Db(looking))
     assert made is not None
     versions = {leased.webhook_id: leased.webhook_version for leased in made.leased}
     assert versions == {changed.id: changed.version, created.id: created.version}
@@ -192,7 +192,7 @@ async def test_a_transaction_makes_a_bounded_number_of_deliveries(
         for most in (5, 1):
             monkeypatch.setattr(outbox, "MAX_DELIVERIES", most)
             async with looking.transaction():
-                outcome = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
+                outcome = await outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
             assert outcome is not None
             made.append([receipt.id for receipt in outcome.receipts])
     assert made == [published[:2], published[2:]]
@@ -207,7 +207,7 @@ async def test_an_organization_that_is_deleted_before_the_fan_out_gets_nothing(
     await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
     await node.delete_organization(ACME, START, new_entry())
     async with direct(url) as looking, looking.transaction():
-        made = await outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
+        made = await outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader()).fan_out(Db(looking))
     assert made is not None
     assert (made.leased, made.waiting) == ((), frozenset())
     assert await is_routed(url)
@@ -329,7 +329,7 @@ async def test_an_event_that_was_given_up_is_tried_again_when_its_mark_is_remove
     await node._open.outbox.close()
     first, second = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(2)]
     await caller.execute("UPDATE packhook.outbox SET refused_at = 1, reason = 'x'")
-    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    turns = outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader())
     async with caller.transaction():
         assert await turns.fan_out(Db(caller)) is None
     await caller.execute("UPDATE packhook.outbox SET refused_at = NULL WHERE event_id = $1", first)
@@ -353,7 +353,7 @@ async def test_many_events_of_one_organization_do_not_stand_before_another_s(
         await node.create_organization(organization(name), new_entry())
     many = [await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None) for _ in range(10)]
     late = [await caller.fetchval(PUBLISH, name, "order.shipped", ORDER, None) for name in names]
-    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    turns = outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader())
     turns.at_most = 3
     monkeypatch.setattr(outbox, "MAX_ORGANIZATIONS", 3)
     batches = []
@@ -381,7 +381,7 @@ async def test_large_events_are_read_a_few_at_a_time(
     large = '{"id": "ord_1", "note": "' + "x" * 100_000 + '"}'
     for _ in range(3):
         await caller.fetchval(PUBLISH, ACME, "order.shipped", large, None)
-    turns = outbox.Turns(lambda: NO_CAPACITY, SubscriberLoader())
+    turns = outbox.OutboxTurns(lambda: NO_CAPACITY, SubscriberLoader())
     counts = []
     for most in (1, 150_000):
         monkeypatch.setattr(outbox, "BATCH_BYTES", most)

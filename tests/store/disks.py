@@ -1,28 +1,24 @@
 """Make small and read-only disks: real ones where mounting is allowed, otherwise the nearest substitute."""
 
-import ctypes
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-_READ_ONLY: Final = 1
-_DETACH: Final = 2
+from support.mounts import READ_ONLY, mounted
 
 
 @contextmanager
 def _mounted(folder: Path, options: str, flags: int = 0) -> Iterator[None]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", flags, options.encode()) != 0:
-        pytest.skip(f"only root may mount a disk ({os.strerror(ctypes.get_errno())}): nothing was tested")
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(mounted(folder, options, flags))
+        except OSError as error:
+            pytest.skip(f"only root may mount a disk ({error.strerror}): nothing was tested")
         yield
-    finally:
-        libc.umount2(os.fsencode(folder), _DETACH)
 
 
 class SmallDisk:
@@ -65,7 +61,7 @@ def small_files(folder: Path) -> Iterator[SmallDisk]:
 def read_only(folder: Path) -> Iterator[None]:
     """Make the folder read-only, for root too."""
     if os.geteuid() == 0:
-        with _mounted(folder, "size=64k", _READ_ONLY):
+        with _mounted(folder, "size=64k", READ_ONLY):
             yield
         return
     folder.chmod(0o500)

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable
 
 from packhook.core.clock import DAY
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import PublishRequest
 from packhook.store.base import Store, WebhookFilter
-from packhook.store.write_queue import MAX_TRANSACTION_WEIGHT
 from packhook.testing.clock import START
 from store.values import ACME, ALL, OTHER, add_webhook, event, new_entry, publication, webhook
 

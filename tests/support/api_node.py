@@ -18,6 +18,7 @@ from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.server import server_config
+from packhook.api.turns import Turns
 from packhook.core.clock import Clock
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
@@ -110,7 +111,11 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple
     config.load()
     state = ServerState()
     protocol = partial(
-        HttpProtocol, PublishApp(PUBLISH_ROUTES, service, settings), config=config, server_state=state, app_state={}
+        HttpProtocol,
+        PublishApp(PUBLISH_ROUTES, service, settings, Turns()),
+        config=config,
+        server_state=state,
+        app_state={},
     )
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     try:

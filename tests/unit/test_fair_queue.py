@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.fair_queue import WeightedFairQueue
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WeightedFairQueue, WriteQueue
 from packhook.store.fair_gate import FairGate
-from packhook.store.write_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WriteQueue
 
 LARGE = MAX_TRANSACTION_WEIGHT + 1
 

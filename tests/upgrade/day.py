@@ -182,7 +182,7 @@ async def _send(db: Db) -> None:
     await db.fetch_all(INSERT_EVENT, *values)
     await db.fetch_all("INSERT INTO outbox (organization_id, event_id) VALUES ($1, $2)", OTHER, stored.id)
     assert await db.fetch_all(SQL["refuse_routing"], "evt_unknown", START, "refused") == []
-    assert await outbox.Turns(dispatcher.capacity, SubscriberLoader()).fan_out(db) is not None
+    assert await outbox.OutboxTurns(dispatcher.capacity, SubscriberLoader()).fan_out(db) is not None
     await webhooks.create_webhook(db, idle := webhook(event_code="order.shipped"), new_entry())
     await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))

@@ -20,6 +20,7 @@ from packhook.api.openapi import describe
 from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
 from packhook.api.routes import FASTAPI_ROUTES, Handler, methods_of
+from packhook.api.turns import RequestsInTurn, Turns
 from packhook.core.errors import PackhookError, Unauthorized
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -27,7 +28,7 @@ from packhook.settings import Settings
 _GET: Final = ["GET", "HEAD"]
 
 
-def create_app(service: Service, settings: Settings) -> ASGIApp:
+def create_app(service: Service, settings: Settings, turns: Turns) -> ASGIApp:
     """Return the ASGI application of an open service."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -42,7 +43,7 @@ def create_app(service: Service, settings: Settings) -> ASGIApp:
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
-    return Headers(RejectEncodedSeparators(app))
+    return Headers(RequestsInTurn(RejectEncodedSeparators(app), turns, service.access, settings))
 
 
 async def _handle_error(_request: Request, error: Exception) -> Response:

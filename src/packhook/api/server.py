@@ -8,15 +8,17 @@ from packhook.api.app import create_app
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
+from packhook.api.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 
 def server_config(service: Service, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration for an open service: it uses the running event loop and logs nothing."""
-    publish = PublishApp(PUBLISH_ROUTES, service, settings)
+    turns = Turns()
+    publish = PublishApp(PUBLISH_ROUTES, service, settings, turns)
     return uvicorn.Config(
-        create_app(service, settings),
+        create_app(service, settings, turns),
         loop="none",
         http=partial(HttpProtocol, publish),  # type: ignore[arg-type] # it is called, not subclassed
         lifespan="off",

@@ -4,6 +4,10 @@ This is start-time fair queueing: an item starts, in virtual time, when the one 
 finished, and not before what is served now; the item that starts first is served first. An item finishes its weight
 later. So an organization that asks for little is served next, however much another one has queued, and with equal
 weights the organizations are served in turn.
+
+Writes into the database are queued like this, too. A transaction takes writes of about ``MAX_TRANSACTION_WEIGHT`` rows;
+one that writes more is a transaction of its own. So what an organization has queued never stands before another's small
+write: that waits for the transaction in progress, and goes with the next.
 """
 
 import heapq
@@ -12,6 +16,12 @@ from collections import deque
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+MAX_TRANSACTION_WEIGHT: Final = 500
+"""About how many rows a transaction writes, unless one call alone writes more."""
+
+OF_THE_NODE: Final = ""
+"""Whose writes those of the node itself are: claims, results, maintenance. It makes one of each at a time."""
 
 _REMEMBERED: Final = 1_000
 
@@ -77,3 +87,43 @@ class WeightedFairQueue(Generic[T]):
         waiting = self._heads
         self._finishes = {id_: finish for id_, finish in self._finishes.items() if waiting and finish > self._now}
         self._remembered = max(_REMEMBERED, 2 * len(self._finishes))
+
+
+class WriteQueue(Generic[T]):
+    """Queue writes. False where it is empty."""
+
+    def __init__(self) -> None:
+        self._queue: WeightedFairQueue[tuple[int, T]] = WeightedFairQueue()
+        self._of_node: list[T] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._of_node or self._queue)
+
+    def add(self, organization_id: str, weight: int, write: T) -> None:
+        """Queue a write of about ``weight`` rows behind the others of its organization."""
+        if organization_id == OF_THE_NODE:
+            self._of_node.append(write)
+        else:
+            self._queue.add(organization_id, (weight, write))
+
+    def take(self, *, large: bool = True) -> tuple[list[T], int]:
+        """Remove and return the writes of the next transaction, and what those of organizations weigh.
+
+        The node's own are among them. ``large``: the next may be one that is a transaction of its own; without it
+        nothing is taken where its turn has come.
+        """
+        taken, self._of_node = self._of_node, []
+        total = 0
+        while self._queue:
+            weight, write = self._queue.peek()
+            if total + weight > MAX_TRANSACTION_WEIGHT and (total or not large):
+                break
+            self._queue.pop(weight)
+            taken.append(write)
+            total += weight
+        return taken, total
+
+    def drain(self) -> list[T]:
+        """Remove and return all writes."""
+        taken, self._of_node = self._of_node, []
+        return taken + [write for _, write in self._queue.drain()]

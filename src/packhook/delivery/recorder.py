@@ -2,12 +2,15 @@
 
 ::
 
-    batch ─▶ store ─┬─ written ─▶ on_recorded
-                    ├─ the database is away ─▶ a pause, then the same batch
-                    └─ a row is refused ─▶ halves, down to it: without its answer, or given up alone
+    fair queue ─▶ batch ─▶ store ─┬─ written ─▶ on_recorded
+                                  ├─ the database is away ─▶ a pause, then the same batch
+                                  └─ a row is refused ─▶ halves, down to it: without its answer, or given up alone
+
+Organizations are served in turn, by bytes: a thousand large responses to one do not stand before another's results.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -15,12 +18,16 @@ import structlog
 from msgspec import structs
 
 from packhook.core.errors import RowRefused, Unavailable
+from packhook.core.fair_queue import WeightedFairQueue
 from packhook.core.model import AttemptResult
 from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")
 
 MAX_BATCH: Final = 500
+MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
+"""Bytes of a batch of several results: others wait for its transaction."""
+
 RETRY_SECONDS: Final = 0.5
 MAX_UNRECORDED_BYTES = 64 * 1024 * 1024
 MAX_MESSAGE: Final = 1_000
@@ -31,19 +38,26 @@ OVERHEAD_BYTES: Final = 2_048
 class Recorder:
     """Take results at once, write them in batches, and keep them while the database is away.
 
-    ``on_recorded`` gets each batch that is durable. ``on_pressure`` gets True when the results that wait take too much
-    memory, so that nothing more is sent, and False when there is room again; attempts in flight may still add theirs.
+    ``on_recorded`` gets each batch that is durable. ``on_pressure`` gets an organization and True when its results that
+    wait take as much memory as is still free, so that nothing more of it is sent, and False when there is room again;
+    attempts in flight may still add theirs.
     """
 
     def __init__(
-        self, store: Store, on_recorded: Callable[[Sequence[AttemptResult]], None], on_pressure: Callable[[bool], None]
+        self,
+        store: Store,
+        on_recorded: Callable[[Sequence[AttemptResult]], None],
+        on_pressure: Callable[[str, bool], None],
     ) -> None:
         self._store = store
         self._on_recorded = on_recorded
         self._on_pressure = on_pressure
-        self._is_under_pressure = False
         self._bytes = 0
-        self._waiting: list[AttemptResult] = []
+        self._bytes_of: Counter[str] = Counter()
+        self._paused: set[str] = set()
+        self._waiting: WeightedFairQueue[AttemptResult] = WeightedFairQueue()
+        self._count = 0
+        self._unwritten: list[AttemptResult] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
 
@@ -51,12 +65,24 @@ class Recorder:
         """Queue a result to be written; never blocks, never fails."""
         if not self._waiting:
             self._arrived.set()
-        self._waiting.append(result)
+        organization_id = result.delivery.organization_id
+        self._waiting.add(organization_id, result)
+        self._count += 1
         self._bytes += _size(result)
-        if self._bytes > MAX_UNRECORDED_BYTES and not self._is_under_pressure:
-            self._is_under_pressure = True
-            _log.warning("sending_paused", count=len(self._waiting), detail="results wait for the database")
-            self._on_pressure(True)
+        self._bytes_of[organization_id] += _size(result)
+        if organization_id not in self._paused and not self._has_room(organization_id):
+            self._paused.add(organization_id)
+            _log.warning(
+                "sending_paused",
+                organization_id=organization_id,
+                count=self._count,
+                detail="results wait for the database",
+            )
+            self._on_pressure(organization_id, True)
+
+    def _has_room(self, organization_id: str, part: int = 1) -> bool:
+        """Return True while less than a ``part``-th of what is free waits for an organization."""
+        return self._bytes_of[organization_id] * part <= MAX_UNRECORDED_BYTES - self._bytes
 
     def finish(self) -> None:
         """Let ``run`` return once everything is written, or at once if the database is away."""
@@ -67,25 +93,40 @@ class Recorder:
         """Write results until ``finish``."""
         while True:
             await self._arrived.wait()
-            if not self._waiting:
+            batch = self._unwritten or self._next_batch()
+            if not batch:
                 if self._closing.is_set():
                     return
                 self._arrived.clear()
                 continue
-            batch = self._waiting[:MAX_BATCH]
             done = await self._write(batch)
-            del self._waiting[:done]
+            self._unwritten = batch[done:]
+            self._count -= done
             self._free_memory(batch[:done])
-            if done < len(batch) and self._closing.is_set():
-                _log.error("unrecorded_attempts_dropped", count=len(self._waiting), detail="the database is away")
+            if self._unwritten and self._closing.is_set():
+                _log.error("unrecorded_attempts_dropped", count=self._count, detail="the database is away")
                 return
+
+    def _next_batch(self) -> list[AttemptResult]:
+        batch: list[AttemptResult] = []
+        in_bytes = 0
+        while self._waiting and len(batch) < MAX_BATCH:
+            in_bytes += _size(self._waiting.peek())
+            if batch and in_bytes > MAX_BATCH_BYTES:
+                break
+            batch.append(self._waiting.pop(_size(self._waiting.peek())))
+        return batch
 
     def _free_memory(self, written: list[AttemptResult]) -> None:
         for result in written:
             self._bytes -= _size(result)
-        if self._is_under_pressure and self._bytes <= MAX_UNRECORDED_BYTES // 2:
-            self._is_under_pressure = False
-            self._on_pressure(False)
+            self._bytes_of[result.delivery.organization_id] -= _size(result)
+        for organization_id in {result.delivery.organization_id for result in written}:
+            if not self._bytes_of[organization_id]:
+                del self._bytes_of[organization_id]
+        for organization_id in [paused for paused in self._paused if self._has_room(paused, part=2)]:
+            self._paused.discard(organization_id)
+            self._on_pressure(organization_id, False)
 
     async def _write(self, batch: list[AttemptResult]) -> int:
         """Return how many results, from the first on, need not be written again."""

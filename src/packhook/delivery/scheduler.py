@@ -38,6 +38,8 @@ _log: Final = structlog.get_logger("packhook.scheduler")
 CLAIM_BATCH: Final = 500
 RELEASE_IF_HELD_FOR: Final = 5 * SECOND
 LEASE_MARGIN: Final = 2 * SECOND
+LAUNCHES_PER_TURN: Final = 8
+"""How many attempts begin in a turn of the event loop, so that everything else has its turn soon."""
 
 
 class Scheduler:
@@ -57,7 +59,8 @@ class Scheduler:
         self._recorder = Recorder(store, self._on_recorded, self._pause)
         self._attempts: dict[asyncio.Task[AttemptResult], tuple[Lane, LeasedDelivery]] = {}
         self._loads: set[asyncio.Task[None]] = set()
-        self._paused_by_recorder = False
+        self._paused_organizations: set[str] = set()
+        self._launched = 0
         self._stop_requested = asyncio.Event()
 
     # --- start and stop
@@ -159,20 +162,26 @@ class Scheduler:
     # --- launch and finish
 
     def _launch_ready(self) -> None:
-        """Begin attempts, lane by lane in turn, while there are slots."""
-        if not self._fair_queue or self._paused_by_recorder:
+        """Begin attempts, lane by lane in turn, while there are slots; a few in this turn of the event loop."""
+        if not self._fair_queue:
             return
         now = self._clock.now()
-        while self._fair_queue and self._slots.has_free:
+        while self._fair_queue and self._slots.has_free and self._launched < LAUNCHES_PER_TURN:
             lane = self._fair_queue.next()
             if self._is_ready(lane, now) and lane.webhook is not None:
                 self._launch(lane, lane.webhook, now)
                 self._schedule(lane)
 
+    def _begin_turn(self) -> None:
+        self._launched = 0
+        self._launch_ready()
+
     def _is_ready(self, lane: Lane, now: int) -> bool:
         """Return True if the lane may send now. If not, see that it is scheduled again when it may."""
         self._release_stale(lane, now)
-        if not lane.queued or not self._is_loaded(lane) or not self._slots.admits(lane):
+        if not lane.queued or lane.organization_id in self._paused_organizations:
+            return False  # ``_pause`` schedules it again
+        if not self._is_loaded(lane) or not self._slots.admits(lane):
             return False
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
@@ -180,6 +189,9 @@ class Scheduler:
         return ready_at is not None and ready_at <= now
 
     def _launch(self, lane: Lane, webhook: PreparedWebhook, now: int) -> None:
+        if not self._launched:
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+        self._launched += 1
         delivery = lane.take(now)
         self._count_dequeued(lane, delivery)
         self._slots.acquire(lane)
@@ -228,9 +240,15 @@ class Scheduler:
             if result.verdict.next_attempt_at is not None:
                 self.notify_due((result.delivery.webhook_id,), result.verdict.next_attempt_at)
 
-    def _pause(self, is_paused: bool) -> None:
-        """Launch nothing while results that cannot be recorded fill the memory."""
-        self._paused_by_recorder = is_paused
+    def _pause(self, organization_id: str, is_paused: bool) -> None:
+        """Launch nothing of an organization while its results that are not recorded take too much memory."""
+        if is_paused:
+            self._paused_organizations.add(organization_id)
+            return
+        self._paused_organizations.discard(organization_id)
+        for lane in self._lanes:
+            if lane.organization_id == organization_id:
+                self._schedule(lane)
         self._launch_ready()
 
     # --- lanes

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import itertools
 import math
 import secrets
 import time
@@ -27,6 +28,9 @@ CACHE_SECONDS: Final = 1.0
 MAX_CACHED: Final = 10_000
 MAX_UNKNOWN_LOOKUPS: Final = 2
 MAX_UNKNOWN_WAITING: Final = 1_000
+MAX_USAGES: Final = 500
+"""How many keys' last use is one transaction."""
+
 WRONG_KEY_SECONDS = 0.01
 """How long a wrong key keeps its place after its look-up: so a node answers 200 of them per second at most."""
 BURST_SECONDS: Final = 1.0
@@ -174,6 +178,11 @@ class Access:
             self._last_used[principal.api_key_id] = self._clock.now()
         return principal
 
+    def organization_of(self, key: str) -> str | None:
+        """Return whose key this was when it was looked up last; "" is the operator's, None an unknown key."""
+        found = self._cache.get(key)
+        return None if found is None else found[1].organization_id or ""
+
     async def authenticate(self, key: str, source: Callable[[], str]) -> Principal:
         """Return the principal of this key. Raise the same Unauthorized for an unknown, revoked or expired one."""
         generation = self._generation
@@ -231,7 +240,11 @@ class Access:
         if not used:
             return
         try:
-            await self._store.record_key_usage([Usage(api_key_id=key_id, at=at) for key_id, at in used.items()])
+            while used:
+                some = list(itertools.islice(used.items(), MAX_USAGES))
+                await self._store.record_key_usage([Usage(api_key_id=key_id, at=at) for key_id, at in some])
+                for key_id, _ in some:
+                    del used[key_id]
         except Unavailable:
             self._last_used = used | self._last_used
             raise

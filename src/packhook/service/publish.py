@@ -21,6 +21,11 @@ class Publisher:
         self._pending = FairShare(settings.max_pending_publishes, "too many events wait to be stored; try again")
         self._clock = clock
 
+    def require_room(self, organization_id: str) -> None:
+        """Raise Overloaded if no event of this organization may wait now: then its body need not be decoded."""
+        with self._pending.reserve(organization_id) as pending:
+            pending.grow(1)
+
     async def publish(
         self,
         organization_id: str,

@@ -1,12 +1,12 @@
 """Share what both dialects need to lease due deliveries: the order of lanes, and a claimed row as a value."""
 
-from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import structlog
 
 from packhook.core.clock import MINUTE
+from packhook.core.fair_queue import WeightedFairQueue
 from packhook.core.model import LeasedDelivery, Urgency
 from packhook.store.dispatcher import Capacity
 
@@ -80,12 +80,8 @@ class ClaimedRow(NamedTuple):
 
 def round_robin_by_organization(lanes: Sequence[DueLane]) -> Iterator[DueLane]:
     """Yield one lane of each organization in turn, so that one with many lanes is not served before the others."""
-    by_organization: defaultdict[str, deque[DueLane]] = defaultdict(deque)
+    queue: WeightedFairQueue[DueLane] = WeightedFairQueue()
     for lane in lanes:
-        by_organization[lane.organization_id].append(lane)
-    turns = deque(by_organization.values())
-    while turns:
-        own = turns.popleft()
-        yield own.popleft()
-        if own:
-            turns.append(own)
+        queue.add(lane.organization_id, lane)
+    while queue:
+        yield queue.pop()

@@ -33,6 +33,7 @@ from packhook.api.responses import encode
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
+from packhook.api.turns import UNIT_BYTES, Turns
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import MalformedBody, PackhookError
 from packhook.core.event_types import PUBLISHED_CODES
@@ -73,9 +74,10 @@ Respond = Callable[[Scope, Receive], Awaitable[Response]]
 class PublishApp:
     """Respond to the publish routes."""
 
-    def __init__(self, routes: Iterable["PublishRoute"], service: Service, settings: Settings) -> None:
+    def __init__(self, routes: Iterable["PublishRoute"], service: Service, settings: Settings, turns: Turns) -> None:
         self._routes = {route.path.removeprefix(ORGANIZATION + "/"): route for route in routes}
         self._service = service
+        self._turns = turns
         self._settings = settings
         self.max_connections: Final = settings.max_connections
         self.connections: Final = FairShare(settings.max_connections, "")
@@ -134,6 +136,8 @@ class PublishApp:
         with self._service.bodies.reserve(organization_id) as reservation:
             reservation.grow(self._bytes_per_request)
             body = await read_body(headers, receive, limit, reservation.grow)
+            await self._turns.take(organization_id, 1 + len(body) // UNIT_BYTES)
+            self._service.publisher.require_room(organization_id)
             key = _text(headers, b"idempotency-key")
             content = await handler.publish(self._service, organization_id, key, body)
         length = b"%d" % len(content)

@@ -19,9 +19,9 @@ import asyncpg
 import structlog
 
 from packhook.core.errors import PackhookError, Unavailable
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, WriteQueue
 from packhook.store.postgres.queries import CommitOutcomeUnknown, Db
 from packhook.store.postgres.writer import SingleStatement, Writer
-from packhook.store.write_queue import MAX_TRANSACTION_WEIGHT, WriteQueue
 
 _log: Final = structlog.get_logger("packhook.store")
 

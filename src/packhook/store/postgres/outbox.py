@@ -68,7 +68,7 @@ class Outbox:
         clock: Clock,
     ) -> None:
         self._transact = transact
-        self._turns = Turns(capacity, loader)
+        self._turns = OutboxTurns(capacity, loader)
         self._on_commit = on_commit
         self._clock = clock
         self._wakeup = asyncio.Event()
@@ -136,7 +136,7 @@ class Outbox:
             )
 
 
-class Turns:
+class OutboxTurns:
     """Serve the organizations in turn, a batch at a time; ``at_most`` so many events at once."""
 
     def __init__(self, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> None:

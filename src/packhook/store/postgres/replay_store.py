@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 from typing import Any, Protocol, TypeVar
 
 from packhook.core.audit import AuditEntry
+from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.model import Idempotency
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
@@ -12,7 +13,6 @@ from packhook.store.postgres.connection import READ_ONLY, connect, database_erro
 from packhook.store.postgres.queries import Db
 from packhook.store.replay_steps import Scan, scan_of
 from packhook.store.replays import ReplayFilter, ReplayStep
-from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")
 

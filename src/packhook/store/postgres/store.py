@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
+from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -62,7 +63,6 @@ from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.subscribers import SubscriberLoader
-from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -11,10 +11,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from packhook.core.fair_queue import OF_THE_NODE
 from packhook.store.fair_gate import FairGate
 from packhook.store.sqlite.connection import connect
 from packhook.store.sqlite.queries import database_errors
-from packhook.store.write_queue import OF_THE_NODE
 
 T = TypeVar("T")
 P = ParamSpec("P")

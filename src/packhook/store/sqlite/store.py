@@ -13,6 +13,7 @@ import structlog
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
+from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -61,7 +62,6 @@ from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
-from packhook.store.write_queue import OF_THE_NODE
 
 _log: Final = structlog.get_logger("packhook.store")
 

@@ -10,7 +10,7 @@ There is no timer: while one COMMIT waits for the disk, the next batch collects.
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
 Large work pauses between slices inside its transaction. :class:`Checkpoints` keeps the log short that COMMIT writes to.
 
-Organizations share the writer (store/write_queue.py).
+Organizations share the writer (core/fair_queue.py).
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
@@ -29,10 +29,10 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
+from packhook.core.fair_queue import OF_THE_NODE, WriteQueue
 from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import WAL_PAGES, Connection, connect
 from packhook.store.sqlite.queries import database_errors
-from packhook.store.write_queue import OF_THE_NODE, WriteQueue
 
 _log: Final = structlog.get_logger("packhook.store")
 
