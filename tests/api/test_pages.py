@@ -84,3 +84,31 @@ async def test_a_cursor_of_another_list_is_refused(organization: Organization, p
     url = BASE + path.format(organizationId=organization.id)
     answer = await organization.api.get(url, params={"cursor": cursor})
     assert answer.status_code == (200 if path.endswith("/webhooks") else 422)
+
+
+async def test_a_cursor_of_another_organization_or_a_changed_one_is_refused(
+    organization: Organization, another: Organization
+) -> None:
+    """Refuse it instead of beginning a page somewhere; the operator's audit trail is another list too."""
+    for _ in range(2):
+        await organization.webhook()
+        await another.webhook()
+
+    async def status(path: str, cursor: str) -> int:
+        return (await organization.api.get(path, params={"cursor": cursor})).status_code
+
+    for name in ("/webhooks", "/audit"):
+        page = body_of(await organization.ask("GET", name, params={"per_page": 1}), 200)
+        cursor = httpx.URL(page["next"]).params["cursor"]
+        assert await status(organization.path + name, cursor) == 200
+        changed = (
+            cursor[:-1],
+            cursor + "A",
+            cursor.upper(),
+            cursor.partition(".")[0],
+            f"A{cursor}",
+            cursor[:9] + cursor,
+        )
+        assert [await status(organization.path + name, wrong) for wrong in changed] == [422] * len(changed)
+        assert await status(another.path + name, cursor) == 422
+    assert await status(f"{BASE}/audit", cursor) == 422

@@ -40,7 +40,7 @@ async def create_organization(request: Request) -> Response:
 
 async def list_organizations(request: Request) -> Response:
     """List organizations."""
-    page, _ = parameters.ORGANIZATIONS.read(request.query_params)
+    page, _ = parameters.ORGANIZATIONS.read(request.query_params, request.url.path)
     return respond_page(request, page, await _service(request).organizations.list(page), serializers.organization)
 
 
@@ -67,7 +67,7 @@ async def create_api_key(request: Request) -> Response:
 
 async def list_api_keys(request: Request) -> Response:
     """List the API keys that were not revoked."""
-    page, _ = parameters.API_KEYS.read(request.query_params)
+    page, _ = parameters.API_KEYS.read(request.query_params, request.url.path)
     found = await _service(request).organizations.list_keys(_organization(request), page)
     return respond_page(request, page, found, serializers.api_key)
 
@@ -97,7 +97,7 @@ async def create_webhook(request: Request) -> Response:
 
 async def list_webhooks(request: Request) -> Response:
     """List webhooks, oldest first."""
-    page, where = parameters.WEBHOOKS.read(request.query_params)
+    page, where = parameters.WEBHOOKS.read(request.query_params, request.url.path)
     found = await _service(request).webhooks.list(_organization(request), page, where)
     health = await _service(request).webhooks.health(found.items)
     return respond_page(request, page, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
@@ -176,7 +176,7 @@ def _webhook(request: Request, webhook: Webhook, health: Health | None) -> seria
 
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
-    page, _ = parameters.EVENTS.read(request.query_params)
+    page, _ = parameters.EVENTS.read(request.query_params, request.url.path)
     found = await _service(request).history.events(_organization(request), page, reservation_of(request).grow)
     return respond_page(request, page, found, serializers.event)
 
@@ -189,7 +189,7 @@ async def get_event(request: Request) -> Response:
 
 async def list_deliveries(request: Request) -> Response:
     """List deliveries, newest first."""
-    page, where = parameters.DELIVERIES.read(request.query_params)
+    page, where = parameters.DELIVERIES.read(request.query_params, request.url.path)
     found = await _service(request).history.deliveries(_organization(request), page, where)
     return respond_page(request, page, found, serializers.delivery)
 
@@ -224,7 +224,7 @@ async def create_replay(request: Request) -> Response:
 
 async def list_replays(request: Request) -> Response:
     """List replays, newest first."""
-    page, where = parameters.REPLAYS.read(request.query_params)
+    page, where = parameters.REPLAYS.read(request.query_params, request.url.path)
     found = await _service(request).replays.list(_organization(request), page, where)
     return respond_page(request, page, found, serializers.replay)
 
@@ -263,13 +263,13 @@ async def _change_replay(request: Request, status: ReplayStatus) -> Response:
 async def list_audit(request: Request) -> Response:
     """List audit entries of an organization, newest first; an API key sees those about webhooks and deliveries."""
     await _service(request).organizations.get(_organization(request))
-    page, where = parameters.AUDIT.read(request.query_params)
+    page, where = parameters.AUDIT.read(request.query_params, request.url.path)
     return await _respond_audit(request, page, msgspec.structs.replace(where, organization_id=_organization(request)))
 
 
 async def list_all_audit(request: Request) -> Response:
     """List audit entries of the whole instance, newest first, also of deleted organizations."""
-    return await _respond_audit(request, *parameters.AUDIT_ALL.read(request.query_params))
+    return await _respond_audit(request, *parameters.AUDIT_ALL.read(request.query_params, request.url.path))
 
 
 async def _respond_audit(request: Request, page: PageRequest, where: AuditFilter) -> Response:

@@ -112,11 +112,15 @@ class ListQuery(Generic[F]):
         """Return all parameters by name, paging first."""
         return {**PAGING, **self.filters}
 
-    def read(self, query: QueryParams) -> tuple[PageRequest, F]:
-        """Parse a query string. Raise InvalidInput with everything that is wrong: unknown, repeated, invalid."""
+    def read(self, query: QueryParams, path: str | None = None) -> tuple[PageRequest, F]:
+        """Parse a query string of the list at this path (None: at any).
+
+        Raise InvalidInput with everything that is wrong: unknown, repeated, invalid.
+        """
         values, wrong = _parse(self.parameters, query)
         try:
-            page = page_request(self.list_name, values.pop("per_page", DEFAULT_PER_PAGE), values.pop("cursor", None))
+            per_page, cursor = values.pop("per_page", DEFAULT_PER_PAGE), values.pop("cursor", None)
+            page = page_request(self.list_name, per_page, cursor, path)
         except InvalidInput as error:
             wrong += error.errors
         if wrong:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from packhook.service.pagination import Listing
+from packhook.service.pagination import Listing, with_checksum
 from packhook.store.base import PageRequest
 
 T = TypeVar("T")
@@ -63,7 +63,10 @@ def respond_page(request: Request, page: PageRequest, listing: Listing[T], seria
 
 
 def _link(request: Request, cursor: str | None) -> str | None:
-    return None if cursor is None else f"{_url(request)}?{urlencode({**request.query_params, 'cursor': cursor})}"
+    if cursor is None:
+        return None
+    query = {**request.query_params, "cursor": with_checksum(cursor, request.url.path)}
+    return f"{_url(request)}?{urlencode(query)}"
 
 
 def _url(request: Request) -> str:

@@ -1,11 +1,13 @@
 """Keyset pagination: opaque cursors that name a list, an item of it and a direction.
 
-A cursor is ``a`` or ``b`` (after, before), the list's name, ``:`` and the item's id, as URL-safe base64. The name makes
-a cursor of one list an error in another one.
+A cursor is ``a`` or ``b`` (after, before), the list's name, ``:`` and the item's id, as URL-safe base64; then ``.`` and
+a checksum of it and the list's path. So a cursor of another list or organization, or one that was changed, is an error.
 """
 
 import base64
 import binascii
+import hashlib
+import hmac
 from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 DEFAULT_PER_PAGE: Final = 25
 MAX_PER_PAGE: Final = 100
+CHECKSUM_BYTES: Final = 6
 
 
 class HasId(Protocol):
@@ -39,13 +42,18 @@ class Listing(Struct, Generic[T], frozen=True, kw_only=True):
     next: str | None
 
 
-def page_request(list_name: str, per_page: int = DEFAULT_PER_PAGE, cursor: str | None = None) -> PageRequest:
-    """Decode a cursor. Raise InvalidInput unless it came from a page of this list."""
+def page_request(
+    list_name: str, per_page: int = DEFAULT_PER_PAGE, cursor: str | None = None, path: str | None = None
+) -> PageRequest:
+    """Decode a cursor. Raise InvalidInput unless it came from a page of this list, at this path (None: at any)."""
     if cursor is None:
         return PageRequest(limit=per_page)
+    encoded, _, checksum = cursor.partition(".")
     try:
-        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode("ascii")
+        text = base64.urlsafe_b64decode(encoded.encode("ascii") + b"==").decode("ascii")
     except (binascii.Error, UnicodeError, ValueError):
+        text = ""
+    if path is not None and not hmac.compare_digest(checksum.encode(), _checksum(encoded, path).encode()):
         text = ""
     name, _, anchor = text[1:].partition(":")
     if text[:1] not in ("a", "b") or name != list_name or not anchor:
@@ -63,6 +71,16 @@ def listing(list_name: str, page: Page[Item]) -> Listing[Item]:
         prev=_cursor("b", list_name, items[0].id) if page.has_prev and items else None,
         next=_cursor("a", list_name, items[-1].id) if page.has_next and items else None,
     )
+
+
+def with_checksum(cursor: str, path: str) -> str:
+    """Return a cursor of the list at this path as clients get it."""
+    return f"{cursor}.{_checksum(cursor, path)}"
+
+
+def _checksum(cursor: str, path: str) -> str:
+    digest = hashlib.blake2b(f"{path}\n{cursor}".encode("utf-8", "surrogatepass"), digest_size=CHECKSUM_BYTES).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _cursor(direction: str, list_name: str, anchor: str) -> str:
