@@ -1,13 +1,16 @@
 """Test ``POST …/test``: a signed example event is sent at once, and the exchange is returned."""
 
 import json
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.organization import SECRET, Organization, body_of
 from packhook import __version__
 from packhook.core.event_types import EVENT_CODES, EVENT_TYPES
-from packhook.testing import HangUp, Receiver, Status
+from packhook.testing import HangUp, ManualClock, Receiver, Status
+from support.api_node import application
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -85,6 +88,17 @@ async def test_failure_is_an_answer(organization: Organization) -> None:
         "connect_failed",
     ]
     assert all(item["attempt"]["error"]["message"] for item in (refused, lost, unreachable))
+
+
+async def test_the_log_says_that_a_test_event_is_not_retried(tmp_path: Path) -> None:
+    """Its one attempt is the last, and disables no webhook."""
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        organization = await Organization.create(api)
+        webhook = await organization.webhook("https://127.0.0.1:9/", event_code="order.created")
+        with capture_logs() as lines:
+            await organization.ask("POST", f"/webhooks/{webhook['id']}/test")
+    (line,) = [line for line in lines if line["event"] == "attempt_failed"]
+    assert (line["verdict"], line["next_attempt_at"], line["disabled"]) == ("exhausted", None, None)
 
 
 async def test_own_headers_are_sent_and_not_shown(organization: Organization, receiver: Receiver) -> None:

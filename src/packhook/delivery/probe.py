@@ -1,7 +1,7 @@
 """Send one request to an endpoint because somebody asked for it: a test event, or a request for verification.
 
-Both go over the HTTP client of all attempts, so the address check, the deadline, the limits of an answer and the client
-certificate are the same. Nothing is stored and nothing is retried.
+Both go over the HTTP client of all attempts, so the address check, the deadline, the limits of a response and the
+client certificate are the same. Nothing is stored and nothing is retried.
 """
 
 from typing import Final
@@ -10,12 +10,13 @@ from msgspec import structs
 
 from packhook.core.clock import Clock
 from packhook.core.endpoint_verification import Consent, consent, requested_rate
-from packhook.core.model import Attempt, Event, LeasedDelivery, Request, Urgency, Verdict, WebhookState
+from packhook.core.model import Attempt, Event, LeasedDelivery, Policy, Request, Urgency, Verdict, WebhookState
 from packhook.delivery.attempt import USER_AGENT, attempt, exchange, json_object, lines, redacted
 from packhook.delivery.http.client import Transport, await_outcome
 from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
 from packhook.settings import Settings
 
+_ONCE: Final = Policy(retry_schedule=())
 RATE_HEADER: Final = "webhook-request-rate"
 
 
@@ -44,20 +45,20 @@ class EndpointProbe:
             lease=0,
             lease_until=0,
         )
-        webhook = prepare(state, self._settings)
-        result = await attempt(delivery, webhook, state.gone_since, self._client, self._clock)
+        webhook = structs.replace(prepare(state, self._settings), policy=_ONCE)
+        result = await attempt(delivery, webhook, None, self._client, self._clock)
         return result.attempt, result.verdict
 
     async def request_verification(self, state: WebhookState) -> tuple[Attempt, Consent]:
-        """Ask the endpoint by OPTIONS whether it accepts deliveries. Return the exchange, and what it answered."""
+        """Ask the endpoint by OPTIONS whether it accepts deliveries. Return the exchange, and what it said."""
         webhook, origin = prepare(state, self._settings), self._settings.origin
         started_at = self._clock.now()
         request = compose_verification(webhook, origin)
         outcome = await await_outcome(lambda callback: self._client.post(request, callback))
         shown = redacted(outcome, webhook)
-        answer = consent(structs.replace(outcome, detail=shown.detail), origin)
-        made = exchange(request, shown, 1, started_at, answer.error_code, answer.error_message)
-        return made, answer
+        said = consent(structs.replace(outcome, detail=shown.detail), origin)
+        made = exchange(request, shown, 1, started_at, said.error_code, said.error_message)
+        return made, said
 
 
 def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:
