@@ -19,7 +19,7 @@ from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
 from chaos.publisher import Publisher, subscribe
 from chaos.server import start_server
-from chaos.stage import FIRST_ANSWERS, ROTATED, Stage, stage
+from chaos.stage import FIRST_RESPONSES, ROTATED, Stage, stage
 from packhook.cli.exits import Exit, fail
 
 ARRIVAL_TIMEOUT_SECONDS: Final = 90.0
@@ -110,8 +110,8 @@ async def _publish_and_inject(
     console, injected = Console(), []
     publishing = asyncio.create_task(publisher.run())
     for fault in planned:
-        for answer in FIRST_ANSWERS:
-            await proof.publish_quietly(answer)
+        for response in FIRST_RESPONSES:
+            await proof.publish_quietly(response)
         rotating = asyncio.create_task(proof.inbox.rotations.rotate(proof.cluster.urls, rotated))
         happened = await fault.inject()
         await rotating

@@ -35,10 +35,10 @@ class Gate:
 
 
 class Inbox:
-    """Record requests; respond with ``answer``, or with what it returns for the number of the request."""
+    """Record requests; respond with ``response``, or with what it returns for the number of the request."""
 
-    def __init__(self, answer: Behaviour | Callable[[int], Behaviour]) -> None:
-        self.answer = answer
+    def __init__(self, response: Behaviour | Callable[[int], Behaviour]) -> None:
+        self.response = response
         self.received: list[Received] = []
         self.counts: Counter[str] = Counter()
         self._arrived = asyncio.Event()
@@ -48,7 +48,7 @@ class Inbox:
         self.received.append(received)
         self.counts[received.headers["webhook-id"]] += 1
         self._arrived.set()
-        return self.answer(len(self.received)) if callable(self.answer) else self.answer
+        return self.response(len(self.received)) if callable(self.response) else self.response
 
     async def wait_until(self, condition: Callable[[], bool], limit_seconds: float = 60) -> None:
         """Wait until the condition holds; it is checked at each arrival."""

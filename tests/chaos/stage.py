@@ -26,8 +26,8 @@ ROTATED: Final = "/warehouse"
 
 EXAMPLE_ID: Final = str(example_order(EVENT_CODE)["id"])
 QUIET: Final = "/quiet-"
-FIRST_ANSWERS: Final[dict[str, Behaviour]] = {"hanging": Hang(), "failing": Status(500)}
-"""What quiet webhooks answer to their first request; later ones are accepted."""
+FIRST_RESPONSES: Final[dict[str, Behaviour]] = {"hanging": Hang(), "failing": Status(500)}
+"""How quiet webhooks respond to their first request; later ones are accepted."""
 
 FIRST_REQUEST_SECONDS: Final = 5.0
 
@@ -42,9 +42,9 @@ class Inbox:
         self.rotations = Rotations(SECRET)
 
     def __call__(self, received: Received) -> Behaviour:
-        """Record the request, and return the answer."""
+        """Record the request, and return the response."""
         self.counts[received.path] += 1
-        answer = self._answer(received.path)
+        response = self._response_to(received.path)
         order_id = str(json.loads(received.body)["data"]["id"])
         if order_id == EXAMPLE_ID:  # a test event of a rotation, which proves the new secret
             return Status(200 if self.rotations.is_well_signed(received) else 401)
@@ -52,18 +52,18 @@ class Inbox:
             received.path,
             order_id,
             received.headers["webhook-id"],
-            accepted=answer == Status(200),
+            accepted=response == Status(200),
             well_signed=self._is_well_signed(received),
         )
         self._arrived.set()
-        return answer
+        return response
 
     def _is_well_signed(self, received: Received) -> bool:
         return self.rotations.is_well_signed(received) if received.path == ROTATED else received.verified is True
 
-    def _answer(self, path: str) -> Behaviour:
+    def _response_to(self, path: str) -> Behaviour:
         if path.startswith(QUIET):
-            return FIRST_ANSWERS[path.rpartition("-")[2]] if self.counts[path] == 1 else Status(200)
+            return FIRST_RESPONSES[path.rpartition("-")[2]] if self.counts[path] == 1 else Status(200)
         count = self.counts.total()
         if count % FAILURE_INTERVAL:
             return Status(200)
@@ -98,10 +98,10 @@ class Stage:
         self.ledger = ledger
         self._numbers = itertools.count(1)
 
-    async def publish_quietly(self, answer: str) -> None:
-        """Publish the only event of a new webhook, and wait for its first request, which gets this first answer."""
+    async def publish_quietly(self, response: str) -> None:
+        """Publish the only event of a new webhook, and wait for its first request, which gets this first response."""
         number = next(self._numbers)
-        path, order_id = f"{QUIET}{number}-{answer}", f"quiet_{number}"
+        path, order_id = f"{QUIET}{number}-{response}", f"quiet_{number}"
         await publish_quietly(self.cluster.urls, f"quiet-{number}", self.receiver.url + path, order_id)
         self.ledger.owe(order_id, path)
         await self.inbox.wait_for_request(path)

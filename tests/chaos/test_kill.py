@@ -46,7 +46,7 @@ async def test_killed_in_the_middle_of_a_thousand_deliveries(tmp_path: Path) -> 
         await node.kill()
         hung = [request.headers["webhook-id"] for request in inbox.received[300:]]
         assert 0 < len(hung) < ORDERS - 300
-        inbox.answer = Status(200)
+        inbox.response = Status(200)
         await node.start()
         await inbox.wait_for(set(publisher.owed.values()))
         await _wait_until_delivered(publisher)

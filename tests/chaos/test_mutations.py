@@ -28,9 +28,9 @@ Inject = Callable[[Cluster], Awaitable[bool]]
 
 
 class Phase(Struct, frozen=True):
-    """Describe what happens to a quiet webhook's only event: its first answer, and what is injected then."""
+    """Describe what happens to a quiet webhook's only event: its first response, and what is injected then."""
 
-    answer: str
+    response: str
     inject: Inject | None = None
     settings: dict[str, str] = {}
     lost_seconds: float = LOST_SECONDS
@@ -79,7 +79,7 @@ async def _database(name: str, folder: Path) -> AsyncIterator[str]:
 async def _prove(folder: Path, database: str, phase: Phase, mutation: str) -> Verdict:
     """Publish one event to a quiet webhook, inject the phase's fault, and account for the event."""
     async with stage(database, 1, folder, settings={**phase.settings, MUTATION: mutation}) as proof:
-        await proof.publish_quietly(phase.answer)
+        await proof.publish_quietly(phase.response)
         if phase.inject is not None:
             restarts = proof.cluster.restarts
             await phase.inject(proof.cluster)

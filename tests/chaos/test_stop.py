@@ -84,7 +84,7 @@ async def test_an_attempt_is_aborted_after_the_grace_period(tmp_path: Path) -> N
         assert await node.stop() == 0
         assert "attempts_aborted" in node.printed
         assert "Traceback" not in node.printed
-        inbox.answer = Status(200)
+        inbox.response = Status(200)
         await node.start()
         await inbox.wait_until(lambda: len(inbox.received) == 2)
         delivered = await publisher.organization.delivered(publisher.owed["ord_1"])
@@ -110,7 +110,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
         await eventually(signal_again, lambda code: code is not None)
         assert await node.latest.wait() == -signal.SIGTERM
-        inbox.answer = Status(200)
+        inbox.response = Status(200)
         await node.start()
         await inbox.wait_until(lambda: len(inbox.received) == 2)
         assert await publisher.organization.delivered(publisher.owed["ord_1"]) is not None

@@ -145,4 +145,4 @@ async def test_it_shows_the_exchange_as_json() -> None:
                     await client.post(url, content=b"{}", headers={"x-one": "1"})
             assert await listener.wait() == 0
         line = json.loads(listener.printed[-1])
-        assert (line["headers"]["x-one"], line["body"], line["answer"]) == ("1", "{}", answer)
+        assert (line["headers"]["x-one"], line["body"], line["response"]) == ("1", "{}", answer)

@@ -176,15 +176,15 @@ async def test_every_hostile_receiver_of_the_self_test_is_recorded(tmp_path: Pat
 
 def _in_words(attempt: Json) -> str:
     """Format an attempt as the self-test does."""
-    answer = "" if attempt["status_code"] is None else f"answer {attempt['status_code']}, "
+    answer = "" if attempt["status_code"] is None else f"response {attempt['status_code']}, "
     error = attempt["error"]
     return f"{answer}{error['code']}: {error['message']}" if error else answer
 
 
 def _comparable(message: str) -> str:
     """Reduce a complete response to its status: the history adds the meaning, the self-test the length."""
-    status = re.match(r"answer \d+", message)
-    complete = status is not None and not re.match(r"answer \d+, (?!unsuccessful|redirect)\w+: ", message)
+    status = re.match(r"response \d+", message)
+    complete = status is not None and not re.match(r"response \d+, (?!unsuccessful|redirect)\w+: ", message)
     return status[0] if status is not None and complete else message
 
 

@@ -34,9 +34,9 @@ def test_every_row_is_as_expected() -> None:
 
 async def test_another_outcome_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The row has the actual outcome."""
-    only(monkeypatch, Hostile("", "well-behaved", Status(200), ("answer 500, 0 bytes",)))
+    only(monkeypatch, Hostile("", "well-behaved", Status(200), ("response 500, 0 bytes",)))
     first, _ = await rows_of_receivers()
-    assert (first.verdict, first.happened) == ("WRONG", "answer 200, 0 bytes")
+    assert (first.verdict, first.happened) == ("WRONG", "response 200, 0 bytes")
 
 
 async def test_a_missed_deadline_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +76,9 @@ async def test_a_response_to_the_wrong_request_is_reported(monkeypatch: pytest.M
     monkeypatch.setattr(connection, "read_tcp_info", lambda _: None)
     monkeypatch.setattr(connection.HttpConnection, "_take", keep)
     monkeypatch.setattr(connection.HttpConnection, "begin", begin_with_it)
-    only(monkeypatch, Hostile("", "unasked", Unasked(), ("answer 200, 0 bytes",), until_done=0.2))
+    only(monkeypatch, Hostile("", "unasked", Unasked(), ("response 200, 0 bytes",), until_done=0.2))
     first, _ = await rows_of_receivers()
-    assert "10 of 10 afterwards came to answer 200, 7 bytes" in first.happened
+    assert "10 of 10 afterwards came to response 200, 7 bytes" in first.happened
 
 
 async def test_a_slow_receiver_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def listen(
     count: Annotated[int, typer.Option(help="Exit after this many requests; 0: never.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     show_exchange: Annotated[
-        bool, typer.Option("--show-exchange", help="Print the headers and body of each request too, and the answer.")
+        bool, typer.Option("--show-exchange", help="Print the headers and body of each request too, and the response.")
     ] = False,
 ) -> None:
     """Receive webhooks here: verify, print, fail on request. Without a valid signature: 401.
@@ -91,8 +91,8 @@ class _Responses:
         self._then = then
         self._failures_left = fail_first
         self._secrets = secrets
-        self.answers: deque[Status | None] = deque()
-        """The answers to the requests that are not printed yet; None: there is none."""
+        self.responses: deque[Status | None] = deque()
+        """The responses to the requests that are not printed yet; None: there is none."""
 
     async def finish(self) -> None:
         """Wait for delayed responses, but not for those of ``--hang``."""
@@ -102,8 +102,8 @@ class _Responses:
 
     def __call__(self, received: Received) -> Behaviour:
         behaviour = self._choose(received)
-        answer = behaviour.response if isinstance(behaviour, _Delayed) else behaviour
-        self.answers.append(answer if isinstance(answer, Status) else None)
+        response = behaviour.response if isinstance(behaviour, _Delayed) else behaviour
+        self.responses.append(response if isinstance(response, Status) else None)
         return behaviour
 
     def _choose(self, received: Received) -> Behaviour:
@@ -140,7 +140,7 @@ async def _listen(port: int, responses: _Responses, count: int, printer: "_Print
             for received in arrived[seen : count or None]:
                 is_verified = responses.is_verified(received)
                 invalid += is_verified is False
-                printer.print_request(received, is_verified, responses.answers.popleft())
+                printer.print_request(received, is_verified, responses.responses.popleft())
             seen = len(arrived)
         await responses.finish()
     return invalid
@@ -148,7 +148,7 @@ async def _listen(port: int, responses: _Responses, count: int, printer: "_Print
 
 @dataclass(frozen=True, slots=True)
 class _Printer:
-    """Print requests: a line each, as JSON for scripts; with their headers and bodies, and the answers, on request."""
+    """Print requests: a line each, as JSON for scripts; with their headers and bodies, and responses, on request."""
 
     as_json: bool
     shows_exchange: bool
@@ -160,14 +160,14 @@ class _Printer:
         else:
             self._print_line(f"listening on {url}")
 
-    def print_request(self, received: Received, is_verified: bool | None, answer: Status | None) -> None:
-        """Print one request; ``answer`` is None where there is none."""
+    def print_request(self, received: Received, is_verified: bool | None, response: Status | None) -> None:
+        """Print one request; ``response`` is None where there is none."""
         line = _line(received, is_verified)
         if self.as_json:
-            self._print_json(line | (_exchange(received, answer) if self.shows_exchange else {}))
+            self._print_json(line | (_exchange(received, response) if self.shows_exchange else {}))
             return
         self._print_line(_sentence(line))
-        for text in _exchange_lines(received, answer) if self.shows_exchange else ():
+        for text in _exchange_lines(received, response) if self.shows_exchange else ():
             self._print_line(text)
 
     def _print_json(self, value: dict[str, Any]) -> None:
@@ -202,25 +202,30 @@ def _sentence(line: dict[str, Any]) -> str:
     )
 
 
-def _exchange(received: Received, answer: Status | None) -> dict[str, Any]:
-    """Return the headers and the body of a request, and the answer; bytes that are not UTF-8 are escaped."""
+def _exchange(received: Received, response: Status | None) -> dict[str, Any]:
+    """Return the headers and the body of a request, and the response; bytes that are not UTF-8 are escaped."""
     return {
         "headers": received.headers,
         "body": _text(received.body),
-        "answer": answer and {"status": answer.code, "headers": dict(answer.headers), "body": _text(answer.body)},
+        "response": response
+        and {
+            "status": response.code,
+            "headers": dict(response.headers),
+            "body": _text(response.body),
+        },
     }
 
 
-def _exchange_lines(received: Received, answer: Status | None) -> Iterator[str]:
-    """Yield the lines of a request, then those of the answer, marked as ``curl --verbose`` marks them."""
+def _exchange_lines(received: Received, response: Status | None) -> Iterator[str]:
+    """Yield the lines of a request, then those of the response, marked as ``curl --verbose`` marks them."""
     yield f"> {received.method} {received.path}"
     yield from (f"> {name}: {value}" for name, value in received.headers.items())
     yield ">"
     yield from (f"> {line}" for line in _text(received.body).split("\n"))
-    if answer is None:
-        yield "< no answer"
+    if response is None:
+        yield "< no response"
         return
-    head, _, body = answer.rendered.partition(b"\r\n\r\n")
+    head, _, body = response.rendered.partition(b"\r\n\r\n")
     yield from (f"< {line}" for line in head.decode("latin-1").split("\r\n"))
     yield from (f"< {line}" for line in ("", *_text(body).split("\n")) if body)
 

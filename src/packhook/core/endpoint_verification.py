@@ -15,7 +15,7 @@ from packhook.core.model import FailureKind, Outcome
 
 AWAITING_VERIFICATION: Final = (
     "waiting for verification: the endpoint has not accepted deliveries yet; it does so by a 2xx to a test event, or "
-    "by webhook-allowed-origin in its answer to OPTIONS"
+    "by webhook-allowed-origin in its response to OPTIONS"
 )
 
 _ANY: Final = "*"
@@ -24,7 +24,7 @@ _MINUTE: Final = 60
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """Hold an endpoint's answer to a request for verification.
+    """Hold an endpoint's response to a request for verification.
 
     ``allowed_rate`` is in deliveries a second, 0 is no limit. Without consent, the error's code and message say why.
     """

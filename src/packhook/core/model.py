@@ -153,7 +153,7 @@ class FailureKind(StrEnum):
     SHORTAGE = "node_shortage"  # packhook lacks sockets, threads or look-ups: nothing was sent, no attempt is counted
     PROXY = "proxy_failed"  # the operator's proxy did not work: nothing was sent, no attempt is counted
     TUNNEL = "tunnel_failed"  # the operator's proxy did not connect to this endpoint
-    STATUS = "unsuccessful_status"  # the status of the answer is not 2xx
+    STATUS = "unsuccessful_status"  # the status of the response is not 2xx
     REDIRECT = "redirect_not_followed"
     GONE = "gone"
     THROTTLED = "throttled"
@@ -277,9 +277,9 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """Hold what came of one request: an answer, or the kind of failure.
+    """Hold what came of one request: a response, or the kind of failure.
 
-    ``body`` is what was read of the answer, raw and at most 64 KiB; ``truncated`` says that there was more. ``detail``
+    ``body`` is what was read of the response, raw, at most 64 KiB; ``truncated`` says that there was more. ``detail``
     is for the webhook's owner: plain words, no secrets, no internal addresses. ``duration`` is in milliseconds.
     """
 

@@ -31,9 +31,9 @@ _HINTS: Final = {
     413: "the endpoint does not accept a body of this size",
     429: "the endpoint asks for fewer requests",
     500: "the endpoint failed: its own logs say why",
-    502: "a proxy in front of the endpoint got no valid answer from it",
+    502: "a proxy in front of the endpoint got no valid response from it",
     503: "the endpoint is overloaded or being maintained",
-    504: "a proxy in front of the endpoint got no answer in time",
+    504: "a proxy in front of the endpoint got no response in time",
 }
 
 
@@ -49,7 +49,7 @@ def judge(
         return _not_counted(outcome, gone_since)
     if outcome.failure is not None:
         code, message = outcome.failure, outcome.detail or outcome.failure.value
-        gone = gone_since  # without an answer, an earlier 410 still counts
+        gone = gone_since  # without a response, an earlier 410 still counts
     else:
         status = outcome.status_code or 0
         if 200 <= status < 300:
@@ -122,7 +122,7 @@ def _disable_reason(outcome: Outcome, gone_since: int | None, policy: Policy, no
 
 
 def _cause(outcome: Outcome, status: int) -> tuple[FailureKind, str]:
-    """Return a code and a message for an answer that is not 2xx."""
+    """Return a code and a message for a response that is not 2xx."""
     if 300 <= status < 400:
         return FailureKind.REDIRECT, _redirect_message(outcome, status)
     if not 400 <= status < 600:

@@ -33,8 +33,8 @@ async def attempt(
 ) -> AttemptResult:
     """Send a delivery once, and return what happened and what follows from it.
 
-    ``gone_since`` is the instant at which the endpoint began to answer 410. If this is cancelled the request ends at
-    once, and it is unknown whether it arrived.
+    ``gone_since`` is the instant at which the endpoint began to respond with 410. If this is cancelled the request ends
+    at once, and it is unknown whether it arrived.
     """
     started_at = clock.now()
     request = compose(delivery, webhook, started_at)

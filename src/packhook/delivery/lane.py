@@ -26,7 +26,7 @@ class Lane:
     """Queue the deliveries of one webhook that are leased to this node.
 
     ``webhook`` is None until it is loaded. ``generation`` grows each time the webhook is changed. ``gone_since`` is the
-    instant at which its endpoint began to answer 410.
+    instant at which its endpoint began to respond with 410.
     """
 
     __slots__ = (

@@ -4,7 +4,7 @@
 
     fair queue ─▶ batch ─▶ store ─┬─ written ─▶ on_recorded
                                   ├─ the database is away ─▶ a pause, then the same batch
-                                  └─ a row is refused ─▶ halves, down to it: without its answer, or given up alone
+                                  └─ a row is refused ─▶ halves, down to it: without its response, or given up alone
 
 Organizations are served in turn, by bytes: a thousand large responses to one do not stand before another's results.
 """
@@ -157,11 +157,11 @@ class Recorder:
         return done if done < middle else middle + await self._write(batch[middle:])
 
     async def _write_cut(self, result: AttemptResult, error: Exception) -> int:
-        """Write a result that the database refuses without its answer, or give it up.
+        """Write a result that the database refuses without its response, or give it up.
 
         The lease of a delivery whose result was given up expires, and the delivery is sent again.
         """
-        cut = _without_answer(result)
+        cut = _without_response(result)
         if cut == result:
             _log.error("record_rejected", delivery_id=result.delivery.id, exc_info=error)
             return 1
@@ -172,7 +172,7 @@ class Recorder:
                 return await self._wait_for_database([result], again)
             _log.error("record_rejected", delivery_id=result.delivery.id, exc_info=again)
         else:
-            _log.error("record_cut", delivery_id=result.delivery.id, detail=f"recorded without its answer: {error}")
+            _log.error("record_cut", delivery_id=result.delivery.id, detail=f"recorded without its response: {error}")
         return 1
 
     async def _pause(self) -> None:
@@ -189,7 +189,7 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, Unavailable) and not isinstance(error, RowRefused)
 
 
-def _without_answer(result: AttemptResult) -> AttemptResult:
+def _without_response(result: AttemptResult) -> AttemptResult:
     """Return a result whose size is ours: without the headers and the body that the receiver sent."""
     message = result.attempt.error_message[:MAX_MESSAGE]
     made = structs.replace(result.attempt, response_headers=(), response_body=b"", error_message=message)

@@ -30,7 +30,7 @@ class Behaviour(Protocol):
 
 @dataclass(frozen=True)
 class Status:
-    """Send a valid answer; ``content-length`` is added. ``close`` asks the sender to close the connection after it."""
+    """Send a valid response; ``content-length`` is added. ``close`` asks the sender to close the connection then."""
 
     code: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Status:
 
     @cached_property
     def rendered(self) -> bytes:
-        """Return the bytes of the answer."""
+        """Return the bytes of the response."""
         lines = [
             f"HTTP/1.1 {self.code} {responses.get(self.code, 'Status')}",
             *(f"{name}: {value}" for name, value in self.headers.items()),
@@ -49,7 +49,7 @@ class Status:
         return "\r\n".join(lines).encode("latin-1") + self.body
 
     async def write(self, wire: Wire) -> None:
-        """Send the answer."""
+        """Send the response."""
         await wire.write(self.rendered)
 
 
@@ -66,7 +66,7 @@ def GzipBomb(size: int = 16 * 1024 * 1024) -> Status:  # noqa: N802 as above
 
 @dataclass(frozen=True)
 class AnswerEarly:
-    """Send a valid answer before any byte of the request is read."""
+    """Send a valid response before any byte of the request is read."""
 
     answer: Status = field(default_factory=lambda: Status(close=True))
     early: bool = field(default=True, init=False)
@@ -79,7 +79,7 @@ class AnswerEarly:
 
 @dataclass(frozen=True)
 class Hang:
-    """Send no answer. ``early``: read nothing either, so that even a TLS handshake would not complete."""
+    """Send no response. ``early``: read nothing either, so that even a TLS handshake would not complete."""
 
     early: bool = False
 
@@ -90,7 +90,7 @@ class Hang:
 
 @dataclass(frozen=True)
 class HangUp:
-    """Close the connection without an answer. ``early``: before the request is read."""
+    """Close the connection without a response. ``early``: before the request is read."""
 
     early: bool = False
 
@@ -133,7 +133,7 @@ class EndlessBody:
 
 @dataclass(frozen=True)
 class EndlessInformational:
-    """Send 1xx answers, ``interval`` milliseconds apart, and never a final one."""
+    """Send 1xx responses, ``interval`` milliseconds apart, and never a final one."""
 
     interval: float = 0
     early: bool = field(default=False, init=False)
@@ -214,13 +214,13 @@ class Garbage:
 
 
 def Http09() -> Garbage:  # noqa: N802 as above
-    """Return an HTTP/0.9 answer: no status, no headers."""
+    """Return an HTTP/0.9 response: no status, no headers."""
     return Garbage(b"<html>hello</html>")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Send an answer with a second one smuggled in behind it, as if a header's value had contained line breaks."""
+    """Send a response with a second one smuggled in behind it, as if a header's value had contained line breaks."""
 
     forged: bytes = Status(200, {"x-forged": "1"}, b"forged").rendered
     early: bool = field(default=False, init=False)
@@ -233,7 +233,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Unasked:
-    """Send a valid answer, and ``interval`` milliseconds later an unsolicited one on the open connection."""
+    """Send a valid response, and ``interval`` milliseconds later an unsolicited one on the open connection."""
 
     unasked: bytes = Status(200, {"x-forged": "1"}, b"unasked").rendered
     interval: float = 20

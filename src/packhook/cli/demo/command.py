@@ -74,8 +74,7 @@ def _cancel_on_sigterm() -> None:
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 it runs in a task
-    with suppress(NotImplementedError):  # not supported on every system
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _publish(

@@ -87,7 +87,7 @@ async def _targets(proxy: ConnectProxy, addresses: Iterable[tuple[str, Address]]
     rows = []
     for what, address in addresses:
         happened = await _happened(proxy, "http://shop.test/", [address])
-        expected = f"CONNECT {in_url(address)}:80, answer 200"
+        expected = f"CONNECT {in_url(address)}:80, response 200"
         rows.append(row("proxy", f"shop.test -> {address}, {what}", expected, happened))
     return rows
 
@@ -102,7 +102,7 @@ async def _rebound(proxy: ConnectProxy, address: str) -> Row:
     second = await _sent(proxy, client, egress, "http://shop.test/")
     await client.close()
     what = f"an open tunnel, its name rebound to {address}"
-    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, answer 200, {_NOT_SENT}", f"{first}, {second}")
+    return row("proxy", what, f"CONNECT {GOOD_IPV4}:80, response 200, {_NOT_SENT}", f"{first}, {second}")
 
 
 async def _guarded(proxy: ConnectProxy, address: str) -> Row:
@@ -141,7 +141,7 @@ async def _sent(proxy: ConnectProxy, client: HttpClient, egress: _Watched, url: 
 
 
 def _words(outcome: Outcome) -> str:
-    return f"answer {outcome.status_code}" if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
+    return f"response {outcome.status_code}" if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
 
 
 async def _opened(egress: _Watched) -> HttpClient:

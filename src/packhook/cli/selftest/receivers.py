@@ -27,7 +27,7 @@ _OWN: Final = b"own"
 _LOOPBACK: Final = ip_network("127.0.0.1/32")
 PROMISE: Final = (
     f"{TIMES} attempts at once, each over within {TIMEOUT} + {LATE} ms, in at most {MEMORY_BOUND} MiB more memory; "
-    f"{TIMES} attempts afterwards each get their own answer."
+    f"{TIMES} attempts afterwards each get their own response."
 )
 
 
@@ -78,15 +78,15 @@ async def _send(client: HttpClient, url: str) -> list[Outcome]:
 
 
 def _words(outcome: Outcome) -> str:
-    """Return an outcome in words; how many bytes came of a broken answer is chance, and left out."""
-    answer = "" if outcome.status_code is None else f"answer {outcome.status_code}, "
+    """Return an outcome in words; how many bytes came of a broken response is chance, and left out."""
+    response = "" if outcome.status_code is None else f"response {outcome.status_code}, "
     if outcome.failure is not None:
-        return f"{answer}{outcome.failure.value}: {outcome.detail}"
-    return f"{answer}{len(outcome.body)} bytes{' and then cut off' if outcome.truncated else ''}"
+        return f"{response}{outcome.failure.value}: {outcome.detail}"
+    return f"{response}{len(outcome.body)} bytes{' and then cut off' if outcome.truncated else ''}"
 
 
 def _spoilt(after: list[Outcome]) -> list[str]:
-    """Return words for the attempts afterwards that did not get their own answer."""
+    """Return words for the attempts afterwards that did not get their own response."""
     wrong = [outcome for outcome in after if (outcome.status_code, outcome.body) != (200, _OWN)]
     return [f"{len(wrong)} of {TIMES} afterwards came to {_words(wrong[0])}"] if wrong else []
 

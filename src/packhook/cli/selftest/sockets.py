@@ -102,7 +102,7 @@ async def _kept_and_rebound(address: str) -> Row:
         second = _words(await client.send(_request(url)), egress)
         await client.close()
     what = f"an open connection, its name rebound to {_but_not_loopback(address)[0]}"
-    return row("kept connection", what, f"answer 200, {_NOTHING}", f"{first}, {second}")
+    return row("kept connection", what, f"response 200, {_NOTHING}", f"{first}, {second}")
 
 
 def _but_not_loopback(address: str) -> Sequence[str]:
@@ -147,6 +147,6 @@ def _request(url: str) -> Request:
 
 def _words(outcome: Outcome, egress: WatchedEgress) -> str:
     if outcome.failure is None:
-        return f"answer {outcome.status_code}"
+        return f"response {outcome.status_code}"
     what = "refused" if outcome.failure is FailureKind.BLOCKED else outcome.failure.value
     return f"{what}, {f'sockets for {egress.opening}' if egress.opening else 'no socket opened'}"

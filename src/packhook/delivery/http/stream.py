@@ -4,7 +4,7 @@
 
     event loop ─ one descriptor ─▶ Poller ─ all sockets that are ready, in one call ─▶ TcpStream ─▶ its owner
 
-Not a transport of the event loop, for two reasons. A receiver may answer, close, and reset the connection while the
+Not a transport of the event loop, for two reasons. A receiver may respond, close, and reset the connection while the
 request is still being written: what it said must be read after the write has failed, and transports drop that. And a
 call of the event loop for all ready sockets together takes less time than one for each.
 
@@ -145,9 +145,9 @@ class TcpStream:
     def acknowledge_at_once(self) -> None:
         """Set TCP_QUICKACK: acknowledge data at once, without waiting for data to send with it.
 
-        For a peer that may answer early and close with data unread: that resets the connection and drops what its
-        system has not sent. By Nagle's algorithm that is its answer, until the TLS session tickets before are
-        acknowledged (measured: 12 to 20 % of such answers were lost, and 0.3 to 3.5 % with this).
+        For a peer that may respond early and close with data unread: that resets the connection and drops what its
+        system has not sent. By Nagle's algorithm that is its response, until the TLS session tickets before are
+        acknowledged (measured: 12 to 20 % of such responses were lost, and 0.3 to 3.5 % with this).
         """
         if sys.platform == "linux":
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
