@@ -15,7 +15,7 @@ from packhook.api import parameters
 from packhook.api.parameters import ListQuery
 from packhook.api.schemas.webhooks import WebhookSettings
 from packhook.cli.exits import Exit
-from packhook.cli.text import visible, visible_json
+from packhook.core.text import visible, visible_json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

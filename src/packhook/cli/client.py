@@ -10,7 +10,7 @@ import httpx
 
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show, show_json
-from packhook.cli.text import visible
+from packhook.core.text import visible
 
 _EXITS: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 429: Exit.UNREACHABLE}
 _LONGEST_INTEGER: Final = 4_000

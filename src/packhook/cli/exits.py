@@ -5,8 +5,8 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import NoReturn
 
-from packhook.cli.text import visible_lines
 from packhook.core.errors import InvalidSettings, PackhookError, Unavailable
+from packhook.core.text import visible_lines
 
 
 class Exit(IntEnum):

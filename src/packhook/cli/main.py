@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 from packhook import __version__
 from packhook.cli.commands import Commands
 from packhook.cli.exits import Exit, exit_code, fail
-from packhook.cli.text import visible_lines
 from packhook.core.errors import InvalidSettings, PackhookError
+from packhook.core.text import visible_lines
 
 _UsageError: Final[Any] = typer.BadParameter.__base__
 """Click's error for wrong arguments; Typer exports only some of its kinds."""

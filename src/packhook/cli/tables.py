@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from packhook.cli.text import visible, visible_json
+from packhook.core.text import visible, visible_json
 
 UNLIMITED_WIDTH: Final = 10_000
 

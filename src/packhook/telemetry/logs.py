@@ -10,11 +10,13 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from io import StringIO
 from typing import Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from packhook.core.text import visible, visible_lines
 from packhook.telemetry.log_writer import LogWriter, write_to
 
 _log: Final = structlog.get_logger("packhook.telemetry")
@@ -25,14 +27,14 @@ def configure_logs(level: str, log_format: str) -> None:
     """Write nothing below ``level``; ``log_format`` is json, console, or auto: console on a terminal, else json."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr is not None and sys.stderr.isatty())
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(exception_formatter=_print_traceback)
         if console
         else structlog.processors.JSONRenderer()
     )
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if not console else _keep_exception,
+        structlog.processors.format_exc_info if not console else _make_visible,
         renderer,
     ]
     lines = _Lines(sys.stderr)
@@ -129,6 +131,13 @@ def _log_dropped(count: int) -> None:
 atexit.register(flush_logs)
 
 
-def _keep_exception(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Change nothing: the console renderer prints exceptions itself."""
-    return line
+def _make_visible(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Escape what would control a terminal. The console renderer prints exceptions itself; JSON has escapes anyway."""
+    return {visible(name): visible(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _print_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Print a traceback of which nothing controls a terminal."""
+    traceback = StringIO()
+    structlog.dev.plain_traceback(traceback, exc_info)
+    stream.write(visible_lines(traceback.getvalue()))

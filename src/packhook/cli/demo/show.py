@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from packhook.cli.demo.ledger import Entry, Ledger, percentile
-from packhook.cli.text import visible
+from packhook.core.text import visible
 
 ROWS: Final = 16
 

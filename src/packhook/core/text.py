@@ -1,4 +1,4 @@
-"""Text from outside, made safe for a terminal."""
+"""Make text from outside safe for a terminal."""
 
 import json
 from collections.abc import Callable
