@@ -257,16 +257,42 @@ async def test_retry_of_the_delivered(organization: Organization, receiver: Rece
 
 
 async def test_retry_of_the_pending(organization: Organization) -> None:
-    """Refuse with a conflict while the schedule is not used up."""
+    """Send it now; if that fails the schedule is as it was, and its next time too."""
     async with Receiver(Status(500)) as receiver:
         await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
         (delivery,) = await organization.deliveries((await organization.publish())["id"])
         before = await eventually(
             lambda: organization.detail(delivery["id"]), lambda found: found["attempt_count"] == 1
         )
-        problem = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
-    assert problem["detail"] == "the delivery is pending: it is still being delivered by its schedule"
-    assert await organization.detail(delivery["id"]) == before
+        again = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 202)
+        failed = await eventually(
+            lambda: organization.detail(delivery["id"]), lambda found: found["attempt_count"] == 2
+        )
+        assert again["next_attempt_at"] < before["next_attempt_at"]
+        assert (failed["next_attempt_at"], failed["schedule"]) == (before["next_attempt_at"], before["schedule"])
+        receiver.answers(Status(200))
+        body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 202)
+        detail = await organization.finished(delivery["id"])
+    assert (detail["status"], [item["number"] for item in detail["attempts"]]) == ("delivered", [1, 2, 3])
+
+
+async def test_the_plan_of_a_delivery_that_is_to_be_sent_now(organization: Organization) -> None:
+    """Show the attempt on request, then the schedule as it was; none of it while the webhook is paused."""
+    async with Receiver(Status(500)) as receiver:
+        webhook = await organization.webhook(receiver.url, retry_schedule=SCHEDULE)
+        (delivery,) = await organization.deliveries((await organization.publish())["id"])
+        before = await eventually(
+            lambda: organization.detail(delivery["id"]), lambda found: found["attempt_count"] == 1
+        )
+    await organization.ask("PUT", f"/webhooks/{webhook['id']}", json={"enabled": False})
+    again = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 202)
+    detail = await organization.detail(delivery["id"])
+    assert detail["schedule"] == [again["next_attempt_at"], *before["schedule"]]
+    await organization.ask("PUT", f"/webhooks/{webhook['id']}", json={"paused": True})
+    held = await organization.detail(delivery["id"])
+    assert (held["schedule"], held["held_reason"]) == (
+        [], "the webhook is paused: its deliveries wait until it is resumed"
+    )  # fmt: skip
 
 
 async def test_retry_during_an_attempt(organization: Organization) -> None:
@@ -277,7 +303,7 @@ async def test_retry_during_an_attempt(organization: Organization) -> None:
         await receiver.wait_for(1)
         problem = body_of(await organization.ask("POST", f"/deliveries/{delivery['id']}/retry"), 409)
         detail = await organization.detail(delivery["id"])
-    assert problem["detail"] == "the delivery is sending: it is still being delivered by its schedule"
+    assert problem["detail"] == "the delivery is being sent: see its next attempt first"
     assert (detail["status"], detail["next_attempt_at"], detail["schedule"]) == ("sending", None, [])
 
 

@@ -16,7 +16,7 @@ from packhook.service import authentication
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, application, bearer, eventually, running_node
 
-SCOPES: Final = ["webhooks:read", "webhooks:write", "events:publish", "events:read"]
+SCOPES: Final = ["webhooks:read", "webhooks:write", "events:publish", "events:read", "deliveries:retry"]
 WRONG: Final[list[tuple[str, Any]]] = [
     *[("scopes", value) for value in ([], ["webhooks"], ["events:read", "admin"], "events:read", None, [1])],
     *[("name", value) for value in (1, None, "a" * 201)],

@@ -45,6 +45,18 @@ async def test_a_webhook_setting_is_an_option_of_create_and_update(name: str) ->
     assert (flags - {"--headers"} | {"--header"}) - commands()[f"packhook webhooks {name}"].options == set()
 
 
+async def test_a_webhook_is_paused_and_resumed(terminal: Terminal) -> None:
+    """By a setting that is yes or no."""
+    made = await terminal.json(
+        "webhooks", "create", "--event-code", "order.created", "--endpoint", ENDPOINT, "--paused"
+    )
+    assert made["paused"] is True
+    assert made["held_reason"] == "the webhook is paused: its deliveries wait until it is resumed"
+    changed = await terminal.json("webhooks", "update", made["id"], "--no-paused")
+    assert "paused" not in changed
+    assert "held_reason" not in changed
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -28,6 +28,7 @@ from structlog.testing import capture_logs
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import Request
 from packhook.delivery import recorder
+from packhook.delivery.circuit_breaker import FAILURES_TO_OPEN
 from packhook.delivery.http.client import Callback, InFlight, Transport
 from packhook.delivery.maintenance import Maintenance
 from packhook.store.base import ClaimRequest, Store
@@ -149,18 +150,23 @@ async def test_queued_deliveries_are_sent_to_the_changed_webhook_too(tmp_path: P
         assert (ids(before.received) + ids(after.received)) in ([first, second], [second, first])
 
 
-async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    """Queued or waiting for a retry: kept, with no attempt counted; all is sent once it is enabled again."""
+@pytest.mark.parametrize(
+    ("off", "on"), [({"enabled": False}, {"enabled": True}), ({"paused": True}, {"paused": False})], ids=str
+)
+async def test_a_disabled_or_paused_webhook_gets_nothing_and_loses_nothing(
+    tmp_path: Path, off: dict[str, bool], on: dict[str, bool]
+) -> None:
+    """Queued or waiting for a retry: kept, with no attempt counted; all is sent once it is enabled or resumed."""
     gate, clock = Gate(Status(500)), ManualClock()
     async with (
         Receiver() as receiver,
         local_node(tmp_path, clock=clock, max_in_flight_per_webhook=1, retry_schedule="5s,5s") as node,
     ):
         receiver.answers(gate)
-        paused = await node.webhook(receiver.url)
+        created = await node.webhook(receiver.url)
         published = await node.publish(5)
         await receiver.wait_for(1, LATE)
-        disabled = await node.change(paused, enabled=False)
+        stopped = await node.change(created, **off)
         gate.open()
         await node.store.until(lambda: len(node.store.recorded) == 1 and len(node.store.released) == 4)
         assert (await node.advance(MINUTE)).deliveries == ()
@@ -168,11 +174,26 @@ async def test_a_disabled_webhook_gets_nothing_and_loses_nothing(tmp_path: Path)
         assert {detail.delivery.status for detail in details} == {PENDING}
         assert sorted(detail.delivery.attempt_count for detail in details) == [0, 0, 0, 0, 1]
         assert len(receiver.received) == 1
-        await node.change(disabled, enabled=True)
+        await node.change(stopped, **on)
         await node.store.until(lambda: len(node.store.recorded) == 6)
         details = [await node.detail(event_id) for event_id in published]
         assert {detail.delivery.status for detail in details} == {DELIVERED}
         assert sorted(detail.delivery.attempt_count for detail in details) == [1, 1, 1, 1, 2]
+
+
+async def test_a_retry_on_request_ends_what_the_circuit_breaker_holds(tmp_path: Path) -> None:
+    """Sent now, although the endpoint failed so often that nothing would be sent yet: the clock stands still."""
+    clock = ManualClock()
+    async with Receiver() as receiver, local_node(tmp_path, clock=clock, retry_schedule="1h") as node:
+        receiver.answers(*[Status(500)] * FAILURES_TO_OPEN)
+        await node.webhook(receiver.url)
+        published = await node.publish(FAILURES_TO_OPEN)
+        await node.store.until(lambda: len(node.store.recorded) == FAILURES_TO_OPEN)
+        (held,) = await node.publish(1)
+        detail = await node.becomes(published[0], PENDING, attempts=1)
+        await node.service.retries.retry(ACME, detail.delivery.id, BY)
+        await node.becomes(published[0], DELIVERED)
+        await node.becomes(held, DELIVERED)
 
 
 @pytest.mark.parametrize("what", ["webhook", "organization"])

@@ -73,6 +73,18 @@ async def test_other_nodes_are_notified_of_released_deliveries(node: PostgresSto
         await recorder.wait()
 
 
+async def test_other_nodes_are_notified_of_a_retry_on_request(node: PostgresStore, other: PostgresStore) -> None:
+    """The one that has the lane forgets what keeps it from sending, and claims."""
+    webhook = await add_webhook(node)
+    await publish(node)
+    (leased,) = await claim(node, START)
+    await node.record([failed(leased, START, next_attempt_at=START + 2 * LATER)])
+    other.attach(recorder := WaitingDispatcher())
+    await node.retry_delivery(ACME, leased.id, LATER, new_entry())
+    while recorder.changes != [webhook.id] or (frozenset(), LATER) not in recorder.notified:
+        await recorder.wait()
+
+
 async def test_other_nodes_are_notified_of_each_change_of_a_webhook(node: PostgresStore, other: PostgresStore) -> None:
     """It is edited, disabled by a verdict or by retention, deleted alone or with its organization."""
     hooks = [await add_webhook(node) for _ in range(4)]

@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from packhook.core.errors import Conflict
 from packhook.core.model import FINISHED, AttemptResult, DeliveryStatus, LeasedDelivery, PublishRequest
 from packhook.settings import Settings
 from packhook.store.base import ClaimResult
@@ -43,6 +44,8 @@ from store.values import (
 
 T = TypeVar("T")
 NUMBER = st.integers(0, 1_000)
+SETTLED = 10
+"""Milliseconds after which every attempt that was recorded has ended."""
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Hook:
 
     organization_id: str
     enabled: bool = True
+    paused: bool = False
     deleted: bool = False
     held_until: int = 0
 
@@ -98,8 +102,9 @@ class Walk(RuleBasedStateMachine):
     # --- the model
 
     def is_sendable(self, webhook_id: str) -> bool:
-        """Return whether this webhook is enabled and not deleted."""
-        return self.hooks[webhook_id].enabled and not self.hooks[webhook_id].deleted
+        """Return whether this webhook is enabled, not paused and not deleted."""
+        hook = self.hooks[webhook_id]
+        return hook.enabled and not hook.paused and not hook.deleted
 
     def live(self, closed: Iterable[str] = ()) -> dict[str, int]:
         """Return the live deliveries of webhooks that may be sent to, with the time from which each may be claimed."""
@@ -249,7 +254,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def switch(self, number: int) -> None:
-        """Disable a webhook, or enable it, which ends its hold."""
+        """Disable a webhook, or enable it, which ends its hold and makes what waits due."""
+        self.clock.advance(SETTLED)
         name, hook = list(self.hooks.items())[number % len(self.hooks)]
         if hook.deleted:
             return
@@ -258,7 +264,39 @@ class Walk(RuleBasedStateMachine):
         switched = next_version(stored, enabled=not stored.enabled, updated_at=self.clock.now())
         self.run(self.store.replace_webhook(switched, new_entry()))
         hook.enabled = switched.enabled
-        hook.held_until = 0 if hook.enabled else hook.held_until
+        if hook.enabled:
+            hook.held_until = 0
+            for sent in self.sent.values():
+                if sent.webhook_id == name and not sent.lease:
+                    sent.due_at = min(sent.due_at, self.clock.now())
+
+    @rule(number=NUMBER)
+    def pause(self, number: int) -> None:
+        """Pause a webhook, or resume it, which changes nothing else."""
+        name, hook = list(self.hooks.items())[number % len(self.hooks)]
+        if hook.deleted:
+            return
+        stored = self.run(self.store.get_webhook(hook.organization_id, name))
+        assert stored.paused == hook.paused
+        paused = next_version(stored, paused=not stored.paused, updated_at=self.clock.now())
+        self.run(self.store.replace_webhook(paused, new_entry()))
+        hook.paused = paused.paused
+
+    @rule(number=NUMBER)
+    def send_now(self, number: int) -> None:
+        """Make a waiting delivery due; one that is being sent is refused."""
+        live = [
+            name for name, sent in self.sent.items() if not sent.finished and not self.hooks[sent.webhook_id].deleted
+        ]
+        if live:
+            sent = self.sent[name := live[number % len(live)]]
+            call = self.store.retry_delivery(sent.organization_id, name, self.clock.now(), new_entry())
+            if sent.lease:
+                with pytest.raises(Conflict):
+                    self.run(call)
+                return
+            self.run(call)
+            sent.due_at = min(sent.due_at, self.clock.now())
 
     @rule(number=st.integers(0, 15))
     def delete(self, number: int) -> None:

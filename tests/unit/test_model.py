@@ -44,7 +44,7 @@ VALUES: Final = [
 def test_the_values_of_the_api() -> None:
     """Event codes, scopes and statuses are part of the API: none may be renamed."""
     assert EVENT_CODES == ("order.canceled", "order.created", "order.shipped")
-    assert SCOPES == ("webhooks:read", "webhooks:write", "events:publish", "events:read")
+    assert SCOPES == ("webhooks:read", "webhooks:write", "events:publish", "events:read", "deliveries:retry")
     assert [status.value for status in DeliveryStatus] == ["pending", "sending", "delivered", "exhausted", "canceled"]
 
 

@@ -187,6 +187,11 @@ async def _send(db: Db) -> None:
     await db.fetch_all(SQL["lower_lane_due_at"], [idle.id], [ACME], [START])  # called for nothing
     await claiming.claim(db, _claim(START + 1, 6))
     await history.retry_delivery(db, leased[0].organization_id, leased[0].id, START + 2, new_entry())
+    disabled = await webhooks.get_webhook(db, leased[3].organization_id, leased[3].webhook_id)
+    mended = next_version(disabled, enabled=True, updated_at=START + LEASE)
+    await webhooks.replace_webhook(db, mended, new_entry())
+    again, *_ = (await claiming.claim(db, _claim(START + LEASE, 6))).deliveries
+    await record.record(db, [failed(again, START + LEASE, next_attempt_at=START + LEASE + HOUR)], NODE_PREFIX)
     assert await claiming.replan(db, START - HOUR, HOUR)
 
 

@@ -14,6 +14,7 @@ from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUp
 from packhook.core.clock import from_rfc3339
 from packhook.core.model import Health, Webhook
 from packhook.core.replay import ReplayStatus
+from packhook.core.subscription import held_reason
 from packhook.service import rules
 from packhook.service.service import Service
 from packhook.store.base import AuditFilter, PageRequest
@@ -166,9 +167,9 @@ async def _respond_webhook(request: Request, webhook: Webhook) -> Response:
 
 
 def _webhook(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:
-    is_pending = _service(request).verification.is_pending(webhook)
+    reason = held_reason(webhook, requires_verification=_service(request).verification.is_required)
     now = _service(request).clock.now()
-    return serializers.webhook(webhook, principal_of(request), health, now, is_pending=is_pending)
+    return serializers.webhook(webhook, principal_of(request), health, now, reason)
 
 
 # --- history
@@ -201,7 +202,7 @@ async def get_delivery(request: Request) -> Response:
 
 
 async def retry_delivery(request: Request) -> Response:
-    """Send a finished delivery again, from the start of its schedule."""
+    """Send a delivery now: a finished one from the start of its schedule, a waiting one before its time."""
     delivery = await _service(request).retries.retry(
         _organization(request), request.path_params["deliveryId"], actor_of(request)
     )

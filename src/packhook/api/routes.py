@@ -101,7 +101,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,
           query=parameters.DELIVERIES, errors=_404),
     Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),
-    Route("deliveries", "POST", f"{_DELIVERY}/retry", "events:publish", handlers.retry_delivery, 202, DeliveryOut,
+    Route("deliveries", "POST", f"{_DELIVERY}/retry", "deliveries:retry", handlers.retry_delivery, 202, DeliveryOut,
           errors=_404_409),
     Route("replays", "POST", f"{_WEBHOOK}/replays", "webhooks:write", handlers.create_replay, 202, ReplayOut,
           ReplayCreate, errors=_404_409, takes_idempotency_key=True, also={200: ReplayPreviewOut}),

@@ -10,7 +10,6 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
-from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
 from packhook.core.replay import Replay
 from packhook.core.secret_rotation import overlap_ends_at
@@ -31,7 +30,7 @@ UNKNOWN_OUTCOME: Final = (
 )
 
 
-def webhook(webhook: Webhook, principal: Principal, health: Health | None, now: int, *, is_pending: bool) -> Body:
+def webhook(webhook: Webhook, principal: Principal, health: Health | None, now: int, held_reason: str) -> Body:
     """Serialize a webhook: the seven documented fields, then what is set. ``health`` is None unless it fails."""
     overlap_ends = overlap_ends_at(webhook, now)
     state = {
@@ -43,7 +42,7 @@ def webhook(webhook: Webhook, principal: Principal, health: Health | None, now: 
         "client_certificate": webhook.client_certificate and _certificate(webhook.client_certificate),
         "verified_at": _instant(webhook.verified_at),
         "allowed_rate": webhook.allowed_rate,
-        "held_reason": AWAITING_VERIFICATION if is_pending else "",
+        "held_reason": held_reason,
     }
     return {
         "id": webhook.id,

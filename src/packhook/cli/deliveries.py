@@ -58,5 +58,8 @@ def _show_attempt(attempt: dict[str, Any]) -> None:
 
 @client_command(app, "retry")
 def retry(client: Client, delivery_id: _Id) -> None:
-    """Send a finished delivery again. Example: packhook deliveries retry dlv_… -o acme"""
+    """Send a delivery now: a finished one again, a waiting one before its time.
+
+    Example: packhook deliveries retry dlv_… -o acme
+    """
     client.show(client.call("POST", client.path("deliveries", delivery_id, "retry")))

@@ -9,7 +9,7 @@
 import inspect
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, Final, get_args, get_origin
 
 import typer
@@ -24,6 +24,7 @@ from packhook.cli.times import HINT, parse_time
 from packhook.core.clock import SystemClock
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
+_OF_A_COMMAND: Final = {"enabled"}  # ``enable`` and ``disable``
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _TIMES: Final = ("since", "until")
 
@@ -55,7 +56,7 @@ def client_command(
         options = [
             *own,
             *(_option(name, str, _filter_help(name, parameter)) for name, parameter in filters.items()),
-            *(() if schema is None else _schema_options(schema)),
+            *(() if schema is None else _schema_options(schema, {parameter.name for parameter in own})),
             *_shared(has_organization=has_organization, has_output=has_output),
         ]
 
@@ -127,14 +128,19 @@ def _shared(*, has_organization: bool, has_output: bool) -> Iterable[inspect.Par
         yield shared("as_json", bool, False, "--json", help="Print the server's JSON, for scripts.")
 
 
-def _schema_options(schema: type[BaseModel]) -> Iterable[inspect.Parameter]:
-    """Make an option for each text, number, list (``A,B``) and mapping (``NAME:VALUE``, repeated) of a schema."""
+def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[inspect.Parameter]:
+    """Make an option for each text, number, yes or no, list (``A,B``) and mapping (``NAME:VALUE``) of a schema.
+
+    A command may have an option of its ``own`` for what is yes or no.
+    """
     for name, field in schema.model_fields.items():
         text = field.description or ""
         if name in _TIMES:
             yield _option(name, str, f"{text.removesuffix('.')}: {HINT}")
         elif field.annotation in (str, int, float):
             yield _option(name, field.annotation, text)
+        elif field.annotation is bool and name not in {*own, *_OF_A_COMMAND}:
+            yield _option(name, bool, text, flag=f"--{name}/--no-{name}")
         elif _is_list(field.annotation):
             yield _option(name, str, f"{text} Separated by commas.")
         elif field.annotation == dict[str, str]:

@@ -16,7 +16,8 @@ from packhook.core.model import ApiKey, Webhook
 OPERATOR: Final = "operator"
 PACKHOOK: Final = "packhook"
 MAX_USER_AGENT_LENGTH: Final = 200
-_FIELDS_WITH_VALUES: Final = ("event_code", "endpoint", "enabled")
+_FIELDS_WITH_VALUES: Final = ("event_code", "endpoint", "enabled", "paused")
+_UNSET: Final = {"paused": False}
 _NOT_SETTINGS: Final = {"id", "organization_id", "created_at", "updated_at", "version", "disabled_reason"} | {
     "client_key", "verification_pending", "verified_at", "allowed_rate", "previous_secrets", "rotation_finish"
 }  # fmt: skip
@@ -121,11 +122,13 @@ def entry(
 
 
 def webhook_entry(action: Action, by: Actor, now: int, webhook: Webhook, before: Webhook | None = None) -> AuditEntry:
-    """Return the entry of a created (``before`` None) or changed webhook: its fields by name, three with values."""
+    """Return the entry of a created (``before`` None) or changed webhook: its fields by name, four with values."""
     known: Mapping[str, Any] = {} if before is None else msgspec.structs.asdict(before)
     after = msgspec.structs.asdict(webhook)
     with_values = tuple(
-        Change(name, known.get(name), after[name]) for name in _FIELDS_WITH_VALUES if after[name] != known.get(name)
+        Change(name, known.get(name), after[name])
+        for name in _FIELDS_WITH_VALUES
+        if after[name] != known.get(name, _UNSET.get(name))
     )
     by_name = tuple(
         Change(api_name)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-SCOPES: Final = ("webhooks:read", "webhooks:write", "events:publish", "events:read")
+SCOPES: Final = ("webhooks:read", "webhooks:write", "events:publish", "events:read", "deliveries:retry")
 MAX_DATA_BYTES: Final = 256 * 1024
 MAX_BATCH_EVENTS: Final = 1_000
 
@@ -69,6 +69,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
     allowed_rate: float = 0.0  # deliveries a second that the endpoint accepts; 0 is no limit
     previous_secrets: tuple[PreviousSecret, ...] = ()  # the newest first; those that have expired do not sign
     rotation_finish: str = ""  # a core.secret_rotation.Finish while there are previous secrets
+    paused: bool = False  # deliveries are made and wait
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -92,7 +93,11 @@ FINISHED: Final = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED,
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """Send one event to one webhook. ``attempts_before`` is the attempt count when the schedule last restarted."""
+    """Send one event to one webhook. ``attempts_before`` counts the attempts that are no steps of its schedule.
+
+    These are the attempts before the schedule restarted, and those that somebody asked for while it waited.
+    ``planned_at`` is the next time of the schedule if it was sent before that on request.
+    """
 
     id: str
     event_id: str
@@ -105,6 +110,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     next_attempt_at: int | None
     created_at: int
     updated_at: int
+    planned_at: int | None = None
 
 
 class Urgency(IntEnum):
@@ -250,6 +256,7 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     urgency: Urgency
     lease: int
     lease_until: int
+    planned_at: int | None = None  # when its schedule would try again, if it is sent before that on request
     rowid: int = 0
     """The number by which the store finds the row again, 0 if it uses the id."""
 

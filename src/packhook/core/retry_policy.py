@@ -38,12 +38,20 @@ _HINTS: Final = {
 
 
 def judge(
-    outcome: Outcome, *, failures_before: int, policy: Policy, now: int, gone_since: int | None, chance: float
+    outcome: Outcome,
+    *,
+    failures_before: int,
+    policy: Policy,
+    now: int,
+    gone_since: int | None,
+    chance: float,
+    planned_at: int | None = None,
 ) -> Verdict:
     """Return the verdict on one attempt that ended at ``now``.
 
     ``failures_before`` counts the failed attempts since the schedule began. ``gone_since`` is the instant of the first
-    410 in a row, None without one. ``chance`` in [0, 1) places the next attempt within the jitter.
+    410 in a row, None without one. ``chance`` in [0, 1) places the next attempt within the jitter. ``planned_at``: the
+    attempt was made before its time on request, and if it failed the schedule goes on then as if it had not been made.
     """
     if _failed_before_endpoint(outcome):
         return _not_counted(outcome, gone_since)
@@ -58,6 +66,8 @@ def judge(
         gone = (now if gone_since is None else gone_since) if status == GONE else None
     requested = _requested_wait(outcome, policy, now)
     wait = wait_after(policy.retry_schedule, failures_before + 1, policy.jitter, chance)
+    if planned_at is not None and planned_at > now:
+        wait = planned_at - now
     return Verdict(
         status=DeliveryStatus.EXHAUSTED if wait is None else DeliveryStatus.PENDING,
         next_attempt_at=None if wait is None else now + max(wait, requested or 0),

@@ -1,8 +1,11 @@
-"""Decide which webhook gets which event. Every fan-out asks here: both stores, and what was published in SQL."""
+"""Decide which webhook gets which event, and whether it is sent. Every fan-out asks here, also of events from SQL."""
+
+from typing import Final
 
 from msgspec import Struct
 
-from packhook.core.model import Event
+from packhook.core.endpoint_verification import AWAITING_VERIFICATION
+from packhook.core.model import Event, Webhook
 
 
 class Subscription(Struct, frozen=True):
@@ -13,6 +16,17 @@ class Subscription(Struct, frozen=True):
     event_code: str
     enabled: bool
     verification_pending: bool
+    paused: bool = False
+
+
+PAUSED: Final = "the webhook is paused: its deliveries wait until it is resumed"
+
+
+def held_reason(webhook: Webhook, *, requires_verification: bool) -> str:
+    """Return why nothing is sent to an enabled webhook; "" if something may be."""
+    if requires_verification and webhook.verification_pending:
+        return AWAITING_VERIFICATION
+    return PAUSED if webhook.paused else ""
 
 
 def matches(subscription: Subscription, event: Event) -> bool:

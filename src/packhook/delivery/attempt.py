@@ -47,6 +47,7 @@ async def attempt(
         now=started_at + outcome.duration,
         gone_since=gone_since,
         chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
+        planned_at=delivery.planned_at,
     )
     number = delivery.attempt_count + 1
     made = exchange(request, shown, number, started_at, verdict.error_code, verdict.error_message)

@@ -58,7 +58,7 @@ class WebhookLoader:
         if self._settings.require_endpoint_verification and state.webhook.verification_pending:
             lane.webhook = None  # not even what was leased before the verification was required may go
             return False
-        return state.webhook.enabled
+        return state.webhook.enabled and not state.webhook.paused
 
     async def _find_current(self, lane: Lane) -> WebhookState | None:
         """Look the webhook up again if it was changed meanwhile."""

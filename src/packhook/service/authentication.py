@@ -24,6 +24,8 @@ from packhook.settings import Settings
 from packhook.store.base import Store, Usage
 
 OPERATOR_PREFIX: Final = "pho_"
+INCLUDED_IN: Final = {"deliveries:retry": "webhooks:write"}
+"""A scope, and the one that includes it."""
 CACHE_SECONDS: Final = 1.0
 MAX_CACHED: Final = 10_000
 MAX_UNKNOWN_LOOKUPS: Final = 2
@@ -53,8 +55,8 @@ class Principal:
         return self.organization_id is None
 
     def may(self, scope: str) -> bool:
-        """Return True if this key has the scope."""
-        return self.is_operator or scope in self.scopes
+        """Return True if this key has the scope, or one that includes it."""
+        return self.is_operator or scope in self.scopes or INCLUDED_IN.get(scope) in self.scopes
 
     def require(self, scope: str | None, organization_id: str | None) -> None:
         """Raise NotFound for another organization, Forbidden without the scope (None: the operator's alone)."""
@@ -64,7 +66,7 @@ class Principal:
             raise NotFound(f"no organization {organization_id!r}")
         if scope is None:
             raise Forbidden("only the operator key may do this")
-        if scope not in self.scopes:
+        if not self.may(scope):
             raise Forbidden(f"this API key lacks the scope {scope}")
 
 

@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
-from packhook.core.endpoint_verification import AWAITING_VERIFICATION
 from packhook.core.errors import NotFound
 from packhook.core.fair_share import FairShare
 from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import remaining_schedule
+from packhook.core.subscription import held_reason
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.pagination import DEFAULT_PER_PAGE, Listing, listing
 from packhook.settings import Settings
@@ -88,25 +88,31 @@ class History:
         """Return a delivery with everything known of it."""
         delivery, attempts = await self._store.get_delivery(organization_id, delivery_id)
         webhook = None if delivery.next_attempt_at is None else await self._webhook_of(delivery)
-        awaits_verification = webhook is not None and self._verification.is_pending(webhook)
+        reason = "" if webhook is None else self._held_reason(webhook)
         return DeliveryDetail(
             delivery=delivery,
             attempts=attempts,
-            schedule=() if awaits_verification else self._remaining_schedule(delivery, webhook),
+            schedule=() if reason else self._remaining_schedule(delivery, webhook),
             interruptions=await self._store.interruptions(organization_id, delivery_id),
-            held_reason=AWAITING_VERIFICATION if awaits_verification else "",
+            held_reason=reason,
         )
 
     async def audit(self, page: PageRequest, where: AuditFilter) -> Listing[AuditEntry]:
         """Return a page of audit entries, newest first."""
         return listing("audit", await self._store.list_audit(page, where))
 
+    def _held_reason(self, webhook: Webhook) -> str:
+        return held_reason(webhook, requires_verification=self._verification.is_required)
+
     def _remaining_schedule(self, delivery: Delivery, webhook: Webhook | None) -> tuple[int, ...]:
-        if delivery.next_attempt_at is None:
+        at, planned_at = delivery.next_attempt_at, delivery.planned_at
+        if at is None:
             return ()
         failures = delivery.attempt_count - delivery.attempts_before
         waits = () if webhook is None else webhook.retry_schedule or self._settings.retry_schedule
-        return remaining_schedule(waits, failures, delivery.next_attempt_at)
+        if planned_at is not None and planned_at > at:  # the attempt on request is no step of the schedule
+            return at, *remaining_schedule(waits, failures + 1, planned_at)
+        return remaining_schedule(waits, failures, at)
 
     async def _webhook_of(self, delivery: Delivery) -> Webhook | None:
         try:

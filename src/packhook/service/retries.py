@@ -1,4 +1,4 @@
-"""Retries by hand: one finished delivery is sent again."""
+"""Retries on request: a finished delivery is sent again, a waiting one is sent before its time."""
 
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
@@ -7,16 +7,17 @@ from packhook.store.base import Store
 
 
 class Retries:
-    """Retry deliveries. What is retried by hand is sent after first attempts and retries of the schedule."""
+    """Retry deliveries. A finished one is sent after first attempts and retries of the schedule."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def retry(self, organization_id: str, delivery_id: str, by: Actor) -> Delivery:
-        """Send one delivery again from the start of its schedule, with the same ``webhook-id``.
+        """Make one delivery due now, with the same ``webhook-id``.
 
-        Raises Conflict if it is not finished, or its webhook was deleted.
+        A finished one begins its schedule anew. A waiting one keeps the rest of its schedule, also if this attempt
+        fails. Raises Conflict if it is being sent, or its webhook was deleted.
         """
         now = self._clock.now()
         audit = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)

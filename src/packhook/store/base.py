@@ -239,9 +239,8 @@ class Store(StatisticsStore, Protocol):
         """Replace the stored version of a webhook by the next one.
 
         Raises Conflict where ``webhook.version`` is not the stored version plus one: another change came first.
-        Re-enabling a webhook clears its failure history and makes its queued deliveries due immediately. Verifying its
-        endpoint also makes them due, but keeps the failure history. New previous secrets are looked at when
-        ``core.secret_rotation.first_check_at`` says (:meth:`claim_rotations`).
+        What that means for its waiting deliveries and its failure history: ``leasing.LaneChange``.
+        New previous secrets are looked at when ``core.secret_rotation.first_check_at`` says (:meth:`claim_rotations`).
         """
         ...
 
@@ -287,7 +286,7 @@ class Store(StatisticsStore, Protocol):
     async def claim(self, request: ClaimRequest) -> ClaimResult:
         """Lease due deliveries: fair over organizations, then webhooks; in a lane by urgency, then by age.
 
-        A delivery whose lease has run out is due. Deliveries of disabled, deleted or held webhooks are not, nor
+        A delivery whose lease has run out is due. Deliveries of disabled, paused, deleted or held webhooks are not, nor
         those of unverified ones where verification is required. The cost does not depend on how many deliveries wait
         for other webhooks.
         """
@@ -317,9 +316,11 @@ class Store(StatisticsStore, Protocol):
         ...
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        """Make a finished delivery due now, with a new schedule; its attempts are kept.
+        """Make a delivery due now; its attempts are kept.
 
-        Raises Conflict where it is not finished, or its webhook was deleted.
+        A finished one begins its schedule anew. A waiting one keeps the rest of its schedule, also if this attempt
+        fails. Nodes forget what kept them from sending to the webhook. Raises Conflict where it is being sent, or its
+        webhook was deleted.
         """
         ...
 

@@ -230,7 +230,8 @@ class FanOut:
         return made
 
     def _delivery(self, event: Event, subscription: Subscription) -> LeasedDelivery:
-        is_sendable = not (self._config.require_verification and subscription.verification_pending)
+        awaits_verification = self._config.require_verification and subscription.verification_pending
+        is_sendable = not (awaits_verification or subscription.paused)
         leased = is_sendable and self._remaining.take(subscription.webhook_id, event.organization_id, len(event.data))
         return LeasedDelivery(
             id=ids.delivery_id(event.created_at),

@@ -102,6 +102,9 @@ class WebhookSettings(BaseModel):
     retry_schedule: Waits = Field(
         default=[], description="Waits between attempts; empty is the instance's.", examples=[["5s", "5m", "2h"]]
     )
+    paused: StrictBool = Field(
+        default=False, description="Deliveries are made and wait; nothing is sent.", examples=[False]
+    )
 
 
 class _Subscription(BaseModel):

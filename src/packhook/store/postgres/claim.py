@@ -13,10 +13,13 @@ from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.fan_out import OrganizationShares
 from packhook.store.leasing import (
     CLOCK_TOLERANCE,
+    EXPEDITED_AT_ONCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
     DueLane,
+    WaitingRow,
+    next_expedite,
     round_robin_by_organization,
 )
 from packhook.store.postgres.queries import SQL, Db, to_arrays
@@ -29,10 +32,13 @@ async def claim(db: Db, request: ClaimRequest) -> ClaimResult:
     """See Store.claim."""
     await db.fetch_all(SQL["merge_lane_wakeups"])
     found = await _due_lanes(db, request)
-    sendable = [lane for lane in found if lane.enabled and lane.held_until <= request.now]
+    sendable = [
+        await _expedite(db, lane, request.now) for lane in found if lane.enabled and lane.held_until <= request.now
+    ]
     deliveries, visited = await _claim_lanes(db, list(round_robin_by_organization(sendable)), request)
     backlog = {lane.webhook_id for lane in sendable} - visited
-    backlog |= await _advance_lanes(db, found, visited, request.now)
+    expediting = {lane.webhook_id for lane in sendable if lane.expedite_before}
+    backlog |= await _advance_lanes(db, found, visited, expediting, request.now)
     return ClaimResult(
         deliveries=tuple(deliveries),
         backlog=frozenset(backlog),
@@ -48,6 +54,21 @@ async def _due_lanes(db: Db, request: ClaimRequest) -> list[DueLane]:
 
 def _excluded(request: ClaimRequest) -> tuple[list[str], list[str]]:
     return sorted(request.capacity.excluded), sorted(request.capacity.excluded_organizations)
+
+
+async def _expedite(db: Db, lane: DueLane, now: int) -> DueLane:
+    """End the waits of some deliveries where that was asked for; return the lane as it is then."""
+    if not lane.expedite_before:
+        return lane
+    after = max(now, lane.expedite_after)
+    found = await db.fetch_all(SQL["later_deliveries"], lane.webhook_id, after, EXPEDITED_AT_ONCE)
+    waiting = [((row[0], row[1]), WaitingRow(*row[2:])) for row in found]
+    ended = [key for key, row in waiting if row.may_be_expedited(lane)]
+    if ended:
+        await db.fetch_all(SQL["expedite_delivery"], now, *to_arrays(ended, 2))
+    before, after = next_expedite(lane, [row for _, row in waiting])
+    await db.fetch_all(SQL["set_expedited"], before, after, lane.webhook_id)
+    return lane._replace(expedite_before=before, expedite_after=after)
 
 
 async def _claim_lanes(db: Db, lanes: list[DueLane], request: ClaimRequest) -> tuple[list[LeasedDelivery], set[str]]:
@@ -100,10 +121,13 @@ async def _record_interruptions(db: Db, interrupted: Iterable[tuple[str, int]], 
         await db.fetch_all(SQL["insert_interruption"], *to_arrays(values, 3))
 
 
-async def _advance_lanes(db: Db, found: list[DueLane], visited: set[str], now: int) -> set[str]:
-    """Set when the lanes are due next; return those that are due now. A lane with more due goes behind the others.
+async def _advance_lanes(
+    db: Db, found: list[DueLane], visited: set[str], expediting: Collection[str], now: int
+) -> set[str]:
+    """Set when the lanes are due next; return those that are due now, also to end further waits.
 
-    A lane that is held, disabled or unverified is set aside until that ends, so that the next claim does not read it.
+    A lane with more due goes behind the others. A lane that is held, disabled or unverified is set aside until that
+    ends, so that the next claim does not read it.
     """
     aside = [
         (lane.webhook_id, lane.held_until if lane.enabled else NEVER)
@@ -112,7 +136,8 @@ async def _advance_lanes(db: Db, found: list[DueLane], visited: set[str], now: i
     ]
     nexts: dict[str, int | None] = {}
     if visited:
-        nexts.update((row[0], row[1]) for row in await db.fetch_all(SQL["next_due_in_lane"], sorted(visited)))
+        for webhook_id, due_at in await db.fetch_all(SQL["next_due_in_lane"], sorted(visited)):
+            nexts[webhook_id] = now if due_at is not None and webhook_id in expediting else due_at
     moved = aside + [(webhook_id, max(at, now)) for webhook_id, at in nexts.items() if at is not None]
     empty = [webhook_id for webhook_id, at in nexts.items() if at is None]
     if moved:

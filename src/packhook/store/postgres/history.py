@@ -1,11 +1,14 @@
 """Read events, deliveries and attempts back; retry a delivery."""
 
+from collections.abc import Collection
+
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, Event, Interruption
+from packhook.core.model import Attempt, Delivery, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import delivery_conditions, event_conditions, uses_per_webhook_merge
+from packhook.store.leasing import BEING_SENT
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.organizations import get_organization
 from packhook.store.postgres.queries import HINTS, SQL, Db, fetch_page, has_no_nul
@@ -60,20 +63,16 @@ async def list_deliveries(db: Db, organization_id: str, page: PageRequest, where
     return await fetch_page(db, name, conditions, page, rows.delivery, newest_first=True)
 
 
-async def retry_delivery(db: Db, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-    """See Store.retry_delivery."""
+async def retry_delivery(
+    db: Db, organization_id: str, delivery_id: str, now: int, entry: AuditEntry
+) -> tuple[Delivery, Collection[str]]:
+    """See Store.retry_delivery; return also its webhook, as changed: every node sends to it again."""
     delivery = await _find_delivery(db, organization_id, delivery_id)
-    if delivery.status not in FINISHED:
-        raise _still_live(delivery)
     if await db.fetch_one(SQL["get_webhook"], organization_id, delivery.webhook_id) is None:
         raise Conflict("the webhook of this delivery was deleted")
     row = await db.fetch_one(SQL["retry_delivery"], now, organization_id, delivery_id)
-    if row is None:  # another node was faster
-        raise _still_live(await _find_delivery(db, organization_id, delivery_id))
+    if row is None:
+        raise Conflict(BEING_SENT)
     await write_audit(db, entry)
     await db.fetch_all(SQL["lower_lane_due_at"], [delivery.webhook_id], [organization_id], [now])
-    return rows.delivery(row)
-
-
-def _still_live(delivery: Delivery) -> Conflict:
-    return Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
+    return rows.delivery(row), (delivery.webhook_id,)

@@ -327,7 +327,7 @@ class PostgresStore:
         return await self._write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        delivery = await self._write_for(
+        delivery = await self._change_for(
             organization_id, history.retry_delivery, organization_id, delivery_id, now, entry
         )
         self._leave_for_any_node((delivery.webhook_id,), now)

@@ -9,6 +9,7 @@ from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
+from packhook.store.leasing import LaneChange
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.organizations import get_organization, lock_organization
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
@@ -47,15 +48,17 @@ async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[
     await write_audit(db, entry)
     if webhook.previous_secrets and webhook.previous_secrets != before.previous_secrets:
         await db.fetch_all(SQL["schedule_rotation"], webhook.id, webhook.organization_id, first_check_at(webhook))
-    is_verified = before.verification_pending and not webhook.verification_pending
-    is_enabled = webhook.enabled and not before.enabled
-    if is_enabled or webhook.endpoint != before.endpoint:
+    change = LaneChange.of(before, webhook)
+    now = webhook.updated_at
+    if change.clears_health:
         await db.fetch_all(SQL["clear_health"], [webhook.id])
-    if is_enabled:
+    if change.ends_hold:
         await db.fetch_all(SQL["resume_lane"], webhook.id)
-    if is_enabled or is_verified:
-        await db.fetch_all(SQL["lower_lane_due_at"], [webhook.id], [webhook.organization_id], [webhook.updated_at])
-    return is_enabled or is_verified, (webhook.id,)
+    if change.expedites:
+        await db.fetch_all(SQL["expedite_lane"], webhook.id, webhook.organization_id, now)
+    if change.makes_due:
+        await db.fetch_all(SQL["lower_lane_due_at"], [webhook.id], [webhook.organization_id], [now])
+    return change.makes_due, (webhook.id,)
 
 
 async def release_unverified(db: Db, now: int) -> None:

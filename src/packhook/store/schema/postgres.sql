@@ -62,6 +62,7 @@ CREATE TABLE deliveries (
   lease bigint NOT NULL,
   created_at bigint NOT NULL,
   updated_at bigint NOT NULL,
+  planned_at bigint,
   CONSTRAINT deliveries_pkey PRIMARY KEY (organization_id, id)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 
@@ -111,6 +112,8 @@ CREATE TABLE lanes (
   organization_id text COLLATE "C" NOT NULL,
   due_at bigint NOT NULL,
   held_until bigint NOT NULL DEFAULT 0,
+  expedite_before bigint NOT NULL DEFAULT 0,
+  expedite_after bigint NOT NULL DEFAULT 0,
   CONSTRAINT lanes_pkey PRIMARY KEY (webhook_id)
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
@@ -244,6 +247,7 @@ CREATE TABLE webhooks (
   deleted_at bigint,
   previous_secrets text NOT NULL DEFAULT '[]'::text,
   rotation_finish text NOT NULL DEFAULT ''::text,
+  paused boolean NOT NULL DEFAULT false,
   CONSTRAINT webhooks_pkey PRIMARY KEY (id),
   CONSTRAINT webhooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id)
 );

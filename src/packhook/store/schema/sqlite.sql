@@ -51,7 +51,7 @@ CREATE TABLE webhooks (
   allowed_rate         REAL NOT NULL,
   event_code_changed   INTEGER NOT NULL DEFAULT 0,
   deleted_at           INTEGER
-, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '', paused INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
 
@@ -87,7 +87,7 @@ CREATE TABLE lanes (
   organization_id TEXT NOT NULL,
   due_at          INTEGER NOT NULL,
   held_until      INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+, expedite_before INTEGER NOT NULL DEFAULT 0, expedite_after INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX lanes_due ON lanes (due_at);
 
@@ -118,7 +118,7 @@ CREATE TABLE deliveries (
   lease           INTEGER NOT NULL,
   created_at      INTEGER NOT NULL,
   updated_at      INTEGER NOT NULL
-) STRICT;
+, planned_at INTEGER) STRICT;
 
 CREATE UNIQUE INDEX deliveries_of_organization ON deliveries (organization_id, id);
 

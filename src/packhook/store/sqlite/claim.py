@@ -10,10 +10,13 @@ from packhook.store.base import ClaimRequest, ClaimResult
 from packhook.store.fan_out import OrganizationShares
 from packhook.store.leasing import (
     CLOCK_TOLERANCE,
+    EXPEDITED_AT_ONCE,
     MAX_LANES,
     NEVER,
     ClaimedRow,
     DueLane,
+    WaitingRow,
+    next_expedite,
     round_robin_by_organization,
 )
 from packhook.store.sqlite.connection import Connection
@@ -23,7 +26,9 @@ from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 def claim(db: Connection, request: ClaimRequest) -> ClaimResult:
     """See Store.claim."""
     expire_direct_leases(db, request.now)
-    lanes = [lane for lane in _due_lanes(db, request) if _is_sendable(db, lane, request.now)]
+    lanes = [
+        _expedite(db, lane, request.now) for lane in _due_lanes(db, request) if _is_sendable(db, lane, request.now)
+    ]
     deliveries: list[LeasedDelivery] = []
     backlog: set[str] = set()
     slots = request.capacity.slots if request.capacity.max_bytes > 0 else 0
@@ -69,6 +74,20 @@ def _is_sendable(db: apsw.Connection, lane: DueLane, now: int) -> bool:
     return True
 
 
+def _expedite(db: apsw.Connection, lane: DueLane, now: int) -> DueLane:
+    """End the waits of some deliveries where that was asked for; return the lane as it is then."""
+    if not lane.expedite_before:
+        return lane
+    after = max(now, lane.expedite_after)
+    found = fetch_all(db, SQL["later_deliveries"], (lane.webhook_id, after, EXPEDITED_AT_ONCE))
+    waiting = [(row[0], WaitingRow._make(row[1:])) for row in found]
+    ended = [(now, rowid) for rowid, row in waiting if row.may_be_expedited(lane)]
+    db.executemany(SQL["expedite_delivery"], ended)
+    before, after = next_expedite(lane, [row for _, row in waiting])
+    db.execute(SQL["set_expedited"], (before, after, lane.webhook_id))
+    return lane._replace(expedite_before=before, expedite_after=after)
+
+
 def _claim_lane(db: apsw.Connection, lane: DueLane, request: ClaimRequest, limit: int) -> list[LeasedDelivery]:
     capacity = request.capacity
     values = {"webhook_id": lane.webhook_id, "now": request.now, "limit": limit}
@@ -86,14 +105,18 @@ def _record_interruptions(db: apsw.Connection, interrupted: Iterable[tuple[str, 
 
 
 def _advance_lane(db: apsw.Connection, lane: DueLane, now: int) -> bool:
-    """Set when the lane is due next; return whether that is now. A lane with more due goes behind the others."""
+    """Set when the lane is due next; return whether that is now, also to end further waits.
+
+    A lane with more due goes behind the others.
+    """
     row = fetch_one(db, SQL["next_due_in_lane"], (lane.webhook_id,))
     due_at = None if row is None else row[0]
     if due_at is None:
         db.execute(SQL["delete_lane"], (lane.webhook_id,))
         return False
-    db.execute(SQL["set_lane_due_at"], (max(due_at, now), lane.webhook_id))
-    return bool(due_at <= now)
+    is_due = due_at <= now or lane.expedite_before > 0
+    db.execute(SQL["set_lane_due_at"], (now if is_due else due_at, lane.webhook_id))
+    return is_due
 
 
 def _next_due(db: apsw.Connection, request: ClaimRequest) -> int | None:

@@ -4,10 +4,11 @@ import apsw
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, Delivery, DeliveryStatus, Event, Interruption
+from packhook.core.model import Attempt, Delivery, DeliveryStatus, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import delivery_conditions, event_conditions, uses_per_webhook_merge
+from packhook.store.leasing import BEING_SENT
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import HINTS, SQL, fetch_all, fetch_one, fetch_page
@@ -74,8 +75,8 @@ def retry_delivery(
 ) -> Delivery:
     """See Store.retry_delivery."""
     delivery, rowid = _find_delivery(db, organization_id, delivery_id)
-    if delivery.status not in FINISHED:
-        raise Conflict(f"the delivery is {delivery.status.value}: it is still being delivered by its schedule")
+    if delivery.status is DeliveryStatus.SENDING:
+        raise Conflict(BEING_SENT)
     if fetch_one(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
     db.execute(SQL["retry_delivery"], (now, rowid))

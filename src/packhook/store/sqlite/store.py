@@ -283,6 +283,7 @@ class SqliteStore:
         delivery = await self._writer.write_for(
             organization_id, history.retry_delivery, organization_id, delivery_id, now, entry
         )
+        self._invalidate(delivery.webhook_id)
         self._notify_due((delivery.webhook_id,), now)
         return delivery
 

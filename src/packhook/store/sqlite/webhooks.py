@@ -11,6 +11,7 @@ from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
+from packhook.store.leasing import LaneChange
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
@@ -47,15 +48,17 @@ def replace_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry) ->
     before = _write_next_version(db, webhook)
     write_audit(db, entry)
     _schedule_rotation(db, webhook, before)
-    is_verified = before.verification_pending and not webhook.verification_pending
-    is_enabled = webhook.enabled and not before.enabled
-    if is_enabled or webhook.endpoint != before.endpoint:
+    change = LaneChange.of(before, webhook)
+    now = webhook.updated_at
+    if change.clears_health:
         db.execute(SQL["clear_health"], (webhook.id,))
-    if is_verified:
-        db.execute(SQL["lower_lane_due_at"], (webhook.id, webhook.organization_id, webhook.updated_at))
-    if is_enabled:
-        db.execute(SQL["resume_lane"], (webhook.updated_at, webhook.id))
-    return is_enabled or is_verified
+    if change.ends_hold:
+        db.execute(SQL["resume_lane"], (now, webhook.id))
+    if change.expedites:
+        db.execute(SQL["expedite_lane"], (now, webhook.id))
+    if change.makes_due:
+        db.execute(SQL["lower_lane_due_at"], (webhook.id, webhook.organization_id, now))
+    return change.makes_due
 
 
 def release_unverified(db: apsw.Connection, now: int) -> None:

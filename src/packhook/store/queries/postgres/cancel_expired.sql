@@ -1,9 +1,9 @@
--- Cancel pending deliveries past retention whose webhook is disabled, or awaits verification that is required ($4).
+-- Cancel pending deliveries past retention whose webhook is disabled, paused, or awaits verification that is required ($4).
 -- Found by way of the lanes.
 -- Differs because a delivery that another node is handling is skipped.
 WITH expired AS (
   SELECT d.organization_id, d.id FROM lanes l
-  JOIN webhooks w ON w.id = l.webhook_id AND (NOT w.enabled OR ($4::boolean AND w.verification_pending))
+  JOIN webhooks w ON w.id = l.webhook_id AND (NOT w.enabled OR w.paused OR ($4::boolean AND w.verification_pending))
   JOIN deliveries d ON d.webhook_id = l.webhook_id AND d.status IN ('pending', 'sending')
   WHERE d.status = 'pending' AND d.created_at < $2
   LIMIT $3 FOR UPDATE OF d SKIP LOCKED)

@@ -1,5 +1,5 @@
 -- Mark enabled webhooks that have failed for this long, at least five times, and were not reported yet.
 UPDATE webhook_health SET warned_at = ?
 WHERE warned_at IS NULL AND failed_at - failing_since >= ? AND failures >= 5 AND EXISTS (
-  SELECT 1 FROM webhooks w WHERE w.id = webhook_id AND w.enabled = 1 AND w.deleted_at IS NULL)
+  SELECT 1 FROM webhooks w WHERE w.id = webhook_id AND w.enabled = 1 AND w.paused = 0 AND w.deleted_at IS NULL)
 RETURNING webhook_id, failing_since
