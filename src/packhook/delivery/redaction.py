@@ -12,7 +12,7 @@ import re
 from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
@@ -28,8 +28,9 @@ MIN_PREFIX: Final = 4
 LOCATION: Final = "location"
 LONGEST_PREFIX: Final = 4 * 1024
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+_SEPARATOR: Final = "\ufffe"
 _MARKER: Final = "\uffff"
-"""A character that no text of bytes decoded as Latin-1 holds."""
+"""Characters that no text of bytes decoded as Latin-1 holds."""
 
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))", re.DOTALL)
@@ -48,12 +49,18 @@ class Redactor(Struct, frozen=True):
 
     def text(self, text: str) -> str:
         """Return the text without secrets; at most three times as long."""
+        return self._whole(self._searched(text))
+
+    def _searched(self, text: str) -> str:
         low = _lower(text)
         for needle in self.needles:
             if needle in low:
                 text = _replaced(text, low, needle)
                 low = _lower(text)
-        text = text.replace(_MARKER, REDACTED)
+        return text.replace(_MARKER, REDACTED)
+
+    def _whole(self, text: str) -> str:
+        """Return the marker for a text that means a secret in another way."""
         return REDACTED if self.decoded and self._is_encoded_in(text) else text
 
     def body(self, body: bytes, *, is_cut: bool = False) -> bytes:
@@ -64,7 +71,10 @@ class Redactor(Struct, frozen=True):
 
     def headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return the headers without secrets, in names and in values."""
-        clean = tuple((self.text(name), self._value(name, value)) for name, value in headers)
+        texts = self._searched(_SEPARATOR.join(text for header in headers for text in header)).split(_SEPARATOR)
+        if self.decoded and self._is_encoded_in(_SEPARATOR.join(texts)):
+            texts = list(map(self._whole, texts))
+        clean = tuple((name, self._value(name, value)) for name, value in zip(texts[::2], texts[1::2], strict=False))
         hidden = self._lines_with_parts(clean) if self.decoded else ()
         return tuple((name, REDACTED if line in hidden else value) for line, (name, value) in enumerate(clean))
 
@@ -82,22 +92,24 @@ class Redactor(Struct, frozen=True):
         return self.text(outcome.detail) if outcome.failure is FailureKind.TLS else outcome.detail
 
     def _value(self, name: str, value: str) -> str:
-        clean = self.text(value)
         if name == LOCATION:  # becomes part of a message, without what cannot be printed
-            clean = self.text("".join(character for character in clean if character.isprintable()))
-        return clean[:MAX_HEADER_VALUE]
+            value = self.text("".join(character for character in value if character.isprintable()))
+        return value[:MAX_HEADER_VALUE]
 
     def _without_prefix(self, text: str) -> str:
         """Replace the start of a secret with which a cut text ends."""
         end = _lower(text[-LONGEST_PREFIX:])
         for needle in self.needles:
-            for length in range(min(len(needle) - 1, LONGEST_PREFIX), MIN_PREFIX - 1, -1):
-                if end.endswith(needle[:length]):
-                    return text[:-length] + REDACTED
+            at = end.find(needle[:MIN_PREFIX], max(0, len(end) - len(needle) + 1))
+            while 0 <= at <= len(end) - MIN_PREFIX:
+                if needle.startswith(end[at:]):
+                    return text[: len(text) - len(end) + at] + REDACTED
+                at = end.find(needle[:MIN_PREFIX], at + 1)
         return text
 
     def _is_encoded_in(self, text: str) -> bool:
-        return any(secret in decoded for decoded in map(_without_space, _meanings(text)) for secret in self.decoded)
+        texts = map(_without_space, chain((text,), _meanings(text)))
+        return any(secret in decoded for decoded in texts for secret in self.decoded)
 
     def _lines_with_parts(self, headers: tuple[tuple[str, str], ...]) -> set[int]:
         """Return the numbers of the header lines whose values, one behind the other, contain a secret."""
