@@ -279,7 +279,7 @@ async def test_ids_sort_by_time(node: PostgresStore, caller: "asyncpg.Connection
 async def test_the_documented_sql_does_what_it_says(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
     """As it stands on the page: the grants for a role of the platform's, then an order and its event."""
     page = Path(__file__).parents[2] / "docs" / "how-to" / "publish-in-your-transaction.md"
-    _, grants, order = re.findall(r"```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    _, grants, order, *_ = re.findall(r"```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     role = f"shop_{uuid4().hex}"
     await caller.execute("CREATE TABLE public.orders (id text, reference text, status text)")
     await caller.execute(f"CREATE ROLE {role}; GRANT INSERT ON public.orders TO {role}; {grants.replace('shop', role)}")

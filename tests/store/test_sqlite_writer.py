@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhook.core.errors import RequestError, Unavailable
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.writer import WriteOp, Writer
 
@@ -55,3 +56,36 @@ async def test_a_writer_that_ends_leaves_no_caller_waiting(writer: Writer) -> No
     assert not writer.is_alive
     with pytest.raises(Unavailable):
         await writer.write(insert, 1)
+
+
+async def _large(_: Connection, items: Sequence[str]) -> list[str | RequestError]:
+    return list(items)
+
+
+LARGE = WriteOp(_large, str, weigh=lambda _: MAX_TRANSACTION_WEIGHT + 1, organization_of=str)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_large_calls_leave_time_to_others_that_write_too(writer: Writer, alone: bool) -> None:
+    """The next one begins later where another organization has written, at once otherwise; it is written either way."""
+    assert await writer.submit(LARGE, "greedy") == "greedy"
+    assert writer._large_at == 0.0
+    if not alone:
+        await writer.write_for("other", insert, 1)
+    await writer.write_for("greedy", insert, 2)
+    assert await writer.submit(LARGE, "greedy") == "greedy"
+    assert (writer._large_at > 0.0) is not alone
+    assert await writer.submit(LARGE, "greedy") == "greedy"
+
+
+async def test_a_small_write_begins_while_a_large_one_waits_for_its_time(writer: Writer) -> None:
+    """And closing writes what waits without that pause."""
+    await writer.submit(LARGE, "greedy")
+    await writer.write_for("other", insert, 1)
+    writer._large_at = asyncio.get_running_loop().time() + 3_600
+    waiting = writer.submit(LARGE, "greedy")
+    assert await writer.write_for("other", insert, 2) == [1, 2]
+    assert await writer.write(insert, 3) == [1, 2, 3]
+    assert not waiting.done()
+    await writer.close()
+    assert await waiting == "greedy"

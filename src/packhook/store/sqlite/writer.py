@@ -10,7 +10,8 @@ There is no timer: while one COMMIT waits for the disk, the next batch collects.
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
 Large work pauses between slices inside its transaction. :class:`Checkpoints` keeps the log short that COMMIT writes to.
 
-Organizations share the writer (core/fair_queue.py).
+Organizations share the writer (core/fair_queue.py). A call that is large by itself holds it for long, and there is only
+one: where several organizations write, large calls get half of its time.
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
@@ -20,6 +21,7 @@ exception rolls the transaction back; then each item is tried alone, so that one
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -29,7 +31,7 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.core.fair_queue import OF_THE_NODE, WriteQueue
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WriteQueue
 from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import WAL_PAGES, Connection, connect
 from packhook.store.sqlite.queries import database_errors
@@ -43,6 +45,9 @@ P = ParamSpec("P")
 
 ROWS_OF_A_CALL: Final = 25
 """How many rows a call counts as that is run alone."""
+
+OTHERS_SECONDS: Final = 1.0
+"""For how long an organization counts as one that writes, too."""
 
 BUSY_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.02
@@ -87,6 +92,7 @@ class _Job:
     op: WriteOp[Any, Any, Any]
     item: Any
     future: "asyncio.Future[Any]"
+    organization_id: str
     result: Any = field(default=None)
 
 
@@ -132,6 +138,9 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._commit_thread = ThreadPoolExecutor(1, "packhook-commit")
         self._pending: WriteQueue[_Job] = WriteQueue()
+        self._large_at = 0.0
+        self._large_of = OF_THE_NODE
+        self._others_at = -OTHERS_SECONDS
         self._wakeup = asyncio.Event()
         self._closing = False
         self._task = self._loop.create_task(self._run(), name="packhook-writer")
@@ -143,10 +152,9 @@ class Writer:
         """
         if self._closing:
             raise Unavailable("the store is closing")
-        if not self._pending:
-            self._wakeup.set()
-        job = _Job(op, item, self._loop.create_future())
-        self._pending.add(op.organization_of(item), op.weigh(item), job)
+        self._wakeup.set()
+        job = _Job(op, item, self._loop.create_future(), op.organization_of(item))
+        self._pending.add(job.organization_id, op.weigh(item), job)
         return job.future
 
     async def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -181,17 +189,43 @@ class Writer:
         jobs: list[_Job] = []
         try:
             while self._pending or not self._closing:
-                jobs, _ = self._pending.take()
-                if jobs:
-                    await self._write_batch(jobs)
+                jobs, weight = self._pending.take(large=self._may_write_large())
+                if not jobs:
+                    await self._wait()
+                elif weight > MAX_TRANSACTION_WEIGHT:
+                    await self._write_large(jobs)
                 else:
-                    self._wakeup.clear()
-                    await self._wakeup.wait()
+                    await self._write_batch(jobs)
+                    self._note_others(jobs)
         except Exception:  # noqa: BLE001 whatever it was, no caller may wait for ever
             _log.exception("writer_crashed")
             self._closing = True
             for job in [*jobs, *self._pending.drain()]:
                 _resolve(job.future, Unavailable("the writer has ended"))
+
+    async def _wait(self) -> None:
+        """Wait for a write, or until a large one that waits may begin."""
+        self._wakeup.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._large_at if self._pending else None):
+                await self._wakeup.wait()
+
+    def _may_write_large(self) -> bool:
+        return self._closing or self._loop.time() >= self._large_at
+
+    async def _write_large(self, jobs: list[_Job]) -> None:
+        """Write a call that is large by itself; where others write too, leave them as much time before the next one."""
+        began = self._loop.time()
+        await self._write_batch(jobs)
+        ended = self._loop.time()
+        self._large_of = jobs[-1].organization_id
+        if began - self._others_at < OTHERS_SECONDS:
+            self._large_at = ended + (ended - began)
+
+    def _note_others(self, jobs: list[_Job]) -> None:
+        """Note when an organization has written other than the one whose call was the last large one."""
+        if any(job.organization_id not in (OF_THE_NODE, self._large_of) for job in jobs):
+            self._others_at = self._loop.time()
 
     async def _write_batch(self, jobs: list[_Job]) -> None:
         try:
