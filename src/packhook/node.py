@@ -21,7 +21,7 @@ import structlog
 import uvicorn
 
 from packhook.core.clock import Clock, SystemClock
-from packhook.core.errors import StartError, Unavailable
+from packhook.core.errors import NotFound, StartError, Unavailable
 from packhook.delivery.http.client import HttpClient, Transport
 from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.maintenance import Maintenance
@@ -109,6 +109,7 @@ async def run_node(
         stack.push_async_callback(client.close)
         node = Node(store, wrap_client(client), settings, clock, encrypted)
         await _announce_operator_key(node.service)
+        await _check_operator_organization(store, settings.operator_organization)
         tune_garbage_collector()
         await _serve(node, make_server(node.service, settings), settings, listener)
 
@@ -161,6 +162,20 @@ async def _announce_operator_key(service: Service) -> None:
     if key is not None:
         announce(f"operator key: {key}")
         announce("Keep it: it is shown this once and only its hash is stored.")
+
+
+async def _check_operator_organization(store: Store, organization_id: str) -> None:
+    """Warn where the organization for copies of operational events is not there: it gets them once it is created."""
+    if not organization_id:
+        return
+    try:
+        await store.get_organization(organization_id)
+    except NotFound:
+        _log.warning(
+            "operator_organization_missing",
+            organization_id=organization_id,
+            detail="create it: until then it gets no copy of an operational event",
+        )
 
 
 def _announce_key_file(keyring: Keyring) -> None:

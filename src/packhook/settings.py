@@ -258,6 +258,12 @@ class Settings(BaseSettings):
         le=HOUR,
         description="The wait between test events that prove a rotated secret (`when_proven`).",
     )
+    operator_organization: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]{0,64}$",
+        description="The id of an organization that gets a copy of each operational event of all organizations; "
+        "empty: none does.",
+    )
     shutdown_grace: Duration = Field(
         20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."
     )

@@ -133,8 +133,8 @@ def test_examples_of_fields_are_valid(name: str) -> None:
     assert wrong == [[] for _ in wrong]
 
 
-def test_three_order_events() -> None:
-    """Describe the three events in the ``webhooks`` section, each with a valid example."""
+def test_every_event_type() -> None:
+    """Describe all event types in the ``webhooks`` section, each with a valid example."""
     assert list(OUTGOING) == list(EVENT_CODES)
     for code, operation in OUTGOING.items():
         content = operation["requestBody"]["content"]["application/json"]
@@ -142,12 +142,14 @@ def test_three_order_events() -> None:
         assert example["type"] == code
         assert problems_of(example, content["schema"]) == []
         assert problems_of({**example, "type": "order.lost"}, content["schema"]) != []
-        assert problems_of({**example, "data": {**example["data"], "status": 1}}, content["schema"]) != []
+        wrong = {**example["data"], "status": 1, "webhook_id": 1}
+        assert problems_of({**example, "data": wrong}, content["schema"]) != []
 
 
 async def test_what_a_receiver_gets_is_as_described(organization: Organization) -> None:
     """Match body and headers of a real request with the ``webhooks`` section."""
-    for code, operation in OUTGOING.items():
+    for code in PUBLISHED_CODES:
+        operation = OUTGOING[code]
         async with Receiver() as receiver:
             await organization.webhook(receiver.url, event_code=code)
             await organization.publish(code, total={"currency": "EUR", "value": "9.95"})

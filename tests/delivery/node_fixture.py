@@ -313,7 +313,7 @@ async def idle_node(
     **changes: Any,  # noqa: ANN401 as above
 ) -> AsyncIterator[LocalNode]:
     """Build a node that does not run: the test runs it, or parts of it."""
-    known = settings(database=f"sqlite:///{folder / 'packhook.db'}", **changes)
+    known = settings(**{"database": f"sqlite:///{folder / 'packhook.db'}", **changes})
     clock = clock or SystemClock()
     store = open_store(known, clock)
     await store.open()

@@ -217,7 +217,8 @@ async def test_settling_is_not_dearer_for_what_else_is_under_way(url: str, node:
     async with direct(url) as connection:
         for statement in ("SELECT 1", "ANALYZE"):
             await connection.execute(statement)
-            plan = await plan_of(connection, "settle_delivery", *map(list, zip(*settled, strict=True)), "node:", True)
+            values = *map(list, zip(*settled, strict=True)), "node:", True, []
+            plan = await plan_of(connection, "settle_delivery", *values)
             found = [step for step in steps(plan) if step.get("Index Name", "").startswith("deliveries")]
             assert plan["Actual Rows"] == len(mine)
             assert [(step["Index Name"], step["Actual Loops"], step["Actual Rows"]) for step in found] == [

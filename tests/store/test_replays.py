@@ -41,6 +41,7 @@ from store.values import (
     publication,
     publish,
 )
+from support.api_node import eventually
 from support.values import replaced
 
 LATER = START + HOUR
@@ -553,3 +554,45 @@ async def test_what_is_claimed_is_a_replay_only_once(store: Store) -> None:
     assert (first.urgency, second.urgency) == (Urgency.FIRST, Urgency.REPLAY)
     await store.record([delivered(first, LATER), failed(second, LATER, next_attempt_at=LATER + 1)])
     assert (await claim_one(store, LATER + 1)).urgency is Urgency.REPLAY
+
+
+async def test_the_end_of_a_replay_is_an_event(store: Store) -> None:
+    """One ``replay.finished`` with its counts, as often as the driver asks; none for a canceled replay."""
+    hook, alert = await add_webhook(store), await add_webhook(store, event_code="replay.finished")
+    await publish_at(store, START, START + 1)
+    await finish_all(store, START + MINUTE)
+    replay, _ = await drive(store, await create(store, query(hook, Selection.DELIVERED)))
+    assert await store.replays.advance(LATER + DAY) is None
+    canceled = await create(store, query(hook, Selection.DELIVERED), LATER + DAY)
+    await store.replays.change(ACME, canceled.id, ReplayStatus.CANCELED, LATER + DAY, new_entry())
+    await drive(store, canceled, LATER + DAY)
+
+    async def events() -> list[tuple[Event, int]]:
+        page = await store.list_events(ACME, ALL)
+        codes = [item for item in page.items if item.event_code == "replay.finished"]
+        return [(item, len((await store.get_event(ACME, item.id))[1])) for item in codes]
+
+    ((found, _),) = await eventually(events, lambda made: [count for _, count in made] == [1])
+    data = msgspec.json.decode(found.data)
+    assert {name: data[name] for name in data if name not in ("message", "since", "finished_at")} == {
+        "organization_id": ACME,
+        "replay_id": replay.id,
+        "webhook_id": hook.id,
+        "select": "delivered",
+        "until": None,
+        "matched": 2,
+        "delivered": 2,
+        "failed": 0,
+    }
+    assert (found.subject, found.references) == (replay.id, (hook.id,))
+    assert alert.enabled
+
+
+async def test_an_event_that_waits_in_the_outbox_is_not_missing(store: Store) -> None:
+    """Its deliveries are yet to be made: a replay of what is missing leaves it alone."""
+    hook, alert = await add_webhook(store), await add_webhook(store, event_code="delivery.exhausted")
+    await publish(store)
+    leased = await claim_one(store, START)
+    await store.record([failed(leased, START)])
+    assert await matched(store, query(alert, Selection.MISSING)) == []
+    assert hook.enabled

@@ -7,7 +7,7 @@ import pytest
 
 from packhook.core import model
 from packhook.core.clock import DAY, MINUTE
-from packhook.core.event_types import EVENT_CODES
+from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
 from packhook.core.model import (
     FINISHED,
     SCOPES,
@@ -43,7 +43,10 @@ VALUES: Final = [
 
 def test_the_values_of_the_api() -> None:
     """Event codes, scopes and statuses are part of the API: none may be renamed."""
-    assert EVENT_CODES == ("order.canceled", "order.created", "order.shipped")
+    assert PUBLISHED_CODES == ("order.canceled", "order.created", "order.shipped")
+    assert sorted(set(EVENT_CODES) - set(PUBLISHED_CODES)) == [
+        "delivery.exhausted", "replay.finished", "webhook.disabled", "webhook.failing", "webhook.recovered"
+    ]  # fmt: skip
     assert SCOPES == ("webhooks:read", "webhooks:write", "events:publish", "events:read", "deliveries:retry")
     assert [status.value for status in DeliveryStatus] == ["pending", "sending", "delivered", "exhausted", "canceled"]
 

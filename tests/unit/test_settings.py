@@ -30,7 +30,7 @@ EVERYTHING_WRONG: Final = {
     "max_connections": "0", "max_webhooks_per_organization": "0",
     "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
-    "disable_after": "59s", "shutdown_grace": "-1s",
+    "disable_after": "59s", "shutdown_grace": "-1s", "operator_organization": "acme inc",
     "audit_retention": "59s", "replay_rate": "0",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip

@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -17,6 +19,7 @@ from packhook.api.schemas.problems import HealthStatus, Problem
 from packhook.core import errors
 from packhook.core.event_types import EVENT_TYPES, PUBLISHED_CODES
 from packhook.core.model import EventType
+from packhook.core.operational_data import DATA_OF
 
 _REF: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = (
@@ -147,7 +150,7 @@ def _outgoing(event_type: EventType) -> dict[str, Any]:
             "type": {"const": code},
             "timestamp": {"type": "string", "format": "date-time"},
             "organization_id": {"type": "string"},
-            "data": _ref(Order),
+            "data": _ref(DATA_OF.get(code, Order)),
         },
     }
     example = {"id": _EXAMPLES["id"], "type": code, **_EXAMPLES, "data": event_type.example}
@@ -168,7 +171,7 @@ def _outgoing(event_type: EventType) -> dict[str, Any]:
     }
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
+def _ref(model: type[BaseModel | Struct]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
@@ -178,4 +181,5 @@ def _schemas() -> dict[str, Any]:
     models |= {Problem, HealthStatus, Order}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, generated = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
-    return dict(sorted(generated["$defs"].items()))
+    _, operational = msgspec.json.schema_components(DATA_OF.values(), ref_template=_REF.replace("model", "name"))
+    return dict(sorted((generated["$defs"] | operational).items()))

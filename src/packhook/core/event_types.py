@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from packhook.core.operational_events import OPERATIONAL_EVENTS
 from packhook.core.order_events import ORDER_EVENTS
 
-EVENT_TYPES: Final = {event_type.code: event_type for event_type in ORDER_EVENTS}
+EVENT_TYPES: Final = {event_type.code: event_type for event_type in (*ORDER_EVENTS, *OPERATIONAL_EVENTS)}
 """Each event type by its code."""
 
 EVENT_CODES: Final = tuple(EVENT_TYPES)
 """What a webhook may subscribe to."""
 
 PUBLISHED_CODES: Final = tuple(event_type.code for event_type in ORDER_EVENTS)
-"""What an organization may publish."""
+"""What an organization may publish; packhook itself publishes the others."""

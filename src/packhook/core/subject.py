@@ -32,11 +32,17 @@ class About(Struct, frozen=True):
 
 
 _ORDER: Final = Pointers(subject="/id", references=("/reference", "/integration_reference"))
+_WEBHOOK: Final = Pointers(subject="/webhook_id")
 
 POINTERS: Final[Mapping[str, Pointers]] = {
     "order.canceled": _ORDER,
     "order.created": _ORDER,
     "order.shipped": _ORDER,
+    "delivery.exhausted": Pointers(subject="/delivery_id", references=("/webhook_id", "/event_id")),
+    "replay.finished": Pointers(subject="/replay_id", references=("/webhook_id",)),
+    "webhook.disabled": _WEBHOOK,
+    "webhook.failing": _WEBHOOK,
+    "webhook.recovered": _WEBHOOK,
 }
 """The pointers of each event code."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from packhook.core.clock import DAY, SECOND
 from packhook.core.endpoint import parse_endpoint
-from packhook.core.event_types import EVENT_CODES
+from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
 from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import secret_problem
 from packhook.settings import parse_duration
@@ -39,6 +39,14 @@ def event_code(code: str) -> str:
     if near:
         raise ValueError(f"{code!r} is not an event code; did you mean `{near[0]}`?")
     raise ValueError(f"expected one of {', '.join(f'`{code}`' for code in EVENT_CODES)}")
+
+
+def published_code(code: str) -> str:
+    """Return an event code that an organization may publish."""
+    if event_code(code) in PUBLISHED_CODES:
+        return code
+    expected = ", ".join(f"`{code}`" for code in PUBLISHED_CODES)
+    raise ValueError(f"`{code}` is an operational event, which packhook itself publishes; expected one of {expected}")
 
 
 def endpoint(url: str, *, allow_http: bool) -> str:

@@ -295,7 +295,7 @@ class Store(StatisticsStore, Protocol):
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         """Record attempts, new states and webhook health; False where the lease was no longer the delivery's.
 
-        Where that disables a webhook, an audit entry is written. Accepts any text and any bytes a receiver may send.
+        Audit entries and operational events that follow are written too. Accepts whatever a receiver may send.
         """
         ...
 
@@ -376,7 +376,7 @@ class Store(StatisticsStore, Protocol):
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
         """Return enabled webhooks that have failed for so long (at least five failures), and the first failure's time.
 
-        Each is reported once, by one node, until a success, a new endpoint or re-enabling resets it.
+        Each once, by one node, until a success, a new endpoint or re-enabling. Later ``webhook.failing`` are written.
         """
         ...
 
@@ -394,7 +394,7 @@ class Store(StatisticsStore, Protocol):
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
         """Disable webhooks that have failed for so long without a success, at least ten times; return their ids.
 
-        An audit entry is written for each. The time counts from the first failure to the last: a webhook that gets no
-        events does not fail, and our own faults are no failures.
+        An audit entry and ``webhook.disabled`` are written for each. The time counts from the first failure to the
+        last: a webhook that gets no events does not fail, and our own faults are no failures.
         """
         ...

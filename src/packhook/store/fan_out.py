@@ -16,7 +16,7 @@ is refused, and below it is done in slices, between which everything else on the
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, TypeVar
 
@@ -249,6 +249,17 @@ class FanOut:
             lease_until=self._remaining.lease_until if leased else event.created_at,
             rowid=next(self._rowids),
         )
+
+
+def within_bound(events: Sequence[Event], subscribers: Mapping[str, Subscribers], most: int) -> Sequence[Event]:
+    """Return the first events, as many as make at most ``most`` deliveries; at least one."""
+    deliveries = 0
+    for index, event in enumerate(events):
+        own = subscribers.get(event.organization_id)
+        deliveries += 0 if own is None else len(own.of(event))
+        if index and deliveries > most:
+            return events[:index]
+    return events
 
 
 def weigh(request: PublishRequest, subscribers: Subscribers | None) -> int:

@@ -19,7 +19,12 @@ _POSTGRES: Final = ("postgresql://", "postgres://")
 def open_store(settings: Settings, clock: Clock) -> Store:
     """Return the store that ``settings.database`` names, not yet opened. Raises InvalidSettings."""
     require_database_url(settings)
-    url, config = settings.database, StoreConfig(require_verification=settings.require_endpoint_verification)
+    url = settings.database
+    config = StoreConfig(
+        require_verification=settings.require_endpoint_verification,
+        disable_after=settings.disable_after,
+        operator_organization=settings.operator_organization,
+    )
     if url.startswith(_SQLITE):
         return SqliteStore(url.removeprefix(_SQLITE), clock, config)
     return PostgresStore(url, clock, config)

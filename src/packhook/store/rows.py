@@ -4,7 +4,6 @@ Statements refer to the lists: ``{webhook_columns}`` and ``{webhook_values:2}`` 
 of a value needs a column of the same name in the migrations, and nothing else in this package.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
@@ -27,9 +26,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.core.replay import Replay
-
-_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-_HALF: Final = re.compile("[\ud800-\udfff]")
+from packhook.core.storable_text import replace_half, replace_unstorable
 
 S = TypeVar("S", bound=Struct)
 
@@ -148,11 +145,11 @@ def attempt_values(attempt: Attempt) -> Sequence[Any]:
     return ATTEMPTS.values(
         msgspec.structs.replace(
             attempt,
-            url=_replace_unstorable(attempt.url),
-            error_code=_replace_unstorable(attempt.error_code),
-            error_message=_replace_unstorable(attempt.error_message),
+            url=replace_unstorable(attempt.url),
+            error_code=replace_unstorable(attempt.error_code),
+            error_message=replace_unstorable(attempt.error_message),
             response_headers=tuple(
-                [(_replace_half(name), _replace_half(value)) for name, value in attempt.response_headers]
+                [(replace_half(name), replace_half(value)) for name, value in attempt.response_headers]
             ),
         )
     )
@@ -160,14 +157,6 @@ def attempt_values(attempt: Attempt) -> Sequence[Any]:
 
 def _is_storable(text: str) -> bool:
     return text.isascii() and "\0" not in text
-
-
-def _replace_unstorable(text: str) -> str:
-    return _replace_half(text).replace("\0", _REPLACEMENT)
-
-
-def _replace_half(text: str) -> str:
-    return text if text.isascii() else _HALF.sub(_REPLACEMENT, text)
 
 
 def audit_values(entry: AuditEntry) -> list[Any]:

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from packhook.api.publish.order import Order
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
-from packhook.core.event_types import EVENT_CODES
+from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
 from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service import rules
 
@@ -17,11 +17,21 @@ EventCode = Annotated[
     Field(description=f"{', '.join(EVENT_CODES)}.", examples=["order.created"], json_schema_extra=EVENT_CODE),
 ]
 
+PublishedCode = Annotated[
+    str,
+    AfterValidator(rules.published_code),
+    Field(
+        description=f"{', '.join(PUBLISHED_CODES)}.",
+        examples=["order.created"],
+        json_schema_extra={"enum": list(PUBLISHED_CODES)},
+    ),
+]
+
 
 class EventPublish(RequestModel):
     """Publish an event."""
 
-    event_code: EventCode
+    event_code: PublishedCode
     data: Order
 
 

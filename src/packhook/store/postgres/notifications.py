@@ -3,7 +3,7 @@
 ::
 
     something waits for others ─ notify_due ─▶ (collects) ─ NOTIFY ─▶ every node's listener ─▶ its handlers
-    a webhook changed, publish() in SQL ─ NOTIFY in the same transaction ─┘
+    a webhook changed, an event is in the outbox ─ NOTIFY in the same transaction ─┘
 
 That something is due is notified after the commit, by the listener's own connection, at most every 50 ms: a NOTIFY in
 each transaction would make their commits wait for each other. A listener that lost its connection reconnects for as
@@ -35,7 +35,7 @@ MAX_RECONNECT_SECONDS: Final = 5.0
 
 
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tell the other nodes that something is due, webhooks changed, or events were published in SQL.
+    """Tell the other nodes that something is due, webhooks changed, or the outbox was filled.
 
     ``node`` is the sender, which ignores its own notifications.
     """
@@ -63,6 +63,11 @@ async def notify_changed(db: Db, node: str, webhook_ids: Collection[str]) -> Non
     """Notify the other nodes of changed webhooks when this transaction commits."""
     for some in _chunks(sorted(webhook_ids)):
         await _notify(db, Notification(node, changed=some))
+
+
+async def notify_published(db: Db) -> None:
+    """Notify all nodes, this one too, that the outbox holds something when this transaction commits."""
+    await _notify(db, Notification("", published=True))
 
 
 def _chunks(webhook_ids: list[str]) -> Iterator[tuple[str, ...]]:

@@ -52,4 +52,5 @@ async def delete_organization(db: Db, organization_id: str, now: int, entry: Aud
     deleted = [row[0] for row in await db.fetch_all(SQL["delete_organization_webhooks"], now, organization_id)]
     await db.fetch_all(SQL["cancel_replays"], now, deleted)
     await orphan_statistics(db, deleted, now)
+    await db.fetch_all(SQL["delete_alerts"], deleted)
     return None, deleted

@@ -1,4 +1,4 @@
-"""Fan out the events that ``packhook.publish()`` stored in its callers' transactions.
+"""Fan out the events that ``packhook.publish()`` stored in its callers' transactions, and operational events.
 
 ::
 
@@ -13,8 +13,7 @@ Where the database refuses a batch, its events are tried one by one. The one tha
 marked and with the reason, and the others go on.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -25,7 +24,8 @@ from packhook.core.model import Event
 from packhook.core.subject import with_subject
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import FanOut, PublishOutcome, Subscribers, outcome, receipt
+from packhook.store.fan_out import FanOut, PublishOutcome, outcome, receipt, within_bound
+from packhook.store.outbox import FanOutLoop
 from packhook.store.postgres.connection import database_errors
 from packhook.store.postgres.idempotency import IdempotencyBatch
 from packhook.store.postgres.publish import STATEMENT_WEIGHT, PublishedRows
@@ -34,7 +34,6 @@ from packhook.store.postgres.subscribers import SubscriberLoader
 
 _log: Final = structlog.get_logger("packhook.store")
 
-POLL_SECONDS: Final = 2.0
 BATCH_SIZE: Final = 250
 BATCH_BYTES: Final = 4 * 1024 * 1024
 MAX_ORGANIZATIONS: Final = 50
@@ -52,7 +51,7 @@ class EventRefused(Exception):
         self.event = event
 
 
-class Outbox:
+class Outbox(FanOutLoop):
     """Fan out whenever there is something. Created inside the running event loop.
 
     ``transact`` runs work in a transaction, ``on_commit`` gets what was made once it is durable. ``refused`` counts the
@@ -71,37 +70,8 @@ class Outbox:
         self._turns = OutboxTurns(capacity, loader)
         self._on_commit = on_commit
         self._clock = clock
-        self._wakeup = asyncio.Event()
-        self._closing = False
         self.refused = 0
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="packhook-outbox")
-
-    def wake(self) -> None:
-        """Look into the outbox now."""
-        self._wakeup.set()
-
-    async def close(self) -> None:
-        """Finish the batch in progress, and begin no other."""
-        self._closing = True
-        self._wakeup.set()
-        await self._task
-
-    async def _run(self) -> None:
-        while not self._closing:
-            self._wakeup.clear()
-            try:
-                if await self._fan_out_batch():
-                    continue
-            except Exception as error:  # noqa: BLE001 whatever it was, nothing was changed, and the poll tries again
-                _log.warning("outbox_failed", detail=f"{type(error).__name__}: {error}")
-            await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wakeup.wait()
-        except TimeoutError:
-            return
+        super().__init__(self._fan_out_batch)
 
     async def _fan_out_batch(self) -> bool:
         """Return whether there may be more."""
@@ -158,10 +128,13 @@ class OutboxTurns:
             return None
         try:
             with database_errors():
-                events = list(map(with_subject, events))
-                while (made := await _write(db, events, self._capacity(), self._loader)) is None:
+                found = [event if event.subject else with_subject(event) for event in events]
+                while (made := await _write(db, found, self._capacity(), self._loader)) is None:
                     pass
-                await _write_subjects(db, events[: len(made.receipts)])
+                done = len(made.receipts)
+                await _write_subjects(
+                    db, [new for new, old in zip(found[:done], events[:done], strict=True) if new != old]
+                )
         except Exception as error:
             if len(events) == 1 and not _is_away(error):
                 raise EventRefused(events[0]) from error
@@ -191,7 +164,7 @@ async def _write(
     subscribers = await loader.load(db, [event.organization_id for event in events])
     published = PublishedRows(subscribers)
     deliver = FanOut(capacity, db.config, published.slices)
-    events = _within_bound(events, subscribers)
+    events = within_bound(events, subscribers, MAX_DELIVERIES)
     deliveries = [
         delivery
         for event in events
@@ -207,25 +180,13 @@ async def _write(
 
 
 async def _write_subjects(db: Db, events: Sequence[Event]) -> None:
-    """Write what events are about: the caller's transaction stored them without it."""
+    """Write what events are about that ``packhook.publish()`` stored without it."""
     found = [
         (event.organization_id, event.id, event.subject, event.reference_1, event.reference_2, event.reference_3)
         for event in events
-        if event.subject or event.references
     ]
     if found:
         await db.fetch_all(SQL["set_subjects"], *to_arrays(found, 6))
-
-
-def _within_bound(events: Sequence[Event], subscribers: Mapping[str, Subscribers]) -> Sequence[Event]:
-    """Return the first events, as many as one transaction takes; at least one."""
-    deliveries = 0
-    for index, event in enumerate(events):
-        own = subscribers.get(event.organization_id)
-        deliveries += 0 if own is None else len(own.of(event))
-        if index and deliveries > MAX_DELIVERIES:
-            return events[:index]
-    return events
 
 
 def _is_away(error: Exception) -> bool:

@@ -5,8 +5,10 @@ from itertools import compress
 from typing import Any, Final
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
+from packhook.core.operational_events import clipped_cause
 from packhook.core.statistics import classify
 from packhook.store import rows
+from packhook.store.postgres.operational_events import report_recorded
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.webhooks import disable_webhooks
 
@@ -15,7 +17,10 @@ _COLUMNS: Final = 6 + len(rows.ATTEMPTS.columns) + 2
 
 
 class SuccessBatch:
-    """Record outcomes that all are successes, in one statement; see Store.record."""
+    """Record outcomes that all are successes, in one statement; see Store.record.
+
+    None of them settles where an operational event is to be written with them: that takes :func:`record`.
+    """
 
     def __init__(self, results: Sequence[AttemptResult], node: str) -> None:
         self._results = results
@@ -23,7 +28,9 @@ class SuccessBatch:
 
     async def write(self, db: Db) -> list[bool]:
         """Return which settled. Raises CommitOutcomeUnknown."""
-        found = await db.execute_autocommit(SQL["settle_delivery"], *_values(self._results), self._node, True)
+        webhook_ids = sorted({result.delivery.webhook_id for result in self._results})
+        values = *_values(self._results), self._node, True, webhook_ids
+        found = await db.execute_autocommit(SQL["settle_delivery"], *values)
         return _settled(self._results, found)
 
     async def recover(self, db: Db) -> list[bool] | None:
@@ -49,6 +56,7 @@ async def record(db: Db, results: Sequence[AttemptResult], node: str) -> tuple[l
     disabled = await _disable(db, valid)
     await _record_health(db, valid)
     await _reschedule(db, valid)
+    await report_recorded(db, valid, disabled)
     return settled, disabled
 
 
@@ -56,7 +64,7 @@ async def _settle(db: Db, results: Sequence[AttemptResult], node: str) -> list[b
     """Return which leases were still their delivery's; those deliveries have their new states."""
     if not results:
         return []
-    return _settled(results, await db.fetch_all(SQL["settle_delivery"], *_values(results), node, False))
+    return _settled(results, await db.fetch_all(SQL["settle_delivery"], *_values(results), node, False, []))
 
 
 def _values(results: Sequence[AttemptResult]) -> tuple[list[Any], ...]:
@@ -90,15 +98,15 @@ def _row(result: AttemptResult) -> tuple[Any, ...]:
 
 
 async def _disable(db: Db, results: Sequence[AttemptResult]) -> frozenset[str]:
-    """Disable webhooks; of several reasons the first counts."""
+    """Disable webhooks, and return which were enabled; of several reasons the first counts."""
     reasons: dict[str, tuple[str, int]] = {}
     for result in results:
         if result.verdict.disable_reason:
             ended_at = result.attempt.started_at + result.attempt.duration
             reasons.setdefault(result.delivery.webhook_id, (result.verdict.disable_reason, ended_at))
-    if reasons:
-        await disable_webhooks(db, [(webhook_id, *reasons[webhook_id]) for webhook_id in sorted(reasons)])
-    return frozenset(reasons)
+    if not reasons:
+        return frozenset()
+    return await disable_webhooks(db, [(webhook_id, *reasons[webhook_id]) for webhook_id in sorted(reasons)])
 
 
 async def _record_health(db: Db, results: Sequence[AttemptResult]) -> None:
@@ -116,13 +124,14 @@ async def _record_health(db: Db, results: Sequence[AttemptResult]) -> None:
         await db.fetch_all(SQL["clear_health"], sorted(delivered))
     if failing:
         failures = [_failure(webhook_id, failed) for webhook_id, failed in sorted(failing.items())]
-        await db.fetch_all(SQL["record_failure"], *to_arrays(failures, 5))
+        await db.fetch_all(SQL["record_failure"], *to_arrays(failures, 6))
 
 
 def _failure(webhook_id: str, results: Sequence[AttemptResult]) -> tuple[Any, ...]:
-    """Return the health of a webhook after these failures: whether it is gone is what the last one says."""
+    """Return the health of a webhook after these failures: whether it is gone, and why, is what the last one says."""
     started = [result.attempt.started_at for result in results]
-    return webhook_id, results[-1].verdict.gone_since, started[0], max(started), len(started)
+    last = results[-1]
+    return webhook_id, last.verdict.gone_since, started[0], max(started), len(started), clipped_cause(last.attempt)
 
 
 async def _reschedule(db: Db, results: Sequence[AttemptResult]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Idempotency
+from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
     NO_STEP,
@@ -26,6 +27,7 @@ from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import replay_conditions
 from packhook.store.postgres.audit import write_audit
+from packhook.store.postgres.operational_events import write_operational_events
 from packhook.store.postgres.organizations import get_organization, lock_organization
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
 from packhook.store.postgres.webhooks import get_webhook
@@ -191,6 +193,7 @@ async def finish(db: Db, replay: Replay, now: int) -> Replay:
     """Save a replay as finished, once: it has nothing left to queue, and all its deliveries are finished."""
     done = msgspec.structs.replace(replay, status=ReplayStatus.FINISHED, finished_at=now)
     await db.fetch_all(SQL["save_replay_step"], *step_values(done, -1, NO_STEP))
+    await write_operational_events(db, [replay_finished_event(done, now)])
     return done
 
 

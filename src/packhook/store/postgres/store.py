@@ -313,7 +313,9 @@ class PostgresStore:
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         if record.are_successes(results):
-            return await self._open.session.writer.execute_single(record.SuccessBatch(results, self._source))
+            settled = await self._open.session.writer.execute_single(record.SuccessBatch(results, self._source))
+            if any(settled):
+                return settled
         return await self._change(record.record, results, self._source)
 
     async def release(

@@ -11,6 +11,7 @@ from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
 from packhook.store.leasing import LaneChange
 from packhook.store.postgres.audit import write_audit
+from packhook.store.postgres.operational_events import report_disabled, report_warnings
 from packhook.store.postgres.organizations import get_organization, lock_organization
 from packhook.store.postgres.queries import SQL, Db, fetch_page, has_no_nul, replace_nul, to_arrays
 from packhook.store.postgres.statistics import orphan_statistics
@@ -52,6 +53,7 @@ async def replace_webhook(db: Db, webhook: Webhook, entry: AuditEntry) -> tuple[
     now = webhook.updated_at
     if change.clears_health:
         await db.fetch_all(SQL["clear_health"], [webhook.id])
+        await db.fetch_all(SQL["reset_alert"], webhook.id)
     if change.ends_hold:
         await db.fetch_all(SQL["resume_lane"], webhook.id)
     if change.expedites:
@@ -95,16 +97,17 @@ async def _write_next_version(db: Db, webhook: Webhook) -> Webhook:
     return before
 
 
-async def disable_webhooks(db: Db, disabled: Collection[tuple[str, str, int]]) -> None:
-    """Disable webhooks automatically (id, reason, instant), unless they are disabled or deleted by now."""
-    for organization_id, webhook_id, reason, now in await db.fetch_all(
-        SQL["disable_webhook"], *to_arrays(map(replace_nul, disabled), 3)
-    ):
+async def disable_webhooks(db: Db, disabled: Collection[tuple[str, str, int]]) -> frozenset[str]:
+    """Disable webhooks automatically (id, reason, instant); return which were not disabled or deleted before."""
+    found = await db.fetch_all(SQL["disable_webhook"], *to_arrays(map(replace_nul, disabled), 3))
+    for organization_id, webhook_id, reason, now in found:
         await write_audit(db, auto_disabled_entry(organization_id, webhook_id, reason, now))
+    return frozenset(row[1] for row in found)
 
 
 async def warn_failing(db: Db, failing_for: int, now: int) -> dict[str, int]:
     """See Store.warn_failing."""
+    await report_warnings(db, now)
     return {row[0]: row[1] for row in await db.fetch_all(SQL["warn_failing"], now, failing_for)}
 
 
@@ -114,6 +117,7 @@ async def disable_failing(db: Db, failing_for: int, now: int, reason: str) -> tu
     for organization_id, webhook_id in found:
         await write_audit(db, auto_disabled_entry(organization_id, webhook_id, reason, now))
     disabled = tuple(sorted(row[1] for row in found))
+    await report_disabled(db, disabled, now)
     return disabled, disabled
 
 
@@ -128,6 +132,7 @@ async def delete_webhook(
     await db.fetch_all(SQL["clear_health"], [webhook_id])
     await db.fetch_all(SQL["cancel_replays"], now, [webhook_id])
     await orphan_statistics(db, [webhook_id], now)
+    await db.fetch_all(SQL["delete_alerts"], [webhook_id])
     return None, (webhook_id,)
 
 

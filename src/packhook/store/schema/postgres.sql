@@ -212,6 +212,13 @@ CREATE TABLE statistics (
   CONSTRAINT statistics_pkey PRIMARY KEY (span, start, source, outcome, latency)
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE webhook_alerts (
+  webhook_id text COLLATE "C" NOT NULL,
+  failing_since bigint NOT NULL,
+  warnings integer NOT NULL,
+  CONSTRAINT webhook_alerts_pkey PRIMARY KEY (webhook_id)
+);
+
 CREATE TABLE webhook_health (
   webhook_id text COLLATE "C" NOT NULL,
   gone_since bigint,
@@ -219,6 +226,7 @@ CREATE TABLE webhook_health (
   failed_at bigint NOT NULL,
   failures bigint NOT NULL,
   warned_at bigint,
+  cause text NOT NULL DEFAULT ''::text,
   CONSTRAINT webhook_health_pkey PRIMARY KEY (webhook_id)
 );
 

@@ -80,7 +80,7 @@ CREATE TABLE webhook_health (
   failed_at     INTEGER NOT NULL,
   failures      INTEGER NOT NULL,
   warned_at     INTEGER
-) STRICT, WITHOUT ROWID;
+, cause TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE lanes (
   webhook_id      TEXT PRIMARY KEY,
@@ -277,3 +277,15 @@ CREATE TABLE orphaned_statistics (
   webhook_id TEXT PRIMARY KEY,
   deleted_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE webhook_alerts (
+  webhook_id    TEXT PRIMARY KEY,
+  failing_since INTEGER NOT NULL,
+  warnings      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+  position        INTEGER PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  event_id        TEXT NOT NULL UNIQUE
+) STRICT;

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Final
 
@@ -22,9 +23,14 @@ CACHE_KIB: Final = 16_384
 
 
 class Connection(apsw.Connection):
-    """Connect to the file. ``store_config`` is the store's."""
+    """Connect to the file. ``store_config`` is the store's.
+
+    ``outbox_filled``: the outbox may hold something; ``wake_outbox`` is called when it was filled.
+    """
 
     store_config = DEFAULT
+    outbox_filled = False
+    wake_outbox: Callable[[], None] = staticmethod(lambda: None)
 
 
 def connect(path: str, config: StoreConfig = DEFAULT) -> Connection:

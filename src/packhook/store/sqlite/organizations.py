@@ -52,4 +52,5 @@ def delete_organization(db: apsw.Connection, organization_id: str, now: int, ent
     deleted = [row[0] for row in fetch_all(db, SQL["delete_organization_webhooks"], (now, organization_id))]
     db.executemany(SQL["cancel_replays"], [(now, webhook_id) for webhook_id in deleted])
     orphan_statistics(db, deleted, now)
+    db.executemany(SQL["delete_alerts"], [(webhook_id,) for webhook_id in deleted])
     return deleted

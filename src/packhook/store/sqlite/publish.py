@@ -1,11 +1,12 @@
 """Write events and their deliveries in one transaction; lease what this node has capacity for on the way in."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 from packhook.core.errors import Conflict, NotFound, RequestError
-from packhook.core.model import LeasedDelivery, PublishRequest, Receipt
+from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
 from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
@@ -22,6 +23,7 @@ from packhook.store.fan_out import (
     receipt,
     slices,
     too_many_deliveries,
+    within_bound,
 )
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
@@ -35,14 +37,14 @@ async def publish(
     Nothing is written before every call was examined, so a call that is refused has written nothing. Between slices of
     the work everything else on the event loop runs, but nothing else uses this connection.
     """
-    batch = _Batch(db, capacity(), cache)
+    batch = PublishBatch(db, capacity(), cache)
     answers = [await batch.add(request) for request in requests]
     await batch.write()
     return answers
 
 
-class _Batch:
-    """Collect the rows of one transaction's publish calls."""
+class PublishBatch:
+    """Collect the rows of one transaction: of publish calls, or of events that the outbox holds."""
 
     def __init__(self, db: Connection, capacity: Capacity, cache: SubscriberCache) -> None:
         (last_rowid,) = fetch_all(db, SQL["last_delivery_rowid"])[0]
@@ -71,18 +73,38 @@ class _Batch:
         receipts: list[Receipt] = []
         made: list[LeasedDelivery] = []
         for event in request.events:
-            deliveries = await self._fan_out.deliveries(event, subscribers)
+            deliveries = await self._make_deliveries(event, subscribers)
             self._events.append(rows.EVENTS.values(event))
             self._event_weight += event_weight(event)
             receipts.append(receipt(event, len(deliveries)))
             made += deliveries
-            for delivery in deliveries:
-                self._collect(delivery)
             if self._slices.ends(1):
                 await pause()
         published = outcome(receipts, made)
         self._store_response(request, published.receipts)
         return published
+
+    async def fan_out(self, events: Sequence[Event], most: int) -> PublishOutcome:
+        """Return what the first of these stored events come to, and collect their deliveries.
+
+        As many as make ``most`` deliveries, and at least one; none are made in an organization that was deleted.
+        """
+        subscribers: dict[str, Subscribers] = {}
+        for event in events:
+            with suppress(NotFound):
+                subscribers[event.organization_id] = self._subscribers(event.organization_id)
+        events = within_bound(events, subscribers, most)
+        made: list[LeasedDelivery] = []
+        for event in events:
+            if event.organization_id in subscribers:
+                made += await self._make_deliveries(event, subscribers[event.organization_id])
+        return outcome([receipt(event, 0) for event in events], made)
+
+    async def _make_deliveries(self, event: Event, subscribers: Subscribers) -> list[LeasedDelivery]:
+        made = await self._fan_out.deliveries(event, subscribers)
+        for delivery in made:
+            self._collect(delivery)
+        return made
 
     async def write(self) -> None:
         """Write everything that was collected."""

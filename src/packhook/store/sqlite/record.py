@@ -8,8 +8,11 @@ from typing import Any, Final
 import apsw
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
+from packhook.core.operational_events import clipped_cause
 from packhook.store import rows
 from packhook.store.fan_out import data_weight, slices_by_weight
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.operational_events import report_recorded
 from packhook.store.sqlite.queries import SQL
 from packhook.store.sqlite.statistics import count_attempts
 from packhook.store.sqlite.webhooks import disable_webhook
@@ -18,7 +21,7 @@ SLICE_WEIGHT: Final = 250
 """About how many results are recorded at once: each is up to five statements, and large ones count as more."""
 
 
-async def record(db: apsw.Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
+async def record(db: Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
     """Record several batches in one transaction, in slices between which others run; see Store.record."""
     results = [result for batch in batches for result in batch]
     settled: list[bool] = []
@@ -34,7 +37,7 @@ def _weight(result: AttemptResult) -> int:
     return data_weight(result.attempt.response_body)
 
 
-def _record_some(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[bool]:
+def _record_some(db: Connection, results: Sequence[AttemptResult]) -> list[bool]:
     settled = _settle_all(db, results)
     valid = list(compress(results, settled))
     db.executemany(
@@ -46,6 +49,7 @@ def _record_some(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[
     for result in valid:
         if result.verdict.status is not DeliveryStatus.DELIVERED:
             _reschedule(db, result)
+    report_recorded(db, valid, _disable(db, valid))
     return settled
 
 
@@ -96,7 +100,7 @@ def _record_health(db: apsw.Connection, results: Sequence[AttemptResult]) -> Non
     db.executemany(
         SQL["record_failure"],
         [
-            (webhook_id, failed.verdict.gone_since, failed.attempt.started_at)
+            (webhook_id, failed.verdict.gone_since, failed.attempt.started_at, clipped_cause(failed.attempt))
             for webhook_id, failures in failing.items()
             for failed in failures
         ],
@@ -104,13 +108,20 @@ def _record_health(db: apsw.Connection, results: Sequence[AttemptResult]) -> Non
 
 
 def _reschedule(db: apsw.Connection, result: AttemptResult) -> None:
-    """Write what a failure means for the lane and for the webhook."""
-    delivery, verdict, attempt = result.delivery, result.verdict, result.attempt
+    """Write what a failure means for the lane."""
+    delivery, verdict = result.delivery, result.verdict
     for due_at in (verdict.next_attempt_at, verdict.hold_until):
         if due_at is not None:
             db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, delivery.organization_id, due_at))
     if verdict.hold_until is not None:
         db.execute(SQL["hold_lane"], (verdict.hold_until, delivery.webhook_id))
-    if verdict.disable_reason:
-        ended_at = attempt.started_at + attempt.duration
-        disable_webhook(db, delivery.webhook_id, verdict.disable_reason, ended_at)
+
+
+def _disable(db: apsw.Connection, results: Sequence[AttemptResult]) -> list[str]:
+    """Disable webhooks, and return which were enabled; of several reasons the first counts."""
+    return [
+        result.delivery.webhook_id
+        for result in results
+        if (reason := result.verdict.disable_reason)
+        and disable_webhook(db, result.delivery.webhook_id, reason, result.attempt.started_at + result.attempt.duration)
+    ]

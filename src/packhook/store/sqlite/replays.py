@@ -9,6 +9,7 @@ import msgspec
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Idempotency
+from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
     NO_STEP,
@@ -43,6 +44,8 @@ from packhook.store.replay_steps import (
 )
 from packhook.store.replays import ReplayFilter, ReplayStep
 from packhook.store.sqlite.audit import write_audit
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.operational_events import write_operational_events
 from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
 from packhook.store.sqlite.webhooks import get_webhook
@@ -161,7 +164,7 @@ def change(
 # --- drive
 
 
-def advance(db: apsw.Connection, now: int) -> ReplayStep | None:
+def advance(db: Connection, now: int) -> ReplayStep | None:
     """See ReplayStore.advance."""
     row = fetch_one(db, SQL["next_due_replay"], (now,))
     if row is None:
@@ -183,10 +186,11 @@ def advance(db: apsw.Connection, now: int) -> ReplayStep | None:
     return ReplayStep(replay=replay, queued=replay.queued - before.queued)
 
 
-def finish(db: apsw.Connection, replay: Replay, now: int) -> Replay:
+def finish(db: Connection, replay: Replay, now: int) -> Replay:
     """Save a replay as finished, once: it has nothing left to queue, and all its deliveries are finished."""
     done = msgspec.structs.replace(replay, status=ReplayStatus.FINISHED, finished_at=now)
     db.execute(SQL["save_replay_step"], step_values(done, -1, NO_STEP))
+    write_operational_events(db, [replay_finished_event(done, now)])
     return done
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from operator import attrgetter
 from pathlib import Path
@@ -44,6 +45,7 @@ from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
 from packhook.store.migrate import migrations
+from packhook.store.outbox import FanOutLoop
 from packhook.store.sqlite import (
     api_keys,
     audit,
@@ -51,12 +53,13 @@ from packhook.store.sqlite import (
     history,
     instance,
     organizations,
+    outbox,
     publish,
     record,
     statistics,
     webhooks,
 )
-from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
+from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
@@ -79,8 +82,10 @@ class _Connections:
     checkpoints: Checkpoints
     reader: Reader
     hot_path_reader: Reader
+    outbox: FanOutLoop
 
     async def close(self) -> None:
+        await self.outbox.close()
         await self.writer.close()
         self.checkpoints.close()
         self.reader.close()
@@ -107,6 +112,12 @@ class SqliteStore:
             lambda request: weigh(request, cache.get(request.organization_id)),
             attrgetter("organization_id"),
         )
+        self._fan_out: WriteOp[None, PublishOutcome, bool] = WriteOp(
+            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache),
+            lambda made: bool(made.receipts),
+            self._dispatch,
+            lambda _: outbox.BATCH_SIZE,
+        )
 
     # --- life cycle
 
@@ -119,14 +130,18 @@ class SqliteStore:
                 released = claim.release_all(db, self._clock.now())
                 if not self._config.require_verification:
                     webhooks.release_unverified(db, self._clock.now())
+                db.outbox_filled = outbox.is_filled(db)
             checkpoints = Checkpoints(db, self._path)
         except BaseException:
             locked.close()
             raise
         for delivery_id in released:
             _log.warning("lease_reclaimed", delivery_id=delivery_id, detail="outcome unknown, sending it again")
+        writer = Writer(db)
+        fans_out = FanOutLoop(partial(self._fan_out_if_filled, db, writer))
+        db.wake_outbox = fans_out.wake
         self._connections = _Connections(
-            locked, Writer(db), checkpoints, Reader(self._path, LIST_READERS), Reader(self._path, 1)
+            locked, writer, checkpoints, Reader(self._path, LIST_READERS), Reader(self._path, 1), fans_out
         )
 
     async def close(self) -> None:
@@ -172,6 +187,10 @@ class SqliteStore:
         for outcome in published:
             if outcome.waiting:
                 self._dispatcher.notify_due(outcome.waiting, outcome.receipts[0].created_at)
+
+    async def _fan_out_if_filled(self, db: Connection, writer: Writer) -> bool:
+        """Fan out a batch of the outbox; return whether there may be more."""
+        return db.outbox_filled and await writer.submit(self._fan_out, None)
 
     def _notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         if self._dispatcher is not None:

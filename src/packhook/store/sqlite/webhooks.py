@@ -13,6 +13,8 @@ from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
 from packhook.store.leasing import LaneChange
 from packhook.store.sqlite.audit import write_audit
+from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.operational_events import report_disabled, report_warnings
 from packhook.store.sqlite.organizations import require_organization
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one, fetch_page
 from packhook.store.sqlite.statistics import orphan_statistics
@@ -52,6 +54,7 @@ def replace_webhook(db: apsw.Connection, webhook: Webhook, entry: AuditEntry) ->
     now = webhook.updated_at
     if change.clears_health:
         db.execute(SQL["clear_health"], (webhook.id,))
+        db.execute(SQL["reset_alert"], (webhook.id,))
     if change.ends_hold:
         db.execute(SQL["resume_lane"], (now, webhook.id))
     if change.expedites:
@@ -99,23 +102,26 @@ def _write_next_version(db: apsw.Connection, webhook: Webhook) -> Webhook:
     return before
 
 
-def disable_webhook(db: apsw.Connection, webhook_id: str, reason: str, now: int) -> None:
-    """Disable a webhook automatically, unless it is disabled or deleted by now."""
+def disable_webhook(db: apsw.Connection, webhook_id: str, reason: str, now: int) -> bool:
+    """Disable a webhook automatically; return whether it was not disabled or deleted before."""
     row = fetch_one(db, SQL["disable_webhook"], (reason, now, webhook_id))
     if row is not None:
         write_audit(db, auto_disabled_entry(row[0], webhook_id, reason, now))
+    return row is not None
 
 
-def warn_failing(db: apsw.Connection, failing_for: int, now: int) -> dict[str, int]:
+def warn_failing(db: Connection, failing_for: int, now: int) -> dict[str, int]:
     """See Store.warn_failing."""
+    report_warnings(db, now)
     return {row[0]: row[1] for row in fetch_all(db, SQL["warn_failing"], (now, failing_for))}
 
 
-def disable_failing(db: apsw.Connection, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
+def disable_failing(db: Connection, failing_for: int, now: int, reason: str) -> tuple[str, ...]:
     """See Store.disable_failing."""
     found = tuple(row[0] for row in fetch_all(db, SQL["failing_webhooks"], (failing_for,)))
     for webhook_id in found:
         disable_webhook(db, webhook_id, reason, now)
+    report_disabled(db, found, now)
     return found
 
 
@@ -127,6 +133,7 @@ def delete_webhook(db: apsw.Connection, organization_id: str, webhook_id: str, n
     db.execute(SQL["clear_health"], (webhook_id,))
     db.execute(SQL["cancel_replays"], (now, webhook_id))
     orphan_statistics(db, [webhook_id], now)
+    db.execute(SQL["delete_alerts"], (webhook_id,))
 
 
 def iter_webhooks(db: apsw.Connection, anchor: str, limit: int) -> tuple[Webhook, ...]:

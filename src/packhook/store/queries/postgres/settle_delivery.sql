@@ -1,6 +1,7 @@
 -- Write the outcomes of attempts, and the attempts; no row where the lease is no longer the delivery's.
 -- Those that were settled are counted for their webhooks and for the node ($19). Where all were successes ($20), the
--- failures of their webhooks are forgotten in the same statement.
+-- failures of their webhooks are forgotten in the same statement; nothing is written where the recovery of one of them
+-- ($21) is to be reported, which takes a transaction.
 -- Differs because it takes a whole batch at once. OFFSET 0 has each delivery looked up by its key, whatever the planner
 -- estimates, and IS NOT DISTINCT FROM keeps it from comparing each with all that are being sent (deliveries_leased).
 WITH settled AS (
@@ -16,7 +17,8 @@ WITH settled AS (
     CROSS JOIN LATERAL (
       SELECT ctid AS row_id FROM deliveries
       WHERE organization_id = result.organization_id AND id = result.id AND lease = result.lease
-        AND status IS NOT DISTINCT FROM 'sending' OFFSET 0) AS leased) AS result
+        AND status IS NOT DISTINCT FROM 'sending' OFFSET 0) AS leased
+    WHERE NOT EXISTS (SELECT FROM webhook_alerts WHERE webhook_id = ANY ($21::text[]))) AS result
   WHERE d.ctid = result.row_id AND d.lease = result.lease AND d.status IS NOT DISTINCT FROM 'sending'
   RETURNING result.*, d.webhook_id),
 new_attempts AS (

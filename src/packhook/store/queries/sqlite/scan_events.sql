@@ -1,5 +1,7 @@
 -- Select events of an organization before this one, newest first, with their delivery to the webhook.
-SELECT e.id, e.id, e.event_code, e.created_at, e.subject, d.status
+-- What is in the outbox has its deliveries yet to be made: it counts as pending.
+SELECT e.id, e.id, e.event_code, e.created_at, e.subject,
+  coalesce(d.status, (SELECT 'pending' FROM outbox o WHERE o.event_id = e.id))
 FROM (
   SELECT id, event_code, created_at, subject FROM events
   WHERE organization_id = :organization_id AND id < :before AND id >= :first

@@ -1,0 +1,2 @@
+-- Have an event fanned out.
+INSERT INTO outbox (organization_id, event_id) VALUES (?, ?)
