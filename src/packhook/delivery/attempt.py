@@ -18,7 +18,7 @@ from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
-from packhook.delivery.http.client import Transport, await_outcome
+from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
 from packhook.delivery.prepared_webhook import Headers, PreparedWebhook
 
 _log: Final = structlog.get_logger("packhook.attempt")
@@ -28,31 +28,57 @@ _encode: Final = msgspec.json.Encoder().encode
 _OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.SHORTAGE, FailureKind.PROXY)
 
 
+class AttemptInFlight:
+    """Send a delivery once: ``begin``, then ``conclude`` with the outcome that its callback gets.
+
+    ``gone_since`` is the instant at which the endpoint began to respond with 410.
+    """
+
+    __slots__ = ("_gone_since", "_in_flight", "_request", "_started_at", "_webhook", "delivery")
+
+    def __init__(self, delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None) -> None:
+        self.delivery = delivery
+        self._webhook = webhook
+        self._gone_since = gone_since
+        self._in_flight: InFlight | None = None
+
+    def begin(self, client: Transport, clock: Clock, callback: Callback) -> InFlight:
+        """Sign and send; ``callback`` has the outcome, never before this returns."""
+        self._started_at = clock.now()
+        self._request = compose(self.delivery, self._webhook, self._started_at)
+        self._in_flight = client.post(self._request, callback)
+        return self._in_flight
+
+    def cancel(self) -> None:
+        """End it at once; the callback is not called, and it is unknown whether the request arrived."""
+        if self._in_flight is not None:
+            self._in_flight.cancel()
+
+    def conclude(self, outcome: Outcome) -> AttemptResult:
+        """Return what happened and what follows from it."""
+        delivery, started_at = self.delivery, self._started_at
+        shown = redacted(outcome, self._webhook)
+        verdict = judge(
+            structs.replace(shown, headers=_waits(outcome) + shown.headers),
+            failures_before=delivery.attempt_count - delivery.attempts_before,
+            policy=self._webhook.policy,
+            now=started_at + outcome.duration,
+            gone_since=self._gone_since,
+            chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
+            planned_at=delivery.planned_at,
+        )
+        number = delivery.attempt_count + 1
+        made = exchange(self._request, shown, number, started_at, verdict.error_code, verdict.error_message)
+        _log_failure(delivery, made, verdict, outcome)
+        return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
+
+
 async def attempt(
     delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None, client: Transport, clock: Clock
 ) -> AttemptResult:
-    """Send a delivery once, and return what happened and what follows from it.
-
-    ``gone_since`` is the instant at which the endpoint began to respond with 410. If this is cancelled the request ends
-    at once, and it is unknown whether it arrived.
-    """
-    started_at = clock.now()
-    request = compose(delivery, webhook, started_at)
-    outcome = await await_outcome(lambda callback: client.post(request, callback))
-    shown = redacted(outcome, webhook)
-    verdict = judge(
-        structs.replace(shown, headers=_waits(outcome) + shown.headers),
-        failures_before=delivery.attempt_count - delivery.attempts_before,
-        policy=webhook.policy,
-        now=started_at + outcome.duration,
-        gone_since=gone_since,
-        chance=random.random(),  # noqa: S311 spreads retries; keeps no secret
-        planned_at=delivery.planned_at,
-    )
-    number = delivery.attempt_count + 1
-    made = exchange(request, shown, number, started_at, verdict.error_code, verdict.error_message)
-    _log_failure(delivery, made, verdict, outcome)
-    return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
+    """Send a delivery once and wait for the result; cancellation ends the request at once."""
+    in_flight = AttemptInFlight(delivery, webhook, gone_since)
+    return in_flight.conclude(await await_outcome(lambda callback: in_flight.begin(client, clock, callback)))
 
 
 def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Request:

@@ -165,7 +165,7 @@ class SlotPool:
             self._waiting_by_organization.setdefault(lane.organization_id, {})[lane.webhook_id] = lane
             return False
         share = self._lane_share()
-        if lane.in_flight < max(share, self._least_share(lane)):
+        if lane.in_flight < share or lane.in_flight < self._least_share(lane):
             return True
         self._waiting[lane.webhook_id] = lane
         self._waiting_share = min(self._waiting_share, share)

@@ -14,13 +14,14 @@ way every delivery is recorded or given back.
 
 import asyncio
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
 from packhook.core.clock import SECOND, Clock
-from packhook.core.model import AttemptResult, LeasedDelivery
-from packhook.delivery.attempt import attempt
+from packhook.core.model import AttemptResult, LeasedDelivery, Outcome
+from packhook.delivery.attempt import AttemptInFlight
 from packhook.delivery.capacity import QueueCapacity, SlotPool
 from packhook.delivery.claim_loop import ClaimLoop
 from packhook.delivery.fair_queue import FairQueue, LaneTable
@@ -57,7 +58,8 @@ class Scheduler:
         self._claim_loop = ClaimLoop(store, clock, self)
         self._loader = WebhookLoader(store, settings, clock)
         self._recorder = Recorder(store, self._on_recorded, self._pause)
-        self._attempts: dict[asyncio.Task[AttemptResult], tuple[Lane, LeasedDelivery]] = {}
+        self._attempts: dict[AttemptInFlight, Lane] = {}
+        self._attempts_ended = asyncio.Event()
         self._loads: set[asyncio.Task[None]] = set()
         self._paused_organizations: set[str] = set()
         self._launched = 0
@@ -88,18 +90,24 @@ class Scheduler:
         self._claim_loop.stop()
         for lane in self._lanes:
             self._release_queued(lane)
-        tasks = [*self._attempts, *self._loads]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._settings.shutdown_grace / SECOND)
+        try:
+            async with asyncio.timeout(self._settings.shutdown_grace / SECOND):
+                await asyncio.gather(*self._loads, return_exceptions=True)
+                await self._wait_for_attempts()
+        except TimeoutError:
+            pass
         if self._attempts:
             _log.warning("attempts_aborted", count=len(self._attempts))
-        running = [*self._attempts, *self._loads]
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        for attempt in list(self._attempts):
+            attempt.cancel()
+            self._end(attempt, None)
         self._lanes.close()
         await self._claim_loop.flush_released()
+
+    async def _wait_for_attempts(self) -> None:
+        while self._attempts:
+            self._attempts_ended.clear()
+            await self._attempts_ended.wait()
 
     # --- the store's Dispatcher
 
@@ -195,31 +203,45 @@ class Scheduler:
         delivery = lane.take(now)
         self._count_dequeued(lane, delivery)
         self._slots.acquire(lane)
-        flow = attempt(delivery, webhook, lane.gone_since, self._client, self._clock)
-        task = asyncio.get_running_loop().create_task(flow)
-        self._attempts[task] = lane, delivery
-        task.add_done_callback(self._on_attempt_done)
-
-    def _on_attempt_done(self, task: "asyncio.Task[AttemptResult]") -> None:
-        lane, delivery = self._attempts.pop(task)
+        attempt = AttemptInFlight(delivery, webhook, lane.gone_since)
+        self._attempts[attempt] = lane
         try:
-            self._settle(task, lane, delivery)
+            attempt.begin(self._client, self._clock, partial(self._on_outcome, attempt))
+        except Exception as error:  # noqa: BLE001 a fault with one delivery must not stop the others
+            asyncio.get_running_loop().call_soon(self._on_crash, attempt, error)
+
+    def _on_outcome(self, attempt: AttemptInFlight, outcome: Outcome) -> None:
+        try:
+            result = attempt.conclude(outcome)
+        except Exception as error:  # noqa: BLE001 as above
+            self._on_crash(attempt, error)
+        else:
+            self._end(attempt, result)
+
+    def _on_crash(self, attempt: AttemptInFlight, error: Exception) -> None:
+        lane = self._attempts.get(attempt)
+        if lane is None:
+            return  # aborted meanwhile
+        _log.error("attempt_crashed", delivery_id=attempt.delivery.id, exc_info=error)
+        self._back_off(lane)
+        self._end(attempt, None)
+
+    def _end(self, attempt: AttemptInFlight, result: AttemptResult | None) -> None:
+        """Act on a result; None: it is unknown whether the request arrived."""
+        lane = self._attempts.pop(attempt)
+        try:
+            if result is None:
+                self._claim_loop.release_aborted(attempt.delivery)
+            else:
+                self._on_result(lane, result)
         finally:
             lane.finish(self._clock.now())
             for waiting in self._slots.release(lane):
                 self._schedule(waiting)
             self._schedule(lane)
             self._launch_ready()
-
-    def _settle(self, task: "asyncio.Task[AttemptResult]", lane: Lane, delivery: LeasedDelivery) -> None:
-        if task.cancelled():
-            self._claim_loop.release_aborted(delivery)
-        elif (error := task.exception()) is not None:
-            _log.error("attempt_crashed", delivery_id=delivery.id, exc_info=error)
-            self._claim_loop.release_aborted(delivery)
-            self._back_off(lane)
-        else:
-            self._on_result(lane, task.result())
+            if not self._attempts:
+                self._attempts_ended.set()
 
     def _on_result(self, lane: Lane, result: AttemptResult) -> None:
         verdict, now = result.verdict, self._clock.now()

@@ -49,7 +49,11 @@ class Publisher:
             if idempotency_key is None
             else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
         )
-        return await self._store_bounded(request)
+        self._pending.acquire(organization_id, len(events), 0)
+        try:
+            return await self._store.publish(request)
+        finally:
+            self._pending.release(organization_id, len(events))
 
     def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
         if len(data) > MAX_DATA_BYTES:
@@ -66,8 +70,3 @@ class Publisher:
             reference_2=found.reference_2,
             reference_3=found.reference_3,
         )
-
-    async def _store_bounded(self, request: PublishRequest) -> tuple[Receipt, ...]:
-        with self._pending.reserve(request.organization_id) as pending:
-            pending.grow(len(request.events))
-            return await self._store.publish(request)

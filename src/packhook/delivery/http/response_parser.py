@@ -13,6 +13,7 @@ connection is not used again. Contradictory framing is an invalid response. docs
 """
 
 import re
+import string
 from enum import Enum, auto
 from typing import Final
 
@@ -33,11 +34,12 @@ _FIRST_FINAL: Final = 200
 _WITHOUT_BODY: Final = (_SWITCHING_PROTOCOLS, 204, 304)
 _TLS_RECORD: Final = (b"\x15\x03", b"\x16\x03")
 _START: Final = b"HTTP/1."
-_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
+_ENDS_OF_HEAD: Final = (b"\n\r\n", b"\n\n")  # behind a CR, usually
 _LONGEST_END: Final = 4
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
-_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ALLOWED: Final = bytes(byte for byte in range(256) if byte in b"\t\n" or (byte >= 0x20 and byte != 0x7F))
+"""What a head may consist of, apart from the CR of its line ends."""
+_NAME: Final = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_letters).encode()
 _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
 
@@ -65,9 +67,10 @@ class Head(Struct, frozen=True, gc=False):
 
 def parse_head(block: bytes) -> Head:
     """Parse a head without its empty line; InvalidHead where it is none."""
-    if _FORBIDDEN.search(block):
+    block = block.replace(b"\r\n", b"\n")
+    if block.translate(None, _ALLOWED):
         raise InvalidHead
-    lines = block.replace(b"\r\n", b"\n").split(b"\n")
+    lines = block.split(b"\n")
     status_line = _STATUS_LINE.fullmatch(lines[0])
     if status_line is None:
         raise InvalidHead
@@ -83,7 +86,7 @@ def parse_head(block: bytes) -> Head:
             continue
         raw_name, colon, raw_value = line.partition(b":")
         bare_name = raw_name.rstrip(b" \t")
-        if not colon or _NAME.fullmatch(bare_name) is None:
+        if not (colon and bare_name) or bare_name.translate(None, _NAME):
             raise InvalidHead
         is_odd = is_odd or bare_name != raw_name
         headers.append((bare_name.decode("ascii").lower(), raw_value.decode("latin-1").strip()))
@@ -95,8 +98,12 @@ def find_end_of_head(received: bytes, searched: int = 0) -> tuple[int, int] | No
 
     ``searched``: how many bytes have been searched in vain before, so that a head that drips in costs no more.
     """
-    match = _END_OF_HEAD.search(received, max(0, searched - _LONGEST_END))
-    return None if match is None else match.span()
+    start = max(0, searched - _LONGEST_END)
+    ends = [(at, at + len(end)) for end in _ENDS_OF_HEAD if (at := received.find(end, start)) >= 0]
+    if not ends:
+        return None
+    newline, following = min(ends)
+    return newline - (received[newline - 1 : newline] == b"\r"), following
 
 
 def may_begin_response(received: bytes) -> bool:
