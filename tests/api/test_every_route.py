@@ -61,9 +61,13 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/replays/{replayId}/pause": "webhooks:write",
     "POST /organizations/{organizationId}/replays/{replayId}/resume": "webhooks:write",
     "POST /organizations/{organizationId}/replays/{replayId}/cancel": "webhooks:write",
+    "GET /organizations/{organizationId}/timeline": "events:read",
     "GET /organizations/{organizationId}/audit": "webhooks:write",
     "GET /audit": None,
 }
+QUERIES: Final = {"GET /organizations/{organizationId}/timeline": {"subject": "ord_1"}}
+"""What a route requires in its query."""
+
 OF_AN_ORGANIZATION: Final = [route for route in ROUTES if "{organizationId}" in route.path]
 WITH_OBJECT: Final = [route for route in ROUTES if route.path.count("{") == 2]
 
@@ -106,7 +110,11 @@ async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], ke
     """Send a valid request to a route about these objects, as the operator or with a key."""
     body = None if route.body is None else BODIES[route.body]
     return await api.request(
-        route.method, BASE + route.path.format(**ids), json=body, headers={} if key is None else bearer(key)
+        route.method,
+        BASE + route.path.format(**ids),
+        json=body,
+        params=QUERIES.get(name(route), {}),
+        headers={} if key is None else bearer(key),
     )
 
 

@@ -13,12 +13,20 @@ import pytest
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import RequestError
 from packhook.core.model import DeliveryStatus, Idempotency, LeasedDelivery
-from packhook.store.base import AuditFilter, ClaimRequest, ClaimResult, DeliveryFilter, PageRequest, WebhookFilter
+from packhook.store.base import (
+    AuditFilter,
+    ClaimRequest,
+    ClaimResult,
+    DeliveryFilter,
+    PageRequest,
+    WebhookFilter,
+)
 from packhook.store.fan_out import SubscriberCache
 from packhook.store.sqlite import audit, claim, history, organizations, publish, record, statistics, webhooks
 from packhook.store.sqlite.connection import Connection, connect, migrate
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.statements import load
+from packhook.store.timeline import EventFilter
 from packhook.testing.clock import START
 from store.values import (
     ACME,
@@ -127,15 +135,39 @@ def all_operations(db: Connection) -> None:
     claim.release_all(db, START)
 
 
+FOUND = {
+    "subject": (EventFilter(subject="ord_1"), {"events_by_subject (organization_id=? AND subject=? AND id<?)"}),
+    "subject and event code": (
+        EventFilter(subject="ord_1", event_code="order.created"),
+        {"events_by_subject (organization_id=? AND subject=? AND id<?)"},
+    ),
+    "reference": (
+        EventFilter(reference="A-1", subject="ord_1", event_code="order.created"),
+        {f"events_by_reference_{place} (organization_id=? AND reference_{place}=? AND id<?)" for place in (1, 2, 3)}
+        | {"events_of_organization (organization_id=? AND id=?)"},
+    ),
+    "event code": (
+        EventFilter(event_code="order.created"),
+        {"events_by_event_code (organization_id=? AND event_code=? AND id<?)"},
+    ),
+    "until": (EventFilter(until=START), {"events_of_organization (organization_id=? AND id<?)"}),
+}
+
+
 def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
     """Read the history by every filter."""
     history.get_event(db, ACME, leased.event_id)
     history.get_delivery(db, ACME, leased.id)
-    history.list_events(db, ACME, ALL)
+    for found in (EventFilter(), *(where for where, _ in FOUND.values())):
+        history.list_events(db, ACME, ALL, found)
+    history.subjects_of(db, ACME, "A-1")
+    history.summarize_attempts(db, ACME, [leased.id], 10)
     for where in (
         DeliveryFilter(),
         DeliveryFilter(webhook_id=webhook_id),
         DeliveryFilter(event_id=leased.event_id),
+        DeliveryFilter(subject="ord_1"),
+        DeliveryFilter(reference="A-1"),
         DeliveryFilter(webhook_id=webhook_id, status=DeliveryStatus.EXHAUSTED, since=START),
         DeliveryFilter(event_code="order.created", status=DeliveryStatus.EXHAUSTED),
         *(DeliveryFilter(status=status) for status in DeliveryStatus),
@@ -283,6 +315,33 @@ def test_a_page_of_events_is_read_in_the_order_of_an_index(db: Connection) -> No
     asked = statements_of(db, lambda db: history.list_events(db, ACME, PageRequest(limit=5, anchor="evt_9")))
     (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM events" in text)
     assert steps == ["SEARCH events USING INDEX events_of_organization (organization_id=? AND id<?)"]
+
+
+@pytest.mark.parametrize(("where", "indexes"), FOUND.values(), ids=FOUND)
+def test_events_are_found_by_the_narrowest_index(db: Connection, where: EventFilter, indexes: set[str]) -> None:
+    """From the cursor on; nothing is sorted but a page of each place of a reference."""
+    page = PageRequest(limit=5, anchor="evt_9")
+    asked = statements_of(db, lambda db: history.list_events(db, ACME, page, where))
+    (steps,) = (plan(db, text, values) for text, values in asked.items() if "FROM events" in text)
+    used = {step.partition(" INDEX ")[2] for step in steps if step.startswith("SEARCH events")}
+    assert used == indexes
+    assert where.reference is not None or not any("TEMP B-TREE" in step for step in steps)
+
+
+BY_EVENTS = {
+    "subject": (DeliveryFilter(subject="ord_1"), "events_by_subject (organization_id=? AND subject=?)"),
+    "reference": (DeliveryFilter(reference="A-1"), "events_by_reference_2 (organization_id=? AND reference_2=?)"),
+}
+
+
+@pytest.mark.parametrize(("where", "index"), BY_EVENTS.values(), ids=BY_EVENTS)
+def test_deliveries_are_found_by_way_of_their_events(db: Connection, where: DeliveryFilter, index: str) -> None:
+    """The events by their index, then a page of the deliveries of each, from the cursor on."""
+    page = PageRequest(limit=5, anchor="dlv_9")
+    asked = statements_of(db, lambda db: history.list_deliveries(db, ACME, page, where))
+    steps = "\n".join(step for text, values in asked.items() for step in plan(db, text, values))
+    assert index in steps
+    assert "deliveries_of_event (event_id=? AND id<?)" in steps
 
 
 def test_deliveries_being_sent_are_merged_from_claimed_and_directly_leased_ones(db: Connection) -> None:

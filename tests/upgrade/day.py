@@ -34,6 +34,7 @@ from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.replay_steps import scan_of
 from packhook.store.replays import ReplayFilter
 from packhook.store.rows import Row
+from packhook.store.timeline import EventFilter
 from packhook.testing.clock import START
 from store.values import (
     ACME,
@@ -201,9 +202,13 @@ def _claim(now: int, slots: int) -> ClaimRequest:
 
 async def _read(db: Db) -> None:
     page = await history.list_events(db, ACME, PAGE)
+    for where in (EventFilter(subject="ord_1"), EventFilter(reference="A-1"), EventFilter(event_code="order.created")):
+        await history.list_events(db, ACME, PAGE, where)
+    await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(subject="ord_1", reference="A-1"))
     await history.get_event(db, ACME, page.items[0].id)
     await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(event_code="order.created"))
     listed = await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(since=START))
+    await history.summarize_attempts(db, ACME, [item.id for item in listed.items], 10)
     for item in listed.items:
         await history.get_delivery(db, ACME, item.id)
         await history.interruptions(db, ACME, item.id)

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -93,8 +94,8 @@ def missing_statements(recording: RecordingDb) -> set[str]:
 
 
 def _head(text: str) -> str:
-    """Return the text before the conditions, which differ between calls."""
-    return text.partition("{conditions}")[0]
+    """Return the text before the conditions, which differ between calls, and before the first named value."""
+    return re.split(r"\{conditions\}|(?<!:):\w", text)[0]
 
 
 def _bytes(value: Any) -> dict[str, str]:  # noqa: ANN401 what JSON does not know

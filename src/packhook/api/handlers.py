@@ -177,8 +177,9 @@ def _webhook(request: Request, webhook: Webhook, health: Health | None) -> seria
 
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
-    page, _ = parameters.EVENTS.read(request.query_params, request.url.path)
-    found = await _service(request).history.events(_organization(request), page, reservation_of(request).grow)
+    page, where = parameters.EVENTS.read(request.query_params, request.url.path)
+    reserve = reservation_of(request).grow
+    found = await _service(request).history.events(_organization(request), page, where, reserve)
     return respond_page(request, page, found, serializers.event)
 
 
@@ -207,6 +208,14 @@ async def retry_delivery(request: Request) -> Response:
         _organization(request), request.path_params["deliveryId"], actor_of(request)
     )
     return respond(serializers.delivery(delivery), 202)
+
+
+async def get_timeline(request: Request) -> Response:
+    """List everything that happened to what a subject or a reference names, in order of time."""
+    page, where = parameters.TIMELINE.read(request.query_params, request.url.path)
+    reserve = reservation_of(request).grow
+    found = await _service(request).timeline.read(_organization(request), page, where, reserve)
+    return respond_page(request, page, found, serializers.timeline_entry)
 
 
 # --- replays

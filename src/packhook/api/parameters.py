@@ -19,11 +19,14 @@ from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import EVENT_CODES
 from packhook.core.model import DeliveryStatus
 from packhook.core.replay import ReplayStatus
+from packhook.core.subject import MAX_LENGTH
 from packhook.service import rules
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
+from packhook.service.timeline import TimelineFilter
 from packhook.settings import parse_duration
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.replays import ReplayFilter
+from packhook.store.timeline import EventFilter
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -63,6 +66,16 @@ def _parse_id(text: str) -> str:
     return text
 
 
+def _parse_known_as(text: str) -> str:
+    if not 1 <= len(text) <= MAX_LENGTH:
+        raise ValueError(f"expected 1 to {MAX_LENGTH} characters")
+    return text
+
+
+def _known_as(description: str) -> Parameter:
+    return Parameter(description, _parse_known_as, {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH})
+
+
 def _id(description: str) -> Parameter:
     return Parameter(description, _parse_id, {"type": "string", "pattern": f"^{_ID.pattern}$"})
 
@@ -83,6 +96,8 @@ def _one_of(description: str, values: type[StrEnum]) -> Parameter:
 _EVENT_CODE: Final = Parameter(
     "Only of this event code.", rules.event_code, {"type": "string", "enum": list(EVENT_CODES)}
 )
+_SUBJECT: Final = _known_as("Only of this subject: for orders, the order's id.")
+_REFERENCE: Final = _known_as("Only with this reference: for orders, `reference` or `integration_reference`.")
 PAGING: Final[Mapping[str, Parameter]] = {
     "per_page": Parameter(
         "Items per page, 1 to 100.",
@@ -175,7 +190,19 @@ _AUDIT_FILTERS: Final = {
 
 ORGANIZATIONS: Final = ListQuery("organizations", NoFilter)
 API_KEYS: Final = ListQuery("api-keys", NoFilter)
-EVENTS: Final = ListQuery("events", NoFilter)
+PAGES: Final = ListQuery("pages", NoFilter)
+EVENTS: Final = ListQuery(
+    "events",
+    EventFilter,
+    {
+        "event_code": _EVENT_CODE,
+        "subject": _SUBJECT,
+        "reference": _REFERENCE,
+        "since": _instant("Published at this time or later, RFC 3339."),
+        "until": _instant("Published before this time, RFC 3339."),
+    },
+)
+TIMELINE: Final = ListQuery("timeline", TimelineFilter, {"subject": _SUBJECT, "reference": _REFERENCE})
 WEBHOOKS: Final = ListQuery(
     "webhooks",
     WebhookFilter,
@@ -192,6 +219,8 @@ DELIVERIES: Final = ListQuery(
         "event_id": _id("Only of this event."),
         "event_code": _EVENT_CODE,
         "status": _one_of("Only with this status.", DeliveryStatus),
+        "subject": _SUBJECT,
+        "reference": _REFERENCE,
         "since": _instant("Created at this time or later, RFC 3339."),
         "until": _instant("Created before this time, RFC 3339."),
     },

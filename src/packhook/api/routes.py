@@ -25,6 +25,7 @@ from packhook.api.schemas.events import (
     EventPublish,
     ReceiptOut,
     ReceiptsOut,
+    TimelinePage,
 )
 from packhook.api.schemas.organizations import (
     ApiKeyCreate,
@@ -114,6 +115,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404_409),
     Route("replays", "POST", f"{_REPLAY}/cancel", "webhooks:write", handlers.cancel_replay, 200, ReplayOut,
           errors=_404_409),
+    Route("events", "GET", f"{ORGANIZATION}/timeline", "events:read", handlers.get_timeline, 200, TimelinePage,
+          query=parameters.TIMELINE, errors=_404),
     Route("audit", "GET", f"{ORGANIZATION}/audit", "webhooks:write", handlers.list_audit, 200, AuditPage,
           query=parameters.AUDIT, errors=_404),
     Route("audit", "GET", "/audit", OPERATOR, handlers.list_all_audit, 200, AuditPage, query=parameters.AUDIT_ALL),

@@ -10,7 +10,17 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
-from packhook.core.model import ApiKey, Attempt, Delivery, Event, Health, Interruption, Organization, Webhook
+from packhook.core.model import (
+    ApiKey,
+    Attempt,
+    AttemptSummary,
+    Delivery,
+    Event,
+    Health,
+    Interruption,
+    Organization,
+    Webhook,
+)
 from packhook.core.replay import Replay
 from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
@@ -19,6 +29,7 @@ from packhook.service.authentication import Principal
 from packhook.service.history import DeliveryDetail
 from packhook.service.replays import Preview
 from packhook.service.statistics import Chart
+from packhook.service.timeline import TimelineEntry
 from packhook.settings import to_duration
 
 Body = dict[str, Any]
@@ -93,7 +104,36 @@ def event(event: Event) -> Body:
         "organization_id": event.organization_id,
         "data": Raw(event.data),
         "created_at": to_rfc3339(event.created_at),
+        **_known_as(event),
     }
+
+
+def _known_as(event: Event) -> Body:
+    """Serialize by what an event is found, without what it does not have."""
+    found = {"subject": event.subject, "references": list(event.references)}
+    return {name: value for name, value in found.items() if value}
+
+
+def timeline_entry(entry: TimelineEntry) -> Body:
+    """Serialize a line of a timeline, without the members that do not apply."""
+    event, delivery, attempt = entry.event, entry.delivery, entry.attempt
+    about: Body = {"at": to_rfc3339(entry.at), "kind": entry.kind.value, "text": entry.text}
+    if event is not None:
+        about |= {"event_id": event.id, "event_code": event.event_code, **_known_as(event)}
+    if delivery is not None:
+        about |= {"event_id": delivery.event_id, "event_code": delivery.event_code}
+        about |= {"delivery_id": delivery.id, "webhook_id": delivery.webhook_id}
+    if attempt is not None:
+        about |= {"url": attempt.url, "attempt": attempt.number, "duration_ms": attempt.duration}
+        about |= {} if attempt.status_code is None else {"status_code": attempt.status_code}
+        about |= {"error": _error(attempt)} if attempt.error_code else {}
+    if entry.interruption is not None:
+        about["attempt"] = entry.interruption.number
+    return {**about, **({"held_reason": entry.held_reason} if entry.held_reason else {})}
+
+
+def _error(attempt: Attempt | AttemptSummary) -> Body:
+    return {"code": attempt.error_code, "message": attempt.error_message}
 
 
 def event_detail(found: Event, deliveries: Sequence[Delivery]) -> Body:
@@ -212,7 +252,7 @@ def attempt(attempt: Attempt) -> Body:
         "status_code": attempt.status_code,
         "response_headers": [list(pair) for pair in attempt.response_headers],
         "response_body": attempt.response_body.decode("utf-8", "replace"),
-        "error": {"code": attempt.error_code, "message": attempt.error_message} if attempt.error_code else None,
+        "error": _error(attempt) if attempt.error_code else None,
     }
 
 

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "deliveries": "packhook.cli.deliveries:app",
     "replays": "packhook.cli.replays:app",
     "stats": "packhook.cli.statistics:app",
+    "orders": "packhook.cli.orders:app",
     "audit": "packhook.cli.audit:app",
 }
 """Where each subcommand is: a function, or a Typer app with several, or with one that has the app's name."""

@@ -34,11 +34,16 @@ def show(value: Any, columns: Sequence[str] = ()) -> None:  # noqa: ANN401 any J
     """Print a page as a table with these columns, or one object member by member."""
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         _show_page(value["data"], columns)
-        if value.get("next"):
-            cursor = value["next"].rpartition("cursor=")[2]
-            Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)))
+        show_more(value)
     else:
         _show_object(value)
+
+
+def show_more(page: dict[str, Any]) -> None:
+    """Say how the next page of a list is read, if there is one."""
+    if page.get("next"):
+        cursor = page["next"].rpartition("cursor=")[2]
+        Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)))
 
 
 def _show_page(items: list[dict[str, Any]], columns: Sequence[str]) -> None:

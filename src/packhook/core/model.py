@@ -339,6 +339,19 @@ class Attempt(Struct, frozen=True, kw_only=True):
     error_message: str = ""
 
 
+class AttemptSummary(Struct, frozen=True, kw_only=True):
+    """Say what came of one attempt, without what was sent and received."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    duration: int
+    url: str
+    status_code: int | None = None
+    error_code: str = ""
+    error_message: str = ""
+
+
 class AttemptResult(Struct, frozen=True, kw_only=True):
     """Hold an attempt with its verdict, to be recorded. It has no effect if the delivery has another lease by now."""
 

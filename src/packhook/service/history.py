@@ -16,6 +16,7 @@ from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.pagination import DEFAULT_PER_PAGE, Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import AuditFilter, DeliveryFilter, Page, PageRequest, Store
+from packhook.store.timeline import ANY_EVENT, EventFilter
 
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """Bytes of event data on a page. It has one event at least, which has 256 KiB at most."""
@@ -52,23 +53,29 @@ class History:
         return await self._store.get_event(organization_id, event_id)
 
     async def events(
-        self, organization_id: str, page: PageRequest, reserve: Callable[[int], None] = lambda _: None
+        self,
+        organization_id: str,
+        page: PageRequest,
+        where: EventFilter = ANY_EVENT,
+        reserve: Callable[[int], None] = lambda _: None,
     ) -> Listing[Event]:
         """Return a page of events, newest first; it ends early, before MAX_PAGE_BYTES of data.
 
         ``reserve`` is called with the bytes of each event, and may raise.
         """
-        return listing("events", await self._page_of_events(organization_id, page, reserve))
+        return listing("events", await self.page_of_events(organization_id, page, where, reserve))
 
-    async def _page_of_events(
-        self, organization_id: str, page: PageRequest, reserve: Callable[[int], None]
+    async def page_of_events(
+        self, organization_id: str, page: PageRequest, where: EventFilter, reserve: Callable[[int], None]
     ) -> Page[Event]:
         """Read a few events at a time, beginning at the anchor, until the page is full: memory is bounded."""
         events: list[Event] = []
         size, more, next_read = 0, True, page
         while more and len(events) < page.limit:
             limit = min(EVENTS_PER_READ, page.limit - len(events))
-            found = await self._store.list_events(organization_id, msgspec.structs.replace(next_read, limit=limit))
+            found = await self._store.list_events(
+                organization_id, msgspec.structs.replace(next_read, limit=limit), where
+            )
             more = found.has_prev if page.backwards else found.has_next
             for event in reversed(found.items) if page.backwards else found.items:
                 size += len(event.data)

@@ -18,6 +18,7 @@ from packhook.service.retries import Retries
 from packhook.service.secret_rotation import SecretRotation
 from packhook.service.statistics import Statistics
 from packhook.service.test_events import TestEvents
+from packhook.service.timeline import Timeline
 from packhook.service.webhooks import Webhooks
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -61,6 +62,7 @@ class Service:
         self.retries = Retries(store, clock)
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
+        self.timeline = Timeline(store, self.history, settings, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:

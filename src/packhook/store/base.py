@@ -37,6 +37,7 @@ from packhook.core.model import (
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.statistics import StatisticsStore
+from packhook.store.timeline import TimelineStore
 
 if TYPE_CHECKING:
     from packhook.store.replays import ReplayStore
@@ -75,13 +76,16 @@ class WebhookFilter(Struct, frozen=True, kw_only=True):
 class DeliveryFilter(Struct, frozen=True, kw_only=True):
     """Select the deliveries to list; None is any. A field is equal to the column of its name.
 
-    ``since`` (inclusive) and ``until`` (exclusive) are about ``created_at``.
+    ``since`` (inclusive) and ``until`` (exclusive) are about ``created_at``; subject and reference about the events.
     """
 
     webhook_id: str | None = None
     event_id: str | None = None
     event_code: str | None = None
     status: DeliveryStatus | None = None
+    subject: str | None = None
+    reference: str | None = None
+    event_ids: tuple[str, ...] | None = None
     since: int | None = None
     until: int | None = None
 
@@ -144,7 +148,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
         return self == RetentionBatch()
 
 
-class Store(StatisticsStore, Protocol):
+class Store(StatisticsStore, TimelineStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle
@@ -328,10 +332,6 @@ class Store(StatisticsStore, Protocol):
 
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         """Return an event with its deliveries, oldest first."""
-        ...
-
-    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
-        """Return a page of events, newest first."""
         ...
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:

@@ -3,7 +3,7 @@
 A field of a filter that is equal to the column of its name needs nothing here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,9 +13,10 @@ from packhook.core.clock import MINUTE
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
 from packhook.store.replays import ReplayFilter
+from packhook.store.timeline import EventFilter
 
 MAX_ID_CLOCK_SKEW: Final = MINUTE
-"""How far the time in a delivery's id may be from ``created_at``."""
+"""How far the time in the id of an event or a delivery may be from ``created_at``."""
 
 
 class Conditions(Struct, frozen=True):
@@ -41,9 +42,19 @@ def api_key_conditions(organization_id: str) -> Conditions:
     return _combine({"organization_id = :organization_id": organization_id}, "revoked_at IS NULL")
 
 
-def event_conditions(organization_id: str) -> Conditions:
-    """Return the conditions of a page of an organization's events."""
-    return _combine({"organization_id = :organization_id": organization_id})
+def event_conditions(organization_id: str, where: EventFilter, hints: Hints) -> Conditions:
+    """Return the conditions of a page of an organization's events; they lead to the narrowest index."""
+    narrow = where.subject is not None or where.reference is not None
+    event_code = hints.unindexed.format("event_code") if narrow else "event_code"
+    subject = hints.unindexed.format("subject") if where.reference is not None else "subject"
+    wanted = {
+        "organization_id = :organization_id": organization_id,
+        f"{event_code} = :event_code": where.event_code,
+        f"{subject} = :subject": where.subject,
+        **_time_range_conditions(where.since, where.until, ids.event_id_lower_bound),
+    }
+    found = _combine(wanted, *([] if where.subject is None else ["subject <> ''"]))
+    return Conditions(found.texts, {**found.values, "reference": where.reference})
 
 
 def webhook_conditions(organization_id: str, where: WebhookFilter) -> Conditions:
@@ -58,7 +69,12 @@ def replay_conditions(organization_id: str, where: ReplayFilter) -> Conditions:
 
 def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of an organization's deliveries; they lead to the narrowest index."""
-    narrow = where.webhook_id is not None or where.event_id is not None or uses_per_webhook_merge(where)
+    narrow = (
+        where.webhook_id is not None
+        or where.event_id is not None
+        or is_by_events(where)
+        or uses_per_webhook_merge(where)
+    )
     organization = hints.unindexed.format("organization_id") if narrow else "organization_id"
     literals = []
     if where.status is not None:
@@ -67,8 +83,8 @@ def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hint
             literals.append(hints.live[where.status])
     wanted = {
         f"{organization} = :organization_id": organization_id,
-        **_equal(where, "status", "since", "until"),
-        **_time_range_conditions(where),
+        **_equal(where, "status", "since", "until", "subject", "reference", "event_ids"),
+        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound),
     }
     return _combine(wanted, *literals)
 
@@ -85,23 +101,31 @@ def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:
     return _combine(wanted, *(["object_kind IN ('webhook', 'delivery', 'replay')"] if where.shown_to_keys else []))
 
 
+def is_by_events(where: DeliveryFilter) -> bool:
+    """Return whether events have to be found first."""
+    return any(value is not None for value in (where.subject, where.reference, where.event_ids))
+
+
 def uses_per_webhook_merge(where: DeliveryFilter) -> bool:
     """Return whether a page is merged from the lists of webhooks, each read by an index of its own.
 
     So the deliveries of other event codes are not read. Live and canceled deliveries are few and have an index.
     """
     wide = where.event_code is not None and where.webhook_id is None and where.event_id is None
-    return wide and where.status in (None, DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED)
+    return (
+        wide and not is_by_events(where) and where.status in (None, DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED)
+    )
 
 
-def _time_range_conditions(where: DeliveryFilter) -> dict[str, object]:
+def _time_range_conditions(
+    since: int | None, until: int | None, lower_bound: Callable[[int], str]
+) -> dict[str, object]:
     """Return ``since`` and ``until`` as bounds of the id too: ids sort by time, so a page begins at the right place."""
-    since, until = where.since, where.until
     return {
         "created_at >= :since": since,
-        "id >= :since_id": None if since is None else ids.delivery_id_lower_bound(since - MAX_ID_CLOCK_SKEW),
+        "id >= :since_id": None if since is None else lower_bound(since - MAX_ID_CLOCK_SKEW),
         "created_at < :until": until,
-        "id < :until_id": None if until is None else ids.delivery_id_lower_bound(until + MAX_ID_CLOCK_SKEW),
+        "id < :until_id": None if until is None else lower_bound(until + MAX_ID_CLOCK_SKEW),
     }
 
 

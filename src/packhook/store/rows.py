@@ -16,6 +16,7 @@ from packhook.core.audit import Actor, AuditEntry
 from packhook.core.model import (
     ApiKey,
     Attempt,
+    AttemptSummary,
     Delivery,
     DeliveryStatus,
     Event,
@@ -27,6 +28,7 @@ from packhook.core.model import (
 )
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_half, replace_unstorable
+from packhook.store.timeline import AttemptLog
 
 S = TypeVar("S", bound=Struct)
 
@@ -98,6 +100,7 @@ WEBHOOKS: Final = Table(Webhook)
 EVENTS: Final = Table(Event)
 DELIVERIES: Final = Table(Delivery, columns={"next_attempt_at": "claimable_at"})
 ATTEMPTS: Final = Table(Attempt)
+ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
 INTERRUPTIONS: Final = Table(Interruption)
 REPLAYS: Final = Table(Replay)
 _ENTRIES: Final = Table(AuditEntry, without="by")
@@ -111,6 +114,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "delivery": DELIVERIES.columns,
     "attempt": ATTEMPTS.columns,
     "replay": REPLAYS.columns,
+    "attempt_summary": ATTEMPT_SUMMARIES.columns,
     "audit_entry": (*_ENTRIES.columns, *_ACTORS.columns, "object_kind"),
 }
 """The column lists that statements refer to."""
@@ -129,6 +133,14 @@ def webhook_state(row: Row) -> WebhookState:
     gone_since, failing_since, held_until = list(row)[len(WEBHOOKS.columns) :]
     return WebhookState(
         webhook=WEBHOOKS.read(row), gone_since=gone_since, failing_since=failing_since, held_until=held_until
+    )
+
+
+def attempt_log(attempts: Sequence[Row], interruptions: Sequence[Row]) -> AttemptLog:
+    """Return what is known of the attempts of some deliveries; an interruption stands behind its delivery's id."""
+    return AttemptLog(
+        tuple(map(ATTEMPT_SUMMARIES.read, attempts)),
+        tuple((row[0], INTERRUPTIONS.read(list(row)[1:])) for row in interruptions),
     )
 
 

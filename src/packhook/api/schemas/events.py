@@ -9,6 +9,7 @@ from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
 from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service import rules
+from packhook.service.timeline import EntryKind
 
 EVENT_CODE: Final[dict[str, Any]] = {"enum": list(EVENT_CODES)}
 EventCode = Annotated[
@@ -116,6 +117,8 @@ class EventOut(ResponseModel):
     organization_id: str
     data: dict[str, Any]
     created_at: str
+    subject: str = Field(default="", description="What it is about: for orders, the order's id; absent: none.")
+    references: list[str] = Field(default=[], description="Other texts by which people know it; absent: none.")
 
 
 class EventDetailOut(EventOut):
@@ -128,6 +131,32 @@ class EventPage(PageModel):
     """List events, newest first."""
 
     data: list[EventOut]
+
+
+class TimelineEntryOut(ResponseModel):
+    """Show one line of a timeline. The members after ``text`` are absent where they do not apply."""
+
+    at: str
+    kind: str = Field(json_schema_extra={"enum": list(EntryKind)})
+    text: str
+    event_id: str = ""
+    event_code: str = ""
+    subject: str = ""
+    references: list[str] = Field(default=[])
+    delivery_id: str = ""
+    webhook_id: str = ""
+    url: str = ""
+    attempt: int = 0
+    status_code: int = 0
+    duration_ms: int = 0
+    error: AttemptError = Field(default=AttemptError(code="", message=""))
+    held_reason: str = ""
+
+
+class TimelinePage(PageModel):
+    """List what happened by time, of some events; the newest events come first."""
+
+    data: list[TimelineEntryOut]
 
 
 class DeliveryPage(PageModel):

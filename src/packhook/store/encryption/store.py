@@ -64,6 +64,8 @@ class EncryptedStore:
         self.replays = inner.replays
         self.get_event = inner.get_event
         self.list_events = inner.list_events
+        self.subjects_of = inner.subjects_of
+        self.summarize_attempts = inner.summarize_attempts
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries

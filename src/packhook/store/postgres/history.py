@@ -1,17 +1,24 @@
 """Read events, deliveries and attempts back; retry a delivery."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, Delivery, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
-from packhook.store.filters import delivery_conditions, event_conditions, uses_per_webhook_merge
+from packhook.store.filters import (
+    Conditions,
+    delivery_conditions,
+    event_conditions,
+    is_by_events,
+    uses_per_webhook_merge,
+)
 from packhook.store.leasing import BEING_SENT
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.organizations import get_organization
 from packhook.store.postgres.queries import HINTS, SQL, Db, fetch_page, has_no_nul
+from packhook.store.timeline import ANY_EVENT, MAX_EVENTS_OF_SUBJECT, AttemptLog, EventFilter
 
 
 async def get_event(db: Db, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
@@ -24,11 +31,25 @@ async def get_event(db: Db, organization_id: str, event_id: str) -> tuple[Event,
     return rows.EVENTS.read(row), tuple(map(rows.delivery, deliveries))
 
 
-async def list_events(db: Db, organization_id: str, page: PageRequest) -> Page[Event]:
+async def list_events(db: Db, organization_id: str, page: PageRequest, where: EventFilter = ANY_EVENT) -> Page[Event]:
     """See Store.list_events."""
     await get_organization(db, organization_id)
-    conditions = event_conditions(organization_id)
-    return await fetch_page(db, "list_events", conditions, page, rows.EVENTS.read, newest_first=True)
+    name = "list_events" if where.reference is None else "list_events_by_reference"
+    conditions = event_conditions(organization_id, where, HINTS)
+    return await fetch_page(db, name, conditions, page, rows.EVENTS.read, newest_first=True)
+
+
+async def subjects_of(db: Db, organization_id: str, reference: str) -> tuple[str, ...]:
+    """See Store.subjects_of."""
+    await get_organization(db, organization_id)
+    found = await _find_events(db, "find_events_by_reference", organization_id, reference)
+    return tuple(dict.fromkeys(row[1] for row in found if row[1]))
+
+
+async def _find_events(db: Db, name: str, organization_id: str, text: str) -> list[rows.Row]:
+    if not has_no_nul(text):
+        return []
+    return await db.fetch_all(SQL[name], organization_id, text, MAX_EVENTS_OF_SUBJECT)
 
 
 async def get_delivery(db: Db, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
@@ -60,7 +81,28 @@ async def list_deliveries(db: Db, organization_id: str, page: PageRequest, where
     await get_organization(db, organization_id)
     conditions = delivery_conditions(organization_id, where, HINTS)
     name = "list_deliveries_by_event_code" if uses_per_webhook_merge(where) else "list_deliveries"
+    if is_by_events(where):
+        name = "list_deliveries_of_events"
+        event_ids = sorted(await _event_ids(db, organization_id, where))
+        conditions = Conditions(conditions.texts, {**conditions.values, "event_ids": event_ids})
     return await fetch_page(db, name, conditions, page, rows.delivery, newest_first=True)
+
+
+async def _event_ids(db: Db, organization_id: str, where: DeliveryFilter) -> set[str]:
+    """Return the events that the filter means by their ids, subject and reference."""
+    found = [set(where.event_ids)] if where.event_ids is not None else []
+    for name, text in (("find_events_by_subject", where.subject), ("find_events_by_reference", where.reference)):
+        if text is not None:
+            found.append({row[0] for row in await _find_events(db, name, organization_id, text)})
+    return set.intersection(*found)
+
+
+async def summarize_attempts(db: Db, organization_id: str, delivery_ids: Sequence[str], limit: int) -> AttemptLog:
+    """See Store.summarize_attempts."""
+    values = (organization_id, list(delivery_ids), limit)
+    attempts = await db.fetch_all(SQL["summarize_attempts"], *values)
+    interruptions = await db.fetch_all(SQL["find_interruptions"], *values)
+    return rows.attempt_log(attempts, interruptions)
 
 
 async def retry_delivery(

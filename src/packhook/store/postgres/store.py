@@ -63,6 +63,7 @@ from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Session
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -329,9 +330,8 @@ class PostgresStore:
         return await self._write(claim.replan, now, back)
 
     async def retry_delivery(self, organization_id: str, delivery_id: str, now: int, entry: AuditEntry) -> Delivery:
-        delivery = await self._change_for(
-            organization_id, history.retry_delivery, organization_id, delivery_id, now, entry
-        )
+        values = (organization_id, delivery_id, now, entry)
+        delivery = await self._change_for(organization_id, history.retry_delivery, *values)
         self._leave_for_any_node((delivery.webhook_id,), now)
         return delivery
 
@@ -340,8 +340,14 @@ class PostgresStore:
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         return await self._read_for(organization_id, history.get_event, organization_id, event_id)
 
-    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
-        return await self._read_for(organization_id, history.list_events, organization_id, page)
+    async def list_events(self, organization_id: str, page: PageRequest, where: EventFilter = ANY_EVENT) -> Page[Event]:
+        return await self._read_for(organization_id, history.list_events, organization_id, page, where)
+
+    async def subjects_of(self, organization_id: str, reference: str) -> tuple[str, ...]:
+        return await self._read_for(organization_id, history.subjects_of, organization_id, reference)
+
+    async def summarize_attempts(self, organization_id: str, delivery_ids: Sequence[str], limit: int) -> AttemptLog:
+        return await self._read_for(organization_id, history.summarize_attempts, organization_id, delivery_ids, limit)
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._read_for(organization_id, history.get_delivery, organization_id, delivery_id)

@@ -288,6 +288,8 @@ CREATE INDEX deliveries_of_webhook ON packhook.deliveries USING btree (webhook_i
 
 CREATE INDEX events_by_age ON packhook.events USING btree (created_at, id);
 
+CREATE INDEX events_by_event_code ON packhook.events USING btree (organization_id, event_code, id);
+
 CREATE INDEX events_by_reference_1 ON packhook.events USING btree (organization_id, reference_1, id) WHERE (reference_1 <> ''::text);
 
 CREATE INDEX events_by_reference_2 ON packhook.events USING btree (organization_id, reference_2, id) WHERE (reference_2 <> ''::text);

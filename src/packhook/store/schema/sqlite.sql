@@ -289,3 +289,5 @@ CREATE TABLE outbox (
   organization_id TEXT NOT NULL,
   event_id        TEXT NOT NULL UNIQUE
 ) STRICT;
+
+CREATE INDEX events_by_event_code ON events (organization_id, event_code, id);

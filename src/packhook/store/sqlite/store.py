@@ -65,6 +65,7 @@ from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
+from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -311,8 +312,16 @@ class SqliteStore:
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         return await self._reader.read_for(organization_id, history.get_event, organization_id, event_id)
 
-    async def list_events(self, organization_id: str, page: PageRequest) -> Page[Event]:
-        return await self._reader.read_for(organization_id, history.list_events, organization_id, page)
+    async def list_events(self, organization_id: str, page: PageRequest, where: EventFilter = ANY_EVENT) -> Page[Event]:
+        return await self._reader.read_for(organization_id, history.list_events, organization_id, page, where)
+
+    async def subjects_of(self, organization_id: str, reference: str) -> tuple[str, ...]:
+        return await self._reader.read_for(organization_id, history.subjects_of, organization_id, reference)
+
+    async def summarize_attempts(self, organization_id: str, delivery_ids: Sequence[str], limit: int) -> AttemptLog:
+        return await self._reader.read_for(
+            organization_id, history.summarize_attempts, organization_id, delivery_ids, limit
+        )
 
     async def get_delivery(self, organization_id: str, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]]:
         return await self._reader.read_for(organization_id, history.get_delivery, organization_id, delivery_id)

@@ -1,0 +1,4 @@
+-- A page of one event code's events costs what it shows.
+SET LOCAL search_path = packhook;
+
+CREATE INDEX events_by_event_code ON events (organization_id, event_code, id);
