@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.postgres_server import PostgresServer
 from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
 from chaos.publisher import Publisher, subscribe
+from chaos.replay import ReplayProof, prove_replay
 from chaos.server import start_server
 from chaos.stage import FIRST_RESPONSES, ROTATED, Stage, stage
 from packhook.cli.exits import Exit, fail
@@ -54,6 +56,8 @@ def chaos(
     ] = False,
     freeze: Annotated[float, typer.Option(help="Seconds to freeze a node; leases last 35.", min=0)] = 37.0,
     seed: Annotated[int, typer.Option(help="Seed that chooses the victims.")] = 1,
+    replay: Annotated[int, typer.Option(help="Instead: replay so many events, and kill a node half way.", min=0)] = 0,
+    replay_rate: Annotated[float, typer.Option(help="With --replay: deliveries per second.", min=1)] = 500.0,
     json: Annotated[Path | None, typer.Option(help="Write the proof to this file as JSON.")] = None,
 ) -> None:
     """Prove that nothing is lost: publish, kill -9 at every crash point, restart, account for every id.
@@ -64,6 +68,10 @@ def chaos(
         fail("--postgres starts a database of its own: omit --database", Exit.USAGE)
     if nodes > 1 and not postgres and not database.startswith("postgres"):
         fail("--nodes needs --postgres or --database postgresql://…: one SQLite file serves one node", Exit.USAGE)
+    if replay:
+        outcome = asyncio.run(_prove_replay(database, postgres, nodes, replay, replay_rate, rate))
+        _finish_replay(outcome, json)
+        return
     proof = asyncio.run(_prove(database, postgres, nodes, events, rate, seed, freeze))
     _print(proof)
     if json is not None:
@@ -97,6 +105,35 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         rotations=proof.inbox.rotations.count,
         verdict=ledger.verdict(),
     )
+
+
+async def _prove_replay(
+    url: str, postgres: bool, nodes: int, events: int, replay_rate: float, live_rate: float
+) -> ReplayProof:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-chaos-")))
+        database = url or f"sqlite:///{folder / 'packhook.db'}"
+        if postgres:
+            server = PostgresServer(folder)
+            await server.start()
+            stack.push_async_callback(server.stop)
+            database = server.url
+        return await prove_replay(database, nodes, events, folder, replay_rate=replay_rate, live_rate=live_rate)
+
+
+def _finish_replay(proof: ReplayProof, json: Path | None) -> None:
+    """Print the counts, write them, and exit with 1 unless they are what they have to be."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in proof.__struct_fields__:
+        value = getattr(proof, name)
+        table.add_row(name.replace("_", " "), f"{value:.2f}" if isinstance(value, float) else str(value))
+    console = Console()
+    console.print(table)
+    console.print(Text("\nproven: each event once" if proof.is_proven else "\nNOT PROVEN", style="bold"))
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
+    if not proof.is_proven:
+        raise typer.Exit(Exit.FAILED)
 
 
 async def _publish_and_inject(

@@ -9,7 +9,9 @@ import pytest
 
 from conventions.sources import FOLDERS, ROOT, name_of, texts
 
-_CHAOS_TOOL: Final = {ROOT / "tests/chaos" / f"{name}.py" for name in ("__main__", "cluster", "faults", "publisher")}
+_CHAOS_TOOL: Final = {
+    ROOT / "tests/chaos" / f"{name}.py" for name in ("__main__", "cluster", "faults", "publisher", "replay")
+}
 
 
 def _found(pattern: str, paths: Iterable[Path]) -> list[str]:

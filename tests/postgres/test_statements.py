@@ -76,6 +76,21 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "roll_up_statistics": (START, 100),
     "delete_expired_statistics": (START, 100),
     "delete_statistics": ([5], [START], "w"),
+    "scan_failed_deliveries": ("w", "dlv_g", "dlv_0", 10),
+    "scan_delivered_deliveries": ("w", "dlv_g", "dlv_0", 10),
+    "scan_events": ("w", "evt_g", "evt_0", 10, ACME),
+    "scan_events_of_subject": ("w", "evt_g", "evt_0", 10, ACME, "ord_1"),
+    "count_unfinished_replays": (ACME,),
+    "next_due_replay": (START,),
+    "next_replay_chunk": ("r",),
+    "delete_replay_chunks": ("r", 1),
+    "list_chunk_events": (["e"], ACME, "w"),
+    "retry_deliveries": (START, ACME, ["d"]),
+    "examine_replay_deliveries": (ACME, "r", -1, 10),
+    "count_waiting_replays": ("w", START, 10),
+    "cancel_replays": (START, ["w"]),
+    "delete_finished_replays": (START, 10),
+    "list_orphan_chunks": (START,),
 }
 
 

@@ -46,6 +46,8 @@ from support.values import replaced
 
 LATER = START + HOUR
 LIMIT = 3
+CHUNKS = 5
+BATCH = CHUNKS * EVENTS_OF_A_CHUNK
 
 
 def timed(at: int, **changes: Any) -> Event:  # noqa: ANN401 a field has its own type
@@ -89,9 +91,9 @@ async def create(
         created_by="operator",
     )
     event_ids = (await matched(store, asked))[::-1]
-    for number, start in enumerate(range(0, len(event_ids), EVENTS_OF_A_CHUNK)):
-        chunk = event_ids[start : start + EVENTS_OF_A_CHUNK][::-1]
-        await store.replays.add_events(ACME, replay.id, number, chunk, at)
+    starts = range(0, len(event_ids), EVENTS_OF_A_CHUNK)
+    chunks = [event_ids[start : start + EVENTS_OF_A_CHUNK][::-1] for start in starts]
+    await store.replays.add_events(ACME, replay.id, 0, chunks, at)
     replay = replaced(replay, matched=len(event_ids))
     return await store.replays.create(replay, new_entry(), idempotency, limit)
 
@@ -108,7 +110,7 @@ async def finish_all(
 async def drive(store: Store, replay: Replay, at: int = LATER) -> tuple[Replay, list[str]]:
     """Drive a replay to its end, everything is delivered; return it, and the events in the order in which they came."""
     sent: list[str] = []
-    while await store.replays.advance(at) is not None:
+    while await store.replays.advance(at, CHUNKS) is not None:
         sent += [item.event_id for item in await finish_all(store, at)]
         at += SECOND
     return await store.replays.get(replay.organization_id, replay.id), sent
@@ -256,7 +258,7 @@ async def test_each_matched_event_has_one_turn(store: Store) -> None:
     stored = await add_webhook(store)
     happened = await history(store, stored)
     replay = await create(store, query(stored))
-    step = await store.replays.advance(LATER)
+    step = await store.replays.advance(LATER, CHUNKS)
     assert step is not None
     assert (step.queued, step.replay) == (3, replaced(replay, queued=3))
     leased = await claim(store, LATER)
@@ -276,7 +278,7 @@ async def test_each_matched_event_has_one_turn(store: Store) -> None:
 
 async def test_a_large_replay_sends_each_event_once(store: Store) -> None:
     """In batches: what was matched is what is sent, none twice, oldest first."""
-    await publish_at(store, *(START + number for number in range(5 * EVENTS_OF_A_CHUNK + 7)))
+    await publish_at(store, *(START + number for number in range(5 * BATCH + 7)))
     stored = await add_webhook(store)
     replay = await create(store, query(stored, Selection.MISSING))
     done, sent = await drive(store, replay)
@@ -287,15 +289,15 @@ async def test_a_large_replay_sends_each_event_once(store: Store) -> None:
 
 async def test_a_replay_waits_while_enough_of_it_is_due(store: Store) -> None:
     """So it never fills the lane of its webhook: nothing is queued until some were sent."""
-    await publish_at(store, *(START + number for number in range(MAX_WAITING + EVENTS_OF_A_CHUNK)))
+    await publish_at(store, *(START + number for number in range(MAX_WAITING + BATCH)))
     stored = await add_webhook(store)
     await create(store, query(stored, Selection.MISSING))
-    queued = [step.queued for _ in range(6) if (step := await store.replays.advance(LATER)) is not None]
-    assert queued == [EVENTS_OF_A_CHUNK] * 5 + [0]
-    assert await store.replays.advance(LATER) is None
+    queued = [step.queued for _ in range(6) if (step := await store.replays.advance(LATER, CHUNKS)) is not None]
+    assert queued == [BATCH] * 5 + [0]
+    assert await store.replays.advance(LATER, CHUNKS) is None
     leased = (await ask(store, LATER, slots=1)).deliveries
     await store.record([delivered(item, LATER) for item in leased])
-    step = await store.replays.advance(LATER + MINUTE)
+    step = await store.replays.advance(LATER + MINUTE, CHUNKS)
     assert step is not None
     assert (step.queued, step.replay.delivered) == (EVENTS_OF_A_CHUNK, 1)
 
@@ -306,11 +308,11 @@ async def test_a_step_that_gets_nowhere_waits_longer_each_time(store: Store) -> 
     await publish_at(store, START)
     await finish_all(store, LATER, failed)
     await create(store, query(stored))
-    assert await store.replays.advance(LATER) is not None
+    assert await store.replays.advance(LATER, CHUNKS) is not None
     at, waits = LATER, []
     for _ in range(10):
         before = at
-        while await store.replays.advance(at) is None:
+        while await store.replays.advance(at, CHUNKS) is None:
             at += SECOND // 2
         waits.append(at - before)
     assert waits == [0, *(SECOND // 2 * 2**power for power in range(7)), MINUTE, MINUTE]
@@ -325,7 +327,7 @@ async def test_a_live_delivery_is_not_doubled(store: Store) -> None:
     await store.retry_delivery(ACME, first.id, LATER, new_entry())
     (sending,) = await claim(store, LATER)
     await store.retry_delivery(ACME, second.id, LATER, new_entry())
-    step = await store.replays.advance(LATER)
+    step = await store.replays.advance(LATER, CHUNKS)
     assert step is not None
     assert (step.queued, step.replay.delivered) == (2, 0)
     assert await store.record([delivered(sending, LATER)]) == [True]
@@ -341,7 +343,7 @@ async def test_an_event_past_retention_has_failed(store: Store) -> None:
     await finish_all(store, START + DAY)
     replay = await create(store, query(stored), START + DAY)
     await retain(store, events_before=START + HOUR)
-    step = await store.replays.advance(START + DAY)
+    step = await store.replays.advance(START + DAY, CHUNKS)
     assert step is not None
     assert (step.replay.queued, step.replay.failed) == (2, 1)
     await finish_all(store, START + DAY)
@@ -359,9 +361,9 @@ async def test_a_replay_of_nothing_is_finished_at_once(store: Store) -> None:
 
 async def test_replays_take_turns(store: Store) -> None:
     """Each step goes to the replay that waits longest."""
-    await publish_at(store, *(START + number for number in range(2 * EVENTS_OF_A_CHUNK)))
+    await publish_at(store, *(START + number for number in range(2 * BATCH)))
     both = [await create(store, query(await add_webhook(store), Selection.MISSING), LATER) for _ in range(2)]
-    steps = [await store.replays.advance(LATER + 1 + number) for number in range(4)]
+    steps = [await store.replays.advance(LATER + 1 + number, CHUNKS) for number in range(4)]
     assert {step.replay.id for step in steps[:2] if step} == {replay.id for replay in both}
     assert {step.replay.id for step in steps[2:] if step} == {replay.id for replay in both}
 
@@ -371,7 +373,7 @@ async def test_the_engine_is_woken(store: Store, dispatcher: FakeDispatcher) -> 
     await publish_at(store, START)
     stored = await add_webhook(store)
     await create(store, query(stored))
-    await store.replays.advance(LATER)
+    await store.replays.advance(LATER, CHUNKS)
     assert dispatcher.notified == [(frozenset({stored.id}), LATER)]
 
 
@@ -385,31 +387,31 @@ async def change(store: Store, replay: Replay, status: ReplayStatus, at: int = L
 
 async def test_a_paused_replay_queues_nothing_until_it_is_resumed(store: Store) -> None:
     """What it has queued is sent, and counted; then it goes on where it was."""
-    await publish_at(store, *(START + number for number in range(2 * EVENTS_OF_A_CHUNK)))
+    await publish_at(store, *(START + number for number in range(2 * BATCH)))
     stored = await add_webhook(store)
     replay = await create(store, query(stored))
-    await store.replays.advance(LATER)
+    await store.replays.advance(LATER, CHUNKS)
     await change(store, replay, ReplayStatus.PAUSED)
     paused, sent = await drive(store, replay)
     assert (paused.status, paused.queued, paused.delivered) == (ReplayStatus.PAUSED, 100, 100)
-    assert len(sent) == EVENTS_OF_A_CHUNK
+    assert len(sent) == BATCH
     assert (await change(store, replay, ReplayStatus.RUNNING)).status is ReplayStatus.RUNNING
     done, sent = await drive(store, replay, LATER + HOUR)
-    assert (done.status, done.delivered, len(sent)) == (ReplayStatus.FINISHED, 2 * EVENTS_OF_A_CHUNK, EVENTS_OF_A_CHUNK)
+    assert (done.status, done.delivered, len(sent)) == (ReplayStatus.FINISHED, 2 * BATCH, BATCH)
 
 
 async def test_a_canceled_replay_queues_nothing_any_more(store: Store) -> None:
     """What it has queued is sent, and counted."""
-    await publish_at(store, *(START + number for number in range(3 * EVENTS_OF_A_CHUNK)))
+    await publish_at(store, *(START + number for number in range(3 * BATCH)))
     stored = await add_webhook(store)
     replay = await create(store, query(stored))
-    await store.replays.advance(LATER)
+    await store.replays.advance(LATER, CHUNKS)
     canceled = await change(store, replay, ReplayStatus.CANCELED, LATER + 1)
     assert (canceled.status, canceled.finished_at) == (ReplayStatus.CANCELED, LATER + 1)
     _, sent = await drive(store, replay, LATER + 1)
     done, _ = await drive(store, replay, LATER + MINUTE)
     assert (done.status, done.queued, done.delivered, len(sent)) == (ReplayStatus.CANCELED, 100, 100, 100)
-    assert len(await matched(store, query(stored, Selection.MISSING))) == 2 * EVENTS_OF_A_CHUNK
+    assert len(await matched(store, query(stored, Selection.MISSING))) == 2 * BATCH
 
 
 @pytest.mark.parametrize(
@@ -447,8 +449,8 @@ async def test_the_replays_of_a_deleted_webhook_are_canceled(store: Store, of: s
         assert (await store.replays.get(ACME, replay.id)).status is ReplayStatus.CANCELED
     else:
         await store.delete_organization(ACME, LATER, new_entry())
-    assert [step.queued for step in [await store.replays.advance(LATER)] if step] == [0]
-    assert await store.replays.advance(LATER + DAY) is None
+    assert [step.queued for step in [await store.replays.advance(LATER, CHUNKS)] if step] == [0]
+    assert await store.replays.advance(LATER + DAY, CHUNKS) is None
 
 
 # --- creating and reading
@@ -534,8 +536,8 @@ async def test_events_of_a_replay_that_was_never_created_are_deleted(store: Stor
     stored = await add_webhook(store)
     replay = await create(store, query(stored))
     for number in range(3):
-        await store.replays.add_events(ACME, "rpl_dead", number, ["evt_1"], LATER)
-        await store.replays.add_events(ACME, "rpl_failed", number, ["evt_1"], LATER)
+        await store.replays.add_events(ACME, "rpl_dead", number, [["evt_1"]], LATER)
+        await store.replays.add_events(ACME, "rpl_failed", number, [["evt_1"]], LATER)
     await store.replays.discard_events(ACME, "rpl_failed")
     assert await retain(store, keys_before=LATER) == 0
     assert await retain(store, keys_before=LATER + 1) == 3
@@ -548,7 +550,7 @@ async def test_what_is_claimed_is_a_replay_only_once(store: Store) -> None:
     await publish_at(store, START)
     stored = await add_webhook(store)
     await create(store, query(stored))
-    await store.replays.advance(LATER)
+    await store.replays.advance(LATER, CHUNKS)
     await publish(store, created_at=LATER)
     first, second = await claim(store, LATER)
     assert (first.urgency, second.urgency) == (Urgency.FIRST, Urgency.REPLAY)
@@ -562,7 +564,7 @@ async def test_the_end_of_a_replay_is_an_event(store: Store) -> None:
     await publish_at(store, START, START + 1)
     await finish_all(store, START + MINUTE)
     replay, _ = await drive(store, await create(store, query(hook, Selection.DELIVERED)))
-    assert await store.replays.advance(LATER + DAY) is None
+    assert await store.replays.advance(LATER + DAY, CHUNKS) is None
     canceled = await create(store, query(hook, Selection.DELIVERED), LATER + DAY)
     await store.replays.change(ACME, canceled.id, ReplayStatus.CANCELED, LATER + DAY, new_entry())
     await drive(store, canceled, LATER + DAY)

@@ -229,10 +229,10 @@ async def _replay(db: Db) -> None:
     for number, webhook_id in enumerate((hook.id, delivery.webhook_id)):
         replay = _running(msgspec.structs.replace(plain, webhook_id=webhook_id), START + number)
         key = Idempotency(key=replay.id, fingerprint=b"", stale_before=START - DAY)
-        await replays.add_events(db, replay.id, 0, sorted({*events, delivery.event_id}), START)
+        await replays.add_events(db, replay.id, 0, [sorted({*events, delivery.event_id})], START)
         await replays.create(db, replay, new_entry(), key, 2)
-        await replays.advance(db, START + number)
-    await replays.advance(db, START + HOUR)
+        await replays.advance(db, START + number, 1)
+    await replays.advance(db, START + HOUR, 1)
     await replays.change(db, ACME, replay.id, ReplayStatus.CANCELED, START, new_entry())
     await replays.list_replays(db, ACME, PAGE, ReplayFilter())
     await db.fetch_all(SQL["delete_replay_delivery"], replay.id, [0])

@@ -15,8 +15,8 @@ from packhook.core.errors import Conflict, FieldError, InvalidInput
 from packhook.core.model import FINISHED, DeliveryStatus, Event
 from packhook.core.subscription import Subscription, matches
 
-EVENTS_OF_A_CHUNK: Final = 100
-"""How many events a replay queues in one transaction."""
+EVENTS_OF_A_CHUNK: Final = 20
+"""How many events are queued at once: few, because they leave in a burst that live events wait for."""
 
 MAX_WAITING: Final = 500
 """A replay queues no more while its webhook has so many replayed deliveries due or in flight."""

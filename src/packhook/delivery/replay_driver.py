@@ -2,7 +2,7 @@
 
 ::
 
-    advance (one chunk, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
+    advance (a chunk, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
                                               └─ nothing due: look again after a moment
 
 Any node drives any replay, one at a time. A node that dies loses its transaction, and the next one goes on.
@@ -15,7 +15,7 @@ import structlog
 
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.core.replay import ReplayStatus
+from packhook.core.replay import EVENTS_OF_A_CHUNK, ReplayStatus
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.replays import ReplayStep
@@ -24,7 +24,19 @@ _log: Final = structlog.get_logger("packhook.replay")
 
 STEP_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 1.0
-ERROR_SECONDS: Final = 5.0
+ERROR_SECONDS = 5.0
+
+
+def chunks_at(rate: float) -> int:
+    """Return how many chunks a step queues: one, unless there would be too many steps."""
+    return max(1, int(rate * STEP_SECONDS / EVENTS_OF_A_CHUNK))
+
+
+def seconds_after(step: ReplayStep | None, rate: float) -> float:
+    """Return how long after its beginning the next step begins, so that at most ``rate`` events a second are queued."""
+    if step is None:
+        return IDLE_SECONDS
+    return step.queued / rate if step.queued else STEP_SECONDS
 
 
 class ReplayDriver:
@@ -42,7 +54,9 @@ class ReplayDriver:
 
     async def run(self) -> None:
         """Drive what is due, until ``stop``."""
+        loop = asyncio.get_running_loop()
         while not self._stop.is_set():
+            began = loop.time()
             try:
                 step = await self.run_once()
             except Unavailable as error:
@@ -52,11 +66,11 @@ class ReplayDriver:
                 _log.exception("replay_failed", detail="tried again")
                 await self._pause(ERROR_SECONDS)
             else:
-                await self._pause(self._seconds_after(step))
+                await self._pause(seconds_after(step, self._rate) - (loop.time() - began))
 
     async def run_once(self) -> ReplayStep | None:
         """Drive one replay by one step; return it, None where none is due."""
-        step = await self._store.replays.advance(self._clock.now())
+        step = await self._store.replays.advance(self._clock.now(), chunks_at(self._rate))
         if step is not None and step.replay.status is ReplayStatus.FINISHED:
             replay = step.replay
             _log.info(
@@ -68,10 +82,6 @@ class ReplayDriver:
                 failed=replay.failed,
             )
         return step
-
-    def _seconds_after(self, step: ReplayStep | None) -> float:
-        """Return how long to wait: so that no more deliveries are queued per second than the rate."""
-        return IDLE_SECONDS if step is None else max(STEP_SECONDS, step.queued / self._rate)
 
     async def _pause(self, seconds: float) -> None:
         try:

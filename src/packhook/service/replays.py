@@ -120,17 +120,19 @@ class Replays:
                 async for some in found:
                     matched += len(some)
                     waiting += [event.id for event in some]
-                    while len(waiting) >= EVENTS_OF_A_CHUNK:
-                        await self._store_chunk(replay, number, waiting[:EVENTS_OF_A_CHUNK])
-                        waiting, number = waiting[EVENTS_OF_A_CHUNK:], number + 1
-            if waiting:
-                await self._store_chunk(replay, number, waiting)
+                    full = len(waiting) // EVENTS_OF_A_CHUNK
+                    await self._store_chunks(replay, number, waiting[: full * EVENTS_OF_A_CHUNK])
+                    waiting, number = waiting[full * EVENTS_OF_A_CHUNK :], number + full
+            await self._store_chunks(replay, number, waiting)
         return matched
 
-    async def _store_chunk(self, replay: Replay, number: int, newest_first: Sequence[str]) -> None:
-        await self._store.replays.add_events(
-            replay.organization_id, replay.id, number, newest_first[::-1], replay.created_at
-        )
+    async def _store_chunks(self, replay: Replay, number: int, newest_first: Sequence[str]) -> None:
+        chunks = [
+            newest_first[start : start + EVENTS_OF_A_CHUNK][::-1]
+            for start in range(0, len(newest_first), EVENTS_OF_A_CHUNK)
+        ]
+        if chunks:
+            await self._store.replays.add_events(replay.organization_id, replay.id, number, chunks, replay.created_at)
 
 
 def _fingerprint(query: ReplayQuery) -> bytes:

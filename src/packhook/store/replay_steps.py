@@ -138,9 +138,12 @@ def replay_id_of(response: bytes) -> str:
     return msgspec.json.decode(response, type=str)
 
 
-def chunk_values(replay_id: str, number: int, event_ids: Sequence[str], now: int) -> tuple[Any, ...]:
-    """Return the values of ``insert_replay_chunk``."""
-    return replay_id, number, msgspec.json.encode(list(event_ids)).decode(), now
+def chunk_values(
+    replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
+) -> list[tuple[str, int, str, int]]:
+    """Return the values of ``insert_replay_chunk``, a row for each chunk."""
+    texts = [msgspec.json.encode(list(event_ids)).decode() for event_ids in chunks]
+    return [(replay_id, number + place, text, now) for place, text in enumerate(texts)]
 
 
 def chunk_events(text: str) -> list[str]:

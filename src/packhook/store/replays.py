@@ -51,9 +51,9 @@ class ReplayStore(Protocol):
         ...
 
     async def add_events(
-        self, organization_id: str, replay_id: str, number: int, event_ids: Sequence[str], now: int
+        self, organization_id: str, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
     ) -> None:
-        """Store a chunk of a replay that is to be created: the chunk with the highest number is queued first."""
+        """Store chunks of a replay that is to be created, with numbers from ``number`` on: the highest goes first."""
         ...
 
     async def discard_events(self, organization_id: str, replay_id: str) -> None:
@@ -84,11 +84,11 @@ class ReplayStore(Protocol):
         """
         ...
 
-    async def advance(self, now: int) -> ReplayStep | None:
+    async def advance(self, now: int, chunks: int) -> ReplayStep | None:
         """Drive the replay that waits longest for its next step; None where none is due.
 
-        A step counts what is finished and queues the next chunk, in one transaction: a finished delivery begins its
-        schedule anew, a missing one is created, a live one is only counted. It queues nothing while the webhook has
+        A step counts what is finished and queues the next ``chunks``, in one transaction: a finished delivery begins
+        its schedule anew, a missing one is created, a live one is only counted. It queues nothing while the webhook has
         enough that waits. Two nodes never drive one replay at the same time; one that dies has changed nothing.
         """
         ...

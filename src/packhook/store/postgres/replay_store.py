@@ -60,9 +60,9 @@ class PostgresReplays:
         return await self._read(organization_id, replays.prepare, organization_id, idempotency, limit)
 
     async def add_events(
-        self, organization_id: str, replay_id: str, number: int, event_ids: Sequence[str], now: int
+        self, organization_id: str, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
     ) -> None:
-        await self._write(organization_id, replays.add_events, replay_id, number, event_ids, now)
+        await self._write(organization_id, replays.add_events, replay_id, number, chunks, now)
 
     async def discard_events(self, organization_id: str, replay_id: str) -> None:
         while await self._write(organization_id, replays.discard_events, replay_id):
@@ -82,8 +82,8 @@ class PostgresReplays:
     ) -> Replay:
         return await self._write(organization_id, replays.change, organization_id, replay_id, status, now, entry)
 
-    async def advance(self, now: int) -> ReplayStep | None:
-        step = await self._write(OF_THE_NODE, replays.advance, now)
+    async def advance(self, now: int, chunks: int) -> ReplayStep | None:
+        step = await self._write(OF_THE_NODE, replays.advance, now, chunks)
         if step is not None and step.queued:
             self._notify_due((step.replay.webhook_id,), now)
         return step

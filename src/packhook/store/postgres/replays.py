@@ -105,9 +105,9 @@ async def _find_by_key(db: Db, organization_id: str, idempotency: Idempotency) -
     return None
 
 
-async def add_events(db: Db, replay_id: str, number: int, event_ids: Sequence[str], now: int) -> None:
+async def add_events(db: Db, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int) -> None:
     """See ReplayStore.add_events."""
-    await db.fetch_all(SQL["insert_replay_chunk"], *chunk_values(replay_id, number, event_ids, now))
+    await db.fetch_all(SQL["insert_replay_chunk"], *to_arrays(chunk_values(replay_id, number, chunks, now), 4))
 
 
 async def discard_events(db: Db, replay_id: str) -> int:
@@ -167,7 +167,7 @@ async def change(
 # --- drive
 
 
-async def advance(db: Db, now: int) -> ReplayStep | None:
+async def advance(db: Db, now: int, chunks: int) -> ReplayStep | None:
     """See ReplayStore.advance."""
     row = await db.fetch_one(SQL["next_due_replay"], now)
     if row is None:
@@ -176,7 +176,8 @@ async def advance(db: Db, now: int) -> ReplayStep | None:
     *_, examined, stalled_steps = row
     replay, examined = await _count_finished(db, before, examined)
     if replay.status is ReplayStatus.RUNNING:
-        replay = await _queue_chunk(db, replay, now)
+        for _ in range(chunks):
+            replay = await _queue_chunk(db, replay, now)
     elif replay.status is ReplayStatus.CANCELED:
         await discard_events(db, replay.id)
     has_events = await db.fetch_one(SQL["next_replay_chunk"], replay.id) is not None

@@ -47,9 +47,9 @@ class SqliteReplays:
         return await self._reader().read_for(organization_id, replays.prepare, organization_id, idempotency, limit)
 
     async def add_events(
-        self, organization_id: str, replay_id: str, number: int, event_ids: Sequence[str], now: int
+        self, organization_id: str, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
     ) -> None:
-        await self._writer().write_for(organization_id, replays.add_events, replay_id, number, event_ids, now)
+        await self._writer().write_for(organization_id, replays.add_events, replay_id, number, chunks, now)
 
     async def discard_events(self, organization_id: str, replay_id: str) -> None:
         while await self._writer().write_for(organization_id, replays.discard_events, replay_id):
@@ -71,8 +71,8 @@ class SqliteReplays:
             organization_id, replays.change, organization_id, replay_id, status, now, entry
         )
 
-    async def advance(self, now: int) -> ReplayStep | None:
-        step = await self._writer().write(replays.advance, now)
+    async def advance(self, now: int, chunks: int) -> ReplayStep | None:
+        step = await self._writer().write(replays.advance, now, chunks)
         if step is not None and step.queued:
             self._notify_due((step.replay.webhook_id,), now)
         return step

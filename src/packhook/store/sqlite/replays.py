@@ -105,9 +105,9 @@ def _find_by_key(db: apsw.Connection, organization_id: str, idempotency: Idempot
     return get(db, organization_id, replay_id_of(found[1]))
 
 
-def add_events(db: apsw.Connection, replay_id: str, number: int, event_ids: Sequence[str], now: int) -> None:
+def add_events(db: apsw.Connection, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int) -> None:
     """See ReplayStore.add_events."""
-    db.execute(SQL["insert_replay_chunk"], chunk_values(replay_id, number, event_ids, now))
+    db.executemany(SQL["insert_replay_chunk"], chunk_values(replay_id, number, chunks, now))
 
 
 def discard_events(db: apsw.Connection, replay_id: str) -> int:
@@ -164,7 +164,7 @@ def change(
 # --- drive
 
 
-def advance(db: Connection, now: int) -> ReplayStep | None:
+def advance(db: Connection, now: int, chunks: int) -> ReplayStep | None:
     """See ReplayStore.advance."""
     row = fetch_one(db, SQL["next_due_replay"], (now,))
     if row is None:
@@ -173,7 +173,8 @@ def advance(db: Connection, now: int) -> ReplayStep | None:
     *_, examined, stalled_steps = row
     replay, examined = _count_finished(db, before, examined)
     if replay.status is ReplayStatus.RUNNING:
-        replay = _queue_chunk(db, replay, now)
+        for _ in range(chunks):
+            replay = _queue_chunk(db, replay, now)
     elif replay.status is ReplayStatus.CANCELED:
         discard_events(db, replay.id)
     has_events = fetch_one(db, SQL["next_replay_chunk"], (replay.id,)) is not None

@@ -1,2 +1,4 @@
 -- Insert some events that a replay has to queue.
-INSERT INTO replay_chunks (replay_id, number, event_ids, created_at) VALUES ($1, $2, $3, $4)
+-- Differs because it takes many rows at once.
+INSERT INTO replay_chunks (replay_id, number, event_ids, created_at)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[])
