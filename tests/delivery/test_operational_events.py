@@ -171,4 +171,4 @@ async def test_an_alert_whose_endpoint_fails_is_no_loop(node: LocalNode) -> None
             "delivery.exhausted": 6,
             "webhook.failing": 1,
         }
-        assert len(broken.received) == 2 * len(deliveries.items)
+        assert {item.attempt_count for item in deliveries.items} == {2}
