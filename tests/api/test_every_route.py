@@ -52,6 +52,7 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",
     "GET /organizations/{organizationId}/events/{eventId}": "events:read",
+    "GET /organizations/{organizationId}/feed": "events:read",
     "GET /organizations/{organizationId}/deliveries": "events:read",
     "GET /organizations/{organizationId}/deliveries/{deliveryId}": "events:read",
     "POST /organizations/{organizationId}/deliveries/{deliveryId}/retry": "deliveries:retry",

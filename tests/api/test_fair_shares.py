@@ -17,9 +17,12 @@ from packhook.api import serializers
 from packhook.api.responses import encode
 from packhook.core.errors import Overloaded
 from packhook.core.model import Attempt, Delivery, DeliveryStatus
+from packhook.service import feed
 from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.history import DeliveryDetail
 from packhook.service.service import MAX_CONCURRENT_PROBES
+from packhook.store.base import Store
+from packhook.store.sqlite.store import SqliteStore
 from packhook.testing import Hang, ManualClock, Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventually, running_node
 
@@ -146,6 +149,34 @@ async def test_probes_of_one_organization_leave_room(tmp_path: Path, action: str
     assert refused[0].json()["detail"] == "too many test events and verifications are running; try again"
 
 
+async def test_waiting_readers_of_one_organization_leave_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse readers of one organization beyond half of the places; another one waits, and all are answered."""
+    monkeypatch.setattr(feed, "MAX_WAITING", 8)
+    async with application(tmp_path, ManualClock()) as (api, _, store):
+        greedy, other = await Organization.create(api), await Organization.create(api)
+        waits = [asyncio.create_task(_wait_for_event(greedy)) for _ in range(10)]
+        finished = asyncio.as_completed(waits)
+        refused = [await next(finished) for _ in range(6)]
+        theirs = asyncio.create_task(_wait_for_event(other))
+        await eventually(lambda: _waiting(store), lambda count: count == 5)
+        for organization in (greedy, other):
+            await organization.publish()
+        answered = [*[await following for following in finished], await theirs]
+    assert {response.json()["detail"] for response in refused} == {
+        "too many readers wait for events; read without `wait`, or try again"
+    }
+    assert [len(body_of(response, 200)["data"]) for response in answered] == [1] * 5
+
+
+async def _wait_for_event(organization: Organization) -> httpx.Response:
+    return await organization.ask("GET", "/feed", params={"wait": 30}, timeout=60)
+
+
+async def _waiting(store: Store) -> int:
+    assert isinstance(store, SqliteStore)
+    return len(list(store.feed.watches))
+
+
 async def test_background_verifications_leave_room(tmp_path: Path) -> None:
     """Ask a new endpoint of another organization while one organization's endpoints never answer."""
     consent = Status(200, {"webhook-allowed-origin": "packhook"})
@@ -203,29 +234,40 @@ async def test_a_page_ends_before_four_mebibytes(reading: httpx.AsyncClient) -> 
     assert ([event["id"] for event in first["data"]], first["prev"]) == (found[0], None)
 
 
-async def test_reads_of_one_organization_leave_room(reading_url: str, reading: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/events?per_page=100", "/feed?limit=1000"])
+async def test_reads_of_one_organization_leave_room(reading_url: str, reading: httpx.AsyncClient, path: str) -> None:
     """Refuse large reads beside those whose client takes nothing; another organization reads."""
     greedy, other = await Organization.create(reading), await Organization.create(reading)
     await publish_large(greedy, 16)
     published = await publish_large(other, 4)
-    streams = [await ask_for_page_slowly(reading_url, greedy) for _ in range(8)]
+    streams = [await ask_for_page_slowly(reading_url, greedy, path) for _ in range(8)]
     try:
-        refused = await eventually(
-            lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 503
-        )
-        answer = body_of(await other.ask("GET", "/events", params={"per_page": 100}), 200)
+        refused = await eventually(lambda: greedy.ask("GET", path), lambda answer: answer.status_code == 503)
+        answer = body_of(await other.ask("GET", path), 200)
     finally:
         for stream in streams:
             stream.close()
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["detail"] == "too many bytes are being read; ask for smaller pages, or try again"
-    assert [event["id"] for event in answer["data"]] == published
-    await eventually(
-        lambda: greedy.ask("GET", "/events", params={"per_page": 100}), lambda answer: answer.status_code == 200
-    )
+    assert {event["id"] for event in answer["data"]} == set(published)
+    await eventually(lambda: greedy.ask("GET", path), lambda answer: answer.status_code == 200)
 
 
-async def ask_for_page_slowly(url: str, organization: Organization) -> socket.socket:
+async def test_a_page_of_the_feed_ends_before_four_mebibytes(reading: httpx.AsyncClient) -> None:
+    """Return fewer events than asked for; reading on leaves none out."""
+    organization = await Organization.create(reading)
+    published = await publish_large(organization, 40)
+    pages = [await organization.ask("GET", "/feed", params={"limit": 1000})]
+    while body_of(pages[-1], 200)["data"]:
+        query = {"limit": 1000, "after": pages[-1].json()["cursor"]}
+        pages.append(await organization.ask("GET", "/feed", params=query))
+    found = [[event["id"] for event in page.json()["data"]] for page in pages]
+    assert [len(page) for page in found] == [16, 16, 8, 0]
+    assert [event for page in found for event in page] == published[::-1]
+    assert all(len(page.content) < 4 * MIB + 64 * 1024 for page in pages)
+
+
+async def ask_for_page_slowly(url: str, organization: Organization, path: str) -> socket.socket:
     """Ask for a page over a connection with a small window, and take nothing of it."""
     address = urlsplit(url)
     stream = socket.socket()
@@ -233,7 +275,7 @@ async def ask_for_page_slowly(url: str, organization: Organization) -> socket.so
     stream.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(stream, (address.hostname, address.port))
-    head = f"GET {organization.path}/events?per_page=100 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_KEY}"
+    head = f"GET {organization.path}{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR_KEY}"
     await loop.sock_sendall(stream, head.encode() + b"\r\n\r\n")
     await loop.sock_recv(stream, 12)
     return stream

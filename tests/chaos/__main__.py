@@ -18,6 +18,7 @@ from rich.text import Text
 from benchmarks.postgres_server import PostgresServer
 from chaos.accounting import Verdict
 from chaos.faults import Fault, faults
+from chaos.feed_reader import FeedReader
 from chaos.publisher import Publisher, subscribe
 from chaos.replay import ReplayProof, prove_replay
 from chaos.server import start_server
@@ -42,7 +43,15 @@ class Proof(Struct, frozen=True, kw_only=True):
     publish_retries: int
     attempts: int
     rotations: int
+    read: int
+    unread: list[str]
+    read_again: int
     verdict: Verdict
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether nothing was lost, on its way or in the feed, and secrets were rotated."""
+        return bool(self.verdict.is_proven and self.rotations and not self.unread and not self.read_again)
 
 
 @app.command()
@@ -76,7 +85,7 @@ def chaos(
     _print(proof)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
-    if not (proof.verdict.is_proven and proof.rotations and all(happened for _, happened in proof.faults)):
+    if not (proof.is_proven and all(happened for _, happened in proof.faults)):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -91,9 +100,13 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         cluster, ledger = proof.cluster, proof.ledger
         rotated, _ = await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
         publisher = Publisher(cluster.urls, ledger, events, rate, seed)
+        reader = FeedReader(cluster.urls)
+        reader.start()
+        stack.push_async_callback(reader.stop)
         planned = faults(cluster, started, seed, freeze, database)
         injected = await _publish_and_inject(planned, publisher, proof, rotated)
         await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
+        unread = await reader.wait_for_orders(publisher.order_ids, ARRIVAL_TIMEOUT_SECONDS)
     return Proof(
         database="postgresql" if database.startswith("postgres") else "sqlite",
         nodes=nodes,
@@ -103,6 +116,9 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         publish_retries=publisher.retries,
         attempts=proof.inbox.counts.total(),
         rotations=proof.inbox.rotations.count,
+        read=len(reader.order_ids),
+        unread=sorted(unread),
+        read_again=reader.repeated,
         verdict=ledger.verdict(),
     )
 
@@ -172,6 +188,9 @@ def _print(proof: Proof) -> None:
         ("publish retries", proof.publish_retries),
         ("attempts", proof.attempts),
         ("rotations of a secret", proof.rotations),
+        ("orders read from the feed", proof.read),
+        ("NOT READ", len(proof.unread)),
+        ("read again behind their cursor", proof.read_again),
         ("deliveries owed", verdict.owed),
         ("arrived", verdict.arrived),
         ("duplicates", verdict.duplicates),
@@ -185,7 +204,7 @@ def _print(proof: Proof) -> None:
     console = Console()
     console.print()
     console.print(table)
-    console.print(Text("\nproven: nothing was lost" if verdict.is_proven else "\nNOT PROVEN", style="bold"))
+    console.print(Text("\nproven: nothing was lost" if proof.is_proven else "\nNOT PROVEN", style="bold"))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ class Publisher:
         self._chance = random.Random(seed)
         self._stopping = False
         self.retries = 0
+        self.order_ids: set[str] = set()
+        """The orders that were accepted."""
 
     def stop(self) -> None:
         """Stop once ``events`` orders are published."""
@@ -88,6 +90,7 @@ class Publisher:
             key = {"idempotency-key": order_id}
             self.retries += await _post_until_accepted(client, self._shuffled(), body, key)
             self._ledger.owe(order_id)
+            self.order_ids.add(order_id)
             await asyncio.sleep(self._pause)
 
     async def _publish_invalid(self, client: httpx.AsyncClient, order_id: str) -> None:

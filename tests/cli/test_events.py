@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from typing import Final
 
 import pytest
@@ -159,3 +160,38 @@ async def test_the_next_attempts_are_shown(terminal: Terminal) -> None:
         delivery = await eventually(listed, lambda delivery: delivery["attempt_count"] == 1)
         shown = await terminal.output("deliveries", "show", delivery["id"])
     assert f"Next attempts if every one fails: {delivery['next_attempt_at']}, " in shown
+
+
+async def test_the_feed_prints_each_event_once(terminal: Terminal) -> None:
+    """Go on from the cursor in the file; with --json a line is what a receiver gets, otherwise it is for people."""
+    file = terminal.node.folder / f"{terminal.organization}.cursor"
+    options = ("events", "feed", "--once", "--cursor-file", str(file))
+    published = []
+    for number, given in enumerate((WHOLE, json.dumps([CREATED, SHIPPED]), "")):
+        receipts = _receipts(await terminal.json("events", "publish", given=given)) if given else []
+        lines = (await terminal.output(*options, "--json", "--limit", "1")).splitlines()
+        assert [json.loads(line)["id"] for line in lines] == [receipt["id"] for receipt in receipts], number
+        published += receipts
+    _, out, err = await terminal.run("events", "feed", "--once", "--event-codes", "order.shipped")
+    assert out.split("  ", 2)[1:] == ["order.shipped", f'{published[-1]["id"]}  {{"id": "ord_2"}}\n']
+    cursor = file.read_text("ascii").strip()
+    assert err == f"Go on with: --after {cursor}\n"
+
+
+async def test_the_feed_begins_now(terminal: Terminal) -> None:
+    """With ``latest``: what was published before is left out, what comes later is not."""
+    await terminal.json("events", "publish", given=WHOLE)
+    file = terminal.node.folder / f"{terminal.organization}.cursor"
+    options = ("events", "feed", "--once", "--json", "--cursor-file", str(file))
+    assert await terminal.output(*options, "--after", "latest") == ""
+    receipt = await terminal.json("events", "publish", given=WHOLE)
+    (line,) = (await terminal.output(*options)).splitlines()
+    assert json.loads(line)["id"] == receipt["id"]
+
+
+async def test_an_expired_cursor_of_the_feed(terminal: Terminal) -> None:
+    """Exit 5, and say what to do."""
+    ahead = urlsafe_b64encode(f"feed:{terminal.organization}:{2**62}:".encode()).decode().rstrip("=")
+    code, out, err = await terminal.run("events", "feed", "--once", "--after", ahead)
+    assert (code, out) == (5, "")
+    assert err == "Events behind this cursor are not kept any more: read from the beginning.\n"

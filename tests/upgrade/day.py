@@ -13,9 +13,11 @@ from packhook.core.secret_rotation import Finish, rotate
 from packhook.core.statistics import NODE_PREFIX
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
+from packhook.store.feed import FeedRequest
 from packhook.store.postgres import (
     api_keys,
     audit,
+    feed,
     history,
     instance,
     organizations,
@@ -100,6 +102,7 @@ async def execute_everything(db: Db) -> None:
 
 
 async def _arrive(db: Db) -> None:
+    await feed.align(db)
     await db.fetch_all(SQL["lock_node"], NODE)
     await db.fetch_all(SQL["insert_node"], NODE, 1, 1000, START)
     await db.fetch_all(SQL["missing_nodes"], NODE)
@@ -207,6 +210,10 @@ async def _read(db: Db) -> None:
     await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(subject="ord_1", reference="A-1"))
     await history.get_event(db, ACME, page.items[0].id)
     await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(event_code="order.created"))
+    await feed.read_feed(db, FeedRequest(organization_id=ACME, after=None, limit=2, max_bytes=1_000))
+    await feed.feed_end(db, ACME)
+    await db.fetch_all(SQL["check_feed"], [ACME], [0], [""])
+    await db.fetch_all(SQL["shift_feed"], 1)
     listed = await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(since=START))
     await history.summarize_attempts(db, ACME, [item.id for item in listed.items], 10)
     for item in listed.items:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of, principal_of, reservation_of
+from packhook.api.connection import while_connected
 from packhook.api.requests import idempotency_key, read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
@@ -16,6 +17,7 @@ from packhook.core.model import Health, Webhook
 from packhook.core.replay import ReplayStatus
 from packhook.core.subscription import held_reason
 from packhook.service import rules
+from packhook.service.feed import FeedQuery
 from packhook.service.service import Service
 from packhook.store.base import AuditFilter, PageRequest
 
@@ -181,6 +183,14 @@ async def list_events(request: Request) -> Response:
     reserve = reservation_of(request).grow
     found = await _service(request).history.events(_organization(request), page, where, reserve)
     return respond_page(request, page, found, serializers.event)
+
+
+async def read_feed(request: Request) -> Response:
+    """Read events in the order in which they became readable, as a receiver would get them."""
+    query = FeedQuery(**parameters.FEED.read(request.query_params))
+    reading = _service(request).feed.read(_organization(request), query, reservation_of(request).grow)
+    found = await while_connected(request, reading)
+    return no_content() if found is None else respond(serializers.feed(found))
 
 
 async def get_event(request: Request) -> Response:

@@ -21,6 +21,7 @@ from packhook.core.model import DeliveryStatus
 from packhook.core.replay import ReplayStatus
 from packhook.core.subject import MAX_LENGTH
 from packhook.service import rules
+from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
 from packhook.settings import parse_duration
@@ -40,11 +41,20 @@ class Parameter:
     schema: Mapping[str, Any]
 
 
-def per_page(text: str) -> int:
-    """Parse the page size, 1 to 100."""
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_PER_PAGE:
-        raise ValueError(f"expected a number from 1 to {MAX_PER_PAGE}")
-    return int(text)
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 4 or not least <= int(text) <= most:
+            raise ValueError(f"expected a number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+per_page: Final = _number(1, MAX_PER_PAGE)
+
+
+def _parse_codes(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rules.event_code(code.strip()) for code in text.split(",")))
 
 
 def _parse_boolean(text: str) -> bool:
@@ -188,6 +198,26 @@ _AUDIT_FILTERS: Final = {
     "until": _instant("Done before this time, RFC 3339."),
 }
 
+FEED: Final = Query(
+    {
+        "after": Parameter(
+            "The cursor of the read before; absent: from the oldest event; `latest`: only what comes from now on.",
+            str,
+            {"type": "string"},
+        ),
+        "event_codes": Parameter("Only of these event codes, separated by commas.", _parse_codes, {"type": "string"}),
+        "limit": Parameter(
+            f"Events at most, 1 to {MAX_EVENTS:,}.",
+            _number(1, MAX_EVENTS),
+            {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": DEFAULT_EVENTS},
+        ),
+        "wait": Parameter(
+            f"Seconds to wait for an event if there is none, 0 to {MAX_WAIT_SECONDS}.",
+            _number(0, MAX_WAIT_SECONDS),
+            {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+        ),
+    },
+)
 ORGANIZATIONS: Final = ListQuery("organizations", NoFilter)
 API_KEYS: Final = ListQuery("api-keys", NoFilter)
 PAGES: Final = ListQuery("pages", NoFilter)

@@ -23,6 +23,7 @@ from packhook.api.schemas.events import (
     EventDetailOut,
     EventPage,
     EventPublish,
+    FeedOut,
     ReceiptOut,
     ReceiptsOut,
     TimelinePage,
@@ -47,7 +48,7 @@ from packhook.api.schemas.webhooks import (
     WebhookPage,
     WebhookUpdate,
 )
-from packhook.core.errors import Conflict, NotFound
+from packhook.core.errors import Conflict, CursorExpired, NotFound
 
 OPERATOR: Final = None  # the operator key only
 
@@ -99,6 +100,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404),
     Route("events", "GET", f"{_EVENTS}/{{eventId}}", "events:read", handlers.get_event, 200, EventDetailOut,
           errors=_404),
+    Route("events", "GET", f"{ORGANIZATION}/feed", "events:read", handlers.read_feed, 200, FeedOut,
+          query=parameters.FEED, errors=(NotFound, CursorExpired)),
     Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,
           query=parameters.DELIVERIES, errors=_404),
     Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),

@@ -10,6 +10,7 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
+from packhook.core.message import message
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -26,6 +27,7 @@ from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
 from packhook.core.statistics import Summary
 from packhook.service.authentication import Principal
+from packhook.service.feed import FeedResult
 from packhook.service.history import DeliveryDetail
 from packhook.service.replays import Preview
 from packhook.service.statistics import Chart
@@ -134,6 +136,15 @@ def timeline_entry(entry: TimelineEntry) -> Body:
 
 def _error(attempt: Attempt | AttemptSummary) -> Body:
     return {"code": attempt.error_code, "message": attempt.error_message}
+
+
+def feed(found: FeedResult) -> Body:
+    """Serialize events as a receiver gets them, and the cursor to go on from."""
+    data = [
+        Raw(message(event.id, event.event_code, event.created_at, event.organization_id, event.data))
+        for event in found.events
+    ]
+    return {"data": data, "cursor": found.cursor}
 
 
 def event_detail(found: Event, deliveries: Sequence[Delivery]) -> Body:

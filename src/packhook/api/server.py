@@ -1,5 +1,6 @@
 """The HTTP server: uvicorn with the protocol of ``publish/protocol.py`` and the ASGI application of ``app.py``."""
 
+import socket
 from functools import partial
 
 import uvicorn
@@ -11,6 +12,19 @@ from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Answer requests that wait for events before the server waits for its requests to end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop the waits, then shut down."""
+        self._service.feed.stop()
+        await super().shutdown(sockets)
 
 
 def server_config(service: Service, settings: Settings) -> uvicorn.Config:
@@ -32,4 +46,4 @@ def server_config(service: Service, settings: Settings) -> uvicorn.Config:
 
 def make_server(service: Service, settings: Settings) -> uvicorn.Server:
     """Return a server that runs on the running event loop and is stopped by uvicorn's own signals."""
-    return uvicorn.Server(server_config(service, settings))
+    return _Server(server_config(service, settings), service)

@@ -12,7 +12,9 @@ from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show, show_json
 from packhook.core.text import visible
 
-_EXITS: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 429: Exit.UNREACHABLE}
+_EXITS: Final = {
+    401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 410: Exit.MISSING, 429: Exit.UNREACHABLE
+}  # fmt: skip
 _LONGEST_INTEGER: Final = 4_000
 """Digits. Python refuses to convert longer ones, so they are shown as text."""
 

@@ -1,6 +1,7 @@
 """``packhook events``: publish and read events."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +12,7 @@ from msgspec import Raw, Struct
 from packhook.api import parameters
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
+from packhook.cli.feed import follow
 from packhook.cli.options import client_command
 from packhook.core.model import MAX_BATCH_EVENTS
 
@@ -96,6 +98,27 @@ def _lines(content: bytes) -> list[bytes]:
 def list_(client: Client, query: dict[str, str]) -> None:
     """List events, newest first. Example: packhook events list -o acme"""
     client.show(client.call("GET", client.path("events"), query=query), _COLUMNS[:3])
+
+
+@client_command(app, "feed", query=parameters.FEED)
+def feed(
+    client: Client,
+    query: dict[str, str],
+    cursor_file: Annotated[
+        Path | None, typer.Option(help="Go on from the cursor in this file, and keep it there.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Exit when there are no more events.")] = False,
+) -> None:
+    """Print events as a receiver gets them, oldest first, and follow new ones until Ctrl-C.
+
+    Example: packhook events feed -o acme --cursor-file orders.cursor
+    """
+    cursor = ""
+    with suppress(KeyboardInterrupt):
+        for cursor in follow(client, query, cursor_file, once=once):  # noqa: B007 the last one is printed
+            continue
+    if cursor_file is None and cursor:
+        print(f"Go on with: --after {cursor}", file=sys.stderr)  # noqa: T201 this is the command line
 
 
 @client_command(app, "show")

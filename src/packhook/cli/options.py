@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 import typer
 from pydantic import BaseModel
 
-from packhook.api.parameters import ListQuery, Parameter
+from packhook.api.parameters import ListQuery, Parameter, Query
 from packhook.api.schemas.events import EventCode
 from packhook.cli.client import Client
 from packhook.cli.commands import StrictCommand
@@ -35,7 +35,7 @@ def client_command(
     app: typer.Typer,
     name: str,
     *,
-    query: ListQuery[Any] | None = None,
+    query: ListQuery[Any] | Query | None = None,
     schema: type[BaseModel] | None = None,
     has_organization: bool = True,
     has_output: bool = True,

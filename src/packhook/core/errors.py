@@ -74,6 +74,10 @@ class Conflict(RequestError, title="The request contradicts what is already ther
     code = "conflict"
 
 
+class CursorExpired(RequestError, title="Events behind this cursor are not kept any more: read from the beginning."):
+    code = "cursor_expired"
+
+
 class BodyTooLarge(RequestError, title="The body is larger than allowed."):
     code = "body_too_large"
 

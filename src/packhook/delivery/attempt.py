@@ -15,6 +15,7 @@ from msgspec import structs
 
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
+from packhook.core.message import message
 from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
@@ -120,15 +121,14 @@ def json_object(headers: Iterable[tuple[str, str]]) -> str:
 
 
 def body_of(delivery: LeasedDelivery) -> bytes:
-    """Return the bytes that are signed and sent: the same at every attempt, ``data`` byte for byte as published.
-
-    Ids and event codes contain nothing that JSON would escape.
-    """
-    envelope = (
-        f'{{"id":"{delivery.event_id}","type":"{delivery.event_code}",'
-        f'"timestamp":"{to_rfc3339(delivery.event_created_at)}","organization_id":"{delivery.organization_id}","data":'
+    """Return the bytes that are signed and sent."""
+    return message(
+        delivery.event_id,
+        delivery.event_code,
+        delivery.event_created_at,
+        delivery.organization_id,
+        delivery.data,
     )
-    return b"".join((envelope.encode(), delivery.data, b"}"))
 
 
 def redacted(outcome: Outcome, webhook: PreparedWebhook) -> Outcome:

@@ -9,6 +9,7 @@ from packhook.core.fair_share import FairShare
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.feed import Feed
 from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
@@ -59,6 +60,7 @@ class Service:
         self.webhooks = Webhooks(store, settings, clock, self.verification)
         self.publisher = Publisher(store, settings, clock)
         self.history = History(store, settings, self.verification)
+        self.feed = Feed(store)
         self.retries = Retries(store, clock)
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
@@ -77,4 +79,5 @@ class Service:
 
     async def close(self) -> None:
         """Stop background work."""
+        self.feed.stop()
         await self.verification.close()

@@ -36,6 +36,8 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
+from packhook.store.feed import WithFeed
+from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
 from packhook.store.timeline import TimelineStore
 
@@ -148,7 +150,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
         return self == RetentionBatch()
 
 
-class Store(StatisticsStore, TimelineStore, Protocol):
+class Store(WithFeed, RotationStore, StatisticsStore, TimelineStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle
@@ -378,17 +380,6 @@ class Store(StatisticsStore, TimelineStore, Protocol):
 
         Each once, by one node, until a success, a new endpoint or re-enabling. Later ``webhook.failing`` are written.
         """
-        ...
-
-    async def claim_rotations(self, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
-        """Take webhooks with previous secrets that are due to be looked at: pairs of organization and webhook.
-
-        No node gets one of them again before ``until``, unless it is rotated again or postponed.
-        """
-        ...
-
-    async def postpone_rotations(self, webhook_ids: Collection[str], due_at: int) -> None:
-        """Set when these webhooks are to be looked at again, if they still have previous secrets."""
         ...
 
     async def disable_failing(self, *, failing_for: int, now: int, reason: str) -> tuple[str, ...]:

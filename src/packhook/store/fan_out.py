@@ -98,6 +98,7 @@ class PublishOutcome(Struct, frozen=True):
     receipts: tuple[Receipt, ...]
     leased: tuple[LeasedDelivery, ...] = ()
     waiting: frozenset[str] = frozenset()
+    organization_id: str = ""
 
 
 class Subscribers:
@@ -286,8 +287,10 @@ def receipt(event: Event, deliveries: int) -> Receipt:
     return Receipt(id=event.id, event_code=event.event_code, created_at=event.created_at, deliveries=deliveries)
 
 
-def outcome(receipts: Iterable[Receipt], deliveries: Sequence[LeasedDelivery]) -> PublishOutcome:
+def outcome(
+    receipts: Iterable[Receipt], deliveries: Sequence[LeasedDelivery], organization_id: str = ""
+) -> PublishOutcome:
     """Return what a publish call came to, from all its deliveries."""
     waiting = [delivery.webhook_id for delivery in deliveries if not delivery.lease]
     leased = [delivery for delivery in deliveries if delivery.lease] if waiting else deliveries
-    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting))
+    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting), organization_id)

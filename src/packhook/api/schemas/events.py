@@ -159,6 +159,23 @@ class TimelinePage(PageModel):
     data: list[TimelineEntryOut]
 
 
+class MessageOut(ResponseModel):
+    """Show an event as a receiver gets it."""
+
+    id: str
+    type: str
+    timestamp: str
+    organization_id: str
+    data: dict[str, Any]
+
+
+class FeedOut(ResponseModel):
+    """Show the next events, the oldest first, and the cursor to go on from."""
+
+    data: list[MessageOut]
+    cursor: str
+
+
 class DeliveryPage(PageModel):
     """List deliveries, newest first."""
 

@@ -66,6 +66,7 @@ class EncryptedStore:
         self.list_events = inner.list_events
         self.subjects_of = inner.subjects_of
         self.summarize_attempts = inner.summarize_attempts
+        self.feed = inner.feed
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries

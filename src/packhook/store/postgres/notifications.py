@@ -29,6 +29,7 @@ _log: Final = structlog.get_logger("packhook.store")
 CHANNEL: Final = "packhook"
 MAX_IDS: Final = 100  # in one notification; PostgreSQL takes payloads of up to 8,000 bytes
 NOTIFY_INTERVAL_SECONDS: Final = 0.05
+READING_SECONDS: Final = 15.0  # longer than readers take to say again that they wait
 KEEPALIVE_SECONDS: Final = 10.0
 MIN_RECONNECT_SECONDS: Final = 0.1
 MAX_RECONNECT_SECONDS: Final = 5.0
@@ -37,13 +38,16 @@ MAX_RECONNECT_SECONDS: Final = 5.0
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tell the other nodes that something is due, webhooks changed, or the outbox was filled.
 
-    ``node`` is the sender, which ignores its own notifications.
+    ``reading``: readers wait for events on the sender. ``fed``: organizations that have new events; sent while others
+    read. ``node`` is the sender, which ignores its own notifications.
     """
 
     node: str
     due_at: int | None = None
     changed: tuple[str, ...] = ()
     published: bool = False
+    reading: bool = False
+    fed: tuple[str, ...] = ()
 
 
 _decoder: Final = msgspec.json.Decoder(Notification)
@@ -57,6 +61,7 @@ class NotificationHandlers:
     changed: Callable[[str], None]
     published: Callable[[], None]
     missed: Callable[[float], Awaitable[None]]
+    fed: Callable[[Collection[str]], None]
 
 
 async def notify_changed(db: Db, node: str, webhook_ids: Collection[str]) -> None:
@@ -87,6 +92,9 @@ class Notifier:
         self._node = node
         self._handlers = handlers
         self._due_at: int | None = None
+        self._is_reading = False
+        self._fed: set[str] = set()
+        self._others_read_until = 0.0
         self._wakeup = asyncio.Event()
         self._closing = asyncio.Event()
         self._alive_at = 0.0
@@ -108,6 +116,22 @@ class Notifier:
         """Notify the other nodes soon that something is claimable from ``due_at`` on."""
         self._due_at = due_at if self._due_at is None else min(due_at, self._due_at)
         self._wakeup.set()
+
+    def notify_reading(self) -> None:
+        """Notify the other nodes that readers wait here: they say what they publish, for a while."""
+        self._is_reading = True
+        self._wakeup.set()
+
+    @property
+    def has_readers_elsewhere(self) -> bool:
+        """Tell whether readers waited on another node, as far as this one was notified."""
+        return asyncio.get_running_loop().time() < self._others_read_until
+
+    def notify_published(self, organization_ids: Collection[str]) -> None:
+        """Notify the other nodes soon that these organizations have new events, if readers wait there."""
+        if self.has_readers_elsewhere:
+            self._fed.update(organization_ids)
+            self._wakeup.set()
 
     async def _run(self, connection: "asyncpg.Connection[Any] | None") -> None:
         while connection is not None:
@@ -139,8 +163,11 @@ class Notifier:
 
     async def _send(self, connection: "asyncpg.Connection[Any]") -> None:
         due_at, self._due_at = self._due_at, None
-        if due_at is not None:
-            await _notify(Db(connection), Notification(self._node, due_at=due_at))
+        is_reading, self._is_reading = self._is_reading, False
+        fed, self._fed = self._fed, set()
+        if due_at is not None or is_reading or fed:
+            some = tuple(sorted(fed)[:MAX_IDS])  # readers of the others find their events by their poll
+            await _notify(Db(connection), Notification(self._node, due_at=due_at, reading=is_reading, fed=some))
         else:
             await connection.execute("SELECT 1")
 
@@ -194,5 +221,9 @@ class Notifier:
             self._handlers.changed(webhook_id)
         if notification.due_at is not None:
             self._handlers.due(notification.due_at)
+        if notification.reading:
+            self._others_read_until = asyncio.get_running_loop().time() + READING_SECONDS
+        if notification.fed:
+            self._handlers.fed(notification.fed)
         if notification.published:
             self._handlers.published()

@@ -126,7 +126,7 @@ class PublishBatch:
                 await pause()
         made = [delivery for of_event in deliveries for delivery in of_event]
         published.add_deliveries(made, key)
-        return outcome(receipts, made)
+        return outcome(receipts, made, request.organization_id)
 
     async def _answers(self, db: Db, written: set[Key]) -> list[PublishOutcome | PackhookError]:
         await self._keys.look_up(db, written)

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from packhook.core.model import PublishRequest, Receipt
 from packhook.store.config import StoreConfig
 from packhook.store.fair_gate import FairGate
+from packhook.store.fan_out import PublishOutcome
 from packhook.store.postgres.connection import READ_ONLY, SETTINGS, Pool
+from packhook.store.postgres.group_commit import GroupCommit
+from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, Notifier
+from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.writer import Writer
 
 MAX_WRITERS: Final = 6
@@ -56,3 +61,19 @@ class Session:
         await self.notifier.close()
         await self.write_pool.close()
         await self.read_pool.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Hold what runs while the store is open."""
+
+    session: Session
+    liveness: NodeLiveness
+    publisher: GroupCommit[PublishRequest, PublishOutcome, tuple[Receipt, ...]]
+    outbox: Outbox
+
+    async def close(self) -> None:
+        """Finish what is in progress, then disconnect."""
+        await self.outbox.close()
+        await self.liveness.close()
+        await self.session.close()

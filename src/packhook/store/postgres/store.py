@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Concatenate, ParamSpec, TypeVar
@@ -55,33 +54,19 @@ from packhook.store.postgres import (
     statistics,
     webhooks,
 )
+from packhook.store.postgres.feed_store import PostgresFeed
 from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
 from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
-from packhook.store.postgres.session import Session
+from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """Hold what runs while the store is open."""
-
-    session: Session
-    liveness: NodeLiveness
-    publisher: GroupCommit[PublishRequest, PublishOutcome, tuple[Receipt, ...]]
-    outbox: Outbox
-
-    async def close(self) -> None:
-        await self.outbox.close()
-        await self.liveness.close()
-        await self.session.close()
 
 
 class PostgresStore:
@@ -94,8 +79,9 @@ class PostgresStore:
         self._node = secrets.token_hex(6)
         self._source = NODE_PREFIX + self._node
         self._dispatcher: Dispatcher | None = None
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._retention_reached = retention.START
+        self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle
@@ -103,7 +89,11 @@ class PostgresStore:
     async def open(self) -> None:
         await schema.migrate(self._url)
         handlers = NotificationHandlers(
-            lambda due_at: self._notify_due((), due_at), self._invalidate, self._wake_outbox, self._catch_up
+            lambda due_at: self._notify_due((), due_at),
+            self._invalidate,
+            self._wake_outbox,
+            self._catch_up,
+            self.feed.hint_own_readers,
         )
         session = await Session.open(self._url, self._node, handlers, self._config)
         loader = SubscriberLoader()
@@ -114,17 +104,19 @@ class PostgresStore:
             lambda request: weigh(request, loader.cached(request.organization_id)),
             attrgetter("organization_id"),
         )
-        self._running = _Running(
+        self._running = Running(
             session,
             NodeLiveness(self._url, self._clock, self._leave_for_any_node),
             GroupCommit(session.writer, publishing),
             Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made]), self._clock),
         )
+        await self.feed.open(session.notifier)
         if not self._config.require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())
 
     async def close(self) -> None:
         running, self._running = self._running, None
+        await self.feed.close()
         if running is not None:
             await running.close()
 
@@ -137,7 +129,7 @@ class PostgresStore:
             self._running.liveness.start(dispatcher.capacity().lease)
 
     @property
-    def _open(self) -> _Running:
+    def _open(self) -> Running:
         if self._running is None:
             raise Unavailable("the store is not open")
         return self._running
@@ -203,6 +195,7 @@ class PostgresStore:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
+        self.feed.hint_published({outcome.organization_id for outcome in published})
         if self._dispatcher is not None:
             self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])
         for outcome in published:
@@ -225,11 +218,13 @@ class PostgresStore:
     def _wake_outbox(self) -> None:
         if self._running is not None:
             self._running.outbox.wake()
+            self.feed.hint()
 
     async def _catch_up(self, seconds: float) -> None:
         """Look for what notifications of so many seconds may have said. Clocks of nodes may differ a little."""
         now = self._clock.now()
         since = now - int(seconds * SECOND) - MINUTE
+        await self.feed.align()
         for webhook_id in await self._read_hot_path(webhooks.changed_webhooks, since):
             self._invalidate(webhook_id)
         self._notify_due((), now)

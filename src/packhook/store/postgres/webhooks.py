@@ -75,13 +75,13 @@ async def reencrypt_webhook(db: Db, webhook: Webhook) -> tuple[None, Collection[
 
 
 async def claim_rotations(db: Db, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
-    """See Store.claim_rotations."""
+    """See RotationStore.claim_rotations."""
     await db.fetch_all(SQL["delete_ended_rotations"], now)
     return tuple((row[0], row[1]) for row in await db.fetch_all(SQL["claim_rotations"], now, until, limit))
 
 
 async def postpone_rotations(db: Db, webhook_ids: Collection[str], due_at: int) -> None:
-    """See Store.postpone_rotations."""
+    """See RotationStore.postpone_rotations."""
     await db.fetch_all(SQL["postpone_rotations"], list(webhook_ids), due_at)
 
 

@@ -76,7 +76,15 @@ CREATE TABLE events (
   reference_1 text COLLATE "C" NOT NULL DEFAULT ''::text,
   reference_2 text COLLATE "C" NOT NULL DEFAULT ''::text,
   reference_3 text COLLATE "C" NOT NULL DEFAULT ''::text,
+  position bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint,
   CONSTRAINT events_pkey PRIMARY KEY (organization_id, id)
+);
+
+CREATE TABLE feed_starts (
+  organization_id text COLLATE "C" NOT NULL,
+  position bigint NOT NULL,
+  event_id text COLLATE "C" NOT NULL,
+  CONSTRAINT feed_starts_pkey PRIMARY KEY (organization_id)
 );
 
 CREATE TABLE idempotency_keys (
@@ -298,6 +306,8 @@ CREATE INDEX events_by_reference_3 ON packhook.events USING btree (organization_
 
 CREATE INDEX events_by_subject ON packhook.events USING btree (organization_id, subject, id) WHERE (subject <> ''::text);
 
+CREATE INDEX events_feed ON packhook.events USING btree (organization_id, "position", id);
+
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
@@ -348,10 +358,11 @@ CREATE OR REPLACE FUNCTION packhook.new_id(prefix text)
  LANGUAGE sql
 AS $function$
   SELECT prefix
-    || lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
-    || '7' || substr(random, 1, 3)
+    || lpad(to_hex(micros / 1000), 12, '0')
+    || '7' || lpad(to_hex((micros % 1000) * 4), 3, '0')
     || to_hex((8 + (get_byte(decode(substr(random, 4, 2), 'hex'), 0) & 3))::int) || substr(random, 6, 15)
-  FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS random) AS drawn
+  FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS random,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros) AS drawn
 $function$;
 
 CREATE OR REPLACE FUNCTION packhook.publish(organization_id text, event_code text, data json, idempotency_key text DEFAULT NULL::text)
@@ -407,6 +418,18 @@ BEGIN
   INSERT INTO outbox (organization_id, event_id) VALUES (publish.organization_id, new_event_id);
   PERFORM pg_notify('packhook', json_build_object('node', 'sql', 'published', true)::text);
   RETURN new_event_id;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION packhook.shift_feed(by bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'packhook'
+AS $function$
+BEGIN
+  EXECUTE format('ALTER TABLE events ALTER COLUMN position SET DEFAULT (pg_current_xact_id()::text::bigint + %s)', by);
+  INSERT INTO instance (name, value) VALUES ('feed_shift', convert_to(by::text, 'UTF8'))
+  ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 END
 $function$;
 

@@ -291,3 +291,13 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE INDEX events_by_event_code ON events (organization_id, event_code, id);
+
+CREATE INDEX events_feed ON events (organization_id);
+
+CREATE TABLE feed_starts (
+  organization_id TEXT PRIMARY KEY,
+  position        INTEGER NOT NULL,
+  event_id        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX feed_starts_newest ON feed_starts (position);

@@ -54,6 +54,7 @@ class PublishBatch:
         self._fan_out = FanOut(capacity, db.store_config, self._slices, count(last_rowid + 1))
         self._verified: dict[str, Subscribers] = {}
         self._responses: dict[tuple[str, str], tuple[bytes, bytes, int]] = {}
+        self._event_rowids = count(fetch_all(db, SQL["last_event_rowid"])[0][0] + 1)
         self._events: list[Sequence[Any]] = []
         self._event_weight = 0
         self._deliveries: list[Sequence[Any]] = []
@@ -74,13 +75,13 @@ class PublishBatch:
         made: list[LeasedDelivery] = []
         for event in request.events:
             deliveries = await self._make_deliveries(event, subscribers)
-            self._events.append(rows.EVENTS.values(event))
+            self._events.append((next(self._event_rowids), *rows.EVENTS.values(event)))
             self._event_weight += event_weight(event)
             receipts.append(receipt(event, len(deliveries)))
             made += deliveries
             if self._slices.ends(1):
                 await pause()
-        published = outcome(receipts, made)
+        published = outcome(receipts, made, request.organization_id)
         self._store_response(request, published.receipts)
         return published
 

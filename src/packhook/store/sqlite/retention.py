@@ -51,7 +51,8 @@ class RetentionCursor:
             if left <= 0:
                 self._after = rowid - 1
                 return deleted, True
-            db.execute(SQL["delete_event"], (rowid,))
+            (gone,) = fetch_all(db, SQL["delete_event"], (rowid,))
+            db.execute(SQL["set_feed_start"], gone)
         self._after = found[-1][0] if old and len(found) == limit else 0
         return len(expired), False
 

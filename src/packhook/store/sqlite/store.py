@@ -60,6 +60,7 @@ from packhook.store.sqlite import (
     webhooks,
 )
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
+from packhook.store.sqlite.feed import SqliteFeed
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
@@ -105,6 +106,7 @@ class SqliteStore:
         self._connections: _Connections | None = None
         self._retention = RetentionCursor()
         self.replays = SqliteReplays(self._path, lambda: self._reader, lambda: self._writer, self._notify_due)
+        self.feed = SqliteFeed(lambda: self._reader)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),
@@ -182,6 +184,7 @@ class SqliteStore:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
+        self.feed.hint_published(outcome.organization_id for outcome in published)
         if self._dispatcher is None:
             return
         self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])

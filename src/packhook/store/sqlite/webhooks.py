@@ -82,13 +82,13 @@ def _schedule_rotation(db: apsw.Connection, webhook: Webhook, before: Webhook) -
 
 
 def claim_rotations(db: apsw.Connection, now: int, until: int, limit: int) -> tuple[tuple[str, str], ...]:
-    """See Store.claim_rotations."""
+    """See RotationStore.claim_rotations."""
     db.execute(SQL["delete_ended_rotations"], (now,))
     return tuple((row[0], row[1]) for row in fetch_all(db, SQL["claim_rotations"], (now, until, limit)))
 
 
 def postpone_rotations(db: apsw.Connection, webhook_ids: Collection[str], due_at: int) -> None:
-    """See Store.postpone_rotations."""
+    """See RotationStore.postpone_rotations."""
     db.execute(SQL["postpone_rotations"], (rows.to_json(list(webhook_ids)), due_at))
 
 

@@ -1,2 +1,2 @@
 -- Delete an event past retention.
-DELETE FROM events WHERE rowid = ?
+DELETE FROM events WHERE rowid = ? RETURNING organization_id, rowid, id

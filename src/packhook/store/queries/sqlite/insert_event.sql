@@ -1,2 +1,2 @@
--- Insert an event; its data are the bytes that were published.
-INSERT INTO events ({event_columns}) VALUES ({event_values:1})
+-- Insert an event under a new rowid; its data are the bytes that were published.
+INSERT INTO events (rowid, {event_columns}) VALUES (?1, {event_values:2})
