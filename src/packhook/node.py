@@ -58,7 +58,8 @@ class Node:
         self._maintenance = Maintenance(store, settings, clock)
         self._replays = ReplayDriver(store, settings, clock)
         probe = EndpointProbe(client, settings, clock)
-        self.service = Service(store, probe, self._scheduler.is_healthy, settings, clock, encrypted)
+        scheduler = self._scheduler
+        self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
 
     async def run(self) -> None:
         """Deliver and clean up until ``stop``. Return when everything in flight is recorded or given back."""

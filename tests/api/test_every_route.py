@@ -47,6 +47,8 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
     "GET /organizations/{organizationId}/webhooks/{webhookId}/stats": "webhooks:read",
+    "GET /organizations/{organizationId}/webhooks/{webhookId}/health": "webhooks:read",
+    "GET /health/webhooks": None,
     "GET /stats": None,
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",

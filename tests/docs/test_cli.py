@@ -58,7 +58,9 @@ def test_the_options_of_client_commands_are_documented() -> None:
     assert {name for name, command in client.items() if "--organization" not in command.options} == {
         name
         for name in client
-        if name.startswith(("packhook organizations", "packhook keys rotate-master", "packhook stats"))
+        if name.startswith(
+            ("packhook organizations", "packhook keys rotate-master", "packhook stats", "packhook webhooks unh")
+        )
     }
     assert {name.rpartition(" ")[2] for name, command in client.items() if "--json" not in command.options} == {
         "delete",

@@ -72,6 +72,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "get_webhook_states": (["w"],),
     "event_deliveries": ("e", ACME),
     "delivery_attempts": ("d",),
+    "get_backlog": ("w", ACME, 100),
     "sum_statistics": ([5], [START], [START], "w", "w"),
     "roll_up_statistics": (START, 100),
     "delete_expired_statistics": (START, 100),

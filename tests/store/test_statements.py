@@ -22,7 +22,7 @@ from packhook.store.base import (
     WebhookFilter,
 )
 from packhook.store.fan_out import SubscriberCache
-from packhook.store.sqlite import audit, claim, history, organizations, publish, record, statistics, webhooks
+from packhook.store.sqlite import audit, claim, health, history, organizations, publish, record, statistics, webhooks
 from packhook.store.sqlite.connection import Connection, connect, migrate
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.statements import load
@@ -175,6 +175,9 @@ def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
         history.list_deliveries(db, ACME, ALL, where)
     webhooks.list_webhooks(db, ACME, ALL, WebhookFilter(enabled=True))
     webhooks.webhook_states(db, [webhook_id])
+    health.webhook_health(db, ACME, webhook_id)
+    health.list_webhook_health(db, ALL, failing=True)
+    health.backlog(db, ACME, webhook_id)
     for counted in (webhook_id, None):
         statistics.attempt_counts(db, counted, (START - DAY,), START)
 
@@ -232,6 +235,7 @@ HOT = {
     "release_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "lease_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "find_idempotency_key": "PRIMARY KEY (organization_id=? AND key=?)",
+    "get_backlog": "deliveries_live (webhook_id=?)",
     "sum_statistics": "PRIMARY KEY (span=? AND start=? AND source>? AND source<?)",
     "roll_up_statistics": "PRIMARY KEY (span=? AND start<?)",
     "delete_rolled_up_statistics": "PRIMARY KEY (span=? AND start<?)",

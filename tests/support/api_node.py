@@ -20,6 +20,7 @@ from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.server import server_config
 from packhook.api.turns import Turns
 from packhook.core.clock import Clock
+from packhook.core.health import LaneReport
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress import Egress
 from packhook.delivery.probe import EndpointProbe
@@ -77,11 +78,16 @@ def _listening(node: subprocess.Popen[str], log: Path) -> str:
 
 @asynccontextmanager
 async def application(
-    folder: Path, clock: Clock, kind: type[Service] = Service, max_pending_publishes: int = 5_000
+    folder: Path,
+    clock: Clock,
+    kind: type[Service] = Service,
+    max_pending_publishes: int = 5_000,
+    lane_report: Callable[[str], LaneReport | None] = lambda _: None,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
     """Run the application in this process, on a real database and the test's clock; yield the operator's client of it.
 
-    It sends no deliveries. An unhandled exception becomes a response, as over a socket.
+    It sends no deliveries; ``lane_report`` stands for what a scheduler would have learned. An unhandled exception
+    becomes a response, as over a socket.
     """
     settings = Settings(
         database=f"sqlite:///{folder / 'packhook.db'}",
@@ -92,7 +98,7 @@ async def application(
     await store.open()
     sender = HttpClient(Egress(()))
     await sender.open()
-    service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, settings, clock)
+    service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, lane_report, settings, clock)
     try:
         async with (
             listening(service, settings) as (url, _),

@@ -18,6 +18,7 @@ from packhook.store.postgres import (
     api_keys,
     audit,
     feed,
+    health,
     history,
     instance,
     organizations,
@@ -222,6 +223,10 @@ async def _read(db: Db) -> None:
         await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(webhook_id=item.webhook_id, status=item.status))
     for counted in (page.items[0].id, None):
         await statistics.attempt_counts(db, counted, (START - DAY,), START + DAY)
+    webhook_id = listed.items[0].webhook_id
+    await health.webhook_health(db, ACME, webhook_id)
+    await health.list_webhook_health(db, PAGE, failing=True)
+    await health.backlog(db, ACME, webhook_id)
 
 
 async def _replay(db: Db) -> None:

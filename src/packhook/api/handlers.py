@@ -299,7 +299,20 @@ async def _respond_audit(request: Request, page: PageRequest, where: AuditFilter
     return respond_page(request, page, found, lambda entry: serializers.audit_entry(entry, principal))
 
 
-# --- statistics
+# --- health of webhooks, and statistics
+
+
+async def webhook_health(request: Request) -> Response:
+    """Show how a webhook is, what waits for it, and what its attempts came to."""
+    report = await _service(request).health.of_webhook(_organization(request), request.path_params["webhookId"])
+    return respond(serializers.health_report(report))
+
+
+async def list_webhook_health(request: Request) -> Response:
+    """List how the webhooks of all organizations are."""
+    page, where = parameters.HEALTH.read(request.query_params, request.url.path)
+    found = await _service(request).health.list(page, where.state)
+    return respond_page(request, page, found, serializers.listed_health)
 
 
 async def webhook_statistics(request: Request) -> Response:

@@ -17,6 +17,7 @@ from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import EVENT_CODES
+from packhook.core.health import HealthState
 from packhook.core.model import DeliveryStatus
 from packhook.core.replay import ReplayStatus
 from packhook.core.subject import MAX_LENGTH
@@ -118,6 +119,12 @@ PAGING: Final[Mapping[str, Parameter]] = {
 }
 
 F = TypeVar("F", bound=Struct)
+
+
+class HealthFilter(Struct, frozen=True, kw_only=True):
+    """Select webhooks by their state; None is any."""
+
+    state: HealthState | None = None
 
 
 class NoFilter(Struct, frozen=True):
@@ -264,6 +271,7 @@ AUDIT: Final = ListQuery("audit", AuditFilter, _AUDIT_FILTERS)
 AUDIT_ALL: Final = ListQuery(
     "audit", AuditFilter, {"organization_id": _id("Only of this organization, deleted or not."), **_AUDIT_FILTERS}
 )
+HEALTH: Final = ListQuery("health", HealthFilter, {"state": _one_of("Only in this state.", HealthState)})
 STATISTICS: Final = Query(
     {
         "from": _instant("Where the series begins, RFC 3339; by default a day before its end."),

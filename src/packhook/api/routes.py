@@ -28,6 +28,7 @@ from packhook.api.schemas.events import (
     ReceiptsOut,
     TimelinePage,
 )
+from packhook.api.schemas.health import HealthPage, WebhookHealthOut
 from packhook.api.schemas.organizations import (
     ApiKeyCreate,
     ApiKeyCreated,
@@ -93,6 +94,10 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,
           errors=_404_409),
+    Route("webhooks", "GET", f"{_WEBHOOK}/health", "webhooks:read", handlers.webhook_health, 200, WebhookHealthOut,
+          errors=_404),
+    Route("webhooks", "GET", "/health/webhooks", OPERATOR, handlers.list_webhook_health, 200, HealthPage,
+          query=parameters.HEALTH),
     Route("statistics", "GET", f"{_WEBHOOK}/stats", "webhooks:read", handlers.webhook_statistics, 200, ChartOut,
           query=parameters.STATISTICS, errors=_404),
     Route("statistics", "GET", "/stats", OPERATOR, handlers.statistics, 200, ChartOut, query=parameters.STATISTICS),

@@ -28,6 +28,7 @@ from packhook.core.signatures.standard import mask
 from packhook.core.statistics import Summary
 from packhook.service.authentication import Principal
 from packhook.service.feed import FeedResult
+from packhook.service.health import HealthReport, WebhookHealth
 from packhook.service.history import DeliveryDetail
 from packhook.service.replays import Preview
 from packhook.service.statistics import Chart
@@ -264,6 +265,41 @@ def attempt(attempt: Attempt) -> Body:
         "response_headers": [list(pair) for pair in attempt.response_headers],
         "response_body": attempt.response_body.decode("utf-8", "replace"),
         "error": _error(attempt) if attempt.error_code else None,
+    }
+
+
+def webhook_state(found: WebhookHealth) -> Body:
+    """Serialize how a webhook is."""
+    facts, failure = found.facts, found.facts.last_failure
+    return {
+        "webhook_id": facts.id,
+        "state": found.diagnosis.state.value,
+        "message": found.diagnosis.message,
+        "failing_since": _instant(facts.failing_since),
+        "disables_at": _instant(found.disables_at),
+        "last_failure": None
+        if failure is None
+        else {"at": to_rfc3339(failure.at), "code": failure.code, "message": failure.message},
+    }
+
+
+def listed_health(found: WebhookHealth) -> Body:
+    """Serialize how a webhook of any organization is."""
+    facts = found.facts
+    whose = {"organization_id": facts.organization_id, "event_code": facts.event_code, "endpoint": facts.endpoint}
+    return {**webhook_state(found), **whose}
+
+
+def health_report(report: HealthReport) -> Body:
+    """Serialize how a webhook is, what waits for it, and what its attempts came to."""
+    return {
+        **webhook_state(report.health),
+        "backlog": report.backlog.count,
+        "backlog_has_more": report.backlog.has_more,
+        "oldest_waiting_at": _instant(report.backlog.oldest_at),
+        "next_attempt_at": _instant(report.next_attempt_at),
+        "last_success_at": _instant(report.last_success_at),
+        "windows": {name: summary(window) for name, window in report.windows.items()},
     }
 
 

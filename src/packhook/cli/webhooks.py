@@ -7,8 +7,9 @@ import typer
 
 from packhook.api import parameters
 from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
-from packhook.cli.client import Client
+from packhook.cli.client import Client, path
 from packhook.cli.exits import Exit, fail
+from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
 from packhook.cli.statistics import Since, Step, Until, show_statistics
 from packhook.cli.tables import show
@@ -127,6 +128,25 @@ def send_test(client: Client, webhook_id: _Id) -> None:
 def verify(client: Client, webhook_id: _Id) -> None:
     """Ask the endpoint whether it wants events; exit 1 if not. Example: packhook webhooks verify wh_…"""
     _show_exchange(client, client.path("webhooks", webhook_id, "verify"), "verified")
+
+
+@client_command(app, "health")
+def health(client: Client, webhook_id: _Id) -> None:
+    """Say how a webhook is, what waits for it, and why. Example: packhook webhooks health wh_… -o acme"""
+    reply = client.call("GET", client.path("webhooks", webhook_id, "health"))
+    if client.as_json:
+        client.show(reply)
+    else:
+        show_health(reply.value)
+
+
+@client_command(app, "unhealthy", query=parameters.HEALTH, has_organization=False)
+def unhealthy(client: Client, query: dict[str, str]) -> None:
+    """List webhooks of all organizations by state (with the operator key), by default those that fail.
+
+    Example: packhook webhooks unhealthy --state held
+    """
+    client.show(client.call("GET", path("health", "webhooks"), query={"state": "failing", **query}), HEALTH_COLUMNS)
 
 
 @client_command(app, "stats")

@@ -217,6 +217,12 @@ def bucket_keys(steps: Sequence[int], until: int, oldest_fine: int | None) -> It
         yield from _keys(FINE, max(since, oldest_fine), steps, until)
 
 
+def begin_of(instant: int, now: int) -> int:
+    """Return where the bucket of an instant begins: of 5 minutes, or of an hour where those are joined."""
+    size = HOUR if instant < roll_up_before(now) else _FINE_MS
+    return instant - instant % size
+
+
 def series(since: int | None, until: int | None, step: int | None, now: int) -> Series:
     """Return the steps from ``since`` (None: a day ago) to ``until`` (None, or in the future: now), without counts.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from packhook.core.clock import SECOND
+from packhook.core.health import LaneReport
 from packhook.core.model import DeliveryStatus, LeasedDelivery, Urgency, Verdict
 from packhook.delivery.circuit_breaker import LONGEST_HOLD, CircuitBreaker
 from packhook.delivery.prepared_webhook import PreparedWebhook
@@ -123,6 +124,12 @@ class Lane:
             return None
         return max(breaker.held_until, self._bucket.available_at(now, self.rate_limit))
 
+    def report(self) -> LaneReport:
+        """Return what the lane has learned about its endpoint."""
+        return LaneReport(
+            held_until=self.breaker.held_until, is_probing=self.breaker.is_probing, limit_cut_at=self._cap.cut_at
+        )
+
     def is_busy(self, now: int) -> bool:
         """Return True if the lane has work, or state that should not be lost."""
         breaker = self.breaker
@@ -177,15 +184,16 @@ class InFlightCap:
     """Adapt the number of attempts in flight to what an endpoint bears: additive increase, multiplicative decrease.
 
     It grows by one with each success, so it doubles from round to round; once it was cut it grows by one in a round.
+    ``cut_at`` is when overload last halved it, 0 if never.
     """
 
-    __slots__ = ("_cap", "_cut_at", "_limit", "_slow_start_below")
+    __slots__ = ("_cap", "_limit", "_slow_start_below", "cut_at")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._cap = min(INITIAL_CAP, limit)
         self._slow_start_below = float(limit)
-        self._cut_at = 0
+        self.cut_at = 0
 
     @property
     def value(self) -> int:
@@ -199,10 +207,10 @@ class InFlightCap:
 
     def cut(self, started_at: int, now: int) -> None:
         """Halve the cap, once for all attempts that were in flight together."""
-        if started_at <= self._cut_at:
+        if started_at <= self.cut_at:
             return
         self._cap = self._slow_start_below = max(1.0, self._cap / 2)
-        self._cut_at = now
+        self.cut_at = now
 
     def restart(self) -> None:
         """Begin at one again: the endpoint has just come back."""
@@ -210,7 +218,7 @@ class InFlightCap:
 
     def move_back(self, milliseconds: int) -> None:
         """Move the instant of the last cut back with a clock that was set back."""
-        self._cut_at -= milliseconds
+        self.cut_at -= milliseconds
 
 
 class TokenBucket:

@@ -20,6 +20,7 @@ from typing import Final
 import structlog
 
 from packhook.core.clock import SECOND, Clock
+from packhook.core.health import LaneReport
 from packhook.core.model import AttemptResult, LeasedDelivery, Outcome
 from packhook.delivery.attempt import AttemptInFlight
 from packhook.delivery.capacity import QueueCapacity, SlotPool
@@ -84,6 +85,11 @@ class Scheduler:
     def is_healthy(self) -> bool:
         """Return True if due deliveries are being claimed."""
         return self._claim_loop.is_healthy()
+
+    def lane_report(self, webhook_id: str) -> LaneReport | None:
+        """Return what this node has learned about a webhook's endpoint, None if it sent nothing to it lately."""
+        lane = self._lanes.get(webhook_id)
+        return None if lane is None else lane.report()
 
     async def _shut_down(self) -> None:
         self._queue.close()

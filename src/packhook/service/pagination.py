@@ -68,8 +68,8 @@ def listing(list_name: str, page: Page[Item]) -> Listing[Item]:
     items = page.items
     return Listing(
         items=items,
-        prev=_cursor("b", list_name, items[0].id) if page.has_prev and items else None,
-        next=_cursor("a", list_name, items[-1].id) if page.has_next and items else None,
+        prev=cursor_of("b", list_name, items[0].id) if page.has_prev and items else None,
+        next=cursor_of("a", list_name, items[-1].id) if page.has_next and items else None,
     )
 
 
@@ -83,5 +83,6 @@ def _checksum(cursor: str, path: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _cursor(direction: str, list_name: str, anchor: str) -> str:
+def cursor_of(direction: str, list_name: str, anchor: str) -> str:
+    """Return the cursor of what comes after (``a``) or before (``b``) an item of a list."""
     return base64.urlsafe_b64encode(f"{direction}{list_name}:{anchor}".encode()).decode().rstrip("=")

@@ -6,10 +6,12 @@ from typing import Final
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.core.fair_share import FairShare
+from packhook.core.health import LaneReport
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.feed import Feed
+from packhook.service.health import HealthReports
 from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
@@ -37,11 +39,14 @@ class Service:
         store: Store,
         probe: EndpointProbe,
         is_healthy: Callable[[], bool],
+        lane_report: Callable[[str], LaneReport | None],
         settings: Settings,
         clock: Clock,
         encrypted: EncryptedStore | None = None,
     ) -> None:
         """Build the operations. ``is_healthy`` returns True while due deliveries are being claimed.
+
+        ``lane_report`` returns what this node has learned about a webhook's endpoint.
 
         ``encrypted`` is the encrypting store within ``store``; without it there are no master keys to rotate.
         """
@@ -65,6 +70,7 @@ class Service:
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
         self.timeline = Timeline(store, self.history, settings, clock)
+        self.health = HealthReports(store, settings, clock, lane_report)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:

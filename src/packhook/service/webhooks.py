@@ -9,6 +9,7 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry, webhook_entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
+from packhook.core.health import disables_at
 from packhook.core.model import Health, Webhook
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.pagination import Listing, listing
@@ -60,7 +61,9 @@ class Webhooks:
         return {
             webhook.id: Health(
                 failing_since=failing[webhook.id],
-                disables_at=failing[webhook.id] + self._disable_after if webhook.enabled else None,
+                disables_at=disables_at(
+                    failing[webhook.id], enabled=webhook.enabled, disable_after=self._disable_after
+                ),
             )
             for webhook in webhooks
             if webhook.id in failing

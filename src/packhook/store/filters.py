@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.clock import MINUTE
+from packhook.core.health import FAILURES_TO_FAIL
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
 from packhook.store.replays import ReplayFilter
@@ -65,6 +66,18 @@ def webhook_conditions(organization_id: str, where: WebhookFilter) -> Conditions
 def replay_conditions(organization_id: str, where: ReplayFilter) -> Conditions:
     """Return the conditions of a page of an organization's replays."""
     return _combine({"organization_id = :organization_id": organization_id, **_equal(where)})
+
+
+def health_conditions(
+    organization_id: str | None = None, webhook_id: str | None = None, *, failing: bool = False
+) -> Conditions:
+    """Return the conditions of webhooks whose health is read; ``failing``: after so many failures in a row."""
+    wanted: dict[str, object] = {
+        "w.organization_id = :organization_id": organization_id,
+        "id = :webhook_id": webhook_id,
+        "failures >= :failures": FAILURES_TO_FAIL if failing else None,
+    }
+    return _combine(wanted, "deleted_at IS NULL")
 
 
 def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hints) -> Conditions:

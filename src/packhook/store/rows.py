@@ -4,7 +4,7 @@ Statements refer to the lists: ``{webhook_columns}`` and ``{webhook_values:2}`` 
 of a value needs a column of the same name in the migrations, and nothing else in this package.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar, get_origin, get_type_hints
@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core.audit import Actor, AuditEntry
+from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts, LastFailure
 from packhook.core.model import (
     ApiKey,
     Attempt,
+    AttemptResult,
     AttemptSummary,
     Delivery,
     DeliveryStatus,
@@ -106,6 +108,17 @@ REPLAYS: Final = Table(Replay)
 _ENTRIES: Final = Table(AuditEntry, without="by")
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
 
+_HEALTH_OF_WEBHOOK: Final = (
+    "id",
+    "organization_id",
+    "event_code",
+    "endpoint",
+    "enabled",
+    "disabled_reason",
+    "verification_pending",
+    "paused",
+)
+
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "organization": ORGANIZATIONS.columns,
     "api_key": API_KEYS.columns,
@@ -115,6 +128,11 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "attempt": ATTEMPTS.columns,
     "replay": REPLAYS.columns,
     "attempt_summary": ATTEMPT_SUMMARIES.columns,
+    "health": (
+        *(f"w.{name}" for name in _HEALTH_OF_WEBHOOK),
+        *("h.failing_since", "coalesce(h.failures, 0)", "coalesce(l.held_until, 0)", "l.due_at"),
+        *("f.failed_at", "f.error_code", "f.error_message"),
+    ),
     "audit_entry": (*_ENTRIES.columns, *_ACTORS.columns, "object_kind"),
 }
 """The column lists that statements refer to."""
@@ -142,6 +160,46 @@ def attempt_log(attempts: Sequence[Row], interruptions: Sequence[Row]) -> Attemp
         tuple(map(ATTEMPT_SUMMARIES.read, attempts)),
         tuple((row[0], INTERRUPTIONS.read(list(row)[1:])) for row in interruptions),
     )
+
+
+def health_facts(row: Row) -> HealthFacts:
+    """Return what is known about a webhook's health."""
+    size = len(_HEALTH_OF_WEBHOOK)
+    webhook: dict[str, Any] = dict(zip(_HEALTH_OF_WEBHOOK, row, strict=False))
+    webhook |= {name: bool(webhook[name]) for name in ("enabled", "verification_pending", "paused")}
+    failing_since, failures, held_until, due_since, failed_at, code, message = list(row)[size:]
+    last = None if failed_at is None else LastFailure(at=failed_at, code=code, message=message)
+    return HealthFacts(
+        **webhook,
+        failing_since=failing_since,
+        failures=failures,
+        held_until=held_until,
+        due_since=due_since,
+        last_failure=last,
+    )
+
+
+def backlog(row: Row) -> Backlog:
+    """Return a backlog that was counted one further than MAX_BACKLOG."""
+    count, oldest_at, next_attempt_at = row
+    return Backlog(
+        count=min(count, MAX_BACKLOG),
+        has_more=count > MAX_BACKLOG,
+        oldest_at=oldest_at,
+        next_attempt_at=next_attempt_at,
+    )
+
+
+def last_failures(results: Iterable[AttemptResult]) -> list[tuple[Any, ...]]:
+    """Return the last failure of each webhook among results, in the columns of ``record_last_failure``, by webhook."""
+    last: dict[str, tuple[Any, ...]] = {}
+    for result in results:
+        attempt = result.attempt
+        if attempt.error_code:
+            webhook_id, ended_at = result.delivery.webhook_id, attempt.started_at + attempt.duration
+            failed = webhook_id, ended_at, attempt.error_code, replace_unstorable(attempt.error_message)
+            last[webhook_id] = max(failed, last.get(webhook_id, failed))
+    return [last[webhook_id] for webhook_id in sorted(last)]
 
 
 def attempt_values(attempt: Attempt) -> Sequence[Any]:

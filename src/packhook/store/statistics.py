@@ -1,13 +1,32 @@
-"""Define what packhook asks of a database about attempts over time; a part of ``base.Store``."""
+"""Define what packhook asks of a database about the health of webhooks; a part of ``base.Store``."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from packhook.core.health import Backlog, HealthFacts
 from packhook.core.statistics import AttemptCount
+
+if TYPE_CHECKING:
+    from packhook.store.base import Page, PageRequest
 
 
 class StatisticsStore(Protocol):
-    """Read counts, at a cost that does not grow with attempts."""
+    """Read counts and health, at a cost that does not grow with attempts or deliveries."""
+
+    async def webhook_health(self, organization_id: str, webhook_id: str) -> HealthFacts:
+        """Return what is stored about a webhook's health. Raises NotFound where there is none, or it was deleted."""
+        ...
+
+    async def list_webhook_health(self, page: "PageRequest", *, failing: bool) -> "Page[HealthFacts]":
+        """Return a page of the same of all organizations, by id; ``failing``: only after FAILURES_TO_FAIL in a row.
+
+        The cost of those that fail does not depend on how many others there are.
+        """
+        ...
+
+    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
+        """Count what a webhook has not finished, at a cost that is bounded; nothing for an unknown one."""
+        ...
 
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int

@@ -62,6 +62,17 @@ class EncryptedStore:
         self.replan = inner.replan
         self.retry_delivery = inner.retry_delivery
         self.replays = inner.replays
+        self._pass_reads_through(inner)
+        self.write_audit = inner.write_audit
+        self.list_audit = inner.list_audit
+        self.apply_retention = inner.apply_retention
+        self.warn_failing = inner.warn_failing
+        self.disable_failing = inner.disable_failing
+        self.claim_rotations = inner.claim_rotations
+        self.postpone_rotations = inner.postpone_rotations
+
+    def _pass_reads_through(self, inner: Store) -> None:
+        """Give a name to each read of what happened."""
         self.get_event = inner.get_event
         self.list_events = inner.list_events
         self.subjects_of = inner.subjects_of
@@ -70,14 +81,10 @@ class EncryptedStore:
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries
+        self.webhook_health = inner.webhook_health
+        self.list_webhook_health = inner.list_webhook_health
+        self.backlog = inner.backlog
         self.attempt_counts = inner.attempt_counts
-        self.write_audit = inner.write_audit
-        self.list_audit = inner.list_audit
-        self.apply_retention = inner.apply_retention
-        self.warn_failing = inner.warn_failing
-        self.disable_failing = inner.disable_failing
-        self.claim_rotations = inner.claim_rotations
-        self.postpone_rotations = inner.postpone_rotations
 
     # --- life cycle
 

@@ -8,6 +8,7 @@ from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urge
 from packhook.core.operational_events import clipped_cause
 from packhook.core.statistics import classify
 from packhook.store import rows
+from packhook.store.postgres.health import record_last_failures
 from packhook.store.postgres.operational_events import report_recorded
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.webhooks import disable_webhooks
@@ -49,12 +50,14 @@ def are_successes(results: Sequence[AttemptResult]) -> bool:
 async def record(db: Db, results: Sequence[AttemptResult], node: str) -> tuple[list[bool], frozenset[str]]:
     """See Store.record; return which settled, and the ids of the webhooks that are to be disabled.
 
-    Rows are locked in one order, by kind and then by id: deliveries, counts, webhooks, their health, lanes.
+    Rows are locked in one order, by kind and then by id: deliveries, counts, webhooks, their health, their last
+    failures, lanes.
     """
     settled = await _settle(db, results, node)
     valid = list(compress(results, settled))
     disabled = await _disable(db, valid)
     await _record_health(db, valid)
+    await record_last_failures(db, valid)
     await _reschedule(db, valid)
     await report_recorded(db, valid, disabled)
     return settled, disabled

@@ -36,6 +36,7 @@ async def apply_retention(db: Db, now: int, limit: int) -> tuple[int, bool]:
     keys = to_arrays(statistics.all_keys(now, await _oldest_fine(db)), 2) if orphaned else ()
     for (webhook_id,) in orphaned:
         changes += len(await db.fetch_all(SQL["delete_statistics"], *keys, webhook_id))
+        await db.fetch_all(SQL["delete_last_failure"], webhook_id)
         await db.fetch_all(SQL["forget_orphaned_statistics"], webhook_id)
     return changes, len(orphaned) == statistics.ORPHANS_AT_ONCE
 

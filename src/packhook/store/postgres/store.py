@@ -11,6 +11,7 @@ from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.health import Backlog, HealthFacts
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -44,6 +45,7 @@ from packhook.store.postgres import (
     api_keys,
     audit,
     claim,
+    health,
     history,
     instance,
     organizations,
@@ -85,7 +87,6 @@ class PostgresStore:
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle
-
     async def open(self) -> None:
         await schema.migrate(self._url)
         handlers = NotificationHandlers(
@@ -190,7 +191,6 @@ class PostgresStore:
         return result
 
     # --- the dispatcher of this node, and the other nodes
-
     def _capacity(self) -> Capacity:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
@@ -231,7 +231,6 @@ class PostgresStore:
         self._wake_outbox()
 
     # --- organizations and keys
-
     async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
         await self._write_for(organization.id, organizations.create_organization, organization, entry)
 
@@ -269,7 +268,6 @@ class PostgresStore:
         await self._write(instance.replace_key_check, check, before)
 
     # --- webhooks
-
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
         await self._write_for(webhook.organization_id, webhooks.create_webhook, webhook, entry, limit)
 
@@ -299,7 +297,6 @@ class PostgresStore:
         return await self._read_hot_path(webhooks.webhook_states, webhook_ids)
 
     # --- the life of an event
-
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         return self._open.publisher.submit(request)
 
@@ -331,7 +328,6 @@ class PostgresStore:
         return delivery
 
     # --- reading back
-
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         return await self._read_for(organization_id, history.get_event, organization_id, event_id)
 
@@ -353,13 +349,21 @@ class PostgresStore:
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read_for(organization_id, history.list_deliveries, organization_id, page, where)
 
+    async def webhook_health(self, organization_id: str, webhook_id: str) -> HealthFacts:
+        return await self._read_for(organization_id, health.webhook_health, organization_id, webhook_id)
+
+    async def list_webhook_health(self, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
+        return await self._read(health.list_webhook_health, page, failing=failing)
+
+    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
+        return await self._read_for(organization_id, health.backlog, organization_id, webhook_id)
+
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int
     ) -> dict[int, tuple[AttemptCount, ...]]:
         return await self._read(statistics.attempt_counts, webhook_id, steps, until)
 
     # --- the audit trail
-
     async def write_audit(self, entry: AuditEntry) -> None:
         await self._write_for(entry.organization_id, audit.write_audit, entry)
 
@@ -367,19 +371,13 @@ class PostgresStore:
         return await self._read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
     # --- maintenance
-
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:
         batch, self._retention_reached = await self._write(
-            retention.apply_retention,
-            self._retention_reached,
-            events_before=events_before,
-            keys_before=keys_before,
-            audit_before=audit_before,
-            now=now,
-            limit=limit,
-        )
+            retention.apply_retention, self._retention_reached, events_before=events_before, keys_before=keys_before,
+            audit_before=audit_before, now=now, limit=limit,
+        )  # fmt: skip
         return batch
 
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:

@@ -125,6 +125,14 @@ CREATE TABLE lanes (
   CONSTRAINT lanes_pkey PRIMARY KEY (webhook_id)
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE last_failures (
+  webhook_id text COLLATE "C" NOT NULL,
+  failed_at bigint NOT NULL,
+  error_code text NOT NULL,
+  error_message text NOT NULL,
+  CONSTRAINT last_failures_pkey PRIMARY KEY (webhook_id)
+);
+
 CREATE TABLE nodes (
   id bigint NOT NULL,
   first_lease bigint NOT NULL,

@@ -301,3 +301,10 @@ CREATE TABLE feed_starts (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX feed_starts_newest ON feed_starts (position);
+
+CREATE TABLE last_failures (
+  webhook_id    TEXT PRIMARY KEY,
+  failed_at     INTEGER NOT NULL,
+  error_code    TEXT NOT NULL,
+  error_message TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -12,6 +12,7 @@ from packhook.core.operational_events import clipped_cause
 from packhook.store import rows
 from packhook.store.fan_out import data_weight, slices_by_weight
 from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.health import record_last_failures
 from packhook.store.sqlite.operational_events import report_recorded
 from packhook.store.sqlite.queries import SQL
 from packhook.store.sqlite.statistics import count_attempts
@@ -46,6 +47,7 @@ def _record_some(db: Connection, results: Sequence[AttemptResult]) -> list[bool]
     )
     count_attempts(db, valid)
     _record_health(db, valid)
+    record_last_failures(db, valid)
     for result in valid:
         if result.verdict.status is not DeliveryStatus.DELIVERED:
             _reschedule(db, result)

@@ -44,6 +44,7 @@ def apply_retention(db: apsw.Connection, now: int, limit: int) -> tuple[int, boo
     keys = rows.to_json(statistics.all_keys(now, _oldest_fine(db))) if orphaned else ""
     for (webhook_id,) in orphaned:
         changes += _changes(db, "delete_statistics", (keys, webhook_id))
+        db.execute(SQL["delete_last_failure"], (webhook_id,))
         db.execute(SQL["forget_orphaned_statistics"], (webhook_id,))
     return changes, len(orphaned) == statistics.ORPHANS_AT_ONCE
 

@@ -15,6 +15,7 @@ from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.health import Backlog, HealthFacts
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -50,6 +51,7 @@ from packhook.store.sqlite import (
     api_keys,
     audit,
     claim,
+    health,
     history,
     instance,
     organizations,
@@ -334,6 +336,15 @@ class SqliteStore:
 
     async def list_deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reader.read_for(organization_id, history.list_deliveries, organization_id, page, where)
+
+    async def webhook_health(self, organization_id: str, webhook_id: str) -> HealthFacts:
+        return await self._reader.read_for(organization_id, health.webhook_health, organization_id, webhook_id)
+
+    async def list_webhook_health(self, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
+        return await self._reader.read(health.list_webhook_health, page, failing=failing)
+
+    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
+        return await self._reader.read_for(organization_id, health.backlog, organization_id, webhook_id)
 
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int

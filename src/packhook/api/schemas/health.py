@@ -1,0 +1,51 @@
+"""Schemas of the health of webhooks."""
+
+from pydantic import Field
+
+from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.statistics import CountsOut
+from packhook.core.health import HealthState
+
+
+class LastFailureOut(ResponseModel):
+    """Describe the last attempt that failed."""
+
+    at: str
+    code: str
+    message: str
+
+
+class WebhookStateOut(ResponseModel):
+    """Show how a webhook is."""
+
+    webhook_id: str
+    state: str = Field(json_schema_extra={"enum": list(HealthState)})
+    message: str = Field(description="The state in a sentence for people.")
+    failing_since: str | None
+    disables_at: str | None
+    last_failure: LastFailureOut | None
+
+
+class WebhookHealthOut(WebhookStateOut):
+    """Show how a webhook is, what waits for it, and what its attempts came to."""
+
+    backlog: int = Field(description="Deliveries that are not finished; at most 10,000 are counted.")
+    backlog_has_more: bool
+    oldest_waiting_at: str | None
+    next_attempt_at: str | None
+    last_success_at: str | None
+    windows: dict[str, CountsOut] = Field(description="The last hour (`1h`), day (`24h`) and week (`7d`).")
+
+
+class ListedHealthOut(WebhookStateOut):
+    """Show how a webhook of any organization is."""
+
+    organization_id: str
+    event_code: str
+    endpoint: str
+
+
+class HealthPage(PageModel):
+    """List webhooks by id."""
+
+    data: list[ListedHealthOut]
