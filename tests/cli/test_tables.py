@@ -20,12 +20,12 @@ async def test_a_table_has_a_line_for_each_thing_however_narrow(terminal: Termin
     (delivery,) = (await terminal.get(f"/events/{event['id']}"))["deliveries"]
     key = await terminal.json("keys", "create", "shop")
     expected = {
-        "webhooks": (made["id"], "order.created", endpoint, "yes", made["created_at"]),
-        "events": (event["id"], "order.created", event["created_at"]),
-        "deliveries": (delivery["id"], "order.created", made["id"], delivery["created_at"]),
-        "keys": (key["id"], "shop", ", ".join(key["scopes"]), key["prefix"], "-"),
+        "webhooks list": (made["id"], "order.created", endpoint, "yes", made["created_at"]),
+        "events list --event-code order.created": (event["id"], "order.created", event["created_at"]),
+        "deliveries list": (delivery["id"], "order.created", made["id"], delivery["created_at"]),
+        "keys list": (key["id"], "shop", ", ".join(key["scopes"]), key["prefix"], "-"),
     }
-    tables = await asyncio.gather(*(terminal.output(what, "list") for what in expected))
+    tables = await asyncio.gather(*(terminal.output(*what.split()) for what in expected))
     for cells, table in zip(expected.values(), tables, strict=True):
         heading, line = table.splitlines()
         assert heading.split()[0] == "id"

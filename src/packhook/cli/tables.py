@@ -43,7 +43,7 @@ def show_more(page: dict[str, Any]) -> None:
     """Say how the next page of a list is read, if there is one."""
     if page.get("next"):
         cursor = page["next"].rpartition("cursor=")[2]
-        Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)))
+        Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)), soft_wrap=True)
 
 
 def _show_page(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
