@@ -49,6 +49,8 @@ async def test_events_newest_first(organization: Organization, another: Organiza
         "event_code": "order.created",
         "organization_id": organization.id,
         "data": {"id": "ord_1", "reference": "R-4"},
+        "subject": "ord_1",
+        "references": ["R-4"],
         "created_at": published[4]["created_at"],
     }
 

@@ -64,7 +64,8 @@ async def test_receipt(organization: Organization) -> None:
     assert receipt == {"id": receipt["id"], "event_code": "order.shipped", "created_at": created_at, "deliveries": 1}
     event = body_of(await organization.ask("GET", f"/events/{receipt['id']}"), 200)
     assert event.pop("deliveries")[0]["event_id"] == receipt["id"]
-    assert event == {"id": receipt["id"], "organization_id": organization.id, "created_at": created_at, **body}
+    about = {"subject": "ord_1", "references": ["R-1"]}
+    assert event == {"id": receipt["id"], "organization_id": organization.id, "created_at": created_at, **about, **body}
 
 
 @pytest.mark.parametrize("data", DATA.values(), ids=DATA)

@@ -36,7 +36,18 @@ CHECKS: Final = [
     response_schema_conformance,
 ]
 LEFT_OUT: Final = ["test_webhook"]
-TAGS: Final = ("audit", "organizations", "master-key", "api-keys", "webhooks", "events", "deliveries", "process")
+TAGS: Final = (
+    "audit",
+    "organizations",
+    "master-key",
+    "api-keys",
+    "webhooks",
+    "events",
+    "deliveries",
+    "replays",
+    "statistics",
+    "process",
+)
 UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
 
 
@@ -48,12 +59,15 @@ async def things(url: str) -> dict[str, str]:
         receipt = await organization.publish()
         (delivery,) = await organization.deliveries(receipt["id"])
         detail = await eventually(lambda: organization.detail(delivery["id"]), lambda found: found["attempts"])
+        selected = {"select": "all", "since": "2020-01-01T00:00:00Z"}
+        replay = body_of(await organization.ask("POST", f"/webhooks/{webhook['id']}/replays", json=selected), 202)
         key = body_of(await organization.ask("POST", "/api-keys", json={"scopes": ["events:read"]}), 201)
     return {
         "organizationId": organization.id,
         "webhookId": webhook["id"],
         "eventId": receipt["id"],
         "deliveryId": detail["id"],
+        "replayId": replay["id"],
         "keyId": key["id"],
     }
 

@@ -156,7 +156,7 @@ async def publish_and_deliver(scenario: Scenario) -> None:
     for delivery in event_detail["deliveries"]:
         ends = "delivered" if delivery["webhook_id"] == scenario.webhooks["good"] else "exhausted"
         await scenario.wait_for_status(f"{ORGANIZATION}/deliveries/{delivery['id']}", ends)
-    await shop.request("POST", f"{ORGANIZATION}/deliveries/{delivery['id']}/retry", 202)
+    await owner.request("POST", f"{ORGANIZATION}/deliveries/{delivery['id']}/retry", 202)
     for name in ("good", "failing", "unreachable"):
         exchange = await owner.request("POST", f"{HOOKS}/{scenario.webhooks[name]}/test", 200)
         assert exchange["attempt"]["request_headers"]["authorization"] == "***"
@@ -172,7 +172,8 @@ async def read_everything(scenario: Scenario) -> None:
         assert {webhook["client_certificate"]["subject"] for webhook in page["data"]} == {"CN=client.invalid"}
         await client.request("GET", f"{HOOKS}/{page['data'][0]['id']}", 200, shows=shows)
         await client.request("GET", f"{ORGANIZATION}/audit?per_page=100", 403 if name == "reader" else 200)
-        for path in ("/events", "/deliveries?per_page=100"):
+        await client.request("GET", f"{HOOKS}/{page['data'][0]['id']}/health", 200)
+        for path in ("/events", "/deliveries?per_page=100", "/feed?limit=1000", f"/timeline?subject={ORDER}"):
             await client.request("GET", ORGANIZATION + path, 200)
     for path in ("/v1/organizations", ORGANIZATION, f"{ORGANIZATION}/api-keys", "/openapi.json", "/docs", "/health"):
         await scenario.client("operator").request("GET", path, 200)
@@ -180,6 +181,18 @@ async def read_everything(scenario: Scenario) -> None:
     await scenario.client("shop").request("GET", HOOKS, 403)
     await scenario.client("revoked").request("GET", HOOKS, 401)
     await scenario.client("owner").request("GET", "/v1/organizations/other/webhooks", 404)
+
+
+async def replay(scenario: Scenario) -> None:
+    """Replay what failed for a webhook that is paused, so that the replay cannot finish before it is canceled."""
+    owner, unreachable = scenario.client("owner"), f"{HOOKS}/{scenario.webhooks['unreachable']}"
+    await owner.request("PUT", unreachable, 200, shows=("secret",), json={"paused": True})
+    selected = {"select": "failed", "since": "2020-01-01T00:00:00Z"}
+    made = await owner.request("POST", f"{unreachable}/replays", 202, json=selected)
+    for change in ("pause", "resume", "cancel"):
+        await owner.request("POST", f"{ORGANIZATION}/replays/{made['id']}/{change}", 200)
+    await owner.request("GET", f"{ORGANIZATION}/replays", 200)
+    await owner.request("PUT", unreachable, 200, shows=("secret",), json={"paused": False})
 
 
 async def change_and_refuse(scenario: Scenario) -> None:
@@ -202,6 +215,7 @@ async def change_and_refuse(scenario: Scenario) -> None:
     changed = {"x-shop": SECRETS["changed header value"]}
     await owner.request("PUT", good, 200, shows=("secret",), json={"headers": changed})
     await owner.request("DELETE", f"{HOOKS}/{scenario.webhooks.pop('deleted')}", 204)
+    await replay(scenario)
     for wrong in (
         {"secret": SECRETS["refused secret"]},
         {"client_certificate": {**CLIENTS["client"], "key": CLIENTS["refused client"]["key"]}},
