@@ -15,7 +15,7 @@ from store.dialects import DIALECTS
 from support.api_node import eventually
 from support.processes import SENDING, Node, running
 
-ORDERS: Final = 60
+ORDERS: Final = 30
 KILLS: Final = 3
 BASE: Final = "/v1/organizations/acme"
 
