@@ -162,7 +162,7 @@ texts = st.sampled_from(ODD) | json_texts
 names = st.sampled_from(MEMBERS) | st.text(max_size=8).filter(lambda name: name.isprintable())
 members = st.lists(st.tuples(names, texts), max_size=8)
 thorough = settings(
-    derandomize=True, database=None, deadline=None, max_examples=1_000, suppress_health_check=list(HealthCheck)
+    derandomize=True, database=None, deadline=None, max_examples=400, suppress_health_check=list(HealthCheck)
 )
 
 
