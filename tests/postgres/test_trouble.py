@@ -365,6 +365,8 @@ async def test_a_publish_that_still_waits_when_its_connection_is_lost_is_undone(
     """Otherwise it would be written once the lock is gone, long after it was refused."""
     node, wire = relayed
     (before,) = await publish(node)
+    assert node._running is not None
+    await node._running.outbox.close()  # its poll could take the connection on which the statement is prepared
     lost = event()
     wire.how = "cut"
     async with direct(wire.url) as holder, holder.transaction():

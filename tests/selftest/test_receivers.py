@@ -50,6 +50,7 @@ async def test_a_missed_deadline_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 async def test_growing_memory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here only the timeout limits the body of a response."""
     monkeypatch.setattr(response_parser, "BODY_LIMIT", 2**40)
+    monkeypatch.setattr(receivers, "TIMEOUT", 2_000)  # long enough on a busy machine
     only(monkeypatch, Hostile("", "a body without end", EndlessBody(), ()))
     first, _ = await rows_of_receivers()
     assert "memory grew by" in first.happened
