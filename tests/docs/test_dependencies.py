@@ -9,9 +9,13 @@ import pytest
 from docs.pages import ROOT, find_section, read, rows
 
 _PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+_OTEL: Final = _PROJECT["project"]["optional-dependencies"]["otel"]
 _DECLARED: Final = {
     "At run time": _PROJECT["project"]["dependencies"],
-    "For developers": _PROJECT["dependency-groups"]["dev"],
+    "With the extra `otel`": _OTEL,
+    "For developers": [
+        name for name in _PROJECT["dependency-groups"]["dev"] if name not in _OTEL
+    ],  # the tests need the extra, too
 }
 
 

@@ -91,7 +91,7 @@ def unlicensed(installed: Mapping[str, Distribution], rules: Rules) -> Iterator[
     """Yield packages with a licence that rules.toml does not list."""
     for name, found in installed.items():
         licence = _licence(found, rules["synonyms"])
-        if name not in VENV_PACKAGES and not _is_allowed(licence, rules["licences"]):
+        if name not in VENV_PACKAGES and name not in rules["excepted"] and not _is_allowed(licence, rules["licences"]):
             yield f"{name}: its licence {licence!r} is not listed in rules.toml"
 
 
