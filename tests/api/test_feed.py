@@ -47,6 +47,10 @@ async def test_reading_on(organization: Organization) -> None:
     for cursor in (latest["cursor"], second["cursor"]):
         assert [event["id"] for event in (await read(organization, after=cursor))["data"]] == [later["id"]]
     shipped = await read(organization, event_codes="order.shipped,order.canceled")
+    assert (await read(organization, event_codes="order.*"))["data"] == (await read(organization, event_codes="*"))[
+        "data"
+    ]
+    assert len((await read(organization, event_codes="order.*"))["data"]) > len(shipped["data"])
     assert [event["type"] for event in shipped["data"]] == ["order.shipped"]
 
 

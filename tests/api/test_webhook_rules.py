@@ -69,6 +69,17 @@ WRONG: Final[dict[str, tuple[object, ...]]] = {
     ),
     "rate_limit": (5e-324, 1e-310, -1, 10_001, "5", True, [1]),
     "timeout_seconds": (0.5, 30.5, -1, "5s", True),
+    "event_codes": (
+        "order.*",
+        [1],
+        [""],
+        ["orders.*"],
+        ["order.create"],
+        ["**"],
+        ["order*"],
+        ["*.created"],
+        ["order.*"] * 51,
+    ),
     "retry_schedule": ("5s", ["5"], ["-5s"], ["8d"], ["1s"] * 21, ["٣s"], ["9" * 400 + "s"], [5]),
 }
 

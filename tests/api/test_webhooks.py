@@ -129,9 +129,9 @@ async def test_unknown_fields_are_named(organization: Organization, method: str)
     """Refuse every unknown field, also read-only ones; escape its JSON Pointer."""
     made = await organization.webhook()
     path, body = ("/webhooks", SUBSCRIPTION) if method == "POST" else (f"/webhooks/{made['id']}", {})
-    unknown = ["id", "created_at", "event_codes", "a/b~c", "url"]
+    unknown = ["id", "created_at", "event_kinds", "a/b~c", "url"]
     problem = body_of(await organization.ask(method, path, json={**body, **dict.fromkeys(unknown, "x")}), 422)
-    pointers = ["/id", "/created_at", "/event_codes", "/a~1b~0c", "/url"]
+    pointers = ["/id", "/created_at", "/event_kinds", "/a~1b~0c", "/url"]
     message = "there is no such field"
     expected = [{"field": pointer, "code": "unknown_field", "message": message} for pointer in pointers]
     assert sorted(problem["errors"], key=lambda error: pointers.index(error["field"])) == expected
@@ -188,6 +188,25 @@ async def test_list_filters(organization: Organization) -> None:
     for params, found in table:
         page = body_of(await organization.ask("GET", "/webhooks", params=params), 200)
         assert page == {"data": found, "prev": None, "next": None, "per_page": 25}
+
+
+async def test_one_webhook_for_several_codes(organization: Organization) -> None:
+    """By patterns, which its event code has to match; a client that knows nothing of them sees no difference."""
+    plain = await organization.webhook(event_code="order.shipped")
+    assert "event_codes" not in plain
+    path = f"/webhooks/{plain['id']}"
+    for wrong in ({"event_codes": ["order.created"]}, {"event_codes": ["webhook.*"], "event_code": "order.created"}):
+        problem = body_of(await organization.ask("PUT", path, json=wrong), 422)
+        assert [error["field"] for error in problem["errors"]] == ["/event_codes"]
+    assert (await organization.publish("order.created"))["deliveries"] == 0
+    changed = body_of(await organization.ask("PUT", path, json={"event_codes": ["order.*", "order.*"]}), 200)
+    assert changed["event_codes"] == ["order.*"]
+    assert (await organization.publish("order.created"))["deliveries"] == 1
+    changed = body_of(await organization.ask("PUT", path, json={"event_code": "order.canceled"}), 200)
+    assert (changed["event_code"], changed["event_codes"]) == ("order.canceled", ["order.*"])
+    cleared = body_of(await organization.ask("PUT", path, json={"event_codes": []}), 200)
+    assert "event_codes" not in cleared
+    assert (await organization.publish("order.created"))["deliveries"] == 0
 
 
 async def test_same_subscription_twice(organization: Organization) -> None:

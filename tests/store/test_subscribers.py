@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from packhook.core.errors import NotFound
-from packhook.store.base import Store
+from packhook.store.base import DeliveryFilter, Store, WebhookFilter
 from packhook.testing.clock import START
 from store.values import (
     ACME,
+    ALL,
     OTHER,
     FakeDispatcher,
     add_webhook,
@@ -72,6 +73,32 @@ async def test_a_deleted_organization_has_no_subscribers_and_a_new_one_has_them_
         await store.publish(publication(event("new")))
     await store.create_organization(organization("new"), new_entry())
     assert await count(store, "new") == 0
+
+
+async def test_a_change_of_event_codes_counts_for_the_next_event(store: Store) -> None:
+    """Patterns take what they cover; none again: just the event code. An event in the outbox goes the same way."""
+    hook = await add_webhook(store, event_code="order.shipped", event_codes=("order.*",))
+    assert await count(store) == 1
+    await store.replace_webhook(narrowed := next_version(hook, event_codes=("order.shipped", "webhook.*")), new_entry())
+    assert await count(store) == 0
+    await store.replace_webhook(wide := next_version(narrowed, event_codes=("*",)), new_entry())
+    assert (await count(store), await count(store, OTHER)) == (1, 0)
+    (listed,) = (await store.list_webhooks(ACME, ALL, WebhookFilter())).items
+    assert listed.event_codes == ("*",)
+    await store.replace_webhook(next_version(wide, event_codes=()), new_entry())
+    assert await count(store) == 0
+
+
+async def test_deliveries_are_found_by_event_code_although_the_webhook_has_another(store: Store) -> None:
+    """Also after its patterns are gone."""
+    hook = await add_webhook(store, event_code="order.shipped", event_codes=("order.*",))
+    changed = await add_webhook(store, event_code="order.shipped")
+    await store.replace_webhook(next_version(changed, event_codes=("order.created", "order.shipped")), new_entry())
+    published = await publish(store)
+    await store.replace_webhook(next_version(hook, event_codes=()), new_entry())
+    found = await store.list_deliveries(ACME, ALL, DeliveryFilter(event_code="order.created"))
+    assert sorted(item.webhook_id for item in found.items) == sorted((hook.id, changed.id))
+    assert {item.event_id for item in found.items} == {published[0].id}
 
 
 async def test_changes_and_events_at_the_same_time(store: Store) -> None:

@@ -55,7 +55,7 @@ per_page: Final = _number(1, MAX_PER_PAGE)
 
 
 def _parse_codes(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rules.event_code(code.strip()) for code in text.split(",")))
+    return tuple(dict.fromkeys(rules.event_pattern(code.strip()) for code in text.split(",")))
 
 
 def _parse_boolean(text: str) -> bool:
@@ -212,7 +212,9 @@ FEED: Final = Query(
             str,
             {"type": "string"},
         ),
-        "event_codes": Parameter("Only of these event codes, separated by commas.", _parse_codes, {"type": "string"}),
+        "event_codes": Parameter(
+            "Only of these event codes and patterns (`order.*`), separated by commas.", _parse_codes, {"type": "string"}
+        ),
         "limit": Parameter(
             f"Events at most, 1 to {MAX_EVENTS:,}.",
             _number(1, MAX_EVENTS),

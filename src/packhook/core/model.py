@@ -70,6 +70,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
     previous_secrets: tuple[PreviousSecret, ...] = ()  # the newest first; those that have expired do not sign
     rotation_finish: str = ""  # a core.secret_rotation.Finish while there are previous secrets
     paused: bool = False  # deliveries are made and wait
+    event_codes: tuple[str, ...] = ()  # codes and patterns that it subscribes to; () means just event_code
 
 
 class Health(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Conflict, FieldError, InvalidInput
+from packhook.core.event_patterns import any_covers
 from packhook.core.model import FINISHED, DeliveryStatus, Event
 from packhook.core.subscription import Subscription, matches
 
@@ -69,7 +70,7 @@ _SELECTED: Final = {
 class ReplayQuery(Struct, frozen=True, kw_only=True):
     """Select the events of a replay. ``since`` (inclusive) and ``until`` (exclusive) are about their publication.
 
-    No event code, and no subject: any.
+    No event code, and no subject: any. An event code may be a pattern.
     """
 
     organization_id: str
@@ -149,7 +150,7 @@ class Selector:
         return (
             candidate.created_at >= query.since
             and (query.until is None or candidate.created_at < query.until)
-            and (not query.event_codes or candidate.event_code in query.event_codes)
+            and (not query.event_codes or any_covers(query.event_codes, candidate.event_code))
             and (not query.subject or candidate.subject == query.subject)
             and self._is_selected(candidate)
             and not (query.latest_only and self._has_newer(candidate.subject))

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.event_types import codes_of
 from packhook.core.fair_share import FairShare
 from packhook.core.model import Event
 from packhook.service.history import MAX_PAGE_BYTES
@@ -35,7 +36,8 @@ _CURSOR: Final = re.compile(r"feed:([A-Za-z0-9_-]{1,64}):(\d{1,19}):([A-Za-z0-9_
 class FeedQuery(Struct, frozen=True, kw_only=True):
     """Ask for events behind a cursor, at most ``limit``; wait for the first one, at most so many seconds.
 
-    ``after`` "" is the oldest event that is kept, LATEST only what comes from now on. No ``event_codes``: of any code.
+    ``after`` "" is the oldest event that is kept, LATEST only what comes from now on. ``event_codes`` may be
+    patterns; none: of any code.
     """
 
     after: str = ""
@@ -114,7 +116,7 @@ class Feed:
         return FeedRequest(
             organization_id=organization_id,
             after=after,
-            event_codes=query.event_codes,
+            event_codes=codes_of(query.event_codes),
             limit=query.limit,
             max_bytes=MAX_PAGE_BYTES,
         )

@@ -10,11 +10,13 @@ from typing import Final
 
 from packhook.core.clock import DAY, SECOND
 from packhook.core.endpoint import parse_endpoint
-from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
+from packhook.core.event_patterns import EVERY, is_pattern
+from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES, codes_of
 from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import secret_problem
 from packhook.settings import parse_duration
 
+MAX_EVENT_PATTERNS: Final = 50
 MAX_HEADERS: Final = 20
 MAX_HEADER_LENGTH: Final = 4096
 MAX_WAITS: Final = 20
@@ -39,6 +41,26 @@ def event_code(code: str) -> str:
     if near:
         raise ValueError(f"{code!r} is not an event code; did you mean `{near[0]}`?")
     raise ValueError(f"expected one of {', '.join(f'`{code}`' for code in EVENT_CODES)}")
+
+
+def event_pattern(text: str) -> str:
+    """Return an event code, or a pattern that covers some; the message suggests the nearest one."""
+    if not text.endswith("*"):
+        return event_code(text)
+    if is_pattern(text) and codes_of([text]):
+        return text
+    patterns = [EVERY, *dict.fromkeys(f"{code.rpartition('.')[0]}.*" for code in EVENT_CODES)]
+    near = difflib.get_close_matches(text, patterns, n=1, cutoff=0.75)
+    if near:
+        raise ValueError(f"{text!r} covers no event code; did you mean `{near[0]}`?")
+    raise ValueError(f"{text!r} covers no event code; patterns are {', '.join(f'`{item}`' for item in patterns)}")
+
+
+def event_patterns(texts: list[str]) -> tuple[str, ...]:
+    """Return at most 50 event codes and patterns, without duplicates."""
+    if len(texts) > MAX_EVENT_PATTERNS:
+        raise ValueError(f"expected at most {MAX_EVENT_PATTERNS} event codes and patterns, got {len(texts)}")
+    return tuple(dict.fromkeys(event_pattern(text) for text in texts))
 
 
 def published_code(code: str) -> str:

@@ -15,7 +15,6 @@ is refused, and below it is done in slices, between which everything else on the
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, TypeVar
@@ -32,6 +31,9 @@ from packhook.store.dispatcher import Capacity
 T = TypeVar("T")
 
 MAX_CACHED_SUBSCRIPTIONS = 50_000
+MAX_CACHED_CODES: Final = 1_000
+"""Of so many event codes an organization's subscribers are remembered: a publisher in SQL may make up any number."""
+
 MAX_DELIVERIES_PER_CALL: Final = 20_000
 SLICE_ROWS: Final = 500
 """How many rows are made or written before everything else on the event loop runs."""
@@ -106,20 +108,16 @@ class Subscribers:
 
     def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
         self.version = version
-        self._by_event_code: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._subscriptions = tuple(subscriptions)
         self._matching: dict[str, tuple[Subscription, ...]] = {}
-        self._count = 0
-        for subscription in subscriptions:
-            self._by_event_code[subscription.event_code].append(subscription)
-            self._count += 1
 
     def of(self, event: Event) -> tuple[Subscription, ...]:
         """Return the subscriptions that get this event; asked once for each event code, on which alone it depends."""
         found = self._matching.get(event.event_code)
         if found is None:
-            if event.event_code not in self._by_event_code:
-                return ()  # nothing is kept: a publisher may make up any number of event codes
-            found = tuple(item for item in self._by_event_code[event.event_code] if matches(item, event))
+            found = tuple(item for item in self._subscriptions if matches(item, event))
+            if len(self._matching) >= MAX_CACHED_CODES:
+                self._matching.clear()
             self._matching[event.event_code] = found
         return found
 
@@ -128,7 +126,7 @@ class Subscribers:
         return sum([len(self.of(event)) for event in events])
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._subscriptions)
 
 
 class SubscriberCache:

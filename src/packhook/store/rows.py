@@ -30,6 +30,7 @@ from packhook.core.model import (
 )
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_half, replace_unstorable
+from packhook.core.subscription import Subscription
 from packhook.store.timeline import AttemptLog
 
 S = TypeVar("S", bound=Struct)
@@ -38,6 +39,7 @@ Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
 _to_json: Final = msgspec.json.Encoder().encode
+_event_codes: Final = msgspec.json.Decoder(tuple[str, ...])
 _receipts: Final = msgspec.json.Decoder(list[dict[str, Any]])
 
 
@@ -136,6 +138,13 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "audit_entry": (*_ENTRIES.columns, *_ACTORS.columns, "object_kind"),
 }
 """The column lists that statements refer to."""
+
+
+def subscription(row: Row) -> Subscription:
+    """Return a subscription from the columns of ``find_subscription``."""
+    webhook_id, version, event_code, enabled, verification_pending, paused, event_codes = row
+    patterns = () if event_codes == "[]" else _event_codes.decode(event_codes)
+    return Subscription(webhook_id, version, event_code, enabled, verification_pending, paused, patterns)
 
 
 def delivery(row: Row) -> Delivery:

@@ -18,6 +18,12 @@ EventCode = Annotated[
     Field(description=f"{', '.join(EVENT_CODES)}.", examples=["order.created"], json_schema_extra=EVENT_CODE),
 ]
 
+EventPattern = Annotated[
+    str,
+    AfterValidator(rules.event_pattern),
+    Field(description="An event code, or a pattern: `order.*`, `*`.", examples=["order.*"], max_length=100),
+]
+
 PublishedCode = Annotated[
     str,
     AfterValidator(rules.published_code),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, ValidationInfo
 
 from packhook.api.schemas.client_certificate import CertificateOut, ClientCertificateInput
-from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut
+from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut, EventPattern
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import SECOND
 from packhook.core.model import Webhook
@@ -50,6 +50,10 @@ def _waits(value: list[str]) -> list[str]:
     return value
 
 
+def _patterns(value: list[str]) -> list[str]:
+    return list(rules.event_patterns(value))
+
+
 _URL: Final = "https://myapp.packcloud.local/order-created"
 
 Endpoint = Annotated[
@@ -84,6 +88,14 @@ Waits = Annotated[
 ]
 
 
+Patterns = Annotated[
+    list[EventPattern],
+    AfterValidator(_patterns),
+    Field(json_schema_extra={"maxItems": rules.MAX_EVENT_PATTERNS}),
+    Stored(parse=tuple, show=list),
+]
+
+
 class WebhookSettings(BaseModel):
     """Declare the optional settings of a webhook. An empty value means that the setting is not set."""
 
@@ -104,6 +116,11 @@ class WebhookSettings(BaseModel):
     )
     paused: StrictBool = Field(
         default=False, description="Deliveries are made and wait; nothing is sent.", examples=[False]
+    )
+    event_codes: Patterns = Field(
+        default=[],
+        description="Event codes and patterns (`order.*`, `*`), of which one matches `event_code`; empty: just that.",
+        examples=[["order.*"]],
     )
 
 

@@ -22,7 +22,6 @@ from packhook.core.replay import (
     next_step,
     require_change,
 )
-from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import replay_conditions
@@ -65,7 +64,7 @@ async def selector(db: Db, query: ReplayQuery) -> Selector:
     row = await db.fetch_one(SQL["find_subscription"], query.organization_id, query.webhook_id) if known else None
     if row is None:
         raise NotFound(f"no webhook {query.webhook_id!r}")
-    return Selector(query, Subscription(*row))
+    return Selector(query, rows.subscription(row))
 
 
 async def scan_slice(db: Db, query: ReplayQuery, scan: Scan) -> list[Candidate]:

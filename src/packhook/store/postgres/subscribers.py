@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from packhook.core.subscription import Subscription
+from packhook.store import rows
 from packhook.store.fan_out import SubscriberCache, Subscribers
 from packhook.store.postgres.queries import SQL, Db, has_no_nul
 
@@ -41,5 +42,5 @@ async def _query(db: Db, organization_ids: list[str]) -> dict[str, Subscribers]:
     for organization_id, version, *subscription in await db.fetch_all(SQL["list_subscriptions"], organization_ids):
         versions[organization_id] = version
         if subscription[0] is not None:
-            subscriptions[organization_id].append(Subscription(*subscription))
+            subscriptions[organization_id].append(rows.subscription(subscription))
     return {id_: Subscribers(version, subscriptions[id_]) for id_, version in versions.items()}

@@ -272,6 +272,7 @@ CREATE TABLE webhooks (
   previous_secrets text NOT NULL DEFAULT '[]'::text,
   rotation_finish text NOT NULL DEFAULT ''::text,
   paused boolean NOT NULL DEFAULT false,
+  event_codes text NOT NULL DEFAULT '[]'::text,
   CONSTRAINT webhooks_pkey PRIMARY KEY (id),
   CONSTRAINT webhooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id)
 );
@@ -444,3 +445,7 @@ $function$;
 CREATE TRIGGER webhooks_changed AFTER INSERT OR UPDATE ON packhook.webhooks FOR EACH ROW EXECUTE FUNCTION count_subscriptions_version();
 
 CREATE TRIGGER webhooks_mark_event_code_changed BEFORE UPDATE OF event_code ON packhook.webhooks FOR EACH ROW WHEN ((old.event_code <> new.event_code)) EXECUTE FUNCTION mark_event_code_changed();
+
+CREATE TRIGGER webhooks_mark_event_codes_changed BEFORE UPDATE OF event_codes ON packhook.webhooks FOR EACH ROW WHEN ((old.event_codes <> new.event_codes)) EXECUTE FUNCTION mark_event_code_changed();
+
+CREATE TRIGGER webhooks_mark_event_codes_created BEFORE INSERT ON packhook.webhooks FOR EACH ROW WHEN ((new.event_codes <> '[]'::text)) EXECUTE FUNCTION mark_event_code_changed();

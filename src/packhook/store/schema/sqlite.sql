@@ -51,7 +51,7 @@ CREATE TABLE webhooks (
   allowed_rate         REAL NOT NULL,
   event_code_changed   INTEGER NOT NULL DEFAULT 0,
   deleted_at           INTEGER
-, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '', paused INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '', paused INTEGER NOT NULL DEFAULT 0, event_codes TEXT NOT NULL DEFAULT '[]') STRICT, WITHOUT ROWID;
 
 CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
 
@@ -308,3 +308,15 @@ CREATE TABLE last_failures (
   error_code    TEXT NOT NULL,
   error_message TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER webhooks_mark_event_codes_created AFTER INSERT ON webhooks
+  WHEN new.event_codes <> '[]'
+BEGIN
+  UPDATE webhooks SET event_code_changed = 1 WHERE id = new.id;
+END;
+
+CREATE TRIGGER webhooks_mark_event_codes_changed AFTER UPDATE OF event_codes ON webhooks
+  WHEN old.event_codes <> new.event_codes
+BEGIN
+  UPDATE webhooks SET event_code_changed = 1 WHERE id = new.id;
+END;

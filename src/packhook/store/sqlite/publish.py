@@ -7,7 +7,6 @@ from typing import Any
 
 from packhook.core.errors import Conflict, NotFound, RequestError
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
-from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
 from packhook.store.fan_out import (
@@ -138,7 +137,7 @@ class PublishBatch:
 
     def _load_subscribers(self, organization_id: str) -> Subscribers:
         found = fetch_all(self._db, SQL["list_subscriptions"], (organization_id,))
-        return Subscribers(found[0][0], [Subscription(*row[1:]) for row in found if row[1] is not None])
+        return Subscribers(found[0][0], [rows.subscription(row[1:]) for row in found if row[1] is not None])
 
     def _stored_response(self, request: PublishRequest) -> tuple[Receipt, ...] | None:
         """Return what was answered to this idempotency key before. Raises Conflict where the request was another."""

@@ -23,7 +23,6 @@ from packhook.core.replay import (
     next_step,
     require_change,
 )
-from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import replay_conditions
@@ -66,7 +65,7 @@ def begin_scan(db: apsw.Connection, query: ReplayQuery) -> Selector:
     row = fetch_one(db, SQL["find_subscription"], (query.organization_id, query.webhook_id))
     if row is None:
         raise NotFound(f"no webhook {query.webhook_id!r}")
-    return Selector(query, Subscription(*row))
+    return Selector(query, rows.subscription(row))
 
 
 def scan_slice(db: apsw.Connection, query: ReplayQuery, scan: Scan) -> list[Candidate]:

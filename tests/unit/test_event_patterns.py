@@ -1,0 +1,40 @@
+"""Test which event codes a pattern covers."""
+
+import pytest
+
+from packhook.core.event_patterns import covers, is_pattern
+from packhook.core.event_types import EVENT_CODES, codes_of
+
+
+@pytest.mark.parametrize(
+    ("pattern", "codes"),
+    [
+        ("*", ("order.canceled", "order.created", "order.shipped")),
+        ("order.*", ("order.canceled", "order.created", "order.shipped")),
+        ("order.created", ("order.created",)),
+        ("webhook.*", ("webhook.failing", "webhook.disabled", "webhook.recovered")),
+        ("delivery.*", ("delivery.exhausted",)),
+        ("replay.finished", ("replay.finished",)),
+        ("order.created.*", ()),
+        ("orde.*", ()),
+    ],
+)
+def test_a_pattern_covers_operational_events_only_where_it_names_them(pattern: str, codes: tuple[str, ...]) -> None:
+    """Of all codes there are, these and no others."""
+    assert set(codes_of([pattern])) == set(codes)
+    assert [code for code in EVENT_CODES if covers(pattern, code)] == list(codes_of([pattern]))
+
+
+def test_a_prefix_ends_at_a_dot() -> None:
+    """``order.*`` has nothing to do with ``orders.created``."""
+    assert not covers("order.*", "orders.created")
+    assert covers("order.*", "order.line.added")
+    assert covers("order.line.*", "order.line.added")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "order", "order.", "*.*", "order*", "order.**", "Order.*", "1a.*", ".*", "a.*.b", "*\n"]
+)
+def test_what_is_no_pattern(text: str) -> None:
+    """A pattern is ``*``, or whole parts of a code and ``.*``."""
+    assert not is_pattern(text)
