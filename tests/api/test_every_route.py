@@ -45,6 +45,7 @@ SCOPE_OF: Final = {
     "DELETE /organizations/{organizationId}/webhooks/{webhookId}": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/rotate-secret": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/diagnose": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
     "GET /organizations/{organizationId}/webhooks/{webhookId}/stats": "webhooks:read",
     "GET /organizations/{organizationId}/webhooks/{webhookId}/health": "webhooks:read",

@@ -155,6 +155,15 @@ async def test_webhook(request: Request) -> Response:
     )
 
 
+async def diagnose_webhook(request: Request) -> Response:
+    """Send a test event, and say what is wrong with the endpoint and how to fix it."""
+    report = await _service(request).test_events.diagnose(
+        _organization(request), request.path_params["webhookId"], actor_of(request)
+    )
+    exchange = {"event": serializers.event(report.event), "attempt": serializers.attempt(report.attempt)}
+    return respond({**serializers.endpoint_report(report.findings), **exchange})
+
+
 async def verify_webhook(request: Request) -> Response:
     """Ask the endpoint now whether it wants events, and return the exchange."""
     attempt, consent = await _service(request).verification.verify(

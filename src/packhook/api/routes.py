@@ -28,6 +28,7 @@ from packhook.api.schemas.events import (
     ReceiptsOut,
     TimelinePage,
 )
+from packhook.api.schemas.examination import EndpointReportOut
 from packhook.api.schemas.health import HealthPage, WebhookHealthOut
 from packhook.api.schemas.organizations import (
     ApiKeyCreate,
@@ -92,6 +93,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           SecretRotate, errors=_404_409),
     Route("webhooks", "POST", f"{_WEBHOOK}/test", "webhooks:write", handlers.test_webhook, 200, ExchangeOut,
           errors=_404),
+    Route("webhooks", "POST", f"{_WEBHOOK}/diagnose", "webhooks:write", handlers.diagnose_webhook, 200,
+          EndpointReportOut, errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,
           errors=_404_409),
     Route("webhooks", "GET", f"{_WEBHOOK}/health", "webhooks:read", handlers.webhook_health, 200, WebhookHealthOut,

@@ -10,6 +10,7 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
+from packhook.core.endpoint_findings import Finding, summary_of, worst
 from packhook.core.message import message
 from packhook.core.model import (
     ApiKey,
@@ -265,6 +266,18 @@ def attempt(attempt: Attempt) -> Body:
         "response_headers": [list(pair) for pair in attempt.response_headers],
         "response_body": attempt.response_body.decode("utf-8", "replace"),
         "error": _error(attempt) if attempt.error_code else None,
+    }
+
+
+def endpoint_report(found: Sequence[Finding]) -> Body:
+    """Serialize what was found about an endpoint."""
+    return {
+        "level": worst(found).value,
+        "summary": summary_of(found),
+        "findings": [
+            {"check": item.check.value, "level": item.level.value, "message": item.message, "fix": item.fix or None}
+            for item in found
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 COMMANDS: Final = {
     "serve": "packhook.cli.serve:serve",
     "demo": "packhook.cli.demo.command:demo",
+    "doctor": "packhook.cli.doctor:doctor",
     "listen": "packhook.cli.listen:listen",
     "migrate": "packhook.cli.migrate:migrate",
     "selftest": "packhook.cli.selftest.command:app",

@@ -9,6 +9,7 @@ from packhook.api import parameters
 from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
 from packhook.cli.client import Client, path
 from packhook.cli.exits import Exit, fail
+from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
 from packhook.cli.statistics import Since, Step, Until, show_statistics
@@ -122,6 +123,20 @@ def delete(client: Client, webhook_id: _Id) -> None:
 def send_test(client: Client, webhook_id: _Id) -> None:
     """Send an example event now and show the exchange; exit 1 if it failed. Example: packhook webhooks test wh_…"""
     _show_exchange(client, client.path("webhooks", webhook_id, "test"), "delivered")
+
+
+@client_command(app, "diagnose")
+def diagnose(client: Client, webhook_id: _Id) -> None:
+    """Say what is wrong with the endpoint and how to fix it; exit 1 if deliveries fail.
+
+    Example: packhook webhooks diagnose wh_… -o acme
+    """
+    reply = client.call("POST", client.path("webhooks", webhook_id, "diagnose"))
+    if client.as_json:
+        client.show(reply)
+    else:
+        show_findings(reply.value)
+    exit_by_level(reply.value)
 
 
 @client_command(app, "verify")

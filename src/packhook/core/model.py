@@ -3,10 +3,13 @@
 Instants are milliseconds since the Unix epoch; durations are milliseconds unless a name says otherwise.
 """
 
+from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
+
+from packhook.core.connection_steps import ConnectionStep
 
 SCOPES: Final = ("webhooks:read", "webhooks:write", "events:publish", "events:read", "deliveries:retry")
 MAX_DATA_BYTES: Final = 256 * 1024
@@ -271,7 +274,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
 
     ``redacted_headers`` are the same headers for the log: a JSON object without secrets (delivery/attempt.py makes
     both). ``client_certificate`` is shown to an endpoint that requests one. The request uses look-ups of
-    ``organization_id``.
+    ``organization_id``. With ``observe`` it goes over a connection of its own, and each step of it is reported.
     """
 
     url: str
@@ -282,6 +285,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     client_certificate: ClientCertificate | None = None
     method: str = "POST"
     organization_id: str = ""
+    observe: Callable[[ConnectionStep], None] | None = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

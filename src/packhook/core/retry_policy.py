@@ -186,12 +186,12 @@ def retry_after(value: str, now: int) -> int | None:
     if text.isascii() and text.isdigit():
         digits = text.lstrip("0") or "0"
         return MAX_RETRY_AFTER if len(digits) > 9 else min(int(digits) * SECOND, MAX_RETRY_AFTER)
-    moment = _parse_date(text)
+    moment = parse_http_date(text)
     return None if moment is None else max(0, min(round(moment.timestamp() * SECOND) - now, MAX_RETRY_AFTER))
 
 
-def _parse_date(text: str) -> datetime | None:
-    """Parse any of the three date formats of RFC 9110, 5.6.7."""
+def parse_http_date(text: str) -> datetime | None:
+    """Parse any of the three date formats of RFC 9110, 5.6.7; None if it is none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -1,6 +1,6 @@
-"""Send one request to an endpoint because somebody asked for it: a test event, or a request for verification.
+"""Send one request to an endpoint because somebody asked for it: test event, examination, request for verification.
 
-Both go over the HTTP client of all attempts, so the address check, the deadline, the limits of a response and the
+All go over the HTTP client of all attempts, so the address check, the deadline, the limits of a response and the
 client certificate are the same. Nothing is stored and nothing is retried.
 """
 
@@ -9,10 +9,23 @@ from typing import Final
 from msgspec import structs
 
 from packhook.core.clock import Clock
+from packhook.core.connection_steps import ConnectionStep
+from packhook.core.endpoint_findings import Examination
 from packhook.core.endpoint_verification import Consent, consent, requested_rate
-from packhook.core.model import Attempt, Event, LeasedDelivery, Policy, Request, Urgency, Verdict, WebhookState
+from packhook.core.model import (
+    Attempt,
+    AttemptResult,
+    Event,
+    LeasedDelivery,
+    Outcome,
+    Policy,
+    Request,
+    Urgency,
+    Verdict,
+    WebhookState,
+)
 from packhook.delivery.attempt import USER_AGENT, attempt, exchange, json_object, lines, redacted
-from packhook.delivery.http.client import Transport, await_outcome
+from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
 from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
 from packhook.settings import Settings
 
@@ -30,11 +43,32 @@ class EndpointProbe:
 
     async def send_test(self, state: WebhookState, event: Event) -> tuple[Attempt, Verdict]:
         """Send this event once, signed. Return the exchange and the verdict; neither is applied to the webhook."""
+        result = await self._send(self._client, prepare(state, self._settings), event)
+        return result.attempt, result.verdict
+
+    async def examine(
+        self, state: WebhookState, event: Event, *, has_secret: bool = True
+    ) -> tuple[AttemptResult, Examination]:
+        """Do the same over a new connection, and return what was learned on the way, too."""
+        webhook, observed = prepare(state, self._settings), _ObservedTransport(self._client)
+        result = await self._send(observed, webhook, event)
+        return result, Examination(
+            url=webhook.webhook.endpoint,
+            allow_http=self._settings.allow_http,
+            steps=tuple(observed.steps),
+            outcome=observed.outcome,
+            error_message=result.verdict.error_message,
+            started_at=result.attempt.started_at,
+            timeout=webhook.timeout,
+            has_secret=has_secret,
+        )
+
+    async def _send(self, client: Transport, webhook: PreparedWebhook, event: Event) -> AttemptResult:
         delivery = LeasedDelivery(
             id="",
             event_id=event.id,
-            webhook_id=state.webhook.id,
-            webhook_version=state.webhook.version,
+            webhook_id=webhook.webhook.id,
+            webhook_version=webhook.webhook.version,
             organization_id=event.organization_id,
             event_code=event.event_code,
             event_created_at=event.created_at,
@@ -45,9 +79,7 @@ class EndpointProbe:
             lease=0,
             lease_until=0,
         )
-        webhook = structs.replace(prepare(state, self._settings), policy=_ONCE)
-        result = await attempt(delivery, webhook, None, self._client, self._clock)
-        return result.attempt, result.verdict
+        return await attempt(delivery, structs.replace(webhook, policy=_ONCE), None, client, self._clock)
 
     async def request_verification(self, state: WebhookState) -> tuple[Attempt, Consent]:
         """Ask the endpoint by OPTIONS whether it accepts deliveries. Return the exchange, and what it said."""
@@ -59,6 +91,22 @@ class EndpointProbe:
         said = consent(structs.replace(outcome, detail=shown.detail), origin)
         made = exchange(request, shown, 1, started_at, said.error_code, said.error_message)
         return made, said
+
+
+class _ObservedTransport:
+    """Send as ``client`` does, and keep the steps of the connection and the outcome of the last request."""
+
+    def __init__(self, client: Transport) -> None:
+        self._client = client
+        self.steps: list[ConnectionStep] = []
+        self.outcome = Outcome()
+
+    def post(self, request: Request, callback: Callback) -> InFlight:
+        def conclude(outcome: Outcome) -> None:
+            self.outcome = outcome
+            callback(outcome)
+
+        return self._client.post(structs.replace(request, observe=self.steps.append), conclude)
 
 
 def compose_verification(webhook: PreparedWebhook, origin: str) -> Request:

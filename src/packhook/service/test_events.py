@@ -1,14 +1,19 @@
-"""Test events: send one signed example event to a webhook now, and return the whole exchange."""
+"""Test events: send one signed example event to a webhook now, and return the whole exchange.
+
+The endpoint doctor sends one too, and says what it found on the way to the endpoint.
+"""
 
 import msgspec
+from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry
 from packhook.core.clock import Clock
+from packhook.core.endpoint_findings import Finding, findings
 from packhook.core.errors import NotFound
 from packhook.core.event_types import EVENT_TYPES
 from packhook.core.fair_share import FairShare
-from packhook.core.model import Attempt, Event, Verdict, Webhook
+from packhook.core.model import Attempt, Event, Verdict, Webhook, WebhookState
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.store.base import Store
@@ -23,6 +28,14 @@ def example_event(webhook: Webhook, now: int) -> Event:
         data=msgspec.json.encode(EVENT_TYPES[webhook.event_code].example),
         created_at=now,
     )
+
+
+class EndpointReport(Struct, frozen=True, kw_only=True):
+    """Hold what was found about an endpoint, and the exchange in which it was found."""
+
+    findings: tuple[Finding, ...]
+    event: Event
+    attempt: Attempt
 
 
 class TestEvents:
@@ -49,19 +62,31 @@ class TestEvents:
         """
         with self._probes.reserve(organization_id) as reservation:
             reservation.grow(1)
-            return await self._send(organization_id, webhook_id, by)
+            state, event = await self._begin(Action.WEBHOOK_TESTED, organization_id, webhook_id, by)
+            attempt, verdict = await self._probe.send_test(state, event)
+            await self._conclude(state, verdict, by)
+            return event, attempt, verdict
 
-    async def _send(self, organization_id: str, webhook_id: str, by: Actor) -> tuple[Event, Attempt, Verdict]:
+    async def diagnose(self, organization_id: str, webhook_id: str, by: Actor) -> EndpointReport:
+        """Send a test event over a new connection, and say what was found on the way. Raises as :meth:`send` does."""
+        with self._probes.reserve(organization_id) as reservation:
+            reservation.grow(1)
+            state, event = await self._begin(Action.WEBHOOK_DIAGNOSED, organization_id, webhook_id, by)
+            result, examined = await self._probe.examine(state, event)
+            await self._conclude(state, result.verdict, by)
+            return EndpointReport(findings=findings(examined), event=event, attempt=result.attempt)
+
+    async def _begin(
+        self, action: Action, organization_id: str, webhook_id: str, by: Actor
+    ) -> tuple[WebhookState, Event]:
         webhook = await self._store.get_webhook(organization_id, webhook_id)
-        target = (await self._store.webhook_states([webhook_id])).get(webhook_id)
-        if target is None:
+        state = (await self._store.webhook_states([webhook_id])).get(webhook_id)
+        if state is None:
             raise NotFound(f"no webhook {webhook_id!r}")
         now = self._clock.now()
-        event = example_event(webhook, now)
-        await self._store.write_audit(
-            entry(Action.WEBHOOK_TESTED, by, now, organization_id=organization_id, object_id=webhook_id)
-        )
-        attempt, verdict = await self._probe.send_test(target, event)
+        await self._store.write_audit(entry(action, by, now, organization_id=organization_id, object_id=webhook_id))
+        return state, example_event(webhook, now)
+
+    async def _conclude(self, state: WebhookState, verdict: Verdict, by: Actor) -> None:
         if not verdict.error_code:
-            await self._verification.mark_verified_by_test(target.webhook, by)
-        return event, attempt, verdict
+            await self._verification.mark_verified_by_test(state.webhook, by)

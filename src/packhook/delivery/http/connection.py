@@ -15,17 +15,19 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 from socket import socket
-from typing import Final, Protocol
+from typing import Final
 
 from packhook.core.clock import SECOND
+from packhook.core.connection_steps import ConnectionStep, Reached, TlsAgreed
 from packhook.core.model import Outcome, Request
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
+from packhook.delivery.http.connection_owner import ConnectionOwner
 from packhook.delivery.http.egress import PinnedUrl, RequestRoute
 from packhook.delivery.http.failure_reasons import FailureReason
 from packhook.delivery.http.response_parser import ResponseParser
-from packhook.delivery.http.stream import Poller, TcpInfo, TcpStream, is_readable, read_tcp_info
-from packhook.delivery.http.tls import PIECE, TlsLayer, TlsSettings
+from packhook.delivery.http.stream import TcpInfo, TcpStream, is_readable, read_tcp_info
+from packhook.delivery.http.tls import PIECE, TlsLayer
 from packhook.delivery.http.tunnel import Tunnel
 
 JOINED_BODY: Final = 64 * 1024
@@ -40,8 +42,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_cancel", "addresses", "began", "body", "callback", "connect_until", "head", "organization_id", "rejected",
-        "route", "targets", "until",
+        "_cancel", "_observe", "addresses", "began", "body", "callback", "connect_until", "head", "organization_id",
+        "rejected", "route", "targets", "until",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +55,7 @@ class Exchange:
         cancel: Callable[["Exchange"], None],
     ) -> None:
         endpoint = where.endpoint
-        self.route = RequestRoute(where, request.client_certificate)
+        self.route = RequestRoute(where, request.client_certificate, is_single_use=request.observe is not None)
         self.head = (
             f"{request.method} {endpoint.target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n"
             f"{request.headers}content-length: {len(request.body)}\r\n\r\n"
@@ -67,49 +69,16 @@ class Exchange:
         self.targets = where.addresses if where.proxy_addresses else ()
         self.rejected: ssl.SSLCertVerificationError | None = None
         self._cancel = cancel
+        self._observe = request.observe
+
+    def report(self, step: ConnectionStep) -> None:
+        """Report a step, if the request is observed."""
+        if self._observe is not None:
+            self._observe(step)
 
     def cancel(self) -> None:
         """End it at once, at whatever stage; the callback is not called."""
         self._cancel(self)
-
-
-class ConnectionOwner(Protocol):
-    """Own connections, and decide what becomes of requests."""
-
-    poller: Poller
-    tls: TlsSettings
-
-    def keep(self, connection: "HttpConnection") -> None:
-        """Take a connection that can be used again."""
-        ...
-
-    def drop(self, connection: "HttpConnection") -> None:
-        """Forget a closed connection."""
-        ...
-
-    def finish(self, exchange: Exchange, outcome: Outcome) -> None:
-        """Report an outcome; after it is decided what becomes of the connection."""
-        ...
-
-    def retry_on_new_connection(self, exchange: Exchange) -> None:
-        """Send this again: its kept connection was dead, or had bytes that no request asked for."""
-        ...
-
-    def connect_failed(self, connection: "HttpConnection", error: int) -> None:
-        """Handle a failure to connect; ``error``: the system's error number."""
-        ...
-
-    def open_failed(self, connection: "HttpConnection", reason: FailureReason, *, elsewhere: bool = False) -> None:
-        """Handle a failure to open the connection; ``elsewhere``: the proxy may reach another address."""
-        ...
-
-    def certificate_rejected(self, connection: "HttpConnection", error: ssl.SSLCertVerificationError) -> None:
-        """Find out what the endpoint's certificate says."""
-        ...
-
-    def crashed(self, connection: "HttpConnection") -> None:
-        """End what went over a connection in which an exception was raised."""
-        ...
 
 
 class _Stage(Enum):
@@ -169,7 +138,7 @@ class HttpConnection:
         self.exchange = None
         tls, self._tls = self._tls, None
         if tls is not None and stage is _Stage.READY and self._is_used:
-            if self.route.certificate is None:
+            if self.route.certificate is None and not self.route.is_single_use:
                 self._pool.tls.keep_session(self.route.key, tls)
             if not self._stream.has_unsent:
                 self._stream.send(tls.end())
@@ -260,6 +229,9 @@ class HttpConnection:
 
     def _begin_tls(self) -> None:
         exchange, route = self.exchange, self.route
+        if exchange is not None and exchange.rejected is None:
+            address = (exchange.targets if self._tunnel is not None else exchange.addresses)[0]
+            exchange.report(Reached(address=address, elapsed=elapsed(exchange.began)))
         if not route.is_tls or exchange is None:
             self._become_ready()
             return
@@ -289,12 +261,23 @@ class HttpConnection:
         if not is_done:
             self._stream.send(tls.outgoing())
             return
-        rejected = self.exchange.rejected if self.exchange is not None else None
-        if rejected is not None and self.exchange is not None:
-            self.exchange.rejected = None
-            self._pool.open_failed(self, tls_reasons.certificate_reason(rejected, tls.chain()))
-        else:
+        exchange = self.exchange
+        if exchange is None or (exchange.rejected is None and not self.route.is_single_use):
             self._become_ready()
+        else:
+            self._show_certificate(tls, exchange)
+
+    def _show_certificate(self, tls: TlsLayer, exchange: Exchange) -> None:
+        """Report the handshake; fail the request, or go on with it, as the certificate was judged."""
+        rejected, exchange.rejected, chain = exchange.rejected, None, tls.chain()
+        shown = tls_reasons.shown(chain)
+        exchange.report(
+            TlsAgreed(version=tls.version, chain=shown, is_trusted=rejected is None, elapsed=elapsed(exchange.began))
+        )
+        if rejected is None:
+            self._become_ready()
+        else:
+            self._pool.open_failed(self, tls_reasons.certificate_reason(rejected, chain))
 
     def _become_ready(self) -> None:
         self._stage = _Stage.READY
@@ -385,6 +368,7 @@ class HttpConnection:
         parser = self._parser
         outcome = parser.outcome(reason, elapsed(exchange.began))
         is_kept = reason is None and parser.is_complete and parser.is_reusable and not self._stream.has_unsent
+        is_kept = is_kept and not self.route.is_single_use
         self._is_used = True
         parser.clear()
         if is_kept:

@@ -54,18 +54,20 @@ class PinnedUrl(Struct, frozen=True):
 class RequestRoute:
     """Say where a request goes. Connections whose ``key`` is equal carry each other's requests.
 
-    ``host``: for SNI and the certificate. ``certificate``: to show where the endpoint asks for one.
+    ``host``: for SNI and the certificate. ``certificate``: to show where the endpoint asks for one. One
+    ``is_single_use`` gets a connection of its own, which is not kept and resumes no TLS session.
     """
 
-    __slots__ = ("certificate", "host", "is_tls", "key", "where")
+    __slots__ = ("certificate", "host", "is_single_use", "is_tls", "key", "where")
 
-    def __init__(self, where: PinnedUrl, certificate: ClientCertificate | None) -> None:
+    def __init__(self, where: PinnedUrl, certificate: ClientCertificate | None, *, is_single_use: bool = False) -> None:
         endpoint = where.endpoint
         self.where = where
         self.host = endpoint.host
         self.is_tls = endpoint.scheme == HTTPS
         self.certificate = certificate if self.is_tls else None
-        self.key: tuple[object, ...] = (
+        self.is_single_use = is_single_use
+        self.key: tuple[object, ...] = () if is_single_use else (
             self.is_tls, endpoint.host, endpoint.port, where.addresses, where.proxy_addresses, self.certificate,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from typing import Final
 
 import structlog
 
+from packhook.core.connection_steps import Resolved, Unreached
 from packhook.core.fair_share import FairShare
 from packhook.core.model import NUL, FailureKind, Outcome, Request
 from packhook.delivery.http import failure_reasons as reasons
@@ -67,7 +68,11 @@ class ConnectionPool:
         if NUL in request.headers:
             self._loop.call_soon(self._fail, exchange, reasons.BAD_HEADER)
             return exchange
-        if not self._begin_over_kept(exchange):
+        if exchange.route.is_single_use:
+            is_literal, is_proxied = where.endpoint.address is not None, bool(where.proxy_addresses)
+            exchange.report(Resolved(addresses=where.addresses, is_literal=is_literal, is_proxied=is_proxied))
+            self._loop.call_soon(self._begin_over_new, exchange)
+        elif not self._begin_over_kept(exchange):
             self._loop.call_soon(self._begin_over_new, exchange)
         return exchange
 
@@ -136,6 +141,7 @@ class ConnectionPool:
             return
         if elsewhere and len(exchange.targets) > 1:
             self._discard(connection)
+            exchange.report(Unreached(address=exchange.targets[0], reason=reason.detail))
             exchange.targets = exchange.targets[1:]
             exchange.addresses = exchange.route.where.proxy_addresses
             self._connect(exchange)
@@ -193,6 +199,7 @@ class ConnectionPool:
                 if failure is None:
                     return
                 reason = failure
+                self._report_unreached(exchange, reason)
                 exchange.addresses = exchange.addresses[1:]
         except Exception:  # noqa: BLE001 a failure is a value, ours too
             _log.exception("send_failed")
@@ -231,11 +238,17 @@ class ConnectionPool:
         if exchange is None:
             return
         self._discard(connection)
+        self._report_unreached(exchange, reason)
         exchange.addresses = exchange.addresses[1:]
         if exchange.addresses:
             self._connect(exchange)
         else:
             self._fail(exchange, reason)
+
+    def _report_unreached(self, exchange: Exchange, reason: FailureReason) -> None:
+        """Report an address of the endpoint; those of the operator's proxy concern the operator alone."""
+        if self._egress.proxy is None:
+            exchange.report(Unreached(address=exchange.addresses[0], reason=reason.detail))
 
     def _connect_reason(self, error: int | None) -> FailureReason:
         if self._egress.proxy is None:

@@ -190,6 +190,11 @@ class TlsLayer:
         """Return the session as it can be resumed now."""
         return self._object.session
 
+    @property
+    def version(self) -> str:
+        """Return the version of TLS that was agreed on, such as ``TLSv1.3``."""
+        return self._object.version() or ""
+
     def chain(self) -> list[x509.Certificate]:
         """Return what the endpoint showed, its own certificate first; nothing where that cannot be read."""
         try:

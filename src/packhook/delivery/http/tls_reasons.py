@@ -11,11 +11,14 @@ from cryptography import x509
 
 from packhook.core.client_certificate import facts_of
 from packhook.core.clock import to_rfc3339
+from packhook.core.connection_steps import ShownCertificate
 from packhook.core.model import ClientCertificate, FailureKind
 from packhook.delivery.http.failure_reasons import CLOSED, FailureReason
 
 LONGEST_NAME: Final = 100
 MOST_NAMES: Final = 5
+MOST_SHOWN: Final = 10
+"""Certificates of a chain."""
 
 # Results of verifying a certificate, from OpenSSL's x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _NO_LEAF_ISSUER = 9, 10, 18, 19, 20, 21
@@ -96,6 +99,21 @@ def cut_off_reason(certificate: ClientCertificate | None) -> FailureReason:
     return FailureReason(CLOSED.kind, f"{CLOSED.detail}; {_guess(certificate)}")
 
 
+def shown(chain: Sequence[x509.Certificate]) -> tuple[ShownCertificate, ...]:
+    """Return what may be shown of a chain that was read before: printable, and not much."""
+    return tuple(_shown(certificate) for certificate in chain[:MOST_SHOWN])
+
+
+def _shown(certificate: x509.Certificate) -> ShownCertificate:
+    facts = facts_of(certificate)
+    return ShownCertificate(
+        subject=_printable(facts.subject),
+        issuer=_printable(facts.issuer),
+        names=tuple(_printable(name) for name in _all_names(certificate)[:MOST_NAMES]),
+        expires_at=facts.expires_at,
+    )
+
+
 def _guess(certificate: ClientCertificate | None) -> str:
     if certificate is None:
         return f"if it wants a client certificate, {_SET_ONE}"
@@ -126,12 +144,17 @@ def _alert(error: ssl.SSLError, certificate: ClientCertificate | None) -> str | 
     return f"the endpoint refused the webhook's client certificate (valid until {until}): {words}"
 
 
-def _names(own: x509.Certificate) -> str:
+def _all_names(certificate: x509.Certificate) -> list[str]:
+    """Return the host names and addresses that a certificate is for."""
     try:
-        found = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        return "no name at all"
-    names = [str(name.value) for name in found if isinstance(name, (x509.DNSName, x509.IPAddress))]
+        return []
+    return [str(name.value) for name in found if isinstance(name, (x509.DNSName, x509.IPAddress))]
+
+
+def _names(own: x509.Certificate) -> str:
+    names = _all_names(own)
     shown = ", ".join(_printable(name) for name in names[:MOST_NAMES]) or "no name at all"
     return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more"
 
