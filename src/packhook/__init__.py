@@ -32,7 +32,7 @@ The life of one event, with the module of each step::
 ``delivery/maintenance.py`` removes what is too old. ``delivery/probe.py`` sends test events, and requests verification
 for ``service/endpoint_verification.py``. ``core/audit.py`` describes who changed what, when and from where; the store
 writes that with the change itself. ``telemetry/logs.py`` writes the log.
-Imports point one way: cli, node, api, service, delivery, store, core. Settings and telemetry stand beside core.
+Imports point one way: cli, node, web, api, service, delivery, store, core. Settings and telemetry stand beside core.
 """
 
 __version__ = "0.1.0"

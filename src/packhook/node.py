@@ -2,7 +2,7 @@
 
 ::
 
-    store ─▶ HTTP client ─▶ scheduler, maintenance, service ─▶ API ─▶ uvicorn        (started in this order)
+    store ─▶ HTTP client ─▶ scheduler, maintenance, service ─▶ API, pages ─▶ uvicorn (started in this order)
     store ◀─ HTTP client ◀─ scheduler, maintenance ◀──────────────── uvicorn        (stopped in this order)
 
 uvicorn takes the signals. When it has answered its last request, the scheduler stops too.
@@ -90,6 +90,7 @@ async def run_node(
     node and its database, or its HTTP client; the first gets the store that encrypts.
     """
     from packhook.api.server import make_server  # noqa: PLC0415 takes half a second, which --help should not take
+    from packhook.web.app import mounts  # noqa: PLC0415 as above
 
     settings = fit_to_open_files(settings, raise_open_files_limit())
     listener = listener or open_listener(settings)
@@ -112,7 +113,7 @@ async def run_node(
         await _announce_operator_key(node.service)
         await _check_operator_organization(store, settings.operator_organization)
         tune_garbage_collector()
-        await _serve(node, make_server(node.service, settings), settings, listener)
+        await _serve(node, make_server(node.service, settings, mounts(node.service, settings)), settings, listener)
 
 
 async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listener: socket.socket) -> None:

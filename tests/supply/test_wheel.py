@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,20 +14,27 @@ SOURCE: Final = ROOT / "src"
 TOOLS: Final = {"bench", "benchmarks", "chaos", "churn", "claims", "prove"}
 CHECKOUT_ONLY: Final = {"benchmarks", "chaos", "tests"}
 _MODULES: Final = sorted(SOURCE.rglob("*.py"))
+_READ: Final = (".sql", ".html", ".css", ".js", ".svg", ".typed")
 _DISCOVER: Final = """
 from setuptools import Distribution
 distribution = Distribution()
 distribution.parse_config_files()
 distribution.set_defaults()
 print(*distribution.packages)
+distribution.script_name = "setup.py"
+builder = distribution.get_command_obj("build_py")
+builder.ensure_finalized()
+print(*(f"{source}/{name}" for _, source, _, files in builder.data_files for name in files))
 """
 
 
-def _packages() -> list[str]:
-    """Return the packages that setuptools puts into a wheel; in a process, because setuptools changes ``sys.path``."""
+@cache
+def _content() -> tuple[list[str], list[str]]:
+    """Return the packages and the other files that setuptools puts into a wheel, from a process of its own."""
     command = [sys.executable, "-c", _DISCOVER]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
-    return ran.stdout.split()
+    packages, others = ran.stdout.strip().split("\n")[-2:]
+    return packages.split(), others.split()
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -40,9 +48,16 @@ def _imports(path: Path) -> Iterator[str]:
 
 def test_the_wheel_has_packhook_and_nothing_else() -> None:
     """Include everything below src/packhook, and neither benchmarks nor tests."""
-    packages = _packages()
+    packages, _ = _content()
     assert "packhook.cli" in packages
     assert {name.partition(".")[0] for name in packages} == {"packhook"}
+
+
+def test_the_wheel_has_every_file_that_a_module_reads() -> None:
+    """Include the statements of the store, and the templates, styles and scripts of the pages."""
+    read = {path.relative_to(ROOT).as_posix() for path in (SOURCE / "packhook").rglob("*") if path.suffix in _READ}
+    assert "src/packhook/web/static/app.css" in read
+    assert read == set(_content()[1])
 
 
 def test_no_module_of_the_wheel_is_a_tool_of_a_checkout() -> None:

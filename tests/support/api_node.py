@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Timer
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from uvicorn.server import ServerState
@@ -22,12 +22,13 @@ from packhook.api.turns import Turns
 from packhook.core.clock import Clock
 from packhook.core.health import LaneReport
 from packhook.delivery.http.client import HttpClient
-from packhook.delivery.http.egress import Egress
+from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
+from packhook.web.app import mounts
 
 T = TypeVar("T")
 
@@ -83,20 +84,22 @@ async def application(
     kind: type[Service] = Service,
     max_pending_publishes: int = 5_000,
     lane_report: Callable[[str], LaneReport | None] = lambda _: None,
+    **more: Any,  # noqa: ANN401 a setting has its own type
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
     """Run the application in this process, on a real database and the test's clock; yield the operator's client of it.
 
     It sends no deliveries; ``lane_report`` stands for what a scheduler would have learned. An unhandled exception
-    becomes a response, as over a socket.
+    becomes a response, as over a socket. ``more`` are other settings.
     """
     settings = Settings(
         database=f"sqlite:///{folder / 'packhook.db'}",
         operator_key=OPERATOR_KEY,
         max_pending_publishes=max_pending_publishes,
+        **more,
     )
     store = open_store(settings, clock)
     await store.open()
-    sender = HttpClient(Egress(()))
+    sender = HttpClient(open_egress(settings))
     await sender.open()
     service = kind(store, EndpointProbe(sender, settings, clock), lambda: True, lane_report, settings, clock)
     try:
@@ -113,7 +116,7 @@ async def application(
 @asynccontextmanager
 async def listening(service: Service, settings: Settings) -> AsyncIterator[tuple[str, set[HttpProtocol]]]:
     """Run the API's server in this process; yield its URL and its connections, which end with the block."""
-    config = server_config(service, settings)
+    config = server_config(service, settings, mounts(service, settings))
     config.load()
     state = ServerState()
     protocol = partial(

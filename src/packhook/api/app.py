@@ -16,6 +16,7 @@ from packhook.api import docs_page, handlers, problems
 from packhook.api.auth import documented_bearer, route_class
 from packhook.api.forwarded import source_in
 from packhook.api.headers import Headers, RejectEncodedSeparators
+from packhook.api.mounts import Mounted, Mounts
 from packhook.api.openapi import describe
 from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
@@ -28,8 +29,8 @@ from packhook.settings import Settings
 _GET: Final = ["GET", "HEAD"]
 
 
-def create_app(service: Service, settings: Settings, turns: Turns) -> ASGIApp:
-    """Return the ASGI application of an open service."""
+def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mounts) -> ASGIApp:
+    """Return the ASGI application of an open service; ``mounts`` are applications beside the API, by their path."""
     app = FastAPI(
         title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
@@ -43,7 +44,8 @@ def create_app(service: Service, settings: Settings, turns: Turns) -> ASGIApp:
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
-    return Headers(RequestsInTurn(RejectEncodedSeparators(app), turns, service.access, settings))
+    everything = Mounted(app, mounts)
+    return Headers(RequestsInTurn(RejectEncodedSeparators(everything), turns, service.access, settings))
 
 
 async def _handle_error(_request: Request, error: Exception) -> Response:

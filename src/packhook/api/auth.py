@@ -15,6 +15,7 @@ from packhook.api.requests import bearer, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.core.fair_share import FairShare, Reservation
 from packhook.service.authentication import Access, Principal
+from packhook.settings import Settings
 
 _READS: Final = ("GET", "HEAD")
 
@@ -70,12 +71,16 @@ def route_class(scope: str | None) -> type[AuthenticatedRoute]:
 
 def actor_of(request: Request) -> Actor:
     """Return who makes this request, and from where, for the audit trail."""
-    principal = principal_of(request)
+    return actor(request, principal_of(request), request.app.state.settings)
+
+
+def actor(request: Request, principal: Principal, settings: Settings) -> Actor:
+    """Return who makes a request, and from where, for the audit trail."""
     user_agent = request.headers.get("user-agent", "")[:MAX_USER_AGENT_LENGTH]
     return Actor(
         name=principal.api_key_id or OPERATOR,
         key_prefix=principal.prefix,
-        source=_source(request),
+        source=source_in(request.scope, settings.trusted_proxies),
         request_id=request.scope["packhook.request_id"],
         user_agent="".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in user_agent),
     )

@@ -7,7 +7,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from packhook.api.requests import NO_ROUTE, has_encoded_separator
 from packhook.core.ids import request_id
 
-POLICY: Final = b"content-security-policy"
 ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -15,14 +14,17 @@ ALWAYS: Final = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-NO_PAGE: Final = (POLICY, b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+NO_PAGE: Final = (
+    b"content-security-policy",
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
 """The policy of every response that is not a page: load nothing. A page sends a policy of its own."""
 SECURITY_HEADERS: Final = (*ALWAYS, NO_PAGE)
 """The security headers of a response that is not a page."""
 
 
 class Headers:
-    """Give each request an id, and each response that id and the security headers."""
+    """Give each request an id, and each response that id and the security headers that it does not have itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,8 +38,9 @@ class Headers:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", [])
-                policy = () if any(name == POLICY for name, _ in headers) else (NO_PAGE,)
-                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *ALWAYS, *policy]
+                own = {name for name, _ in headers}
+                security = (header for header in SECURITY_HEADERS if header[0] not in own)
+                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *security]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

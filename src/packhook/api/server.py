@@ -6,6 +6,7 @@ from functools import partial
 import uvicorn
 
 from packhook.api.app import create_app
+from packhook.api.mounts import Mounts
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
@@ -27,12 +28,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server_config(service: Service, settings: Settings) -> uvicorn.Config:
+def server_config(service: Service, settings: Settings, mounts: Mounts) -> uvicorn.Config:
     """Return uvicorn's configuration for an open service: it uses the running event loop and logs nothing."""
     turns = Turns()
     publish = PublishApp(PUBLISH_ROUTES, service, settings, turns)
     return uvicorn.Config(
-        create_app(service, settings, turns),
+        create_app(service, settings, turns, mounts),
         loop="none",
         http=partial(HttpProtocol, publish),  # type: ignore[arg-type] # it is called, not subclassed
         lifespan="off",
@@ -44,6 +45,6 @@ def server_config(service: Service, settings: Settings) -> uvicorn.Config:
     )
 
 
-def make_server(service: Service, settings: Settings) -> uvicorn.Server:
+def make_server(service: Service, settings: Settings, mounts: Mounts) -> uvicorn.Server:
     """Return a server that runs on the running event loop and is stopped by uvicorn's own signals."""
-    return _Server(server_config(service, settings), service)
+    return _Server(server_config(service, settings, mounts), service)

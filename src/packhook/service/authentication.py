@@ -144,6 +144,11 @@ class Access:
         self._operator_hash = await self._store.claim_operator_key(hash_of(key), created)
         return key if hmac.compare_digest(self._operator_hash, hash_of(key)) else None
 
+    @property
+    def operator_key_hash(self) -> str:
+        """Return the SHA-256 of the operator key, in hex: what sessions are bound to. No secret by itself."""
+        return self._operator_hash.hex()
+
     async def authenticate_and_authorize(
         self, key: str, scope: str | None, organization_id: str | None, source: Callable[[], str]
     ) -> Principal:

@@ -19,6 +19,7 @@ from packhook.service.publish import Publisher
 from packhook.service.replays import Replays
 from packhook.service.retries import Retries
 from packhook.service.secret_rotation import SecretRotation
+from packhook.service.sessions import Sessions
 from packhook.service.statistics import Statistics
 from packhook.service.test_events import TestEvents
 from packhook.service.timeline import Timeline
@@ -57,6 +58,7 @@ class Service:
             settings.max_buffered_body_bytes, "too many bytes of requests are being received; try again"
         )
         self.access = Access(store, settings, clock)
+        self.sessions = Sessions(encrypted, self.access, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(encrypted, clock)
         probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")

@@ -181,7 +181,7 @@ class EncryptedStore:
 
         A file is in no transaction: the audit entry is written first, so that no new key is without one.
         """
-        newest, key = self._cipher_to_encrypt().newest, new_key()
+        newest, key = self.current_cipher().newest, new_key()
         key_id = newest if self._keyring.file is None else key[0]
         await self._inner.write_audit(entry(Action.MASTER_KEY_ROTATED, by, now, object_id=key_id))
         with _as_unavailable():
@@ -190,7 +190,7 @@ class EncryptedStore:
 
     async def update_key_check(self) -> None:
         """Bind the database to the newest key, once everything is encrypted under it."""
-        cipher = self._cipher_to_encrypt()
+        cipher = self.current_cipher()
         check = cipher.encrypt(_CHECK, *_CHECK_FIELD)
         stored = await self._inner.claim_key_check(check.encode())
         if encrypted_under(stored.decode()) != cipher.newest:
@@ -214,10 +214,11 @@ class EncryptedStore:
         return False
 
     def _is_current(self, stored: Webhook) -> bool:
-        newest = self._cipher_to_encrypt().newest
+        newest = self.current_cipher().newest
         return all(encrypted_under(text) == newest for text in _secrets(stored))
 
-    def _cipher_to_encrypt(self) -> Cipher:
+    def current_cipher(self) -> Cipher:
+        """Return the cipher of the keys as they are now. Raises Unavailable where they cannot be read."""
         with _as_unavailable():
             return self._newest_cipher()
 
@@ -227,12 +228,12 @@ class EncryptedStore:
         return self._cipher
 
     def _encrypted(self, webhook: Webhook) -> Webhook:
-        return _map_secrets(webhook, self._cipher_to_encrypt().encrypt)
+        return _map_secrets(webhook, self.current_cipher().encrypt)
 
     def _decrypted(self, webhook: Webhook) -> Webhook:
         cipher = self._cipher
         if cipher is None or cipher.missing(_key_ids(webhook)):
-            cipher = self._cipher_to_encrypt()
+            cipher = self.current_cipher()
         return _map_secrets(webhook, cipher.decrypt)
 
 

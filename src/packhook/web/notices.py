@@ -1,0 +1,9 @@
+"""What a page says after a form was sent: short sentences by the code that stands in the address."""
+
+from typing import Final
+
+NOTICES: Final = {
+    "organization-created": "The organization was created.",
+    "organization-deleted": "The organization was deleted. Its keys and webhooks stopped at once.",
+    "signed-out": "You are signed out.",
+}

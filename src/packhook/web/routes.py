@@ -1,0 +1,53 @@
+"""The table of pages: the name of each, its path below the site, and what responds to GET and to POST."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from packhook.web.pages import organizations, overview, sign_in
+from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """Declare one page."""
+
+    name: str
+    path: str
+    get: Handler | None = None
+    post: Handler | None = None
+
+
+ORGANIZATION: Final = "/organizations/{organizationId}"
+"""Begins the path of every page about one organization; its other pages follow it."""
+
+ROUTES: Final = (
+    PageRoute(SIGN_IN, "/sign-in", sign_in.form, sign_in.sign_in),
+    PageRoute(SIGN_OUT, "/sign-out", None, sign_in.sign_out),
+    PageRoute("overview", "/", overview.overview),
+    PageRoute("organizations", "/organizations", organizations.organizations, organizations.create),
+)
+_PATTERNS: Final = tuple((re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,100})", page.path)), page) for page in ROUTES)
+_PATHS: Final = {page.name: page.path for page in ROUTES}
+
+
+def match(path: str) -> tuple[PageRoute, dict[str, str]] | None:
+    """Return the page at a path, and the parameters in it; None if no page has it."""
+    for pattern, page in _PATTERNS:
+        found = pattern.fullmatch(path)
+        if found is not None:
+            return page, found.groupdict()
+    return None
+
+
+def path_of(name: str, parameters: dict[str, str]) -> str:
+    """Return the path of a page. KeyError if there is none of this name, or a parameter is missing."""
+    return _PARAMETER.sub(lambda found: quote(parameters[found[1]], safe=""), _PATHS[name])

@@ -1,0 +1,186 @@
+"""What a page knows of one request: who asks, with which form, and how to respond."""
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from packhook.api.auth import actor
+from packhook.core.audit import Actor
+from packhook.core.errors import Forbidden, NotFound, Unauthorized
+from packhook.core.fair_share import Reservation
+from packhook.core.model import Organization
+from packhook.service.authentication import OPERATOR
+from packhook.service.pagination import Listing, with_checksum
+from packhook.service.service import Service
+from packhook.service.sessions import LASTS, BrowserSession
+from packhook.settings import Settings
+from packhook.web.forms import Form
+from packhook.web.notices import NOTICES
+from packhook.web.rendering import Renderer
+
+COOKIE: Final = "packhook_session"
+TOKEN: Final = "token"  # noqa: S105 the name of the field of every form that holds its token
+SIGN_IN: Final = "sign-in"
+SIGN_OUT: Final = "sign-out"
+_SAME_ORIGIN: Final = ("same-origin", "none")
+
+
+class Visit:
+    """Hold one request to a site: its session, path parameters and form; make its response."""
+
+    def __init__(
+        self,
+        request: Request,
+        service: Service,
+        settings: Settings,
+        renderer: Renderer,
+        base: str,
+        path_of: Callable[[str, dict[str, str]], str],
+        session: BrowserSession | None,
+        parameters: Mapping[str, str],
+        reservation: Reservation,
+    ) -> None:
+        self.request = request
+        self.service = service
+        self.settings = settings
+        self.session = session
+        self.parameters = parameters
+        self.reservation = reservation
+        self.form = Form()
+        self.now: Final = service.clock.now()
+        self.organization: Organization | None = None
+        self._renderer = renderer
+        self._base = base
+        self._path_of = path_of
+
+    # --- who asks
+
+    def require_operator(self) -> None:
+        """Raise Unauthorized unless the session has shown the operator key."""
+        if self.session is None or not self.session.is_operator:
+            raise Unauthorized
+
+    def check_form(self) -> None:
+        """Raise Forbidden unless the form came from one of this session's pages."""
+        site = self.request.headers.get("sec-fetch-site", "same-origin")
+        expected = "" if self.session is None else self.session.form_token
+        sent = self.form.text(TOKEN)
+        if site not in _SAME_ORIGIN or not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
+            raise Forbidden("This form is not from this session. Open the page again, and send it from there.")
+
+    @property
+    def actor(self) -> Actor:
+        """Return who does what this request asks for, for the audit trail."""
+        return actor(self.request, OPERATOR, self.settings)
+
+    # --- what is asked
+
+    @property
+    def organization_id(self) -> str:
+        """Return the organization in the path."""
+        return self.parameters["organizationId"]
+
+    async def require_organization(self) -> Organization:
+        """Return the organization in the path, which the navigation shows then. Raises NotFound."""
+        self.organization = await self.service.organizations.get(self.organization_id)
+        return self.organization
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a query parameter's text."""
+        return self.request.query_params.get(name, default)
+
+    def listing_query(self, *names: str, **fixed: str) -> QueryParams:
+        """Return the query of a list, for its ListQuery: the cursor, the filters of these names, and ``fixed`` ones."""
+        found = {name: self.query(name) for name in ("cursor", *names) if self.query(name)}
+        return QueryParams({**found, **fixed})
+
+    # --- the response
+
+    def link(self, name: str, /, *, query: Mapping[str, object] | None = None, **parameters: str) -> str:
+        """Return the address of a page. The organization is the path's unless ``organizationId`` is given.
+
+        Parameters of the query that are None or empty are left out.
+        """
+        path = self._path_of(name, {**self.parameters, **parameters})
+        kept = {key: value for key, value in (query or {}).items() if value not in (None, "", False)}
+        return f"{self._base}{'' if path == '/' else path}{'?' + urlencode(kept) if kept else ''}"
+
+    def here(self, **changes: object) -> str:
+        """Return the address of this page with these query parameters changed; None or "" removes one."""
+        query = {**self.request.query_params, **changes}
+        kept = {key: value for key, value in query.items() if value not in (None, "")}
+        return f"{self.request.url.path}{'?' + urlencode(kept) if kept else ''}"
+
+    def pages(self, listing: Listing[Any]) -> dict[str, str | None]:
+        """Return the addresses of the previous and the next page of a list, with its filters."""
+        path = self.request.url.path
+
+        def address(cursor: str | None) -> str | None:
+            return None if cursor is None else self.here(cursor=with_checksum(cursor, path), notice=None)
+
+        return {"prev": address(listing.prev), "next": address(listing.next)}
+
+    def render(self, template: str, status: int = 200, /, **values: object) -> Response:
+        """Return a page."""
+        notice = NOTICES.get(self.query("notice"))
+        html = self._renderer.render(template, visit=self, now=self.now, notice=notice, **values)
+        return HTMLResponse(html, status)
+
+    def redirect(
+        self, name: str, /, *, notice: str = "", query: Mapping[str, object] | None = None, **parameters: str
+    ) -> Response:
+        """Lead to a page after something was done; ``notice`` is a key of NOTICES, what the page says about it."""
+        if notice and notice not in NOTICES:
+            raise NotFound(f"no notice {notice!r}")
+        return RedirectResponse(self.link(name, query={**(query or {}), "notice": notice}, **parameters), 303)
+
+    def sign_in_address(self) -> str:
+        """Return the address of the page to sign in, from which the reader comes back here."""
+        url = self.request.url
+        return self.link(SIGN_IN, query={"next": f"{url.path}{'?' + url.query if url.query else ''}"})
+
+    def next_address(self, address: str) -> str:
+        """Return a page of this site that a form names, else the first page: never an address of somebody else."""
+        is_ours = address == self._base or address.startswith((f"{self._base}/", f"{self._base}?"))
+        return address if is_ours and address.isprintable() and "\\" not in address else self._base
+
+    # --- the session
+
+    def begin_session(self, *, is_operator: bool) -> BrowserSession:
+        """Begin a session; :meth:`keep_session` gives it to the browser."""
+        self.session = self.service.sessions.begin(is_operator=is_operator)
+        return self.session
+
+    def keep_session(self, response: Response) -> Response:
+        """Add the session's cookie to a response: not for scripts, not with requests of other sites that change."""
+        assert self.session is not None  # noqa: S101 it was begun
+        response.set_cookie(
+            COOKIE,
+            self.service.sessions.seal(self.session),
+            max_age=LASTS // 1_000,
+            path=self._base,
+            secure=self.is_secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def end_session(self, response: Response) -> Response:
+        """Remove the session's cookie."""
+        response.delete_cookie(COOKIE, path=self._base, secure=self.is_secure, httponly=True, samesite="lax")
+        return response
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether browsers reach the node by https."""
+        return self.settings.public_url.startswith("https:") or self.request.url.scheme == "https"
+
+    @property
+    def base(self) -> str:
+        """Return the path of the site."""
+        return self._base

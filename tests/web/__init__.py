@@ -1,0 +1,1 @@
+"""Test the pages for people: page by page without JavaScript, and in a browser."""

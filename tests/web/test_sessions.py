@@ -1,0 +1,114 @@
+"""Test sessions: the operator key alone begins one, the cookie is hard to steal, forms come from its pages alone."""
+
+import base64
+from http.cookies import SimpleCookie
+from typing import Final
+
+import httpx
+import pytest
+
+from packhook.service.authentication import Access
+from packhook.service.sessions import LASTS, Sessions
+from packhook.settings import Settings
+from support.api_node import OPERATOR_KEY
+from web.conftest import Browser, Served
+
+COOKIE: Final = "packhook_session"
+
+
+def _cookie(response: httpx.Response) -> SimpleCookie:
+    return SimpleCookie(response.headers["set-cookie"])
+
+
+def test_the_cookie_is_for_this_site_alone(stranger: Browser) -> None:
+    """Keep it from scripts, from other sites' forms, and from the API's paths."""
+    cookie = _cookie(stranger.sign_in())[COOKIE]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/dashboard")
+    assert cookie["secure"] == ""  # by http on loopback
+    assert int(cookie["max-age"]) * 1_000 == LASTS
+    assert OPERATOR_KEY not in cookie.value
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "phk_" + "x" * 43])
+def test_a_wrong_key_begins_no_session(stranger: Browser, key: str) -> None:
+    """Say so, and let the reader try again."""
+    response = stranger.sign_in(key)
+    assert response.status_code == 403
+    assert "not the operator key" in response.text
+    assert stranger.client.get("/dashboard").status_code == 303
+
+
+def test_a_key_of_an_organization_is_not_enough(stranger: Browser, served: Served) -> None:
+    """Name the difference."""
+    key = httpx.post(
+        f"{served.url}/v1/organizations/acme/api-keys",
+        json={"scopes": ["webhooks:write"]},
+        headers={"authorization": f"Bearer {OPERATOR_KEY}"},
+    ).json()["key"]
+    response = stranger.sign_in(key)
+    assert (response.status_code, "needs the operator key" in response.text) == (403, True)
+
+
+def test_a_form_without_the_token_of_its_session_is_refused(browser: Browser, stranger: Browser) -> None:
+    """Refuse a token of another session, too, and a form that another site sends."""
+    page = browser.read("/dashboard/organizations")
+    fields = {**page.form("/dashboard/organizations"), "id": "forged"}
+    stranger.sign_in()
+    foreign = stranger.read("/dashboard/organizations").form("/dashboard/organizations")["token"]
+
+    def send(headers: dict[str, str] | None = None, **changes: str) -> int:
+        found = browser.client.post("/dashboard/organizations", data={**fields, **changes}, headers=headers)
+        return found.status_code
+
+    assert [send(token=""), send(token="x"), send(token=str(foreign))] == [403] * 3
+    assert [send({"sec-fetch-site": site}) for site in ("cross-site", "same-site")] == [403] * 2
+    assert browser.client.post("/dashboard/organizations", data={"id": "forged"}).status_code == 403
+    assert browser.client.post("/dashboard/organizations", json=fields).status_code == 415
+    assert "forged" not in browser.read("/dashboard/organizations").text()
+
+
+def test_a_form_of_an_ended_session_says_what_to_do(browser: Browser) -> None:
+    """Change nothing, and lead to the page to sign in."""
+    page = browser.read("/dashboard/organizations")
+    browser.client.cookies.clear()
+    response = browser.send(page, "/dashboard/organizations", id="late")
+    assert response.status_code == 403
+    assert "/dashboard/sign-in" in response.text
+
+
+@pytest.mark.parametrize(
+    "following", ["https://evil.example/", "//evil.example", "/dashboard.evil.example", "/docs", "/dashboard/\\x", ""]
+)
+def test_signing_in_leads_nowhere_else(stranger: Browser, following: str) -> None:
+    """Follow addresses of the dashboard alone."""
+    page = stranger.read("/dashboard/sign-in")
+    response = stranger.send(page, "/dashboard/sign-in", key=OPERATOR_KEY, next=following)
+    assert (response.status_code, response.headers["location"]) == (303, "/dashboard")
+
+
+def test_signing_out_ends_the_session_in_this_browser(browser: Browser) -> None:
+    """Show the page to sign in afterwards."""
+    page = browser.read("/dashboard")
+    signed_out = browser.follow(browser.send(page, "/dashboard/sign-out"))
+    assert "You are signed out." in signed_out.text()
+    assert browser.client.get("/dashboard").status_code == 303
+
+
+async def test_a_session_ends_with_its_time_its_key_and_its_operator_key(served: Served) -> None:
+    """Recognize only what this instance has sealed, for its present operator key, and not for ever."""
+    service, clock = served.service, served.clock
+    session = service.sessions.begin(is_operator=True)
+    sealed = service.sessions.seal(session)
+    assert service.sessions.unseal(sealed) == session
+    assert [service.sessions.unseal(text) for text in ("", "x", sealed[:-2], sealed + "A" * 2_000, "é")] == [None] * 5
+    clock.advance(LASTS)
+    assert service.sessions.unseal(sealed) is None
+    clock.advance(-LASTS)
+    other_key = Access(served.store, Settings(operator_key="another-operator-key"), clock)
+    assert Sessions(None, other_key, clock).unseal(sealed) is None
+    plain = '{"id":"x","expires_at":9999999999999,"is_operator":true}'
+    assert service.sessions.unseal(_encoded(plain)) is None
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
