@@ -1,7 +1,4 @@
-"""Hold the settings of a node in one frozen value. ``settings_sources.py`` reads them.
-
-Durations are text such as ``250ms``, ``5s``, ``30m``, ``2h``, ``3d``.
-"""
+"""Hold the settings of a node in one frozen value. ``settings_sources.py`` reads them."""
 
 import base64
 import ipaddress
@@ -14,24 +11,15 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.durations import parse_duration
 from packhook.core.egress_proxy import Proxy, parse_proxy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 
-_UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION: Final = re.compile(r"(\d{1,10}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 _MAPPED_BITS: Final = 96
 _NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
-
-
-def parse_duration(text: object) -> int:
-    """Return the milliseconds of a text such as ``250ms``, ``0.2s`` or ``2h``; ValueError says what was expected."""
-    match = _DURATION.fullmatch(str(text).strip())
-    if match is None:
-        raise ValueError(f"expected a duration such as 250ms, 5s, 30m, 2h or 3d, got {str(text)!r}")
-    return round(float(match[1]) * _UNITS[match[2]])
 
 
 def _parse_schedule(value: object) -> object:
@@ -93,14 +81,6 @@ def _not_empty(value: object) -> object:
     if value == "":
         raise ValueError("expected a file, got ''; leave it out for none")
     return value
-
-
-def to_duration(milliseconds: int) -> str:
-    """Return milliseconds as text: ``250ms``, ``5s``, ``2h``."""
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
-        if milliseconds and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
 
 
 LONGEST: Final = 36_500 * DAY

@@ -17,8 +17,9 @@ from pydantic import BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
+from packhook.core.durations import parse_duration, to_duration
 from packhook.core.errors import InvalidSettings
-from packhook.settings import Settings, parse_duration, to_duration
+from packhook.settings import Settings
 
 _SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
 _DURATIONS: Final = {

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from packhook.store.encryption.cipher import encrypted_under
 from packhook.store.open import open_store
 from packhook.testing import ManualClock, Receiver
 from support.api_node import OPERATOR_KEY, SENDING, application, bearer, running_node
+from support.forking import program
 
 ROTATE: Final = "/v1/master-key/rotate"
 HEADERS: Final = {"authorization": "Bearer the-token-of-a-header", "x-a": "another-value"}
@@ -67,7 +67,7 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
     own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
     database = f"sqlite:///{folder / 'packhook.db'}"
-    command = [sys.executable, "-m", "packhook", "serve", "--port", "0", "--database", database]
+    command = [program(), "serve", "--port", "0", "--database", database]
     ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=30, check=False)
     assert ended.stdout == ""
     return ended.returncode, ended.stderr
@@ -236,7 +236,7 @@ async def test_the_command(tmp_path: Path, options: tuple[str, ...]) -> None:
     async with node(tmp_path) as api:
         organization = await Organization.create(api)
         await organization.webhook()
-        command = [sys.executable, "-m", "packhook", "keys", "rotate-master", "--server", str(api.base_url), *options]
+        command = [program(), "keys", "rotate-master", "--server", str(api.base_url), *options]
         keys = (OPERATOR_KEY, await organization.key(*SCOPES))
         ended = [
             await asyncio.to_thread(

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 import httpx
 
 from chaos.crashing_node import VARIABLE
+from support.forking import Forked, fork
 
 SETTINGS: Final = {
     "PACKHOOK_OPERATOR_KEY": "pho_chaos_only_on_loopback",
@@ -47,7 +47,7 @@ class Cluster:
         self._log = log
         self._crash_orders: dict[int, str] = {}
         self._crashed: dict[int, asyncio.Event] = {}
-        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._processes: dict[int, Forked] = {}
         self._ports = [_free_port() for _ in range(count)]
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
@@ -69,21 +69,19 @@ class Cluster:
         """Stop all nodes; kill those that still run after 15 seconds."""
         self._closing = True
         for process in self._processes.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
-                process.terminate()
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(15):
                 await asyncio.gather(*self._tasks)
         except TimeoutError:
             for process in self._processes.values():
-                with suppress(ProcessLookupError):
-                    process.kill()
+                process.send_signal(signal.SIGKILL)
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def send_signal(self, number: int, signum: signal.Signals) -> None:
         """Send a signal to one node; do nothing if it is dead."""
-        with suppress(ProcessLookupError, KeyError):
+        with suppress(KeyError):
             self._processes[number].send_signal(signum)
 
     async def wait_for_restart(self, restarts: int) -> None:
@@ -125,7 +123,7 @@ class Cluster:
                 self._crashed[number].set()
             await asyncio.sleep(RESTART_SECONDS)
 
-    async def _start(self, number: int, order: str) -> asyncio.subprocess.Process:
+    async def _start(self, number: int, order: str) -> Forked:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
         settings = (
             SETTINGS
@@ -136,10 +134,9 @@ class Cluster:
                 VARIABLE: order,
             }
         )
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "chaos.crashing_node", env=inherited | settings,
-            stdin=asyncio.subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,
-        )  # fmt: skip
+        return await fork(
+            module="chaos.crashing_node", environment=inherited | settings, stdout=self._log, stderr=self._log
+        )
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ import pytest
 from cli.terminal import Terminal
 from packhook.cli.commands import COMMANDS
 from packhook.cli.exits import Exit
+from support.forking import program
 from support.processes import environment, packhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,8 +38,9 @@ FAILING: Final = {
 
 def _run(words: Sequence[str], redirection: str, folder: Path, **settings: str) -> tuple[int, str, str]:
     """Run a command in a shell that redirects its output; return its exit code and what could be written."""
-    script = f'exec "$0" -m packhook "$@" {redirection}'
-    command = ["sh", "-c", script, sys.executable, *words]
+    is_forked = ">&-" not in redirection and "PYTHONOPTIMIZE" not in os.environ  # else the interpreter must start so
+    program_words = [program()] if is_forked else [sys.executable, "-m", "packhook"]
+    command = ["sh", "-c", f'exec "$0" "$@" {redirection}', *program_words, *words]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment(settings))
     return ran.returncode, ran.stdout, ran.stderr
 
@@ -49,6 +51,12 @@ async def test_a_full_disk_is_a_message_in_every_command(name: str, tmp_path: Pa
     words, code = PRINTING[name]
     got = _run(words, ">/dev/full", tmp_path)
     assert got == (Exit.FAILED, "", FULL) or (code, got[0]) == (Exit.USAGE, Exit.USAGE), got
+
+
+async def test_a_full_disk_is_found_when_the_buffer_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 1 also if nothing was written before the end."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    assert _run(("--version",), ">/dev/full", tmp_path) == (Exit.FAILED, "", FULL)
 
 
 @pytest.mark.parametrize("redirection", CLOSED.values(), ids=CLOSED)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Timer
+from time import monotonic
 from typing import Final
 
 import pytest
+
+from support.forking import programs
 
 _TIMEOUT_SECONDS: Final = 60
 needs_shell: Final = pytest.mark.skipif(
@@ -64,7 +67,9 @@ class Shell:
         self._stack = stack
         self._exports: list[str] = []
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
-        self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{self._environment['PATH']}"
+        self._environment["PATH"] = os.pathsep.join(
+            (str(programs()), str(Path(sys.executable).parent), self._environment["PATH"])
+        )
         self.replacements: dict[str, str] = {}
 
     def set(self, name: str, value: str) -> None:
@@ -140,9 +145,9 @@ def start_receiver(terminal: Shell, block: str) -> Background:
 
 
 def eventually(ask: Callable[[], str], text: str) -> str:
-    """Ask until the answer contains this text; fail after many times."""
-    answer = ""
-    for _ in range(40):
+    """Ask until the answer contains this text; fail after a minute."""
+    answer, deadline = "", monotonic() + _TIMEOUT_SECONDS
+    while monotonic() < deadline:
         answer = ask()
         if text in answer:
             return answer

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+from support.forking import Forked, fork
 
 Json = Any
 
@@ -25,7 +26,7 @@ class Node:
         self.folder = folder
         self.url = ""
         self.output: list[str] = []
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | None = None
 
     @property
     def log(self) -> Path:
@@ -38,9 +39,9 @@ class Node:
         own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
         database = f"sqlite:///{self.folder / 'packhook.db'}"
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "packhook", "serve", "--port", "0", "--database", database),
-                env=own, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
+            self._process = await fork(
+                "serve", "--port", "0", "--database", database,
+                environment=own, folder=self.folder, stderr=log.fileno(),
             )  # fmt: skip
         assert self._process.stdout is not None
         async with asyncio.timeout(30):

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.open import open_store
 from packhook.web.app import mounts
+from support.forking import program
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def running_node(folder: Path, **settings: str) -> Iterator[str]:
     environment |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
     environment["PACKHOOK_OPERATOR_KEY"] = OPERATOR_KEY
     database = f"sqlite:///{folder / 'packhook.db'}"
-    command = [sys.executable, "-m", "packhook", "serve", "--port", "0", "--database", database]
+    command = [program(), "serve", "--port", "0", "--database", database]
     with (folder / "node.log").open("ab") as log:
         node = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
     try:

@@ -11,8 +11,6 @@ Each process ends with the ``async with`` that started it, and inherits no ``PAC
 import asyncio
 import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,13 +19,14 @@ from typing import Final, NamedTuple
 
 import httpx
 
+from support.forking import DEVNULL, PIPE, STDOUT, Forked, fork
+
 OPERATOR_KEY: Final = "pho_the-operator-key-of-these-tests"
 SENDING: Final = {"egress_allow": "127.0.0.0/8", "allow_http": "true", "retry_schedule": "0.1s,0.1s"}
 READY: Final = "packhook listens on "
 START_SECONDS: Final = 30.0
 RUN_SECONDS: Final = 120.0
 END_SECONDS: Final = 45.0
-_LONGEST_LINE: Final = 2**20
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -52,10 +51,9 @@ async def packhook(
     settings: Mapping[str, str] = NOTHING,
 ) -> Ran:
     """Run ``packhook ARGUMENTS`` to its end, with ``given`` on its standard input and settings in its environment."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "packhook", *arguments),
-        cwd=folder, env=environment(settings), stdin=PIPE, stdout=PIPE, stderr=PIPE,
-    )  # fmt: skip
+    process = await fork(
+        *arguments, folder=folder, environment=environment(settings), stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
     try:
         async with asyncio.timeout(RUN_SECONDS):
             out, err = await process.communicate(given.encode() if isinstance(given, str) else given)
@@ -67,7 +65,7 @@ async def packhook(
 class Program:
     """Run a command in the background, and keep its lines (standard output and error together) and its exit code."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Forked) -> None:
         self._process = process
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read(), name=f"reading-{process.pid}")
@@ -128,7 +126,7 @@ class Program:
             self._changed.set()
 
 
-async def _end(process: Process) -> None:
+async def _end(process: Forked) -> None:
     """Kill a process, if it still runs, and its children."""
     if process.returncode is None:
         for pid in (*children(process.pid), process.pid):
@@ -139,10 +137,9 @@ async def _end(process: Process) -> None:
 
 async def start(*arguments: str, folder: Path | None = None, settings: Mapping[str, str] = NOTHING) -> Program:
     """Start ``packhook ARGUMENTS`` in the background; the caller closes it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "packhook", *arguments),
-        cwd=folder, env=environment(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE,
-    )  # fmt: skip
+    process = await fork(
+        *arguments, folder=folder, environment=environment(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+    )
     return Program(process)
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.durations import parse_duration
 from packhook.core.egress_proxy import Proxy
 from packhook.core.errors import InvalidSettings, StartError
-from packhook.settings import DEFAULT_SCHEDULE, Settings, parse_duration
+from packhook.settings import DEFAULT_SCHEDULE, Settings
 from packhook.settings_sources import load_settings
 
 WriteFile = Callable[..., Path]

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 
 from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
+from packhook.core.durations import parse_duration
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import EVENT_CODES
 from packhook.core.health import HealthState
@@ -25,7 +26,6 @@ from packhook.service import rules
 from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
-from packhook.settings import parse_duration
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter

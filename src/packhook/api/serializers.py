@@ -10,6 +10,7 @@ from packhook.api.schemas.webhooks import shown_settings
 from packhook.core import client_certificate
 from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
+from packhook.core.durations import to_duration
 from packhook.core.endpoint_findings import Finding, summary_of, worst
 from packhook.core.message import message
 from packhook.core.model import (
@@ -34,7 +35,6 @@ from packhook.service.history import DeliveryDetail
 from packhook.service.replays import Preview
 from packhook.service.statistics import Chart
 from packhook.service.timeline import TimelineEntry
-from packhook.settings import to_duration
 
 Body = dict[str, Any]
 

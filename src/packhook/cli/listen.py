@@ -15,9 +15,9 @@ import typer
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show_json
 from packhook.core.clock import SECOND
+from packhook.core.durations import parse_duration
 from packhook.core.signatures.standard import InvalidSignature, secret_problem, verify
 from packhook.core.text import visible
-from packhook.settings import parse_duration
 from packhook.testing import Behaviour, Hang, Received, Receiver, Status
 from packhook.testing.wire import Wire
 

@@ -78,7 +78,7 @@ def _exit_codes(error: BaseException) -> Iterator[Exit]:
     """Yield the exit codes of the errors during whose handling this one was raised: writing their messages failed."""
     while error.__context__ is not None:
         error = error.__context__
-        if isinstance(getattr(error, "exit_code", None), int):
+        if getattr(error, "exit_code", 0):  # 0: its output was held back, and could not be written at the end
             yield Exit(error.exit_code)  # type: ignore[attr-defined] # Click's
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta, tzinfo
 from typing import Final
 
 from packhook.core.clock import SECOND, from_rfc3339, to_rfc3339
-from packhook.settings import parse_duration
+from packhook.core.durations import parse_duration
 
 HINT: Final = "RFC 3339, or 2h (ago), yesterday, 2026-11-30 in local time."
 _DAYS_AGO: Final = {"today": 0, "yesterday": 1}

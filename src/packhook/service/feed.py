@@ -18,7 +18,7 @@ from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import codes_of
 from packhook.core.fair_share import FairShare
 from packhook.core.model import Event
-from packhook.service.history import MAX_PAGE_BYTES
+from packhook.service.pagination import MAX_PAGE_BYTES
 from packhook.store.base import Store
 from packhook.store.feed import SCAN_ROWS, FeedPosition, FeedRequest, FeedWatch
 

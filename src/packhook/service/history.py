@@ -13,13 +13,11 @@ from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import remaining_schedule
 from packhook.core.subscription import held_reason
 from packhook.service.endpoint_verification import EndpointVerification
-from packhook.service.pagination import DEFAULT_PER_PAGE, Listing, listing
+from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PAGE_BYTES, Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import AuditFilter, DeliveryFilter, Page, PageRequest, Store
 from packhook.store.timeline import ANY_EVENT, EventFilter
 
-MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of event data on a page. It has one event at least, which has 256 KiB at most."""
 EVENTS_PER_READ: Final = DEFAULT_PER_PAGE
 
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 DEFAULT_PER_PAGE: Final = 25
 MAX_PER_PAGE: Final = 100
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of event data on a page. It has one event at least, which has 256 KiB at most."""
 CHECKSUM_BYTES: Final = 6
 
 

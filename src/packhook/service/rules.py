@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from packhook.core.clock import DAY, SECOND
+from packhook.core.durations import parse_duration
 from packhook.core.endpoint import parse_endpoint
 from packhook.core.event_patterns import EVERY, is_pattern
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES, codes_of
 from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import secret_problem
-from packhook.settings import parse_duration
 
 MAX_EVENT_PATTERNS: Final = 50
 MAX_HEADERS: Final = 20

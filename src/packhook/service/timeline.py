@@ -8,7 +8,7 @@
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -16,11 +16,13 @@ from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import AttemptSummary, Delivery, DeliveryStatus, Event, Interruption, WebhookState
 from packhook.core.subscription import held_reason
-from packhook.service.history import History
 from packhook.service.pagination import Listing, listing
-from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, PageRequest, Store
 from packhook.store.timeline import EventFilter
+
+if TYPE_CHECKING:  # at run time the command line would load the HTTP client with them
+    from packhook.service.history import History
+    from packhook.settings import Settings
 
 MAX_DELIVERIES: Final = 1_000
 MAX_ATTEMPTS: Final = 2_000
@@ -67,7 +69,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True):
 class Timeline:
     """Read timelines."""
 
-    def __init__(self, store: Store, history: History, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, history: "History", settings: "Settings", clock: Clock) -> None:
         self._store = store
         self._history = history
         self._requires_verification = settings.require_endpoint_verification

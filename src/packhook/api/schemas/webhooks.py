@@ -15,10 +15,10 @@ from packhook.api.schemas.client_certificate import CertificateOut, ClientCertif
 from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut, EventPattern
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import SECOND
+from packhook.core.durations import to_duration
 from packhook.core.model import Webhook
 from packhook.core.secret_rotation import Finish
 from packhook.service import rules
-from packhook.settings import to_duration
 
 
 @dataclass(frozen=True, slots=True)
