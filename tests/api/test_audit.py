@@ -207,5 +207,5 @@ async def test_a_user_agent_that_cannot_be_printed(tmp_path: Path) -> None:
 def test_every_action_is_about_a_kind_of_thing() -> None:
     """Derive the object kind from the part before the dot."""
     assert {action.kind for action in Action} == {
-        "organization", "api_key", "webhook", "delivery", "replay", "master_key", "operator_key",
+        "organization", "api_key", "webhook", "event", "delivery", "replay", "master_key", "operator_key",
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from api.organization import EVENT, SUBSCRIPTION, Json, Organization, body_of
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES
-from packhook.api.schemas.events import EventBatch, EventPublish
+from packhook.api.schemas.events import ErasureRequest, EventBatch, EventPublish
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate
@@ -24,6 +24,7 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     WebhookCreate: SUBSCRIPTION,
     WebhookUpdate: {"enabled": True},
     SecretRotate: {"overlap": "1h"},
+    ErasureRequest: {"subject": "ord_1"},
     EventPublish: EVENT,
     EventBatch: {"events": [EVENT]},
     ReplayCreate: REPLAY,
@@ -55,6 +56,8 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",
     "GET /organizations/{organizationId}/events/{eventId}": "events:read",
+    "DELETE /organizations/{organizationId}/events/{eventId}/data": "webhooks:write",
+    "POST /organizations/{organizationId}/events/erase": "webhooks:write",
     "GET /organizations/{organizationId}/feed": "events:read",
     "GET /organizations/{organizationId}/deliveries": "events:read",
     "GET /organizations/{organizationId}/deliveries/{deliveryId}": "events:read",

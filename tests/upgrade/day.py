@@ -17,6 +17,7 @@ from packhook.store.feed import FeedRequest
 from packhook.store.postgres import (
     api_keys,
     audit,
+    erasure,
     feed,
     health,
     history,
@@ -97,6 +98,7 @@ async def execute_everything(db: Db) -> None:
     await _send(db)
     await _read(db)
     await _replay(db)
+    await _erase(db)
     await _lose_a_node(db)
     await _clean_up(db)
     await db.fetch_all(SQL["delete_node"], NODE)
@@ -255,6 +257,15 @@ def _running(query: ReplayQuery, at: int) -> Replay:
         id=ids.replay_id(), **msgspec.structs.asdict(query), status=ReplayStatus.RUNNING, matched=3, queued=0,
         delivered=0, failed=0, created_at=at, finished_at=None, created_by="operator",
     )  # fmt: skip
+
+
+async def _erase(db: Db) -> None:
+    """Erase an event while a node has its delivery."""
+    await webhooks.create_webhook(db, webhook(), new_entry())
+    gone = event(subject="ord_9")
+    await PublishBatch([publication(gone)], FakeDispatcher(slots=1).capacity, SubscriberLoader()).write(db)
+    found = await erasure.find(db, ACME, "ord_9", "")
+    await erasure.erase(db, ACME, found, START, [new_entry()])
 
 
 async def _lose_a_node(db: Db) -> None:

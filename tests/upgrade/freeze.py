@@ -62,7 +62,7 @@ def main() -> None:
 
 def made_by(dialect: str, version: int) -> str:
     """Return the hash of the migrations up to this version, which are never changed."""
-    scripts = "".join(step.script for step in migrations(dialect)[:version])
+    scripts = "".join(step.script for step in migrations(dialect) if step.version <= version)
     return hashlib.sha256(scripts.encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import handlers, parameters
+from packhook.api import erasure, handlers, parameters
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.audit import AuditPage
@@ -19,6 +19,8 @@ from packhook.api.schemas.events import (
     DeliveryDetailOut,
     DeliveryOut,
     DeliveryPage,
+    ErasureOut,
+    ErasureRequest,
     EventBatch,
     EventDetailOut,
     EventPage,
@@ -108,6 +110,9 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404),
     Route("events", "GET", f"{_EVENTS}/{{eventId}}", "events:read", handlers.get_event, 200, EventDetailOut,
           errors=_404),
+    Route("events", "DELETE", f"{_EVENTS}/{{eventId}}/data", "webhooks:write", erasure.erase_event, 204, errors=_404),
+    Route("events", "POST", f"{_EVENTS}/erase", "webhooks:write", erasure.erase_subject, 200, ErasureOut,
+          ErasureRequest, errors=_404),
     Route("events", "GET", f"{ORGANIZATION}/feed", "events:read", handlers.read_feed, 200, FeedOut,
           query=parameters.FEED, errors=(NotFound, CursorExpired)),
     Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,

@@ -109,6 +109,7 @@ def event(event: Event) -> Body:
         "data": Raw(event.data),
         "created_at": to_rfc3339(event.created_at),
         **_known_as(event),
+        **({} if event.erased_at is None else {"erased_at": to_rfc3339(event.erased_at)}),
     }
 
 
@@ -142,11 +143,15 @@ def _error(attempt: Attempt | AttemptSummary) -> Body:
 
 def feed(found: FeedResult) -> Body:
     """Serialize events as a receiver gets them, and the cursor to go on from."""
-    data = [
-        Raw(message(event.id, event.event_code, event.created_at, event.organization_id, event.data))
-        for event in found.events
-    ]
-    return {"data": data, "cursor": found.cursor}
+    return {"data": [Raw(_message(event)) for event in found.events], "cursor": found.cursor}
+
+
+def _message(event: Event) -> bytes:
+    """Return what a receiver gets of an event; of an erased one also when it was."""
+    content = message(event.id, event.event_code, event.created_at, event.organization_id, event.data)
+    if event.erased_at is None:
+        return content
+    return b'%b,"erased_at":"%b"}' % (content[:-1], to_rfc3339(event.erased_at).encode())
 
 
 def event_detail(found: Event, deliveries: Sequence[Delivery]) -> Body:

@@ -121,6 +121,24 @@ def feed(
         print(f"Go on with: --after {cursor}", file=sys.stderr)  # noqa: T201 this is the command line
 
 
+@client_command(app, "erase")
+def erase(
+    client: Client,
+    event_id: Annotated[str | None, typer.Argument(help="The event's id.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Instead of an id: all events of this subject.")] = None,
+) -> None:
+    """Erase the data of an event, or of all events of a subject; that they were sent stays on record.
+
+    Example: packhook events erase --subject ord_1 -o acme
+    """
+    if (event_id is None) == (subject is None):
+        fail("expected either an event's id or --subject", Exit.USAGE)
+    if event_id is not None:
+        client.call("DELETE", client.path("events", event_id, "data"))
+    else:
+        client.show(client.call("POST", client.path("events", "erase"), json={"subject": subject}))
+
+
 @client_command(app, "show")
 def show_(client: Client, event_id: Annotated[str, typer.Argument(help="The event's id.")]) -> None:
     """Show an event with its deliveries. Example: packhook events show evt_… -o acme"""

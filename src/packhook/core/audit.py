@@ -46,6 +46,7 @@ class Action(StrEnum):
     WEBHOOK_VERIFIED = "webhook.verified"
     WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 a name
     WEBHOOK_SECRETS_RETIRED = "webhook.secrets_retired"
+    EVENT_ERASED = "event.erased"
     DELIVERY_RETRIED = "delivery.retried"
     REPLAY_CREATED = "replay.created"
     REPLAY_PAUSED = "replay.paused"

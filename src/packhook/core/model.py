@@ -201,6 +201,7 @@ class Event(Struct, frozen=True, kw_only=True):
     """Hold what was published. ``data`` is a JSON object, byte for byte as it was received.
 
     ``subject`` is what the event is about, the references are other texts by which people know it; "" is none.
+    The data were erased at ``erased_at``; then they are ``null``.
     """
 
     id: str
@@ -212,6 +213,7 @@ class Event(Struct, frozen=True, kw_only=True):
     reference_1: str = ""
     reference_2: str = ""
     reference_3: str = ""
+    erased_at: int | None = None
 
     @property
     def references(self) -> tuple[str, ...]:

@@ -87,8 +87,8 @@ class Replay(Struct, frozen=True, kw_only=True):
     """Describe a replay and its progress, in events.
 
     ``matched`` is fixed. ``queued`` of them had their turn, and of these ``delivered`` and ``failed`` are finished.
-    ``failed`` also counts events that were past retention before their turn. ``created_by`` is an API key's id, or
-    ``operator``.
+    ``failed`` also counts events that were past retention, or erased, before their turn. ``created_by`` is an API
+    key's id, or ``operator``.
     """
 
     id: str
@@ -122,6 +122,7 @@ class Candidate(Struct, frozen=True):
     created_at: int
     subject: str
     status: DeliveryStatus | None
+    is_erased: bool = False
 
 
 class MatchedEvent(Struct, frozen=True):
@@ -149,6 +150,7 @@ class Selector:
         query = self._query
         return (
             candidate.created_at >= query.since
+            and not candidate.is_erased
             and (query.until is None or candidate.created_at < query.until)
             and (not query.event_codes or any_covers(query.event_codes, candidate.event_code))
             and (not query.subject or candidate.subject == query.subject)

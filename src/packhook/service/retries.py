@@ -17,7 +17,7 @@ class Retries:
         """Make one delivery due now, with the same ``webhook-id``.
 
         A finished one begins its schedule anew. A waiting one keeps the rest of its schedule, also if this attempt
-        fails. Raises Conflict if it is being sent, or its webhook was deleted.
+        fails. Raises Conflict if it is being sent, its webhook was deleted, or its event erased.
         """
         now = self._clock.now()
         audit = entry(Action.DELIVERY_RETRIED, by, now, organization_id=organization_id, object_id=delivery_id)

@@ -10,6 +10,7 @@ from packhook.core.health import LaneReport
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.erasure import Erasure
 from packhook.service.feed import Feed
 from packhook.service.health import HealthReports
 from packhook.service.history import History
@@ -69,6 +70,7 @@ class Service:
         self.history = History(store, settings, self.verification)
         self.feed = Feed(store)
         self.retries = Retries(store, clock)
+        self.erasure = Erasure(store, clock)
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
         self.timeline = Timeline(store, self.history, settings, clock)

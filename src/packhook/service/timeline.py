@@ -166,6 +166,8 @@ def _published(event: Event, deliveries: Sequence[Delivery]) -> TimelineEntry:
     known_as = f" ({', '.join(event.references)})" if event.references else ""
     goes = "goes to no webhook" if not count else "goes to 1 webhook" if count == 1 else f"goes to {count} webhooks"
     text = f"{event.event_code} of {event.subject}{known_as} was published as {event.id} and {goes}"
+    if event.erased_at is not None:
+        text += f"; its data were erased at {to_rfc3339(event.erased_at)}"
     return TimelineEntry(at=event.created_at, kind=EntryKind.PUBLISHED, text=text, event=event)
 
 

@@ -36,6 +36,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
+from packhook.store.erasure import WithErasure
 from packhook.store.feed import WithFeed
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
@@ -150,7 +151,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
         return self == RetentionBatch()
 
 
-class Store(WithFeed, RotationStore, StatisticsStore, TimelineStore, Protocol):
+class Store(WithErasure, WithFeed, RotationStore, StatisticsStore, TimelineStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle
@@ -325,8 +326,8 @@ class Store(WithFeed, RotationStore, StatisticsStore, TimelineStore, Protocol):
         """Make a delivery due now; its attempts are kept.
 
         A finished one begins its schedule anew. A waiting one keeps the rest of its schedule, also if this attempt
-        fails. Nodes forget what kept them from sending to the webhook. Raises Conflict where it is being sent, or its
-        webhook was deleted.
+        fails. Nodes forget what kept them from sending to the webhook. Raises Conflict where it is being sent, its
+        webhook was deleted, or the data of its event were erased.
         """
         ...
 

@@ -111,7 +111,9 @@ def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:
         "created_at >= :since": where.since,
         "created_at < :until": where.until,
     }
-    return _combine(wanted, *(["object_kind IN ('webhook', 'delivery', 'replay')"] if where.shown_to_keys else []))
+    return _combine(
+        wanted, *(["object_kind IN ('webhook', 'delivery', 'replay', 'event')"] if where.shown_to_keys else [])
+    )
 
 
 def is_by_events(where: DeliveryFilter) -> bool:

@@ -32,4 +32,4 @@ def migrations_after(dialect: str, version: int) -> tuple[Migration, ...]:
             f"the database has schema version {version}, this packhook knows versions up to {known}; "
             "start a newer packhook: pip install --upgrade packhook"
         )
-    return migrations(dialect)[version:]
+    return tuple(step for step in migrations(dialect) if step.version > version)

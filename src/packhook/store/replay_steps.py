@@ -71,13 +71,13 @@ def _source(query: ReplayQuery) -> Source:
 
 def candidate(row: Row) -> Candidate:
     """Return a candidate from the columns of a scan."""
-    position, event_id, event_code, created_at, subject, status = row
+    position, event_id, event_code, created_at, subject, status, is_erased = row
     known = None if status is None else DeliveryStatus(status)
-    return Candidate(position, event_id, event_code, created_at, subject, known)
+    return Candidate(position, event_id, event_code, created_at, subject, known, bool(is_erased))
 
 
 class Chunk(Struct, frozen=True):
-    """Hold the events of a chunk that still exist, in the order of their turn.
+    """Hold the events of a chunk that still exist with their data, in the order of their turn.
 
     ``finished`` are rows of ``list_chunk_events`` whose delivery begins anew, ``missing`` those that have none; they
     have a new delivery id. ``deliveries`` are the ids of all deliveries to wait for, also of the live ones.

@@ -102,6 +102,7 @@ ORGANIZATIONS: Final = Table(Organization)
 API_KEYS: Final = Table(ApiKey)
 WEBHOOKS: Final = Table(Webhook)
 EVENTS: Final = Table(Event)
+NEW_EVENTS: Final = Table(Event, without="erased_at")
 DELIVERIES: Final = Table(Delivery, columns={"next_attempt_at": "claimable_at"})
 ATTEMPTS: Final = Table(Attempt)
 ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
@@ -126,6 +127,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "api_key": API_KEYS.columns,
     "webhook": WEBHOOKS.columns,
     "event": EVENTS.columns,
+    "new_event": NEW_EVENTS.columns,
     "delivery": DELIVERIES.columns,
     "attempt": ATTEMPTS.columns,
     "replay": REPLAYS.columns,

@@ -121,10 +121,25 @@ class EventOut(ResponseModel):
     id: str
     event_code: str
     organization_id: str
-    data: dict[str, Any]
+    data: dict[str, Any] | None = Field(description="Null once it was erased.")
     created_at: str
     subject: str = Field(default="", description="What it is about: for orders, the order's id; absent: none.")
     references: list[str] = Field(default=[], description="Other texts by which people know it; absent: none.")
+    erased_at: str = Field(default="", description="When its data were erased; absent: they are there.")
+
+
+class ErasureRequest(RequestModel):
+    """Erase the data of all events of a subject."""
+
+    subject: str = Field(min_length=1, description="What the events are about: for orders, the order's id.")
+
+
+class ErasureOut(ResponseModel):
+    """Count the events that were erased, and their deliveries that were canceled."""
+
+    subject: str
+    erased: int
+    canceled: int
 
 
 class EventDetailOut(EventOut):
@@ -172,7 +187,8 @@ class MessageOut(ResponseModel):
     type: str
     timestamp: str
     organization_id: str
-    data: dict[str, Any]
+    data: dict[str, Any] | None = Field(description="Null once it was erased.")
+    erased_at: str = Field(default="", description="When its data were erased; absent: they are there.")
 
 
 class FeedOut(ResponseModel):

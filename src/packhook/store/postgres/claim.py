@@ -110,11 +110,11 @@ async def _claim_share(db: Db, lanes: list[DueLane], limits: list[int], request:
     claimed = [ClaimedRow(*row) for row in found]
     turn = {lane.webhook_id: number for number, lane in enumerate(lanes)}
     claimed.sort(key=lambda row: (turn[row.webhook_id], row.urgency, row.id))
-    await _record_interruptions(db, [row.interruption for row in claimed if row.is_interrupted], request.now)
+    await record_interruptions(db, [row.interruption for row in claimed if row.is_interrupted], request.now)
     return [row.leased(lanes[turn[row.webhook_id]], capacity) for row in claimed]
 
 
-async def _record_interruptions(db: Db, interrupted: Iterable[tuple[str, int]], now: int) -> None:
+async def record_interruptions(db: Db, interrupted: Iterable[tuple[str, int]], now: int) -> None:
     """Record, for ids and attempt numbers, that the outcome of an attempt is unknown."""
     values = [(delivery_id, now, number) for delivery_id, number in interrupted]
     if values:
@@ -174,7 +174,7 @@ async def release(
     wanted = sorted((delivery.organization_id, delivery.id, delivery.lease) for delivery in deliveries)
     found = await db.fetch_all(SQL["release_delivery"], now, *to_arrays(wanted, 3))
     interrupted = [(id_, attempt_count + 1) for _, _, id_, attempt_count in found if id_ in maybe_sent]
-    await _record_interruptions(db, interrupted, now)
+    await record_interruptions(db, interrupted, now)
     lanes = {(webhook_id, organization_id) for webhook_id, organization_id, *_ in found}
     if lanes:
         await db.fetch_all(SQL["lower_lane_due_at"], *to_arrays([(*lane, now) for lane in sorted(lanes)], 3))

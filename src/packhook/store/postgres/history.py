@@ -7,6 +7,7 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, Delivery, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
+from packhook.store.erasure import WAS_ERASED
 from packhook.store.filters import (
     Conditions,
     delivery_conditions,
@@ -115,6 +116,9 @@ async def retry_delivery(
     row = await db.fetch_one(SQL["retry_delivery"], now, organization_id, delivery_id)
     if row is None:
         raise Conflict(BEING_SENT)
+    event = await db.fetch_one(SQL["lock_event"], organization_id, delivery.event_id)
+    if event is not None and event[0] is not None:
+        raise Conflict(WAS_ERASED)
     await write_audit(db, entry)
     await db.fetch_all(SQL["lower_lane_due_at"], [delivery.webhook_id], [organization_id], [now])
     return rows.delivery(row), (delivery.webhook_id,)

@@ -29,7 +29,7 @@ async def write_operational_events(db: Db, events: Sequence[Event]) -> None:
     if not events:
         return
     written = with_copies(events, db.config.operator_organization)
-    columns = to_arrays(map(rows.EVENTS.values, written), len(rows.EVENTS.columns))
+    columns = to_arrays(map(rows.NEW_EVENTS.values, written), len(rows.NEW_EVENTS.columns))
     await db.fetch_all(SQL["insert_operational_events"], *columns)
     await notify_published(db)
 

@@ -139,7 +139,10 @@ class OutboxTurns:
             if len(events) == 1 and not _is_away(error):
                 raise EventRefused(events[0]) from error
             raise
-        await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])
+        if len(await db.fetch_all(SQL["delete_routed"], [made_of.id for made_of in made.receipts])) < len(
+            made.receipts
+        ):
+            raise Unavailable("an event was erased while its deliveries were made; trying again")
         served = {event.organization_id for event in events[: len(made.receipts)]}
         self._after = max(served) if len(served) > 1 else ""
         return made

@@ -35,7 +35,7 @@ from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
 MAX_TRIES: Final = 10
-EVENT_COLUMNS: Final = len(rows.EVENTS.columns) + 1
+EVENT_COLUMNS: Final = len(rows.NEW_EVENTS.columns) + 1
 DELIVERY_COLUMNS: Final = 10
 STATEMENT_WEIGHT: Final = 2_000
 """About how many rows one statement writes: asyncpg encodes them at one go."""
@@ -203,7 +203,7 @@ class PublishedRows:
 
 
 def _event_arrays(events: Sequence[tuple[Event, str | None]]) -> tuple[list[Any], ...]:
-    return to_arrays([(*rows.EVENTS.values(event), key) for event, key in events], EVENT_COLUMNS)
+    return to_arrays([(*rows.NEW_EVENTS.values(event), key) for event, key in events], EVENT_COLUMNS)
 
 
 def _delivery_values(delivery: LeasedDelivery, key: str | None) -> tuple[Any, ...]:

@@ -1,10 +1,10 @@
 """Run the dialect's statements: one row, all rows, a page; and find out what an error says about a write."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -40,6 +40,19 @@ class CommitOutcomeUnknown(Exception):
     def __init__(self, detail: str, backend: Backend | None) -> None:
         super().__init__(detail)
         self.backend = backend
+
+
+class RunFor(Protocol):
+    """Run work of an organization on a connection, with the arguments that follow."""
+
+    def __call__(
+        self,
+        organization_id: str,
+        work: Callable[..., Awaitable[T]],
+        *args: Any,  # noqa: ANN401 the work's own
+    ) -> Awaitable[T]:
+        """Return the result of the work."""
+        ...
 
 
 class Db:

@@ -1,7 +1,6 @@
 """Implement the ReplayStore on PostgreSQL: each method names its work, and whether it reads or writes."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
 from packhook.core.audit import AuditEntry
 from packhook.core.fair_queue import OF_THE_NODE
@@ -10,30 +9,17 @@ from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.postgres import replays
 from packhook.store.postgres.connection import READ_ONLY, connect, database_errors
-from packhook.store.postgres.queries import Db
+from packhook.store.postgres.queries import Db, RunFor
 from packhook.store.replay_steps import Scan, scan_of
 from packhook.store.replays import ReplayFilter, ReplayStep
-
-T = TypeVar("T")
-
-
-class _Run(Protocol):
-    """Run work of an organization on a connection, with the arguments that follow."""
-
-    def __call__(
-        self,
-        organization_id: str,
-        work: Callable[..., Awaitable[T]],
-        *args: Any,  # noqa: ANN401 the work's own
-    ) -> Awaitable[T]:
-        """Return the result of the work."""
-        ...
 
 
 class PostgresReplays:
     """See :class:`packhook.store.replays.ReplayStore` for every promise. ``notify_due`` gets webhooks with replays."""
 
-    def __init__(self, url: str, read: _Run, write: _Run, notify_due: Callable[[Collection[str], int], None]) -> None:
+    def __init__(
+        self, url: str, read: RunFor, write: RunFor, notify_due: Callable[[Collection[str], int], None]
+    ) -> None:
         self._url = url
         self._read = read
         self._write = write

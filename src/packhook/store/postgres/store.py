@@ -56,6 +56,7 @@ from packhook.store.postgres import (
     statistics,
     webhooks,
 )
+from packhook.store.postgres.erasure import PostgresErasure
 from packhook.store.postgres.feed_store import PostgresFeed
 from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
@@ -83,6 +84,7 @@ class PostgresStore:
         self._dispatcher: Dispatcher | None = None
         self._running: Running | None = None
         self._retention_reached = retention.START
+        self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 

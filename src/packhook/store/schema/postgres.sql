@@ -77,6 +77,7 @@ CREATE TABLE events (
   reference_2 text COLLATE "C" NOT NULL DEFAULT ''::text,
   reference_3 text COLLATE "C" NOT NULL DEFAULT ''::text,
   position bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint,
+  erased_at bigint,
   CONSTRAINT events_pkey PRIMARY KEY (organization_id, id)
 );
 

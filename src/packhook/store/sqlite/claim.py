@@ -95,11 +95,11 @@ def _claim_lane(db: apsw.Connection, lane: DueLane, request: ClaimRequest, limit
     db.executemany(
         SQL["lease_delivery"], [(capacity.lease, capacity.lease_until, request.now, row.rowid) for row in claimed]
     )
-    _record_interruptions(db, [row.interruption for row in claimed if row.is_interrupted], request.now)
+    record_interruptions(db, [row.interruption for row in claimed if row.is_interrupted], request.now)
     return [row.leased(lane, capacity) for row in claimed]
 
 
-def _record_interruptions(db: apsw.Connection, interrupted: Iterable[tuple[str, int]], now: int) -> None:
+def record_interruptions(db: apsw.Connection, interrupted: Iterable[tuple[str, int]], now: int) -> None:
     """Record, for ids and attempt numbers, that the outcome of an attempt is unknown."""
     db.executemany(SQL["insert_interruption"], [(delivery_id, now, number) for delivery_id, number in interrupted])
 
@@ -139,7 +139,7 @@ def release(db: apsw.Connection, deliveries: Sequence[LeasedDelivery], now: int,
     for delivery in deliveries:
         if fetch_one(db, SQL["release_delivery"], (now, delivery.rowid, delivery.lease)) is not None:
             if delivery.id in maybe_sent:
-                _record_interruptions(db, [(delivery.id, delivery.attempt_count + 1)], now)
+                record_interruptions(db, [(delivery.id, delivery.attempt_count + 1)], now)
             db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, delivery.organization_id, now))
 
 
@@ -155,7 +155,7 @@ def release_all(db: apsw.Connection, now: int) -> list[str]:
     """Release everything that a dead process had leased, and return the ids; only for one alone with the database."""
     with db:  # one transaction: a lane may never be due later than what is in it
         found = fetch_all(db, SQL["release_all_leases"], (now,))
-        _record_interruptions(db, [(id_, attempt_count + 1) for id_, _, _, attempt_count in found], now)
+        record_interruptions(db, [(id_, attempt_count + 1) for id_, _, _, attempt_count in found], now)
         lanes = {(webhook_id, organization_id, now) for _, webhook_id, organization_id, _ in found}
         db.executemany(SQL["lower_lane_due_at"], lanes)
     return [row[0] for row in found]

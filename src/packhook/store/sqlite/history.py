@@ -9,6 +9,7 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, Delivery, DeliveryStatus, Event, Interruption
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
+from packhook.store.erasure import WAS_ERASED
 from packhook.store.filters import (
     Conditions,
     delivery_conditions,
@@ -124,6 +125,8 @@ def retry_delivery(
         raise Conflict(BEING_SENT)
     if fetch_one(db, SQL["get_webhook"], (organization_id, delivery.webhook_id)) is None:
         raise Conflict("the webhook of this delivery was deleted")
+    if get_event(db, organization_id, delivery.event_id)[0].erased_at is not None:
+        raise Conflict(WAS_ERASED)
     db.execute(SQL["retry_delivery"], (now, rowid))
     write_audit(db, entry)
     db.execute(SQL["lower_lane_due_at"], (delivery.webhook_id, organization_id, now))

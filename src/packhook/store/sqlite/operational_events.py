@@ -28,7 +28,7 @@ def write_operational_events(db: Connection, events: Sequence[Event]) -> None:
     """Write these events with their copies for the operator; their deliveries are made after the commit."""
     if not events:
         return
-    written = map(rows.EVENTS.values, with_copies(events, db.store_config.operator_organization))
+    written = map(rows.NEW_EVENTS.values, with_copies(events, db.store_config.operator_organization))
     db.executemany(SQL["insert_outbox"], list(db.executemany(SQL["insert_operational_event"], written)))
     db.outbox_filled = True
     db.wake_outbox()

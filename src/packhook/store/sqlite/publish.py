@@ -74,7 +74,7 @@ class PublishBatch:
         made: list[LeasedDelivery] = []
         for event in request.events:
             deliveries = await self._make_deliveries(event, subscribers)
-            self._events.append((next(self._event_rowids), *rows.EVENTS.values(event)))
+            self._events.append((next(self._event_rowids), *rows.NEW_EVENTS.values(event)))
             self._event_weight += event_weight(event)
             receipts.append(receipt(event, len(deliveries)))
             made += deliveries

@@ -62,6 +62,7 @@ from packhook.store.sqlite import (
     webhooks,
 )
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
+from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.feed import SqliteFeed
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
@@ -108,6 +109,7 @@ class SqliteStore:
         self._connections: _Connections | None = None
         self._retention = RetentionCursor()
         self.replays = SqliteReplays(self._path, lambda: self._reader, lambda: self._writer, self._notify_due)
+        self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.feed = SqliteFeed(lambda: self._reader)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(

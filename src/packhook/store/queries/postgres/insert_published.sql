@@ -19,11 +19,11 @@ new_keys AS (
   WHERE known.created_at < $8::bigint
   RETURNING organization_id, key),
 new_events AS (
-  INSERT INTO events ({event_columns})
-  SELECT {event_columns}
+  INSERT INTO events ({new_event_columns})
+  SELECT {new_event_columns}
   FROM unnest($9::text[], $10::text[], $11::text[], $12::bytea[], $13::bigint[], $14::text[], $15::text[], $16::text[],
     $17::text[], $18::text[])
-    AS new ({event_columns}, key)
+    AS new ({new_event_columns}, key)
   WHERE NOT EXISTS (SELECT FROM changed)
     AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))),
 new_deliveries AS (

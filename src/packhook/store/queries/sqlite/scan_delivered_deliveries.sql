@@ -1,5 +1,5 @@
 -- Select delivered deliveries of a webhook before this one, newest first.
-SELECT d.id, d.event_id, d.event_code, d.created_at, coalesce(e.subject, ''), d.status
+SELECT d.id, d.event_id, d.event_code, d.created_at, coalesce(e.subject, ''), d.status, e.erased_at IS NOT NULL
 FROM (
   SELECT id, organization_id, event_id, event_code, created_at, status FROM deliveries
   WHERE webhook_id = :webhook_id AND status = 'delivered' AND id < :before AND id >= :first ORDER BY id DESC LIMIT :limit) AS d

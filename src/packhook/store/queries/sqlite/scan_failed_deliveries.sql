@@ -1,5 +1,5 @@
 -- Select exhausted and canceled deliveries of a webhook before this one, newest first.
-SELECT d.id, d.event_id, d.event_code, d.created_at, coalesce(e.subject, ''), d.status
+SELECT d.id, d.event_id, d.event_code, d.created_at, coalesce(e.subject, ''), d.status, e.erased_at IS NOT NULL
 FROM (
   SELECT * FROM (
     SELECT id, organization_id, event_id, event_code, created_at, status FROM deliveries
