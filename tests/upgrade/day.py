@@ -8,6 +8,7 @@ import msgspec
 from packhook.core import ids
 from packhook.core.clock import DAY, HOUR
 from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency
+from packhook.core.portal import Capability, PortalSession
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
 from packhook.core.statistics import NODE_PREFIX
@@ -24,6 +25,7 @@ from packhook.store.postgres import (
     instance,
     organizations,
     outbox,
+    portal_store,
     record,
     replays,
     retention,
@@ -154,6 +156,7 @@ async def _rotate_a_secret(db: Db) -> None:
     await webhooks.create_webhook(db, hook, new_entry())
     rotated = next_version(rotate(hook, "the-new-secret", HOUR, Finish.WHEN_PROVEN, START), enabled=False)
     await webhooks.replace_webhook(db, rotated, new_entry())
+    await _use_the_portal(db)
     await webhooks.claim_rotations(db, START, START + HOUR, 10)
     await webhooks.postpone_rotations(db, [hook.id], START + DAY)
 
@@ -229,6 +232,18 @@ async def _read(db: Db) -> None:
     await health.webhook_health(db, ACME, webhook_id)
     await health.list_webhook_health(db, PAGE, failing=True)
     await health.backlog(db, ACME, webhook_id)
+
+
+async def _use_the_portal(db: Db) -> None:
+    made = PortalSession(
+        id="pts_1", organization_id=ACME, capabilities=(Capability.VIEW,), api_key_id="", operator_mark=b"",
+        created_at=START, expires_at=START + DAY,
+    )  # fmt: skip
+    await portal_store.create_link(db, made, hash_of("link"), new_entry(), 10)
+    await portal_store.find_valid(db, "find_portal_link", hash_of("link"), START)
+    await portal_store.open_link(db, hash_of("link"), hash_of("cookie"), START, new_entry())
+    await portal_store.find_valid(db, "find_portal_session", hash_of("cookie"), START)
+    await portal_store.end_session(db, hash_of("cookie"))
 
 
 async def _replay(db: Db) -> None:

@@ -70,6 +70,11 @@ def _link(request: Request, cursor: str | None) -> str | None:
 
 
 def _url(request: Request) -> str:
-    """Return the absolute URL of this request without its query; below ``public_url`` where that is set."""
-    public = request.app.state.settings.public_url.rstrip("/")
-    return f"{public}{request.url.path}" if public else str(request.url.replace(query=None))
+    """Return the absolute URL of this request without its query."""
+    return f"{base_url(request)}{request.url.path}"
+
+
+def base_url(request: Request) -> str:
+    """Return the URL that paths of this server are appended to: ``public_url`` where that is set."""
+    public: str = request.app.state.settings.public_url.rstrip("/")
+    return public or f"{request.url.scheme}://{request.url.netloc}"

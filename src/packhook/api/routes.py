@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import erasure, handlers, parameters
+from packhook.api import erasure, handlers, parameters, portal_handlers
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.audit import AuditPage
@@ -41,6 +41,7 @@ from packhook.api.schemas.organizations import (
     OrganizationPage,
     RotationOut,
 )
+from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.statistics import ChartOut
 from packhook.api.schemas.webhooks import (
@@ -133,6 +134,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           errors=_404_409),
     Route("events", "GET", f"{ORGANIZATION}/timeline", "events:read", handlers.get_timeline, 200, TimelinePage,
           query=parameters.TIMELINE, errors=_404),
+    Route("portal", "POST", f"{ORGANIZATION}/portal-sessions", "webhooks:write", portal_handlers.create_portal_session,
+          201, PortalSessionOut, PortalSessionCreate, errors=_404),
     Route("audit", "GET", f"{ORGANIZATION}/audit", "webhooks:write", handlers.list_audit, 200, AuditPage,
           query=parameters.AUDIT, errors=_404),
     Route("audit", "GET", "/audit", OPERATOR, handlers.list_all_audit, 200, AuditPage, query=parameters.AUDIT_ALL),

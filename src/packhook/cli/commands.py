@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "replays": "packhook.cli.replays:app",
     "stats": "packhook.cli.statistics:app",
     "orders": "packhook.cli.orders:app",
+    "portal": "packhook.cli.portal:app",
     "audit": "packhook.cli.audit:app",
 }
 """Where each subcommand is: a function, or a Typer app with several, or with one that has the app's name."""

@@ -22,6 +22,7 @@ from packhook.cli.commands import StrictCommand
 from packhook.cli.exits import Exit, fail
 from packhook.cli.times import HINT, parse_time
 from packhook.core.clock import SystemClock
+from packhook.core.portal import Capability
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _OF_A_COMMAND: Final = {"enabled"}  # ``enable`` and ``disable``
@@ -149,7 +150,7 @@ def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[i
 
 def _is_list(annotation: Any) -> bool:  # noqa: ANN401 a type
     """Return whether a field holds a list of texts, which may have rules of their own."""
-    return get_origin(annotation) is list and get_args(annotation)[0] in (str, EventPattern)
+    return get_origin(annotation) is list and get_args(annotation)[0] in (str, EventPattern, Capability)
 
 
 def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Action(StrEnum):
     REPLAY_PAUSED = "replay.paused"
     REPLAY_RESUMED = "replay.resumed"
     REPLAY_CANCELED = "replay.canceled"
+    PORTAL_SESSION_CREATED = "portal_session.created"
+    PORTAL_SESSION_OPENED = "portal_session.opened"
     MASTER_KEY_ROTATED = "master_key.rotated"
     OPERATOR_KEY_CREATED = "operator_key.created"
 

@@ -92,6 +92,11 @@ def replay_id() -> str:
     return _new("rpl_")
 
 
+def portal_session_id() -> str:
+    """Return an id for a new portal session (not its link or cookie)."""
+    return _new("pts_")
+
+
 def request_id() -> str:
     """Return an id for an HTTP request to our API, sent back as ``x-request-id``."""
     return _new("req_")

@@ -67,6 +67,7 @@ class Maintenance:
                 audit_entries=removed.audit_entries,
                 replays=removed.replays,
                 statistics=removed.statistics,
+                portal_sessions=removed.portal_sessions,
             )
 
     async def _disable_failing(self) -> None:

@@ -11,7 +11,8 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,6 +116,26 @@ class RateLimiter:
         self._next_arrival[name] = arrival + 1 / rate
 
 
+class UnknownLookups:
+    """Look up what was not valid before on this node: few at once, slowly, with a fair share by source address."""
+
+    def __init__(self, refusal: str) -> None:
+        self._waiting = FairShare(MAX_UNKNOWN_WAITING, refusal)
+        self._places = asyncio.Semaphore(MAX_UNKNOWN_LOOKUPS)
+
+    @asynccontextmanager
+    async def place(self, source: str) -> AsyncIterator[None]:
+        """Wait for a place; an Unauthorized that is raised in it keeps it for a while. Raises Overloaded."""
+        with self._waiting.reserve(source) as waiting:
+            waiting.grow(1)
+            async with self._places:
+                try:
+                    yield
+                except Unauthorized:
+                    await asyncio.sleep(WRONG_KEY_SECONDS)
+                    raise
+
+
 class Access:
     """Authenticate and authorize requests.
 
@@ -131,8 +152,7 @@ class Access:
         self._generation = 0
         self._cache: dict[str, tuple[float, Principal]] = {}
         self._known: set[str] = set()
-        self._waiting = FairShare(MAX_UNKNOWN_WAITING, "too many unknown API keys are being looked up; try again")
-        self._places = asyncio.Semaphore(MAX_UNKNOWN_LOOKUPS)
+        self._unknown = UnknownLookups("too many unknown API keys are being looked up; try again")
         self._last_used: dict[str, int] = {}
 
     async def open(self) -> str | None:
@@ -199,7 +219,8 @@ class Access:
         elif key in self._known:
             principal = await self._look_up(key, hashed)
         else:
-            principal = await self._look_up_unknown(key, hashed, source())
+            async with self._unknown.place(source()):
+                principal = await self._look_up(key, hashed)
         if generation != self._generation:
             return principal  # a key was revoked during the look-up: do not cache this answer
         if len(self._known) >= MAX_CACHED:
@@ -208,17 +229,6 @@ class Access:
         self._known.add(key)
         self._cache[key] = (time.monotonic() + CACHE_SECONDS, principal)
         return principal
-
-    async def _look_up_unknown(self, key: str, hashed: bytes, source: str) -> Principal:
-        """Look up a key that was not valid before on this node, in one of the few places. Raises Overloaded."""
-        with self._waiting.reserve(source) as waiting:
-            waiting.grow(1)
-            async with self._places:
-                try:
-                    return await self._look_up(key, hashed)
-                except Unauthorized:
-                    await asyncio.sleep(WRONG_KEY_SECONDS)
-                    raise
 
     async def _look_up(self, key: str, hashed: bytes) -> Principal:
         found = await self._store.find_api_key(hashed)

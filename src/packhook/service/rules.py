@@ -14,6 +14,7 @@ from packhook.core.endpoint import parse_endpoint
 from packhook.core.event_patterns import EVERY, is_pattern
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES, codes_of
 from packhook.core.model import SCOPES
+from packhook.core.portal import LONGEST, SHORTEST, Capability, capability_problem
 from packhook.core.signatures.standard import secret_problem
 
 MAX_EVENT_PATTERNS: Final = 50
@@ -133,6 +134,22 @@ def overlap(text: str) -> int:
     if duration > MAX_OVERLAP:
         raise ValueError("expected a duration from 0s to 7d")
     return duration
+
+
+def capabilities(value: list[Capability]) -> list[Capability]:
+    """Accept what a portal session may do."""
+    problem = capability_problem(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def portal_lasting(text: str) -> int:
+    """Return how long a portal session lasts, in milliseconds."""
+    milliseconds = parse_duration(text)
+    if not SHORTEST <= milliseconds <= LONGEST:
+        raise ValueError(f"expected a duration from 5m to 24h, got {text!r}")
+    return milliseconds
 
 
 def scopes(value: list[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from packhook.service.health import HealthReports
 from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
 from packhook.service.organizations import Organizations
+from packhook.service.portal import Portal
 from packhook.service.publish import Publisher
 from packhook.service.replays import Replays
 from packhook.service.retries import Retries
@@ -60,6 +61,7 @@ class Service:
         )
         self.access = Access(store, settings, clock)
         self.sessions = Sessions(encrypted, self.access, clock)
+        self.portal = Portal(store, self.access, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(encrypted, clock)
         probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")

@@ -43,6 +43,7 @@ from packhook.store.statistics import StatisticsStore
 from packhook.store.timeline import TimelineStore
 
 if TYPE_CHECKING:
+    from packhook.store.portal import PortalStore
     from packhook.store.replays import ReplayStore
 
 T = TypeVar("T")
@@ -143,6 +144,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
     audit_entries: int = 0
     replays: int = 0
     statistics: int = 0
+    portal_sessions: int = 0
     more: bool = False
 
     @property
@@ -281,6 +283,11 @@ class Store(WithErasure, WithFeed, RotationStore, StatisticsStore, TimelineStore
         """Return the part that makes deliveries again (``store/replays.py``)."""
         ...
 
+    @property
+    def portal(self) -> "PortalStore":
+        """Return the part that keeps links and sessions of the portal (``store/portal.py``)."""
+        ...
+
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         """Store events and, in the same transaction, one delivery for each webhook that gets them.
 
@@ -372,7 +379,7 @@ class Store(WithErasure, WithFeed, RotationStore, StatisticsStore, TimelineStore
         Deleted are events past retention whose deliveries are all finished, with their deliveries and attempts;
         replays that ended as long ago; stale idempotency keys; audit entries past their retention; counts of attempts
         past theirs, and those of webhooks that were deleted a while ago. Counts that are a day old are joined by the
-        hour. Canceled are live deliveries of deleted webhooks.
+        hour. Links and sessions of the portal that have expired. Canceled are live deliveries of deleted webhooks.
         """
         ...
 

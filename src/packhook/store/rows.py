@@ -28,6 +28,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.portal import PortalSession
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_half, replace_unstorable
 from packhook.core.subscription import Subscription
@@ -108,6 +109,7 @@ ATTEMPTS: Final = Table(Attempt)
 ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
 INTERRUPTIONS: Final = Table(Interruption)
 REPLAYS: Final = Table(Replay)
+PORTAL_SESSIONS: Final = Table(PortalSession)
 _ENTRIES: Final = Table(AuditEntry, without="by")
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
 
@@ -131,6 +133,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "delivery": DELIVERIES.columns,
     "attempt": ATTEMPTS.columns,
     "replay": REPLAYS.columns,
+    "portal_session": PORTAL_SESSIONS.columns,
     "attempt_summary": ATTEMPT_SUMMARIES.columns,
     "health": (
         *(f"w.{name}" for name in _HEALTH_OF_WEBHOOK),

@@ -63,6 +63,7 @@ class EncryptedStore:
         self.retry_delivery = inner.retry_delivery
         self.replays = inner.replays
         self.erasure = inner.erasure
+        self.portal = inner.portal
         self._pass_reads_through(inner)
         self.write_audit = inner.write_audit
         self.list_audit = inner.list_audit

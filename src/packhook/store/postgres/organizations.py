@@ -49,6 +49,7 @@ async def delete_organization(db: Db, organization_id: str, now: int, entry: Aud
         raise NotFound(f"no organization {organization_id!r}")
     await write_audit(db, entry)
     await db.fetch_all(SQL["revoke_organization_keys"], now, organization_id)
+    await db.fetch_all(SQL["delete_organization_portal_sessions"], organization_id)
     deleted = [row[0] for row in await db.fetch_all(SQL["delete_organization_webhooks"], now, organization_id)]
     await db.fetch_all(SQL["cancel_replays"], now, deleted)
     await orphan_statistics(db, deleted, now)

@@ -46,6 +46,7 @@ async def apply_retention(
         audit_entries=len(entries),
         replays=await replays.delete_old(db, events_before, keys_before, limit),
         statistics=counts,
+        portal_sessions=len(await db.fetch_all(SQL["delete_expired_portal_sessions"], now, limit)),
         more=is_cut or more_counts or reached != START,
     )
     return batch, reached

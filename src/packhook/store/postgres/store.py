@@ -62,6 +62,7 @@ from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
 from packhook.store.postgres.outbox import Outbox
+from packhook.store.postgres.portal_store import PostgresPortal
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Running, Session
@@ -86,6 +87,7 @@ class PostgresStore:
         self._retention_reached = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
+        self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle

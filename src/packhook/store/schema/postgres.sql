@@ -167,6 +167,22 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_event_id_key UNIQUE (event_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE portal_sessions (
+  id text COLLATE "C" NOT NULL,
+  organization_id text COLLATE "C" NOT NULL,
+  capabilities text NOT NULL,
+  api_key_id text COLLATE "C" NOT NULL,
+  operator_mark bytea NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  opened_at bigint,
+  link_hash bytea NOT NULL,
+  session_hash bytea,
+  CONSTRAINT portal_sessions_pkey PRIMARY KEY (id),
+  CONSTRAINT portal_sessions_link_hash_key UNIQUE (link_hash),
+  CONSTRAINT portal_sessions_session_hash_key UNIQUE (session_hash)
+);
+
 CREATE TABLE replay_chunks (
   replay_id text COLLATE "C" NOT NULL,
   number bigint NOT NULL,
@@ -323,6 +339,10 @@ CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (c
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
 
 CREATE INDEX outbox_waiting ON packhook.outbox USING btree (organization_id, "position") WHERE (refused_at IS NULL);
+
+CREATE INDEX portal_sessions_by_expiry ON packhook.portal_sessions USING btree (expires_at);
+
+CREATE INDEX portal_sessions_of_organization ON packhook.portal_sessions USING btree (organization_id, id);
 
 CREATE INDEX replay_chunks_by_age ON packhook.replay_chunks USING btree (created_at) WHERE (number = 0);
 

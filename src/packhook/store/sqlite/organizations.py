@@ -49,6 +49,7 @@ def delete_organization(db: apsw.Connection, organization_id: str, now: int, ent
     write_audit(db, entry)
     db.execute(SQL["delete_organization"], (now, organization_id))
     db.execute(SQL["revoke_organization_keys"], (now, organization_id))
+    db.execute(SQL["delete_organization_portal_sessions"], (organization_id,))
     deleted = [row[0] for row in fetch_all(db, SQL["delete_organization_webhooks"], (now, organization_id))]
     db.executemany(SQL["cancel_replays"], [(now, webhook_id) for webhook_id in deleted])
     orphan_statistics(db, deleted, now)

@@ -34,6 +34,7 @@ class RetentionCursor:
             canceled=canceled,
             replays=replays.delete_old(db, events_before, keys_before, limit),
             statistics=counts,
+            portal_sessions=_delete_by_age(db, "delete_expired_portal_sessions", now, limit),
             more=is_cut or more_counts or self._after > 0,
         )
 

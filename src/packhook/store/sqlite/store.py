@@ -64,6 +64,7 @@ from packhook.store.sqlite import (
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
 from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.feed import SqliteFeed
+from packhook.store.sqlite.portal_store import SqlitePortal
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
@@ -111,6 +112,7 @@ class SqliteStore:
         self.replays = SqliteReplays(self._path, lambda: self._reader, lambda: self._writer, self._notify_due)
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.feed = SqliteFeed(lambda: self._reader)
+        self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),

@@ -1,0 +1,7 @@
+-- Select a session that was opened, with its organization and its key.
+SELECT {portal_session_columns} FROM portal_sessions p
+WHERE p.session_hash = $1 AND p.expires_at > $2
+  AND EXISTS (SELECT 1 FROM organizations o WHERE o.id = p.organization_id AND o.deleted_at IS NULL)
+  AND (p.api_key_id = '' OR EXISTS (
+    SELECT 1 FROM api_keys k WHERE k.id = p.api_key_id AND k.revoked_at IS NULL
+      AND (k.expires_at IS NULL OR k.expires_at > $2)))

@@ -1,0 +1,3 @@
+-- Delete links and sessions that have expired, the oldest first.
+DELETE FROM portal_sessions WHERE id IN (
+  SELECT id FROM portal_sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
