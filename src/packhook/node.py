@@ -13,8 +13,8 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 import structlog
@@ -36,7 +36,10 @@ from packhook.store.base import Store
 from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, shown
+from packhook.telemetry import metrics
+from packhook.telemetry.counts import LoopLag
 from packhook.telemetry.logs import announce
+from packhook.telemetry.metrics import Sample, connections
 
 _log: Final = structlog.get_logger("packhook.node")
 
@@ -60,9 +63,16 @@ class Node:
         probe = EndpointProbe(client, settings, clock)
         scheduler = self._scheduler
         self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
+        self._lag = LoopLag()
+        self.service.metrics.add_source(scheduler.samples)
+        self.service.metrics.add_source(lambda: (Sample(metrics.LOOP_LAG, self._lag.seconds),))
 
     async def run(self) -> None:
         """Deliver and clean up until ``stop``. Return when everything in flight is recorded or given back."""
+        with self._lag.measuring():
+            await self._run_tasks()
+
+    async def _run_tasks(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scheduler.run(), name="packhook-scheduler")
             group.create_task(self._maintenance.run(), name="packhook-maintenance")
@@ -81,22 +91,25 @@ async def run_node(
     settings: Settings,
     *,
     listener: socket.socket | None = None,
+    process: int | None = None,
     wrap_store: Callable[[Store], Store] = lambda store: store,
     wrap_client: Callable[[Transport], Transport] = lambda client: client,
 ) -> None:
     """Run one node until a signal stops it. StartError if it cannot start.
 
-    ``listener`` is a listening socket that is shared with other nodes. The two functions let a test stand between the
-    node and its database, or its HTTP client; the first gets the store that encrypts.
+    ``listener`` is a listening socket that is shared with other nodes; ``process`` is this one's number among them. The
+    two functions let a test stand between the node and its database, or its HTTP client; the first gets the store that
+    encrypts.
     """
-    from packhook.api.server import make_server  # noqa: PLC0415 takes half a second, which --help should not take
+    from packhook.api.server import make_metrics_server, make_server  # noqa: PLC0415 takes half a second of --help
     from packhook.web.app import mounts  # noqa: PLC0415 as above
 
     settings = fit_to_open_files(settings, raise_open_files_limit())
-    listener = listener or open_listener(settings)
+    listener = listener or open_listener(settings.host, settings.port)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
+        metrics_listener = _open_metrics_listener(settings, process)
         keyring = Keyring(settings)
         encrypted = EncryptedStore(open_store(settings, clock), keyring)
         store = wrap_store(encrypted)
@@ -105,15 +118,23 @@ async def run_node(
         if encrypted.created_key_file:
             _announce_key_file(keyring)
         probes = MAX_CONCURRENT_PROBES + MAX_BACKGROUND + MAX_PROOFS
-        connections = settings.max_in_flight + probes  # a probe waits for no delivery
-        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=connections)
+        max_connections = settings.max_in_flight + probes  # a probe waits for no delivery
+        client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=max_connections)
         await client.open()
         stack.push_async_callback(client.close)
         node = Node(store, wrap_client(client), settings, clock, encrypted)
         await _announce_operator_key(node.service)
         await _check_operator_organization(store, settings.operator_organization)
         tune_garbage_collector()
-        await _serve(node, make_server(node.service, settings, mounts(node.service, settings)), settings, listener)
+        node.service.metrics.process = process
+        node.service.metrics.add_source(lambda: connections("receiver", client.connection_count))
+        async with AsyncExitStack() as serving:
+            if metrics_listener is not None:
+                serving.callback(metrics_listener.close)
+                await serving.enter_async_context(
+                    _serving_metrics(make_metrics_server(node.service, settings), metrics_listener)
+                )
+            await _serve(node, make_server(node.service, settings, mounts(node.service, settings)), settings, listener)
 
 
 async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listener: socket.socket) -> None:
@@ -186,19 +207,37 @@ def _announce_key_file(keyring: Keyring) -> None:
     )
 
 
-def open_listener(settings: Settings) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Return a listening socket. StartError if the port is in use, before anything else is started."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise StartError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
+
+
+def _open_metrics_listener(settings: Settings, process: int | None) -> socket.socket | None:
+    """Return a listening socket for metrics, if they have a port: of several processes each has its own."""
+    port = settings.metrics_port
+    return None if port is None else open_listener(settings.metrics_host, port + (process or 0) if port else 0)
+
+
+@asynccontextmanager
+async def _serving_metrics(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve metrics until the block ends."""
+    announce(f"metrics: http://{_address(listener)}/metrics")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve([listener]), name="packhook-metrics")
+        try:
+            yield
+        finally:
+            server.should_exit = True
 
 
 def _address(listener: socket.socket) -> str:

@@ -122,6 +122,16 @@ class Settings(BaseSettings):
         "is not loopback.",
     )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 chooses a free one and prints it.")
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="The address on which `metrics_port` serves metrics."
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="A port that serves `/metrics` without a key; of several `processes`, the next ones take the ports "
+        "after it. 0 chooses a free one and prints it.",
+    )
     processes: int = Field(
         1,
         ge=1,

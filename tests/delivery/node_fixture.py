@@ -32,6 +32,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.overview import Figures
 from packhook.delivery.http.client import Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.node import Node
@@ -189,6 +190,16 @@ class WatchedStore:
         """Pass the call on."""
         self._on_call("disable_failing")
         return await self._store.disable_failing(**asked)
+
+    @property
+    def overview(self) -> "WatchedStore":
+        """Return this: it watches that part of the store, too."""
+        return self
+
+    async def figures(self, now: int) -> Figures:
+        """Pass the call on."""
+        self._on_call("figures")
+        return await self._store.overview.figures(now)
 
     async def claim_once(self, now: int) -> ClaimResult:
         """Return the result of a claim that begins after this; a hint starts one."""

@@ -26,7 +26,7 @@ _ANYWHERE: Final = {
         errors.PackhookError,
     )
 }
-_PAGES: Final = {"GET /openapi.json", "GET /docs", "GET /errors/{code}"}  # not in the OpenAPI document
+_PAGES: Final = {"GET /openapi.json", "GET /docs", "GET /errors/{code}", "GET /metrics"}  # not in the OpenAPI document
 
 
 class Documented(NamedTuple):

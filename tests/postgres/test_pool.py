@@ -52,6 +52,15 @@ async def test_a_waiting_caller_gets_the_next_free_connection(pool: Pool) -> Non
         assert len(set(await asyncio.gather(*waiting))) <= 2
 
 
+async def test_what_the_database_fails_is_counted(pool: Pool) -> None:
+    """Count a statement that fails, and none that succeeds."""
+    await acquired_once(pool)
+    with pytest.raises(Unavailable):
+        async with pool.acquire() as db:
+            await db.fetch_one("SELECT nothing")
+    assert (pool._counts.errors, pool.size) == (1, 1)
+
+
 async def test_an_open_transaction_is_rolled_back(pool: Pool) -> None:
     """The next caller is in no foreign transaction."""
 

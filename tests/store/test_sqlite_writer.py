@@ -10,6 +10,7 @@ from packhook.core.errors import RequestError, Unavailable
 from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.writer import WriteOp, Writer
+from packhook.telemetry.counts import StoreCounts
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
     """Yield a writer on a file with one table."""
     db = Connection(str(tmp_path / "writer.db"))
     db.execute("CREATE TABLE items (item INTEGER)")
-    made = Writer(db)
+    made = Writer(db, StoreCounts())
     yield made
     await made.close()
 
@@ -28,6 +29,16 @@ def insert(db: Connection, item: int) -> list[int]:
     if item < 0:
         raise ValueError(item)
     return [number for (number,) in db.execute("SELECT item FROM items")]
+
+
+async def test_transactions_and_errors_are_counted(writer: Writer) -> None:
+    """Count writes that share a transaction as one, and what the database refuses as an error."""
+    counts = writer._counts
+    await asyncio.gather(*(writer.write(insert, number) for number in range(3)))
+    assert (sum(counts.commit_seconds.counts), counts.writes.total, counts.errors) == (1, 3, 0)
+    with pytest.raises(Unavailable):
+        await writer.write(lambda db: db.execute("INSERT INTO nothing VALUES (1)"))
+    assert (sum(counts.commit_seconds.counts), counts.errors) == (1, 1)
 
 
 @pytest.mark.parametrize("together", [1, 3])

@@ -25,6 +25,7 @@ from packhook.store.postgres import (
     instance,
     organizations,
     outbox,
+    overview,
     portal_store,
     record,
     replays,
@@ -101,6 +102,7 @@ async def execute_everything(db: Db) -> None:
     await _read(db)
     await _replay(db)
     await _erase(db)
+    await overview.read_figures(db, START)
     await _lose_a_node(db)
     await _clean_up(db)
     await db.fetch_all(SQL["delete_node"], NODE)

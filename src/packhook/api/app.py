@@ -12,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from packhook import __version__
-from packhook.api import docs_page, handlers, problems
+from packhook.api import docs_page, handlers, metrics, problems
 from packhook.api.auth import documented_bearer, route_class
 from packhook.api.forwarded import source_in
 from packhook.api.headers import Headers, RejectEncodedSeparators
@@ -20,7 +20,7 @@ from packhook.api.mounts import Mounted, Mounts
 from packhook.api.openapi import describe
 from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
-from packhook.api.routes import FASTAPI_ROUTES, Handler, methods_of
+from packhook.api.routes import FASTAPI_ROUTES, OPERATOR, Handler, methods_of
 from packhook.api.turns import RequestsInTurn, Turns
 from packhook.core.errors import PackhookError, Unauthorized
 from packhook.service.service import Service
@@ -42,6 +42,7 @@ def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mount
         _add(app, route)
     app.add_api_route("/health", handlers.health, methods=_GET)
     app.add_api_route("/ready", handlers.ready, methods=_GET)
+    app.router.add_api_route("/metrics", metrics.metrics, methods=_GET, route_class_override=route_class(OPERATOR))
     _add_pages(app)
     app.add_middleware(problems.UnhandledExceptions)
     everything = Mounted(app, mounts)

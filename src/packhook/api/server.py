@@ -1,11 +1,15 @@
 """The HTTP server: uvicorn with the protocol of ``publish/protocol.py`` and the ASGI application of ``app.py``."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from packhook.api.app import create_app
+from packhook.api.metrics import create_metrics_app
 from packhook.api.mounts import Mounts
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
@@ -13,6 +17,7 @@ from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
+from packhook.telemetry.metrics import connections
 
 
 class _Server(uvicorn.Server):
@@ -28,12 +33,25 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class _MetricsServer(uvicorn.Server):
+    """Leave the signals to the server of the API."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
 def server_config(service: Service, settings: Settings, mounts: Mounts) -> uvicorn.Config:
     """Return uvicorn's configuration for an open service: it uses the running event loop and logs nothing."""
     turns = Turns()
     publish = PublishApp(PUBLISH_ROUTES, service, settings, turns)
+    return _config(create_app(service, settings, turns, mounts), publish)
+
+
+def _config(app: ASGIApp, publish: PublishApp) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(service, settings, turns, mounts),
+        app,
         loop="none",
         http=partial(HttpProtocol, publish),  # type: ignore[arg-type] # it is called, not subclassed
         lifespan="off",
@@ -47,4 +65,12 @@ def server_config(service: Service, settings: Settings, mounts: Mounts) -> uvico
 
 def make_server(service: Service, settings: Settings, mounts: Mounts) -> uvicorn.Server:
     """Return a server that runs on the running event loop and is stopped by uvicorn's own signals."""
-    return _Server(server_config(service, settings, mounts), service)
+    server = _Server(server_config(service, settings, mounts), service)
+    service.metrics.add_source(lambda: connections("client", len(server.server_state.connections)))
+    return server
+
+
+def make_metrics_server(service: Service, settings: Settings) -> uvicorn.Server:
+    """Return a server of ``/metrics`` alone, without a key. It ends when its ``should_exit`` is set."""
+    nothing_published = PublishApp((), service, settings, Turns())
+    return _MetricsServer(_config(create_metrics_app(service), nothing_published))

@@ -43,15 +43,15 @@ def serve(
         return
     import packhook.api.server  # noqa: F401, PLC0415 loaded once, before the nodes are forked
 
-    with closing(open_listener(settings)) as listener:
+    with closing(open_listener(settings.host, settings.port)) as listener:
         code = supervise(settings.processes, partial(_run_child, settings, listener))
     raise typer.Exit(code)
 
 
-def _run_child(settings: Settings, listener: socket.socket) -> int:
+def _run_child(settings: Settings, listener: socket.socket, number: int) -> int:
     """Run one of several nodes in a process of its own; return its exit code."""
     try:
-        uvloop.run(run_node(settings, listener=listener))
+        uvloop.run(run_node(settings, listener=listener, process=number))
     except PackhookError as error:
         with suppress(OSError, ValueError):  # standard error may be closed
             print(error.detail, file=sys.stderr, flush=True)  # noqa: T201 this is the command line

@@ -22,20 +22,21 @@ RESTART_DELAY_SECONDS: Final = 1.0
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def supervise(count: int, work: Callable[[], int]) -> int:
+def supervise(count: int, work: Callable[[int], int]) -> int:
     """Run ``work`` in ``count`` child processes until a signal stops them. Return an exit code.
 
-    ``work`` returns an exit code. A child that dies is replaced, within its first five seconds only after a delay. If a
-    child fails in the parent's first five seconds all are stopped, and its exit code is returned.
+    ``work`` gets a number from 0 on, which is that of no other child, and returns an exit code. A child that dies is
+    replaced, within its first five seconds only after a delay. If a child fails in the parent's first five seconds all
+    are stopped, and its exit code is returned.
     """
     return _Supervisor(count, work).run()
 
 
 class _Supervisor:
-    def __init__(self, count: int, work: Callable[[], int]) -> None:
-        self._count = count
+    def __init__(self, count: int, work: Callable[[int], int]) -> None:
+        self._free = set(range(count))
         self._work = work
-        self._started_at: dict[int, float] = {}
+        self._started: dict[int, tuple[int, float]] = {}
         self._stopping = False
         self._exit_code = 0
         self._supervising_since = time.monotonic()
@@ -43,38 +44,40 @@ class _Supervisor:
     def run(self) -> int:
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
-        while len(self._started_at) < self._count:
+        while self._free:
             self._start()
-        while self._started_at:
+        while self._started:
             self._reap(*os.waitpid(-1, 0))
         return self._exit_code
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Stop all children; a child that got the terminal's SIGINT too handles both as one."""
         self._stopping = True
-        for pid in self._started_at:
+        for pid in self._started:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
     def _start(self) -> None:
-        """Fork a child, with stop signals blocked until it is registered."""
+        """Fork a child with the lowest free number, with stop signals blocked until it is registered."""
+        number = min(self._free)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid == 0:
-            self._child_main()
-        self._started_at[pid] = time.monotonic()
+            self._child_main(number)
+        self._free.discard(number)
+        self._started[pid] = number, time.monotonic()
         if self._stopping:
             os.kill(pid, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _child_main(self) -> NoReturn:
+    def _child_main(self, number: int) -> NoReturn:
         """Restore the signals, run the work, and exit: all that a child does."""
         code = 1
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            code = self._work()
+            code = self._work(number)
         except Exception:  # noqa: BLE001 a child must never continue as the parent
             _log.exception("node_failed")
         finally:
@@ -82,7 +85,9 @@ class _Supervisor:
             os._exit(code)
 
     def _reap(self, pid: int, status: int) -> None:
-        lived = time.monotonic() - self._started_at.pop(pid)
+        number, started_at = self._started.pop(pid)
+        self._free.add(number)
+        lived = time.monotonic() - started_at
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
             self._exit_code = self._exit_code or max(0, code)

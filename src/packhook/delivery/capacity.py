@@ -42,6 +42,11 @@ class QueueCapacity:
         self._closed = False
         self.full_lanes: set[str] = set()
 
+    @property
+    def queued(self) -> int:
+        """Return how many deliveries are queued."""
+        return self._queued
+
     def offer(self, excluded: Collection[str], at_most: int | None = None) -> Capacity:
         """Return what may be leased to this node now, under a new lease number, without ``excluded`` webhooks."""
         free = 0 if self._closed else max(0, self._limit - self._queued)

@@ -54,6 +54,9 @@ class LaneTable:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
 
+    def __len__(self) -> int:
+        return len(self._lanes)
+
     def __contains__(self, webhook_id: str) -> bool:
         return webhook_id in self._lanes
 

@@ -13,7 +13,7 @@ way every delivery is recorded or given back.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -34,6 +34,9 @@ from packhook.delivery.webhook_loader import WebhookLoader
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.dispatcher import Capacity
+from packhook.telemetry import metrics
+from packhook.telemetry.counts import DeliveryCounts
+from packhook.telemetry.metrics import Sample
 
 _log: Final = structlog.get_logger("packhook.scheduler")
 
@@ -64,6 +67,7 @@ class Scheduler:
         self._loads: set[asyncio.Task[None]] = set()
         self._paused_organizations: set[str] = set()
         self._launched = 0
+        self.counts = DeliveryCounts()
         self._stop_requested = asyncio.Event()
 
     # --- start and stop
@@ -90,6 +94,15 @@ class Scheduler:
         """Return what this node has learned about a webhook's endpoint, None if it sent nothing to it lately."""
         lane = self._lanes.get(webhook_id)
         return None if lane is None else lane.report()
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield what this node sends now, and what it has counted."""
+        yield from metrics.samples_of_deliveries(self.counts)
+        yield Sample(metrics.IN_FLIGHT, len(self._attempts))
+        yield Sample(metrics.QUEUED, self._queue.queued)
+        yield Sample(metrics.LANES, len(self._lanes))
+        yield Sample(metrics.LANES_HELD, len(self._lanes.held))
+        yield Sample(metrics.BREAKERS_OPEN, sum(lane.breaker.is_probing for lane in self._lanes))
 
     async def _shut_down(self) -> None:
         self._queue.close()
@@ -251,6 +264,7 @@ class Scheduler:
 
     def _on_result(self, lane: Lane, result: AttemptResult) -> None:
         verdict, now = result.verdict, self._clock.now()
+        self.counts.attempt_ended(result)
         if verdict.not_counted:
             self._claim_loop.release((result.delivery,))
             self._back_off(lane)
@@ -263,8 +277,9 @@ class Scheduler:
         self._hold_if_held(lane, now)
 
     def _on_recorded(self, results: Sequence[AttemptResult]) -> None:
-        """Claim retries when they are due: they are in the database now."""
+        """Count what is in the database now, and claim retries when they are due."""
         for result in results:
+            self.counts.recorded(result)
             if result.verdict.next_attempt_at is not None:
                 self.notify_due((result.delivery.webhook_id,), result.verdict.next_attempt_at)
 

@@ -1,6 +1,7 @@
 """Publishing: give events their ids and times, and let the store make them durable. Bounds how many wait."""
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
@@ -10,16 +11,21 @@ from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempot
 from packhook.core.subject import about
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.telemetry.counts import REQUEST_SECONDS, Histogram
 
 
 class Publisher:
-    """Publish events. Callers have checked that each ``data`` is a valid JSON object."""
+    """Publish events. Callers have checked that each ``data`` is a valid JSON object.
+
+    ``seconds`` has how long each call took until its events were durable.
+    """
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
         self._max_events = min(MAX_BATCH_EVENTS, settings.max_pending_publishes)
         self._pending = FairShare(settings.max_pending_publishes, "too many events wait to be stored; try again")
         self._clock = clock
+        self.seconds = Histogram(REQUEST_SECONDS)
 
     def require_room(self, organization_id: str) -> None:
         """Raise Overloaded if no event of this organization may wait now: then its body need not be decoded."""
@@ -50,10 +56,13 @@ class Publisher:
             else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
         )
         self._pending.acquire(organization_id, len(events), 0)
+        began = perf_counter()
         try:
-            return await self._store.publish(request)
+            receipts = await self._store.publish(request)
         finally:
             self._pending.release(organization_id, len(events))
+        self.seconds.observe(perf_counter() - began)
+        return receipts
 
     def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
         if len(data) > MAX_DATA_BYTES:

@@ -15,6 +15,7 @@ from packhook.service.feed import Feed
 from packhook.service.health import HealthReports
 from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
+from packhook.service.metrics import Metrics
 from packhook.service.organizations import Organizations
 from packhook.service.portal import Portal
 from packhook.service.publish import Publisher
@@ -76,6 +77,7 @@ class Service:
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
         self.timeline = Timeline(store, self.history, settings, clock)
+        self.metrics = Metrics(store, self.publisher, clock)
         self.health = HealthReports(store, settings, clock, lane_report)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
@@ -92,4 +94,5 @@ class Service:
     async def close(self) -> None:
         """Stop background work."""
         self.feed.stop()
+        await self.metrics.close()
         await self.verification.close()

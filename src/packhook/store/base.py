@@ -38,6 +38,7 @@ from packhook.core.model import (
 from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.erasure import WithErasure
 from packhook.store.feed import WithFeed
+from packhook.store.overview import WithOverview
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
 from packhook.store.timeline import TimelineStore
@@ -153,7 +154,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
         return self == RetentionBatch()
 
 
-class Store(WithErasure, WithFeed, RotationStore, StatisticsStore, TimelineStore, Protocol):
+class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore, TimelineStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle

@@ -103,6 +103,11 @@ class PublishOutcome(Struct, frozen=True):
     organization_id: str = ""
 
 
+def published_by(outcomes: Iterable[PublishOutcome]) -> int:
+    """Return how many events were published; an idempotent repetition, which names no organization, published none."""
+    return sum(len(outcome.receipts) for outcome in outcomes if outcome.organization_id)
+
+
 class Subscribers:
     """Hold the subscriptions of one organization, as they were at a fingerprint."""
 

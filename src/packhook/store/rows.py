@@ -25,9 +25,11 @@ from packhook.core.model import (
     Interruption,
     Organization,
     Receipt,
+    Urgency,
     Webhook,
     WebhookState,
 )
+from packhook.core.overview import DueDeliveries, Figures, WebhookCondition
 from packhook.core.portal import PortalSession
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_half, replace_unstorable
@@ -201,6 +203,23 @@ def backlog(row: Row) -> Backlog:
         has_more=count > MAX_BACKLOG,
         oldest_at=oldest_at,
         next_attempt_at=next_attempt_at,
+    )
+
+
+def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row]) -> Figures:
+    """Return the figures of an instance from the rows of ``count_due`` and ``count_webhooks_by_condition``."""
+    return Figures(
+        at=now,
+        due=tuple(
+            DueDeliveries(
+                urgency=Urgency(urgency),
+                condition=WebhookCondition(condition),
+                count=count,
+                oldest_due_at=oldest,
+            )
+            for urgency, condition, count, oldest in due
+        ),
+        webhooks={WebhookCondition(condition): count for condition, count in webhooks},
     )
 
 

@@ -69,6 +69,11 @@ def flush_logs() -> None:
         writer.flush()
 
 
+def dropped_lines() -> int:
+    """Return how many lines of this process could not be written."""
+    return sum(writer.dropped for writer in _writers.values())
+
+
 class LibraryHandler(logging.Handler):
     """Write what a library logs as a structured line."""
 

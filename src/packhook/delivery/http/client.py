@@ -80,6 +80,11 @@ class HttpClient:
             return self._loop.call_soon(callback, failed(CRASHED, began))
         return self._loop.create_task(self._look_up_and_send(where, request, callback, began))
 
+    @property
+    def connection_count(self) -> int:
+        """Return how many connections to receivers are open, in use or kept."""
+        return self._pool.connection_count if self._is_open else 0
+
     async def send(self, request: Request) -> Outcome:
         """Send and wait for the outcome; only cancellation raises, and ends the exchange at once."""
         return await await_outcome(lambda callback: self.post(request, callback))

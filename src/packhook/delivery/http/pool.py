@@ -59,6 +59,11 @@ class ConnectionPool:
         self.tls = tls
         self.poller = Poller(self._loop)
 
+    @property
+    def connection_count(self) -> int:
+        """Return how many connections are open, in use or kept."""
+        return len(self._connections)
+
     def start(self, where: PinnedUrl, request: Request, callback: Callable[[Outcome], None], began: float) -> Exchange:
         """Send; ``callback`` has the outcome within ``request.timeout`` of ``began``, never before this returns."""
         exchange = Exchange(where, request, callback, began, self.cancel)

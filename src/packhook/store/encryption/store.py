@@ -80,6 +80,8 @@ class EncryptedStore:
         self.subjects_of = inner.subjects_of
         self.summarize_attempts = inner.summarize_attempts
         self.feed = inner.feed
+        self.overview = inner.overview
+        self.counts = inner.counts
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries

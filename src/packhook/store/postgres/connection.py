@@ -10,8 +10,9 @@ import asyncpg
 
 from packhook.core.errors import InvalidSettings, RowRefused, Unavailable
 from packhook.store.config import DEFAULT, StoreConfig
-from packhook.store.postgres.queries import SQL, Backend, Db
+from packhook.store.postgres.queries import SQL, Backend, CommitOutcomeUnknown, Db
 from packhook.store.postgres.url import EXPECTED, ServerAddress, parse
+from packhook.telemetry.counts import StoreCounts
 
 ACQUIRE_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 20.0
@@ -155,8 +156,11 @@ class Pool:
     a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", server: ServerAddress, config: StoreConfig = DEFAULT) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", server: ServerAddress, config: StoreConfig, counts: StoreCounts
+    ) -> None:
         self._pool = pool
+        self._counts = counts
         self._server = server
         self._config = config
         self._idle: list[Any] = []
@@ -164,7 +168,14 @@ class Pool:
         self._is_closing = False
 
     @classmethod
-    async def open(cls, url: str, settings: Mapping[str, str], max_size: int, config: StoreConfig = DEFAULT) -> "Pool":
+    async def open(
+        cls,
+        url: str,
+        settings: Mapping[str, str],
+        max_size: int,
+        config: StoreConfig = DEFAULT,
+        counts: StoreCounts | None = None,
+    ) -> "Pool":
         """Return a pool with one connection. Raises Unavailable where none can be made."""
         server = parse(url)
         with _connection_errors(server):
@@ -181,16 +192,22 @@ class Pool:
                 ),
                 server,
                 config,
+                counts or StoreCounts(),
             )
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Db]:
         """Acquire a connection. Raises Unavailable where none is free or can be made in time."""
-        connection = await self._take()
+        try:
+            connection = await self._take()
+        except Unavailable:
+            self._counts.errors += 1
+            raise
         try:
             with database_errors():
                 yield Db(connection, connection.backend, self._config)
-        except BaseException:
+        except BaseException as error:
+            self._counts.errors += isinstance(error, (Unavailable, CommitOutcomeUnknown))
             await self._release(connection)
             raise
         if self._waiting or self._is_closing:
@@ -215,6 +232,11 @@ class Pool:
         """Give it back to asyncpg's pool, which rolls back what is open, and passes it to the next caller."""
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+    @property
+    def size(self) -> int:
+        """Return how many connections are open."""
+        return self._pool.get_size()
 
     async def close(self) -> None:
         """Wait for acquired connections, for a limited time, then disconnect."""

@@ -113,7 +113,7 @@ class GroupCommit(Generic[I, R, A]):
     async def _write_batch(self, jobs: list[_Job[I, A]]) -> None:
         batch = self._op.make([job.item for job in jobs])
         try:
-            results = await self._write(batch)
+            results = await self._write(batch, len(jobs))
         except CommitOutcomeUnknown as unknown:
             self._writer.start(self._resolve(jobs, batch, unknown))
             return
@@ -127,11 +127,11 @@ class GroupCommit(Generic[I, R, A]):
             return
         self._answer(jobs, results)
 
-    async def _write(self, batch: BatchOfWrites[T]) -> T:
+    async def _write(self, batch: BatchOfWrites[T], writes: int) -> T:
         try:
-            return await self._writer.try_single(batch)
+            return await self._writer.try_single(batch, writes)
         except TooLarge:
-            return await self._writer.transact(batch.write_in_slices)
+            return await self._writer.transact(batch.write_in_slices, writes)
 
     async def _resolve(
         self,

@@ -15,9 +15,12 @@ from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, Notifier
 from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.writer import Writer
+from packhook.telemetry.counts import StoreCounts
 
 MAX_WRITERS: Final = 6
 MAX_READERS: Final = 3
+CONNECTIONS_BESIDE: Final = 2
+"""One listens, and one shows that the node is alive."""
 MAX_CHANGES: Final = 2
 """Of the writers, how many make changes that organizations ask for: new webhooks, retries, audit entries."""
 
@@ -39,11 +42,13 @@ class Session:
     changes: FairGate = field(default_factory=partial(FairGate, MAX_CHANGES))
 
     @classmethod
-    async def open(cls, url: str, node: str, handlers: NotificationHandlers, config: StoreConfig) -> "Session":
+    async def open(
+        cls, url: str, node: str, handlers: NotificationHandlers, config: StoreConfig, counts: StoreCounts
+    ) -> "Session":
         """Connect. Raises Unavailable where the database does not answer."""
-        write_pool = await Pool.open(url, SETTINGS, MAX_WRITERS, config)
+        write_pool = await Pool.open(url, SETTINGS, MAX_WRITERS, config, counts)
         try:
-            read_pool = await Pool.open(url, READ_ONLY, MAX_READERS)
+            read_pool = await Pool.open(url, READ_ONLY, MAX_READERS, counts=counts)
             try:
                 notifier = Notifier(url, node, handlers)
                 await notifier.open()
@@ -53,7 +58,8 @@ class Session:
         except BaseException:
             await write_pool.close()
             raise
-        return cls(write_pool, read_pool, Writer(write_pool), notifier)
+        counts.connections = lambda: write_pool.size + read_pool.size + CONNECTIONS_BESIDE
+        return cls(write_pool, read_pool, Writer(write_pool, counts), notifier)
 
     async def close(self) -> None:
         """Finish the pending writes, then disconnect."""

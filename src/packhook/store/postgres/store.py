@@ -40,7 +40,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome, weigh
+from packhook.store.fan_out import PublishOutcome, published_by, weigh
 from packhook.store.postgres import (
     api_keys,
     audit,
@@ -62,12 +62,14 @@ from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
 from packhook.store.postgres.outbox import Outbox
+from packhook.store.postgres.overview import PostgresOverview
 from packhook.store.postgres.portal_store import PostgresPortal
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
+from packhook.telemetry.counts import StoreCounts
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -86,6 +88,8 @@ class PostgresStore:
         self._running: Running | None = None
         self._retention_reached = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
+        self.counts = StoreCounts()
+        self.overview = PostgresOverview(self._read)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
@@ -94,13 +98,10 @@ class PostgresStore:
     async def open(self) -> None:
         await schema.migrate(self._url)
         handlers = NotificationHandlers(
-            lambda due_at: self._notify_due((), due_at),
-            self._invalidate,
-            self._wake_outbox,
-            self._catch_up,
+            lambda due_at: self._notify_due((), due_at), self._invalidate, self._wake_outbox, self._catch_up,
             self.feed.hint_own_readers,
-        )
-        session = await Session.open(self._url, self._node, handlers, self._config)
+        )  # fmt: skip
+        session = await Session.open(self._url, self._node, handlers, self._config, self.counts)
         loader = SubscriberLoader()
         publishing: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
@@ -199,6 +200,7 @@ class PostgresStore:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
+        self.counts.published += published_by(published)
         self.feed.hint_published({outcome.organization_id for outcome in published})
         if self._dispatcher is not None:
             self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])

@@ -12,6 +12,7 @@ only where it cannot be asked in time, the fate stays unknown.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
@@ -22,6 +23,7 @@ import structlog
 from packhook.core.errors import Unavailable
 from packhook.store.postgres.connection import Pool, database_errors
 from packhook.store.postgres.queries import SQL, Backend, CommitOutcomeUnknown, Db
+from packhook.telemetry.counts import StoreCounts
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -49,8 +51,9 @@ class SingleStatement(Protocol[R_co]):
 class Writer:
     """Run transactions, and track which are in progress."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, counts: StoreCounts) -> None:
         self._pool = pool
+        self._counts = counts
         self._in_progress: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._closed = asyncio.Event()
@@ -84,13 +87,16 @@ class Writer:
             await asyncio.wait(self._in_progress)
         self._closed.set()
 
-    async def transact(self, work: Callable[[Db], Awaitable[R]]) -> R:
-        """Return the result of ``work`` in a transaction; tried again after a deadlock."""
-        return await _retry_on_deadlock(lambda: self._transact_once(work))
+    async def transact(self, work: Callable[[Db], Awaitable[R]], writes: int = 1) -> R:
+        """Return the result of ``work``, so many writes, in a transaction; tried again after a deadlock."""
+        return await _retry_on_deadlock(lambda: self._transact_once(work, writes))
 
-    async def try_single(self, write: "SingleStatement[R]") -> R:
-        """Return the result of one statement; tried again after a deadlock. Raises CommitOutcomeUnknown."""
-        return await _retry_on_deadlock(lambda: self._with_connection(write.write))
+    async def try_single(self, write: "SingleStatement[R]", writes: int = 1) -> R:
+        """Return the result of one statement of so many writes; tried again after a deadlock.
+
+        Raises CommitOutcomeUnknown.
+        """
+        return await _retry_on_deadlock(lambda: self._write_single(write, writes))
 
     async def resolve(self, write: "SingleStatement[R]", unknown: CommitOutcomeUnknown) -> R:
         """Return the result of a write with an unknown outcome. Raises Unavailable where it was not done.
@@ -131,12 +137,20 @@ class Writer:
                 return await db.fetch_one(SQL["terminate_backend"], *backend) is None
         return False
 
+    async def _write_single(self, write: "SingleStatement[R]", writes: int) -> R:
+        async with self._pool.acquire() as db:
+            began = time.monotonic()
+            result = await write.write(db)
+            self._counts.committed(time.monotonic() - began, writes)
+            return result
+
     async def _with_connection(self, work: Callable[[Db], Awaitable[R]]) -> R:
         async with self._pool.acquire() as db:
             return await work(db)
 
-    async def _transact_once(self, work: Callable[[Db], Awaitable[R]]) -> R:
+    async def _transact_once(self, work: Callable[[Db], Awaitable[R]], writes: int) -> R:
         async with self._pool.acquire() as db:
+            began = time.monotonic()
             await db.begin()
             try:
                 result = await work(db)
@@ -145,6 +159,8 @@ class Writer:
                 await db.rollback()
                 raise
             error = await _commit(db)
+            if error is None:
+                self._counts.committed(time.monotonic() - began, writes)
         if error is None or (transaction is not None and await self._was_committed(transaction[0])):
             return result
         raise error

@@ -11,10 +11,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
+from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
 from packhook.store.fair_gate import FairGate
 from packhook.store.sqlite.connection import connect
 from packhook.store.sqlite.queries import database_errors
+from packhook.telemetry.counts import StoreCounts
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -23,8 +25,9 @@ P = ParamSpec("P")
 class Reader:
     """Read in a pool of threads. Each read sees every transaction that was committed before it began."""
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str, counts: StoreCounts, threads: int) -> None:
         self._path = path
+        self._counts = counts
         self._own = threading.local()
         self._connections: list[apsw.Connection] = []
         self._threads = ThreadPoolExecutor(threads, "packhook-read")
@@ -44,7 +47,11 @@ class Reader:
         """Return the result of ``work(connection, …)``, run in a thread. Raises Unavailable."""
         loop = asyncio.get_running_loop()
         async with self._gate.admit(organization_id):
-            return await loop.run_in_executor(self._threads, lambda: self._run(lambda db: work(db, *args, **kwargs)))
+            try:
+                return await loop.run_in_executor(self._threads, self._run, lambda db: work(db, *args, **kwargs))
+            except Unavailable:
+                self._counts.errors += 1
+                raise
 
     def close(self) -> None:
         """Wait for the reads in progress, then disconnect."""

@@ -19,19 +19,19 @@ class SqliteReplays:
 
     def __init__(
         self,
-        path: str,
+        new_reader: Callable[[int], Reader],
         reader: Callable[[], Reader],
         writer: Callable[[], Writer],
         notify_due: Callable[[Collection[str], int], None],
     ) -> None:
-        self._path = path
+        self._new_reader = new_reader
         self._reader = reader
         self._writer = writer
         self._notify_due = notify_due
 
     async def match(self, query: ReplayQuery) -> AsyncGenerator[Sequence[MatchedEvent], None]:
         """Match in a thread, with a connection that holds the snapshot."""
-        snapshot = Reader(self._path, 1)
+        snapshot = self._new_reader(1)
         try:
             selector = await snapshot.read(replays.begin_scan, query)
             scan: Scan | None = scan_of(query)

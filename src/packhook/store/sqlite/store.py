@@ -44,7 +44,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome, SubscriberCache, weigh
+from packhook.store.fan_out import PublishOutcome, SubscriberCache, published_by, weigh
 from packhook.store.migrate import migrations
 from packhook.store.outbox import FanOutLoop
 from packhook.store.sqlite import (
@@ -64,6 +64,7 @@ from packhook.store.sqlite import (
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
 from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.feed import SqliteFeed
+from packhook.store.sqlite.overview import SqliteOverview
 from packhook.store.sqlite.portal_store import SqlitePortal
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
@@ -71,6 +72,7 @@ from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
+from packhook.telemetry.counts import StoreCounts
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -109,7 +111,10 @@ class SqliteStore:
         self._dispatcher: Dispatcher | None = None
         self._connections: _Connections | None = None
         self._retention = RetentionCursor()
-        self.replays = SqliteReplays(self._path, lambda: self._reader, lambda: self._writer, self._notify_due)
+        self.counts = StoreCounts()
+        self._new_reader = partial(Reader, self._path, self.counts)
+        self.replays = SqliteReplays(self._new_reader, lambda: self._reader, lambda: self._writer, self._notify_due)
+        self.overview = SqliteOverview(lambda: self._reader)
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.feed = SqliteFeed(lambda: self._reader)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
@@ -146,11 +151,11 @@ class SqliteStore:
             raise
         for delivery_id in released:
             _log.warning("lease_reclaimed", delivery_id=delivery_id, detail="outcome unknown, sending it again")
-        writer = Writer(db)
+        writer = Writer(db, self.counts)
         fans_out = FanOutLoop(partial(self._fan_out_if_filled, db, writer))
         db.wake_outbox = fans_out.wake
         self._connections = _Connections(
-            locked, writer, checkpoints, Reader(self._path, LIST_READERS), Reader(self._path, 1), fans_out
+            locked, writer, checkpoints, self._new_reader(LIST_READERS), self._new_reader(1), fans_out
         )
 
     async def close(self) -> None:
@@ -190,6 +195,7 @@ class SqliteStore:
         return NO_CAPACITY if self._dispatcher is None else self._dispatcher.capacity()
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
+        self.counts.published += published_by(published)
         self.feed.hint_published(outcome.organization_id for outcome in published)
         if self._dispatcher is None:
             return

@@ -35,6 +35,7 @@ from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WriteQ
 from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import WAL_PAGES, Connection, connect
 from packhook.store.sqlite.queries import database_errors
+from packhook.telemetry.counts import StoreCounts
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -132,8 +133,9 @@ _SINGLE: Final[WriteOp[_Call, Any, Any]] = WriteOp(_run_alone, itself, organizat
 class Writer:
     """Own the one connection that writes, and the task that batches. Created inside the running event loop."""
 
-    def __init__(self, db: Connection) -> None:
+    def __init__(self, db: Connection, counts: StoreCounts) -> None:
         self._db = db
+        self._counts = counts
         self._db.set_busy_timeout(0)  # nothing waits on the event loop
         self._loop = asyncio.get_running_loop()
         self._commit_thread = ThreadPoolExecutor(1, "packhook-commit")
@@ -231,6 +233,7 @@ class Writer:
         try:
             await self._transact(jobs)
         except _BatchFailed as failed:
+            self._counts.errors += 1
             for job in jobs:
                 job.result = Unavailable(str(failed))
         except Exception as error:  # noqa: BLE001 whatever it was, it is the answer to the caller
@@ -239,10 +242,12 @@ class Writer:
                     await self._write_batch([job])
                 return
             jobs[0].result = error
+            self._counts.errors += isinstance(error, Unavailable)
         self._answer(jobs)
 
     async def _transact(self, jobs: list[_Job]) -> None:
         await self._begin()
+        began = self._loop.time()
         with database_errors():
             try:
                 for op, group in _by_op(jobs).items():
@@ -253,6 +258,7 @@ class Writer:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+        self._counts.committed(self._loop.time() - began, len(jobs))
 
     async def _begin(self) -> None:
         """Begin a transaction; where another process has locked the file, wait for it off the event loop."""

@@ -1,0 +1,36 @@
+"""Describe a whole instance to its operator: what waits, and how the webhooks of all organizations are."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from packhook.core.model import Urgency
+
+
+class WebhookCondition(StrEnum):
+    """Name how a webhook is, as far as the database knows: what one node has learned does not count."""
+
+    ACTIVE = "active"
+    FAILING = "failing"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class DueDeliveries(Struct, frozen=True, kw_only=True):
+    """Count deliveries of one urgency that are due and not being sent, to webhooks in one condition.
+
+    ``oldest_due_at`` is since when the oldest of them has been due.
+    """
+
+    urgency: Urgency
+    condition: WebhookCondition
+    count: int
+    oldest_due_at: int
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """Hold the figures of an instance that only its database knows, as of ``at``. Absent parts are zero."""
+
+    at: int
+    due: tuple[DueDeliveries, ...]
+    webhooks: dict[WebhookCondition, int]

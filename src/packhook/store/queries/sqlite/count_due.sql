@@ -1,0 +1,13 @@
+-- Count what is due and not being sent, by urgency and by the condition of its webhook; select since when it is due.
+-- Reads the index by which deliveries are claimed, and no delivery.
+SELECT d.urgency,
+  CASE WHEN NOT w.enabled THEN 'disabled' WHEN w.paused THEN 'paused'
+    WHEN h.failures >= ?2 THEN 'failing' ELSE 'active' END AS condition,
+  CAST(sum(d.due) AS bigint), min(d.due_since)
+FROM (
+  SELECT webhook_id, urgency, count(*) AS due, min(claimable_at) AS due_since FROM deliveries
+  WHERE claimable_at IS NOT NULL AND claimable_at <= ?1 GROUP BY webhook_id, urgency) d
+CROSS JOIN webhooks w
+LEFT JOIN webhook_health h ON h.webhook_id = w.id
+WHERE w.id = d.webhook_id AND w.deleted_at IS NULL
+GROUP BY 1, 2
