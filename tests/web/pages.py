@@ -9,6 +9,11 @@ PAGES: Final = (
     "?range=1h",
     "?range=7d",
     "/organizations",
+    "/organizations/northwind/deliveries",
+    "/organizations/northwind/deliveries?status=delivered&since=2026-11-30T09:00&subject=none",
+    "/organizations/acme/deliveries",
+    "/organizations/northwind/deliveries/{shop.failed_delivery}",
+    "/organizations/northwind/deliveries/{shop.hostile_delivery}?attempt=1",
 )
 """Addresses below ``/dashboard``; a name in braces is a field of the shop."""
 

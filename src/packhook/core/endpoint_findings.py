@@ -55,6 +55,10 @@ _FIX_BY_KIND: Final = {
     "https://.",
     FailureKind.TUNNEL: "Check that the endpoint is up; packhook's operator can see what the proxy refuses.",
 }
+_REDIRECT_FIX: Final = (
+    "Set the endpoint to the URL that it redirects to: a redirect is not followed, for it could lead anywhere."
+)
+_METHOD_FIX: Final = "Let the endpoint accept POST at this path, or correct its URL."
 _OUR_FIX: Final = "This is not the endpoint's fault: try again, and show it to packhook's operator if it stays."
 _STATUS_FIX: Final = {
     400: "Check that the endpoint accepts this JSON body, and verifies the signature with the webhook's secret over "
@@ -124,6 +128,20 @@ class Examination(Struct, frozen=True, kw_only=True):
     started_at: int
     timeout: int
     has_secret: bool = True
+
+
+def fix_of(error_code: str, status_code: int | None, error_message: str = "") -> str:
+    """Return what to do about a failed attempt, by its error and the status of its response; "" if it did not fail."""
+    if not error_code:
+        return ""
+    if error_code == FailureKind.REDIRECT:
+        return _REDIRECT_FIX
+    if status_code is not None:
+        return _METHOD_FIX if status_code in _NOT_POST else _STATUS_FIX.get(status_code, _ANY_STATUS_FIX)
+    if error_code == FailureKind.TLS and "certificate" in error_message:
+        return _CERTIFICATE_FIX
+    known = error_code in tuple(FailureKind)
+    return _FIX_BY_KIND.get(FailureKind(error_code), _OUR_FIX) if known else _OUR_FIX
 
 
 def findings(examined: Examination) -> tuple[Finding, ...]:
@@ -270,8 +288,7 @@ def _response(examined: Examination) -> Iterator[Finding]:
         yield _failed(Check.LATENCY if is_slow else Check.STATUS, examined)
     elif 300 <= status < 400:
         yield _finding(
-            Check.REDIRECT, Level.PROBLEM, examined.error_message,
-            "Set the endpoint to the URL that it redirects to: a redirect is not followed, for it could lead anywhere.",
+            Check.REDIRECT, Level.PROBLEM, examined.error_message, _REDIRECT_FIX,
         )  # fmt: skip
     else:
         yield _finding(Check.REDIRECT, Level.OK, "the endpoint does not redirect")
@@ -284,8 +301,7 @@ def _response(examined: Examination) -> Iterator[Finding]:
 def _status(examined: Examination, status: int) -> Iterator[Finding]:
     if status in _NOT_POST:
         yield _finding(
-            Check.METHOD, Level.PROBLEM, examined.error_message,
-            "Let the endpoint accept POST at this path, or correct its URL.",
+            Check.METHOD, Level.PROBLEM, examined.error_message, _METHOD_FIX,
         )  # fmt: skip
         return
     yield _finding(Check.METHOD, Level.OK, "the endpoint accepts POST")

@@ -1,6 +1,6 @@
 """Reads of what happened: events, deliveries, attempts, planned attempts and the audit trail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec import Struct
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import NotFound
 from packhook.core.fair_share import FairShare
-from packhook.core.model import Attempt, Delivery, Event, Interruption, Webhook
+from packhook.core.model import Attempt, AttemptSummary, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import remaining_schedule
 from packhook.core.subscription import held_reason
 from packhook.service.endpoint_verification import EndpointVerification
@@ -19,6 +19,7 @@ from packhook.store.base import AuditFilter, DeliveryFilter, Page, PageRequest, 
 from packhook.store.timeline import ANY_EVENT, EventFilter
 
 EVENTS_PER_READ: Final = DEFAULT_PER_PAGE
+MAX_ATTEMPTS_OF_LIST: Final = 1_000
 
 
 class DeliveryDetail(Struct, frozen=True, kw_only=True):
@@ -88,6 +89,20 @@ class History:
     async def deliveries(self, organization_id: str, page: PageRequest, where: DeliveryFilter) -> Listing[Delivery]:
         """Return a page of deliveries, newest first."""
         return listing("deliveries", await self._store.list_deliveries(organization_id, page, where))
+
+    async def last_attempts(self, organization_id: str, deliveries: Sequence[Delivery]) -> dict[str, AttemptSummary]:
+        """Return the last attempt of each of these deliveries that has one, by the delivery's id.
+
+        At most MAX_ATTEMPTS_OF_LIST attempts are read, so of many deliveries with many attempts some are absent.
+        """
+        attempted = [delivery.id for delivery in deliveries if delivery.attempt_count]
+        log = await self._store.summarize_attempts(organization_id, attempted, MAX_ATTEMPTS_OF_LIST)
+        return {attempt.delivery_id: attempt for attempt in sorted(log.attempts, key=lambda found: found.number)}
+
+    async def endpoints(self, deliveries: Sequence[Delivery]) -> dict[str, str]:
+        """Return the endpoints that these deliveries of one organization go to now, by webhook; not of deleted ones."""
+        states = await self._store.webhook_states({delivery.webhook_id for delivery in deliveries})
+        return {webhook_id: state.webhook.endpoint for webhook_id, state in states.items()}
 
     async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryDetail:
         """Return a delivery with everything known of it."""

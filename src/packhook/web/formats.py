@@ -1,6 +1,7 @@
 """Write instants, durations, figures, ids and what receivers sent for people. Pure; ``now`` is an argument."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -8,14 +9,21 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from packhook.core.endpoint_findings import fix_of
+from packhook.core.model import Attempt, AttemptSummary, Interruption, Webhook
+from packhook.core.retry_policy import named
 from packhook.core.text import visible, visible_lines
+from packhook.service.history import DeliveryDetail
 
 NOTHING: Final = "\N{EN DASH}"
 _NARROW: Final = "\N{NARROW NO-BREAK SPACE}"
 _UNITS: Final = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
 _SHORT: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 _HEAD, _TAIL = 4, 4
+KIB: Final = 1_024
 MAX_LINE: Final = 2_000
+MAX_SHOWN: Final = 10_000
+"""So many characters of a text from outside are on a page; the whole of it is a file."""
 FOLDED_AFTER: Final = 40
 
 
@@ -28,6 +36,14 @@ def exact(instant: int) -> str:
 def clock_time(instant: int) -> str:
     """Return the time of day of an instant with milliseconds, UTC."""
     return to_rfc3339(instant)[11:23]
+
+
+def day_and_time(instant: int, now: int) -> str:
+    """Return the time of day of an instant, with its day unless that is today; UTC."""
+    moment, today = (datetime.fromtimestamp(at / SECOND, UTC) for at in (instant, now))
+    if moment.date() == today.date():
+        return clock_time(instant)
+    return f"{moment.day} {moment:%b %H:%M:%S}"
 
 
 def span(milliseconds: int) -> str:
@@ -131,6 +147,60 @@ def pretty_json(data: bytes) -> str:
     return body_text(json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace"))
 
 
+def members(document: str) -> list[tuple[str, str]]:
+    """Return the members of a JSON object of texts, such as the headers of a request."""
+    return [(name, str(value)) for name, value in json.loads(document or "{}").items()]
+
+
+def fix(attempt: Attempt | AttemptSummary) -> str:
+    """Return what to do about an attempt that failed; "" about one that did not."""
+    return fix_of(attempt.error_code, attempt.status_code, attempt.error_message)
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return headers as lines that are safe to show; what is long is cut."""
+    lines = [f"{visible(name)}: {visible(value)}" for name, value in headers]
+    return cut("\n".join(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}… (cut)" for line in lines))
+
+
+def cut(text: str) -> str:
+    """Return a text, or as much of it as a page shows."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    return f"{text[:MAX_SHOWN]}\n… ({len(text) - MAX_SHOWN:,} more characters are not shown)"
+
+
+def folded(text: str) -> tuple[str, str, int]:
+    """Return the lines of a text that are shown at once, those that are folded away, and how many the latter are."""
+    lines = cut(text).split("\n")
+    first, rest = lines[:FOLDED_AFTER], lines[FOLDED_AFTER:]
+    return "\n".join(first), "\n".join(rest), len(rest)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes with its unit."""
+    return f"{count:,}{_NARROW}B" if count < KIB else f"{count / KIB:,.1f}{_NARROW}KiB"
+
+
+def pairs(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Return values with what people read of them, for a select."""
+    return [(value, value) for value in values]
+
+
+def webhook_choices(webhooks: Iterable[Webhook]) -> list[tuple[str, str]]:
+    """Return webhooks for a select: by id, with endpoint and event codes."""
+    return [
+        (webhook.id, f"{host_and_path(webhook.endpoint)} ({', '.join(webhook.event_codes) or webhook.event_code})")
+        for webhook in webhooks
+    ]
+
+
+def steps(detail: DeliveryDetail) -> list[Attempt | Interruption]:
+    """Return the attempts of a delivery and its interruptions, in order of time."""
+    found: list[Attempt | Interruption] = [*detail.attempts, *detail.interruptions]
+    return sorted(found, key=lambda step: step.started_at if isinstance(step, Attempt) else step.noticed_at)
+
+
 def sentence(text: str) -> str:
     """Return a text with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
@@ -140,17 +210,28 @@ FILTERS: Final = {
     "body_text": body_text,
     "clock_time": clock_time,
     "count_of": count_of,
+    "cut": cut,
+    "day_and_time": day_and_time,
     "exact": exact,
+    "fix": fix,
+    "folded": folded,
+    "header_lines": header_lines,
     "host": host,
     "host_and_path": host_and_path,
+    "members": members,
     "milliseconds": milliseconds,
+    "named_status": named,
     "number": number,
+    "pairs": pairs,
     "percent": percent,
     "pretty_json": pretty_json,
     "relative": relative,
     "sentence": sentence,
     "short_id": short_id,
     "shown": shown,
+    "size": size,
     "span": span,
+    "steps": steps,
     "time_tag": time_tag,
+    "webhook_choices": webhook_choices,
 }

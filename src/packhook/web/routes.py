@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from packhook.web.pages import organizations, overview, sign_in
+from packhook.web.pages import deliveries, organizations, overview, sign_in
 from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -29,11 +29,17 @@ class PageRoute:
 ORGANIZATION: Final = "/organizations/{organizationId}"
 """Begins the path of every page about one organization; its other pages follow it."""
 
+DELIVERY: Final = f"{ORGANIZATION}/deliveries/{{deliveryId}}"
+
 ROUTES: Final = (
     PageRoute(SIGN_IN, "/sign-in", sign_in.form, sign_in.sign_in),
     PageRoute(SIGN_OUT, "/sign-out", None, sign_in.sign_out),
     PageRoute("overview", "/", overview.overview),
     PageRoute("organizations", "/organizations", organizations.organizations, organizations.create),
+    PageRoute("deliveries", f"{ORGANIZATION}/deliveries", deliveries.deliveries),
+    PageRoute("delivery", DELIVERY, deliveries.delivery),
+    PageRoute("delivery-body", f"{DELIVERY}/response", deliveries.response_body),
+    PageRoute("delivery-retry", f"{DELIVERY}/retry", None, deliveries.retry),
 )
 _PATTERNS: Final = tuple((re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,100})", page.path)), page) for page in ROUTES)
 _PATHS: Final = {page.name: page.path for page in ROUTES}
