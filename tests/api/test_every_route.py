@@ -9,7 +9,7 @@ from api.organization import EVENT, SUBSCRIPTION, Json, Organization, body_of
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES
 from packhook.api.schemas.events import ErasureRequest, EventBatch, EventPublish
-from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.portal import PortalSessionCreate
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate
@@ -21,6 +21,7 @@ from support.api_node import bearer, eventually
 REPLAY: Final = {"select": "all", "since": "2020-01-01T00:00:00Z"}
 BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     OrganizationCreate: {},
+    OrganizationUpdate: {"retention": "90d"},
     ApiKeyCreate: {"scopes": ["events:read"]},
     WebhookCreate: SUBSCRIPTION,
     WebhookUpdate: {"enabled": True},
@@ -37,6 +38,7 @@ SCOPE_OF: Final = {
     "POST /organizations": None,
     "GET /organizations": None,
     "GET /organizations/{organizationId}": None,
+    "PUT /organizations/{organizationId}": None,
     "DELETE /organizations/{organizationId}": None,
     "POST /organizations/{organizationId}/api-keys": None,
     "GET /organizations/{organizationId}/api-keys": None,

@@ -11,6 +11,7 @@ from api.organization import EVENT, Organization, body_of
 WRONG: Final[list[tuple[str, Any]]] = [
     *[("id", value) for value in ("", "a" * 65, "a b", "a.b", "a/b", "ü", "a\n", 1, None)],
     *[("name", value) for value in (1, None, "a" * 201, ["Acme"])],
+    *[("retention", value) for value in (7, None, "soon", "59s", "40000d")],
 ]
 
 
@@ -86,3 +87,21 @@ async def test_delete_ends_its_webhooks(api: httpx.AsyncClient, organization: Or
     webhook = await organization.webhook()
     await api.delete(organization.path)
     assert (await organization.ask("GET", f"/webhooks/{webhook['id']}")).status_code == 404
+
+
+async def test_retention_of_an_organization(api: httpx.AsyncClient, organization: Organization) -> None:
+    """Show it where it is set; change it without the name, and the name without it; audit both with their values."""
+    assert "retention" not in body_of(await api.get(organization.path), 200)
+    changed = body_of(await api.put(organization.path, json={"retention": "90d"}), 200)
+    assert (changed["retention"], changed["name"]) == ("90d", organization.id)
+    renamed = body_of(await api.put(organization.path, json={"name": "Acme"}), 200)
+    assert renamed == {**changed, "name": "Acme"} == body_of(await api.get(organization.path), 200)
+    assert "retention" not in body_of(await api.put(organization.path, json={"retention": ""}), 200)
+    entries = body_of(await organization.ask("GET", "/audit", params={"action": "organization.updated"}), 200)["data"]
+    assert [[tuple(change.values()) for change in entry["changes"]] for entry in entries] == [
+        [("retention", "90d", None)],
+        [("name", organization.id, "Acme")],
+        [("retention", None, "90d")],
+    ]
+    problem = body_of(await api.put(organization.path, json={"retention": "1s", "name": ""}), 422)
+    assert sorted(error["field"] for error in problem["errors"]) == ["/name", "/retention"]

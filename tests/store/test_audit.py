@@ -9,7 +9,8 @@ import pytest
 from packhook.core.audit import NODE, Action, Actor, AuditEntry, Change
 from packhook.core.clock import DAY, HOUR, MINUTE
 from packhook.core.errors import RequestError, Unavailable
-from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, RetentionBatch, Store, WebhookFilter
+from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store, WebhookFilter
+from packhook.store.retention import RetentionBatch
 from packhook.testing.clock import START
 from postgres.server import direct
 from store.values import (

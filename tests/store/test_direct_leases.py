@@ -7,8 +7,9 @@ import pytest
 from packhook.core.clock import MINUTE
 from packhook.core.model import DeliveryStatus, Interruption, LeasedDelivery
 from packhook.settings import Settings
-from packhook.store.base import DeliveryFilter, PageRequest, RetentionBatch, Store
+from packhook.store.base import DeliveryFilter, PageRequest, Store
 from packhook.store.open import open_store
+from packhook.store.retention import RetentionBatch
 from packhook.testing.clock import START, ManualClock
 from store.values import (
     ACME,

@@ -10,7 +10,8 @@ from packhook.core.audit import Action, AuditEntry
 from packhook.core.clock import HOUR
 from packhook.core.errors import NotFound
 from packhook.core.portal import Capability, PortalSession
-from packhook.store.base import AuditFilter, RetentionBatch, Store
+from packhook.store.base import AuditFilter, Store
+from packhook.store.retention import RetentionBatch
 from packhook.testing.clock import START
 from store.values import ACME, ALL, OTHER, api_key, hash_of, new_entry
 from support.values import replaced

@@ -8,7 +8,8 @@ import pytest
 from packhook.core.clock import DAY, HOUR
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import DeliveryStatus, Idempotency, WebhookState
-from packhook.store.base import DeliveryFilter, RetentionBatch, Store
+from packhook.store.base import DeliveryFilter, Store
+from packhook.store.retention import RetentionBatch
 from packhook.testing.clock import START
 from store.values import (
     ACME,
@@ -25,6 +26,7 @@ from store.values import (
     failed,
     new_entry,
     next_version,
+    organization,
     publication,
     publish,
     status_of,
@@ -106,6 +108,67 @@ async def test_a_kept_event_does_not_keep_younger_ones(store: Store) -> None:
     assert [(batch.events, batch.is_done) for batch in batches] == [(1, False), (2, False), (0, True)]
     assert (await store.list_events(ACME, ALL)).items == (live,)
     assert await store.record([delivered(leased, LATER)]) == [True]
+
+
+async def keep(store: Store, retention: int | None, name: str = ACME) -> None:
+    """Give an organization a retention of its own."""
+    await store.update_organization(organization(name, retention=retention), new_entry())
+
+
+async def sweep_all(store: Store, **times: int) -> int:
+    """Run batches until nothing is left to do; return how many events were deleted."""
+    deleted = 0
+    for _ in count():
+        batch = await sweep(store, **times)
+        deleted += batch.events
+        if batch.is_done:
+            return deleted
+    raise AssertionError
+
+
+@pytest.mark.parametrize("limit", [1, 100])
+async def test_an_organization_keeps_its_events_for_as_long_as_it_says(store: Store, limit: int) -> None:
+    """Shorter or longer than the instance; what others publish between is deleted in time."""
+    await keep(store, 10 * DAY)
+    await store.create_organization(organization("brief", retention=HOUR), new_entry())
+    for created_at in (START, START + HOUR, START + 2 * HOUR):
+        for name in (ACME, OTHER, "brief"):
+            await publish(store, 1, name, created_at=created_at)
+
+    async def left() -> list[int]:
+        return [len((await store.list_events(name, ALL)).items) for name in (ACME, OTHER, "brief")]
+
+    assert await sweep_all(store, events_before=START, now=START + 2 * HOUR, limit=limit) == 1
+    assert await left() == [3, 3, 2]
+    assert await sweep_all(store, events_before=START + HOUR, now=START + 3 * HOUR, limit=limit) == 2
+    assert await left() == [3, 2, 1]
+    assert await sweep_all(store, events_before=LATER, now=START + 10 * DAY + HOUR, limit=limit) == 4
+    assert await left() == [2, 0, 0]
+    await keep(store, None)
+    assert await sweep_all(store, events_before=LATER, now=LATER, limit=limit) == 2
+
+
+async def test_what_waits_is_canceled_when_its_organizations_time_is_over(store: Store) -> None:
+    """Of a disabled webhook; an organization that keeps events for longer waits for longer."""
+    await keep(store, HOUR)
+    await keep(store, 2 * DAY, OTHER)
+    for name in (ACME, OTHER):
+        hook = await add_webhook(store, name)
+        await publish(store, 1, name)
+        await store.replace_webhook(next_version(hook, enabled=False), new_entry())
+    assert (await sweep(store, events_before=LATER, now=LATER)).canceled == 1
+    ((waiting,), _) = [(await store.list_deliveries(name, ALL, DeliveryFilter())).items for name in (OTHER, ACME)]
+    assert waiting.status is DeliveryStatus.PENDING
+
+
+async def test_an_organization_that_is_not_there_has_no_retention(store: Store) -> None:
+    """Nor one that was deleted."""
+    await store.delete_organization(OTHER, START, new_entry())
+    for name in (OTHER, "unknown"):
+        with pytest.raises(NotFound):
+            await keep(store, HOUR, name)
+    await keep(store, HOUR)
+    assert await store.get_organization(ACME) == organization(ACME, retention=HOUR)
 
 
 async def test_a_batch_of_retention_has_a_limit(store: Store) -> None:

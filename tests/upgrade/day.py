@@ -305,6 +305,8 @@ async def _clean_up(db: Db) -> None:
     old = [event(event_code="order.canceled", created_at=START - 2 * DAY) for _ in range(2)]
     await PublishBatch([publication(*old)], FakeDispatcher().capacity, SubscriberLoader()).write(db)
     await webhooks.delete_webhook(db, ACME, gone.id, START, new_entry())
+    kept = organization(ACME, retention=DAY)
+    await organizations.update_organization(db, kept, new_entry())
     await retention.apply_retention(db, retention.START, **swept)
     await retention.apply_retention(db, retention.START, **swept)
     await statistics.apply_retention(db, START + 2 * DAY, 10)

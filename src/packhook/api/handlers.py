@@ -9,7 +9,7 @@ from packhook.api.auth import actor_of, principal_of, reservation_of
 from packhook.api.connection import while_connected
 from packhook.api.requests import idempotency_key, read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
-from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate
+from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields
 from packhook.core.clock import from_rfc3339
@@ -37,7 +37,9 @@ def _organization(request: Request) -> str:
 async def create_organization(request: Request) -> Response:
     """Create an organization."""
     body = await read_shape(request, OrganizationCreate)
-    organization = await _service(request).organizations.create(body.id or None, body.name, actor_of(request))
+    organization = await _service(request).organizations.create(
+        body.id or None, body.name, actor_of(request), rules.retention(body.retention)
+    )
     return created(request, serializers.organization(organization))
 
 
@@ -50,6 +52,15 @@ async def list_organizations(request: Request) -> Response:
 async def get_organization(request: Request) -> Response:
     """Get an organization."""
     return respond(serializers.organization(await _service(request).organizations.get(_organization(request))))
+
+
+async def update_organization(request: Request) -> Response:
+    """Update an organization: an absent field stays as it is."""
+    body = await read_shape(request, OrganizationUpdate)
+    given = {name: getattr(body, name) for name in body.model_fields_set}
+    changed = given | ({"retention": rules.retention(body.retention)} if "retention" in given else {})
+    organization = await _service(request).organizations.update(_organization(request), changed, actor_of(request))
+    return respond(serializers.organization(organization))
 
 
 async def delete_organization(request: Request) -> Response:

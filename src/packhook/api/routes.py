@@ -39,6 +39,7 @@ from packhook.api.schemas.organizations import (
     OrganizationCreate,
     OrganizationOut,
     OrganizationPage,
+    OrganizationUpdate,
     RotationOut,
 )
 from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
@@ -77,6 +78,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("organizations", "GET", "/organizations", OPERATOR, handlers.list_organizations, 200, OrganizationPage,
           query=parameters.ORGANIZATIONS),
     Route("organizations", "GET", ORGANIZATION, OPERATOR, handlers.get_organization, 200, OrganizationOut, errors=_404),
+    Route("organizations", "PUT", ORGANIZATION, OPERATOR, handlers.update_organization, 200, OrganizationOut,
+          OrganizationUpdate, errors=_404),
     Route("organizations", "DELETE", ORGANIZATION, OPERATOR, handlers.delete_organization, 204, errors=_404),
     Route("api-keys", "POST", _KEYS, OPERATOR, handlers.create_api_key, 201, ApiKeyCreated, ApiKeyCreate, errors=_404),
     Route("api-keys", "GET", _KEYS, OPERATOR, handlers.list_api_keys, 200, ApiKeyPage, query=parameters.API_KEYS,

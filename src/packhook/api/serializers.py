@@ -84,7 +84,8 @@ def _certificate(chain: str) -> Body:
 
 def organization(organization: Organization) -> Body:
     """Serialize an organization."""
-    return {"id": organization.id, "name": organization.name, "created_at": to_rfc3339(organization.created_at)}
+    kept = {} if organization.retention is None else {"retention": to_duration(organization.retention)}
+    return {"id": organization.id, "name": organization.name, "created_at": to_rfc3339(organization.created_at), **kept}
 
 
 def api_key(key: ApiKey) -> Body:

@@ -1,15 +1,17 @@
 """``packhook organizations``: tenants. Only with the operator key."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from packhook.api import parameters
+from packhook.api.schemas.organizations import OrganizationUpdate
 from packhook.cli.client import Client, path
 from packhook.cli.options import client_command
 
 app = typer.Typer(no_args_is_help=True, help="Organizations (with the operator key).")
 _COLUMNS = ("id", "name", "created_at")
+_RETENTION = "How long its events are kept, such as 90d; without it, as the instance's."
 _Id = Annotated[str, typer.Argument(help="The organization's id.")]
 
 
@@ -18,10 +20,18 @@ def create(
     client: Client,
     organization_id: Annotated[str | None, typer.Argument(help="An id of your choice; without it, a new one.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    retention: Annotated[str | None, typer.Option(help=_RETENTION)] = None,
 ) -> None:
     """Create an organization. Example: packhook organizations create acme --name 'Acme Outfitters'"""
-    body = {field: value for field, value in {"id": organization_id, "name": name}.items() if value is not None}
+    given = {"id": organization_id, "name": name, "retention": retention}
+    body = {field: value for field, value in given.items() if value is not None}
     client.show(client.call("POST", path("organizations"), json=body))
+
+
+@client_command(app, "update", schema=OrganizationUpdate, has_organization=False)
+def update(client: Client, organization_id: _Id, fields: dict[str, Any]) -> None:
+    """Update an organization. Example: packhook organizations update acme --retention 90d"""
+    client.show(client.call("PUT", path("organizations", organization_id), json=fields))
 
 
 @client_command(app, "list", query=parameters.ORGANIZATIONS, has_organization=False)

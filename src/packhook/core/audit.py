@@ -35,6 +35,7 @@ class Action(StrEnum):
     """Name what was done; the part before the dot is the kind of object."""
 
     ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_UPDATED = "organization.updated"
     ORGANIZATION_DELETED = "organization.deleted"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"

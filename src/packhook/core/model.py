@@ -17,11 +17,12 @@ MAX_BATCH_EVENTS: Final = 1_000
 
 
 class Organization(Struct, frozen=True, kw_only=True):
-    """Identify a tenant, who owns webhooks and events."""
+    """Identify a tenant, who owns webhooks and events. ``retention`` None: its events are kept as the instance's."""
 
     id: str
     name: str
     created_at: int
+    retention: int | None = None
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from packhook.core.clock import DAY, SECOND, Clock, to_rfc3339
 from packhook.core.errors import Unavailable
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.store.retention import RetentionBatch
 
 _log: Final = structlog.get_logger("packhook.maintenance")
 
@@ -59,6 +60,8 @@ class Maintenance:
             )
             if removed.is_done:
                 return
+            if removed == RetentionBatch(more=True):
+                continue
             _log.info(
                 "retention_run",
                 events=removed.events,

@@ -1,10 +1,14 @@
 """Organizations and their API keys."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, api_key_created_entry, entry
+from packhook.core.audit import Action, Actor, Change, api_key_created_entry, entry
 from packhook.core.clock import Clock, to_rfc3339
+from packhook.core.durations import to_duration
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.model import ApiKey, Organization
 from packhook.service.authentication import Access, hash_of, new_key
@@ -24,12 +28,15 @@ class Organizations:
         self._clock = clock
         self._access = access
 
-    async def create(self, organization_id: str | None, name: str, by: Actor) -> Organization:
+    async def create(
+        self, organization_id: str | None, name: str, by: Actor, retention: int | None = None
+    ) -> Organization:
         """Create an organization with this id, or a new one. Raise Conflict if the id is, or was, in use."""
         chosen = organization_id or ids.organization_id()
         now = self._clock.now()
-        organization = Organization(id=chosen, name=name or chosen, created_at=now)
-        audit = entry(Action.ORGANIZATION_CREATED, by, now, organization_id=chosen, object_id=chosen)
+        organization = Organization(id=chosen, name=name or chosen, created_at=now, retention=retention)
+        changes = () if retention is None else (Change("retention", None, to_duration(retention)),)
+        audit = entry(Action.ORGANIZATION_CREATED, by, now, organization_id=chosen, object_id=chosen, changes=changes)
         await self._store.create_organization(organization, audit)
         return organization
 
@@ -40,6 +47,25 @@ class Organizations:
     async def list(self, page: PageRequest) -> Listing[Organization]:
         """Return a page, ordered by id."""
         return listing("organizations", await self._store.list_organizations(page))
+
+    async def update(self, organization_id: str, changed: Mapping[str, Any], by: Actor) -> Organization:
+        """Change name or retention (None: the instance's). Raise NotFound if there is no such organization."""
+        before = await self._store.get_organization(organization_id)
+        after = msgspec.structs.replace(before, **changed)
+        shown = [
+            Change("name", before.name, after.name),
+            Change("retention", _duration(before.retention), _duration(after.retention)),
+        ]
+        audit = entry(
+            Action.ORGANIZATION_UPDATED,
+            by,
+            self._clock.now(),
+            organization_id=organization_id,
+            object_id=organization_id,
+            changes=tuple(change for change in shown if change.before != change.after),
+        )
+        await self._store.update_organization(after, audit)
+        return after
 
     async def delete(self, organization_id: str, by: Actor) -> None:
         """Delete an organization: keys and webhooks stop at once, events go with retention, the id stays taken."""
@@ -78,3 +104,7 @@ class Organizations:
         audit = entry(Action.API_KEY_REVOKED, by, now, organization_id=organization_id, object_id=api_key_id)
         await self._store.revoke_api_key(organization_id, api_key_id, now, audit)
         self._access.invalidate()
+
+
+def _duration(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else to_duration(milliseconds)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from packhook.core.clock import DAY, SECOND
-from packhook.core.durations import parse_duration
+from packhook.core.clock import DAY, MINUTE, SECOND
+from packhook.core.durations import parse_duration, to_duration
 from packhook.core.endpoint import parse_endpoint
 from packhook.core.event_patterns import EVERY, is_pattern
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES, codes_of
@@ -17,6 +17,7 @@ from packhook.core.model import SCOPES
 from packhook.core.portal import LONGEST, SHORTEST, Capability, capability_problem
 from packhook.core.signatures.standard import secret_problem
 
+MAX_RETENTION: Final = 36_500 * DAY
 MAX_EVENT_PATTERNS: Final = 50
 MAX_HEADERS: Final = 20
 MAX_HEADER_LENGTH: Final = 4096
@@ -150,6 +151,16 @@ def portal_lasting(text: str) -> int:
     if not SHORTEST <= milliseconds <= LONGEST:
         raise ValueError(f"expected a duration from 5m to 24h, got {text!r}")
     return milliseconds
+
+
+def retention(text: str) -> int | None:
+    """Return milliseconds from a text such as ``90d``, at least a minute; empty is the instance's."""
+    if not text:
+        return None
+    duration = parse_duration(text)
+    if not MINUTE <= duration <= MAX_RETENTION:
+        raise ValueError(f"expected a duration from 1m to {to_duration(MAX_RETENTION)}")
+    return duration
 
 
 def scopes(value: list[str]) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.erasure import WithErasure
 from packhook.store.feed import WithFeed
 from packhook.store.overview import WithOverview
+from packhook.store.retention import RetentionBatch
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
 from packhook.store.timeline import TimelineStore
@@ -136,24 +137,6 @@ class Usage(Struct, frozen=True, kw_only=True):
     at: int
 
 
-class RetentionBatch(Struct, frozen=True, kw_only=True):
-    """Count what one batch deleted or canceled; ``more``: there are events that were not examined yet."""
-
-    events: int = 0
-    idempotency_keys: int = 0
-    canceled: int = 0
-    audit_entries: int = 0
-    replays: int = 0
-    statistics: int = 0
-    portal_sessions: int = 0
-    more: bool = False
-
-    @property
-    def is_done(self) -> bool:
-        """Tell whether nothing was left to do."""
-        return self == RetentionBatch()
-
-
 class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore, TimelineStore, Protocol):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
@@ -190,6 +173,10 @@ class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore,
 
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         """Return a page of organizations by id."""
+        ...
+
+    async def update_organization(self, organization: Organization, entry: AuditEntry) -> None:
+        """Replace name and retention of an organization. Raises NotFound where there is none, or it was deleted."""
         ...
 
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
@@ -377,10 +364,11 @@ class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore,
     ) -> RetentionBatch:
         """Delete and cancel one batch, at most ``limit`` of each.
 
-        Deleted are events past retention whose deliveries are all finished, with their deliveries and attempts;
-        replays that ended as long ago; stale idempotency keys; audit entries past their retention; counts of attempts
-        past theirs, and those of webhooks that were deleted a while ago. Counts that are a day old are joined by the
-        hour. Links and sessions of the portal that have expired. Canceled are live deliveries of deleted webhooks.
+        Deleted are events past retention, or their organization's own, whose deliveries are all finished, with their
+        deliveries and attempts; replays that ended as long ago; stale idempotency keys; audit entries past their
+        retention; counts of attempts past theirs, and those of webhooks that were deleted a while ago. Counts that are
+        a day old are joined by the hour. Links and sessions of the portal that have expired. Canceled are live
+        deliveries of deleted webhooks.
         """
         ...
 

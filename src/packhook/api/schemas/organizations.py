@@ -23,6 +23,11 @@ def _organization_id(value: str) -> str:
     return value
 
 
+def _retention(value: str) -> str:
+    rules.retention(value)
+    return value
+
+
 def _instant(value: str) -> str:
     try:
         from_rfc3339(value)
@@ -32,6 +37,8 @@ def _instant(value: str) -> str:
 
 
 Scopes = Annotated[list[str], AfterValidator(_scopes), Field(json_schema_extra=_SCOPES)]
+Retention = Annotated[str, AfterValidator(_retention)]
+_RETENTION: Final = "How long events are kept, such as 7d or 90d."
 Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -42,6 +49,14 @@ class OrganizationCreate(RequestModel):
         default="", description="Chosen by the operator; absent: packhook makes one.", examples=["acme"]
     )
     name: str = Field(default="", max_length=200, examples=["Acme Outfitters"])
+    retention: Retention = Field(default="", description=f"{_RETENTION} Absent: the instance's.", examples=["90d"])
+
+
+class OrganizationUpdate(RequestModel):
+    """Update an organization: an absent field stays as it is."""
+
+    name: str = Field(default="", min_length=1, max_length=200, examples=["Acme Outfitters"])
+    retention: Retention = Field(default="", description=f"{_RETENTION} Empty: the instance's.", examples=["90d"])
 
 
 class OrganizationOut(ResponseModel):
@@ -50,6 +65,7 @@ class OrganizationOut(ResponseModel):
     id: str
     name: str
     created_at: str
+    retention: str = Field(default="", description="How long its events are kept; absent: as the instance's.")
 
 
 class OrganizationPage(PageModel):

@@ -43,6 +43,7 @@ class EncryptedStore:
         self.create_organization = inner.create_organization
         self.get_organization = inner.get_organization
         self.list_organizations = inner.list_organizations
+        self.update_organization = inner.update_organization
         self.delete_organization = inner.delete_organization
         self.create_api_key = inner.create_api_key
         self.list_api_keys = inner.list_api_keys

@@ -42,6 +42,14 @@ async def list_organizations(db: Db, page: PageRequest) -> Page[Organization]:
     return await fetch_page(db, "list_organizations", _NOT_DELETED, page, rows.ORGANIZATIONS.read, newest_first=False)
 
 
+async def update_organization(db: Db, organization: Organization, entry: AuditEntry) -> None:
+    """See Store.update_organization."""
+    values = replace_nul((organization.id, organization.name, organization.retention))
+    if await db.fetch_one(SQL["update_organization"], *values) is None:
+        raise NotFound(f"no organization {organization.id!r}")
+    await write_audit(db, entry)
+
+
 async def delete_organization(db: Db, organization_id: str, now: int, entry: AuditEntry) -> tuple[None, list[str]]:
     """See Store.delete_organization; return the ids of the webhooks that were deleted with it."""
     known = has_no_nul(organization_id)

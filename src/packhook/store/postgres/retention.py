@@ -1,10 +1,12 @@
 """Apply retention in batches, by one node at a time: delete what is past its time, cancel what will never be sent."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from packhook.store.base import RetentionBatch
 from packhook.store.postgres import replays, statistics
 from packhook.store.postgres.queries import SQL, Db, to_arrays
+from packhook.store.retention import RANGES_AT_ONCE, RetentionBatch, Sweep
+from packhook.store.rows import Row
 
 _LIVE: Final = ("pending", "sending")
 
@@ -14,28 +16,32 @@ MAX_DELIVERIES: Final = 5_000
 EventPosition = tuple[int, str]
 """A place in the order of events by age: ``created_at`` and the id."""
 
-START: Final[EventPosition] = (-(2**62), "")
+_START: Final[EventPosition] = (-(2**62), "")
+
+EventSweep = Sweep[EventPosition]
+START: Final = EventSweep(start=_START, after=_START, first=_START)
 
 
 async def apply_retention(
     db: Db,
-    after: EventPosition,
+    sweep: EventSweep,
     *,
     events_before: int,
     keys_before: int,
     audit_before: int,
     now: int,
     limit: int,
-) -> tuple[RetentionBatch, EventPosition]:
-    """See Store.apply_retention; return where to go on, which is the start again once a range has nothing old enough.
+) -> tuple[RetentionBatch, EventSweep]:
+    """See Store.apply_retention; return where to go on.
 
     Nothing is done where another node is doing it.
     """
     row = await db.fetch_one(SQL["lock_retention"])
     if row is None or not row[0]:
-        return RetentionBatch(), after
+        return RetentionBatch(), sweep
     canceled = await _cancel(db, now, events_before, limit)
-    events, reached, is_cut = await _delete_events(db, after, events_before, limit)
+    sweep = sweep.with_own({row[0]: row[1] for row in await db.fetch_all(SQL["list_retentions"])})
+    events, sweep, is_cut = await _delete_events(db, sweep, now, events_before, limit)
     keys = await db.fetch_all(SQL["delete_expired_idempotency_keys"], keys_before, limit)
     entries = await db.fetch_all(SQL["delete_expired_audit_entries"], audit_before, limit)
     counts, more_counts = await statistics.apply_retention(db, now, limit)
@@ -47,22 +53,44 @@ async def apply_retention(
         replays=await replays.delete_old(db, events_before, keys_before, limit),
         statistics=counts,
         portal_sessions=len(await db.fetch_all(SQL["delete_expired_portal_sessions"], now, limit)),
-        more=is_cut or more_counts or reached != START,
+        more=is_cut or more_counts or not sweep.is_new,
     )
-    return batch, reached
+    return batch, sweep
 
 
-async def _delete_events(db: Db, after: EventPosition, before: int, limit: int) -> tuple[int, EventPosition, bool]:
+async def _delete_events(
+    db: Db, sweep: EventSweep, now: int, events_before: int, limit: int
+) -> tuple[int, EventSweep, bool]:
     """Delete the events of one range that are past retention and have no live delivery.
 
     Return how many, where to go on, and whether it ended early: then the next batch has the same range.
     """
-    found = await db.fetch_all(SQL["expired_events"], *after, limit)
-    old = [row for row in found if row[2] < before]
-    reached = (found[-1][2], found[-1][1]) if old and len(found) == limit else START
-    expired = {row[1]: row[0] for row in old if not row[3]}
+    for _ in range(RANGES_AT_ONCE):
+        before = sweep.before(now, events_before)
+        found = await _read_range(db, sweep, before, limit)
+        old = [row for row in found if row[2] < before]
+        expired = {row[1]: row[0] for row in old if not row[3] and not sweep.is_skipped(row[0])}
+        deleted, is_cut = await _delete(db, expired)
+        if is_cut:
+            return deleted, sweep, True
+        reached = (found[-1][2], found[-1][1]) if old and len(found) == limit else None
+        sweep = sweep.next([((row[2], row[1]), row[0]) for row in old], reached)
+        if expired or sweep.is_new:
+            return deleted, sweep, False
+    return 0, sweep, False
+
+
+async def _read_range(db: Db, sweep: EventSweep, before: int, limit: int) -> list[Row]:
+    if not sweep.organization:
+        return await db.fetch_all(SQL["expired_events"], *sweep.after, limit)
+    values = (sweep.organization, sweep.after[1], before, limit)
+    return await db.fetch_all(SQL["expired_events_of_organization"], *values)
+
+
+async def _delete(db: Db, expired: Mapping[str, str]) -> tuple[int, bool]:
+    """Delete events, by their ids with their organizations; return how many, and whether it ended early."""
     if not expired:
-        return 0, reached, False
+        return 0, False
     locked = await db.fetch_all(SQL["lock_deliveries"], list(expired), MAX_DELIVERIES)
     is_cut = len(locked) == MAX_DELIVERIES
     retried = {row[0] for row in locked if row[1] in _LIVE}  # since they were selected: then the event stays
@@ -73,7 +101,7 @@ async def _delete_events(db: Db, after: EventPosition, before: int, limit: int) 
     await db.fetch_all(SQL["delete_deliveries"], *to_arrays(finished, 2))
     await db.fetch_all(SQL["delete_routed"], whole)  # of those whose deliveries were given up
     await db.fetch_all(SQL["delete_event"], *to_arrays([(expired[id_], id_) for id_ in whole], 2))
-    return len(whole), after if is_cut else reached, is_cut
+    return len(whole), is_cut
 
 
 async def _cancel(db: Db, now: int, events_before: int, limit: int) -> int:

@@ -34,7 +34,6 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    RetentionBatch,
     Usage,
     WebhookFilter,
 )
@@ -68,11 +67,15 @@ from packhook.store.postgres.queries import Db
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.retention import RetentionBatch
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 from packhook.telemetry.counts import StoreCounts
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+Change = Callable[Concatenate[Db, P], Awaitable[tuple[T, Collection[str]]]]
+"""Work that also returns the webhooks that it changed."""
 
 
 class PostgresStore:
@@ -86,7 +89,7 @@ class PostgresStore:
         self._source = NODE_PREFIX + self._node
         self._dispatcher: Dispatcher | None = None
         self._running: Running | None = None
-        self._retention_reached = retention.START
+        self._sweep = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read)
@@ -167,22 +170,11 @@ class PostgresStore:
         async with self._open.session.changes.admit(organization_id):
             return await self._write(work, *args, **kwargs)
 
-    async def _change_for(
-        self,
-        organization_id: str,
-        work: Callable[Concatenate[Db, P], Awaitable[tuple[T, Collection[str]]]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def _change_for(self, organization_id: str, work: Change[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._open.session.changes.admit(organization_id):
             return await self._change(work, *args, **kwargs)
 
-    async def _change(
-        self,
-        work: Callable[Concatenate[Db, P], Awaitable[tuple[T, Collection[str]]]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def _change(self, work: Change[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, and notify every node of the webhooks that the work returns as changed."""
 
         async def work_and_notify(db: Db) -> tuple[T, Collection[str]]:
@@ -245,6 +237,9 @@ class PostgresStore:
 
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._read(organizations.list_organizations, page)
+
+    async def update_organization(self, organization: Organization, entry: AuditEntry) -> None:
+        await self._write_for(organization.id, organizations.update_organization, organization, entry)
 
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
         await self._change_for(organization_id, organizations.delete_organization, organization_id, now, entry)
@@ -380,8 +375,8 @@ class PostgresStore:
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:
-        batch, self._retention_reached = await self._write(
-            retention.apply_retention, self._retention_reached, events_before=events_before, keys_before=keys_before,
+        batch, self._sweep = await self._write(
+            retention.apply_retention, self._sweep, events_before=events_before, keys_before=keys_before,
             audit_before=audit_before, now=now, limit=limit,
         )  # fmt: skip
         return batch

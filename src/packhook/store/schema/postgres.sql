@@ -148,6 +148,7 @@ CREATE TABLE organizations (
   created_at bigint NOT NULL,
   deleted_at bigint,
   subscriptions_version bigint NOT NULL DEFAULT 0,
+  retention bigint,
   CONSTRAINT organizations_pkey PRIMARY KEY (id)
 );
 
@@ -337,6 +338,8 @@ CREATE INDEX events_feed ON packhook.events USING btree (organization_id, "posit
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
+
+CREATE INDEX organizations_with_retention ON packhook.organizations USING btree (id) WHERE (retention IS NOT NULL);
 
 CREATE INDEX outbox_waiting ON packhook.outbox USING btree (organization_id, "position") WHERE (refused_at IS NULL);
 

@@ -11,7 +11,7 @@ CREATE TABLE organizations (
   created_at            INTEGER NOT NULL,
   deleted_at            INTEGER,
   subscriptions_version INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+, retention INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE TABLE api_keys (
   id              TEXT PRIMARY KEY,
@@ -337,3 +337,5 @@ CREATE TABLE portal_sessions (
 CREATE INDEX portal_sessions_of_organization ON portal_sessions (organization_id, id);
 
 CREATE INDEX portal_sessions_by_expiry ON portal_sessions (expires_at);
+
+CREATE INDEX organizations_with_retention ON organizations (id) WHERE retention IS NOT NULL;

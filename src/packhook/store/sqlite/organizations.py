@@ -43,6 +43,14 @@ def list_organizations(db: apsw.Connection, page: PageRequest) -> Page[Organizat
     return fetch_page(db, "list_organizations", _NOT_DELETED, page, rows.ORGANIZATIONS.read, newest_first=False)
 
 
+def update_organization(db: apsw.Connection, organization: Organization, entry: AuditEntry) -> None:
+    """See Store.update_organization."""
+    values = (organization.id, organization.name, organization.retention)
+    if fetch_one(db, SQL["update_organization"], values) is None:
+        raise NotFound(f"no organization {organization.id!r}")
+    write_audit(db, entry)
+
+
 def delete_organization(db: apsw.Connection, organization_id: str, now: int, entry: AuditEntry) -> list[str]:
     """See Store.delete_organization; return the ids of the webhooks that were deleted with it."""
     require_organization(db, organization_id)

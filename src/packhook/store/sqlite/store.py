@@ -38,7 +38,6 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    RetentionBatch,
     Usage,
     WebhookFilter,
 )
@@ -47,6 +46,7 @@ from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, SubscriberCache, published_by, weigh
 from packhook.store.migrate import migrations
 from packhook.store.outbox import FanOutLoop
+from packhook.store.retention import RetentionBatch
 from packhook.store.sqlite import (
     api_keys,
     audit,
@@ -227,6 +227,9 @@ class SqliteStore:
     async def list_organizations(self, page: PageRequest) -> Page[Organization]:
         return await self._reader.read(organizations.list_organizations, page)
 
+    async def update_organization(self, organization: Organization, entry: AuditEntry) -> None:
+        await self._writer.write_for(organization.id, organizations.update_organization, organization, entry)
+
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
         for webhook_id in await self._writer.write_for(
             organization_id, organizations.delete_organization, organization_id, now, entry
@@ -375,13 +378,9 @@ class SqliteStore:
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:
         return await self._writer.write(
-            self._retention.apply,
-            events_before=events_before,
-            keys_before=keys_before,
-            audit_before=audit_before,
-            now=now,
-            limit=limit,
-        )
+            self._retention.apply, events_before=events_before, keys_before=keys_before, audit_before=audit_before,
+            now=now, limit=limit,
+        )  # fmt: skip
 
     async def warn_failing(self, *, failing_for: int, now: int) -> dict[str, int]:
         return await self._writer.write(webhooks.warn_failing, failing_for, now)

@@ -1,11 +1,12 @@
 -- Cancel pending deliveries past retention whose webhook is disabled, paused, or awaits verification that is required ($4).
--- Found by way of the lanes.
+-- Past the organization's own retention, if it has one. Found by way of the lanes.
 -- Differs because a delivery that another node is handling is skipped.
 WITH expired AS (
   SELECT d.organization_id, d.id FROM lanes l
   JOIN webhooks w ON w.id = l.webhook_id AND (NOT w.enabled OR w.paused OR ($4::boolean AND w.verification_pending))
+  JOIN organizations o ON o.id = w.organization_id
   JOIN deliveries d ON d.webhook_id = l.webhook_id AND d.status IN ('pending', 'sending')
-  WHERE d.status = 'pending' AND d.created_at < $2
+  WHERE d.status = 'pending' AND d.created_at < coalesce($1 - o.retention, $2)
   LIMIT $3 FOR UPDATE OF d SKIP LOCKED)
 UPDATE deliveries d SET status = 'canceled', claimable_at = NULL, lease = 0, updated_at = $1
 FROM expired e WHERE d.organization_id = e.organization_id AND d.id = e.id

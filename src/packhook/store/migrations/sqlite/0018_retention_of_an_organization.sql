@@ -1,0 +1,4 @@
+-- For how long events of an organization are kept, in milliseconds; null: as long as the instance keeps them.
+ALTER TABLE organizations ADD COLUMN retention INTEGER;
+
+CREATE INDEX organizations_with_retention ON organizations (id) WHERE retention IS NOT NULL;
