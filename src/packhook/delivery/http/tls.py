@@ -31,12 +31,12 @@ class TlsSettings:
     """Make a TLS layer for each new connection.
 
     ``ca_bundle``: authorities trusted besides the system's; InvalidSettings where it is no PEM file. Certificates and
-    names are always verified.
+    names are always verified. The system's authorities are read when the first connection needs them.
     """
 
     def __init__(self, ca_bundle: Path | None) -> None:
         self._ca_bundle = ca_bundle
-        self._context = self._new_context()
+        self._context = None if ca_bundle is None else self._new_context()
         self._with_certificate: dict[str, ssl.SSLContext] = {}
         self._loaded: dict[str, ClientCertificate] = {}
         self._sessions: dict[tuple[object, ...], tuple[ssl.SSLSession, float]] = {}
@@ -53,6 +53,8 @@ class TlsSettings:
         session, made = self._sessions.get(key, (None, 0.0))
         if time.monotonic() - made > SESSION_SECONDS:
             session = None
+        if self._context is None:
+            self._context = self._new_context()
         return TlsLayer(self._context, host, session)
 
     def keep_session(self, key: tuple[object, ...], layer: "TlsLayer") -> None:
