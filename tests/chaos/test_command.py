@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from typer.testing import CliRunner
 
 from chaos.__main__ import app
 from chaos.crashing_node import CRASH_POINTS
+from support.forking import program
 
 _ROOT = Path(__file__).parents[2]
 MAY_MOUNT = os.geteuid() == 0
 
 
 def _prove(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    command = [sys.executable, "-m", "chaos", "--events", "300", "--rate", "60", "--json", str(file), *arguments]
+    command = [program("chaos"), "--events", "300", "--rate", "60", "--json", str(file), *arguments]
     environment = os.environ | {"PYTHONPATH": "tests"}
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=_ROOT, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr

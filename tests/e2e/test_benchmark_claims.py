@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from store.dialects import DIALECTS
+from support.forking import program
 
 _ROOT = Path(__file__).parents[2]
 
@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[2]
 def test_claims_are_measured(dialect: str, tmp_path: Path) -> None:
     """Print durations, and on PostgreSQL the pages of a claim, which do not grow with a backlog for a dead webhook."""
     with DIALECTS[dialect](tmp_path) as url:
-        command = [sys.executable, "-m", "benchmarks", "claims", "--database", url]
+        command = [program("benchmarks"), "claims", "--database", url]
         options = ["--deliveries", "2000", "--interval", "2000", "--webhooks", "10", "--dead", "1000"]
         ran = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, check=False, cwd=_ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -3,13 +3,13 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.isolation.attacks import ATTACKS
+from support.forking import program
 
 _ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 def test_an_attack_is_measured(tmp_path: Path) -> None:
     """Print the three phases, and write what was measured."""
     file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", "isolation", "--attack", "batches", "--seconds", "1"]
+    command = [program("benchmarks"), "isolation", "--attack", "batches", "--seconds", "1"]
     ran = subprocess.run(
         [*command, "--json", str(file)], capture_output=True, text=True, timeout=120, check=False, cwd=_ROOT
     )

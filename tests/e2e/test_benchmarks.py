@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from support.forking import program
 
 _ROOT = Path(__file__).parents[2]
 _LOAD_ONLY = ("--no-baseline", "--no-at-half-load", "--no-idle", "--no-profile")
@@ -18,7 +18,7 @@ _GOOD = {"lost": 0, "badly_signed": 0, "wrong_bodies": 0, "duplicates": 0, "unkn
 
 def _bench(tmp_path: Path, *arguments: str, code: int = 0) -> tuple[dict[str, Any], str]:
     file = tmp_path / "report.json"
-    command = [sys.executable, "-m", "benchmarks", "--json", str(file), *arguments]
+    command = [program("benchmarks"), "--json", str(file), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, cwd=_ROOT)
     assert ran.returncode == code, ran.stdout + ran.stderr
     report: dict[str, Any] = json.loads(file.read_text())

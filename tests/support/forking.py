@@ -31,12 +31,13 @@ PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT
 DEVNULL: Final = subprocess.DEVNULL
 _SERVER: Final = Path(__file__).with_name("fork_server.py")
+_TOOLS: Final = ("benchmarks", "chaos")
 _LONGEST_LINE: Final = 2**20
 _PROGRAM: Final = """#!{python} -IS
 import json, os, signal, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-request = dict(module="packhook", arguments=sys.argv[1:], folder=os.getcwd(), environment=dict(os.environ))
+request = dict(module={module!r}, arguments=sys.argv[1:], folder=os.getcwd(), environment=dict(os.environ))
 socket.send_fds(server, [json.dumps(request).encode() + b"\\n"], [0, 1, 2])
 pid = int(server.recv(64))
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -51,7 +52,7 @@ sys.exit(status)
 
 @cache
 def programs() -> Path:
-    """Start this test process's server, once; return a folder with the program ``packhook`` that asks it for a fork."""
+    """Start this test process's server, once; return a folder with programs that ask it for a fork."""
     folder = Path(tempfile.mkdtemp(prefix="packhook-fork-"))
     address = str(folder / "server")
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_") and name != "COLUMNS"}
@@ -60,8 +61,10 @@ def programs() -> Path:
     assert server.stdout is not None
     server.stdout.readline()  # it listens
     server.stdout.close()
-    (folder / "packhook").write_text(_PROGRAM.format(python=sys.executable, address=address))
-    (folder / "packhook").chmod(0o700)
+    for module in ("packhook", *_TOOLS):
+        text = _PROGRAM.format(python=sys.executable, address=address, module=module)
+        (folder / module).write_text(text)
+        (folder / module).chmod(0o700)
 
     def stop() -> None:
         server.communicate()
@@ -71,9 +74,12 @@ def programs() -> Path:
     return folder
 
 
-def program() -> str:
-    """Return the path of that program. It passes on its descriptors and signals, and ends as the fork does."""
-    return str(programs() / "packhook")
+def program(module: str = "packhook") -> str:
+    """Return the path of that program, or of one for a tool of the checkout.
+
+    It passes on its descriptors and signals, and ends as the fork does.
+    """
+    return str(programs() / module)
 
 
 class Forked:
