@@ -21,6 +21,7 @@ from packhook.service.portal import Portal
 from packhook.service.publish import Publisher
 from packhook.service.replays import Replays
 from packhook.service.retries import Retries
+from packhook.service.search import Search
 from packhook.service.secret_rotation import SecretRotation
 from packhook.service.sessions import Sessions
 from packhook.service.statistics import Statistics
@@ -78,6 +79,7 @@ class Service:
         self.statistics = Statistics(store, clock)
         self.timeline = Timeline(store, self.history, settings, clock)
         self.metrics = Metrics(store, self.publisher, clock)
+        self.search = Search(store)
         self.health = HealthReports(store, settings, clock, lane_report)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from packhook.web.pages import deliveries, organizations, overview, sign_in
+from packhook.web.pages import api_keys, audit, deliveries, events, organizations, overview, search, sign_in
 from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -29,6 +29,7 @@ class PageRoute:
 ORGANIZATION: Final = "/organizations/{organizationId}"
 """Begins the path of every page about one organization; its other pages follow it."""
 
+EVENT: Final = f"{ORGANIZATION}/events/{{eventId}}"
 DELIVERY: Final = f"{ORGANIZATION}/deliveries/{{deliveryId}}"
 
 ROUTES: Final = (
@@ -40,6 +41,16 @@ ROUTES: Final = (
     PageRoute("delivery", DELIVERY, deliveries.delivery),
     PageRoute("delivery-body", f"{DELIVERY}/response", deliveries.response_body),
     PageRoute("delivery-retry", f"{DELIVERY}/retry", None, deliveries.retry),
+    PageRoute("events", f"{ORGANIZATION}/events", events.events),
+    PageRoute("event", EVENT, events.event),
+    PageRoute("event-data", f"{EVENT}/data", events.event_data),
+    PageRoute("timeline", f"{ORGANIZATION}/timeline", events.timeline),
+    PageRoute("api-keys", f"{ORGANIZATION}/api-keys", api_keys.api_keys, api_keys.create),
+    PageRoute("api-key-revoke", f"{ORGANIZATION}/api-keys/{{keyId}}/revoke", api_keys.revoke_form, api_keys.revoke),
+    PageRoute("audit", f"{ORGANIZATION}/audit", audit.of_organization),
+    PageRoute("audit-all", "/audit", audit.of_instance),
+    PageRoute("search", "/search", search.search),
+    PageRoute("search-in", f"{ORGANIZATION}/search", search.search_in),
 )
 _PATTERNS: Final = tuple((re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,100})", page.path)), page) for page in ROUTES)
 _PATHS: Final = {page.name: page.path for page in ROUTES}

@@ -48,8 +48,9 @@ async def delivery(visit: Visit) -> Response:
 
 
 async def _delivery(visit: Visit, problem: str = "") -> Response:
-    await visit.require_organization()
+    organization = await visit.require_organization()
     history, organization_id = visit.service.history, visit.organization_id
+    retention = visit.settings.retention if organization.retention is None else organization.retention
     detail = await history.delivery(organization_id, visit.parameters["deliveryId"])
     found = detail.delivery
     event, _ = await history.event(organization_id, found.event_id)
@@ -65,7 +66,7 @@ async def _delivery(visit: Visit, problem: str = "") -> Response:
         endpoint=(await history.endpoints([found])).get(found.webhook_id),
         chosen=_chosen(visit, detail.attempts),
         is_finished=found.status in FINISHED,
-        kept_until=event.created_at + visit.settings.retention,
+        kept_until=event.created_at + retention,
     )
 
 
