@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,11 @@ async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]
 
 def _get_server(data: Path) -> PostgresServer:
     """Return the wheel's server; the environment may name other programs, which are registered with the wheel."""
+    return get_server(data, cleanup_mode="delete", postgres_version=_version())
+
+
+@cache
+def _version() -> int:
     version = TARGET_POSTGRES_VERSION
     if named := os.environ.get(PROGRAMS):
         output = subprocess.run([f"{named}/postgres", "--version"], capture_output=True, text=True, check=True).stdout
@@ -53,7 +59,7 @@ def _get_server(data: Path) -> PostgresServer:
         assert found is not None, output
         version = int(found[0])
         POSTGRES_VERSIONS[version] = Path(named)
-    return get_server(data, cleanup_mode="delete", postgres_version=version)
+    return version
 
 
 class Server:
@@ -70,6 +76,10 @@ class Server:
             f"CREATE DATABASE {TEMPLATE}",
         )
         asyncio.run(schema.migrate(self.url(TEMPLATE)))
+
+    def program(self, name: str) -> Path:
+        """Return the path of one of its programs, such as ``pg_dump``."""
+        return POSTGRES_VERSIONS[_version()] / name
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of one of its databases."""

@@ -13,6 +13,8 @@ COMMANDS: Final = {
     "doctor": "packhook.cli.doctor:doctor",
     "listen": "packhook.cli.listen:listen",
     "migrate": "packhook.cli.migrate:migrate",
+    "backup": "packhook.cli.backup:backup",
+    "restore": "packhook.cli.backup:restore",
     "selftest": "packhook.cli.selftest.command:app",
     "organizations": "packhook.cli.organizations:app",
     "keys": "packhook.cli.keys:app",

@@ -1,5 +1,6 @@
 """Choose the store for a database URL. The only module that names a dialect."""
 
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from packhook.store.base import Store
 from packhook.store.config import StoreConfig
 from packhook.store.postgres.store import PostgresStore
 from packhook.store.postgres.url import parse
+from packhook.store.sqlite import backup
 from packhook.store.sqlite.store import SqliteStore
 
 _SQLITE: Final = "sqlite:///"
@@ -28,6 +30,23 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     if url.startswith(_SQLITE):
         return SqliteStore(url.removeprefix(_SQLITE), clock, config)
     return PostgresStore(url, clock, config)
+
+
+def back_up(settings: Settings, target: Path) -> None:
+    """Write a backup of the database to a new file. Raises InvalidSettings, StartError or Unavailable."""
+    backup.back_up(_file(settings, "pg_dump"), target)
+
+
+def restore(settings: Settings, file: Path) -> None:
+    """Make the database, which must not exist, of a backup. Raises InvalidSettings, StartError or Unavailable."""
+    backup.restore(file, _file(settings, "pg_restore"))
+
+
+def _file(settings: Settings, instead: str) -> str:
+    require_database_url(settings)
+    if not settings.database.startswith(_SQLITE):
+        raise InvalidSettings(f"database: expected sqlite:///PATH; PostgreSQL has tools of its own, such as {instead}")
+    return str(Path(settings.database.removeprefix(_SQLITE)).resolve())
 
 
 def require_database_url(settings: Settings) -> None:

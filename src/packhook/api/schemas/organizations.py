@@ -55,7 +55,9 @@ class OrganizationCreate(RequestModel):
 class OrganizationUpdate(RequestModel):
     """Update an organization: an absent field stays as it is."""
 
-    name: str = Field(default="", min_length=1, max_length=200, examples=["Acme Outfitters"])
+    name: str = Field(
+        default="", min_length=1, max_length=200, description="A name for people.", examples=["Acme Outfitters"]
+    )
     retention: Retention = Field(default="", description=f"{_RETENTION} Empty: the instance's.", examples=["90d"])
 
 
