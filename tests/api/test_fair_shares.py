@@ -21,6 +21,7 @@ from packhook.core.model import Attempt, Delivery, DeliveryStatus
 from packhook.service import feed
 from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.history import DeliveryDetail
+from packhook.service.publish import RawEvent
 from packhook.service.service import MAX_CONCURRENT_PROBES
 from packhook.store.base import Store
 from packhook.store.sqlite.store import SqliteStore
@@ -29,7 +30,7 @@ from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventua
 
 MIB: Final = 1024 * 1024
 LARGE: Final = {"event_code": "order.created", "data": {"id": "ord_1", "reference": "x" * 250_000}}
-EVENTS: Final = [("order.created", b'{"id":"ord_1"}')]
+EVENTS: Final = [RawEvent("order.created", b'{"id":"ord_1"}')]
 
 
 async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:

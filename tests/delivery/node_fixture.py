@@ -37,6 +37,7 @@ from packhook.delivery.http.client import Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.node import Node
 from packhook.service.history import DeliveryDetail
+from packhook.service.publish import RawEvent
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, ClaimResult, Store
 from packhook.store.dispatcher import Dispatcher
@@ -261,7 +262,7 @@ class LocalNode:
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events in one call; return their ids."""
-        receipts = await self.service.publisher.publish(organization_id, [(code, DATA)] * count)
+        receipts = await self.service.publisher.publish(organization_id, [RawEvent(code, DATA)] * count)
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:

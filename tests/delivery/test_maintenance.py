@@ -24,6 +24,7 @@ from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict, Webhook
 from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
+from packhook.service.publish import RawEvent
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
@@ -132,7 +133,9 @@ async def test_an_idempotency_key_is_valid_for_a_day(node: LocalNode, clock: Man
     """Within it the same response or a conflict; after it the key is free again, and removed."""
 
     async def publish(fingerprint: bytes) -> str:
-        receipts = await node.service.publisher.publish(ACME, [(CODE_WITHOUT_WEBHOOK, DATA)], "key-1", fingerprint)
+        receipts = await node.service.publisher.publish(
+            ACME, [RawEvent(CODE_WITHOUT_WEBHOOK, DATA)], "key-1", fingerprint
+        )
         return receipts[0].id
 
     first = await publish(b"one")

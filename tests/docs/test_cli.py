@@ -59,10 +59,17 @@ def test_the_options_of_client_commands_are_documented() -> None:
         name
         for name in client
         if name.startswith(
-            ("packhook organizations", "packhook keys rotate-master", "packhook stats", "packhook webhooks unh")
+            (
+                "packhook organizations",
+                "packhook event-types",
+                "packhook keys rotate-master",
+                "packhook stats",
+                "packhook webhooks unh",
+            )
         )
     }
     assert {name.rpartition(" ")[2] for name, command in client.items() if "--json" not in command.options} == {
+        "archive",
         "delete",
         "revoke",
     }

@@ -11,6 +11,7 @@ from packhook.api.problems import STATUS, TYPE_BASE
 from packhook.api.requests import _CODES
 from packhook.core.errors import PackhookError, RequestError, StartError
 from packhook.core.model import FailureKind
+from packhook.core.schema_compatibility import INCOMPATIBLE
 
 _PAGE: Final = read("reference/errors.md")
 _API: Final = {section.title: section for section in below(_PAGE, "Errors of the API")}
@@ -63,7 +64,7 @@ def test_an_error_of_an_attempt_is_documented_with_what_to_do(section: Section) 
 def test_every_code_of_a_field_is_documented_and_no_other() -> None:
     """Document each value of ``errors[].code``."""
     sources = "\n".join(source.read_text("utf-8") for source in (ROOT / "src").rglob("*.py"))
-    used = set(_FIELD_ERROR.findall(sources)) | set(_CODES.values())
+    used = set(_FIELD_ERROR.findall(sources)) | set(_CODES.values()) | {INCOMPATIBLE}
     assert {cells[0].strip("`") for cells in rows(_API["invalid_input"].text)} == used
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from packhook.core.audit import Actor
 from packhook.core.clock import SystemClock
 from packhook.node import Node
+from packhook.service.publish import RawEvent
 from packhook.settings import Settings
 from packhook.store.open import open_store
 from packhook.testing import Receiver
@@ -19,7 +20,7 @@ from support.http_client import LOOPBACK, sending
 EVENTS: Final = 2_000
 PUBLISHERS: Final = 100
 MOST_FOR_A_HUNDRED: Final = 20
-EVENT: Final = [("order.created", b'{"id":"ord_1"}')]
+EVENT: Final = [RawEvent("order.created", b'{"id":"ord_1"}')]
 BY: Final = Actor(name="operator", source="192.0.2.7")
 
 

@@ -102,7 +102,7 @@ async def test_it_gets_its_subject_and_references_as_over_the_api(
     node: PostgresStore, caller: "asyncpg.Connection[Any]"
 ) -> None:
     """From its data, with its deliveries; data without them are no error."""
-    data = '{"id": "ord_1", "reference": "A-\\u0031", "integration_reference": 7}'
+    data = '{"id": "ord_1", "reference": "A-\\u0031", "integration_reference": null}'
     first = await caller.fetchval(PUBLISH, ACME, "order.created", data, None)
     long = await caller.fetchval(PUBLISH, ACME, "order.created", json.dumps({"id": "x" * 256}), None)
     for event_id in (first, long):

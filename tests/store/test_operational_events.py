@@ -47,7 +47,7 @@ async def succeed(store: Store, to: Webhook, at: int) -> None:
 
 async def leased_of(store: Store, to: Webhook, count: int, at: int) -> list[LeasedDelivery]:
     """Publish so many events of this webhook's code and lease their deliveries."""
-    await publish(store, count, to.organization_id, event_code=to.event_code, created_at=at)
+    await publish(store, count, to.organization_id, event_code=to.event_code, created_at=at, subject="ord_1")
     return [leased for leased in await claim(store, at) if leased.webhook_id == to.id]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from packhook.core.event_patterns import covers, is_pattern
-from packhook.core.event_types import EVENT_CODES, codes_of
+from packhook.core.event_types import BUILT_IN, EVENT_CODES
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from packhook.core.event_types import EVENT_CODES, codes_of
 )
 def test_a_pattern_covers_operational_events_only_where_it_names_them(pattern: str, codes: tuple[str, ...]) -> None:
     """Of all codes there are, these and no others."""
-    assert set(codes_of([pattern])) == set(codes)
-    assert [code for code in EVENT_CODES if covers(pattern, code)] == list(codes_of([pattern]))
+    assert set(BUILT_IN.codes_of([pattern])) == set(codes)
+    assert [code for code in EVENT_CODES if covers(pattern, code)] == list(BUILT_IN.codes_of([pattern]))
 
 
 def test_a_prefix_ends_at_a_dot() -> None:

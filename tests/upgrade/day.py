@@ -7,7 +7,7 @@ import msgspec
 
 from packhook.core import ids
 from packhook.core.clock import DAY, HOUR
-from packhook.core.model import AttemptResult, DeliveryStatus, Idempotency
+from packhook.core.model import AttemptResult, DeliveryStatus, EventType, Idempotency
 from packhook.core.portal import Capability, PortalSession
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
@@ -19,6 +19,7 @@ from packhook.store.postgres import (
     api_keys,
     audit,
     erasure,
+    event_types,
     feed,
     health,
     history,
@@ -102,6 +103,7 @@ async def execute_everything(db: Db) -> None:
     await _read(db)
     await _replay(db)
     await _erase(db)
+    await _keep_event_types(db)
     await overview.read_figures(db, START)
     await _lose_a_node(db)
     await _clean_up(db)
@@ -234,6 +236,12 @@ async def _read(db: Db) -> None:
     await health.webhook_health(db, ACME, webhook_id)
     await health.list_webhook_health(db, PAGE, failing=True)
     await health.backlog(db, ACME, webhook_id)
+
+
+async def _keep_event_types(db: Db) -> None:
+    catalogue = await event_types.CatalogueCache().load(db)
+    lost = EventType(code="parcel.lost", schema={}, created_at=START, updated_at=START, version=1)
+    await event_types.save(db, [lost], [new_entry()], catalogue.version, "old")
 
 
 async def _use_the_portal(db: Db) -> None:

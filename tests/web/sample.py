@@ -19,6 +19,7 @@ from packhook.core.model import FailureKind, LeasedDelivery, Outcome, Request, W
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.client import Callback, InFlight
 from packhook.delivery.prepared_webhook import prepare
+from packhook.service.publish import RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import ClaimRequest, Store
@@ -132,7 +133,7 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
     number = 0
     while clock.now() <= end:
         busy = 1 + (number % 24) // 5
-        some = [(code, msgspec.json.encode(order)) for code, order in islice(orders, busy)]
+        some = [RawEvent(code, msgspec.json.encode(order)) for code, order in islice(orders, busy)]
         receipts = await service.publisher.publish(ORGANIZATION, some)
         number += 1
         last["event"] = receipts[-1].id

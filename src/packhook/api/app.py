@@ -7,13 +7,14 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import docs_page, handlers, metrics, problems
 from packhook.api.auth import documented_bearer, route_class
+from packhook.api.described import Described
 from packhook.api.forwarded import source_in
 from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.mounts import Mounted, Mounts
@@ -43,7 +44,7 @@ def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mount
     app.add_api_route("/health", handlers.health, methods=_GET)
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     app.router.add_api_route("/metrics", metrics.metrics, methods=_GET, route_class_override=route_class(OPERATOR))
-    _add_pages(app)
+    _add_pages(app, service)
     app.add_middleware(problems.UnhandledExceptions)
     everything = Mounted(app, mounts)
     return Headers(RequestsInTurn(RejectEncodedSeparators(everything), turns, service.access, settings))
@@ -95,18 +96,18 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
     )
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, service: Service) -> None:
     """Add the OpenAPI document, the documentation page, and a page for each problem type."""
-    document = describe()
-    app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI's documented extension point
-    docs_html = docs_page.page(document)
+    described = Described(service)
+    app.openapi = lambda: describe(service.event_types.catalogue)  # type: ignore[method-assign] # FastAPI's documented extension point
     error_html = {kind.code: docs_page.error_page(kind, status) for kind, status in problems.STATUS.items()}
 
     async def openapi(_request: Request) -> Response:
-        return JSONResponse(document)
+        return Response((await described.current()).document, media_type="application/json")
 
     async def docs(_request: Request) -> Response:
-        return HTMLResponse(docs_html, headers={"content-security-policy": docs_page.POLICY})
+        page = (await described.current()).page
+        return HTMLResponse(page, headers={"content-security-policy": docs_page.POLICY})
 
     async def error(request: Request) -> Response:
         code = request.path_params["code"]

@@ -13,6 +13,7 @@ from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate,
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields
 from packhook.core.clock import from_rfc3339
+from packhook.core.event_types import Catalogue
 from packhook.core.model import Health, Webhook
 from packhook.core.replay import ReplayStatus
 from packhook.core.subscription import held_reason
@@ -29,6 +30,10 @@ def _service(request: Request) -> Service:
 
 def _organization(request: Request) -> str:
     return str(request.path_params["organizationId"])
+
+
+def _event_types(request: Request) -> Catalogue:
+    return _service(request).event_types.catalogue
 
 
 # --- organizations and API keys
@@ -111,7 +116,7 @@ async def create_webhook(request: Request) -> Response:
 
 async def list_webhooks(request: Request) -> Response:
     """List webhooks, oldest first."""
-    page, where = parameters.WEBHOOKS.read(request.query_params, request.url.path)
+    page, where = parameters.WEBHOOKS.read(request.query_params, request.url.path, _event_types(request))
     found = await _service(request).webhooks.list(_organization(request), page, where)
     health = await _service(request).webhooks.health(found.items)
     return respond_page(request, page, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
@@ -152,20 +157,6 @@ async def delete_webhook(request: Request) -> Response:
     return no_content()
 
 
-async def test_webhook(request: Request) -> Response:
-    """Send a signed example event now, and return the exchange."""
-    event, attempt, verdict = await _service(request).test_events.send(
-        _organization(request), request.path_params["webhookId"], actor_of(request)
-    )
-    return respond(
-        {
-            "event": serializers.event(event),
-            "attempt": serializers.attempt(attempt),
-            "delivered": not verdict.error_code,
-        }
-    )
-
-
 async def diagnose_webhook(request: Request) -> Response:
     """Send a test event, and say what is wrong with the endpoint and how to fix it."""
     report = await _service(request).test_events.diagnose(
@@ -199,7 +190,7 @@ def _webhook(request: Request, webhook: Webhook, health: Health | None) -> seria
 
 async def list_events(request: Request) -> Response:
     """List events, newest first."""
-    page, where = parameters.EVENTS.read(request.query_params, request.url.path)
+    page, where = parameters.EVENTS.read(request.query_params, request.url.path, _event_types(request))
     reserve = reservation_of(request).grow
     found = await _service(request).history.events(_organization(request), page, where, reserve)
     return respond_page(request, page, found, serializers.event)
@@ -207,7 +198,7 @@ async def list_events(request: Request) -> Response:
 
 async def read_feed(request: Request) -> Response:
     """Read events in the order in which they became readable, as a receiver would get them."""
-    query = FeedQuery(**parameters.FEED.read(request.query_params))
+    query = FeedQuery(**parameters.FEED.read(request.query_params, _event_types(request)))
     reading = _service(request).feed.read(_organization(request), query, reservation_of(request).grow)
     found = await while_connected(request, reading)
     return no_content() if found is None else respond(serializers.feed(found))
@@ -221,7 +212,7 @@ async def get_event(request: Request) -> Response:
 
 async def list_deliveries(request: Request) -> Response:
     """List deliveries, newest first."""
-    page, where = parameters.DELIVERIES.read(request.query_params, request.url.path)
+    page, where = parameters.DELIVERIES.read(request.query_params, request.url.path, _event_types(request))
     found = await _service(request).history.deliveries(_organization(request), page, where)
     return respond_page(request, page, found, serializers.delivery)
 

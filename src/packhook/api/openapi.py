@@ -1,25 +1,31 @@
-"""The OpenAPI 3.1 document, generated from the route table and the schemas."""
+"""The OpenAPI 3.1 document, generated from the route table, the schemas, and the event types of the instance.
+
+::
+
+    routes, schemas ─▶ a document once per process ─┬─▶ describe(catalogue): codes, publish bodies, webhooks section
+    event types ────────────────────────────────────┘
+"""
 
 import re
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
-import msgspec
-from msgspec import Struct
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
 from packhook.api.publish.app import PublishHandler
-from packhook.api.publish.order import Order
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES, Handler
-from packhook.api.schemas.events import EventPublish
+from packhook.api.schemas.events import EVENT_CODE, PUBLISHED_CODE, EventPublish
 from packhook.api.schemas.problems import HealthStatus, Problem
 from packhook.core import errors
-from packhook.core.event_types import EVENT_TYPES, PUBLISHED_CODES
+from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.model import EventType
-from packhook.core.operational_data import DATA_OF
+from packhook.core.schema_walk import replaced_references
+from packhook.service.authentication import ANY_KEY
 
 _REF: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = (
@@ -40,18 +46,99 @@ _EXAMPLES: Final[dict[str, Any]] = {
 }
 
 
-def describe() -> dict[str, Any]:
-    """Return the document."""
+def describe(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
+    """Return the document of an instance with these event types."""
+    codes = {
+        tuple(EVENT_CODE["enum"]): list(catalogue.types),
+        tuple(PUBLISHED_CODE["enum"]): [found.code for found in catalogue.published],
+    }
+    described: dict[str, Any] = _with_codes(_of_routes(), codes)
+    schemas = described["components"]["schemas"]
+    schemas |= {_component(found): _data_schema(found) for found in catalogue.live.values()}
+    schemas[EventPublish.__name__] |= _publish_schema(catalogue)
+    described["components"]["schemas"] = dict(sorted(schemas.items()))
+    for content in _publish_contents(described["paths"]):
+        content["examples"] = _published_examples(catalogue)
+    described["webhooks"] = {code: {"post": _outgoing(found)} for code, found in catalogue.live.items()}
+    return described
+
+
+@cache
+def _of_routes() -> dict[str, Any]:
+    """Return the part that does not depend on the instance; do not change it."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "packhook", "version": __version__, "description": _DESCRIPTION},
         "paths": _paths(),
-        "webhooks": {code: {"post": _outgoing(event_type)} for code, event_type in EVENT_TYPES.items()},
+        "webhooks": {},
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _with_codes(part: Any, codes: dict[tuple[str, ...], list[str]]) -> Any:  # noqa: ANN401 any part of the document
+    """Return a copy of a part, with the codes of the instance in place of the built-in ones."""
+    if isinstance(part, dict):
+        return {name: _with_codes(value, codes) for name, value in part.items()}
+    if not isinstance(part, list):
+        return part
+    if part and isinstance(part[0], str):
+        return codes.get(tuple(part), list(part))
+    return [_with_codes(one, codes) for one in part]
+
+
+# --- event types
+
+
+def _component(event_type: EventType) -> str:
+    """Return the name of the schema of its data: the title of a built-in one, otherwise the code."""
+    title = (event_type.schema or {}).get("title")
+    return title if event_type.is_built_in and isinstance(title, str) else event_type.code
+
+
+def _data_schema(event_type: EventType) -> dict[str, Any]:
+    """Return the schema of its data as a component: what refers to itself refers to the component."""
+    here = _REF.format(model=_component(event_type))
+    schema = replaced_references(event_type.schema or {"type": "object"}, lambda text: here + text.removeprefix("#"))
+    found = {keyword: value for keyword, value in schema.items() if keyword not in ("$id", "$schema")}
+    return found if event_type.example is None else {**found, "examples": [event_type.example]}
+
+
+def _publish_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the body of a publish is: of each schema, the codes that have it."""
+    codes: dict[str, list[str]] = {}
+    for found in catalogue.published:
+        codes.setdefault(_component(found), []).append(found.code)
+    branches = [
+        {
+            "type": "object",
+            "properties": {"event_code": {"enum": of_schema}, "data": {"$ref": _REF.format(model=name)}},
+            "required": ["event_code", "data"],
+        }
+        for name, of_schema in codes.items()
+    ]
+    return {"oneOf": branches}
+
+
+def _publish_contents(paths: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """Yield the body of the route that publishes one event."""
+    for path in paths.values():
+        content = path.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
+        if content.get("schema") == _ref(EventPublish):
+            yield content
+
+
+def _published_examples(catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        found.code: {"value": {"event_code": found.code, "data": found.example}}
+        for found in catalogue.published
+        if found.example is not None
+    }
+
+
+# --- routes
 
 
 def _paths() -> dict[str, Any]:
@@ -72,7 +159,7 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         "operationId": _operation_id(route.handler),
         "tags": [route.tag],
         "summary": _summary(route.handler),
-        "description": f"Scope: {route.scope}." if route.scope else "Only with the operator key.",
+        "description": _access(route),
         "security": [{"apiKey": []}],
         "parameters": _parameters(route),
         "responses": {
@@ -82,8 +169,15 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         },
     }
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": _content(route.body)}}
+        required = not route.is_body_optional
+        operation["requestBody"] = {"required": required, "content": {"application/json": _content(route.body)}}
     return operation
+
+
+def _access(route: Route[Any]) -> str:
+    if route.scope is None:
+        return "Only with the operator key."
+    return "With any key." if route.scope == ANY_KEY else f"Scope: {route.scope}."
 
 
 def _operation_id(handler: Handler | PublishHandler) -> str:
@@ -131,11 +225,6 @@ def _response(description: str, model: type[BaseModel] | None) -> dict[str, Any]
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:
-    if model is EventPublish:
-        examples = {
-            code: {"value": {"event_code": code, "data": EVENT_TYPES[code].example}} for code in PUBLISHED_CODES
-        }
-        return {"schema": _ref(model), "examples": examples}
     return {"schema": _ref(model)}
 
 
@@ -150,13 +239,14 @@ def _outgoing(event_type: EventType) -> dict[str, Any]:
             "type": {"const": code},
             "timestamp": {"type": "string", "format": "date-time"},
             "organization_id": {"type": "string"},
-            "data": _ref(DATA_OF.get(code, Order)),
+            "data": {"$ref": _REF.format(model=_component(event_type))},
         },
     }
-    example = {"id": _EXAMPLES["id"], "type": code, **_EXAMPLES, "data": event_type.example}
+    data = {} if event_type.example is None else event_type.example
+    example = {"id": _EXAMPLES["id"], "type": code, **_EXAMPLES, "data": data}
     return {
         "operationId": f"receive_{code.replace('.', '_')}",
-        "summary": event_type.description,
+        "summary": event_type.description or f"An event {code}",
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": description, "schema": {"type": "string"}}
             for name, description in _SIGNED_HEADERS.items()
@@ -171,15 +261,15 @@ def _outgoing(event_type: EventType) -> dict[str, Any]:
     }
 
 
-def _ref(model: type[BaseModel | Struct]) -> dict[str, str]:
+def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
 def _schemas() -> dict[str, Any]:
     used = [(route.body, route.response, *route.also.values()) for route in ROUTES]
     models = {model for of_route in used for model in of_route if model is not None}
-    models |= {Problem, HealthStatus, Order}
+    models |= {Problem, HealthStatus}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, generated = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
-    _, operational = msgspec.json.schema_components(DATA_OF.values(), ref_template=_REF.replace("model", "name"))
-    return dict(sorted((generated["$defs"] | operational).items()))
+    schemas: dict[str, Any] = generated["$defs"]
+    return schemas

@@ -17,12 +17,11 @@ from packhook.core.audit import Action
 from packhook.core.clock import from_rfc3339
 from packhook.core.durations import parse_duration
 from packhook.core.errors import FieldError, InvalidInput
-from packhook.core.event_types import EVENT_CODES
+from packhook.core.event_types import BUILT_IN, EVENT_CODES, Catalogue
 from packhook.core.health import HealthState
 from packhook.core.model import DeliveryStatus
 from packhook.core.replay import ReplayStatus
 from packhook.core.subject import MAX_LENGTH
-from packhook.service import rules
 from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
@@ -35,11 +34,15 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Declare one query parameter. ``parse`` raises ValueError with the message that the user reads."""
+    """Declare one query parameter. ``parse`` raises ValueError with the message that the user reads.
+
+    ``check`` does the same with what was parsed, knowing the event types of the instance.
+    """
 
     description: str
     parse: Callable[[str], Any]
     schema: Mapping[str, Any]
+    check: Callable[[Any, Catalogue], Any] = lambda value, _: value
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
@@ -55,7 +58,15 @@ per_page: Final = _number(1, MAX_PER_PAGE)
 
 
 def _parse_codes(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rules.event_pattern(code.strip()) for code in text.split(",")))
+    return tuple(dict.fromkeys(code.strip() for code in text.split(",")))
+
+
+def _check_code(code: str, event_types: Catalogue) -> str:
+    return event_types.known_code(code)
+
+
+def _check_codes(codes: tuple[str, ...], event_types: Catalogue) -> tuple[str, ...]:
+    return tuple(map(event_types.known_pattern, codes))
 
 
 def _parse_boolean(text: str) -> bool:
@@ -105,7 +116,7 @@ def _one_of(description: str, values: type[StrEnum]) -> Parameter:
 
 
 _EVENT_CODE: Final = Parameter(
-    "Only of this event code.", rules.event_code, {"type": "string", "enum": list(EVENT_CODES)}
+    "Only of this event code.", str, {"type": "string", "enum": list(EVENT_CODES)}, _check_code
 )
 _SUBJECT: Final = _known_as("Only of this subject: for orders, the order's id.")
 _REFERENCE: Final = _known_as("Only with this reference: for orders, `reference` or `integration_reference`.")
@@ -127,6 +138,12 @@ class HealthFilter(Struct, frozen=True, kw_only=True):
     state: HealthState | None = None
 
 
+class EventTypeFilter(Struct, frozen=True, kw_only=True):
+    """Select event types; None is any."""
+
+    archived: bool | None = None
+
+
 class NoFilter(Struct, frozen=True):
     """Hold no filter: the list has paging alone."""
 
@@ -144,12 +161,14 @@ class ListQuery(Generic[F]):
         """Return all parameters by name, paging first."""
         return {**PAGING, **self.filters}
 
-    def read(self, query: QueryParams, path: str | None = None) -> tuple[PageRequest, F]:
+    def read(
+        self, query: QueryParams, path: str | None = None, event_types: Catalogue = BUILT_IN
+    ) -> tuple[PageRequest, F]:
         """Parse a query string of the list at this path (None: at any).
 
         Raise InvalidInput with everything that is wrong: unknown, repeated, invalid.
         """
-        values, wrong = _parse(self.parameters, query)
+        values, wrong = _parse(self.parameters, query, event_types)
         try:
             per_page, cursor = values.pop("per_page", DEFAULT_PER_PAGE), values.pop("cursor", None)
             page = page_request(self.list_name, per_page, cursor, path)
@@ -166,15 +185,17 @@ class Query:
 
     parameters: Mapping[str, Parameter]
 
-    def read(self, query: QueryParams) -> dict[str, Any]:
+    def read(self, query: QueryParams, event_types: Catalogue = BUILT_IN) -> dict[str, Any]:
         """Parse a query string, as a list does; return the values that were given."""
-        values, wrong = _parse(self.parameters, query)
+        values, wrong = _parse(self.parameters, query, event_types)
         if wrong:
             raise InvalidInput(wrong)
         return values
 
 
-def _parse(parameters: Mapping[str, Parameter], query: QueryParams) -> tuple[dict[str, Any], list[FieldError]]:
+def _parse(
+    parameters: Mapping[str, Parameter], query: QueryParams, event_types: Catalogue
+) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the values that were given, and what is wrong: unknown, repeated, invalid."""
     names = [name for name, _ in query.multi_items()]
     wrong = [
@@ -191,7 +212,7 @@ def _parse(parameters: Mapping[str, Parameter], query: QueryParams) -> tuple[dic
     for name, parameter in parameters.items():
         if name in query:
             try:
-                values[name] = parameter.parse(query[name])
+                values[name] = parameter.check(parameter.parse(query[name]), event_types)
             except ValueError as error:
                 wrong.append(FieldError(name, "invalid", str(error)))
     return values, wrong
@@ -205,6 +226,13 @@ _AUDIT_FILTERS: Final = {
     "until": _instant("Done before this time, RFC 3339."),
 }
 
+EVENT_TYPES: Final = ListQuery(
+    "event-types",
+    EventTypeFilter,
+    {
+        "archived": Parameter("Only archived ones (true), or only the others.", _parse_boolean, {"type": "boolean"}),
+    },
+)
 FEED: Final = Query(
     {
         "after": Parameter(
@@ -213,7 +241,10 @@ FEED: Final = Query(
             {"type": "string"},
         ),
         "event_codes": Parameter(
-            "Only of these event codes and patterns (`order.*`), separated by commas.", _parse_codes, {"type": "string"}
+            "Only of these event codes and patterns (`order.*`), separated by commas.",
+            _parse_codes,
+            {"type": "string"},
+            _check_codes,
         ),
         "limit": Parameter(
             f"Events at most, 1 to {MAX_EVENTS:,}.",

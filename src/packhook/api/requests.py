@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive
 
+from packhook.api.schemas.events import CATALOGUE
 from packhook.core.errors import (
     BodyTooLarge,
     FieldError,
@@ -129,14 +130,23 @@ def _is_utf8(charset: str) -> bool:
         return False
 
 
-async def read_shape(request: Request, shape: type[S]) -> S:
+async def read_optional_shape(request: Request, shape: type[S]) -> S:
+    """Return the body as a model, or the model's defaults where there is no body; see :func:`read_shape`."""
+    headers = request.headers
+    if headers.get("transfer-encoding") is None and headers.get("content-length", "0") == "0":
+        return shape()
+    return await read_shape(request, shape)
+
+
+async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY) -> S:
     """Return the body as a model. Raises what ``read_body`` and ``parse_shape`` raise, and Overloaded."""
     state = request.app.state
     service: Service = state.service
     with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
         reservation.grow(state.settings.max_buffered_body_bytes // state.settings.max_connections)
-        body = await read_body(dict(request.scope["headers"]), request.receive, SMALL_BODY, reservation.grow)
-        return parse_shape(body, shape, context={"settings": state.settings, "now": service.clock.now()})
+        body = await read_body(dict(request.scope["headers"]), request.receive, limit, reservation.grow)
+        context = {"settings": state.settings, "now": service.clock.now(), CATALOGUE: service.event_types.catalogue}
+        return parse_shape(body, shape, context)
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:

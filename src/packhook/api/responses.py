@@ -38,10 +38,10 @@ def respond(body: Any, status: int = 200) -> Response:  # noqa: ANN401 whatever 
     return kind(content, status, media_type="application/json")
 
 
-def created(request: Request, body: dict[str, Any]) -> Response:
-    """Return 201 with the new object and its URL in ``Location``: the list's URL and the object's id."""
+def created(request: Request, body: dict[str, Any], name: str = "") -> Response:
+    """Return 201 with the new object and its URL in ``Location``: the list's URL and the object's id or ``name``."""
     response = respond(body, 201)
-    response.headers["location"] = f"{_url(request)}/{body['id']}"
+    response.headers["location"] = f"{_url(request)}/{name or body['id']}"
     return response
 
 

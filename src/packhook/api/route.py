@@ -19,7 +19,10 @@ Errors = tuple[type[PackhookError], ...]
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[H]):
-    """Declare one route. ``scope`` None: the operator key only. ``also``: other successful responses, by status."""
+    """Declare one route. ``scope`` None: the operator key only; "": any key.
+
+    ``also``: other successful responses, by status. ``is_body_optional``: without a body, the body's defaults hold.
+    """
 
     tag: str
     method: str
@@ -32,6 +35,7 @@ class Route(Generic[H]):
     query: ListQuery[Any] | Query | None = None
     errors: Errors = ()
     takes_idempotency_key: bool = False
+    is_body_optional: bool = False
     also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
 
     def all_errors(self) -> Errors:

@@ -11,10 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import erasure, handlers, parameters, portal_handlers
+from packhook.api import erasure, event_type_handlers, handlers, parameters, portal_handlers
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.audit import AuditPage
+from packhook.api.schemas.event_types import (
+    EventTypeChoice,
+    EventTypeCreate,
+    EventTypeImport,
+    EventTypeImportOut,
+    EventTypeOut,
+    EventTypePage,
+    EventTypeUpdate,
+)
 from packhook.api.schemas.events import (
     DeliveryDetailOut,
     DeliveryOut,
@@ -55,6 +64,7 @@ from packhook.api.schemas.webhooks import (
     WebhookUpdate,
 )
 from packhook.core.errors import Conflict, CursorExpired, NotFound
+from packhook.service.authentication import ANY_KEY
 
 OPERATOR: Final = None  # the operator key only
 
@@ -68,6 +78,7 @@ _WEBHOOK: Final = f"{_WEBHOOKS}/{{webhookId}}"
 _DELIVERY: Final = f"{_DELIVERIES}/{{deliveryId}}"
 _REPLAYS: Final = f"{ORGANIZATION}/replays"
 _REPLAY: Final = f"{_REPLAYS}/{{replayId}}"
+_EVENT_TYPE: Final = "/event-types/{code}"
 _404: Final = (NotFound,)
 _404_409: Final = (NotFound, Conflict)
 
@@ -87,6 +98,18 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("api-keys", "DELETE", f"{_KEYS}/{{keyId}}", OPERATOR, handlers.revoke_api_key, 204, errors=_404),
     Route("master-key", "POST", "/master-key/rotate", OPERATOR, handlers.rotate_master_key, 200, RotationOut,
           errors=(Conflict,)),
+    Route("event-types", "GET", "/event-types", ANY_KEY, event_type_handlers.list_event_types, 200, EventTypePage,
+          query=parameters.EVENT_TYPES),
+    Route("event-types", "GET", _EVENT_TYPE, ANY_KEY, event_type_handlers.get_event_type, 200, EventTypeOut,
+          errors=_404),
+    Route("event-types", "POST", "/event-types", OPERATOR, event_type_handlers.create_event_type, 201, EventTypeOut,
+          EventTypeCreate, errors=(Conflict,)),
+    Route("event-types", "POST", "/event-types/import", OPERATOR, event_type_handlers.import_event_types, 200,
+          EventTypeImportOut, EventTypeImport, errors=(Conflict,)),
+    Route("event-types", "PUT", _EVENT_TYPE, OPERATOR, event_type_handlers.update_event_type, 200, EventTypeOut,
+          EventTypeUpdate, errors=_404_409),
+    Route("event-types", "DELETE", _EVENT_TYPE, OPERATOR, event_type_handlers.archive_event_type, 204,
+          errors=_404_409),
     Route("webhooks", "POST", _WEBHOOKS, "webhooks:write", handlers.create_webhook, 201, WebhookOut, WebhookCreate,
           errors=_404_409),
     Route("webhooks", "GET", _WEBHOOKS, "webhooks:read", handlers.list_webhooks, 200, WebhookPage,
@@ -97,8 +120,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("webhooks", "DELETE", _WEBHOOK, "webhooks:write", handlers.delete_webhook, 204, errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/rotate-secret", "webhooks:write", handlers.rotate_secret, 200, WebhookOut,
           SecretRotate, errors=_404_409),
-    Route("webhooks", "POST", f"{_WEBHOOK}/test", "webhooks:write", handlers.test_webhook, 200, ExchangeOut,
-          errors=_404),
+    Route("webhooks", "POST", f"{_WEBHOOK}/test", "webhooks:write", event_type_handlers.test_webhook, 200, ExchangeOut,
+          EventTypeChoice, errors=_404, is_body_optional=True),
     Route("webhooks", "POST", f"{_WEBHOOK}/diagnose", "webhooks:write", handlers.diagnose_webhook, 200,
           EndpointReportOut, errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,

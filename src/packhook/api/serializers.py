@@ -19,6 +19,7 @@ from packhook.core.model import (
     AttemptSummary,
     Delivery,
     Event,
+    EventType,
     Health,
     Interruption,
     Organization,
@@ -29,6 +30,7 @@ from packhook.core.secret_rotation import overlap_ends_at
 from packhook.core.signatures.standard import mask
 from packhook.core.statistics import Summary
 from packhook.service.authentication import Principal
+from packhook.service.event_types import PlannedChange
 from packhook.service.feed import FeedResult
 from packhook.service.health import HealthReport, WebhookHealth
 from packhook.service.history import DeliveryDetail
@@ -118,6 +120,32 @@ def _known_as(event: Event) -> Body:
     """Serialize by what an event is found, without what it does not have."""
     found = {"subject": event.subject, "references": list(event.references)}
     return {name: value for name, value in found.items() if value}
+
+
+def event_type(event_type: EventType) -> Body:
+    """Serialize an event type of the catalogue."""
+    return {
+        "code": event_type.code,
+        "description": event_type.description,
+        "schema": event_type.schema,
+        "example": event_type.example,
+        "subject_pointer": event_type.subject_pointer,
+        "reference_pointers": list(event_type.reference_pointers),
+        "archived_at": _instant(event_type.archived_at),
+        "created_at": None if event_type.is_built_in else to_rfc3339(event_type.created_at),
+        "updated_at": None if event_type.is_built_in else to_rfc3339(event_type.updated_at),
+        "built_in": event_type.is_built_in,
+    }
+
+
+def planned_change(planned: PlannedChange) -> Body:
+    """Serialize what becomes of an event type."""
+    return {
+        "code": planned.after.code,
+        "change": "unchanged" if planned.action is None else planned.action.value.partition(".")[2],
+        "fields": list(planned.fields),
+        "breaks": [{"field": one.field, "code": one.code, "message": one.message} for one in planned.broken],
+    }
 
 
 def timeline_entry(entry: TimelineEntry) -> Body:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "organizations": "packhook.cli.organizations:app",
     "keys": "packhook.cli.keys:app",
     "webhooks": "packhook.cli.webhooks:app",
+    "event-types": "packhook.cli.event_types:app",
     "events": "packhook.cli.events:app",
     "deliveries": "packhook.cli.deliveries:app",
     "replays": "packhook.cli.replays:app",

@@ -16,7 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from packhook.api.parameters import ListQuery, Parameter, Query
-from packhook.api.schemas.events import EventPattern
+from packhook.api.schemas.events import EventPattern, KnownPattern
 from packhook.cli.client import Client
 from packhook.cli.commands import StrictCommand
 from packhook.cli.exits import Exit, fail
@@ -150,7 +150,7 @@ def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[i
 
 def _is_list(annotation: Any) -> bool:  # noqa: ANN401 a type
     """Return whether a field holds a list of texts, which may have rules of their own."""
-    return get_origin(annotation) is list and get_args(annotation)[0] in (str, EventPattern, Capability)
+    return get_origin(annotation) is list and get_args(annotation)[0] in (str, EventPattern, KnownPattern, Capability)
 
 
 def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:

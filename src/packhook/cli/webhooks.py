@@ -120,9 +120,14 @@ def delete(client: Client, webhook_id: _Id) -> None:
 
 
 @client_command(app, "test")
-def send_test(client: Client, webhook_id: _Id) -> None:
+def send_test(
+    client: Client,
+    webhook_id: _Id,
+    event_code: Annotated[str | None, typer.Option(help="The event type whose example is sent.")] = None,
+) -> None:
     """Send an example event now and show the exchange; exit 1 if it failed. Example: packhook webhooks test wh_…"""
-    _show_exchange(client, client.path("webhooks", webhook_id, "test"), "delivered")
+    body = None if event_code is None else {"event_code": event_code}
+    _show_exchange(client, client.path("webhooks", webhook_id, "test"), "delivered", body)
 
 
 @client_command(app, "diagnose")
@@ -170,8 +175,8 @@ def stats(client: Client, webhook_id: _Id, since: Since = "24h", until: Until = 
     show_statistics(client, client.path("webhooks", webhook_id, "stats"), since, until, step)
 
 
-def _show_exchange(client: Client, path: str, result: str) -> None:
-    reply = client.call("POST", path)
+def _show_exchange(client: Client, path: str, result: str, body: object = None) -> None:
+    reply = client.call("POST", path, json=body)
     if client.as_json:
         client.show(reply)
     else:

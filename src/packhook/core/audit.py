@@ -3,7 +3,7 @@
 An entry is made where the change is decided, and passed to the store with it: both are written, or neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core import ids
-from packhook.core.model import ApiKey, Webhook
+from packhook.core.model import ApiKey, EventType, Webhook
 
 OPERATOR: Final = "operator"
 PACKHOOK: Final = "packhook"
@@ -55,6 +55,9 @@ class Action(StrEnum):
     REPLAY_CANCELED = "replay.canceled"
     PORTAL_SESSION_CREATED = "portal_session.created"
     PORTAL_SESSION_OPENED = "portal_session.opened"
+    EVENT_TYPE_CREATED = "event_type.created"
+    EVENT_TYPE_UPDATED = "event_type.updated"
+    EVENT_TYPE_ARCHIVED = "event_type.archived"
     MASTER_KEY_ROTATED = "master_key.rotated"
     OPERATOR_KEY_CREATED = "operator_key.created"
 
@@ -148,6 +151,25 @@ def webhook_entry(action: Action, by: Actor, now: int, webhook: Webhook, before:
         object_id=webhook.id,
         changes=with_values + by_name,
     )
+
+
+def event_type_changes(before: EventType | None, after: EventType, fields: Collection[str]) -> tuple[Change, ...]:
+    """Return the changes of an event type's fields; schema and example by name alone, for they are long."""
+    return tuple(
+        Change(name, None if before is None else _event_type_value(before, name), _event_type_value(after, name))
+        for name in fields
+    )
+
+
+def _event_type_value(event_type: EventType, name: str) -> Value:
+    match name:
+        case "archived_at":
+            return event_type.archived_at is not None
+        case "reference_pointers":
+            return " ".join(event_type.reference_pointers)
+        case "description" | "subject_pointer":
+            return str(getattr(event_type, name))
+    return None
 
 
 def api_key_created_entry(by: Actor, key: ApiKey, expires_at: str | None) -> AuditEntry:

@@ -1,23 +1,155 @@
-"""Know the event types that are built in. Everything that asks whether there is an event code asks here."""
+"""The catalogue: every event type of an instance, built in or its own. All questions about a code come here.
 
-from collections.abc import Iterable
+::
+
+    built in ─┐                      ┌─▶ which codes are there: webhooks, filters, OpenAPI
+    its own ──┴─▶ Catalogue (a value)┤
+    (stored)      one per version    └─▶ reader of a code: data valid? ─▶ subject and references
+
+A catalogue never changes. A change of a type makes a new one, which keeps the compiled readers of all others.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from packhook.core.event_patterns import any_covers
+from packhook.core.errors import NotFound
+from packhook.core.event_patterns import EVERY, any_covers, is_pattern
+from packhook.core.event_reader import EventReader
+from packhook.core.model import EventType
+from packhook.core.operational_data import DATA_OF
 from packhook.core.operational_events import OPERATIONAL_EVENTS
-from packhook.core.order_events import ORDER_EVENTS
+from packhook.core.order_events import ORDER_EVENTS, Order
+
+MAX_NAMED: Final = 20
+"""How many codes a message names."""
 
 EVENT_TYPES: Final = {event_type.code: event_type for event_type in (*ORDER_EVENTS, *OPERATIONAL_EVENTS)}
-"""Each event type by its code."""
+"""Each built-in event type by its code."""
 
 EVENT_CODES: Final = tuple(EVENT_TYPES)
-"""What a webhook may subscribe to."""
+"""The built-in codes."""
 
 PUBLISHED_CODES: Final = tuple(event_type.code for event_type in ORDER_EVENTS)
-"""What an organization may publish; packhook itself publishes the others."""
+"""The built-in codes that an organization may publish; packhook itself publishes the others."""
+
+_STRUCTS: Final = {**dict.fromkeys(PUBLISHED_CODES, Order), **DATA_OF}
 
 
-def codes_of(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Return the event codes that some pattern covers."""
-    some = tuple(patterns)
-    return tuple(code for code in EVENT_CODES if any_covers(some, code))
+class Catalogue:
+    """Hold the event types as they were at one version. Built-in types come first, the others by code."""
+
+    def __init__(self, own: Iterable[EventType] = (), version: int = 0) -> None:
+        """Hold these types beside the built-in ones. A stored type with the code of a built-in one is left out."""
+        self.version = version
+        self._types = dict(EVENT_TYPES)
+        self._types |= {
+            found.code: found for found in sorted(own, key=lambda found: found.code) if found.code not in EVENT_TYPES
+        }
+        self._live = {code: found for code, found in self._types.items() if found.archived_at is None}
+        self._readers: dict[str, EventReader] = {}
+
+    def changed(self, event_types: Iterable[EventType], version: int) -> "Catalogue":
+        """Return the catalogue with these types in place of those with their codes."""
+        changed = {found.code: found for found in event_types}
+        own = {found.code: found for found in self._types.values() if not found.is_built_in} | changed
+        after = Catalogue(own.values(), version)
+        after._readers = {code: reader for code, reader in self._readers.items() if code not in changed}
+        return after
+
+    @property
+    def types(self) -> Mapping[str, EventType]:
+        """Return all types by code, archived ones too."""
+        return self._types
+
+    @property
+    def live(self) -> Mapping[str, EventType]:
+        """Return the types by code that are not archived: what a webhook may subscribe to."""
+        return self._live
+
+    @property
+    def published(self) -> tuple[EventType, ...]:
+        """Return the types that an organization may publish."""
+        return tuple(found for code, found in self._live.items() if not self.is_operational(code))
+
+    @staticmethod
+    def is_operational(code: str) -> bool:
+        """Tell whether packhook itself publishes events of this code."""
+        return code in DATA_OF
+
+    def get(self, code: str) -> EventType:
+        """Return a type. Raises NotFound."""
+        found = self._types.get(code)
+        if found is None:
+            raise NotFound(f"no event type {code!r}")
+        return found
+
+    def reader(self, code: str) -> EventReader | None:
+        """Return what checks and reads data of this code, compiled once; None where there is no such type.
+
+        Archived types have one, too: their events were accepted before.
+        """
+        found = self._readers.get(code)
+        if found is None and code in self._types:
+            found = self._readers[code] = EventReader(self._types[code], _STRUCTS.get(code))
+        return found
+
+    def publishable(self, code: str) -> EventReader | None:
+        """Return the reader of a code that an organization may publish; None for any other."""
+        return self.reader(code) if code in self._live and code not in DATA_OF else None
+
+    def known_code(self, code: str) -> str:
+        """Return the code of a type, archived or not; raise ValueError with the nearest one."""
+        return code if code in self._types else self.live_code(code)
+
+    def live_code(self, code: str) -> str:
+        """Return the code of a type that is not archived; raise ValueError with the nearest one."""
+        if code in self._live:
+            return code
+        if code in self._types:
+            raise ValueError(f"the event type `{code}` is archived")
+        near = difflib.get_close_matches(code[:200], self._live, n=1, cutoff=0.75)
+        if near:
+            raise ValueError(f"{code!r} is not an event code; did you mean `{near[0]}`?")
+        raise ValueError(_expected(tuple(self._live)))
+
+    def codes_of(self, patterns: Iterable[str]) -> tuple[str, ...]:
+        """Return the codes of all types, archived ones too, that some pattern covers."""
+        some = tuple(patterns)
+        return tuple(code for code in self._types if any_covers(some, code))
+
+    def known_pattern(self, text: str) -> str:
+        """Return a code, or a pattern that covers some, archived or not; raise ValueError with the nearest one."""
+        return _pattern(text, self._types) if text.endswith("*") else self.known_code(text)
+
+    def live_pattern(self, text: str) -> str:
+        """Return a code, or a pattern that covers some, of types that are not archived; raise ValueError likewise."""
+        return _pattern(text, self._live) if text.endswith("*") else self.live_code(text)
+
+    def published_code(self, code: str) -> str:
+        """Return a code that an organization may publish; raise ValueError for any other."""
+        if self.is_operational(self.live_code(code)):
+            expected = _expected(tuple(found.code for found in self.published))
+            raise ValueError(f"`{code}` is an operational event, which packhook itself publishes; {expected}")
+        return code
+
+
+def _pattern(text: str, codes: Iterable[str]) -> str:
+    if is_pattern(text) and any(any_covers((text,), code) for code in codes):
+        return text
+    patterns = [EVERY, *dict.fromkeys(f"{code.rpartition('.')[0]}.*" for code in codes)]
+    near = difflib.get_close_matches(text[:200], patterns, n=1, cutoff=0.75)
+    if near:
+        raise ValueError(f"{text!r} covers no event code; did you mean `{near[0]}`?")
+    named = ", ".join(f"`{item}`" for item in patterns[:MAX_NAMED])
+    raise ValueError(f"{text!r} covers no event code; patterns are {named}")
+
+
+def _expected(codes: tuple[str, ...]) -> str:
+    more = len(codes) - MAX_NAMED
+    named = ", ".join(f"`{code}`" for code in codes[:MAX_NAMED])
+    return f"expected one of {named}" + (f", or of {more} others" if more > 0 else "")
+
+
+BUILT_IN: Final = Catalogue()
+"""The catalogue of an instance without event types of its own."""

@@ -191,11 +191,28 @@ class Interruption(Struct, frozen=True, kw_only=True):
 
 
 class EventType(Struct, frozen=True, kw_only=True):
-    """Describe a kind of event by its code. ``example`` is the ``data`` of one, as a JSON object."""
+    """Describe a kind of event by its code: a row of the catalogue.
+
+    ``schema`` is a JSON Schema 2020-12 that the data of its events fulfil, ``example`` the data of one; None is
+    none. The JSON Pointers say where in the data the subject and up to three references are; "" is nowhere.
+    ``version`` is the version of the catalogue that this state came with; 0 is built in.
+    """
 
     code: str
-    description: str
-    example: dict[str, Any]
+    description: str = ""
+    schema: dict[str, Any] | None = None
+    example: dict[str, Any] | None = None
+    subject_pointer: str = ""
+    reference_pointers: tuple[str, ...] = ()
+    archived_at: int | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    version: int = 0
+
+    @property
+    def is_built_in(self) -> bool:
+        """Tell whether packhook defines it: it cannot be changed."""
+        return self.version == 0
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ They never lead to more of themselves. Two rules see to that: an exhausted deliv
 and ``webhook.failing`` needs a failed delivery of another event. See docs/decisions/0041-operational-events.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -35,7 +35,8 @@ from packhook.core.operational_data import (
 )
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_unstorable
-from packhook.core.subject import about, with_subject
+from packhook.core.struct_schema import schema_of
+from packhook.core.subject import read_bytes
 
 FAILURES_BEFORE_WARNING: Final = 5
 MAX_CAUSE: Final = 1_000
@@ -66,13 +67,18 @@ class WebhookFacts(Struct, frozen=True):
 # --- which events follow from what was recorded
 
 
-def exhausted_events(results: Iterable[AttemptResult]) -> tuple[Event, ...]:
-    """Return one ``delivery.exhausted`` for each result that ended a delivery, but for those of operational events."""
+def exhausted_of(results: Iterable[AttemptResult]) -> tuple[AttemptResult, ...]:
+    """Return the results that lead to a ``delivery.exhausted``: those that ended a delivery of another event."""
     return tuple(
-        _delivery_exhausted(result)
+        result
         for result in results
         if result.verdict.status is DeliveryStatus.EXHAUSTED and not _is_operational(result)
     )
+
+
+def exhausted_events(exhausted: Iterable[AttemptResult], subjects: Mapping[str, str]) -> tuple[Event, ...]:
+    """Return the ``delivery.exhausted`` of each of :func:`exhausted_of`; ``subjects`` by the id of the event."""
+    return tuple(_delivery_exhausted(result, subjects.get(result.delivery.event_id, "")) for result in exhausted)
 
 
 def warned_of(results: Iterable[AttemptResult]) -> frozenset[str]:
@@ -201,8 +207,13 @@ def _recovered(facts: WebhookFacts, now: int) -> WebhookRecovered:
 
 def _event(code: str, organization_id: str, data: OperationalData, now: int) -> Event:
     encoded = msgspec.json.encode(data)
-    return with_subject(
-        Event(id=ids.event_id(), organization_id=organization_id, event_code=code, data=encoded, created_at=now)
+    return Event(
+        id=ids.event_id(),
+        organization_id=organization_id,
+        event_code=code,
+        data=encoded,
+        created_at=now,
+        **structs.asdict(_READERS[code](encoded)),
     )
 
 
@@ -230,7 +241,7 @@ def _last_failure(facts: WebhookFacts) -> Failure | None:
     return None if facts.failed_at is None else Failure(at=to_rfc3339(facts.failed_at), message=facts.cause)
 
 
-def _delivery_exhausted(result: AttemptResult) -> Event:
+def _delivery_exhausted(result: AttemptResult, subject: str) -> Event:
     delivery, attempt = result.delivery, result.attempt
     at, cause = ended_at([result]), clipped_cause(attempt)
     data = DeliveryExhausted(
@@ -240,7 +251,7 @@ def _delivery_exhausted(result: AttemptResult) -> Event:
         delivery_id=delivery.id,
         event_id=delivery.event_id,
         event_code=delivery.event_code,
-        subject=about(delivery.event_code, delivery.data).subject or None,
+        subject=subject or None,
         attempts=attempt.number,
         cause=Cause(code=replace_unstorable(attempt.error_code), message=cause),
         exhausted_at=to_rfc3339(at),
@@ -305,7 +316,19 @@ _EXAMPLES: Final[tuple[tuple[str, str, OperationalData], ...]] = (
     (FAILING, "A webhook fails", _failing(_FACTS, 5 * DAY, _NOW)),
     (RECOVERED, "A webhook succeeds again", _recovered(_FACTS, _NOW)),
 )
+_POINTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    EXHAUSTED: ("/delivery_id", "/webhook_id", "/event_id"),
+    REPLAY_FINISHED: ("/replay_id", "/webhook_id"),
+}
 OPERATIONAL_EVENTS: Final = tuple(
-    EventType(code=code, description=description, example=msgspec.to_builtins(data))
+    EventType(
+        code=code,
+        description=description,
+        schema=schema_of(DATA_OF[code]),
+        example=msgspec.to_builtins(data),
+        subject_pointer=_POINTERS.get(code, ("/webhook_id",))[0],
+        reference_pointers=_POINTERS.get(code, ("/webhook_id",))[1:],
+    )
     for code, description, data in _EXAMPLES
 )
+_READERS: Final = {event_type.code: read_bytes(event_type) for event_type in OPERATIONAL_EVENTS}

@@ -1,11 +1,45 @@
-"""Describe the three order events, with the example order of test events and of the OpenAPI document."""
+"""Define the three order events: the order resource as its vendor documents it, and an example of it for each event.
 
-from typing import Any, Final
+``Order`` is the one definition of an order: publishing decodes with it, and the documented schema is made from it. Only
+``id`` is required when an event is published. Known members must have their documented type; other members pass
+through.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
 
 from packhook.core.model import EventType
+from packhook.core.struct_schema import schema_of
 
 _CREATED: Final = "2024-08-02T09:30:00.000Z"
 _LATER: Final = "2024-08-03T14:05:00.000Z"
+
+Status = Literal["created", "expected", "unallocated", "allocated", "canceled", "partially_shipped", "shipped"]
+ShipmentType = Literal["documents", "gift", "returned_goods", "sale_goods", "sample"]
+
+
+class Order(Struct, gc=False):
+    """Describe an order at the moment of the event."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    brand_id: str = ""
+    customer_id: str | None = None
+    integration_id: str | None = None
+    integration_reference: str | None = None
+    quantity_ordered: int = 0
+    quantity_allocated: int = 0
+    quantity_shipped: int = 0
+    quantity_unallocated: int = 0
+    reference: str = ""
+    status: Status = "created"
+    customs_invoice_number: str | None = None
+    customs_shipment_type: ShipmentType | None = None
+    canceled_at: str | None = None
+    shipped_at: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    updatable: bool = True
 
 
 def example_order(event_code: str) -> dict[str, Any]:
@@ -40,7 +74,14 @@ def example_order(event_code: str) -> dict[str, Any]:
 
 
 ORDER_EVENTS: Final = tuple(
-    EventType(code=code, description=description, example=example_order(code))
+    EventType(
+        code=code,
+        description=description,
+        schema=schema_of(Order),
+        example=example_order(code),
+        subject_pointer="/id",
+        reference_pointers=("/reference", "/integration_reference"),
+    )
     for code, description in (
         ("order.canceled", "An order was canceled"),
         ("order.created", "An order was created"),

@@ -15,7 +15,6 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.core.errors import FieldError, InvalidInput
-from packhook.core.event_types import codes_of
 from packhook.core.fair_share import FairShare
 from packhook.core.model import Event
 from packhook.service.pagination import MAX_PAGE_BYTES
@@ -116,7 +115,7 @@ class Feed:
         return FeedRequest(
             organization_id=organization_id,
             after=after,
-            event_codes=codes_of(query.event_codes),
+            event_codes=self._store.event_types.catalogue.codes_of(query.event_codes),
             limit=query.limit,
             max_bytes=MAX_PAGE_BYTES,
         )

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -67,11 +68,16 @@ def page_request(
 
 def listing(list_name: str, page: Page[Item]) -> Listing[Item]:
     """Add the cursors to a page of this list."""
+    return listing_by(list_name, page, lambda item: item.id)
+
+
+def listing_by(list_name: str, page: Page[T], key: Callable[[T], str]) -> Listing[T]:
+    """Add the cursors to a page of a list that is ordered by this key."""
     items = page.items
     return Listing(
         items=items,
-        prev=cursor_of("b", list_name, items[0].id) if page.has_prev and items else None,
-        next=cursor_of("a", list_name, items[-1].id) if page.has_next and items else None,
+        prev=cursor_of("b", list_name, key(items[0])) if page.has_prev and items else None,
+        next=cursor_of("a", list_name, key(items[-1])) if page.has_next and items else None,
     )
 
 

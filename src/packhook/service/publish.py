@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
-from packhook.core.subject import about
+from packhook.core.subject import NOTHING, About
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.telemetry.counts import REQUEST_SECONDS, Histogram
 
 
+class RawEvent(NamedTuple):
+    """Hold an event as it was sent: its code, its data as JSON, and what they are about."""
+
+    event_code: str
+    data: bytes
+    about: About = NOTHING
+
+
 class Publisher:
-    """Publish events. Callers have checked that each ``data`` is a valid JSON object.
+    """Publish events. The reader of each event's type has checked its ``data``.
 
     ``seconds`` has how long each call took until its events were durable.
     """
@@ -35,11 +44,11 @@ class Publisher:
     async def publish(
         self,
         organization_id: str,
-        events: Sequence[tuple[str, bytes]],
+        events: Sequence[RawEvent],
         idempotency_key: str | None = None,
         fingerprint: bytes = b"",
     ) -> tuple[Receipt, ...]:
-        """Store these (event code, data) pairs and their deliveries, all or nothing; return once they are durable.
+        """Store these events and their deliveries, all or nothing; return once they are durable.
 
         Raises NotFound, Conflict (the idempotency key was used with another ``fingerprint``), BodyTooLarge,
         InvalidInput, Overloaded and Unavailable. A caller that is cancelled does not undo the publish.
@@ -50,7 +59,7 @@ class Publisher:
         now = self._clock.now()
         request = PublishRequest(
             organization_id=organization_id,
-            events=tuple([self._event(organization_id, code, data, now) for code, data in events]),
+            events=tuple([self._event(organization_id, event, now) for event in events]),
             idempotency=None
             if idempotency_key is None
             else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
@@ -64,10 +73,10 @@ class Publisher:
         self.seconds.observe(perf_counter() - began)
         return receipts
 
-    def _event(self, organization_id: str, code: str, data: bytes, now: int) -> Event:
+    def _event(self, organization_id: str, event: RawEvent, now: int) -> Event:
+        code, data, found = event
         if len(data) > MAX_DATA_BYTES:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
-        found = about(code, data)
         return Event(
             id=ids.event_id(),
             organization_id=organization_id,

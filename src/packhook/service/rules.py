@@ -3,7 +3,6 @@
 A rule returns the value as it is stored, or raises ValueError with the message that the user reads.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -11,8 +10,6 @@ from typing import Final
 from packhook.core.clock import DAY, MINUTE, SECOND
 from packhook.core.durations import parse_duration, to_duration
 from packhook.core.endpoint import parse_endpoint
-from packhook.core.event_patterns import EVERY, is_pattern
-from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES, codes_of
 from packhook.core.model import SCOPES
 from packhook.core.portal import LONGEST, SHORTEST, Capability, capability_problem
 from packhook.core.signatures.standard import secret_problem
@@ -35,42 +32,11 @@ _RESERVED: Final = frozenset(
 )
 
 
-def event_code(code: str) -> str:
-    """Return a known event code; the message suggests the nearest one."""
-    if code in EVENT_CODES:
-        return code
-    near = difflib.get_close_matches(code, EVENT_CODES, n=1, cutoff=0.75)
-    if near:
-        raise ValueError(f"{code!r} is not an event code; did you mean `{near[0]}`?")
-    raise ValueError(f"expected one of {', '.join(f'`{code}`' for code in EVENT_CODES)}")
-
-
-def event_pattern(text: str) -> str:
-    """Return an event code, or a pattern that covers some; the message suggests the nearest one."""
-    if not text.endswith("*"):
-        return event_code(text)
-    if is_pattern(text) and codes_of([text]):
-        return text
-    patterns = [EVERY, *dict.fromkeys(f"{code.rpartition('.')[0]}.*" for code in EVENT_CODES)]
-    near = difflib.get_close_matches(text, patterns, n=1, cutoff=0.75)
-    if near:
-        raise ValueError(f"{text!r} covers no event code; did you mean `{near[0]}`?")
-    raise ValueError(f"{text!r} covers no event code; patterns are {', '.join(f'`{item}`' for item in patterns)}")
-
-
 def event_patterns(texts: list[str]) -> tuple[str, ...]:
     """Return at most 50 event codes and patterns, without duplicates."""
     if len(texts) > MAX_EVENT_PATTERNS:
         raise ValueError(f"expected at most {MAX_EVENT_PATTERNS} event codes and patterns, got {len(texts)}")
-    return tuple(dict.fromkeys(event_pattern(text) for text in texts))
-
-
-def published_code(code: str) -> str:
-    """Return an event code that an organization may publish."""
-    if event_code(code) in PUBLISHED_CODES:
-        return code
-    expected = ", ".join(f"`{code}`" for code in PUBLISHED_CODES)
-    raise ValueError(f"`{code}` is an operational event, which packhook itself publishes; expected one of {expected}")
+    return tuple(dict.fromkeys(texts))
 
 
 def endpoint(url: str, *, allow_http: bool) -> str:

@@ -161,7 +161,8 @@ class SecretRotation:
         if state is None or state.webhook.secret != webhook.secret:
             return False
         alone = structs.replace(state, webhook=without_previous(state.webhook))
-        _, verdict = await self._probe.send_test(alone, example_event(webhook, self._clock.now()))
+        event = example_event(webhook, self._store.event_types.catalogue, self._clock.now())
+        _, verdict = await self._probe.send_test(alone, event)
         return not verdict.error_code
 
     async def _erase(self, webhook: Webhook, reason: str, *, keeps_live: bool) -> None:

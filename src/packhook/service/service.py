@@ -11,6 +11,7 @@ from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.erasure import Erasure
+from packhook.service.event_types import EventTypes
 from packhook.service.feed import Feed
 from packhook.service.health import HealthReports
 from packhook.service.history import History
@@ -66,6 +67,7 @@ class Service:
         self.portal = Portal(store, self.access, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(encrypted, clock)
+        self.event_types = EventTypes(store, clock)
         probes = FairShare(MAX_CONCURRENT_PROBES, "too many test events and verifications are running; try again")
         self.verification = EndpointVerification(store, probe, probes, settings, clock)
         self.secret_rotation = SecretRotation(store, probe, self.verification, settings, clock)

@@ -37,6 +37,7 @@ from packhook.core.model import (
 )
 from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.erasure import WithErasure
+from packhook.store.event_types import EventTypeStore
 from packhook.store.feed import WithFeed
 from packhook.store.overview import WithOverview
 from packhook.store.retention import RetentionBatch
@@ -265,6 +266,11 @@ class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore,
         ...
 
     # --- the life of an event
+
+    @property
+    def event_types(self) -> EventTypeStore:
+        """Return the part that holds the catalogue (``store/event_types.py``)."""
+        ...
 
     @property
     def replays(self) -> "ReplayStore":

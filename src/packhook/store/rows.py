@@ -7,7 +7,8 @@ of a value needs a column of the same name in the migrations, and nothing else i
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Final, Generic, TypeVar, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,7 @@ from packhook.core.model import (
     Delivery,
     DeliveryStatus,
     Event,
+    EventType,
     Interruption,
     Organization,
     Receipt,
@@ -89,11 +91,19 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:  # noqa: AN
         return _enum_value, hint
     if get_origin(hint) in (dict, tuple):
         return to_json, msgspec.json.Decoder(hint).decode
+    either = get_args(hint)
+    if NoneType in either and any(get_origin(one) is dict for one in either):
+        decode = msgspec.json.Decoder(hint).decode
+        return _to_json_or_null, lambda text: None if text is None else decode(text)
     return None, None
 
 
 def _enum_value(member: Enum) -> Any:  # noqa: ANN401 text or number
     return member.value
+
+
+def _to_json_or_null(value: object) -> str | None:
+    return None if value is None else to_json(value)
 
 
 def to_json(value: object) -> str:
@@ -104,6 +114,7 @@ def to_json(value: object) -> str:
 ORGANIZATIONS: Final = Table(Organization)
 API_KEYS: Final = Table(ApiKey)
 WEBHOOKS: Final = Table(Webhook)
+EVENT_TYPES: Final = Table(EventType)
 EVENTS: Final = Table(Event)
 NEW_EVENTS: Final = Table(Event, without="erased_at")
 DELIVERIES: Final = Table(Delivery, columns={"next_attempt_at": "claimable_at"})
@@ -130,6 +141,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "organization": ORGANIZATIONS.columns,
     "api_key": API_KEYS.columns,
     "webhook": WEBHOOKS.columns,
+    "event_type": EVENT_TYPES.columns,
     "event": EVENTS.columns,
     "new_event": NEW_EVENTS.columns,
     "delivery": DELIVERIES.columns,

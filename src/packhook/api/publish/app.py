@@ -6,9 +6,9 @@
                                                                      └─ invalid ─▶ invalid_body.py says what is wrong
 
 They are outside FastAPI. Authentication, errors, limits and headers are those of every other route. The ``data`` of
-each event stays the bytes that were sent: msgspec only decides whether they are valid, with types that are made from
-the documented models. It skips members that no model knows, so those may be nested deeper, or have more digits, than
-pydantic accepts; that does no harm.
+each event stays the bytes that were sent: the reader of its event type only decides whether they are valid, and reads
+what they are about on the way. Members that no type names are skipped, so those may be nested deeper, or have more
+digits, than others; that does no harm.
 """
 
 import hashlib
@@ -25,8 +25,7 @@ from starlette.types import Receive, Scope
 
 from packhook.api.forwarded import peer_network, source_in
 from packhook.api.problems import fault_response, problem_response
-from packhook.api.publish.invalid_body import INVALID, explain_batch, explain_event
-from packhook.api.publish.order import Order
+from packhook.api.publish.invalid_body import explain_batch, explain_event
 from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
 from packhook.api.requests import idempotency_key as parse_key
 from packhook.api.responses import encode
@@ -35,10 +34,12 @@ from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
 from packhook.api.turns import UNIT_BYTES, Turns
 from packhook.core.clock import to_rfc3339
-from packhook.core.errors import MalformedBody, PackhookError
-from packhook.core.event_types import PUBLISHED_CODES
+from packhook.core.errors import InvalidInput, MalformedBody, PackhookError
+from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_DATA_BYTES, Receipt
+from packhook.core.subject import INVALID
+from packhook.service.publish import RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -47,9 +48,6 @@ MAX_CACHED_TARGET_BYTES: Final = 256
 MAX_ENVELOPE_BYTES: Final = 4096
 
 _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
-
-RawEvent = tuple[str, bytes]
-"""An event as it was sent: its event code, and its data as JSON."""
 
 Receipts = tuple[Receipt, ...]
 
@@ -159,7 +157,7 @@ class PublishHandler:
     name: str
     summary: str
     max_body_bytes: Callable[[Settings], int]
-    decode: Callable[[bytes], list[RawEvent]]
+    decode: Callable[[bytes, Catalogue], list[RawEvent]]
     view: Callable[[Receipts], object]
 
     async def publish(self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes) -> bytes:
@@ -167,11 +165,24 @@ class PublishHandler:
 
         Raises what the decoder and ``Publisher.publish`` raise, and InvalidInput for a bad idempotency key.
         """
-        events = self.decode(body)
+        events = await self._decode(service, body)
         key = parse_key(idempotency_key)
         fingerprint = b"" if key is None else hashlib.sha256(self.name.encode() + b"\0" + body).digest()
         receipts = await service.publisher.publish(organization_id, events, key, fingerprint)
         return encode(self.view(receipts))
+
+    async def _decode(self, service: Service, body: bytes) -> list[RawEvent]:
+        """Decode a body; a code that is unknown may have been created on another node just now."""
+        known = service.event_types.catalogue
+        try:
+            return self.decode(body, known)
+        except InvalidInput as error:
+            if not any(wrong.field.endswith("/event_code") for wrong in error.errors):
+                raise
+            now_known = await service.event_types.look_again()
+            if now_known.version == known.version:
+                raise
+        return self.decode(body, now_known)
 
 
 def _receipt(receipt: Receipt) -> dict[str, str | int]:
@@ -186,39 +197,32 @@ def _receipt(receipt: Receipt) -> dict[str, str | int]:
 _Event: Final = struct_of(EventPublish, data=Raw)
 _decode_event: Final[_Decode] = msgspec.json.Decoder(_Event).decode
 _decode_batch: Final[_Decode] = msgspec.json.Decoder(struct_of(EventBatch, events=list[_Event])).decode  # type: ignore[valid-type] # made at run time
-_decode_order: Final[_Decode] = msgspec.json.Decoder(struct_of(Order)).decode
-_VALIDATORS: Final = dict.fromkeys(PUBLISHED_CODES, _decode_order)
 
 
-def decode_event(body: bytes) -> RawEvent:
+def decode_event(body: bytes, event_types: Catalogue = BUILT_IN) -> RawEvent:
     """Return the event in ``body``. Raises MalformedBody, or InvalidInput with at most 100 wrong fields."""
     _require_utf8(body)
     try:
-        return _validated(_decode_event(body))
+        return _validated(_decode_event(body), event_types)
     except INVALID:
-        raise explain_event(body) from None
+        raise explain_event(body, event_types) from None
 
 
-def decode_batch(body: bytes) -> list[RawEvent]:
+def decode_batch(body: bytes, event_types: Catalogue = BUILT_IN) -> list[RawEvent]:
     """Return the events in ``body``, in order. Raises as :func:`decode_event` does."""
     _require_utf8(body)
     try:
-        return [_validated(event) for event in _decode_batch(body).events]
+        return [_validated(event, event_types) for event in _decode_batch(body).events]
     except INVALID:
-        raise explain_batch(body, _is_valid) from None
+        raise explain_batch(body, partial(_is_valid, event_types), event_types) from None
 
 
-def validate(event_code: str, data: bytes | Raw) -> None:
-    """Raise one of INVALID unless ``data`` is valid for this event code."""
-    check = _VALIDATORS.get(event_code)
-    if check is None:
+def _validated(event: Any, event_types: Catalogue) -> RawEvent:  # noqa: ANN401 of a type made at run time
+    """Return an event with what it is about. Raises one of INVALID where code or data are not valid."""
+    reader = event_types.publishable(event.event_code)
+    if reader is None:
         raise msgspec.ValidationError("event_code")
-    check(data)
-
-
-def _validated(event: Any) -> RawEvent:  # noqa: ANN401 of a type made at run time
-    validate(event.event_code, event.data)
-    return event.event_code, bytes(event.data)
+    return RawEvent(event.event_code, bytes(event.data), reader.read(event.data))
 
 
 def _require_utf8(body: bytes) -> None:
@@ -231,9 +235,9 @@ def _require_utf8(body: bytes) -> None:
         raise MalformedBody(f"the body is not UTF-8: byte {error.start}") from None
 
 
-def _is_valid(event: Raw) -> bool:
+def _is_valid(event_types: Catalogue, event: Raw) -> bool:
     try:
-        _validated(_decode_event(event))
+        _validated(_decode_event(event), event_types)
     except INVALID:
         return False
     return True
@@ -245,7 +249,7 @@ publish_event: Final = PublishHandler(
     name="publish_event",
     summary="Publish an event: 202 once it is durable.",
     max_body_bytes=lambda _: MAX_DATA_BYTES + MAX_ENVELOPE_BYTES,
-    decode=lambda body: [decode_event(body)],
+    decode=lambda body, event_types: [decode_event(body, event_types)],
     view=lambda receipts: _receipt(receipts[0]),
 )
 publish_batch: Final = PublishHandler(

@@ -1,7 +1,8 @@
 """Say why a published body is refused, with every wrong field.
 
-Explaining costs a thousand times what refusing costs. So only a small body is given to the documented model (pydantic)
-as a whole; of a large batch only the invalid events are, one by one, until there are enough errors.
+The documented model says what is wrong around the data, the reader of the event type what is wrong in them. Explaining
+costs a thousand times what refusing costs, so of a batch only the invalid events are explained, one by one, until there
+are enough errors.
 """
 
 import json
@@ -13,57 +14,61 @@ from msgspec import Raw
 from pydantic import BaseModel
 
 from packhook.api.requests import SMALL_BODY, parse_shape
-from packhook.api.schemas.events import EventBatch, EventPublish
+from packhook.api.schemas.events import CATALOGUE, EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, RequestError
+from packhook.core.event_types import Catalogue
 from packhook.core.model import MAX_BATCH_EVENTS
+from packhook.core.subject import INVALID
 
 MAX_ERRORS: Final = 100
 MAX_MEMBERS: Final = 500
-
-INVALID: Final = (msgspec.DecodeError, RecursionError)
-"""What msgspec raises for an invalid body."""
 
 _split_batch: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(struct_of(EventBatch, events=list[Raw])).decode
 _split_members: Final[Callable[[bytes], dict[str, Raw]]] = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def explain_event(body: bytes) -> RequestError:
+def explain_event(body: bytes, event_types: Catalogue) -> RequestError:
     """Return the error for the body of one event that is invalid: at most 100 wrong fields."""
     try:
-        members = len(_split_members(body))
+        found = _split_members(body)
     except INVALID:
-        members = 0  # not an object, or not JSON: the model says so at once
-    if members > MAX_MEMBERS:
-        text = f"an event has event_code and data, this has {members} members"
+        found = {}  # not an object, or not JSON: the model says so at once
+    if len(found) > MAX_MEMBERS:
+        text = f"an event has event_code and data, this has {len(found)} members"
         return InvalidInput([FieldError("", "invalid", text)])
-    return _explain_by(EventPublish, body)
+    around = _explain_by(EventPublish, body, event_types)
+    if not isinstance(around, InvalidInput):
+        return around
+    if not any(error.field == "/data" for error in around.errors):
+        around.errors.extend(_data_errors(found, event_types))
+    return _first(around.errors)
 
 
-def explain_batch(body: bytes, is_valid: Callable[[Raw], bool]) -> RequestError:
+def explain_batch(body: bytes, is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
     """Return the error for a batch that is invalid; ``is_valid`` judges one of its events."""
-    if len(body) <= SMALL_BODY:
-        return _explain_by(EventBatch, body)
     try:
         events = _split_batch(body).events
     except msgspec.ValidationError as error:
+        if len(body) <= SMALL_BODY:
+            return _of(_explain_by(EventBatch, body, event_types))
         return InvalidInput([FieldError("/events", "invalid", str(error))])
     except INVALID as error:
         return MalformedBody(str(error))
     if len(events) > MAX_BATCH_EVENTS:
         text = f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}"
         return InvalidInput([FieldError("/events", "invalid", text)])
-    return _explain_invalid(events, is_valid)
+    return _explain_invalid(events, is_valid, event_types)
 
 
-def _explain_invalid(events: list[Raw], is_valid: Callable[[Raw], bool]) -> RequestError:
+def _explain_invalid(events: list[Raw], is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
     errors: list[FieldError] = []
     for index, event in enumerate(events):
         if len(errors) >= MAX_ERRORS:
             break
         if is_valid(event):
             continue
-        match explain_event(bytes(event)):
+        match explain_event(bytes(event), event_types):
             case InvalidInput() as invalid:
                 errors += [FieldError(f"/events/{index}{at.field}", at.code, at.message) for at in invalid.errors]
             case other:
@@ -71,17 +76,25 @@ def _explain_invalid(events: list[Raw], is_valid: Callable[[Raw], bool]) -> Requ
     return _first(errors)
 
 
-def _explain_by(model: type[BaseModel], body: bytes) -> RequestError:
+def _data_errors(members: dict[str, Raw], event_types: Catalogue) -> list[FieldError]:
+    """Return what is wrong in the data, if the event type is known."""
+    try:
+        reader = event_types.publishable(msgspec.json.decode(members["event_code"], type=str))
+        return [] if reader is None else reader.violations(members["data"], "/data")
+    except (*INVALID, LookupError):
+        return []
+
+
+def _explain_by(model: type[BaseModel], body: bytes, event_types: Catalogue) -> MalformedBody | InvalidInput:
+    """Return what the model finds wrong; an InvalidInput without errors where it finds nothing."""
     reason = _reason_not_json(body)
     if reason:
         return MalformedBody(reason)
     try:
-        parse_shape(body, model, {})
-    except InvalidInput as error:
-        return _first(error.errors)
-    except MalformedBody as error:
+        parse_shape(body, model, {CATALOGUE: event_types})
+    except (InvalidInput, MalformedBody) as error:
         return error
-    return _first([])
+    return InvalidInput([])
 
 
 def _reason_not_json(body: bytes) -> str:
@@ -95,6 +108,10 @@ def _reason_not_json(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return f"the body is not JSON: {constants[0]} is no number" if constants else ""
+
+
+def _of(error: RequestError) -> RequestError:
+    return _first(error.errors) if isinstance(error, InvalidInput) else error
 
 
 def _first(errors: list[FieldError]) -> RequestError:

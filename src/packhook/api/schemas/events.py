@@ -2,35 +2,68 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from packhook.api.publish.order import Order
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
-from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
+from packhook.core.event_types import BUILT_IN, EVENT_CODES, PUBLISHED_CODES, Catalogue
 from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
-from packhook.service import rules
 from packhook.service.timeline import EntryKind
 
+CATALOGUE: Final = "event_types"
+"""Names the catalogue in the context of a validation; without one only the built-in event types are known."""
+
+
+def _catalogue(info: ValidationInfo) -> Catalogue:
+    found: Catalogue = (info.context or {}).get(CATALOGUE, BUILT_IN)
+    return found
+
+
+def _live_code(code: str, info: ValidationInfo) -> str:
+    return _catalogue(info).live_code(code)
+
+
+def _live_pattern(text: str, info: ValidationInfo) -> str:
+    return _catalogue(info).live_pattern(text)
+
+
+def _known_pattern(text: str, info: ValidationInfo) -> str:
+    return _catalogue(info).known_pattern(text)
+
+
+def _published_code(code: str, info: ValidationInfo) -> str:
+    return _catalogue(info).published_code(code)
+
+
 EVENT_CODE: Final[dict[str, Any]] = {"enum": list(EVENT_CODES)}
+"""In the OpenAPI document, the codes of the instance take the place of these."""
+
+PUBLISHED_CODE: Final[dict[str, Any]] = {"enum": list(PUBLISHED_CODES)}
+
 EventCode = Annotated[
     str,
-    AfterValidator(rules.event_code),
-    Field(description=f"{', '.join(EVENT_CODES)}.", examples=["order.created"], json_schema_extra=EVENT_CODE),
+    AfterValidator(_live_code),
+    Field(description="The code of an event type.", examples=["order.created"], json_schema_extra=EVENT_CODE),
 ]
 
 EventPattern = Annotated[
     str,
-    AfterValidator(rules.event_pattern),
+    AfterValidator(_live_pattern),
     Field(description="An event code, or a pattern: `order.*`, `*`.", examples=["order.*"], max_length=100),
+]
+
+KnownPattern = Annotated[
+    str,
+    AfterValidator(_known_pattern),
+    Field(description="An event code, or a pattern: `order.*`, `*`.", max_length=100),
 ]
 
 PublishedCode = Annotated[
     str,
-    AfterValidator(rules.published_code),
+    AfterValidator(_published_code),
     Field(
-        description=f"{', '.join(PUBLISHED_CODES)}.",
+        description="The code of an event type that is not operational.",
         examples=["order.created"],
-        json_schema_extra={"enum": list(PUBLISHED_CODES)},
+        json_schema_extra=PUBLISHED_CODE,
     ),
 ]
 
@@ -39,7 +72,7 @@ class EventPublish(RequestModel):
     """Publish an event."""
 
     event_code: PublishedCode
-    data: Order
+    data: dict[str, Any] = Field(description="As the schema of the event type says.")
 
 
 class EventBatch(RequestModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
 
-from packhook.api.schemas.events import EventPattern
+from packhook.api.schemas.events import KnownPattern
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import from_rfc3339
 from packhook.core.replay import ReplayQuery, ReplayStatus, Selection
@@ -39,7 +39,7 @@ class ReplayCreate(RequestModel):
     until: Instant = Field(
         default="", description="Events published before this time.", examples=["2026-08-02T11:00:00Z"]
     )
-    event_codes: list[EventPattern] = Field(
+    event_codes: list[KnownPattern] = Field(
         default=[],
         description="Only events of these codes and patterns (`order.*`).",
         max_length=50,

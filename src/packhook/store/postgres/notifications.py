@@ -3,7 +3,7 @@
 ::
 
     something waits for others ─ notify_due ─▶ (collects) ─ NOTIFY ─▶ every node's listener ─▶ its handlers
-    a webhook changed, an event is in the outbox ─ NOTIFY in the same transaction ─┘
+    a webhook or the catalogue changed, an event is in the outbox ─ NOTIFY in the same transaction ─┘
 
 That something is due is notified after the commit, by the listener's own connection, at most every 50 ms: a NOTIFY in
 each transaction would make their commits wait for each other. A listener that lost its connection reconnects for as
@@ -36,7 +36,7 @@ MAX_RECONNECT_SECONDS: Final = 5.0
 
 
 class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tell the other nodes that something is due, webhooks changed, or the outbox was filled.
+    """Tell the other nodes that something is due, webhooks or event types changed, or the outbox was filled.
 
     ``reading``: readers wait for events on the sender. ``fed``: organizations that have new events; sent while others
     read. ``node`` is the sender, which ignores its own notifications.
@@ -48,6 +48,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
     published: bool = False
     reading: bool = False
     fed: tuple[str, ...] = ()
+    event_types: bool = False
 
 
 _decoder: Final = msgspec.json.Decoder(Notification)
@@ -73,6 +74,11 @@ async def notify_changed(db: Db, node: str, webhook_ids: Collection[str]) -> Non
 async def notify_published(db: Db) -> None:
     """Notify all nodes, this one too, that the outbox holds something when this transaction commits."""
     await _notify(db, Notification("", published=True))
+
+
+async def notify_event_types(db: Db, node: str) -> None:
+    """Notify the other nodes when this transaction commits that the catalogue of event types changed."""
+    await _notify(db, Notification(node, event_types=True))
 
 
 def _chunks(webhook_ids: list[str]) -> Iterator[tuple[str, ...]]:
@@ -225,5 +231,5 @@ class Notifier:
             self._others_read_until = asyncio.get_running_loop().time() + READING_SECONDS
         if notification.fed:
             self._handlers.fed(notification.fed)
-        if notification.published:
+        if notification.published or notification.event_types:  # the outbox looks for either
             self._handlers.published()

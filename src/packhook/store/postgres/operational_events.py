@@ -13,6 +13,7 @@ from packhook.core.operational_events import (
     disabled_event,
     ended_at,
     exhausted_events,
+    exhausted_of,
     failing_event,
     recovered_event,
     second_and_third_warning,
@@ -41,7 +42,7 @@ async def report_recorded(db: Db, results: Sequence[AttemptResult], disabled: Co
     now = ended_at(results)
     recovered = await _close_alerts(db, delivered_to(results), now)
     failing = await _open_alerts(db, warned_of(results), now)
-    await write_operational_events(db, [*exhausted_events(results), *recovered, *failing])
+    await write_operational_events(db, [*await _exhausted(db, results), *recovered, *failing])
     await report_disabled(db, disabled, now)
 
 
@@ -59,6 +60,15 @@ async def report_disabled(db: Db, webhook_ids: Collection[str], now: int) -> Non
     facts = await _facts(db, webhook_ids)
     await db.fetch_all(SQL["disable_alerts"], sorted(webhook_ids), now)
     await write_operational_events(db, [disabled_event(item, now) for item in facts])
+
+
+async def _exhausted(db: Db, results: Sequence[AttemptResult]) -> Sequence[Event]:
+    exhausted = exhausted_of(results)
+    if not exhausted:
+        return ()
+    events = [(result.delivery.organization_id, result.delivery.event_id) for result in exhausted]
+    found = await db.fetch_all(SQL["list_subjects"], *to_arrays(events, 2))
+    return exhausted_events(exhausted, dict(map(tuple, found)))
 
 
 async def _close_alerts(db: Db, webhook_ids: Collection[str], now: int) -> list[Event]:

@@ -10,23 +10,27 @@ published; organizations are served in turn. A node that dies in between has cha
 Losing a notification costs at most a poll.
 
 Where the database refuses a batch, its events are tried one by one. The one that is refused alone stays in the outbox,
-marked and with the reason, and the others go on.
+marked and with the reason, and the others go on. So does an event whose data break the schema of its type: SQL cannot
+check that where it is published, and no receiver shall get what the API would have refused.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
+from msgspec import structs
 
-from packhook.core.clock import Clock
-from packhook.core.errors import RowRefused, Unavailable
+from packhook.core.clock import Clock, SystemClock
+from packhook.core.errors import FieldError, RowRefused, Unavailable
+from packhook.core.event_types import Catalogue
 from packhook.core.model import Event
-from packhook.core.subject import with_subject
+from packhook.core.subject import INVALID
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
-from packhook.store.fan_out import FanOut, PublishOutcome, outcome, receipt, within_bound
+from packhook.store.fan_out import FanOut, PublishOutcome, Slices, event_weight, outcome, pause, receipt, within_bound
 from packhook.store.outbox import FanOutLoop
 from packhook.store.postgres.connection import database_errors
+from packhook.store.postgres.event_types import CatalogueCache
 from packhook.store.postgres.idempotency import IdempotencyBatch
 from packhook.store.postgres.publish import STATEMENT_WEIGHT, PublishedRows
 from packhook.store.postgres.queries import SQL, Db, to_arrays
@@ -63,11 +67,12 @@ class Outbox(FanOutLoop):
         transact: Callable[[Callable[[Db], Awaitable[object]]], Awaitable[object]],
         capacity: Callable[[], Capacity],
         loader: SubscriberLoader,
-        on_commit: Callable[[PublishOutcome], None],
+        event_types: CatalogueCache,
+        on_commit: Callable[[Sequence[PublishOutcome]], None],
         clock: Clock,
     ) -> None:
         self._transact = transact
-        self._turns = OutboxTurns(capacity, loader)
+        self._turns = OutboxTurns(capacity, loader, event_types, clock)
         self._on_commit = on_commit
         self._clock = clock
         self.refused = 0
@@ -88,7 +93,9 @@ class Outbox(FanOutLoop):
         if not isinstance(made, PublishOutcome):
             return False
         self._turns.at_most = min(2 * self._turns.at_most, BATCH_SIZE)
-        self._on_commit(made)
+        for event, reason in self._turns.refused:
+            self._say_refused(event, reason)
+        self._on_commit([made])
         return True
 
     async def _refuse(self, event: Event, cause: BaseException | None) -> None:
@@ -96,24 +103,39 @@ class Outbox(FanOutLoop):
         detail = f"{type(cause).__name__}: {cause}"[:MAX_REASON].replace("\0", "")
         values = event.id, self._clock.now(), detail
         if await self._transact(lambda db: db.fetch_all(SQL["refuse_routing"], *values)):
-            self.refused += 1
-            _log.error(
-                "outbox_event_refused",
-                event_id=event.id,
-                organization_id=event.organization_id,
-                count=self.refused,
-                detail=detail,
-            )
+            self._say_refused(event, detail)
+
+    def _say_refused(self, event: Event, reason: str) -> None:
+        self.refused += 1
+        _log.error(
+            "outbox_event_refused",
+            event_id=event.id,
+            organization_id=event.organization_id,
+            count=self.refused,
+            detail=reason,
+        )
 
 
 class OutboxTurns:
-    """Serve the organizations in turn, a batch at a time; ``at_most`` so many events at once."""
+    """Serve the organizations in turn, a batch at a time; ``at_most`` so many events at once.
 
-    def __init__(self, capacity: Callable[[], Capacity], loader: SubscriberLoader) -> None:
+    ``refused`` are the events that the last batch gave up, with the reasons.
+    """
+
+    def __init__(
+        self,
+        capacity: Callable[[], Capacity],
+        loader: SubscriberLoader,
+        event_types: CatalogueCache | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._capacity = capacity
         self._loader = loader
+        self._event_types = event_types or CatalogueCache()
+        self._clock = clock or SystemClock()
         self._after = ""
         self.at_most = BATCH_SIZE
+        self.refused: list[tuple[Event, str]] = []
 
     async def fan_out(self, db: Db) -> PublishOutcome | None:
         """Make the deliveries of the next events; None where there are none, or another node is doing it.
@@ -121,14 +143,16 @@ class OutboxTurns:
         Raises EventRefused where the only event of the batch cannot be written.
         """
         row = await db.fetch_one(SQL["lock_outbox"])
+        if row is not None and row[1] != self._event_types.catalogue.version:
+            await self._event_types.load(db)
         if row is None or not row[0]:
             return None
-        events = await self._next(db)
-        if not events:
+        listed = await self._next(db)
+        if not listed:
             return None
+        events, found = await self._judge(db, listed)
         try:
             with database_errors():
-                found = [event if event.subject else with_subject(event) for event in events]
                 while (made := await _write(db, found, self._capacity(), self._loader)) is None:
                     pass
                 done = len(made.receipts)
@@ -146,6 +170,24 @@ class OutboxTurns:
         served = {event.organization_id for event in events[: len(made.receipts)]}
         self._after = max(served) if len(served) > 1 else ""
         return made
+
+    async def _judge(self, db: Db, listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+        """Give up the events whose data break the schema; return the others, as stored and with what they are about."""
+        catalogue = self._event_types.catalogue
+        slices, stored, found = Slices(), [], []
+        self.refused = []
+        for event in listed:
+            try:
+                found.append(_about(event, catalogue))
+                stored.append(event)
+            except INVALID:
+                reader = catalogue.reader(event.event_code)
+                reason = _reason([] if reader is None else reader.violations(event.data, ""))
+                self.refused.append((event, reason))
+                await db.fetch_all(SQL["refuse_routing"], event.id, self._clock.now(), reason)
+            if slices.ends(event_weight(event)):
+                await pause()
+        return stored, found
 
     async def _next(self, db: Db) -> list[Event]:
         values = self.at_most, BATCH_BYTES, MAX_ORGANIZATIONS
@@ -180,6 +222,19 @@ async def _write(
         loader.forget(changed)
         return None
     return outcome([receipt(event, 0) for event in events], deliveries)
+
+
+def _about(event: Event, catalogue: Catalogue) -> Event:
+    """Return an event with its subject and references. Raises one of INVALID where its data break the schema."""
+    reader = catalogue.reader(event.event_code)
+    if reader is None or catalogue.is_operational(event.event_code) or event.erased_at is not None:
+        return event
+    return structs.replace(event, **structs.asdict(reader.read(event.data)))
+
+
+def _reason(violations: Sequence[FieldError]) -> str:
+    text = "; ".join(f"{error.field or 'data'}: {error.message}" for error in violations)
+    return f"the data break the schema of the event type: {text}"[:MAX_REASON].replace("\0", "")
 
 
 async def _write_subjects(db: Db, events: Sequence[Event]) -> None:

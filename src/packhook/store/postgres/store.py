@@ -56,6 +56,7 @@ from packhook.store.postgres import (
     webhooks,
 )
 from packhook.store.postgres.erasure import PostgresErasure
+from packhook.store.postgres.event_types import PostgresEventTypes
 from packhook.store.postgres.feed_store import PostgresFeed
 from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
@@ -95,6 +96,7 @@ class PostgresStore:
         self.overview = PostgresOverview(self._read)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
+        self.event_types = PostgresEventTypes(self._node, self._read_hot_path, self._write)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle
@@ -117,8 +119,9 @@ class PostgresStore:
             session,
             NodeLiveness(self._url, self._clock, self._leave_for_any_node),
             GroupCommit(session.writer, publishing),
-            Outbox(session.writer.write, self._capacity, loader, lambda made: self._dispatch([made]), self._clock),
+            Outbox(session.writer.write, self._capacity, loader, self.event_types.cache, self._dispatch, self._clock),
         )
+        await self.event_types.refresh()
         await self.feed.open(session.notifier)
         if not self._config.require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())

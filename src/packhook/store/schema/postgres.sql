@@ -66,6 +66,20 @@ CREATE TABLE deliveries (
   CONSTRAINT deliveries_pkey PRIMARY KEY (organization_id, id)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_cost_delay=0);
 
+CREATE TABLE event_types (
+  code text COLLATE "C" NOT NULL,
+  description text NOT NULL,
+  schema text,
+  example text,
+  subject_pointer text NOT NULL,
+  reference_pointers text NOT NULL,
+  archived_at bigint,
+  created_at bigint NOT NULL,
+  updated_at bigint NOT NULL,
+  version bigint NOT NULL,
+  CONSTRAINT event_types_pkey PRIMARY KEY (code)
+);
+
 CREATE TABLE events (
   organization_id text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
@@ -321,6 +335,8 @@ CREATE INDEX deliveries_of_event ON packhook.deliveries USING btree (event_id, i
 
 CREATE INDEX deliveries_of_webhook ON packhook.deliveries USING btree (webhook_id, id);
 
+CREATE INDEX event_types_by_version ON packhook.event_types USING btree (version);
+
 CREATE INDEX events_by_age ON packhook.events USING btree (created_at, id);
 
 CREATE INDEX events_by_event_code ON packhook.events USING btree (organization_id, event_code, id);
@@ -415,14 +431,21 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'packhook: no organization %', quote_nullable(publish.organization_id) USING ERRCODE = 'P0002';
   END IF;
-  IF publish.event_code IS NULL OR publish.event_code NOT IN ('order.canceled', 'order.created', 'order.shipped') THEN
-    RAISE EXCEPTION 'packhook: expected order.canceled, order.created or order.shipped, got %',
-      quote_nullable(publish.event_code) USING ERRCODE = '22023';
-  END IF;
-  IF json_typeof(publish.data) IS DISTINCT FROM 'object' OR json_typeof(publish.data -> 'id') IS DISTINCT FROM 'string'
-    OR publish.data ->> 'id' = ''
-  THEN
-    RAISE EXCEPTION 'packhook: data is a JSON object with the order''s id, a text' USING ERRCODE = '22023';
+  IF publish.event_code IN ('order.canceled', 'order.created', 'order.shipped') THEN
+    IF json_typeof(publish.data) IS DISTINCT FROM 'object' OR json_typeof(publish.data -> 'id') IS DISTINCT FROM 'string'
+      OR publish.data ->> 'id' = ''
+    THEN
+      RAISE EXCEPTION 'packhook: data is a JSON object with the order''s id, a text' USING ERRCODE = '22023';
+    END IF;
+  ELSE
+    PERFORM 1 FROM event_types t WHERE t.code = publish.event_code AND t.archived_at IS NULL;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'packhook: expected order.canceled, order.created or order.shipped, or another event type, got %',
+        quote_nullable(publish.event_code) USING ERRCODE = '22023';
+    END IF;
+    IF json_typeof(publish.data) IS DISTINCT FROM 'object' THEN
+      RAISE EXCEPTION 'packhook: data is a JSON object' USING ERRCODE = '22023';
+    END IF;
   END IF;
   IF octet_length(body) > 262144 THEN
     RAISE EXCEPTION 'packhook: data may have 262144 bytes, this has %', octet_length(body) USING ERRCODE = '54000';

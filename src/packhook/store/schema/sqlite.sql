@@ -309,6 +309,21 @@ CREATE TABLE last_failures (
   error_message TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE event_types (
+  code               TEXT PRIMARY KEY,
+  description        TEXT NOT NULL,
+  schema             TEXT,
+  example            TEXT,
+  subject_pointer    TEXT NOT NULL,
+  reference_pointers TEXT NOT NULL,
+  archived_at        INTEGER,
+  created_at         INTEGER NOT NULL,
+  updated_at         INTEGER NOT NULL,
+  version            INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX event_types_by_version ON event_types (version);
+
 CREATE TRIGGER webhooks_mark_event_codes_created AFTER INSERT ON webhooks
   WHEN new.event_codes <> '[]'
 BEGIN

@@ -13,6 +13,7 @@ from packhook.core.operational_events import (
     disabled_event,
     ended_at,
     exhausted_events,
+    exhausted_of,
     failing_event,
     recovered_event,
     second_and_third_warning,
@@ -41,7 +42,7 @@ def report_recorded(db: Connection, results: Sequence[AttemptResult], disabled: 
     now = ended_at(results)
     recovered = _close_alerts(db, delivered_to(results), now)
     failing = _open_alerts(db, warned_of(results), now)
-    write_operational_events(db, [*exhausted_events(results), *recovered, *failing])
+    write_operational_events(db, [*_exhausted(db, results), *recovered, *failing])
     report_disabled(db, disabled, now)
 
 
@@ -59,6 +60,12 @@ def report_disabled(db: Connection, webhook_ids: Collection[str], now: int) -> N
     facts = _facts(db, webhook_ids)
     db.executemany(SQL["disable_alerts"], [(webhook_id, now) for webhook_id in webhook_ids])
     write_operational_events(db, [disabled_event(item, now) for item in facts])
+
+
+def _exhausted(db: Connection, results: Sequence[AttemptResult]) -> Sequence[Event]:
+    exhausted = exhausted_of(results)
+    events = [(result.delivery.organization_id, result.delivery.event_id) for result in exhausted]
+    return exhausted_events(exhausted, dict(db.executemany(SQL["list_subjects"], events)))
 
 
 def _close_alerts(db: Connection, webhook_ids: Collection[str], now: int) -> list[Event]:

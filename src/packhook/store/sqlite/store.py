@@ -63,6 +63,7 @@ from packhook.store.sqlite import (
 )
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
 from packhook.store.sqlite.erasure import SqliteErasure
+from packhook.store.sqlite.event_types import SqliteEventTypes
 from packhook.store.sqlite.feed import SqliteFeed
 from packhook.store.sqlite.overview import SqliteOverview
 from packhook.store.sqlite.portal_store import SqlitePortal
@@ -118,6 +119,7 @@ class SqliteStore:
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.feed = SqliteFeed(lambda: self._reader)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
+        self.event_types = SqliteEventTypes(lambda: self._writer)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
             lambda db, requests: publish.publish(db, requests, self._capacity, cache),
@@ -134,7 +136,6 @@ class SqliteStore:
         )
 
     # --- life cycle
-
     async def open(self) -> None:
         locked = lock(self._path)
         try:
@@ -145,6 +146,7 @@ class SqliteStore:
                 if not self._config.require_verification:
                     webhooks.release_unverified(db, self._clock.now())
                 db.outbox_filled = outbox.is_filled(db)
+                self.event_types.load(db)
             checkpoints = Checkpoints(db, self._path)
         except BaseException:
             locked.close()
@@ -217,7 +219,6 @@ class SqliteStore:
             self._dispatcher.invalidate(webhook_id)
 
     # --- organizations and keys
-
     async def create_organization(self, organization: Organization, entry: AuditEntry) -> None:
         await self._writer.write_for(organization.id, organizations.create_organization, organization, entry)
 
@@ -261,7 +262,6 @@ class SqliteStore:
         await self._writer.write(instance.replace_key_check, check, before)
 
     # --- webhooks
-
     async def create_webhook(self, webhook: Webhook, entry: AuditEntry, limit: int | None = None) -> None:
         await self._writer.write_for(webhook.organization_id, webhooks.create_webhook, webhook, entry, limit)
 
@@ -295,7 +295,6 @@ class SqliteStore:
         return await self._hot_path_reader.read(webhooks.webhook_states, webhook_ids)
 
     # --- the life of an event
-
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         return self._writer.submit(self._publish, request)
 
@@ -326,7 +325,6 @@ class SqliteStore:
         return delivery
 
     # --- reading back
-
     async def get_event(self, organization_id: str, event_id: str) -> tuple[Event, tuple[Delivery, ...]]:
         return await self._reader.read_for(organization_id, history.get_event, organization_id, event_id)
 
@@ -365,7 +363,6 @@ class SqliteStore:
         return await self._reader.read(statistics.attempt_counts, webhook_id, steps, until)
 
     # --- the audit trail
-
     async def write_audit(self, entry: AuditEntry) -> None:
         await self._writer.write_for(entry.organization_id, audit.write_audit, entry)
 
@@ -373,7 +370,6 @@ class SqliteStore:
         return await self._reader.read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
     # --- maintenance
-
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:

@@ -1,0 +1,91 @@
+"""Handlers of the event type routes, and of test events, which send their examples."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from packhook.api import parameters, serializers
+from packhook.api.auth import actor_of
+from packhook.api.requests import read_optional_shape, read_shape
+from packhook.api.responses import created, no_content, respond, respond_page
+from packhook.api.schemas.event_types import (
+    MAX_BODY,
+    MAX_IMPORT,
+    EventTypeChoice,
+    EventTypeCreate,
+    EventTypeImport,
+    EventTypeUpdate,
+)
+from packhook.core.errors import FieldError, InvalidInput
+from packhook.service.event_types import EventTypes
+from packhook.service.service import Service
+
+
+def _event_types(request: Request) -> EventTypes:
+    service: Service = request.app.state.service
+    return service.event_types
+
+
+async def list_event_types(request: Request) -> Response:
+    """List event types by code: the built-in ones, and the instance's own."""
+    page, where = parameters.EVENT_TYPES.read(request.query_params, request.url.path)
+    found = await _event_types(request).list(page, archived=where.archived)
+    return respond_page(request, page, found, serializers.event_type)
+
+
+async def get_event_type(request: Request) -> Response:
+    """Get an event type."""
+    return respond(serializers.event_type(await _event_types(request).get(request.path_params["code"])))
+
+
+async def create_event_type(request: Request) -> Response:
+    """Create an event type."""
+    body = await read_shape(request, EventTypeCreate, MAX_BODY)
+    made = await _event_types(request).create(body.code, body.definition(), actor_of(request))
+    return created(request, serializers.event_type(made), made.code)
+
+
+async def update_event_type(request: Request) -> Response:
+    """Update an event type: an absent field stays as it is, and so do the events that were published."""
+    body = await read_shape(request, EventTypeUpdate, MAX_BODY)
+    after = await _event_types(request).update(
+        request.path_params["code"], body.changes(), actor_of(request), force=body.force
+    )
+    return respond(serializers.event_type(after))
+
+
+async def archive_event_type(request: Request) -> Response:
+    """Archive an event type: no event of it can be published any more."""
+    await _event_types(request).archive(request.path_params["code"], actor_of(request))
+    return no_content()
+
+
+async def import_event_types(request: Request) -> Response:
+    """Make many event types what they are said to be, all or none; with `preview`, only say what would change."""
+    body = await read_shape(request, EventTypeImport, MAX_IMPORT)
+    definitions = {one.code: one.whole() for one in body.event_types}
+    if len(definitions) < len(body.event_types):
+        codes = [one.code for one in body.event_types]
+        repeated = [number for number, code in enumerate(codes) if code in codes[:number]]
+        raise InvalidInput(
+            [FieldError(f"/event_types/{number}/code", "repeated", "this code came before") for number in repeated]
+        )
+    planned = await _event_types(request).import_all(
+        definitions, actor_of(request), force=body.force, preview=body.preview
+    )
+    return respond({"data": list(map(serializers.planned_change, planned))})
+
+
+async def test_webhook(request: Request) -> Response:
+    """Send a signed example event now, and return the exchange."""
+    body = await read_optional_shape(request, EventTypeChoice)
+    service: Service = request.app.state.service
+    event, attempt, verdict = await service.test_events.send(
+        request.path_params["organizationId"], request.path_params["webhookId"], actor_of(request), body.event_code
+    )
+    return respond(
+        {
+            "event": serializers.event(event),
+            "attempt": serializers.attempt(attempt),
+            "delivered": not verdict.error_code,
+        }
+    )

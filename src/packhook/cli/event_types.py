@@ -1,0 +1,210 @@
+"""``packhook event-types``: the catalogue of event types, and files of many."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import typer
+import yaml
+
+from packhook.api import parameters
+from packhook.cli.client import Client, path
+from packhook.cli.exits import Exit, fail
+from packhook.cli.options import client_command
+from packhook.cli.tables import say
+
+app = typer.Typer(no_args_is_help=True, help="Event types: what can be published and subscribed to.")
+_COLUMNS = ("code", "description", "subject_pointer", "built_in", "archived_at", "updated_at")
+_EXPORTED: Final = ("code", "description", "subject_pointer", "reference_pointers", "schema", "example")
+_Code = Annotated[str, typer.Argument(help="The code, such as parcel.lost.")]
+_Description = Annotated[str | None, typer.Option(help="What happened, for people.")]
+_Schema = Annotated[str | None, typer.Option(help="File with the JSON Schema of the data, JSON or YAML; '': none.")]
+_Example = Annotated[str | None, typer.Option(help="File with the data of one event, JSON or YAML; '': none.")]
+_Subject = Annotated[str | None, typer.Option(help="JSON Pointer to what an event is about, such as /id.")]
+_Reference = Annotated[
+    list[str] | None, typer.Option(help="JSON Pointer to a text by which people know that; up to three times.")
+]
+_Force = Annotated[bool, typer.Option("--force", help="Also where the new schema breaks the one before.")]
+
+
+@client_command(app, "list", query=parameters.EVENT_TYPES, has_organization=False)
+def list_(client: Client, query: dict[str, str]) -> None:
+    """List event types by code, built-in ones too. Example: packhook event-types list"""
+    client.show(client.call("GET", path("event-types"), query=query), _COLUMNS)
+
+
+@client_command(app, "show", has_organization=False)
+def show_(client: Client, code: _Code) -> None:
+    """Show an event type with its schema and example. Example: packhook event-types show order.created"""
+    client.show(client.call("GET", path("event-types", code)))
+
+
+@client_command(app, "create", has_organization=False)
+def create(
+    client: Client,
+    code: _Code,
+    description: _Description = None,
+    schema: _Schema = None,
+    example: _Example = None,
+    subject_pointer: _Subject = None,
+    reference_pointer: _Reference = None,
+) -> None:
+    """Create an event type (with the operator key).
+
+    Example: packhook event-types create parcel.lost --schema parcel.json --subject-pointer /id
+    """
+    fields = _fields(description, schema, example, subject_pointer, reference_pointer)
+    client.show(client.call("POST", path("event-types"), json={"code": code, **fields}))
+
+
+@client_command(app, "update", has_organization=False)
+def update(
+    client: Client,
+    code: _Code,
+    description: _Description = None,
+    schema: _Schema = None,
+    example: _Example = None,
+    subject_pointer: _Subject = None,
+    reference_pointer: _Reference = None,
+    unarchive: Annotated[bool, typer.Option("--unarchive", help="Let it be published again.")] = False,
+    force: _Force = False,
+) -> None:
+    """Change an event type; what is not given stays.
+
+    Example: packhook event-types update parcel.lost --schema parcel.json
+    """
+    fields = _fields(description, schema, example, subject_pointer, reference_pointer)
+    fields |= {"archived": False} if unarchive else {}
+    fields |= {"force": True} if force else {}
+    client.show(client.call("PUT", path("event-types", code), json=fields))
+
+
+@client_command(app, "archive", has_organization=False, has_output=False)
+def archive(client: Client, code: _Code) -> None:
+    """Archive an event type: no event of it can be published. Example: packhook event-types archive parcel.lost"""
+    client.call("DELETE", path("event-types", code))
+
+
+@client_command(app, "import", has_organization=False)
+def import_(
+    client: Client,
+    file: Annotated[str, typer.Argument(help="A file of event types, YAML or JSON, or - for standard input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    force: _Force = False,
+) -> None:
+    """Make event types what a file says, all or none; print what changed. Types that it does not name stay.
+
+    Example: packhook event-types import event-types.yaml --dry-run
+    """
+    event_types = _event_types(_parse(file), file)
+    body = {"event_types": event_types, "preview": dry_run, "force": force}
+    reply = client.call("POST", path("event-types", "import"), json=body)
+    if client.as_json:
+        client.show(reply)
+        return
+    _say_changes(reply.value["data"], dry_run=dry_run)
+
+
+@client_command(app, "export", has_organization=False)
+def export(client: Client) -> None:
+    """Print the event types that are not built in, as a file for import: YAML; with --json, JSON.
+
+    Example: packhook event-types export > event-types.yaml
+    """
+    found: list[dict[str, Any]] = []
+    query = {"per_page": "100"}
+    while True:
+        reply = client.call("GET", path("event-types"), query=query)
+        found += [_exported(one) for one in reply.value["data"] if not one["built_in"]]
+        if reply.value["next"] is None:
+            break
+        query = {"per_page": "100", "cursor": _cursor(reply.value["next"])}
+    whole = {"event_types": found}
+    text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n" if client.as_json else _to_yaml(whole)
+    sys.stdout.write(text)
+
+
+def _fields(
+    description: str | None, schema: str | None, example: str | None, subject: str | None, references: list[str] | None
+) -> dict[str, Any]:
+    """Return the fields that were given."""
+    given = {
+        "description": description,
+        "subject_pointer": subject,
+        "reference_pointers": None if not references else [text for text in references if text],
+    }
+    fields = {name: value for name, value in given.items() if value is not None}
+    files = {"schema": schema, "example": example}
+    return fields | {name: _parse(file) if file else None for name, file in files.items() if file is not None}
+
+
+def _parse(file: str) -> Any:  # noqa: ANN401 any YAML, of which JSON is a part
+    try:
+        text = sys.stdin.buffer.read().decode() if file == "-" else Path(file).read_text("utf-8")
+        return _jsonable(yaml.load(text, _Loader))  # noqa: S506 a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        fail(f"cannot read {file}: {reason}", Exit.USAGE)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        fail(f"{file} is no YAML or JSON: {error}", Exit.USAGE)
+
+
+class _Loader(yaml.SafeLoader):
+    """Read YAML as JSON has it: times stay texts, and a repeated key is an error."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 yaml's own
+        keys = [key.value for key, _ in node.value]
+        repeated = [key for number, key in enumerate(keys) if isinstance(key, str) and key in keys[:number]]
+        if repeated:
+            raise yaml.constructor.ConstructorError(None, None, f"{repeated[0]!r} is there twice", node.start_mark)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _jsonable(value: Any) -> Any:  # noqa: ANN401 any YAML
+    """Return what YAML read, if it is JSON. Raises ValueError."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+def _event_types(content: Any, file: str) -> list[Any]:  # noqa: ANN401 any YAML
+    """Return the types of a file: a list of them, or ``event_types`` with such a list."""
+    found = content.get("event_types") if isinstance(content, dict) and set(content) == {"event_types"} else content
+    if not isinstance(found, list) or not found:
+        fail(f"{file}: expected a list of event types, or event_types with such a list", Exit.USAGE)
+    return found
+
+
+def _say_changes(changes: list[dict[str, Any]], *, dry_run: bool) -> None:
+    for change in changes:
+        if change["change"] == "unchanged":
+            continue
+        print(f"{change['change']:<9} {change['code']}  {', '.join(change['fields'])}".rstrip())  # noqa: T201 this is the command line
+        for broken in change["breaks"]:
+            print(f"          breaks {broken['field']}: {broken['message']}")  # noqa: T201 as above
+    changed = sum(change["change"] != "unchanged" for change in changes)
+    say(f"{changed} of {len(changes)} event types {'would change' if dry_run else 'changed'}.")
+
+
+def _exported(event_type: dict[str, Any]) -> dict[str, Any]:
+    """Return a type as a file has it: without what is empty, and without times."""
+    kept = {name: event_type[name] for name in _EXPORTED if event_type[name] not in ("", None, [])}
+    return {**kept, "archived": True} if event_type["archived_at"] else kept
+
+
+def _to_yaml(value: object) -> str:
+    text: str = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120)
+    return text
+
+
+def _cursor(link: str) -> str:
+    """Return the cursor in a link to a page."""
+    return parse_qs(urlsplit(link).query)["cursor"][0]
