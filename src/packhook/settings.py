@@ -254,6 +254,13 @@ class Settings(BaseSettings):
         description="The id of an organization that gets a copy of each operational event of all organizations; "
         "empty: none does.",
     )
+    drain_delay: Duration = Field(
+        0,
+        ge=0,
+        le=10 * MINUTE,
+        description="How long a stop leaves the port open, with `/ready` at 503, before it ends: time for a load "
+        "balancer to notice. `0s`: none.",
+    )
     shutdown_grace: Duration = Field(
         20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."
     )

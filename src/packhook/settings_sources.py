@@ -1,8 +1,9 @@
-"""Read the settings of a node, once: defaults < file < environment < flags.
+"""Read the settings of a node, once: defaults < fallbacks < file < environment < flags.
 
 The file is TOML: ``packhook.toml`` in the working directory, or the one that ``PACKHOOK_CONFIG`` or ``--config`` names.
 Its keys are the names of the fields of ``Settings``. An environment variable is ``PACKHOOK_`` and the name in upper
-case. Whatever is wrong is reported at once, by :func:`load_settings`.
+case; a secret may be in a file that ``PACKHOOK_…_FILE`` names. The fallbacks are ``DATABASE_URL`` and ``PORT``, which
+platforms set. Whatever is wrong is reported at once, by :func:`load_settings`.
 """
 
 import difflib
@@ -11,7 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,6 +23,10 @@ from packhook.core.errors import InvalidSettings
 from packhook.settings import Settings
 
 _SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
+FILE_SETTINGS: Final = tuple(sorted(_SECRET | {"database"}))
+"""Settings that may have a secret in them, so ``PACKHOOK_…_FILE`` may name a file that has the value."""
+FALLBACKS: Final = {"database": "DATABASE_URL", "port": "PORT"}
+MAX_SECRET_BYTES: Final = 64 * 1024
 _DURATIONS: Final = {
     name
     for name, field in Settings.model_fields.items()
@@ -32,6 +37,7 @@ _NO_VALUE: Final = ("extra_forbidden", "missing")
 _NO_SUCH: Final = "there is no such setting"
 _PREFIX: Final = "PACKHOOK_"
 _OF_COMMANDS: Final = ("PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_SERVER")
+_OF_OTHERS: Final = (*_OF_COMMANDS, *(f"{_PREFIX}{name.upper()}_FILE" for name in FILE_SETTINGS))
 _OF_CHECKOUTS: Final = ("PACKHOOK_CHAOS_", "PACKHOOK_TEST_")
 
 Check = Callable[[Settings, frozenset[str]], list[str]]
@@ -49,22 +55,44 @@ def load_settings(
     InvalidSettings names every wrong setting, every unknown name, and every problem that ``check`` finds: what was
     expected and what was given.
     """
+    settings, lines = examine_settings(config, check=check, **flags)
+    if lines:
+        raise InvalidSettings("\n".join(lines))
+    return settings
+
+
+def examine_settings(
+    config: Path | None = None,
+    *,
+    check: Check = lambda *_: [],
+    **flags: Any,  # noqa: ANN401 as above
+) -> tuple[Settings, list[str]]:
+    """Return the same settings, and a line for each problem. A setting that is wrong has its default.
+
+    Raises InvalidSettings where the file itself cannot be read.
+    """
     table, lines = _of_file(config)
+    secrets, secret_lines = _of_secret_files()
     lines += [_unknown_line(name) for name in sorted(os.environ) if _is_unknown(name)]
-    lines += _ambiguous_lines()
+    lines += [*_ambiguous_lines(), *secret_lines.values()]
+    sources = _Sources(table, secrets)
     given = {name: value for name, value in flags.items() if value is not None}
     wrong: frozenset[str] = frozenset()
     try:
-        settings = _class_of(table, wrong)(**given)
+        settings = _class_of(sources, wrong)(**given)
     except ValidationError as error:
         details = error.errors(include_url=False)
         lines = [*map(_error_line, details), *lines]
         wrong = frozenset(str(detail["loc"][0]) for detail in details if detail["loc"])
-        settings = _class_of(table, wrong)(**given)
-    lines += check(settings, wrong)
-    if lines:
-        raise InvalidSettings("\n".join(lines))
-    return settings
+        settings = _class_of(sources, wrong)(**given)
+    return settings, lines + check(settings, wrong | secret_lines.keys())
+
+
+class _Sources(NamedTuple):
+    """Hold the values that a file of settings has, and those of files with one secret each."""
+
+    table: dict[str, Any]
+    secrets: dict[str, str]
 
 
 class _Without(PydanticBaseSettingsSource):
@@ -84,8 +112,8 @@ class _Without(PydanticBaseSettingsSource):
         return {name: value for name, value in self._source().items() if name.lower() not in self._names}
 
 
-def _class_of(table: dict[str, Any], wrong: frozenset[str]) -> type[Settings]:
-    """Return a Settings class that also reads this table, and ignores the settings that are ``wrong``."""
+def _class_of(given: _Sources, wrong: frozenset[str]) -> type[Settings]:
+    """Return a Settings class that also reads these sources, and ignores the settings that are ``wrong``."""
 
     class FromSources(Settings):
         @classmethod
@@ -97,9 +125,10 @@ def _class_of(table: dict[str, Any], wrong: frozenset[str]) -> type[Settings]:
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic-settings names the parameters
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 as above
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Return flags, environment and file, in this order: the first with a value wins."""
-            sources = (init_settings, env_settings, InitSettingsSource(settings_cls, table))
-            return tuple(_Without(source, wrong) for source in sources)
+            """Return flags, environment, file and fallbacks, in this order: the first with a value wins."""
+            fallbacks = {name: os.environ[variable] for name, variable in FALLBACKS.items() if os.environ.get(variable)}
+            more = (InitSettingsSource(settings_cls, table) for table in (given.secrets, given.table, fallbacks))
+            return tuple(_Without(source, wrong) for source in (init_settings, env_settings, *more))
 
     return FromSources
 
@@ -131,10 +160,50 @@ def _of_file(config: Path | None) -> tuple[dict[str, Any], list[str]]:
     return {name: value for name, value in table.items() if name in Settings.model_fields}, lines
 
 
+def _of_secret_files() -> tuple[dict[str, str], dict[str, str]]:
+    """Return what the files have that ``PACKHOOK_…_FILE`` names, and by setting a line for each that is wrong."""
+    values: dict[str, str] = {}
+    lines: dict[str, str] = {}
+    for name in FILE_SETTINGS:
+        variable = _file_variable(name)
+        path = os.environ.get(variable)
+        if path is None:
+            continue
+        if f"{_PREFIX}{name.upper()}" in map(str.upper, os.environ):
+            lines[name] = f"{variable}: expected this or {_PREFIX}{name.upper()}, got both"
+            continue
+        try:
+            values[name] = _read_secret(path)
+        except OSError as error:
+            lines[name] = f"{variable}: cannot read {path}: {error.strerror}"
+        except ValueError as error:
+            lines[name] = f"{variable}: {path} {error}"
+    return values, lines
+
+
+def _read_secret(path: str) -> str:
+    """Return the text of a file without white space around it. ValueError says what is wrong, and not what is in it."""
+    with Path(path).open("rb") as file:
+        data = file.read(MAX_SECRET_BYTES + 1)
+    if len(data) > MAX_SECRET_BYTES:
+        raise ValueError(f"has more than {MAX_SECRET_BYTES} bytes")
+    try:
+        text = data.decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def _file_variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}_FILE"
+
+
 def _is_unknown(variable: str) -> bool:
     """Return True for an environment variable that looks like a setting and is none."""
     name = variable.upper().replace("-", "_")
-    if not name.startswith(_PREFIX) or name in _OF_COMMANDS or name.startswith(_OF_CHECKOUTS):
+    if not name.startswith(_PREFIX) or name in _OF_OTHERS or name.startswith(_OF_CHECKOUTS):
         return False
     return "-" in variable or name.removeprefix(_PREFIX).lower() not in Settings.model_fields
 
@@ -146,7 +215,7 @@ def _unknown_line(variable: str) -> str:
 def _suggestion(name: str, prefix: str) -> str:
     known = list(Settings.model_fields)
     if prefix:
-        known += [command.removeprefix(_PREFIX).lower() for command in _OF_COMMANDS]
+        known += [other.removeprefix(_PREFIX).lower() for other in _OF_OTHERS]
     near = difflib.get_close_matches(name.lower().removeprefix(_PREFIX.lower()), known, n=1, cutoff=0.7)
     if not near:
         return ": unset it, or see the list of settings" if prefix else ": remove it, or see the list of settings"

@@ -9,7 +9,7 @@ import pytest
 from docs.commands import commands
 from docs.pages import PAGES, blocks, one_line, read, rows
 from packhook.settings import Settings
-from packhook.settings_sources import load_settings
+from packhook.settings_sources import FILE_SETTINGS, load_settings
 from postgres.server import PROGRAMS
 
 _NAMED: Final = {name: cells for name, *cells in rows(read("reference/settings.md"))}
@@ -50,5 +50,6 @@ def test_every_settings_file_in_the_docs_is_valid(page: Path, monkeypatch: pytes
 def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
     """Every PACKHOOK_… belongs to a setting or to an option of the command line."""
     known = {f"PACKHOOK_{name.upper()}" for name in Settings.model_fields} | _BESIDE
+    known |= {f"PACKHOOK_{name.upper()}_FILE" for name in FILE_SETTINGS}
     known |= {variable for command in commands().values() for variable in command.variables}
     assert set(re.findall(r"PACKHOOK_[A-Z_]+", page.read_text("utf-8"))) - known == set()

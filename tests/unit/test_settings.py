@@ -16,7 +16,7 @@ from packhook.core.durations import parse_duration
 from packhook.core.egress_proxy import Proxy
 from packhook.core.errors import InvalidSettings, StartError
 from packhook.settings import DEFAULT_SCHEDULE, Settings
-from packhook.settings_sources import load_settings
+from packhook.settings_sources import FILE_SETTINGS, load_settings
 
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -32,7 +32,7 @@ EVERYTHING_WRONG: Final = {
     "max_connections": "0", "max_webhooks_per_organization": "0",
     "max_buffered_body_bytes": "1048575", "max_buffered_read_bytes": "1048575",
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
-    "disable_after": "59s", "shutdown_grace": "-1s", "operator_organization": "acme inc",
+    "disable_after": "59s", "shutdown_grace": "-1s", "drain_delay": "11m", "operator_organization": "acme inc",
     "audit_retention": "59s", "replay_rate": "0",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
@@ -95,7 +95,8 @@ def test_every_default_is_a_valid_value() -> None:
     """A start does not check defaults, so this test does."""
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     durations = [
-        "attempt_timeout", "lease_duration", "retention", "disable_after", "shutdown_grace", "secret_proof_interval"
+        "attempt_timeout", "lease_duration", "retention", "disable_after", "drain_delay", "shutdown_grace",
+        "secret_proof_interval",
     ]  # fmt: skip
     given_as_text = {name: f"{defaults[name]}ms" for name in durations}
     given_as_text["audit_retention"] = "365d"
@@ -170,6 +171,54 @@ def test_mistakes_of_all_sources_are_one_error(file: WriteFile, monkeypatch: pyt
     monkeypatch.setenv("PACKHOOK_LEASE_DURATION", "1s")
     assert set(errors_of(port="x", nothing=1)) == {"log_level", "verbose", "lease_duration", "port", "nothing"}
     assert issubclass(InvalidSettings, StartError)
+
+
+def test_a_secret_may_be_in_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Read what ``PACKHOOK_…_FILE`` names, without white space around it."""
+    (tmp_path / "key").write_text("pho_from-a-file\n")
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
+    assert load_settings().operator_key == "pho_from-a-file"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot read"), (b"", "is empty"), (b"\xff", "is not UTF-8"), (b"k" * 65_537, "has more than 65536 bytes")],
+    ids=["missing", "empty", "bytes", "large"],
+)
+def test_a_secret_that_cannot_be_read_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """Name the variable and the file, and nothing that is in it."""
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
+    found = errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
+    assert str(tmp_path / "key") in found
+    assert said in found
+
+
+def test_a_secret_given_twice_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the file nor the variable wins."""
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY", "pho_from-a-variable")
+    assert "got both" in errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
+
+
+def test_only_secrets_may_be_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse the variable for any other setting."""
+    monkeypatch.setenv("PACKHOOK_PORT_FILE", "/port")
+    assert "there is no such setting" in errors_of()["PACKHOOK_PORT_FILE"]
+    assert {"operator_key", "master_keys", "database", "egress_proxy"} <= set(FILE_SETTINGS)
+
+
+def test_variables_of_platforms_are_fallbacks(file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take ``DATABASE_URL`` and ``PORT`` where nothing else says it."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://packhook@db/packhook")
+    monkeypatch.setenv("PORT", "5000")
+    assert (load_settings().database, load_settings().port) == ("postgresql://packhook@db/packhook", 5000)
+    file('database = "sqlite:///own.db"')
+    monkeypatch.setenv("PACKHOOK_PORT", "5001")
+    assert (load_settings().database, load_settings().port) == ("sqlite:///own.db", 5001)
 
 
 def test_an_overridden_mistake_is_ignored(file: WriteFile) -> None:

@@ -31,6 +31,7 @@ from packhook.store.postgres import (
     record,
     replays,
     retention,
+    schema,
     statistics,
     webhooks,
 )
@@ -115,6 +116,7 @@ async def _arrive(db: Db) -> None:
     await db.fetch_all(SQL["lock_node"], NODE)
     await db.fetch_all(SQL["insert_node"], NODE, 1, 1000, START)
     await db.fetch_all(SQL["missing_nodes"], NODE)
+    await schema.inspect(db)
 
 
 async def _keep_tenants(db: Db) -> None:

@@ -47,7 +47,10 @@ def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mount
     _add_pages(app, service)
     app.add_middleware(problems.UnhandledExceptions)
     everything = Mounted(app, mounts)
-    return Headers(RequestsInTurn(RejectEncodedSeparators(everything), turns, service.access, settings))
+    return Headers(
+        RequestsInTurn(RejectEncodedSeparators(everything), turns, service.access, settings),
+        lambda: service.is_draining,
+    )
 
 
 async def _handle_error(_request: Request, error: Exception) -> Response:

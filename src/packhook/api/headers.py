@@ -1,5 +1,6 @@
 """ASGI middleware: the headers that every response carries, the id of every request, and paths that no route has."""
 
+from collections.abc import Callable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,11 +24,15 @@ SECURITY_HEADERS: Final = (*ALWAYS, NO_PAGE)
 """The security headers of a response that is not a page."""
 
 
+CLOSE: Final = (b"connection", b"close")
+
+
 class Headers:
     """Give each request an id, and each response that id and the security headers that it does not have itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool]) -> None:
         self._app = app
+        self._is_draining = is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
         if scope["type"] != "http":
@@ -40,7 +45,8 @@ class Headers:
                 headers = message.get("headers", [])
                 own = {name for name, _ in headers}
                 security = (header for header in SECURITY_HEADERS if header[0] not in own)
-                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *security]
+                last = (CLOSE,) if self._is_draining() else ()
+                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *security, *last]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

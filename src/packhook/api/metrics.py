@@ -22,4 +22,4 @@ def create_metrics_app(service: Service) -> ASGIApp:
     """Return the ASGI application that serves ``/metrics`` and nothing else."""
     app = Starlette(routes=[Route("/metrics", metrics, methods=["GET"])])
     app.state.service = service
-    return Headers(UnhandledExceptions(app))
+    return Headers(UnhandledExceptions(app), lambda: service.is_draining)

@@ -1,9 +1,14 @@
 """The HTTP server: uvicorn with the protocol of ``publish/protocol.py`` and the ASGI application of ``app.py``."""
 
+import asyncio
+import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from types import FrameType
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,22 +20,74 @@ from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.turns import Turns
+from packhook.core.clock import SECOND
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.telemetry.metrics import connections
 
+SETTLE_SECONDS: Final = 1.0
+"""So long connections may end by themselves once the port is closed."""
+SETTLE_CHECKS: Final = 50
+
 
 class _Server(uvicorn.Server):
-    """Answer requests that wait for events before the server waits for its requests to end."""
+    """Stop so that no request is lost.
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    ::
+
+        SIGTERM ─▶ /ready is 503 ─ drain_delay ─▶ the port closes ─▶ requests under way end ─▶ connections close
+                   each response ends its connection                  (so do requests that wait for events)
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, drain_delay: int) -> None:
         super().__init__(config)
         self._service = service
+        self._drain_seconds = drain_delay / SECOND
+        self._drain_until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain at the first SIGTERM. Any other signal, or the second, stops without waiting."""
+        if sig == signal.SIGTERM and self._drain_seconds and not self._service.is_draining and not self.should_exit:
+            self._service.is_draining = True
+            self._drain_until = time.monotonic() + self._drain_seconds
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop when it has drained."""
+        if self._drain_until is not None and time.monotonic() >= self._drain_until:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop the waits, then shut down."""
+        """Close the port, stop the waits, then let requests end."""
+        if self._service.is_draining:
+            await self._close_port(sockets or [])
         self._service.feed.stop()
         await super().shutdown(sockets)
+
+    async def _close_port(self, listeners: list[socket.socket]) -> None:
+        """Close the port, but serve connections that the system has accepted, and requests that are on their way."""
+        accepted = [connection for listener in listeners for connection in _accepted_by(listener)]
+        for server in self.servers:
+            server.close()
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol = partial(make, config=self.config, server_state=self.server_state, app_state={})
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        for _ in range(SETTLE_CHECKS):
+            if not self.server_state.connections:
+                return
+            await asyncio.sleep(SETTLE_SECONDS / SETTLE_CHECKS)
+
+
+def _accepted_by(listener: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be accepted: closing the port would reset them."""
+    with suppress(OSError):  # none is left
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 class _MetricsServer(uvicorn.Server):
@@ -65,7 +122,7 @@ def _config(app: ASGIApp, publish: PublishApp) -> uvicorn.Config:
 
 def make_server(service: Service, settings: Settings, mounts: Mounts) -> uvicorn.Server:
     """Return a server that runs on the running event loop and is stopped by uvicorn's own signals."""
-    server = _Server(server_config(service, settings, mounts), service)
+    server = _Server(server_config(service, settings, mounts), service, settings.drain_delay)
     service.metrics.add_source(lambda: connections("client", len(server.server_state.connections)))
     return server
 

@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "demo": "packhook.cli.demo.command:demo",
     "doctor": "packhook.cli.doctor:doctor",
     "listen": "packhook.cli.listen:listen",
+    "check": "packhook.cli.check:check",
     "migrate": "packhook.cli.migrate:migrate",
     "backup": "packhook.cli.backup:backup",
     "restore": "packhook.cli.backup:restore",

@@ -55,6 +55,14 @@ def problems(settings: Settings, wrong: frozenset[str] = frozenset()) -> list[st
     return lines
 
 
+def advice(settings: Settings, wrong: frozenset[str] = frozenset()) -> list[str]:
+    """Return a line for each setting that is accepted because only this machine can connect, or the operator said so.
+
+    A proxy on this machine lets others connect all the same.
+    """
+    return [f"{name}: {problem}" for name, problem in _beyond_loopback(settings) if name not in wrong]
+
+
 def is_loopback(host: str) -> bool:
     """Return True if only this machine can connect to an address; no name but ``localhost`` counts as loopback."""
     try:

@@ -44,7 +44,7 @@ def serve(
     import packhook.api.server  # noqa: F401, PLC0415 loaded once, before the nodes are forked
 
     with closing(open_listener(settings.host, settings.port)) as listener:
-        code = supervise(settings.processes, partial(_run_child, settings, listener))
+        code = supervise(settings.processes, partial(_run_child, settings, listener), listener.close)
     raise typer.Exit(code)
 
 

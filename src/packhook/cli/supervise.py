@@ -22,20 +22,21 @@ RESTART_DELAY_SECONDS: Final = 1.0
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def supervise(count: int, work: Callable[[int], int]) -> int:
+def supervise(count: int, work: Callable[[int], int], on_stop: Callable[[], object]) -> int:
     """Run ``work`` in ``count`` child processes until a signal stops them. Return an exit code.
 
     ``work`` gets a number from 0 on, which is that of no other child, and returns an exit code. A child that dies is
     replaced, within its first five seconds only after a delay. If a child fails in the parent's first five seconds all
-    are stopped, and its exit code is returned.
+    are stopped, and its exit code is returned. ``on_stop`` is called in the parent when it begins to stop them.
     """
-    return _Supervisor(count, work).run()
+    return _Supervisor(count, work, on_stop).run()
 
 
 class _Supervisor:
-    def __init__(self, count: int, work: Callable[[int], int]) -> None:
+    def __init__(self, count: int, work: Callable[[int], int], on_stop: Callable[[], object]) -> None:
         self._free = set(range(count))
         self._work = work
+        self._on_stop = on_stop
         self._started: dict[int, tuple[int, float]] = {}
         self._stopping = False
         self._exit_code = 0
@@ -53,6 +54,7 @@ class _Supervisor:
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Stop all children; a child that got the terminal's SIGINT too handles both as one."""
         self._stopping = True
+        self._on_stop()
         for pid in self._started:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)

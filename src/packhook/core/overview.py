@@ -7,6 +7,21 @@ from msgspec import Struct
 from packhook.core.model import Urgency
 
 
+class DatabaseState(Struct, frozen=True, kw_only=True):
+    """Describe a database that was looked at and not changed.
+
+    ``version`` of its schema is 0 if there is none yet, ``newest`` is what this code makes of it. ``key_check`` is text
+    that only the instance's master keys decrypt. ``weaknesses`` are settings of the server that durability rests on.
+    """
+
+    version: int
+    newest: int
+    key_check: str = ""
+    has_webhooks: bool = False
+    takes_writes: bool = True
+    weaknesses: tuple[str, ...] = ()
+
+
 class WebhookCondition(StrEnum):
     """Name how a webhook is, as far as the database knows: what one node has learned does not count."""
 

@@ -38,7 +38,10 @@ MAX_CONCURRENT_PROBES: Final = 64
 
 
 class Service:
-    """Hold one object for each group of operations. ``bodies`` counts the bytes of request bodies in memory."""
+    """Hold one object for each group of operations. ``bodies`` counts the bytes of request bodies in memory.
+
+    ``is_draining``: the node is about to stop, so it is not ready, and each response ends its connection.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Service:
         ``encrypted`` is the encrypting store within ``store``; without it there are no master keys to rotate.
         """
         self.clock = clock
+        self.is_draining = False
         self._store = store
         self._is_healthy = is_healthy
         self.bodies = FairShare(
@@ -86,7 +90,9 @@ class Service:
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:
-        """Raise Unavailable unless the database has the right schema and deliveries are being sent."""
+        """Raise Unavailable unless the database has the right schema, deliveries are being sent, and it is to go on."""
+        if self.is_draining:
+            raise Unavailable("the node is stopping")
         await self._store.ping()
         if not self._is_healthy():
             raise Unavailable("deliveries are not being sent")

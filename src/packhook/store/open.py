@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 
 from packhook.core.clock import Clock
 from packhook.core.errors import InvalidSettings
+from packhook.core.overview import DatabaseState
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.config import StoreConfig
+from packhook.store.postgres.schema import inspect_server
 from packhook.store.postgres.store import PostgresStore
 from packhook.store.postgres.url import parse
 from packhook.store.sqlite import backup
+from packhook.store.sqlite.inspection import inspect_file
 from packhook.store.sqlite.store import SqliteStore
 
 _SQLITE: Final = "sqlite:///"
@@ -30,6 +33,17 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     if url.startswith(_SQLITE):
         return SqliteStore(url.removeprefix(_SQLITE), clock, config)
     return PostgresStore(url, clock, config)
+
+
+async def inspect_database(settings: Settings) -> DatabaseState:
+    """Return the state of the database, and change nothing. Raises Unavailable, SchemaTooNew or StartError.
+
+    The settings have a valid database URL.
+    """
+    url = settings.database
+    if url.startswith(_SQLITE):
+        return inspect_file(url.removeprefix(_SQLITE))
+    return await inspect_server(url)
 
 
 def back_up(settings: Settings, target: Path) -> None:

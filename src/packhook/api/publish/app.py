@@ -83,6 +83,11 @@ class PublishApp:
         self._bytes_per_request = settings.max_buffered_body_bytes // settings.max_connections
         self._match_cached = lru_cache(MAX_CACHED_TARGETS)(self._match)
 
+    @property
+    def is_draining(self) -> bool:
+        """Return whether each response should end its connection."""
+        return self._service.is_draining
+
     def peer_of(self, address: str) -> str | None:
         """Return what an address shares its connections with: itself, or its /64 of IPv6. None for a trusted proxy."""
         return peer_network(address, self._settings.trusted_proxies)

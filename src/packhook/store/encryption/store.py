@@ -18,6 +18,7 @@ import msgspec
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.errors import Conflict, NotFound, StartError, Unavailable
 from packhook.core.model import Webhook, WebhookState
+from packhook.core.overview import DatabaseState
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
 from packhook.store.encryption.cipher import Cipher, encrypted_under
 from packhook.store.encryption.keyring import Keyring, new_key
@@ -135,11 +136,7 @@ class EncryptedStore:
             return
         if self.created_key_file:
             await asyncio.to_thread(self._keyring.delete_new_file)
-        raise StartError(
-            f"this database belongs to the master key {encrypted_under(stored)}, and {self._keyring.location} does not "
-            "have it: every node needs the same. Set the same master_keys on all of them, or copy the key file of the "
-            "node that started first"
-        )
+        raise StartError(_of_another_key(stored, self._keyring))
 
     async def _key_ids_in_use(self) -> frozenset[str]:
         found: set[str] = set()
@@ -241,6 +238,21 @@ class EncryptedStore:
         if cipher is None or cipher.missing(_key_ids(webhook)):
             cipher = self.current_cipher()
         return _map_secrets(webhook, cipher.decrypt)
+
+
+def key_problem(keyring: Keyring, state: DatabaseState) -> str:
+    """Return why this node's master keys do not fit a database; "" if they do, or nothing is encrypted that counts."""
+    fits = not state.key_check or (keyring.exists() and _decrypts(keyring.cipher(), state.key_check))
+    is_replaceable = keyring.is_single_process and not state.has_webhooks
+    return "" if fits or is_replaceable else _of_another_key(state.key_check, keyring)
+
+
+def _of_another_key(stored: str, keyring: Keyring) -> str:
+    return (
+        f"this database belongs to the master key {encrypted_under(stored)}, and {keyring.location} does not "
+        "have it: every node needs the same. Set the same master_keys on all of them, or copy the key file of the "
+        "node that started first"
+    )
 
 
 def _decrypts(cipher: Cipher, stored: str) -> bool:

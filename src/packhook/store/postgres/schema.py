@@ -8,6 +8,7 @@ import structlog
 from msgspec import Struct
 
 from packhook.core.errors import StartError, Unavailable
+from packhook.core.overview import DatabaseState
 from packhook.store.migrate import Migration, migrations, migrations_after
 from packhook.store.postgres.connection import MIGRATING, connect, database_errors
 from packhook.store.postgres.queries import SQL, Db
@@ -77,6 +78,35 @@ async def _find(db: Db) -> _Found:
         version=await schema_version(db) if has_table else 0,
         has_schema=has_schema,
         unsafe_settings=tuple(name for name, is_on in zip(_DURABLE, durable, strict=True) if not is_on),
+    )
+
+
+async def inspect_server(url: str) -> DatabaseState:
+    """Return the state of a database, and change nothing. Raises Unavailable, SchemaTooNew or StartError."""
+    connection = await connect(url, MIGRATING)
+    try:
+        with database_errors():
+            return await inspect(Db(connection))
+    finally:
+        connection.terminate()
+
+
+async def inspect(db: Db) -> DatabaseState:
+    """Do the same over a connection."""
+    found = await _find(db)
+    migrations_after("postgres", found.version)
+    if not found.version:
+        return DatabaseState(version=0, newest=VERSION, weaknesses=found.unsafe_settings)
+    readiness = await db.fetch_one(SQL["readiness"])
+    key_check = await db.fetch_one(SQL["get_key_check"])
+    webhooks = await db.fetch_one(SQL["has_webhooks"])
+    return DatabaseState(
+        version=found.version,
+        newest=VERSION,
+        key_check="" if key_check is None else bytes(key_check[0]).decode(),
+        has_webhooks=webhooks is not None,
+        takes_writes=readiness is None or bool(readiness[1]),
+        weaknesses=found.unsafe_settings,
     )
 
 

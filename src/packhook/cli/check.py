@@ -1,0 +1,77 @@
+"""``packhook check``: judge settings and database before a node starts, and change neither."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from packhook.cli.exits import Exit, exit_code, fail
+from packhook.cli.preflight import advice, problems
+from packhook.core.errors import PackhookError
+from packhook.core.overview import DatabaseState
+from packhook.core.text import visible_lines
+from packhook.settings import Settings
+from packhook.settings_sources import examine_settings
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import key_problem
+from packhook.store.open import inspect_database, shown
+
+_MISTAKEN: Final = "database: "
+
+
+def check(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="The database: sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+) -> None:
+    """Judge settings and database as `serve` would find them, without changing anything. Print all that is wrong.
+
+    Example: packhook check --config /etc/packhook/packhook.toml
+    """
+    settings, errors = examine_settings(
+        config, check=problems, host=host, port=port, database=database, processes=processes
+    )
+    code = Exit.USAGE if errors else Exit.DONE
+    notes = advice(settings)
+    if not any(line.startswith(_MISTAKEN) for line in errors):
+        try:
+            state = asyncio.run(inspect_database(settings))
+        except PackhookError as error:
+            errors.append(_MISTAKEN + error.detail)
+            code = code or exit_code(error)
+        else:
+            found = list(_problems_of(state, settings))
+            errors += found
+            notes += _notes_on(state, settings)
+            code = code or (Exit.FAILED if found else Exit.DONE)
+    for line in notes:
+        print(visible_lines(f"note: {line}"))  # noqa: T201 this is the command line
+    if errors:
+        fail("\n".join(f"error: {line}" for line in errors), code)
+    print(f"{shown(settings.database)} and the settings are fit to serve")  # noqa: T201 as above
+
+
+def _problems_of(state: DatabaseState, settings: Settings) -> Iterator[str]:
+    if not state.takes_writes:
+        yield f"{_MISTAKEN}it takes no writes: it is a standby, or was made read-only"
+    try:
+        problem = key_problem(Keyring(settings), state)
+    except PackhookError as error:
+        problem = error.detail
+    if problem:
+        yield f"master_keys: {problem}"
+
+
+def _notes_on(state: DatabaseState, settings: Settings) -> Iterator[str]:
+    if not state.version:
+        yield f"{_MISTAKEN}there is nothing in {shown(settings.database)} yet; `serve` makes it"
+    elif state.version < state.newest:
+        yield f"{_MISTAKEN}it has schema version {state.version}, and `serve` migrates it to {state.newest}"
+    for setting in state.weaknesses:
+        yield f"{_MISTAKEN}the server's {setting} is off, so its crash can lose or damage accepted events"
