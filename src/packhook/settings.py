@@ -18,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 
 _MAPPED_BITS: Final = 96
+_ORIGIN: Final = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
@@ -35,6 +36,14 @@ def _parse_names(value: object) -> object:
         raise ValueError(f"expected names such as public_url,master_keys, got {value!r}")  # noqa: TRY004 as above
     stripped = (part.strip() if isinstance(part, str) else part for part in parts)
     return tuple(part for part in stripped if part != "")
+
+
+def _parse_origins(value: object) -> object:
+    parts = _parse_names(value)
+    wrong = [part for part in parts if not (isinstance(part, str) and _ORIGIN.fullmatch(part))]  # type: ignore[attr-defined] # a tuple
+    if wrong:
+        raise ValueError(f"expected origins such as https://shop.example or https://*.shop.example, got {wrong[0]!r}")
+    return parts
 
 
 def _parse_networks(value: object) -> object:
@@ -89,6 +98,7 @@ Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDeco
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
 Risk = Literal["allow_http", "egress_allow", "master_keys", "operator_key", "public_url"]
 Risks = Annotated[tuple[Risk, ...], NoDecode, BeforeValidator(_parse_names)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 MasterKeys = Annotated[tuple[MasterKey, ...], NoDecode, BeforeValidator(parse_master_keys)]
 
 DEFAULT_SCHEDULE: Final = (
@@ -260,6 +270,26 @@ class Settings(BaseSettings):
         le=10 * MINUTE,
         description="How long a stop leaves the port open, with `/ready` at 503, before it ends: time for a load "
         "balancer to notice. `0s`: none.",
+    )
+    portal_name: str = Field(
+        "",
+        max_length=60,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="The name that the portal shows; empty: `packhook`.",
+    )
+    portal_logo_url: str = Field(
+        "",
+        max_length=500,
+        pattern=r"^(https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/%?=&+-]*)?$",
+        description="The `https` URL of the logo that the portal shows; empty: packhook's.",
+    )
+    portal_color: str = Field(
+        "", pattern=r"^(#[0-9A-Fa-f]{6})?$", description="The portal's colour, such as `#0a6640`; empty: packhook's."
+    )
+    portal_frame_ancestors: Origins = Field(
+        (),
+        description="Origins (comma-separated), such as `https://shop.example`, whose pages may show the portal in a "
+        "frame; empty: none may.",
     )
     shutdown_grace: Duration = Field(
         20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."

@@ -34,6 +34,8 @@ EVERYTHING_WRONG: Final = {
     "organization_rate_limit": "nan", "lease_duration": "34s", "retention": "59s",
     "disable_after": "59s", "shutdown_grace": "-1s", "drain_delay": "11m", "operator_organization": "acme inc",
     "audit_retention": "59s", "replay_rate": "0",
+    "portal_name": "n" * 61, "portal_logo_url": "http://shop.example/logo.svg", "portal_color": "green",
+    "portal_frame_ancestors": "https://shop.example;script-src",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
 TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}

@@ -20,7 +20,13 @@ from web.sample import Shop, fill
 
 T = TypeVar("T")
 
-LOOPBACK: Final[dict[str, Any]] = {"egress_allow": "127.0.0.0/8", "allow_http": True}
+LOOPBACK: Final[dict[str, Any]] = {
+    "egress_allow": "127.0.0.0/8",
+    "allow_http": True,
+    "portal_name": "Northwind Shop",
+    "portal_color": "#0a6640",
+    "portal_frame_ancestors": "http://localhost:*",
+}
 NOW: Final = 1_796_032_800_000  # 2026-11-30T10:00:00Z
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DASHBOARD: Final = "/dashboard"
+PORTAL: Final = "/portal"
 
 
 def mounts(service: Service, settings: Settings) -> Mounts:
@@ -23,10 +24,17 @@ def mounts(service: Service, settings: Settings) -> Mounts:
 
     def dashboard() -> ASGIApp:
         from packhook.web.site import Site  # noqa: PLC0415 Jinja2 and the templates, which only pages need
+        from packhook.web.visitors import OperatorOnly  # noqa: PLC0415 as above
 
-        return Site(service, settings, DASHBOARD)
+        return Site(service, settings, DASHBOARD, OperatorOnly(service))
 
-    return {DASHBOARD: BuiltAtFirstRequest(dashboard)}
+    def portal() -> ASGIApp:
+        from packhook.web.site import Site  # noqa: PLC0415 as above
+        from packhook.web.visitors import PortalVisitors  # noqa: PLC0415 as above
+
+        return Site(service, settings, PORTAL, PortalVisitors(service, settings))
+
+    return {DASHBOARD: BuiltAtFirstRequest(dashboard), PORTAL: BuiltAtFirstRequest(portal)}
 
 
 class BuiltAtFirstRequest:

@@ -1,7 +1,7 @@
 """The table of pages: the name of each, its path below the site, and what responds to GET and to POST."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -52,19 +52,30 @@ ROUTES: Final = (
     PageRoute("search", "/search", search.search),
     PageRoute("search-in", f"{ORGANIZATION}/search", search.search_in),
 )
-_PATTERNS: Final = tuple((re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,100})", page.path)), page) for page in ROUTES)
-_PATHS: Final = {page.name: page.path for page in ROUTES}
 
 
-def match(path: str) -> tuple[PageRoute, dict[str, str]] | None:
-    """Return the page at a path, and the parameters in it; None if no page has it."""
-    for pattern, page in _PATTERNS:
-        found = pattern.fullmatch(path)
-        if found is not None:
-            return page, found.groupdict()
-    return None
+class PageTable:
+    """Find pages of a site by path, and paths by the name of a page."""
+
+    def __init__(self, pages: Sequence[PageRoute]) -> None:
+        self._patterns = [(re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,100})", page.path)), page) for page in pages]
+        self._paths = {page.name: page.path for page in pages}
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a page of this name."""
+        return name in self._paths
+
+    def match(self, path: str) -> tuple[PageRoute, dict[str, str]] | None:
+        """Return the page at a path, and the parameters in it; None if no page has it."""
+        for pattern, page in self._patterns:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return page, found.groupdict()
+        return None
+
+    def path_of(self, name: str, parameters: dict[str, str]) -> str:
+        """Return the path of a page. KeyError if there is none of this name, or a parameter is missing."""
+        return _PARAMETER.sub(lambda found: quote(parameters[found[1]], safe=""), self._paths[name])
 
 
-def path_of(name: str, parameters: dict[str, str]) -> str:
-    """Return the path of a page. KeyError if there is none of this name, or a parameter is missing."""
-    return _PARAMETER.sub(lambda found: quote(parameters[found[1]], safe=""), _PATHS[name])
+DASHBOARD: Final = PageTable(ROUTES)

@@ -4,30 +4,26 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from packhook.api.problems import STATUS
 from packhook.core import errors
-from packhook.core.errors import Forbidden, MethodNotAllowed, NotFound, PackhookError, Unauthorized, Unavailable
+from packhook.core.errors import MethodNotAllowed, NotFound, PackhookError, Unauthorized, Unavailable
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.web.forms import read_form
 from packhook.web.rendering import Renderer
-from packhook.web.routes import Handler, PageRoute, match, path_of
+from packhook.web.routes import Handler, PageRoute
 from packhook.web.static import StaticFiles
-from packhook.web.visit import COOKIE, SIGN_IN, SIGN_OUT, Visit
+from packhook.web.visit import Visit
+from packhook.web.visitors import Visitors
 
 _log: Final = structlog.get_logger("packhook.web")
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 _SAFE: Final = ("GET", "HEAD")
-_OPEN: Final = (SIGN_IN, SIGN_OUT)
-"""Pages that need no session of the operator."""
 _TITLES: Final = {
+    401: "This session has ended",
     403: "This is not allowed",
     404: "There is nothing here",
     405: "This page does not do that",
@@ -39,13 +35,14 @@ _TITLES: Final = {
 
 
 class Site:
-    """Respond to everything below ``base`` (ASGI application)."""
+    """Respond to everything below ``base`` (ASGI application). ``visitors`` says who may visit which page."""
 
-    def __init__(self, service: Service, settings: Settings, base: str) -> None:
+    def __init__(self, service: Service, settings: Settings, base: str, visitors: Visitors) -> None:
         self._service = service
         self._settings = settings
         self._base = base
-        self._static = StaticFiles(f"{base}/static/")
+        self._visitors = visitors
+        self._static = StaticFiles(f"{base}/static/", {"theme.css": visitors.look.styles})
         self._renderer = Renderer(self._static)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,31 +53,31 @@ class Site:
         if static is not None:
             await static(scope, receive, send)
             return
-        found = match(path.rstrip("/") or "/")
+        found = self._visitors.pages.match(path.rstrip("/") or "/")
         parameters = {} if found is None else found[1]
         with self._service.history.reads.reserve(parameters.get("organizationId", "")) as reservation:
-            session = self._service.sessions.unseal(request.cookies.get(COOKIE, ""))
             visit = Visit(
                 request,
                 self._service,
                 self._settings,
                 self._renderer,
                 self._base,
-                path_of,
-                session,
+                self._visitors,
                 parameters,
                 reservation,
             )
             response = await self._respond(visit, None if found is None else found[0])
-            response.headers["content-security-policy"] = POLICY
+            response.headers["content-security-policy"] = self._visitors.policy
             await response(scope, receive, send)
 
     async def _respond(self, visit: Visit, page: PageRoute | None) -> Response:
         try:
+            visit.session = await self._visitors.session_of(visit.request)
             response = await self._handle(visit, page)
             visit.reservation.grow(len(response.body))
-        except Unauthorized:
-            return self._to_sign_in(visit)
+        except Unauthorized as error:
+            answer = self._visitors.turn_away(visit, error)
+            return answer if isinstance(answer, Response) else self._error_page(visit, answer)
         except PackhookError as error:
             return self._error_page(visit, error)
         except Exception as error:  # noqa: BLE001 a fault of ours: people get a page, the log the traceback
@@ -90,11 +87,9 @@ class Site:
         return response
 
     async def _handle(self, visit: Visit, page: PageRoute | None) -> Response:
+        self._visitors.admit(visit, page)
         if page is None:
-            visit.require_operator()  # a stranger does not learn which pages there are
-            raise NotFound("No page has this address.")
-        if page.name not in _OPEN:
-            visit.require_operator()
+            raise NotFound
         if visit.request.method in _SAFE:
             return await _required(page.get)(visit)
         if visit.request.method != "POST":
@@ -103,12 +98,6 @@ class Site:
         visit.form = await read_form(visit.request, self._service.bodies)
         visit.check_form()
         return await handler(visit)
-
-    def _to_sign_in(self, visit: Visit) -> Response:
-        """Let a reader sign in and come back; a form that was sent cannot be sent again for them."""
-        if visit.request.method in _SAFE:
-            return RedirectResponse(visit.sign_in_address(), 303)
-        return self._error_page(visit, Forbidden("The session has ended. Sign in again, then repeat what you did."))
 
     def _error_page(self, visit: Visit, error: PackhookError) -> Response:
         kind = type(error) if type(error) in STATUS else PackhookError

@@ -1,6 +1,7 @@
 """Static files: our own styles and scripts, read once; their addresses name their content, so browsers keep them."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
@@ -16,19 +17,19 @@ _DIGITS: Final = 12
 
 
 class StaticFiles:
-    """Serve the files of ``web/static`` below one path."""
+    """Serve the files of ``web/static`` below one path, and ``made`` ones by their names."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, made: Mapping[str, bytes]) -> None:
         self._base = base
         self._files: dict[str, tuple[bytes, str]] = {}
         self._addresses: dict[str, str] = {}
-        for file in files("packhook.web").joinpath("static").iterdir():
-            name, _, kind = file.name.rpartition(".")
+        found = {file.name: file.read_bytes() for file in files("packhook.web").joinpath("static").iterdir()}
+        for file_name, content in {**found, **made}.items():
+            name, _, kind = file_name.rpartition(".")
             if kind in _TYPES:
-                content = file.read_bytes()
                 digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
                 address = f"{base}{name}.{digest}.{kind}"
-                self._addresses[file.name] = address
+                self._addresses[file_name] = address
                 self._files[address] = content, _TYPES[kind]
 
     def address(self, name: str) -> str:

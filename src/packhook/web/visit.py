@@ -1,8 +1,8 @@
 """What a page knows of one request: who asks, with which form, and how to respond."""
 
 import hmac
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -20,14 +20,33 @@ from packhook.service.service import Service
 from packhook.service.sessions import LASTS, BrowserSession
 from packhook.settings import Settings
 from packhook.web.forms import Form
+from packhook.web.look import Look
 from packhook.web.notices import NOTICES
+from packhook.web.portal_session import PortalVisitor
 from packhook.web.rendering import Renderer
+
+if TYPE_CHECKING:  # routes.py imports the pages, which import this module
+    from packhook.web.routes import PageTable
 
 COOKIE: Final = "packhook_session"
 TOKEN: Final = "token"  # noqa: S105 the name of the field of every form that holds its token
 SIGN_IN: Final = "sign-in"
 SIGN_OUT: Final = "sign-out"
 _SAME_ORIGIN: Final = ("same-origin", "none")
+
+
+Session = BrowserSession | PortalVisitor | None
+
+
+class SiteOfVisit(Protocol):
+    """Say what a visit knows of its site (``visitors.py``)."""
+
+    pages: "PageTable"
+    look: Look
+
+    def may(self, session: Session, name: str) -> bool:
+        """Return whether a session may visit the page of this name."""
+        ...
 
 
 class Visit:
@@ -40,15 +59,14 @@ class Visit:
         settings: Settings,
         renderer: Renderer,
         base: str,
-        path_of: Callable[[str, dict[str, str]], str],
-        session: BrowserSession | None,
+        site: SiteOfVisit,
         parameters: Mapping[str, str],
         reservation: Reservation,
     ) -> None:
         self.request = request
         self.service = service
         self.settings = settings
-        self.session = session
+        self.session: Session = None
         self.parameters = parameters
         self.reservation = reservation
         self.form = Form()
@@ -56,7 +74,7 @@ class Visit:
         self.organization: Organization | None = None
         self._renderer = renderer
         self._base = base
-        self._path_of = path_of
+        self._site = site
 
     # --- who asks
 
@@ -73,10 +91,25 @@ class Visit:
         if site not in _SAME_ORIGIN or not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
             raise Forbidden("This form is not from this session. Open the page again, and send it from there.")
 
+    def may(self, name: str) -> bool:
+        """Return whether the session may visit the page of this name: what leads elsewhere is not shown."""
+        return self._site.may(self.session, name)
+
+    @property
+    def is_portal(self) -> bool:
+        """Return whether this is a visit of one organization's own people."""
+        return isinstance(self.session, PortalVisitor)
+
+    @property
+    def look(self) -> Look:
+        """Return whose site it is."""
+        return self._site.look
+
     @property
     def actor(self) -> Actor:
         """Return who does what this request asks for, for the audit trail."""
-        return actor(self.request, OPERATOR, self.settings)
+        principal = self.session.principal if isinstance(self.session, PortalVisitor) else OPERATOR
+        return actor(self.request, principal, self.settings)
 
     # --- what is asked
 
@@ -106,7 +139,7 @@ class Visit:
 
         Parameters of the query that are None or empty are left out.
         """
-        path = self._path_of(name, {**self.parameters, **parameters})
+        path = self._site.pages.path_of(name, {**self.parameters, **parameters})
         kept = {key: value for key, value in (query or {}).items() if value not in (None, "", False)}
         return f"{self._base}{'' if path == '/' else path}{'?' + urlencode(kept) if kept else ''}"
 
@@ -153,12 +186,12 @@ class Visit:
 
     def begin_session(self, *, is_operator: bool) -> BrowserSession:
         """Begin a session; :meth:`keep_session` gives it to the browser."""
-        self.session = self.service.sessions.begin(is_operator=is_operator)
-        return self.session
+        self.session = begun = self.service.sessions.begin(is_operator=is_operator)
+        return begun
 
     def keep_session(self, response: Response) -> Response:
         """Add the session's cookie to a response: not for scripts, not with requests of other sites that change."""
-        assert self.session is not None  # noqa: S101 it was begun
+        assert isinstance(self.session, BrowserSession)  # noqa: S101 it was begun
         response.set_cookie(
             COOKIE,
             self.service.sessions.seal(self.session),

@@ -37,7 +37,10 @@ def address(visit: Visit, found: Found) -> str:
         case FoundKind.WEBHOOK:
             return visit.link("deliveries", query={"webhook_id": found.name}, organizationId=organization_id)
         case FoundKind.REPLAY:
-            return visit.link("audit", query={"object_id": found.name}, organizationId=organization_id)
+            page = "audit" if visit.may("audit") else "deliveries"
+            return visit.link(
+                page, query={"object_id": found.name} if page == "audit" else {}, organizationId=organization_id
+            )
         case FoundKind.SUBJECT:
             return visit.link("timeline", query={"subject": found.name}, organizationId=organization_id)
         case FoundKind.REFERENCE:
