@@ -60,7 +60,7 @@ class Node:
         self._scheduler = Scheduler(store, client, settings, clock)
         self._maintenance = Maintenance(store, settings, clock)
         self._replays = ReplayDriver(store, settings, clock)
-        probe = EndpointProbe(client, settings, clock)
+        probe = EndpointProbe(client, settings, clock, lambda: store.event_types.catalogue)
         scheduler = self._scheduler
         self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
         self._lag = LoopLag()

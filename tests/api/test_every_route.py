@@ -11,6 +11,7 @@ from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES
 from packhook.api.schemas.event_types import EventTypeChoice, EventTypeCreate, EventTypeImport, EventTypeUpdate
 from packhook.api.schemas.events import ErasureRequest, EventBatch, EventPublish
+from packhook.api.schemas.matching import MatchRequest
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.portal import PortalSessionCreate
 from packhook.api.schemas.replays import ReplayCreate
@@ -36,6 +37,7 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     EventTypeUpdate: {"description": "Lost"},
     EventTypeImport: {"event_types": [{"code": "parcel.lost"}], "preview": True},
     EventTypeChoice: {"event_code": "order.shipped"},
+    MatchRequest: EVENT,
 }
 UNREACHABLE: Final = "http://127.0.0.1:9/never"
 SCOPE_OF: Final = {
@@ -63,6 +65,7 @@ SCOPE_OF: Final = {
     "POST /organizations/{organizationId}/webhooks/{webhookId}/test": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/diagnose": "webhooks:write",
     "POST /organizations/{organizationId}/webhooks/{webhookId}/verify": "webhooks:write",
+    "POST /organizations/{organizationId}/webhooks/{webhookId}/match": "webhooks:read",
     "GET /organizations/{organizationId}/webhooks/{webhookId}/stats": "webhooks:read",
     "GET /organizations/{organizationId}/webhooks/{webhookId}/health": "webhooks:read",
     "GET /health/webhooks": None,

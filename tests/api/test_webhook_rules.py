@@ -80,6 +80,8 @@ WRONG: Final[dict[str, tuple[object, ...]]] = {
         ["*.created"],
         ["order.*"] * 51,
     ),
+    "filter": (1, [], "data.", "foo == 1", "map(data, 1)", "true" + " || true" * 200),
+    "payload": ("", "Thin", 1, ["thin"]),
     "retry_schedule": ("5s", ["5"], ["-5s"], ["8d"], ["1s"] * 21, ["٣s"], ["9" * 400 + "s"], [5]),
 }
 

@@ -30,6 +30,7 @@ from structlog.testing import capture_logs
 from packhook import __version__
 from packhook.core.clock import MINUTE, SECOND
 from packhook.core.model import (
+    THIN,
     Attempt,
     AttemptResult,
     FailureKind,
@@ -112,7 +113,7 @@ class FixedClient:
 )
 def test_data_goes_out_byte_for_byte(data: bytes) -> None:
     """Blanks, numbers, escapes and repeated members stay as they were published, inside the documented envelope."""
-    body = body_of(delivery(data=data))
+    body = body_of(delivery(data=data), target())
     assert body == HEAD + data + b"}"
     assert json.loads(body)["data"] == json.loads(data)
 
@@ -129,7 +130,7 @@ JSON_VALUES = st.recursive(
 def test_any_object_makes_a_body_that_holds_it(data: dict[str, Any], escaped: bool, indent: int | None) -> None:
     """The body is one JSON object with exactly these five members."""
     raw = json.dumps(data, ensure_ascii=escaped, indent=indent).encode()
-    body = body_of(delivery(data=raw))
+    body = body_of(delivery(data=raw), target())
     assert body == HEAD + raw + b"}"
     assert json.loads(body) == {
         "id": "evt_1",
@@ -166,6 +167,16 @@ def test_the_request_is_exactly_this() -> None:
     assert json.loads(request.redacted_headers) == dict(own) | {"x-shop": "***", "authorization": "***"}
     bare = compose(delivery(attempt_count=2), replaced(to, headers=(), redacted_headers=()), now)
     assert (bare.headers, json.loads(bare.redacted_headers)) == (lines(own), dict(own))
+
+
+def test_a_thin_payload_is_signed_as_it_is_sent() -> None:
+    """Of the data the subject alone; the id, the type and the time are there, so the rest can be read by the feed."""
+    to = target(payload=THIN)
+    sent = delivery(data=b'{"note": "x",  "id" : "ord_1", "total": 9.50}')
+    request = compose(sent, to, START)
+    assert request.body == HEAD + b'{"id":"ord_1"}}'
+    assert f"webhook-signature: {signature('evt_1', START // 1_000, request.body)}" in request.headers
+    assert compose(sent, target(), START).body == HEAD + sent.data + b"}"
 
 
 async def test_a_receiver_gets_these_headers_and_no_others() -> None:

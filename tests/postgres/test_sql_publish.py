@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from packhook.core.model import Event
+from packhook.core.subscription import matches, subscription_of
 from packhook.store.base import WebhookFilter
 from packhook.store.dispatcher import NO_CAPACITY
 from packhook.store.postgres import connection, outbox
@@ -417,3 +418,27 @@ async def test_a_long_lock_on_events_only_delays(
     said = [line for line in logs if line["event"].startswith("outbox")]
     assert {line["event"] for line in said} == {"outbox_failed"}
     assert all("lock timeout" in line["detail"] for line in said)
+
+
+async def test_filters_decide_about_events_from_sql_as_about_others(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """By codes, patterns, subject and data; a filter without a value is reported as for the others."""
+    settings = (
+        {"filter": "data.total > 9.0 && event.subject == 'ord_1'"},
+        {"filter": "data.total > 10.0"},
+        {"filter": "data.zzz == 1"},
+        {"event_code": "order.shipped", "event_codes": ("order.*",), "filter": "data.note.startsWith('Zürich')"},
+        {"event_code": "order.shipped", "event_codes": ("*",), "filter": "event.type == 'order.shipped'"},
+    )
+    hooks = [await add_webhook(node, **changes) for changes in settings]
+    event_id = await caller.fetchval(PUBLISH, ACME, "order.created", ORDER, None)
+    got = {webhook_id for webhook_id, _ in await deliveries_of(node, event_id)}
+    event, _ = await node.get_event(ACME, event_id)
+    assert [hook.id in got for hook in hooks] == [matches(subscription_of(hook), event).matches for hook in hooks]
+    assert [hook.id in got for hook in hooks] == [True, False, True, True, False]
+
+    async def reported() -> bool:
+        return await node.filter_errors.of_webhook(ACME, hooks[2].id) is not None
+
+    await eventually(reported)

@@ -11,7 +11,7 @@ from msgspec import structs
 from packhook.core.event_reader import EventReader
 from packhook.core.event_types import BUILT_IN, PUBLISHED_CODES
 from packhook.core.model import EventType
-from packhook.core.subject import INVALID, MAX_LENGTH, NOTHING, About, is_pointer, pointer, tokens
+from packhook.core.subject import INVALID, MAX_LENGTH, NOTHING, About, is_pointer, pointer, subject_alone, tokens
 
 CREATED = "order.created"
 LIKE_AN_ORDER = EventType(
@@ -40,6 +40,22 @@ def test_an_order_is_known_by_its_id_and_its_references(event_code: str) -> None
     """The subject is ``data.id``; the references are ``data.reference`` and ``data.integration_reference``."""
     data = b'{"reference": "A-1", "x": {"id": "no"}, "id": "ord_1", "integration_reference": "shop-7"}'
     assert about(event_code, data) == About("ord_1", "A-1", "shop-7")
+
+
+@pytest.mark.parametrize(
+    ("at", "data", "alone"),
+    [
+        ("/id", b'{"a": {"id": 1}, "id":  "ord_\\u0031", "b": []}', b'{"id":"ord_\\u0031"}'),
+        ("/id", b'{"id": 7}', b"{}"),
+        ("/id", b"{}", b"{}"),
+        ("/id", b"null", b"{}"),
+        ("", b'{"id": "ord_1"}', b"{}"),
+        ("/a~1%/0/id", b'{"x": 1, "a/%": [{"id": "1", "y": 2}, {"id": "2"}]}', b'{"a/%":[{"id":"1"}]}'),
+    ],
+)
+def test_the_subject_alone_is_its_member_as_it_was_published(at: str, data: bytes, alone: bytes) -> None:
+    """Where it was: in objects and arrays, whatever their members are called. What has no subject has nothing."""
+    assert subject_alone(at, data) == alone
 
 
 @pytest.mark.parametrize("code", BUILT_IN.types)

@@ -15,12 +15,14 @@ from packhook.core.statistics import NODE_PREFIX
 from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.feed import FeedRequest
+from packhook.store.filter_errors import FilterError
 from packhook.store.postgres import (
     api_keys,
     audit,
     erasure,
     event_types,
     feed,
+    filter_errors,
     health,
     history,
     instance,
@@ -238,6 +240,11 @@ async def _read(db: Db) -> None:
     await health.webhook_health(db, ACME, webhook_id)
     await health.list_webhook_health(db, PAGE, failing=True)
     await health.backlog(db, ACME, webhook_id)
+    failed = FilterError(
+        webhook_id=webhook_id, filter="", count=1, since=START, last_at=START, event_id=page.items[0].id, message="why"
+    )
+    await filter_errors.record_filter_errors(db, [failed])
+    await filter_errors.get_filter_errors(db, ACME, webhook_id)
 
 
 async def _keep_event_types(db: Db) -> None:
@@ -266,6 +273,7 @@ async def _replay(db: Db) -> None:
         await replays.selector(db, query)
         await replays.scan_slice(db, query, scan_of(query))
     events = [item.id for item in (await history.list_events(db, ACME, PAGE)).items]
+    await replays.read_events(db, plain, events)
     (delivery, *_) = (await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(status=EXHAUSTED))).items
     for number, webhook_id in enumerate((hook.id, delivery.webhook_id)):
         replay = _running(msgspec.structs.replace(plain, webhook_id=webhook_id), START + number)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from packhook.api import erasure, event_type_handlers, handlers, parameters, portal_handlers
+from packhook.api.matching import match_event
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.audit import AuditPage
@@ -41,6 +42,7 @@ from packhook.api.schemas.events import (
 )
 from packhook.api.schemas.examination import EndpointReportOut
 from packhook.api.schemas.health import HealthPage, WebhookHealthOut
+from packhook.api.schemas.matching import MatchOut, MatchRequest
 from packhook.api.schemas.organizations import (
     ApiKeyCreate,
     ApiKeyCreated,
@@ -126,6 +128,8 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           EndpointReportOut, errors=_404),
     Route("webhooks", "POST", f"{_WEBHOOK}/verify", "webhooks:write", handlers.verify_webhook, 200, VerificationOut,
           errors=_404_409),
+    Route("webhooks", "POST", f"{_WEBHOOK}/match", "webhooks:read", match_event, 200, MatchOut, MatchRequest,
+          errors=_404),
     Route("webhooks", "GET", f"{_WEBHOOK}/health", "webhooks:read", handlers.webhook_health, 200, WebhookHealthOut,
           errors=_404),
     Route("webhooks", "GET", "/health/webhooks", OPERATOR, handlers.list_webhook_health, 200, HealthPage,

@@ -12,6 +12,7 @@ from packhook.core.audit import OPERATOR, AuditEntry
 from packhook.core.clock import to_rfc3339
 from packhook.core.durations import to_duration
 from packhook.core.endpoint_findings import Finding, summary_of, worst
+from packhook.core.health import FilterErrors
 from packhook.core.message import message
 from packhook.core.model import (
     ApiKey,
@@ -346,7 +347,20 @@ def health_report(report: HealthReport) -> Body:
         "oldest_waiting_at": _instant(report.backlog.oldest_at),
         "next_attempt_at": _instant(report.next_attempt_at),
         "last_success_at": _instant(report.last_success_at),
+        "filter_errors": _filter_errors(report.filter_errors),
         "windows": {name: summary(window) for name, window in report.windows.items()},
+    }
+
+
+def _filter_errors(found: FilterErrors | None) -> Body | None:
+    if found is None:
+        return None
+    return {
+        "count": found.count,
+        "since": to_rfc3339(found.since),
+        "last_at": to_rfc3339(found.last_at),
+        "last_event_id": found.event_id,
+        "message": found.message,
     }
 
 

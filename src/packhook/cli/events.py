@@ -41,7 +41,7 @@ def publish(
 
     Example: echo '{"id": "ord_1"}' | packhook events publish --code order.created -o acme
     """
-    events = _events(_read(file), is_bare=code is not None)
+    events = _events(read_input(file), is_bare=code is not None)
     if code is not None:
         events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), data) for data in events]
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
@@ -54,7 +54,8 @@ def publish(
         client.show(client.call("POST", client.path("events", "batch"), content=batch, headers=headers), _COLUMNS)
 
 
-def _read(file: str) -> bytes:
+def read_input(file: str) -> bytes:
+    """Return the text of a file, or of standard input for ``-``; exit if it is not UTF-8."""
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         content.decode("utf-8")

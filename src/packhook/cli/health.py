@@ -32,7 +32,15 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("next attempt", report["next_attempt_at"] or ""),
         ("last success", report["last_success_at"] or ""),
         ("last failure", f"{failure['at']}: {failure['message']}" if failure else ""),
+        ("filter", _filter(report["filter_errors"])),
     ]
+
+
+def _filter(errors: dict[str, Any] | None) -> str:
+    if errors is None:
+        return ""
+    events = "1 event" if errors["count"] == 1 else f"{errors['count']:,} events"
+    return f"no value for {events} since {errors['since']}, which count as matches: {errors['message']}"
 
 
 def _window(counts: dict[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from packhook.api import parameters
 from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
 from packhook.cli.client import Client, path
+from packhook.cli.events import read_input
 from packhook.cli.exits import Exit, fail
 from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
@@ -142,6 +144,31 @@ def diagnose(client: Client, webhook_id: _Id) -> None:
     else:
         show_findings(reply.value)
     exit_by_level(reply.value)
+
+
+@client_command(app, "match")
+def match(
+    client: Client,
+    webhook_id: _Id,
+    file: Annotated[str, typer.Argument(help="A file with the event's data, or - for standard input.")] = "-",
+    code: Annotated[str | None, typer.Option(help="The event code of the data.")] = None,
+    event_id: Annotated[str | None, typer.Option(help="Match an event that was published, in place of data.")] = None,
+) -> None:
+    """Say whether it would get an event, and why not; exit 1 if not.
+
+    Example: echo '{"id": "ord_1"}' | packhook webhooks match wh_… --code order.created -o acme
+    """
+    if (code is None) == (event_id is None):
+        fail("expected --code and data, or --event-id", Exit.USAGE)
+    path = client.path("webhooks", webhook_id, "match")
+    if event_id is not None:
+        reply = client.call("POST", path, json={"event_id": event_id})
+    else:
+        body = b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), read_input(file))
+        reply = client.call("POST", path, content=body)
+    client.show(reply)
+    if not reply.value["matches"]:
+        raise typer.Exit(Exit.FAILED)
 
 
 @client_command(app, "verify")

@@ -48,6 +48,19 @@ class LastFailure(Struct, frozen=True, kw_only=True):
     message: str
 
 
+class FilterErrors(Struct, frozen=True, kw_only=True):
+    """Count the events for which a webhook's filter had no value, which were delivered all the same.
+
+    ``since`` is the first of them since the filter was written; ``event_id`` and ``message`` are those of the last one.
+    """
+
+    count: int
+    since: int
+    last_at: int
+    event_id: str
+    message: str
+
+
 class HealthFacts(Struct, frozen=True, kw_only=True):
     """Hold what is stored about a webhook's health.
 

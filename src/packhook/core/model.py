@@ -45,6 +45,10 @@ class PreviousSecret(Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+THIN: Final = "thin"
+FULL: Final = "full"
+
+
 class Webhook(Struct, frozen=True, kw_only=True):
     """Subscribe an organization's endpoint to an event code, with the secret that signs the deliveries.
 
@@ -75,6 +79,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
     rotation_finish: str = ""  # a core.secret_rotation.Finish while there are previous secrets
     paused: bool = False  # deliveries are made and wait
     event_codes: tuple[str, ...] = ()  # codes and patterns that it subscribes to; () means just event_code
+    filter: str = ""  # a CEL expression that events have to match; "" is none
+    payload: str = ""  # "thin": of an event's data only the subject is sent; "" is all
 
 
 class Health(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from packhook.core.clock import MINUTE, SECOND
 from packhook.core.errors import Conflict, FieldError, InvalidInput
 from packhook.core.event_patterns import any_covers
 from packhook.core.model import FINISHED, DeliveryStatus, Event
-from packhook.core.subscription import Subscription, matches
+from packhook.core.subscription import Subscription, matches, may_match
 
 EVENTS_OF_A_CHUNK: Final = 20
 """How many events are queued at once: few, because they leave in a burst that live events wait for."""
@@ -133,7 +133,10 @@ class MatchedEvent(Struct, frozen=True):
 
 
 class Selector:
-    """Choose the events of one replay from candidates that come newest first."""
+    """Choose the events of one replay from candidates that come newest first.
+
+    Where the webhook has a filter, each slice of candidates goes through :meth:`unread` and :meth:`judge` before.
+    """
 
     def __init__(self, query: ReplayQuery, subscription: Subscription) -> None:
         self._query = query
@@ -141,12 +144,38 @@ class Selector:
         self._statuses = _SELECTED[query.selection]
         self._takes_missing = query.selection in (Selection.MISSING, Selection.ALL)
         self._subjects: set[str] = set()
+        self._filtered: set[str] = set()
+
+    def unread(self, candidates: Sequence[Candidate]) -> list[str]:
+        """Return the ids of the events on whose data it depends whether the replay takes them: see :meth:`judge`."""
+        if not self._subscription.filter:
+            return []
+        return [
+            found.event_id
+            for found in candidates
+            if found.status is None and self._is_in_range(found) and self._is_selected(found)
+        ]
+
+    def judge(self, event: Event) -> None:
+        """Match an event with the filter, before :meth:`choose`."""
+        if not matches(self._subscription, event).matches:
+            self._filtered.add(event.id)
 
     def choose(self, candidates: Sequence[Candidate]) -> tuple[MatchedEvent, ...]:
         """Return those that the replay takes. Raises InvalidInput where there are too many subjects to tell apart."""
-        return tuple([MatchedEvent(found.event_id, found.created_at) for found in candidates if self._takes(found)])
+        chosen = tuple([MatchedEvent(found.event_id, found.created_at) for found in candidates if self._takes(found)])
+        self._filtered.clear()
+        return chosen
 
     def _takes(self, candidate: Candidate) -> bool:
+        return (
+            self._is_in_range(candidate)
+            and self._is_selected(candidate)
+            and candidate.event_id not in self._filtered
+            and not (self._query.latest_only and self._has_newer(candidate.subject))
+        )
+
+    def _is_in_range(self, candidate: Candidate) -> bool:
         query = self._query
         return (
             candidate.created_at >= query.since
@@ -154,24 +183,13 @@ class Selector:
             and (query.until is None or candidate.created_at < query.until)
             and (not query.event_codes or any_covers(query.event_codes, candidate.event_code))
             and (not query.subject or candidate.subject == query.subject)
-            and self._is_selected(candidate)
-            and not (query.latest_only and self._has_newer(candidate.subject))
         )
 
     def _is_selected(self, candidate: Candidate) -> bool:
+        """Return whether the replay takes the event, whatever its data."""
         if candidate.status is not None:
             return candidate.status in self._statuses
-        return self._takes_missing and matches(self._subscription, self._event(candidate))
-
-    def _event(self, candidate: Candidate) -> Event:
-        """Return the event without its data, on which no subscription depends."""
-        return Event(
-            id=candidate.event_id,
-            organization_id=self._query.organization_id,
-            event_code=candidate.event_code,
-            data=b"",
-            created_at=candidate.created_at,
-        )
+        return self._takes_missing and may_match(self._subscription, candidate.event_code)
 
     def _has_newer(self, subject: str) -> bool:
         """Return whether an event of this subject was chosen before. Events without a subject stand for themselves."""

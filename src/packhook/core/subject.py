@@ -103,6 +103,25 @@ def usable(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= MAX_LENGTH and "\0" not in value else ""
 
 
+def subject_alone(pointer: str, data: bytes) -> bytes:
+    """Return data with nothing but the text at the subject's pointer, where it is in them; ``{}`` without one."""
+    path = tokens(pointer)
+    wrapped: list[bytes] = []
+    try:
+        value = Raw(data)
+        for token in path:
+            is_array = bytes(value).startswith(b"[")
+            value = _member(value, token)
+            wrapped.append(b"[%b]" if is_array else b"{%b:%%b}" % msgspec.json.encode(token).replace(b"%", b"%%"))
+        _decode_text(value)
+    except (*INVALID, LookupError):
+        return b"{}"
+    found = bytes(value)
+    for outer in reversed(wrapped):
+        found = outer % found
+    return found if wrapped else b"{}"
+
+
 def _paths(event_type: EventType) -> list[_Path]:
     return [tokens(text) for text in (event_type.subject_pointer, *event_type.reference_pointers)]
 

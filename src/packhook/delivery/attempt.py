@@ -16,7 +16,16 @@ from msgspec import structs
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.message import message
-from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
+from packhook.core.model import (
+    NUL,
+    Attempt,
+    AttemptResult,
+    FailureKind,
+    LeasedDelivery,
+    Outcome,
+    Request,
+    Verdict,
+)
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
@@ -84,7 +93,7 @@ async def attempt(
 
 def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Request:
     """Return the signed request of a delivery's next attempt (Standard Webhooks 1.0.0)."""
-    body = body_of(delivery)
+    body = body_of(delivery, webhook)
     timestamp = now // SECOND
     headers = (
         ("content-type", "application/json"),
@@ -120,14 +129,14 @@ def json_object(headers: Iterable[tuple[str, str]]) -> str:
     return _encode(dict(headers)).decode()
 
 
-def body_of(delivery: LeasedDelivery) -> bytes:
+def body_of(delivery: LeasedDelivery, webhook: PreparedWebhook) -> bytes:
     """Return the bytes that are signed and sent."""
     return message(
         delivery.event_id,
         delivery.event_code,
         delivery.event_created_at,
         delivery.organization_id,
-        delivery.data,
+        webhook.payload_of(delivery),
     )
 
 

@@ -1,17 +1,22 @@
 """Prepare a webhook for sending: work out once what does not change from one attempt to the next."""
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
 from packhook.core.client_certificate import load_client_certificate
 from packhook.core.endpoint_verification import min_rate
-from packhook.core.model import ClientCertificate, Policy, Webhook, WebhookState
+from packhook.core.event_types import BUILT_IN, Catalogue
+from packhook.core.model import THIN, ClientCertificate, LeasedDelivery, Policy, Webhook, WebhookState
 from packhook.core.signatures.standard import SigningKey
+from packhook.core.subject import subject_alone
 from packhook.delivery.redaction import REDACTED, Redactor, redactor
 from packhook.settings import Settings
 
 Headers = tuple[tuple[str, str], ...]
+EventTypes = Callable[[], Catalogue]
+"""Returns the event types of the instance, as this node knows them now."""
 
 ORIGIN_HEADER: Final = "webhook-request-origin"
 
@@ -22,7 +27,7 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     ``signing_key`` is the newest secret's; ``previous_keys`` also sign, each until its instant. ``headers`` are those
     that every request to it has, ``redacted_headers`` the same for the log. ``redactor`` removes the header values that
     no log may show; None if there are none. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0
-    is no limit.
+    is no limit. ``event_types`` are known where only the subject of an event is sent.
     """
 
     webhook: Webhook
@@ -35,6 +40,14 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     policy: Policy
     redactor: Redactor | None = None
     client_certificate: ClientCertificate | None = None
+    event_types: EventTypes | None = None
+
+    def payload_of(self, delivery: LeasedDelivery) -> bytes:
+        """Return the data that are sent: as published, or the subject alone."""
+        if self.event_types is None:
+            return delivery.data
+        event_type = self.event_types().types.get(delivery.event_code)
+        return subject_alone("" if event_type is None else event_type.subject_pointer, delivery.data)
 
     def signing_keys(self, now: int) -> tuple[SigningKey, ...]:
         """Return the keys that sign at this instant, the newest first."""
@@ -43,7 +56,7 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
         return self.signing_key, *(key for key, expires_at in self.previous_keys if expires_at > now)
 
 
-def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
+def prepare(state: WebhookState, settings: Settings, event_types: EventTypes = lambda: BUILT_IN) -> PreparedWebhook:
     """Take the webhook's own settings where it has any, the instance's otherwise."""
     webhook = state.webhook
     headers = tuple((name.lower(), value) for name, value in webhook.headers.items())
@@ -59,4 +72,5 @@ def prepare(state: WebhookState, settings: Settings) -> PreparedWebhook:
         rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
         policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),
         client_certificate=load_client_certificate(webhook.client_certificate, webhook.client_key),
+        event_types=event_types if webhook.payload == THIN else None,
     )

@@ -12,6 +12,7 @@ from packhook.core.clock import Clock
 from packhook.core.connection_steps import ConnectionStep
 from packhook.core.endpoint_findings import Examination
 from packhook.core.endpoint_verification import Consent, consent, requested_rate
+from packhook.core.event_types import BUILT_IN
 from packhook.core.model import (
     Attempt,
     AttemptResult,
@@ -26,7 +27,7 @@ from packhook.core.model import (
 )
 from packhook.delivery.attempt import USER_AGENT, attempt, exchange, json_object, lines, redacted
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
-from packhook.delivery.prepared_webhook import ORIGIN_HEADER, PreparedWebhook, prepare
+from packhook.delivery.prepared_webhook import ORIGIN_HEADER, EventTypes, PreparedWebhook, prepare
 from packhook.settings import Settings
 
 _ONCE: Final = Policy(retry_schedule=())
@@ -36,21 +37,24 @@ RATE_HEADER: Final = "webhook-request-rate"
 class EndpointProbe:
     """Send a request to a webhook's endpoint now, beside the queue."""
 
-    def __init__(self, client: Transport, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, client: Transport, settings: Settings, clock: Clock, event_types: EventTypes = lambda: BUILT_IN
+    ) -> None:
         self._client = client
+        self._event_types = event_types
         self._settings = settings
         self._clock = clock
 
     async def send_test(self, state: WebhookState, event: Event) -> tuple[Attempt, Verdict]:
         """Send this event once, signed. Return the exchange and the verdict; neither is applied to the webhook."""
-        result = await self._send(self._client, prepare(state, self._settings), event)
+        result = await self._send(self._client, prepare(state, self._settings, self._event_types), event)
         return result.attempt, result.verdict
 
     async def examine(
         self, state: WebhookState, event: Event, *, has_secret: bool = True
     ) -> tuple[AttemptResult, Examination]:
         """Do the same over a new connection, and return what was learned on the way, too."""
-        webhook, observed = prepare(state, self._settings), _ObservedTransport(self._client)
+        webhook, observed = prepare(state, self._settings, self._event_types), _ObservedTransport(self._client)
         result = await self._send(observed, webhook, event)
         return result, Examination(
             url=webhook.webhook.endpoint,

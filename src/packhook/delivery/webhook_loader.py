@@ -32,6 +32,7 @@ class WebhookLoader:
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._lookup = WebhookLookup(store.webhook_states)
+        self._event_types = lambda: store.event_types.catalogue
         self._settings = settings
         self._clock = clock
 
@@ -42,7 +43,7 @@ class WebhookLoader:
         """
         try:
             state = await self._find_current(lane)
-            lane.webhook = None if state is None else prepare(state, self._settings)
+            lane.webhook = None if state is None else prepare(state, self._settings, self._event_types)
         except Unavailable as error:
             _log.warning("webhook_not_loaded", webhook_id=lane.webhook_id, detail=error.detail)
             lane.breaker.back_off(self._clock.now())

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from packhook.core import health, statistics
 from packhook.core.clock import DAY, HOUR, Clock
-from packhook.core.health import Backlog, Diagnosis, HealthFacts, HealthState, LaneReport
+from packhook.core.health import Backlog, Diagnosis, FilterErrors, HealthFacts, HealthState, LaneReport
 from packhook.core.statistics import KEPT_FOR, Summary
 from packhook.service.pagination import Listing, cursor_of
 from packhook.settings import Settings
@@ -30,13 +30,14 @@ class WebhookHealth(Struct, frozen=True, kw_only=True):
 
 
 class HealthReport(Struct, frozen=True, kw_only=True):
-    """Hold the health of a webhook with its backlog and its attempts of the last hour, day and week."""
+    """Hold the health of a webhook: backlog, attempts of the last hour, day and week, and errors of its filter."""
 
     health: WebhookHealth
     backlog: Backlog
     next_attempt_at: int | None
     last_success_at: int | None
     windows: dict[str, Summary]
+    filter_errors: FilterErrors | None
 
 
 class HealthReports:
@@ -63,6 +64,7 @@ class HealthReports:
             next_attempt_at=self._next_attempt_at(found, backlog.next_attempt_at),
             last_success_at=windows["7d"].last_success_at or await self._last_success_at(webhook_id, now),
             windows=windows,
+            filter_errors=await self._store.filter_errors.of_webhook(organization_id, webhook_id),
         )
 
     async def list(self, page: PageRequest, state: HealthState | None) -> Listing[WebhookHealth]:

@@ -10,7 +10,9 @@ from typing import Final
 from packhook.core.clock import DAY, MINUTE, SECOND
 from packhook.core.durations import parse_duration, to_duration
 from packhook.core.endpoint import parse_endpoint
-from packhook.core.model import SCOPES
+from packhook.core.filter_text import FilterRefused
+from packhook.core.filters import compile_filter
+from packhook.core.model import FULL, SCOPES, THIN
 from packhook.core.portal import LONGEST, SHORTEST, Capability, capability_problem
 from packhook.core.signatures.standard import secret_problem
 
@@ -37,6 +39,32 @@ def event_patterns(texts: list[str]) -> tuple[str, ...]:
     if len(texts) > MAX_EVENT_PATTERNS:
         raise ValueError(f"expected at most {MAX_EVENT_PATTERNS} event codes and patterns, got {len(texts)}")
     return tuple(dict.fromkeys(texts))
+
+
+def filter_text(text: str) -> str:
+    """Return a filter that can be compiled; the message says in which column it cannot."""
+    try:
+        if text:
+            compile_filter(text)
+    except FilterRefused as refused:
+        raise ValueError(f"{_place(text, refused.at)}{refused}") from None
+    return text
+
+
+def payload(text: str) -> str:
+    """Return how a webhook keeps what is sent of an event's data: ``full`` is the default, so it is kept as ""."""
+    if text not in (FULL, THIN):
+        raise ValueError(f"expected `{FULL}` or `{THIN}`")
+    return "" if text == FULL else text
+
+
+def _place(text: str, at: int | None) -> str:
+    """Return a place in a text in words: its line, if there are several, and its column, from 1."""
+    if at is None:
+        return ""
+    before = text[:at].split("\n")
+    line = f"line {len(before)}, " if "\n" in text else ""
+    return f"{line}column {len(before[-1]) + 1}: "
 
 
 def endpoint(url: str, *, allow_http: bool) -> str:

@@ -16,6 +16,7 @@ from packhook.service.feed import Feed
 from packhook.service.health import HealthReports
 from packhook.service.history import History
 from packhook.service.master_keys import MasterKeys
+from packhook.service.matching import Matching
 from packhook.service.metrics import Metrics
 from packhook.service.organizations import Organizations
 from packhook.service.portal import Portal
@@ -86,6 +87,7 @@ class Service:
         self.timeline = Timeline(store, self.history, settings, clock)
         self.metrics = Metrics(store, self.publisher, clock)
         self.search = Search(store)
+        self.matching = Matching(store, clock)
         self.health = HealthReports(store, settings, clock, lane_report)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 

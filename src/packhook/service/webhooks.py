@@ -8,11 +8,11 @@ import msgspec
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry, webhook_entry
 from packhook.core.clock import Clock
-from packhook.core.errors import Conflict, FieldError, InvalidInput
+from packhook.core.errors import Conflict
 from packhook.core.health import disables_at
 from packhook.core.model import Health, Webhook
-from packhook.core.subscription import takes_code
 from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.matching import check_subscription
 from packhook.service.pagination import Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
@@ -43,7 +43,7 @@ class Webhooks:
         webhook = Webhook(
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **fields
         )
-        _require_own_code(webhook)
+        check_subscription(webhook, self._store.event_types.catalogue)
         audit = webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook)
         await self._store.create_webhook(webhook, audit, self._max_webhooks)
         self._verification.schedule_verification(webhook)
@@ -76,7 +76,8 @@ class Webhooks:
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
             after = self._changed(before, set_fields)
-            _require_own_code(after)
+            if {"event_code", "event_codes", "filter"} & set_fields.keys():
+                check_subscription(after, self._store.event_types.catalogue)
             audit = webhook_entry(Action.WEBHOOK_UPDATED, by, self._clock.now(), after, before)
             try:
                 await self._store.replace_webhook(after, audit)
@@ -107,10 +108,3 @@ class Webhooks:
         now = self._clock.now()
         audit = entry(Action.WEBHOOK_DELETED, by, now, organization_id=organization_id, object_id=webhook_id)
         await self._store.delete_webhook(organization_id, webhook_id, now, audit)
-
-
-def _require_own_code(webhook: Webhook) -> None:
-    """Raise InvalidInput unless the webhook's event codes, if it has some, cover its event code."""
-    if not takes_code(webhook.event_code, webhook.event_codes, webhook.event_code):
-        text = f"expected a code or pattern that matches event_code, which is `{webhook.event_code}`"
-        raise InvalidInput([FieldError("/event_codes", "event_code_not_matched", text)])

@@ -39,6 +39,7 @@ from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.erasure import WithErasure
 from packhook.store.event_types import EventTypeStore
 from packhook.store.feed import WithFeed
+from packhook.store.filter_errors import WithFilterErrors
 from packhook.store.overview import WithOverview
 from packhook.store.retention import RetentionBatch
 from packhook.store.rotations import RotationStore
@@ -138,7 +139,9 @@ class Usage(Struct, frozen=True, kw_only=True):
     at: int
 
 
-class Store(WithErasure, WithFeed, WithOverview, RotationStore, StatisticsStore, TimelineStore, Protocol):
+class Store(
+    WithErasure, WithFeed, WithFilterErrors, WithOverview, RotationStore, StatisticsStore, TimelineStore, Protocol
+):
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle

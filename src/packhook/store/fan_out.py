@@ -23,10 +23,12 @@ from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.filters import COMPILED, Filter, union
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt, Urgency
-from packhook.core.subscription import Subscription, matches
+from packhook.core.subscription import Subscription, may_match
 from packhook.store.config import StoreConfig
 from packhook.store.dispatcher import Capacity
+from packhook.store.filter_errors import FilterError
 
 T = TypeVar("T")
 
@@ -39,6 +41,9 @@ SLICE_ROWS: Final = 500
 """How many rows are made or written before everything else on the event loop runs."""
 
 BYTES_PER_ROW: Final = 4_096
+CHARACTERS_PER_ROW: Final = 20
+"""A filter of so many characters takes as long to compile as it takes to make a row."""
+
 UNKNOWN_WEIGHT: Final = 200
 """The weight of a call whose subscribers are not cached: a batch has few of those."""
 
@@ -95,12 +100,28 @@ def event_weight(event: Event) -> int:
 
 
 class PublishOutcome(Struct, frozen=True):
-    """Hold the receipts of one publish call, what is leased to this node, and the webhooks whose deliveries wait."""
+    """Hold the receipts of one publish call, what is leased to this node, and the webhooks whose deliveries wait.
+
+    ``filter_errors``: filters that had no value for an event.
+    """
 
     receipts: tuple[Receipt, ...]
     leased: tuple[LeasedDelivery, ...] = ()
     waiting: frozenset[str] = frozenset()
     organization_id: str = ""
+    filter_errors: tuple[FilterError, ...] = ()
+
+
+class Candidates(Struct, frozen=True):
+    """Hold the subscriptions that get events of one code, unless a filter of theirs is false.
+
+    ``members`` are those of the data that their filters name, None for any.
+    """
+
+    subscriptions: tuple[Subscription, ...]
+    has_filters: bool
+    members: frozenset[str] | None
+    reads_event: bool
 
 
 def published_by(outcomes: Iterable[PublishOutcome]) -> int:
@@ -114,20 +135,38 @@ class Subscribers:
     def __init__(self, version: int, subscriptions: Iterable[Subscription]) -> None:
         self.version = version
         self._subscriptions = tuple(subscriptions)
-        self._matching: dict[str, tuple[Subscription, ...]] = {}
+        self._candidates: dict[str, Candidates] = {}
+        self._not_compiled = list(dict.fromkeys(item.filter for item in self._subscriptions if item.filter))
+        self.has_filters = bool(self._not_compiled)
 
     def of(self, event: Event) -> tuple[Subscription, ...]:
-        """Return the subscriptions that get this event; asked once for each event code, on which alone it depends."""
-        found = self._matching.get(event.event_code)
+        """Return the subscriptions that get this event, unless a filter of theirs is false for it."""
+        found = self._candidates.get(event.event_code)
+        return found.subscriptions if found is not None else self.candidates(event).subscriptions
+
+    def candidates(self, event: Event) -> Candidates:
+        """Return the same with what their filters read; worked out once for each event code."""
+        found = self._candidates.get(event.event_code)
         if found is None:
-            found = tuple(item for item in self._subscriptions if matches(item, event))
-            if len(self._matching) >= MAX_CACHED_CODES:
-                self._matching.clear()
-            self._matching[event.event_code] = found
+            chosen = tuple(item for item in self._subscriptions if may_match(item, event.event_code))
+            filters = [COMPILED.get(item.filter) for item in chosen if item.filter]
+            members, reads_event = union(item for item in filters if isinstance(item, Filter))
+            found = Candidates(chosen, bool(filters), members, reads_event)
+            if len(self._candidates) >= MAX_CACHED_CODES:
+                self._candidates.clear()
+            self._candidates[event.event_code] = found
         return found
 
+    async def compile_filters(self, slices: Slices) -> None:
+        """Compile the filters, once, in slices."""
+        while self._not_compiled:
+            text = self._not_compiled.pop()
+            COMPILED.get(text)
+            if slices.ends(1 + len(text) // CHARACTERS_PER_ROW):
+                await pause()
+
     def count_deliveries(self, events: Iterable[Event]) -> int:
-        """Return how many deliveries these events make."""
+        """Return how many deliveries these events make, unless filters are false for them."""
         return sum([len(self.of(event)) for event in events])
 
     def __len__(self) -> int:
@@ -224,10 +263,10 @@ class FanOut:
         self._rowids = rowids
         self._config = config
 
-    async def deliveries(self, event: Event, subscribers: Subscribers) -> list[LeasedDelivery]:
-        """Return one delivery for each subscriber, made in slices. A lease of 0 is none: the delivery is due now."""
+    async def deliveries(self, event: Event, subscriptions: Iterable[Subscription]) -> list[LeasedDelivery]:
+        """Return one delivery for each subscription, made in slices. A lease of 0 is none: the delivery is due now."""
         made: list[LeasedDelivery] = []
-        for subscription in subscribers.of(event):
+        for subscription in subscriptions:
             made.append(self._delivery(event, subscription))
             if self._slices.ends(1):
                 await pause()
@@ -274,15 +313,25 @@ def weigh(request: PublishRequest, subscribers: Subscribers | None) -> int:
     return rows + min(subscribers.count_deliveries(request.events), MAX_DELIVERIES_PER_CALL)
 
 
-def too_many_deliveries(request: PublishRequest, subscribers: Subscribers) -> InvalidInput | None:
-    """Return the refusal of a call that is too much work; None for any other."""
-    if len(request.events) * len(subscribers) <= MAX_DELIVERIES_PER_CALL:
-        return None
-    count = subscribers.count_deliveries(request.events)
+class Matched(Struct, frozen=True):
+    """Hold who gets each event of a call, and which filters had no value, at most one error for each webhook."""
+
+    subscriptions: Sequence[Sequence[Subscription]]
+    errors: tuple[FilterError, ...] = ()
+
+
+def match_codes(events: Sequence[Event], subscribers: Subscribers) -> Matched | InvalidInput:
+    """Return who gets these events where no webhook has a filter; or why the call is refused."""
+    count = subscribers.count_deliveries(events) if len(events) * len(subscribers) > MAX_DELIVERIES_PER_CALL else 0
+    return refusal_of(count, len(events)) or Matched([subscribers.of(event) for event in events])
+
+
+def refusal_of(count: int, events: int) -> InvalidInput | None:
+    """Return the refusal of a call that makes too many deliveries; None for any other."""
     if count <= MAX_DELIVERIES_PER_CALL:
         return None
     text = f"this batch would make {count} deliveries, at most {MAX_DELIVERIES_PER_CALL} per call: send smaller batches"
-    return InvalidInput([FieldError("/events" if len(request.events) > 1 else "", "too_many_deliveries", text)])
+    return InvalidInput([FieldError("/events" if events > 1 else "", "too_many_deliveries", text)])
 
 
 def receipt(event: Event, deliveries: int) -> Receipt:
@@ -291,9 +340,12 @@ def receipt(event: Event, deliveries: int) -> Receipt:
 
 
 def outcome(
-    receipts: Iterable[Receipt], deliveries: Sequence[LeasedDelivery], organization_id: str = ""
+    receipts: Iterable[Receipt],
+    deliveries: Sequence[LeasedDelivery],
+    organization_id: str = "",
+    errors: tuple[FilterError, ...] = (),
 ) -> PublishOutcome:
     """Return what a publish call came to, from all its deliveries."""
     waiting = [delivery.webhook_id for delivery in deliveries if not delivery.lease]
     leased = [delivery for delivery in deliveries if delivery.lease] if waiting else deliveries
-    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting), organization_id)
+    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting), organization_id, errors)

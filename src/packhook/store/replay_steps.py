@@ -1,6 +1,7 @@
 """Share what both dialects need to match and drive replays: the slices of a scan, and what the next chunk becomes."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -8,13 +9,16 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core import ids
-from packhook.core.model import FINISHED, DeliveryStatus
-from packhook.core.replay import Candidate, NextStep, Replay, ReplayQuery, Selection
+from packhook.core.model import FINISHED, DeliveryStatus, Event
+from packhook.core.replay import Candidate, MatchedEvent, NextStep, Replay, ReplayQuery, Selection, Selector
 from packhook.store.filters import MAX_ID_CLOCK_SKEW
 from packhook.store.rows import Row
 
 SCAN_ROWS: Final = 500
 """How many candidates one statement of a scan reads."""
+
+READ_EVENTS: Final = 20
+"""How many events are read at once for a filter, with their data of up to 256 KiB."""
 
 EXAMINED_ROWS: Final = 1_000
 """How many deliveries one step looks at to see whether they are finished."""
@@ -74,6 +78,18 @@ def candidate(row: Row) -> Candidate:
     position, event_id, event_code, created_at, subject, status, is_erased = row
     known = None if status is None else DeliveryStatus(status)
     return Candidate(position, event_id, event_code, created_at, subject, known, bool(is_erased))
+
+
+async def choose(
+    selector: Selector, candidates: Sequence[Candidate], read: Callable[[Sequence[str]], Awaitable[Sequence[Event]]]
+) -> tuple[MatchedEvent, ...]:
+    """Return which candidates a replay takes; ``read`` returns the events that a filter has to look at."""
+    unread = selector.unread(candidates)
+    for start in range(0, len(unread), READ_EVENTS):
+        for event in await read(unread[start : start + READ_EVENTS]):
+            selector.judge(event)
+            await asyncio.sleep(0)
+    return selector.choose(candidates)
 
 
 class Chunk(Struct, frozen=True):

@@ -161,9 +161,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def subscription(row: Row) -> Subscription:
     """Return a subscription from the columns of ``find_subscription``."""
-    webhook_id, version, event_code, enabled, verification_pending, paused, event_codes = row
+    webhook_id, version, event_code, enabled, verification_pending, paused, event_codes, text = row
     patterns = () if event_codes == "[]" else _event_codes.decode(event_codes)
-    return Subscription(webhook_id, version, event_code, enabled, verification_pending, paused, patterns)
+    return Subscription(webhook_id, version, event_code, enabled, verification_pending, paused, patterns, text)
 
 
 def delivery(row: Row) -> Delivery:

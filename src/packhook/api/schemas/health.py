@@ -26,6 +26,16 @@ class WebhookStateOut(ResponseModel):
     last_failure: LastFailureOut | None
 
 
+class FilterErrorsOut(ResponseModel):
+    """Count the events for which the filter had no value: they are delivered all the same."""
+
+    count: int
+    since: str
+    last_at: str
+    last_event_id: str
+    message: str = Field(description="Why, for the last of them.")
+
+
 class WebhookHealthOut(WebhookStateOut):
     """Show how a webhook is, what waits for it, and what its attempts came to."""
 
@@ -34,6 +44,7 @@ class WebhookHealthOut(WebhookStateOut):
     oldest_waiting_at: str | None
     next_attempt_at: str | None
     last_success_at: str | None
+    filter_errors: FilterErrorsOut | None = Field(description="Since the filter was written; null: none.")
     windows: dict[str, CountsOut] = Field(description="The last hour (`1h`), day (`24h`) and week (`7d`).")
 
 

@@ -16,7 +16,8 @@ from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, Event
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
 from packhook.core.clock import SECOND
 from packhook.core.durations import to_duration
-from packhook.core.model import Webhook
+from packhook.core.filter_text import MAX_LENGTH
+from packhook.core.model import FULL, THIN, Webhook
 from packhook.core.secret_rotation import Finish
 from packhook.service import rules
 
@@ -47,6 +48,11 @@ def _overlap(value: str) -> str:
 
 def _waits(value: list[str]) -> list[str]:
     rules.retry_schedule(value)
+    return value
+
+
+def _payload(value: str) -> str:
+    rules.payload(value)
     return value
 
 
@@ -96,6 +102,13 @@ Patterns = Annotated[
 ]
 
 
+Filter = Annotated[str, AfterValidator(rules.filter_text), Field(max_length=MAX_LENGTH)]
+
+Payload = Annotated[
+    str, AfterValidator(_payload), Field(json_schema_extra={"enum": [FULL, THIN]}), Stored(parse=rules.payload)
+]
+
+
 class WebhookSettings(BaseModel):
     """Declare the optional settings of a webhook. An empty value means that the setting is not set."""
 
@@ -121,6 +134,14 @@ class WebhookSettings(BaseModel):
         default=[],
         description="Event codes and patterns (`order.*`, `*`), of which one matches `event_code`; empty: just that.",
         examples=[["order.*"]],
+    )
+    filter: Filter = Field(
+        default="",
+        description="A CEL expression over `event` and `data`; only events for which it is true create deliveries.",
+        examples=["data.brand_id == 'brd_1'"],
+    )
+    payload: Payload = Field(
+        default=FULL, description="`full`, or `thin`: of an event's `data` only the subject is sent.", examples=[THIN]
     )
 
 

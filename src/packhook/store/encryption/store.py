@@ -85,6 +85,7 @@ class EncryptedStore:
         self.feed = inner.feed
         self.overview = inner.overview
         self.counts = inner.counts
+        self.filter_errors = inner.filter_errors
         self.get_delivery = inner.get_delivery
         self.interruptions = inner.interruptions
         self.list_deliveries = inner.list_deliveries

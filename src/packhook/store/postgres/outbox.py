@@ -23,11 +23,13 @@ from msgspec import structs
 from packhook.core.clock import Clock, SystemClock
 from packhook.core.errors import FieldError, RowRefused, Unavailable
 from packhook.core.event_types import Catalogue
-from packhook.core.model import Event
+from packhook.core.model import Event, LeasedDelivery
 from packhook.core.subject import INVALID
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
 from packhook.store.fan_out import FanOut, PublishOutcome, Slices, event_weight, outcome, pause, receipt, within_bound
+from packhook.store.filter_errors import FilterError
+from packhook.store.matching import match_one
 from packhook.store.outbox import FanOutLoop
 from packhook.store.postgres.connection import database_errors
 from packhook.store.postgres.event_types import CatalogueCache
@@ -210,18 +212,19 @@ async def _write(
     published = PublishedRows(subscribers)
     deliver = FanOut(capacity, db.config, published.slices)
     events = within_bound(events, subscribers, MAX_DELIVERIES)
-    deliveries = [
-        delivery
-        for event in events
-        if event.organization_id in subscribers
-        for delivery in await deliver.deliveries(event, subscribers[event.organization_id])
-    ]
+    deliveries: list[LeasedDelivery] = []
+    errors: list[FilterError] = []
+    for event in events:
+        if event.organization_id in subscribers:
+            matched = await match_one(event, subscribers[event.organization_id], published.slices)
+            deliveries += await deliver.deliveries(event, matched.subscriptions[0])
+            errors += matched.errors
     published.add_deliveries(deliveries, None)
     _, changed = await published.write_in_slices(db, IdempotencyBatch())
     if changed:
         loader.forget(changed)
         return None
-    return outcome([receipt(event, 0) for event in events], deliveries)
+    return outcome([receipt(event, 0) for event in events], deliveries, errors=tuple(errors))
 
 
 def _about(event: Event, catalogue: Catalogue) -> Event:

@@ -22,13 +22,14 @@ from packhook.store.fan_out import (
     Slices,
     Subscribers,
     event_weight,
+    match_codes,
     outcome,
     pause,
     receipt,
     slices,
     slices_by_weight,
-    too_many_deliveries,
 )
+from packhook.store.matching import match
 from packhook.store.postgres.group_commit import TooLarge
 from packhook.store.postgres.idempotency import IdempotencyBatch, Key
 from packhook.store.postgres.queries import SQL, Db, to_arrays
@@ -111,10 +112,16 @@ class PublishBatch:
         subscribed = subscribers.get(request.organization_id)
         if subscribed is None:
             return NotFound(f"no organization {request.organization_id!r}")
-        if (refusal := too_many_deliveries(request, subscribed)) is not None:
+        matched = (
+            await match(request.events, subscribed, published.slices)
+            if subscribed.has_filters
+            else match_codes(request.events, subscribed)
+        )
+        if isinstance(matched, InvalidInput):
             self._keys.add_refused(request)
-            return refusal
-        deliveries = [await fan_out.deliveries(event, subscribed) for event in request.events]
+            return matched
+        pairs = zip(request.events, matched.subscriptions, strict=True)
+        deliveries = [await fan_out.deliveries(event, subscriptions) for event, subscriptions in pairs]
         receipts = tuple(receipt(event, len(made)) for event, made in zip(request.events, deliveries, strict=True))
         idempotency = request.idempotency
         if idempotency is not None and not self._keys.add(request, idempotency, receipts):
@@ -126,7 +133,7 @@ class PublishBatch:
                 await pause()
         made = [delivery for of_event in deliveries for delivery in of_event]
         published.add_deliveries(made, key)
-        return outcome(receipts, made, request.organization_id)
+        return outcome(receipts, made, request.organization_id, matched.errors)
 
     async def _answers(self, db: Db, written: set[Key]) -> list[PublishOutcome | PackhookError]:
         await self._keys.look_up(db, written)

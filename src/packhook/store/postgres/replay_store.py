@@ -1,6 +1,7 @@
 """Implement the ReplayStore on PostgreSQL: each method names its work, and whether it reads or writes."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from functools import partial
 
 from packhook.core.audit import AuditEntry
 from packhook.core.fair_queue import OF_THE_NODE
@@ -10,7 +11,7 @@ from packhook.store.base import Page, PageRequest
 from packhook.store.postgres import replays
 from packhook.store.postgres.connection import READ_ONLY, connect, database_errors
 from packhook.store.postgres.queries import Db, RunFor
-from packhook.store.replay_steps import Scan, scan_of
+from packhook.store.replay_steps import Scan, choose, scan_of
 from packhook.store.replays import ReplayFilter, ReplayStep
 
 
@@ -36,7 +37,7 @@ class PostgresReplays:
                     scan: Scan | None = scan_of(query)
                     while scan is not None:
                         candidates = await replays.scan_slice(db, query, scan)
-                        if matched := selector.choose(candidates):
+                        if matched := await choose(selector, candidates, partial(replays.read_events, db, query)):
                             yield matched
                         scan = scan.after(candidates)
         finally:

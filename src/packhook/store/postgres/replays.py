@@ -7,7 +7,7 @@ import msgspec
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Idempotency
+from packhook.core.model import Event, Idempotency
 from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
@@ -77,6 +77,12 @@ async def scan_slice(db: Db, query: ReplayQuery, scan: Scan) -> list[Candidate]:
             return []
         values.append(query.subject)
     return list(map(candidate, await db.fetch_all(_SCANS[scan.source], *values)))
+
+
+async def read_events(db: Db, query: ReplayQuery, event_ids: Sequence[str]) -> list[Event]:
+    """Return these events of the replay's organization."""
+    values = list(event_ids), query.organization_id
+    return list(map(rows.EVENTS.read, await db.fetch_all(SQL["read_events"], *values)))
 
 
 # --- create, read, change

@@ -37,6 +37,7 @@ async def apply_retention(db: Db, now: int, limit: int) -> tuple[int, bool]:
     for (webhook_id,) in orphaned:
         changes += len(await db.fetch_all(SQL["delete_statistics"], *keys, webhook_id))
         await db.fetch_all(SQL["delete_last_failure"], webhook_id)
+        await db.fetch_all(SQL["delete_filter_errors"], webhook_id)
         await db.fetch_all(SQL["forget_orphaned_statistics"], webhook_id)
     return changes, len(orphaned) == statistics.ORPHANS_AT_ONCE
 

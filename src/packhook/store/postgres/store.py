@@ -58,6 +58,7 @@ from packhook.store.postgres import (
 from packhook.store.postgres.erasure import PostgresErasure
 from packhook.store.postgres.event_types import PostgresEventTypes
 from packhook.store.postgres.feed_store import PostgresFeed
+from packhook.store.postgres.filter_errors import PostgresFilterErrors
 from packhook.store.postgres.group_commit import GroupCommit, WriteOp
 from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.notifications import NotificationHandlers, notify_changed
@@ -97,6 +98,7 @@ class PostgresStore:
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.event_types = PostgresEventTypes(self._node, self._read_hot_path, self._write)
+        self.filter_errors = PostgresFilterErrors(self._read_for, self._write)
         self.replays = PostgresReplays(url, self._read_for, self._write_for, self._leave_for_any_node)
 
     # --- life cycle
@@ -109,24 +111,21 @@ class PostgresStore:
         session = await Session.open(self._url, self._node, handlers, self._config, self.counts)
         loader = SubscriberLoader()
         publishing: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
-            partial(publish.PublishBatch, capacity=self._capacity, loader=loader),
-            attrgetter("receipts"),
-            self._dispatch,
-            lambda request: weigh(request, loader.cached(request.organization_id)),
-            attrgetter("organization_id"),
-        )
+            partial(publish.PublishBatch, capacity=self._capacity, loader=loader), attrgetter("receipts"),
+            self._dispatch, lambda call: weigh(call, loader.cached(call.organization_id)), attrgetter("organization_id")
+        )  # fmt: skip
         self._running = Running(
-            session,
-            NodeLiveness(self._url, self._clock, self._leave_for_any_node),
+            session, NodeLiveness(self._url, self._clock, self._leave_for_any_node),
             GroupCommit(session.writer, publishing),
             Outbox(session.writer.write, self._capacity, loader, self.event_types.cache, self._dispatch, self._clock),
-        )
+        )  # fmt: skip
         await self.event_types.refresh()
         await self.feed.open(session.notifier)
         if not self._config.require_verification:
             await self._write(webhooks.release_unverified, self._clock.now())
 
     async def close(self) -> None:
+        await self.filter_errors.close()
         running, self._running = self._running, None
         await self.feed.close()
         if running is not None:
@@ -196,6 +195,8 @@ class PostgresStore:
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
         self.counts.published += published_by(published)
+        if failing := [outcome for outcome in published if outcome.filter_errors]:
+            self.filter_errors.add(failing)
         self.feed.hint_published({outcome.organization_id for outcome in published})
         if self._dispatcher is not None:
             self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])

@@ -102,6 +102,16 @@ CREATE TABLE feed_starts (
   CONSTRAINT feed_starts_pkey PRIMARY KEY (organization_id)
 );
 
+CREATE TABLE filter_errors (
+  webhook_id text COLLATE "C" NOT NULL,
+  count bigint NOT NULL,
+  since bigint NOT NULL,
+  last_at bigint NOT NULL,
+  event_id text NOT NULL,
+  message text NOT NULL,
+  CONSTRAINT filter_errors_pkey PRIMARY KEY (webhook_id)
+);
+
 CREATE TABLE idempotency_keys (
   organization_id text COLLATE "C" NOT NULL,
   key text COLLATE "C" NOT NULL,
@@ -305,6 +315,8 @@ CREATE TABLE webhooks (
   rotation_finish text NOT NULL DEFAULT ''::text,
   paused boolean NOT NULL DEFAULT false,
   event_codes text NOT NULL DEFAULT '[]'::text,
+  filter text NOT NULL DEFAULT ''::text,
+  payload text NOT NULL DEFAULT ''::text,
   CONSTRAINT webhooks_pkey PRIMARY KEY (id),
   CONSTRAINT webhooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id)
 );
@@ -391,6 +403,15 @@ BEGIN
   RETURN NULL;
 END
 $function$;
+
+CREATE OR REPLACE FUNCTION packhook.forget_filter_errors()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  DELETE FROM packhook.filter_errors WHERE webhook_id = NEW.id;
+  RETURN NULL;
+END $function$;
 
 CREATE OR REPLACE FUNCTION packhook.mark_event_code_changed()
  RETURNS trigger
@@ -490,6 +511,8 @@ END
 $function$;
 
 CREATE TRIGGER webhooks_changed AFTER INSERT OR UPDATE ON packhook.webhooks FOR EACH ROW EXECUTE FUNCTION count_subscriptions_version();
+
+CREATE TRIGGER webhooks_forget_filter_errors AFTER UPDATE OF filter ON packhook.webhooks FOR EACH ROW WHEN ((old.filter <> new.filter)) EXECUTE FUNCTION forget_filter_errors();
 
 CREATE TRIGGER webhooks_mark_event_code_changed BEFORE UPDATE OF event_code ON packhook.webhooks FOR EACH ROW WHEN ((old.event_code <> new.event_code)) EXECUTE FUNCTION mark_event_code_changed();
 

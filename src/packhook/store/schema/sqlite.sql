@@ -51,7 +51,7 @@ CREATE TABLE webhooks (
   allowed_rate         REAL NOT NULL,
   event_code_changed   INTEGER NOT NULL DEFAULT 0,
   deleted_at           INTEGER
-, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '', paused INTEGER NOT NULL DEFAULT 0, event_codes TEXT NOT NULL DEFAULT '[]') STRICT, WITHOUT ROWID;
+, previous_secrets TEXT NOT NULL DEFAULT '[]', rotation_finish TEXT NOT NULL DEFAULT '', paused INTEGER NOT NULL DEFAULT 0, event_codes TEXT NOT NULL DEFAULT '[]', filter TEXT NOT NULL DEFAULT '', payload TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX webhooks_of_organization ON webhooks (organization_id, id) WHERE deleted_at IS NULL;
 
@@ -334,6 +334,21 @@ CREATE TRIGGER webhooks_mark_event_codes_changed AFTER UPDATE OF event_codes ON 
   WHEN old.event_codes <> new.event_codes
 BEGIN
   UPDATE webhooks SET event_code_changed = 1 WHERE id = new.id;
+END;
+
+CREATE TABLE filter_errors (
+  webhook_id TEXT PRIMARY KEY,
+  count      INTEGER NOT NULL,
+  since      INTEGER NOT NULL,
+  last_at    INTEGER NOT NULL,
+  event_id   TEXT NOT NULL,
+  message    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER webhooks_forget_filter_errors AFTER UPDATE OF filter ON webhooks
+  WHEN old.filter <> new.filter
+BEGIN
+  DELETE FROM filter_errors WHERE webhook_id = new.id;
 END;
 
 CREATE TABLE portal_sessions (

@@ -5,8 +5,9 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from packhook.core.errors import Conflict, NotFound, RequestError
+from packhook.core.errors import Conflict, InvalidInput, NotFound, RequestError
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
+from packhook.core.subscription import Subscription
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
 from packhook.store.fan_out import (
@@ -17,13 +18,15 @@ from packhook.store.fan_out import (
     SubscriberCache,
     Subscribers,
     event_weight,
+    match_codes,
     outcome,
     pause,
     receipt,
     slices,
-    too_many_deliveries,
     within_bound,
 )
+from packhook.store.filter_errors import FilterError
+from packhook.store.matching import match, match_one
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 
@@ -68,19 +71,24 @@ class PublishBatch:
             return error
         if stored is not None:
             return PublishOutcome(stored)
-        if (refusal := too_many_deliveries(request, subscribers)) is not None:
-            return refusal
+        matched = (
+            await match(request.events, subscribers, self._slices)
+            if subscribers.has_filters
+            else match_codes(request.events, subscribers)
+        )
+        if isinstance(matched, InvalidInput):
+            return matched
         receipts: list[Receipt] = []
         made: list[LeasedDelivery] = []
-        for event in request.events:
-            deliveries = await self._make_deliveries(event, subscribers)
+        for event, subscriptions in zip(request.events, matched.subscriptions, strict=True):
+            deliveries = await self._make_deliveries(event, subscriptions)
             self._events.append((next(self._event_rowids), *rows.NEW_EVENTS.values(event)))
             self._event_weight += event_weight(event)
             receipts.append(receipt(event, len(deliveries)))
             made += deliveries
             if self._slices.ends(1):
                 await pause()
-        published = outcome(receipts, made, request.organization_id)
+        published = outcome(receipts, made, request.organization_id, matched.errors)
         self._store_response(request, published.receipts)
         return published
 
@@ -95,13 +103,16 @@ class PublishBatch:
                 subscribers[event.organization_id] = self._subscribers(event.organization_id)
         events = within_bound(events, subscribers, most)
         made: list[LeasedDelivery] = []
+        errors: list[FilterError] = []
         for event in events:
             if event.organization_id in subscribers:
-                made += await self._make_deliveries(event, subscribers[event.organization_id])
-        return outcome([receipt(event, 0) for event in events], made)
+                matched = await match_one(event, subscribers[event.organization_id], self._slices)
+                made += await self._make_deliveries(event, matched.subscriptions[0])
+                errors += matched.errors
+        return outcome([receipt(event, 0) for event in events], made, errors=tuple(errors))
 
-    async def _make_deliveries(self, event: Event, subscribers: Subscribers) -> list[LeasedDelivery]:
-        made = await self._fan_out.deliveries(event, subscribers)
+    async def _make_deliveries(self, event: Event, subscriptions: Sequence[Subscription]) -> list[LeasedDelivery]:
+        made = await self._fan_out.deliveries(event, subscriptions)
         for delivery in made:
             self._collect(delivery)
         return made

@@ -1,13 +1,13 @@
 """Implement the ReplayStore on SQLite: each method names its work, and whether it reads or writes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
 from packhook.core.audit import AuditEntry
-from packhook.core.model import Idempotency
+from packhook.core.model import Event, Idempotency
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
-from packhook.store.replay_steps import Scan, scan_of
+from packhook.store.replay_steps import Scan, choose, scan_of
 from packhook.store.replays import ReplayFilter, ReplayStep
 from packhook.store.sqlite import replays
 from packhook.store.sqlite.reader import Reader
@@ -34,10 +34,14 @@ class SqliteReplays:
         snapshot = self._new_reader(1)
         try:
             selector = await snapshot.read(replays.begin_scan, query)
+
+            def read(event_ids: Sequence[str]) -> Awaitable[Sequence[Event]]:
+                return snapshot.read(replays.read_events, query, event_ids)
+
             scan: Scan | None = scan_of(query)
             while scan is not None:
                 candidates = await snapshot.read(replays.scan_slice, query, scan)
-                if matched := selector.choose(candidates):
+                if matched := await choose(selector, candidates, read):
                     yield matched
                 scan = scan.after(candidates)
         finally:

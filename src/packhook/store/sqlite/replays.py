@@ -8,7 +8,7 @@ import msgspec
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Idempotency
+from packhook.core.model import Event, Idempotency
 from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
@@ -79,6 +79,12 @@ def scan_slice(db: apsw.Connection, query: ReplayQuery, scan: Scan) -> list[Cand
         "limit": SCAN_ROWS,
     }
     return list(map(candidate, fetch_all(db, _SCANS[scan.source], values)))
+
+
+def read_events(db: apsw.Connection, query: ReplayQuery, event_ids: Sequence[str]) -> list[Event]:
+    """Return these events of the replay's organization."""
+    values = rows.to_json(list(event_ids)), query.organization_id
+    return list(map(rows.EVENTS.read, fetch_all(db, SQL["read_events"], values)))
 
 
 # --- create, read, change

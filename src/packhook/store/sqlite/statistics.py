@@ -45,6 +45,7 @@ def apply_retention(db: apsw.Connection, now: int, limit: int) -> tuple[int, boo
     for (webhook_id,) in orphaned:
         changes += _changes(db, "delete_statistics", (keys, webhook_id))
         db.execute(SQL["delete_last_failure"], (webhook_id,))
+        db.execute(SQL["delete_filter_errors"], (webhook_id,))
         db.execute(SQL["forget_orphaned_statistics"], (webhook_id,))
     return changes, len(orphaned) == statistics.ORPHANS_AT_ONCE
 

@@ -65,6 +65,7 @@ from packhook.store.sqlite.connection import Connection, connect, lock, migrate,
 from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.event_types import SqliteEventTypes
 from packhook.store.sqlite.feed import SqliteFeed
+from packhook.store.sqlite.filter_errors import SqliteFilterErrors
 from packhook.store.sqlite.overview import SqliteOverview
 from packhook.store.sqlite.portal_store import SqlitePortal
 from packhook.store.sqlite.queries import database_errors
@@ -120,20 +121,17 @@ class SqliteStore:
         self.feed = SqliteFeed(lambda: self._reader)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)
+        self.filter_errors = SqliteFilterErrors(lambda: self._reader, lambda: self._writer)
         cache = SubscriberCache()
         self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
-            lambda db, requests: publish.publish(db, requests, self._capacity, cache),
-            attrgetter("receipts"),
-            self._dispatch,
-            lambda request: weigh(request, cache.get(request.organization_id)),
+            lambda db, requests: publish.publish(db, requests, self._capacity, cache), attrgetter("receipts"),
+            self._dispatch, lambda request: weigh(request, cache.get(request.organization_id)),
             attrgetter("organization_id"),
-        )
+        )  # fmt: skip
         self._fan_out: WriteOp[None, PublishOutcome, bool] = WriteOp(
-            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache),
-            lambda made: bool(made.receipts),
-            self._dispatch,
-            lambda _: outbox.BATCH_SIZE,
-        )
+            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache), lambda made: bool(made.receipts),
+            self._dispatch, lambda _: outbox.BATCH_SIZE,
+        )  # fmt: skip
 
     # --- life cycle
     async def open(self) -> None:
@@ -161,6 +159,7 @@ class SqliteStore:
         )
 
     async def close(self) -> None:
+        await self.filter_errors.close()
         connections, self._connections = self._connections, None
         if connections is not None:
             await connections.close()
@@ -199,6 +198,8 @@ class SqliteStore:
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
         self.counts.published += published_by(published)
         self.feed.hint_published(outcome.organization_id for outcome in published)
+        if failing := [outcome for outcome in published if outcome.filter_errors]:
+            self.filter_errors.add(failing)
         if self._dispatcher is None:
             return
         self._dispatcher.enqueue([delivery for outcome in published for delivery in outcome.leased])

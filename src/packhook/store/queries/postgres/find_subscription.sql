@@ -1,3 +1,3 @@
 -- Select what decides which events a webhook gets.
-SELECT id, version, event_code, enabled, verification_pending, paused, event_codes FROM webhooks
+SELECT id, version, event_code, enabled, verification_pending, paused, event_codes, filter FROM webhooks
 WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
