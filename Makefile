@@ -6,7 +6,9 @@
 # make bench   measure this machine:                      make bench ARGS="--events 20000 --postgres"
 # make chaos   kill nodes and count what was delivered:   make chaos ARGS="--postgres --nodes 3"
 # make schema  write store/schema/*.sql from the migrations
-# make lock    resolve the dependencies of pyproject.toml again, into requirements.lock
+# make sbom    list everything that an installed packhook consists of, as CycloneDX JSON
+# make image-check  run the image's own steps in a fresh Debian, without a container engine; needs root and debootstrap
+# make lock    resolve the dependencies of pyproject.toml again, into requirements.lock and deploy/*.lock
 # make clean   delete the virtual environment and all caches
 
 PYTHON ?= python3
@@ -24,7 +26,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 # Workers share what the first of them compiles: half of the CPU that a start costs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo unit lint test fmt bench chaos schema lock clean reinstall
+.PHONY: demo unit lint test fmt bench chaos schema sbom image-check lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -70,6 +72,12 @@ chaos: $(READY)
 schema: $(READY)
 	PYTHONPATH=tests $(BIN)/python -W ignore -m store.schema
 
+sbom: $(READY)
+	@PYTHONPATH=tests $(BIN)/python -m supply.runtime sbom
+
+image-check: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m supply.image_check $(ARGS)
+
 # For every Python from 3.11 on, with a hash for each file that may be installed. uv is needed only here.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
@@ -77,6 +85,8 @@ lock:
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-annotate --custom-compile-command 'make lock' --group dev --output-file $(LOCK) pyproject.toml
 	rm -rf $(VENV)-lock
+	$(MAKE) $(READY)
+	PYTHONPATH=tests $(BIN)/python -m supply.runtime lock
 
 clean:
 	rm -rf $(VENV) $(VENV)-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
