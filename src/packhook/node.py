@@ -63,6 +63,7 @@ class Node:
         probe = EndpointProbe(client, settings, clock, lambda: store.event_types.catalogue)
         scheduler = self._scheduler
         self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
+        scheduler.live_tail = self.service.tail.rows
         self._lag = LoopLag()
         self.service.metrics.add_source(scheduler.samples)
         self.service.metrics.add_source(lambda: (Sample(metrics.LOOP_LAG, self._lag.seconds),))

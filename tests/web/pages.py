@@ -25,6 +25,12 @@ PAGES: Final = (
     "/organizations/northwind/audit",
     "/organizations/northwind/audit?action=webhook.tested",
     "/audit",
+    "/live",
+    "/organizations/northwind/live",
+    "/organizations/northwind/live?failed=1&kind=attempt&event_code=order.created",
+    "/organizations/acme/live",
+    "/event-types",
+    "/event-types/order.created",
     "/search",
     "/search?q=northwind",
     "/search?q=nothing-has-this-name",
@@ -32,6 +38,9 @@ PAGES: Final = (
     "/organizations/northwind/deliveries/{shop.hostile_delivery}?attempt=1",
 )
 """Addresses below ``/dashboard``; a name in braces is a field of the shop."""
+
+SEEN: Final = tuple(page for page in PAGES if "?" not in page or "subject={" in page or "?q=north" in page)
+"""Those that a browser is shown: each kind of page once, not each of its filters."""
 
 
 def address(page: str, shop: Shop) -> str:

@@ -15,7 +15,9 @@ import msgspec
 from packhook.cli.demo.orders import events as order_events
 from packhook.core.audit import Actor
 from packhook.core.clock import DAY, MINUTE, SECOND
+from packhook.core.event_types import BUILT_IN
 from packhook.core.model import FailureKind, LeasedDelivery, Outcome, Request, Webhook
+from packhook.core.subject import read_value
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.client import Callback, InFlight
 from packhook.delivery.prepared_webhook import prepare
@@ -133,7 +135,7 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
     number = 0
     while clock.now() <= end:
         busy = 1 + (number % 24) // 5
-        some = [RawEvent(code, msgspec.json.encode(order)) for code, order in islice(orders, busy)]
+        some = [raw_event(code, msgspec.json.encode(order)) for code, order in islice(orders, busy)]
         receipts = await service.publisher.publish(ORGANIZATION, some)
         number += 1
         last["event"] = receipts[-1].id
@@ -157,6 +159,11 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
         order=last["order"],
         reference=last["reference"],
     )
+
+
+def raw_event(code: str, data: bytes) -> RawEvent:
+    """Return an event to publish, with what it is about."""
+    return RawEvent(code, data, read_value(BUILT_IN.types[code])(msgspec.json.decode(data)))
 
 
 async def _send_due(

@@ -4,9 +4,8 @@ import json
 from typing import Final
 
 from packhook.core.message import message
-from packhook.service.publish import RawEvent
 from web.conftest import Browser, Served
-from web.sample import BY
+from web.sample import BY, raw_event
 
 ORGANIZATION: Final = "/dashboard/organizations/northwind"
 LINES: Final = [f"line {number} <script>\u202e\x1b[2J" for number in range(60)]
@@ -43,11 +42,8 @@ def test_an_event_shows_its_payload_and_what_became_of_it(browser: Browser, serv
 
 def test_a_long_and_hostile_payload_is_folded_and_inert(browser: Browser, served: Served) -> None:
     """Show 40 lines, fold the others away, and escape what is not printable."""
-    publishing = served.service.publisher.publish(
-        "acme",
-        [RawEvent("order.created", json.dumps({"id": "</pre><b>x", "lines": LINES}, ensure_ascii=False).encode())],
-    )
-    (receipt,) = served.run(publishing)
+    data = json.dumps({"id": "</pre><b>x", "lines": LINES}, ensure_ascii=False).encode()
+    (receipt,) = served.run(served.service.publisher.publish("acme", [raw_event("order.created", data)]))
     page = browser.read(f"/dashboard/organizations/acme/events/{receipt.id}")
     assert "It went to no webhook." in page.text()
     (shown, rest) = page.all("pre")
@@ -61,7 +57,7 @@ def test_a_long_and_hostile_payload_is_folded_and_inert(browser: Browser, served
 
 def test_an_erased_event_says_so(browser: Browser, served: Served) -> None:
     """Show neither null nor a file of it as if it had been published."""
-    (receipt,) = served.run(served.service.publisher.publish("acme", [RawEvent("order.created", b'{"id": "gone"}')]))
+    (receipt,) = served.run(served.service.publisher.publish("acme", [raw_event("order.created", b'{"id": "gone"}')]))
     served.run(served.service.erasure.erase_event("acme", receipt.id, BY))
     text = browser.read(f"/dashboard/organizations/acme/events/{receipt.id}").text()
     assert "The data were erased" in text

@@ -64,6 +64,7 @@ class _Server(uvicorn.Server):
         if self._service.is_draining:
             await self._close_port(sockets or [])
         self._service.feed.stop()
+        self._service.tail.stop()
         await super().shutdown(sockets)
 
     async def _close_port(self, listeners: list[socket.socket]) -> None:

@@ -36,6 +36,7 @@ from packhook.store.base import Store
 from packhook.store.dispatcher import Capacity
 from packhook.telemetry import metrics
 from packhook.telemetry.counts import DeliveryCounts
+from packhook.telemetry.live_tail import LiveTail
 from packhook.telemetry.metrics import Sample
 
 _log: Final = structlog.get_logger("packhook.scheduler")
@@ -62,6 +63,7 @@ class Scheduler:
         self._claim_loop = ClaimLoop(store, clock, self)
         self._loader = WebhookLoader(store, settings, clock)
         self._recorder = Recorder(store, self._on_recorded, self._pause)
+        self.live_tail = LiveTail()
         self._attempts: dict[AttemptInFlight, Lane] = {}
         self._attempts_ended = asyncio.Event()
         self._loads: set[asyncio.Task[None]] = set()
@@ -277,7 +279,9 @@ class Scheduler:
         self._hold_if_held(lane, now)
 
     def _on_recorded(self, results: Sequence[AttemptResult]) -> None:
-        """Count what is in the database now, and claim retries when they are due."""
+        """Count what is in the database now, show it to viewers, and claim retries when they are due."""
+        if self.live_tail.viewers:
+            self.live_tail.recorded(results)
         for result in results:
             self.counts.recorded(result)
             if result.verdict.next_attempt_at is not None:

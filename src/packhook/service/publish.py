@@ -13,6 +13,7 @@ from packhook.core.subject import NOTHING, About
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.telemetry.counts import REQUEST_SECONDS, Histogram
+from packhook.telemetry.live_tail import LiveTail
 
 
 class RawEvent(NamedTuple):
@@ -29,11 +30,12 @@ class Publisher:
     ``seconds`` has how long each call took until its events were durable.
     """
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Clock, tail: LiveTail | None = None) -> None:
         self._store = store
         self._max_events = min(MAX_BATCH_EVENTS, settings.max_pending_publishes)
         self._pending = FairShare(settings.max_pending_publishes, "too many events wait to be stored; try again")
         self._clock = clock
+        self._tail = LiveTail() if tail is None else tail
         self.seconds = Histogram(REQUEST_SECONDS)
 
     def require_room(self, organization_id: str) -> None:
@@ -71,6 +73,8 @@ class Publisher:
         finally:
             self._pending.release(organization_id, len(events))
         self.seconds.observe(perf_counter() - began)
+        if self._tail.viewers and receipts[0].id == request.events[0].id:  # else they were published before
+            self._tail.published(request.events)
         return receipts
 
     def _event(self, organization_id: str, event: RawEvent, now: int) -> Event:

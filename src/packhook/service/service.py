@@ -27,6 +27,7 @@ from packhook.service.search import Search
 from packhook.service.secret_rotation import SecretRotation
 from packhook.service.sessions import Sessions
 from packhook.service.statistics import Statistics
+from packhook.service.tail import Tail
 from packhook.service.test_events import TestEvents
 from packhook.service.timeline import Timeline
 from packhook.service.webhooks import Webhooks
@@ -77,7 +78,8 @@ class Service:
         self.verification = EndpointVerification(store, probe, probes, settings, clock)
         self.secret_rotation = SecretRotation(store, probe, self.verification, settings, clock)
         self.webhooks = Webhooks(store, settings, clock, self.verification)
-        self.publisher = Publisher(store, settings, clock)
+        self.tail = Tail(lambda: self.event_types.catalogue)
+        self.publisher = Publisher(store, settings, clock, self.tail.rows)
         self.history = History(store, settings, self.verification)
         self.feed = Feed(store)
         self.retries = Retries(store, clock)
@@ -106,5 +108,6 @@ class Service:
     async def close(self) -> None:
         """Stop background work."""
         self.feed.stop()
+        self.tail.stop()
         await self.metrics.close()
         await self.verification.close()

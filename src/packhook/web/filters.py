@@ -40,8 +40,9 @@ def read_filters(visit: Visit, listing: ListQuery[F], **fixed: str) -> Filters[F
     is_set = bool(given)
     if visit.query("cursor"):
         given["cursor"] = visit.query("cursor")
+    catalogue = visit.service.event_types.catalogue
     try:
-        page, where = listing.read(QueryParams({**given, **fixed}), visit.request.url.path)
+        page, where = listing.read(QueryParams({**given, **fixed}), visit.request.url.path, catalogue)
     except InvalidInput as error:
         visit.form.errors = tuple(FieldError(f"/{wrong.field}", wrong.code, wrong.message) for wrong in error.errors)
         page, where = listing.read(QueryParams(fixed))
@@ -52,3 +53,8 @@ def read_filters(visit: Visit, listing: ListQuery[F], **fixed: str) -> Filters[F
 def instant_of(text: str) -> str:
     """Return what a browser's field for a time has, which is UTC here, as RFC 3339."""
     return f"{text}:00Z" if len(text) == _INPUT_LENGTH else text
+
+
+def event_codes(visit: Visit) -> list[str]:
+    """Return the codes that a filter of a list may have."""
+    return sorted(visit.service.event_types.catalogue.types)

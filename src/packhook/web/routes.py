@@ -8,7 +8,18 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from packhook.web.pages import api_keys, audit, deliveries, events, organizations, overview, search, sign_in
+from packhook.web.pages import (
+    api_keys,
+    audit,
+    deliveries,
+    event_types,
+    events,
+    organizations,
+    overview,
+    search,
+    sign_in,
+    tail,
+)
 from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -48,6 +59,12 @@ ROUTES: Final = (
     PageRoute("api-keys", f"{ORGANIZATION}/api-keys", api_keys.api_keys, api_keys.create),
     PageRoute("api-key-revoke", f"{ORGANIZATION}/api-keys/{{keyId}}/revoke", api_keys.revoke_form, api_keys.revoke),
     PageRoute("audit", f"{ORGANIZATION}/audit", audit.of_organization),
+    PageRoute("tail", f"{ORGANIZATION}/live", tail.of_organization),
+    PageRoute("tail-stream", f"{ORGANIZATION}/live/stream", tail.stream_of_organization),
+    PageRoute("tail-all", "/live", tail.of_instance),
+    PageRoute("tail-all-stream", "/live/stream", tail.stream_of_instance),
+    PageRoute("event-types", "/event-types", event_types.event_types),
+    PageRoute("event-type", "/event-types/{code}", event_types.event_type),
     PageRoute("audit-all", "/audit", audit.of_instance),
     PageRoute("search", "/search", search.search),
     PageRoute("search-in", f"{ORGANIZATION}/search", search.search_in),

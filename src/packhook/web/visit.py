@@ -44,6 +44,10 @@ class SiteOfVisit(Protocol):
     pages: "PageTable"
     look: Look
 
+    async def session_of(self, request: Request) -> Session:
+        """Return the session of a request, None without one that is valid."""
+        ...
+
     def may(self, session: Session, name: str) -> bool:
         """Return whether a session may visit the page of this name."""
         ...
@@ -82,6 +86,11 @@ class Visit:
         """Raise Unauthorized unless the session has shown the operator key."""
         if self.session is None or not self.session.is_operator:
             raise Unauthorized
+
+    async def is_still_signed_in(self) -> bool:
+        """Tell whether the session still counts, for a response that goes on: it may have ended meanwhile."""
+        found = await self._site.session_of(self.request)
+        return found is not None and self.session is not None and found.is_operator == self.session.is_operator
 
     def check_form(self) -> None:
         """Raise Forbidden unless the form came from one of this session's pages."""
@@ -163,6 +172,10 @@ class Visit:
         notice = NOTICES.get(self.query("notice"))
         html = self._renderer.render(template, visit=self, now=self.now, notice=notice, **values)
         return HTMLResponse(html, status)
+
+    def fragment(self, template: str, **values: object) -> str:
+        """Return a part of a page."""
+        return self._renderer.render(template, visit=self, now=self.service.clock.now(), **values)
 
     def redirect(
         self, name: str, /, *, notice: str = "", query: Mapping[str, object] | None = None, **parameters: str

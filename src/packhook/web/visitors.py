@@ -40,6 +40,8 @@ GRANTED_BY: Final[Mapping[str, Capability]] = {
     "event-data": _VIEW,
     "timeline": _VIEW,
     "search-in": _VIEW,
+    "tail": _VIEW,
+    "tail-stream": _VIEW,
 }
 """The pages of one organization that a portal session may visit, and the capability that each needs."""
 

@@ -12,7 +12,7 @@ from packhook.core.message import message
 from packhook.core.model import FINISHED, Attempt, DeliveryStatus
 from packhook.service.pagination import MAX_PER_PAGE
 from packhook.web.files import file_response
-from packhook.web.filters import read_filters
+from packhook.web.filters import event_codes, read_filters
 from packhook.web.visit import Visit
 
 STATUSES: Final = tuple(DeliveryStatus)
@@ -36,7 +36,7 @@ async def deliveries(visit: Visit) -> Response:
         endpoints=await history.endpoints(items),
         webhooks=webhooks,
         statuses=STATUSES,
-        codes=DELIVERIES.filters["event_code"].schema["enum"],
+        codes=event_codes(visit),
         filters=filters,
         pages=visit.pages(found),
     )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from packhook.api.parameters import EVENTS, TIMELINE
 from packhook.core.message import message
 from packhook.web.files import file_response
-from packhook.web.filters import read_filters
+from packhook.web.filters import event_codes, read_filters
 from packhook.web.visit import Visit
 
 PRETTY, RAW = "pretty", "raw"
@@ -26,7 +26,7 @@ async def events(visit: Visit) -> Response:
         "events.html",
         filters.status,
         events=() if filters.problem else found.items,
-        codes=EVENTS.filters["event_code"].schema["enum"],
+        codes=event_codes(visit),
         filters=filters,
         pages=visit.pages(found),
     )

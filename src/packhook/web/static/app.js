@@ -75,3 +75,57 @@ async function replaceParts() {
   }
   for (const button of document.querySelectorAll("[data-copy]")) show(button);
 }
+
+// --- the live tail: rows as they happen; while it is paused they wait, up to a bound
+
+const MAX_TAIL_ROWS = 500;
+const tail = document.querySelector("[data-tail]");
+
+if (tail && window.EventSource) openTail();
+
+function openTail() {
+  const state = document.querySelector("[data-tail-state]");
+  const pause = document.querySelector("[data-tail-pause]");
+  const body = tail.querySelector("tbody");
+  let waiting = [];
+  let missed = 0;
+  let paused = false;
+  const source = new EventSource(tail.dataset.tail);
+  pause.hidden = false;
+  const say = (kind, text) => { state.className = `chip ${kind}`; state.textContent = text; };
+  source.addEventListener("open", () => { if (!paused) say("ok", "Live"); });
+  source.addEventListener("error", () => say("warn", source.readyState === EventSource.CLOSED ? "Ended: load the page again" : "Connecting"));
+  source.addEventListener("rows", (event) => {
+    const { html, dropped } = JSON.parse(event.data);
+    const part = document.createElement("template");
+    part.innerHTML = html;
+    waiting = [...part.content.querySelectorAll("tr"), ...waiting];
+    miss(dropped + Math.max(0, waiting.length - MAX_TAIL_ROWS));
+    waiting.length = Math.min(waiting.length, MAX_TAIL_ROWS);
+    if (paused) say("idle", `Paused, ${waiting.length} waiting`);
+    else showWaiting();
+  });
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? "Resume" : "Pause";
+    if (paused) say("idle", "Paused");
+    else { say(source.readyState === EventSource.OPEN ? "ok" : "warn", source.readyState === EventSource.OPEN ? "Live" : "Connecting"); showWaiting(); }
+  });
+
+  function showWaiting() {
+    for (const row of waiting) row.classList.add("arrived");
+    body.prepend(...waiting);
+    for (const button of body.querySelectorAll("[data-copy]")) show(button);
+    while (body.rows.length > MAX_TAIL_ROWS) body.rows[MAX_TAIL_ROWS].remove();
+    if (waiting.length) { tail.hidden = false; document.querySelector("[data-tail-empty]").hidden = true; }
+    waiting = [];
+  }
+
+  function miss(count) {
+    if (!count) return;
+    missed += count;
+    const note = document.querySelector("[data-tail-dropped]");
+    note.hidden = false;
+    note.textContent = `${missed.toLocaleString("en")} rows were left out: more happened than this page could show. Filter, or look at the lists.`;
+  }
+}
