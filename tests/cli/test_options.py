@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 import pytest
+from typer.testing import CliRunner
 
 from cli.terminal import Terminal
 from docs.commands import commands
@@ -15,6 +16,7 @@ from packhook.api import parameters
 from packhook.api.parameters import ListQuery
 from packhook.api.schemas.webhooks import WebhookSettings
 from packhook.cli.exits import Exit
+from packhook.cli.main import app
 from packhook.core.text import visible, visible_json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -214,3 +216,22 @@ async def test_visible_text() -> None:
     assert visible("Zoë 李 €") == "Zoë 李 €"
     assert visible("a\nb\x00\u202e") == r"a\nb\x00\u202e"
     assert visible_json('{"a": "\x7f\U000e0001"}\n') == r'{"a": "\u007f\udb40\udc01"} '
+
+
+EXCLUSIVE: Final = {
+    "--organization": "audit list --all -o acme",
+    "--yes": "replays start --webhook wh_1 --since 1h --preview --yes",
+    "--detach": "replays start --webhook wh_1 --since 1h --preview --detach",
+    "--idempotency-key": "replays start --webhook wh_1 --since 1h --preview --idempotency-key a",
+    "--follow": "replays show rpl_1 --follow --json",
+    "--wait": "events feed --once --wait 5",
+    "--status": "listen --hang --status 500",
+    "--delay": "listen --delay 2s --hang",
+}
+
+
+@pytest.mark.parametrize("option", EXCLUSIVE)
+async def test_an_option_that_would_have_no_effect_is_refused(option: str) -> None:
+    """Name it, whatever the order, and send nothing."""
+    ran = CliRunner().invoke(app, EXCLUSIVE[option].split(), env={"PACKHOOK_KEY": "phk_1", "COLUMNS": "200"})
+    assert (ran.exit_code, f"'{option}' has no effect with" in ran.stderr) == (Exit.USAGE, True), ran.stderr

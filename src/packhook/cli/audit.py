@@ -6,6 +6,7 @@ import typer
 
 from packhook.api import parameters
 from packhook.cli.client import Client, path
+from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
 from packhook.cli.tables import show
@@ -15,6 +16,7 @@ _COLUMNS = ("created_at", "organization_id", "actor", "source", "action", "objec
 
 
 @client_command(app, "list", query=parameters.AUDIT_ALL)
+@exclusive(("--all", "--organization"))
 def list_(
     client: Client,
     query: dict[str, str],

@@ -1,6 +1,6 @@
 """All subcommands by name. Each is imported when it is used, so none pays for what only another one needs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
@@ -32,15 +32,32 @@ COMMANDS: Final = {
 """Where each subcommand is: a function, or a Typer app with several, or with one that has the app's name."""
 
 
+def exclusive(*pairs: tuple[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declare pairs of options of which a command line may have only one: the second would have no effect.
+
+    What the environment gives is a default, and contradicts nothing.
+    """
+
+    def declare(command: Callable[..., None]) -> Callable[..., None]:
+        setattr(command, "exclusive", pairs)  # noqa: B010 mypy knows no such attribute
+        return command
+
+    return declare
+
+
 class StrictCommand(TyperCommand):
-    """Refuse a repeated option that takes one value, instead of using the last one."""
+    """Refuse options that would be ignored in silence: repeated ones that take one value, and exclusive ones."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 Typer's context
-        """Parse the arguments. Exit with a usage error if they repeat an option."""
+        """Parse the arguments. Exit with a usage error if they repeat or contradict an option."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
             if option.param_type_name == "option" and not option.multiple and given.count(option) > 1:
                 ctx.fail(f"Option '{option.opts[0]}' was given more than once.")
+        names = {name for option in given for name in option.opts}
+        for one, other in getattr(self.callback, "exclusive", ()):
+            if {one, other} <= names:
+                ctx.fail(f"'{other}' has no effect with '{one}': give one of them.")
         return super().parse_args(ctx, args)
 
 

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from packhook.api import parameters
 from packhook.cli.client import Client
+from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.feed import follow
 from packhook.cli.options import client_command
@@ -102,6 +103,7 @@ def list_(client: Client, query: dict[str, str]) -> None:
 
 
 @client_command(app, "feed", query=parameters.FEED)
+@exclusive(("--once", "--wait"))
 def feed(
     client: Client,
     query: dict[str, str],

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import show_json
 from packhook.core.clock import SECOND
@@ -45,6 +46,7 @@ class _Delayed:
                 self.is_idle.set()
 
 
+@exclusive(("--hang", "--status"), ("--hang", "--delay"))
 def listen(
     port: Annotated[int, typer.Option(help="The port to listen on, on 127.0.0.1; 0 takes a free one.")] = 9000,
     secret: Annotated[list[str] | None, typer.Option(help="A secret to verify with; may be repeated.")] = None,

@@ -77,6 +77,7 @@ def client_command(
             function(client, **arguments)
 
         run.__doc__ = function.__doc__
+        run.__dict__.update(function.__dict__)
         run.__annotations__ = {option.name: option.annotation for option in options}
         setattr(run, "__signature__", inspect.Signature(options))  # noqa: B010 mypy knows no such attribute
         app.command(name, cls=StrictCommand)(run)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from packhook.api import parameters
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.cli.client import Client
+from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
 from packhook.cli.tables import say, show
@@ -22,6 +23,7 @@ _POLL_SECONDS: Final = 0.5
 
 
 @client_command(app, "start", schema=ReplayCreate)
+@exclusive(("--preview", "--yes"), ("--preview", "--detach"), ("--preview", "--idempotency-key"))
 def start(
     client: Client,
     fields: dict[str, Any],
@@ -99,6 +101,7 @@ def list_(client: Client, query: dict[str, str]) -> None:
 
 
 @client_command(app, "show")
+@exclusive(("--json", "--follow"))
 def show_(
     client: Client,
     replay_id: _Id,
