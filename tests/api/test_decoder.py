@@ -115,7 +115,6 @@ SPELLINGS: Final = (
     b'{"event_code":"order.created","data":%b }',
     b'{"event_code" :"order.created" ,"data":%b}\n',
     b'{"data":%b,"event_code":"order.created"}',
-    b'{"event_code":"order.shipped","data":%b,"event_code":"order.created"}',
 )
 
 

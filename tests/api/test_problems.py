@@ -335,7 +335,7 @@ async def test_what_is_no_request_is_answered_with_the_same_headers(node_url: st
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("", {"GET", "DELETE"}),
+        ("", {"GET", "PUT", "DELETE"}),
         ("/webhooks", {"GET", "POST"}),
         ("/webhooks/wh_1", {"GET", "PUT", "DELETE"}),
         ("/events", {"GET", "POST"}),

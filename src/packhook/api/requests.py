@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive
 
+from packhook.api.repeated_members import repeated_members
 from packhook.api.schemas.events import CATALOGUE
 from packhook.core.errors import (
     BodyTooLarge,
@@ -146,7 +147,19 @@ async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY) 
         reservation.grow(state.settings.max_buffered_body_bytes // state.settings.max_connections)
         body = await read_body(dict(request.scope["headers"]), request.receive, limit, reservation.grow)
         context = {"settings": state.settings, "now": service.clock.now(), CATALOGUE: service.event_types.catalogue}
-        return parse_shape(body, shape, context)
+        return _read_once(body, shape, context)
+
+
+def _read_once(body: bytes, shape: type[S], context: dict[str, Any]) -> S:
+    """Return JSON as a model, as ``parse_shape`` does; a member that stands twice is an error, too."""
+    repeated = repeated_members(body)
+    try:
+        value = parse_shape(body, shape, context)
+    except InvalidInput as error:
+        raise InvalidInput([*error.errors, *repeated]) from None
+    if repeated:
+        raise InvalidInput(repeated)
+    return value
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:

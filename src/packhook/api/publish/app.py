@@ -25,7 +25,8 @@ from starlette.types import Receive, Scope
 
 from packhook.api.forwarded import peer_network, source_in
 from packhook.api.problems import fault_response, problem_response
-from packhook.api.publish.invalid_body import explain_batch, explain_event
+from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
+from packhook.api.repeated_members import repeated_beside
 from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
 from packhook.api.requests import idempotency_key as parse_key
 from packhook.api.responses import encode
@@ -34,7 +35,7 @@ from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
 from packhook.api.turns import UNIT_BYTES, Turns
 from packhook.core.clock import to_rfc3339
-from packhook.core.errors import InvalidInput, MalformedBody, PackhookError
+from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
 from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_DATA_BYTES, Receipt
@@ -202,24 +203,42 @@ def _receipt(receipt: Receipt) -> dict[str, str | int]:
 _Event: Final = struct_of(EventPublish, data=Raw)
 _decode_event: Final[_Decode] = msgspec.json.Decoder(_Event).decode
 _decode_batch: Final[_Decode] = msgspec.json.Decoder(struct_of(EventBatch, events=list[_Event])).decode  # type: ignore[valid-type] # made at run time
+_EMPTY_EVENT: Final = '{"event_code":"","data":}'
+_EMPTY_BATCH: Final = '{"events":[]}'
 
 
 def decode_event(body: bytes, event_types: Catalogue = BUILT_IN) -> RawEvent:
     """Return the event in ``body``. Raises MalformedBody, or InvalidInput with at most 100 wrong fields."""
     _require_utf8(body)
     try:
-        return _validated(_decode_event(body), event_types)
+        event = _validated(_decode_event(body), event_types)
     except INVALID:
         raise explain_event(body, event_types) from None
+    if repeated := _repeated_in_event(body, event):
+        raise InvalidInput(repeated)
+    return event
 
 
 def decode_batch(body: bytes, event_types: Catalogue = BUILT_IN) -> list[RawEvent]:
     """Return the events in ``body``, in order. Raises as :func:`decode_event` does."""
     _require_utf8(body)
     try:
-        return [_validated(event, event_types) for event in _decode_batch(body).events]
+        events = [_validated(event, event_types) for event in _decode_batch(body).events]
+        raw = list(map(bytes, split_batch(body).events))
     except INVALID:
         raise explain_batch(body, partial(_is_valid, event_types), event_types) from None
+    repeated = repeated_beside(raw, body, len(_EMPTY_BATCH) + len(raw) - 1, b'"events"')
+    for index, (text, event) in enumerate(zip(raw, events, strict=True)):
+        for found in _repeated_in_event(text, event):
+            repeated.append(FieldError(f"/events/{index}{found.field}", found.code, found.message))
+    if repeated:
+        raise InvalidInput(repeated[:MAX_ERRORS])
+    return events
+
+
+def _repeated_in_event(body: bytes, event: RawEvent) -> list[FieldError]:
+    """Return an error for each member that an event repeats. Its data are passed on as they are."""
+    return repeated_beside((event.data,), body, len(_EMPTY_EVENT) + len(event.event_code), b'"data"')
 
 
 def _validated(event: Any, event_types: Catalogue) -> RawEvent:  # noqa: ANN401 of a type made at run time

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 from pydantic import BaseModel
 
+from packhook.api.repeated_members import repeated_members
 from packhook.api.requests import SMALL_BODY, parse_shape
 from packhook.api.schemas.events import CATALOGUE, EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
@@ -24,7 +25,7 @@ from packhook.core.subject import INVALID
 MAX_ERRORS: Final = 100
 MAX_MEMBERS: Final = 500
 
-_split_batch: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(struct_of(EventBatch, events=list[Raw])).decode
+split_batch: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(struct_of(EventBatch, events=list[Raw])).decode
 _split_members: Final[Callable[[bytes], dict[str, Raw]]] = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -42,19 +43,20 @@ def explain_event(body: bytes, event_types: Catalogue) -> RequestError:
         return around
     if not any(error.field == "/data" for error in around.errors):
         around.errors.extend(_data_errors(found, event_types))
-    return _first(around.errors)
+    return _first(around.errors or repeated_members(body))  # msgspec judges each of them, pydantic the last
 
 
 def explain_batch(body: bytes, is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
     """Return the error for a batch that is invalid; ``is_valid`` judges one of its events."""
     try:
-        events = _split_batch(body).events
+        events = split_batch(body).events
     except msgspec.ValidationError as error:
         if len(body) <= SMALL_BODY:
             return _of(_explain_by(EventBatch, body, event_types))
         return InvalidInput([FieldError("/events", "invalid", str(error))])
     except INVALID as error:
-        return MalformedBody(str(error))
+        reason = _reason_not_json(body) if len(body) <= SMALL_BODY else ""
+        return MalformedBody(reason or str(error))
     if len(events) > MAX_BATCH_EVENTS:
         text = f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}"
         return InvalidInput([FieldError("/events", "invalid", text)])
@@ -118,4 +120,4 @@ def _first(errors: list[FieldError]) -> RequestError:
     """Return the first errors; without any, the model accepts what msgspec refuses."""
     if errors:
         return InvalidInput(errors[:MAX_ERRORS])
-    return MalformedBody("the body is nested too deeply, or repeats a member, once with an invalid value")
+    return MalformedBody("the body is nested too deeply")
