@@ -1,6 +1,5 @@
 """Test ``--help``: it explains every command and shows an example."""
 
-import shlex
 import subprocess
 import sys
 from typing import Final
@@ -8,21 +7,15 @@ from typing import Final
 import pytest
 from typer.testing import CliRunner
 
-from docs.commands import commands
+from docs.commands import commands, example_of, help_of, leaves
 from packhook import __version__
 from packhook.cli.main import app
 from support.processes import environment
 
 _COMMANDS: Final = commands()
-_LEAVES: Final = sorted(set(_COMMANDS) - {"packhook"})
+_LEAVES: Final = leaves()
 _GROUPS: Final = sorted({name.split()[1] for name in _LEAVES if len(name.split()) == 3})
 _WIDE: Final = {"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}
-
-
-def _help(*words: str) -> str:
-    ran = CliRunner().invoke(app, [*words, "--help"], env=_WIDE)
-    assert ran.exit_code == 0, ran.output
-    return ran.output
 
 
 def test_commands_are_found() -> None:
@@ -34,10 +27,7 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize("name", _LEAVES)
 def test_help_of_a_command_shows_an_example_that_can_be_typed(name: str) -> None:
     """Show an example of this command, with options that exist."""
-    said = _help(*name.split()[1:])
-    assert "Example: " in said
-    example = said.partition("Example: ")[2].splitlines()[0].strip(" │")
-    words = shlex.split(example[example.index("packhook") :])
+    words = example_of(name)
     assert " ".join(words).startswith(name)
     assert {word for word in words if word.startswith("-")} <= _COMMANDS[name].options
 
@@ -45,7 +35,7 @@ def test_help_of_a_command_shows_an_example_that_can_be_typed(name: str) -> None
 @pytest.mark.parametrize("name", _LEAVES)
 def test_help_of_a_command_explains_every_option(name: str) -> None:
     """Explain each option in words."""
-    said = _help(*name.split()[1:])
+    said = help_of(*name.split()[1:])
     lines = {option: line for option in _COMMANDS[name].options for line in said.splitlines() if f" {option} " in line}
     assert lines.keys() == _COMMANDS[name].options
     assert [line for line in lines.values() if len(line.strip(" │").split()) < 3] == []
@@ -54,7 +44,7 @@ def test_help_of_a_command_explains_every_option(name: str) -> None:
 @pytest.mark.parametrize("group", _GROUPS)
 def test_a_group_without_a_command_lists_its_commands(group: str) -> None:
     """List the commands of a group if no command is given."""
-    said = _help(group)
+    said = help_of(group)
     below = [name.split()[2] for name in _LEAVES if name.split()[1] == group]
     assert [name for name in below if f" {name} " not in said] == []
     assert CliRunner().invoke(app, [group], env=_WIDE).output.strip() == said.strip()

@@ -1,5 +1,7 @@
 """Test output that cannot be written, arguments that are not UTF-8, and a Python without docstrings."""
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from typing import Final
 import pytest
 
 from cli.terminal import Terminal
-from packhook.cli.commands import COMMANDS
+from docs.commands import example_of, leaves
 from packhook.cli.exits import Exit
 from support.forking import program
 from support.processes import environment, packhook
@@ -18,12 +20,23 @@ from support.processes import environment, packhook
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOWHERE: Final = "http://127.0.0.1:1"
+ENDLESS: Final = {"serve", "demo", "listen", "selftest"}
+SWEEP: Final = """
+import json, sys
+from typer.testing import CliRunner
+from packhook.cli.main import app
+assert False, "asserts are left out"
+for words in json.load(sys.stdin):
+    ran = CliRunner().invoke(app, words, input="{}")
+    raised = None if ran.exception is None or isinstance(ran.exception, SystemExit) else repr(ran.exception)
+    print(json.dumps([ran.exit_code, ran.output, raised]))
+"""
 FULL: Final = "cannot write: No space left on device\n"
 CLOSED: Final = {"standard output": ">&-", "standard error": "2>&-", "both": ">&- 2>&-"}
 
 # Commands that print something without a node, and their exit codes when it can be written.
 PRINTING: Final = {
-    **{f"{name} --help": ((name, "--help"), Exit.DONE) for name in COMMANDS},
+    **{f"{name} --help": ((*name.split()[1:], "--help"), Exit.DONE) for name in leaves()},
     "--version": (("--version",), Exit.DONE),
     "no subcommand": (("events",), Exit.USAGE),
     "migrate": (("migrate", "--database", "sqlite:///packhook.db"), Exit.DONE),
@@ -78,7 +91,10 @@ async def test_a_message_that_cannot_be_written_changes_no_exit_code(name: str, 
 async def test_the_output_of_a_node_that_is_asked(terminal: Terminal, tmp_path: Path) -> None:
     """Say that the answer could not be written, as a table and as JSON."""
     settings = {"key": terminal.key, "server": terminal.node.url, "organization": terminal.organization}
-    for words in (("webhooks", "list"), ("events", "list", "--json"), ("organizations", "show", terminal.organization)):
+    listing = [name.split()[1:] for name in leaves() if name.endswith(" list")]
+    assert len(listing) > 6
+    others = [["events", "list", "--json"], ["stats"], ["organizations", "show", terminal.organization]]
+    for words in (*listing, *others):
         assert _run(words, ">/dev/full", tmp_path, **settings) == (Exit.FAILED, "", FULL)
 
 
@@ -109,3 +125,25 @@ async def test_without_docstrings_an_error_has_its_title(tmp_path: Path, monkeyp
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     code, out, err = _run(("serve", "--port", "99999"), "", tmp_path)
     assert (code, out, err.splitlines()[0]) == (Exit.USAGE, "", "Some settings are not valid.")
+
+
+async def test_every_command_works_without_docstrings(terminal: Terminal, tmp_path: Path) -> None:
+    """Print help and do what examples say, as text and as JSON, in a Python that has neither docstrings nor asserts."""
+    examples = [example_of(name)[1:] for name in leaves() if name.split()[1] not in ENDLESS]
+    examples.sort(key=lambda words: "delete" in words)
+    swept = [[terminal.organization if word == "acme" else word for word in words] for words in examples]
+    swept = [[*words, "--once"] if words[:2] == ["events", "feed"] else words for words in swept]
+    swept += [[*words, "--json"] for words in swept if "list" in words or "show" in words]
+    swept += [[*name.split()[1:], "--help"] for name in leaves()]
+    settings = {"key": terminal.key, "server": terminal.node.url, "organization": terminal.organization}
+    ran = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-OO", "-c", SWEEP],
+        input=json.dumps(swept), capture_output=True, text=True, check=False, cwd=tmp_path, env=environment(settings),
+    )  # fmt: skip
+    results = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert len(results) == len(swept), ran.stderr
+    found = list(zip(swept, results, strict=True))
+    assert [(words, raised) for words, (_, _, raised) in found if raised is not None] == []
+    assert [words for words, (_, output, _) in found if "Traceback" in output] == []
+    assert [(words, output) for words, (code, output, _) in found if "--help" in words and code != Exit.DONE] == []
+    assert sum(code == Exit.DONE for words, (code, *_) in found if "--help" not in words) > 15

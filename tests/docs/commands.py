@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import typer
+from typer.testing import CliRunner
 
 from packhook.cli.main import app
 
@@ -41,6 +42,26 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Command]]:  # noqa: AN
         )
     for name, item in below.items():
         yield from _walk(f"{path} {name}", item)
+
+
+def leaves() -> list[str]:
+    """Return the words of every command that does something, in alphabetical order."""
+    return sorted(set(commands()) - {"packhook"})
+
+
+def help_of(*words: str) -> str:
+    """Return the help of a command."""
+    ran = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"})
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def example_of(name: str) -> list[str]:
+    """Return the words of the example in a command's help."""
+    said = help_of(*name.split()[1:])
+    assert "Example: " in said
+    example = said.partition("Example: ")[2].splitlines()[0].strip(" │")
+    return shlex.split(example[example.index("packhook") :])
 
 
 def uses(code: str) -> list[list[str]]:
