@@ -10,6 +10,7 @@ from packhook.core.model import Webhook
 from packhook.core.statistics import LATE_FOR
 from packhook.store import rows
 from packhook.store.base import PageRequest, Store
+from packhook.store.statistics import FactsFilter
 from packhook.testing.clock import START
 from store.values import (
     ACME,
@@ -181,12 +182,21 @@ async def test_webhooks_of_all_organizations_are_listed(store: Store) -> None:
     hooks = [await add_webhook(store, name) for name in (ACME, OTHER, ACME, OTHER)]
     await store.delete_webhook(ACME, hooks[2].id, START, new_entry())
     expected = [facts_of(hook) for hook in hooks if hook is not hooks[2]]
-    page = await store.list_webhook_health(PageRequest(limit=2), failing=False)
+    page = await store.list_webhook_health(PageRequest(limit=2), FactsFilter())
     assert (list(page.items), page.has_prev, page.has_next) == (expected[:2], False, True)
-    page = await store.list_webhook_health(PageRequest(limit=2, anchor=hooks[1].id), failing=False)
+    page = await store.list_webhook_health(PageRequest(limit=2, anchor=hooks[1].id), FactsFilter())
     assert (list(page.items), page.has_prev, page.has_next) == (expected[2:], True, False)
-    page = await store.list_webhook_health(PageRequest(limit=2, anchor=hooks[3].id, backwards=True), failing=False)
+    page = await store.list_webhook_health(PageRequest(limit=2, anchor=hooks[3].id, backwards=True), FactsFilter())
     assert (list(page.items), page.has_prev) == (expected[:2], False)
+
+
+async def test_the_webhooks_of_one_organization_are_listed_alone(store: Store) -> None:
+    """By id, those that fail too."""
+    hooks = [await add_webhook(store, name) for name in (ACME, OTHER, ACME)]
+    page = await store.list_webhook_health(ALL, FactsFilter(organization_id=ACME))
+    assert [item.id for item in page.items] == [hooks[0].id, hooks[2].id]
+    page = await store.list_webhook_health(ALL, FactsFilter(organization_id=OTHER, failing=True))
+    assert page.items == ()
 
 
 async def test_webhooks_that_fail_are_listed_alone(store: Store) -> None:
@@ -198,10 +208,10 @@ async def test_webhooks_that_fail_are_listed_alone(store: Store) -> None:
         await publish(store, times, event_code=hook.event_code)
     await store.record([failed(item, START) for item in await claim(store, START)])
     await store.replace_webhook(next_version(off, enabled=False), new_entry())
-    found = await store.list_webhook_health(ALL, failing=True)
+    found = await store.list_webhook_health(ALL, FactsFilter(failing=True))
     assert [(item.id, item.failures, item.enabled) for item in found.items] == [
         (failing.id, FAILURES_TO_FAIL, True),
         (off.id, FAILURES_TO_FAIL, False),
     ]
-    page = await store.list_webhook_health(PageRequest(limit=1, anchor=failing.id), failing=True)
+    page = await store.list_webhook_health(PageRequest(limit=1, anchor=failing.id), FactsFilter(failing=True))
     assert [item.id for item in page.items] == [off.id]

@@ -26,6 +26,7 @@ from packhook.store.sqlite import audit, claim, health, history, organizations, 
 from packhook.store.sqlite.connection import Connection, connect, migrate
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.statements import load
+from packhook.store.statistics import FactsFilter
 from packhook.store.timeline import EventFilter
 from packhook.testing.clock import START
 from store.values import (
@@ -176,7 +177,7 @@ def read_back(db: Connection, leased: LeasedDelivery, webhook_id: str) -> None:
     webhooks.list_webhooks(db, ACME, ALL, WebhookFilter(enabled=True))
     webhooks.webhook_states(db, [webhook_id])
     health.webhook_health(db, ACME, webhook_id)
-    health.list_webhook_health(db, ALL, failing=True)
+    health.list_webhook_health(db, ALL, FactsFilter(failing=True))
     health.backlog(db, ACME, webhook_id)
     for counted in (webhook_id, None):
         statistics.attempt_counts(db, counted, (START - DAY,), START)

@@ -45,6 +45,7 @@ from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.replay_steps import scan_of
 from packhook.store.replays import ReplayFilter
 from packhook.store.rows import Row
+from packhook.store.statistics import FactsFilter
 from packhook.store.timeline import EventFilter
 from packhook.testing.clock import START
 from store.values import (
@@ -238,7 +239,7 @@ async def _read(db: Db) -> None:
         await statistics.attempt_counts(db, counted, (START - DAY,), START + DAY)
     webhook_id = listed.items[0].webhook_id
     await health.webhook_health(db, ACME, webhook_id)
-    await health.list_webhook_health(db, PAGE, failing=True)
+    await health.list_webhook_health(db, PAGE, FactsFilter(failing=True))
     await health.backlog(db, ACME, webhook_id)
     failed = FilterError(
         webhook_id=webhook_id, filter="", count=1, since=START, last_at=START, event_id=page.items[0].id, message="why"

@@ -106,6 +106,10 @@ class Browser:
         """Send the form of a page that leads to ``action``, with these fields changed; follow no redirect."""
         return self.client.post(action, data={**page.form(action), **fields})
 
+    def page_of(self, response: httpx.Response) -> Document:
+        """Return the page that a form was answered with."""
+        return Document(response.text)
+
     def follow(self, response: httpx.Response) -> Document:
         """Return the page that a form led to."""
         assert response.status_code == 303, f"{response.status_code}\n{response.text[:2000]}"

@@ -25,6 +25,7 @@ class Document(HTMLParser):
         self.html = html
         self.elements: list[Element] = []
         self._open: list[Element] = []
+        self._texts: list[str] = []
         self.feed(html)
         self.close()
         assert self._open == [], f"not closed: {[element.name for element in self._open]}"
@@ -52,6 +53,7 @@ class Document(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Add text to the elements that are open."""
+        self._texts.append(data)
         for element in self._open:
             element.text += data
 
@@ -68,13 +70,12 @@ class Document(HTMLParser):
         ]
 
     def text(self) -> str:
-        """Return the text of the page."""
-        (body,) = self.all("body")
-        return " ".join(body.text.split())
+        """Return the texts of the page, with one space between them."""
+        return " ".join(" ".join(self._texts).split())
 
     def form(self, action: str) -> dict[str, str | list[str]]:
         """Return what a browser would send of the form that leads to ``action``, without its buttons."""
-        (form,) = self.all("form", action=action, method="post")
+        form = self.all("form", action=action, method="post")[0]
         fields: dict[str, str | list[str]] = {}
         for field in form.inner:
             name, kind = field.attributes.get("name", ""), field.attributes.get("type", "")

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 import msgspec
+from structlog.testing import capture_logs
 
 from packhook.cli.demo.orders import events as order_events
 from packhook.core.audit import Actor
@@ -18,6 +19,7 @@ from packhook.core.clock import DAY, MINUTE, SECOND
 from packhook.core.event_types import BUILT_IN
 from packhook.core.model import FailureKind, LeasedDelivery, Outcome, Request, Webhook
 from packhook.core.subject import read_value
+from packhook.core.replay import ReplayQuery, Selection
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.client import Callback, InFlight
 from packhook.delivery.prepared_webhook import prepare
@@ -52,6 +54,7 @@ class Shop:
     hostile: Webhook
     failed_delivery: str
     hostile_delivery: str
+    replay: str
     event: str
     order: str
     reference: str
@@ -142,11 +145,16 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
         last["order"] = str(msgspec.json.decode(some[-1][1])["id"])
         last["reference"] = str(msgspec.json.decode(some[-1][1])["reference"])
         clock.advance(SECOND)
-        for delivery in await _send_due(store, transport, clock, settings):
-            last[delivery.webhook_id] = delivery.id
+        with capture_logs():  # hundreds of attempts fail, as they should
+            sent = await _send_due(store, transport, clock, settings)
+        last |= {delivery.webhook_id: delivery.id for delivery in sent}
         clock.advance(TICK - SECOND)
     clock.advance(end - clock.now())
     await service.webhooks.update(ORGANIZATION, webhooks["api"].id, {"enabled": False}, BY)
+    lost = ReplayQuery(
+        organization_id=ORGANIZATION, webhook_id=webhooks["hooks"].id, selection=Selection.DELIVERED, since=end - DAY
+    )
+    replay = await service.replays.create(lost, BY)
     return Shop(
         failing=webhooks["shop"],
         held=webhooks["erp"],
@@ -155,6 +163,7 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
         hostile=webhooks["evil"],
         failed_delivery=last[webhooks["shop"].id],
         hostile_delivery=last[webhooks["evil"].id],
+        replay=replay.id,
         event=last["event"],
         order=last["order"],
         reference=last["reference"],

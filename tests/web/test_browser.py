@@ -39,7 +39,7 @@ def test_every_page_is_seen_without_a_complaint(served: Served, browser_program:
         found = axe.run(page, options=RULES[view]).response["violations"]
         problems += [f"{name}: {item['id']}: {node['html'][:200]}" for item in found for node in item["nodes"][:2]]
     context.close()
-    assert problems == []
+    assert "\n".join(problems) == ""
     assert complaints == []
 
 

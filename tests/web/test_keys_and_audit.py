@@ -51,7 +51,7 @@ def test_the_audit_trail_says_who_changed_what(browser: Browser, served: Served)
     page = browser.read(f"/dashboard/organizations/northwind/audit?action=webhook.updated&object_id={webhook}")
     (row,) = page.all("tr")[1:]
     assert "Webhook updated" in row.text
-    assert "enabled: True → False" in row.text
+    assert "enabled: true → false" in row.text
     assert "192.0.2.7" in row.text
     everything = browser.read("/dashboard/audit").text()
     assert "Organization created" in everything

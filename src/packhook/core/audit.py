@@ -44,6 +44,7 @@ class Action(StrEnum):
     WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_DIAGNOSED = "webhook.diagnosed"
+    WEBHOOK_SECRET_SHOWN = "webhook.secret_shown"  # noqa: S105 a name
     WEBHOOK_VERIFIED = "webhook.verified"
     WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 a name
     WEBHOOK_SECRETS_RETIRED = "webhook.secrets_retired"

@@ -13,6 +13,7 @@ from packhook.core.statistics import KEPT_FOR, Summary
 from packhook.service.pagination import Listing, cursor_of
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store
+from packhook.store.statistics import FactsFilter
 
 WINDOWS: Final = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY}
 EXAMINED_AT_ONCE: Final = 200
@@ -67,17 +68,20 @@ class HealthReports:
             filter_errors=await self._store.filter_errors.of_webhook(organization_id, webhook_id),
         )
 
-    async def list(self, page: PageRequest, state: HealthState | None) -> Listing[WebhookHealth]:
-        """Return webhooks of all organizations that are in this state, by id; None: in any.
+    async def list(
+        self, page: PageRequest, state: HealthState | None, organization_id: str | None = None
+    ) -> Listing[WebhookHealth]:
+        """Return webhooks of an organization (None: of all) that are in this state, by id; None: in any.
 
         A page examines at most MAX_EXAMINED webhooks, so it may have few items, or none, and yet a next page.
         """
+        selected = FactsFilter(organization_id=organization_id, failing=state is HealthState.FAILING)
         items: list[WebhookHealth] = []
         reached = page.anchor
         left, more = MAX_EXAMINED, True
         while more and left and len(items) < page.limit:
             asked = PageRequest(limit=min(EXAMINED_AT_ONCE, left), anchor=reached, backwards=page.backwards)
-            found = await self._store.list_webhook_health(asked, failing=state is HealthState.FAILING)
+            found = await self._store.list_webhook_health(asked, selected)
             more = found.has_prev if page.backwards else found.has_next
             for facts in reversed(found.items) if page.backwards else found.items:
                 if len(items) == page.limit:

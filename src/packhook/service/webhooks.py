@@ -53,6 +53,15 @@ class Webhooks:
         """Return a webhook. Raise NotFound if it is not this organization's."""
         return await self._store.get_webhook(organization_id, webhook_id)
 
+    async def reveal(self, organization_id: str, webhook_id: str, by: Actor) -> Webhook:
+        """Return a webhook whose secret somebody asks to see, which the audit trail keeps. Raise NotFound."""
+        found = await self._store.get_webhook(organization_id, webhook_id)
+        now = self._clock.now()
+        await self._store.write_audit(
+            entry(Action.WEBHOOK_SECRET_SHOWN, by, now, organization_id=organization_id, object_id=webhook_id)
+        )
+        return found
+
     async def list(self, organization_id: str, page: PageRequest, where: WebhookFilter) -> Listing[Webhook]:
         """Return a page, oldest first."""
         return listing("webhooks", await self._store.list_webhooks(organization_id, page, where))

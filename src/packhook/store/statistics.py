@@ -3,11 +3,23 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from packhook.core.health import Backlog, HealthFacts
 from packhook.core.statistics import AttemptCount
 
 if TYPE_CHECKING:
     from packhook.store.base import Page, PageRequest
+
+
+class FactsFilter(Struct, frozen=True, kw_only=True):
+    """Select the webhooks whose health is listed: of an organization (None: of all), or ``failing`` ones alone.
+
+    Those have failed FAILURES_TO_FAIL times in a row.
+    """
+
+    organization_id: str | None = None
+    failing: bool = False
 
 
 class StatisticsStore(Protocol):
@@ -17,8 +29,8 @@ class StatisticsStore(Protocol):
         """Return what is stored about a webhook's health. Raises NotFound where there is none, or it was deleted."""
         ...
 
-    async def list_webhook_health(self, page: "PageRequest", *, failing: bool) -> "Page[HealthFacts]":
-        """Return a page of the same of all organizations, by id; ``failing``: only after FAILURES_TO_FAIL in a row.
+    async def list_webhook_health(self, page: "PageRequest", where: FactsFilter) -> "Page[HealthFacts]":
+        """Return a page of the same, by id.
 
         The cost of those that fail does not depend on how many others there are.
         """

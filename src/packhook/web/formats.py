@@ -1,6 +1,7 @@
 """Write instants, durations, figures, ids and what receivers sent for people. Pure; ``now`` is an argument."""
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
-from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, from_rfc3339, to_rfc3339
 from packhook.core.endpoint_findings import fix_of
 from packhook.core.model import Attempt, AttemptSummary, Interruption, Webhook
 from packhook.core.retry_policy import named
@@ -21,6 +22,7 @@ _UNITS: Final = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "sec
 _SHORT: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 _HEAD, _TAIL = 4, 4
 KIB: Final = 1_024
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)", re.ASCII)
 MAX_LINE: Final = 2_000
 MAX_SHOWN: Final = 10_000
 """So many characters of a text from outside are on a page; the whole of it is a file."""
@@ -201,6 +203,29 @@ def steps(detail: DeliveryDetail) -> list[Attempt | Interruption]:
     return sorted(found, key=lambda step: step.started_at if isinstance(step, Attempt) else step.noticed_at)
 
 
+def plain(value: object) -> str:
+    """Return a value of an audit entry as the API writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def readable(text: str) -> Markup:
+    """Return a sentence from outside, with each RFC 3339 time in it as people write one, the exact one on hover."""
+    parts = _INSTANT.split(visible(text))
+    for place in range(1, len(parts), 2):
+        parts[place] = _written(parts[place])
+    return Markup("").join(parts)
+
+
+def _written(text: str) -> Markup:
+    try:
+        instant = from_rfc3339(text)
+    except ValueError:
+        return escape(text)
+    moment = datetime.fromtimestamp(instant / SECOND, UTC)
+    tag = Markup('<time datetime="{}" title="{}">{}</time>')
+    return tag.format(text, exact(instant), f"{moment:%H:%M} UTC on {moment.day} {moment:%b}")
+
+
 def sentence(text: str) -> str:
     """Return a text with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
@@ -224,7 +249,9 @@ FILTERS: Final = {
     "number": number,
     "pairs": pairs,
     "percent": percent,
+    "plain": plain,
     "pretty_json": pretty_json,
+    "readable": readable,
     "relative": relative,
     "sentence": sentence,
     "short_id": short_id,

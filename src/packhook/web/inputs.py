@@ -12,8 +12,11 @@ from packhook.web.visit import Visit
 S = TypeVar("S", bound=BaseModel)
 
 
-def read_inputs(visit: Visit, shape: type[S], values: Mapping[str, object]) -> S:
-    """Return the values of a form as the API's schema. Empty texts count as absent. Raises InvalidInput."""
-    given = {name: value for name, value in values.items() if value not in ("", None)}
+def read_inputs(visit: Visit, shape: type[S], values: Mapping[str, object], *, keep_empty: bool = False) -> S:
+    """Return the values of a form as the API's schema. Raises InvalidInput.
+
+    What is empty counts as absent, unless ``keep_empty``: then an empty text, list or map removes what was set.
+    """
+    given = values if keep_empty else {name: value for name, value in values.items() if value not in ("", [], {})}
     context = {"settings": visit.settings, "now": visit.now}
     return parse_shape(msgspec.json.encode(given), shape, context=context)

@@ -16,9 +16,13 @@ from packhook.web.pages import (
     events,
     organizations,
     overview,
+    replays,
     search,
     sign_in,
     tail,
+    webhook,
+    webhook_form,
+    webhooks,
 )
 from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
 
@@ -42,11 +46,14 @@ ORGANIZATION: Final = "/organizations/{organizationId}"
 
 EVENT: Final = f"{ORGANIZATION}/events/{{eventId}}"
 DELIVERY: Final = f"{ORGANIZATION}/deliveries/{{deliveryId}}"
+WEBHOOK: Final = f"{ORGANIZATION}/webhooks/{{webhookId}}"
+REPLAY: Final = f"{ORGANIZATION}/replays/{{replayId}}"
 
 ROUTES: Final = (
     PageRoute(SIGN_IN, "/sign-in", sign_in.form, sign_in.sign_in),
     PageRoute(SIGN_OUT, "/sign-out", None, sign_in.sign_out),
     PageRoute("overview", "/", overview.overview),
+    PageRoute("webhooks", "/webhooks", webhooks.of_instance),
     PageRoute("organizations", "/organizations", organizations.organizations, organizations.create),
     PageRoute("deliveries", f"{ORGANIZATION}/deliveries", deliveries.deliveries),
     PageRoute("delivery", DELIVERY, deliveries.delivery),
@@ -68,6 +75,21 @@ ROUTES: Final = (
     PageRoute("audit-all", "/audit", audit.of_instance),
     PageRoute("search", "/search", search.search),
     PageRoute("search-in", f"{ORGANIZATION}/search", search.search_in),
+    PageRoute("organization", ORGANIZATION, webhooks.of_organization),
+    PageRoute("organization-delete", f"{ORGANIZATION}/delete", webhooks.delete_form, webhooks.delete),
+    PageRoute("webhook-new", f"{ORGANIZATION}/new-webhook", webhook_form.create_form, webhook_form.create),
+    PageRoute("webhook", WEBHOOK, webhook.webhook),
+    PageRoute("webhook-edit", f"{WEBHOOK}/edit", webhook_form.edit_form, webhook_form.edit),
+    PageRoute("webhook-change", f"{WEBHOOK}/change", None, webhook.change),
+    PageRoute("webhook-delete", f"{WEBHOOK}/delete", webhook.delete_form, webhook.delete),
+    PageRoute("webhook-test", f"{WEBHOOK}/test", None, webhook.test),
+    PageRoute("webhook-diagnose", f"{WEBHOOK}/diagnose", None, webhook.diagnose),
+    PageRoute("webhook-secret", f"{WEBHOOK}/secret", None, webhook.show_secret),
+    PageRoute("webhook-rotate", f"{WEBHOOK}/rotate", webhook_form.rotate_form, webhook_form.rotate),
+    PageRoute("replay-new", f"{WEBHOOK}/replay", replays.form, replays.create),
+    PageRoute("replays", f"{ORGANIZATION}/replays", replays.replays),
+    PageRoute("replay", REPLAY, replays.replay),
+    PageRoute("replay-change", f"{REPLAY}/change", None, replays.change),
 )
 
 

@@ -9,6 +9,7 @@ from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import health_conditions
 from packhook.store.postgres.queries import SQL, Db, fetch_page, to_arrays
+from packhook.store.statistics import FactsFilter
 
 
 async def record_last_failures(db: Db, results: Sequence[AttemptResult]) -> None:
@@ -33,10 +34,10 @@ async def webhook_health(db: Db, organization_id: str, webhook_id: str) -> Healt
     return found.items[0]
 
 
-async def list_webhook_health(db: Db, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
+async def list_webhook_health(db: Db, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
     """See Store.list_webhook_health."""
-    statement = "list_failing_health" if failing else "list_webhook_health"
-    conditions = health_conditions(failing=failing)
+    statement = "list_failing_health" if where.failing else "list_webhook_health"
+    conditions = health_conditions(where.organization_id, failing=where.failing)
     return await fetch_page(db, statement, conditions, page, rows.health_facts, newest_first=False)
 
 

@@ -70,6 +70,7 @@ from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.retention import RetentionBatch
+from packhook.store.statistics import FactsFilter
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 from packhook.telemetry.counts import StoreCounts
 
@@ -357,8 +358,8 @@ class PostgresStore:
     async def webhook_health(self, organization_id: str, webhook_id: str) -> HealthFacts:
         return await self._read_for(organization_id, health.webhook_health, organization_id, webhook_id)
 
-    async def list_webhook_health(self, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
-        return await self._read(health.list_webhook_health, page, failing=failing)
+    async def list_webhook_health(self, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
+        return await self._read(health.list_webhook_health, page, where)
 
     async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
         return await self._read_for(organization_id, health.backlog, organization_id, webhook_id)

@@ -11,6 +11,7 @@ from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import health_conditions
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_page
+from packhook.store.statistics import FactsFilter
 
 
 def record_last_failures(db: apsw.Connection, results: Sequence[AttemptResult]) -> None:
@@ -33,10 +34,17 @@ def webhook_health(db: apsw.Connection, organization_id: str, webhook_id: str) -
     return found.items[0]
 
 
-def list_webhook_health(db: apsw.Connection, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
+def list_webhook_health(db: apsw.Connection, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
     """See Store.list_webhook_health."""
-    statement = "list_failing_health" if failing else "list_webhook_health"
-    return fetch_page(db, statement, health_conditions(failing=failing), page, rows.health_facts, newest_first=False)
+    statement = "list_failing_health" if where.failing else "list_webhook_health"
+    return fetch_page(
+        db,
+        statement,
+        health_conditions(where.organization_id, failing=where.failing),
+        page,
+        rows.health_facts,
+        newest_first=False,
+    )
 
 
 def backlog(db: apsw.Connection, organization_id: str, webhook_id: str) -> Backlog:

@@ -73,6 +73,7 @@ from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
+from packhook.store.statistics import FactsFilter
 from packhook.store.timeline import ANY_EVENT, AttemptLog, EventFilter
 from packhook.telemetry.counts import StoreCounts
 
@@ -352,8 +353,8 @@ class SqliteStore:
     async def webhook_health(self, organization_id: str, webhook_id: str) -> HealthFacts:
         return await self._reader.read_for(organization_id, health.webhook_health, organization_id, webhook_id)
 
-    async def list_webhook_health(self, page: PageRequest, *, failing: bool) -> Page[HealthFacts]:
-        return await self._reader.read(health.list_webhook_health, page, failing=failing)
+    async def list_webhook_health(self, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
+        return await self._reader.read(health.list_webhook_health, page, where)
 
     async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
         return await self._reader.read_for(organization_id, health.backlog, organization_id, webhook_id)

@@ -35,15 +35,12 @@ def address(visit: Visit, found: Found) -> str:
         case FoundKind.DELIVERY:
             return visit.link("delivery", deliveryId=found.name, organizationId=organization_id)
         case FoundKind.WEBHOOK:
-            return visit.link("deliveries", query={"webhook_id": found.name}, organizationId=organization_id)
+            return visit.link("webhook", webhookId=found.name, organizationId=organization_id)
         case FoundKind.REPLAY:
-            page = "audit" if visit.may("audit") else "deliveries"
-            return visit.link(
-                page, query={"object_id": found.name} if page == "audit" else {}, organizationId=organization_id
-            )
+            return visit.link("replay", replayId=found.name, organizationId=organization_id)
         case FoundKind.SUBJECT:
             return visit.link("timeline", query={"subject": found.name}, organizationId=organization_id)
         case FoundKind.REFERENCE:
             return visit.link("timeline", query={"reference": found.name}, organizationId=organization_id)
         case FoundKind.ORGANIZATION:
-            return visit.link("deliveries", organizationId=organization_id)
+            return visit.link("organization", organizationId=organization_id)

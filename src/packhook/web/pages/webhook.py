@@ -1,0 +1,124 @@
+"""The page of one webhook: how it is, what it did, what it is set to, and what can be done with it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from packhook.api.parameters import AUDIT_ALL, DELIVERIES
+from packhook.core.errors import MalformedBody
+from packhook.core.message import message
+from packhook.core.signatures.standard import mask
+from packhook.web.ranges import RANGES, chosen_range
+from packhook.web.visit import Visit
+
+SHOWN: Final = "10"
+"""How many deliveries and audit entries the page shows."""
+_CHANGES: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
+    "pause": ({"paused": True}, "webhook-paused"),
+    "resume": ({"paused": False}, "webhook-resumed"),
+    "enable": ({"enabled": True}, "webhook-enabled"),
+    "disable": ({"enabled": False}, "webhook-disabled"),
+}
+
+
+async def webhook(visit: Visit) -> Response:
+    """Show a webhook."""
+    await visit.require_organization()
+    chosen = chosen_range(visit)
+    service, organization_id, webhook_id = visit.service, visit.organization_id, visit.parameters["webhookId"]
+    found = await service.webhooks.get(organization_id, webhook_id)
+    page, where = DELIVERIES.read(visit.listing_query(webhook_id=webhook_id, per_page=SHOWN))
+    of_webhook = visit.listing_query(organization_id=organization_id, object_id=webhook_id, per_page=SHOWN)
+    entries, about = AUDIT_ALL.read(of_webhook)
+    report, chart, deliveries, audit = await asyncio.gather(
+        service.health.of_webhook(organization_id, webhook_id),
+        service.statistics.of_webhook(organization_id, webhook_id, chosen.since(visit.now), visit.now, chosen.step),
+        service.history.deliveries(organization_id, page, where),
+        service.history.audit(entries, about),
+    )
+    return visit.render(
+        "webhook.html",
+        webhook=found,
+        secret=mask(found.secret),
+        report=report,
+        ranges=RANGES,
+        chosen=chosen,
+        chart=chart,
+        deliveries=deliveries.items,
+        last=await service.history.last_attempts(organization_id, deliveries.items),
+        audit=audit.items,
+        schedule=found.retry_schedule or visit.settings.retry_schedule,
+        timeout=found.timeout or visit.settings.attempt_timeout,
+    )
+
+
+async def change(visit: Visit) -> Response:
+    """Pause, resume, enable or disable a webhook."""
+    name = visit.form.text("to")
+    if name not in _CHANGES:
+        raise MalformedBody(f"expected one of {', '.join(_CHANGES)}")
+    fields, notice = _CHANGES[name]
+    await visit.service.webhooks.update(visit.organization_id, visit.parameters["webhookId"], fields, visit.actor)
+    return visit.redirect("webhook", notice=notice)
+
+
+async def delete_form(visit: Visit) -> Response:
+    """Ask once more before a webhook is deleted."""
+    await visit.require_organization()
+    found = await visit.service.webhooks.get(visit.organization_id, visit.parameters["webhookId"])
+    return visit.render(
+        "confirm.html",
+        title="Delete this webhook?",
+        text=f"{found.endpoint} gets no event any more, and its waiting deliveries are canceled. Its history stays "
+        "readable for as long as the events are kept. To stop it for a while only, pause or disable it.",
+        action=visit.link("webhook-delete"),
+        button="Delete webhook",
+        back=visit.link("webhook"),
+        typed="",
+        problem="",
+    )
+
+
+async def delete(visit: Visit) -> Response:
+    """Delete a webhook."""
+    await visit.service.webhooks.delete(visit.organization_id, visit.parameters["webhookId"], visit.actor)
+    return visit.redirect("organization", notice="webhook-deleted")
+
+
+async def test(visit: Visit) -> Response:
+    """Send a test event, and show the whole exchange."""
+    await visit.require_organization()
+    webhook_id = visit.parameters["webhookId"]
+    found = await visit.service.webhooks.get(visit.organization_id, webhook_id)
+    event, attempt, verdict = await visit.service.test_events.send(visit.organization_id, webhook_id, visit.actor)
+    sent = message(event.id, event.event_code, event.created_at, event.organization_id, event.data)
+    return visit.render(
+        "exchange.html", webhook=found, attempt=attempt, sent=sent, delivered=not verdict.error_code, findings=()
+    )
+
+
+async def diagnose(visit: Visit) -> Response:
+    """Let the doctor examine the endpoint, and show each finding with its fix."""
+    await visit.require_organization()
+    webhook_id = visit.parameters["webhookId"]
+    found = await visit.service.webhooks.get(visit.organization_id, webhook_id)
+    report = await visit.service.test_events.diagnose(visit.organization_id, webhook_id, visit.actor)
+    event, attempt = report.event, report.attempt
+    sent = message(event.id, event.event_code, event.created_at, event.organization_id, event.data)
+    return visit.render(
+        "exchange.html",
+        webhook=found,
+        attempt=attempt,
+        sent=sent,
+        delivered=not attempt.error_code,
+        findings=report.findings,
+    )
+
+
+async def show_secret(visit: Visit) -> Response:
+    """Show the secret in clear, which the audit trail keeps."""
+    await visit.require_organization()
+    found = await visit.service.webhooks.reveal(visit.organization_id, visit.parameters["webhookId"], visit.actor)
+    return visit.render("secret.html", webhook=found, secret=found.secret, why="shown")

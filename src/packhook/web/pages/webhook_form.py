@@ -1,0 +1,151 @@
+"""Create and edit a webhook, and rotate its secret: forms that the API's own schemas judge."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, shown_settings, stored_fields
+from packhook.core.errors import Conflict, InvalidInput
+from packhook.core.event_types import EVENT_CODES
+from packhook.core.model import Webhook
+from packhook.core.signatures.standard import new_secret
+from packhook.service import rules
+from packhook.web.forms import Form
+from packhook.web.inputs import read_inputs
+from packhook.web.visit import Visit
+
+
+async def create_form(visit: Visit) -> Response:
+    """Show the empty form."""
+    await visit.require_organization()
+    return _form(visit, None)
+
+
+async def edit_form(visit: Visit) -> Response:
+    """Show the form with a webhook's settings."""
+    await visit.require_organization()
+    found = await visit.service.webhooks.get(visit.organization_id, visit.parameters["webhookId"])
+    visit.form = Form(_texts(found))
+    return _form(visit, found)
+
+
+def _form(visit: Visit, found: Webhook | None, problem: str = "") -> Response:
+    return visit.render(
+        "webhook_form.html",
+        422 if problem else 200,
+        webhook=found,
+        codes=EVENT_CODES,
+        problem=problem,
+        is_new=found is None,
+    )
+
+
+async def create(visit: Visit) -> Response:
+    """Create a webhook, and show its secret once if packhook made it."""
+    await visit.require_organization()
+    typed = visit.form.text("secret")
+    secret = typed or new_secret()
+    try:
+        body = read_inputs(visit, WebhookCreate, {**_values(visit.form), "secret": secret})
+        made = await visit.service.webhooks.create(visit.organization_id, stored_fields(body), visit.actor)
+    except InvalidInput as error:
+        visit.form.errors = tuple(error.errors)
+        return _form(visit, None, "The webhook was not created: some fields are not right yet.")
+    except Conflict as error:
+        return _form(visit, None, error.detail)
+    if typed:
+        return visit.redirect("webhook", notice="webhook-created", webhookId=made.id)
+    return visit.render("secret.html", webhook=made, secret=made.secret, why="created")
+
+
+async def edit(visit: Visit) -> Response:
+    """Change a webhook's settings."""
+    await visit.require_organization()
+    webhook_id = visit.parameters["webhookId"]
+    before = await visit.service.webhooks.get(visit.organization_id, webhook_id)
+    try:
+        body = read_inputs(visit, WebhookUpdate, _values(visit.form), keep_empty=True)
+        fields = stored_fields(body)
+        if not visit.form.text("headers") and not visit.form.is_checked("remove_headers"):
+            fields.pop("headers", None)  # their values are not shown, so an empty text keeps them
+        changed = {name: value for name, value in fields.items() if getattr(before, name) != value}
+        if changed:
+            await visit.service.webhooks.update(visit.organization_id, webhook_id, changed, visit.actor)
+    except InvalidInput as error:
+        visit.form.errors = tuple(error.errors)
+        return _form(visit, before, "Nothing was changed: some fields are not right yet.")
+    except Conflict as error:
+        return _form(visit, before, error.detail)
+    return visit.redirect("webhook", notice="webhook-changed")
+
+
+def _values(form: Form) -> dict[str, Any]:
+    """Return the form as the API's body would be. A number that is none stays text, which the schema refuses."""
+    headers: dict[str, str] = {}
+    for line in form.lines("headers"):
+        name, _, value = line.partition(":")
+        headers[name.strip()] = value.strip()
+    return {
+        "event_code": form.text("event_code"),
+        "endpoint": form.text("endpoint"),
+        "event_codes": form.lines("event_codes"),
+        "description": form.text("description"),
+        "headers": headers,
+        "rate_limit": _number(form.text("rate_limit")),
+        "timeout_seconds": _number(form.text("timeout_seconds")),
+        "retry_schedule": [wait.strip() for wait in form.text("retry_schedule").split(",") if wait.strip()],
+        "enabled": form.is_checked("enabled"),
+        "paused": form.is_checked("paused"),
+    }
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return text
+
+
+def _texts(found: Webhook) -> list[tuple[str, str]]:
+    """Return a webhook's settings as the texts of the form; header values are never shown."""
+    shown = shown_settings(found)
+    texts = [
+        ("event_code", found.event_code),
+        ("endpoint", found.endpoint),
+        ("event_codes", "\n".join(found.event_codes)),
+        ("description", found.description),
+        ("rate_limit", f"{found.rate_limit:g}" if found.rate_limit else ""),
+        ("timeout_seconds", f"{found.timeout / 1_000:g}" if found.timeout else ""),
+        ("retry_schedule", ", ".join(shown.get("retry_schedule", ()))),
+    ]
+    return texts + [(name, "on") for name in ("enabled", "paused") if getattr(found, name)]
+
+
+# --- the secret
+
+
+async def rotate_form(visit: Visit) -> Response:
+    """Show what a rotation does, and its form."""
+    await visit.require_organization()
+    found = await visit.service.webhooks.get(visit.organization_id, visit.parameters["webhookId"])
+    return visit.render("rotate.html", webhook=found, problem="")
+
+
+async def rotate(visit: Visit) -> Response:
+    """Rotate a webhook's secret, and show the new one once if packhook made it."""
+    await visit.require_organization()
+    webhook_id, typed = visit.parameters["webhookId"], visit.form.text("secret")
+    names = ("secret", "overlap", "finish")
+    try:
+        body = read_inputs(visit, SecretRotate, {name: visit.form.text(name) for name in names})
+        after = await visit.service.secret_rotation.rotate(
+            visit.organization_id, webhook_id, body.secret, rules.overlap(body.overlap), body.finish, visit.actor
+        )
+    except (InvalidInput, Conflict) as error:
+        visit.form.errors = tuple(error.errors) if isinstance(error, InvalidInput) else ()
+        found = await visit.service.webhooks.get(visit.organization_id, webhook_id)
+        problem = "Nothing was changed." if isinstance(error, InvalidInput) else error.detail
+        return visit.render("rotate.html", 422, webhook=found, problem=problem)
+    if typed:
+        return visit.redirect("webhook", notice="secret-rotated")
+    return visit.render("secret.html", webhook=after, secret=after.secret, why="rotated")

@@ -1,0 +1,150 @@
+"""Test what an operator does with a webhook, page by page, as a browser without JavaScript does it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from packhook.testing import Receiver
+from web.conftest import Browser, Served
+from web.sample import EMPTY
+
+ACME = f"/dashboard/organizations/{EMPTY}"
+
+
+@pytest.fixture
+def receiver(served: Served) -> Iterator[Receiver]:
+    """Yield a receiver on the server's event loop."""
+    found = Receiver()
+    served.run(found.__aenter__())
+    yield found
+    served.run(found.__aexit__(None, None, None))
+
+
+def _created(browser: Browser, endpoint: str, **fields: str) -> str:
+    """Create a webhook through the form, and return the address of its page."""
+    page = browser.read(f"{ACME}/new-webhook")
+    response = browser.send(page, f"{ACME}/new-webhook", endpoint=endpoint, secret="q9NhjkjV9o", **fields)
+    assert response.status_code == 303, response.text
+    return str(response.headers["location"]).partition("?")[0]
+
+
+def test_a_webhook_is_created_with_a_secret_of_its_own(browser: Browser) -> None:
+    """Show the secret that packhook made once, and not on the webhook's page."""
+    page = browser.read(f"{ACME}/new-webhook")
+    response = browser.send(page, f"{ACME}/new-webhook", endpoint="https://made.example/in")
+    assert (response.status_code, "whsec_" in response.text) == (200, True)
+    listed = browser.read(f"{ACME}").all("a", class_="mono")
+    path = next(link.attributes["href"] for link in listed if link.text.strip() == "made.example/in")
+    shown = browser.read(path)
+    secret = "whsec_" + response.text.split("whsec_")[1][:43]
+    assert secret not in shown.html
+    assert secret in browser.send(shown, f"{path}/secret").text
+    assert "Webhook secret shown" in browser.read(path).text()
+
+
+def test_a_wrong_form_says_everything_that_is_wrong(browser: Browser) -> None:
+    """Keep what was typed, and mark each field."""
+    page = browser.read(f"{ACME}/new-webhook")
+    fields = {"endpoint": "ftp://x", "rate_limit": "many", "retry_schedule": "5 apples", "secret": "short"}
+    response = browser.send(page, f"{ACME}/new-webhook", **fields)
+    assert response.status_code == 422
+    again = browser.page_of(response)
+    wrong = {field.attributes["name"] for field in again.elements if field.attributes.get("aria-invalid")}
+    assert wrong == set(fields)
+    assert again.form(f"{ACME}/new-webhook")["retry_schedule"] == "5 apples"
+
+
+def test_a_webhook_is_edited_paused_disabled_and_deleted(browser: Browser) -> None:
+    """Change what was changed alone: the headers' values, which are not shown, stay."""
+    path = _created(browser, "https://edit.example/in", headers="x-one: first", rate_limit="5", description="before")
+    page = browser.read(f"{path}/edit")
+    assert "first" not in page.html
+    browser.follow(browser.send(page, f"{path}/edit", description="after", rate_limit=""))
+    text = browser.read(path).text()
+    assert "after" in text
+    assert "x-one: ***" in text
+    assert "Rate limit none" in text
+    for change, state in (("pause", "Paused"), ("resume", "Healthy"), ("disable", "Disabled"), ("enable", "Healthy")):
+        page = browser.read(path)
+        fields = [field for form in page.all("form", action=f"{path}/change") for field in form.inner]
+        values = [field.attributes["value"] for field in fields if field.attributes.get("name") == "to"]
+        assert change in values
+        token = page.form(f"{path}/secret")["token"]
+        browser.follow(browser.client.post(f"{path}/change", data={"token": token, "to": change}))
+        assert browser.read(path).all("span", class_="chip")[0].text == state
+    page = browser.read(f"{path}/delete")
+    assert "edit.example" in page.text()
+    browser.follow(browser.send(page, f"{path}/delete"))
+    assert browser.client.get(path).status_code == 404
+
+
+def test_a_test_event_and_the_doctor_show_the_exchange(browser: Browser, receiver: Receiver) -> None:
+    """Show request, body and response, and the doctor's findings."""
+    path = _created(browser, receiver.url + "/hook")
+    page = browser.read(path)
+    tested = browser.send(page, f"{path}/test")
+    assert (tested.status_code, "webhook-signature: v1," in tested.text) == (200, True)
+    assert "accepted the signed test event with 200" in browser.page_of(tested).text()
+    examined = browser.send(page, f"{path}/diagnose")
+    assert examined.status_code == 200
+    assert "In order" in browser.page_of(examined).text()
+
+
+def test_a_secret_is_rotated_with_an_overlap(browser: Browser) -> None:
+    """Show the new secret once; the page says until when the one before signs, too."""
+    path = _created(browser, "https://rotate.example/in")
+    page = browser.read(f"{path}/rotate")
+    assert browser.send(page, f"{path}/rotate", overlap="9 moons").status_code == 422
+    response = browser.send(page, f"{path}/rotate", overlap="2h")
+    assert (response.status_code, "whsec_" in response.text) == (200, True)
+    assert "Secret before also signs until in 2 hours" in browser.read(path).text()
+
+
+def test_a_replay_is_previewed_run_paused_and_canceled(browser: Browser, served: Served) -> None:
+    """Say how many before anything is sent; a form that is sent twice makes one replay."""
+    path = f"/dashboard/organizations/northwind/webhooks/{served.shop.failing.id}"
+    page = browser.read(f"{path}/replay")
+    chosen = {"select": "delivered", "since": "2026-11-29T00:00"}
+    preview = browser.page_of(browser.send(page, f"{path}/replay", do="preview", **chosen))
+    (button,) = [found for found in preview.all("button") if found.attributes.get("value") == "create"]
+    assert button.text.startswith("Send ")
+    first = browser.send(preview, f"{path}/replay", do="create")
+    assert browser.send(preview, f"{path}/replay", do="create").headers["location"] == first.headers["location"]
+    replay = browser.follow(first)
+    assert "Running." in replay.text()
+    address = first.headers["location"].partition("?")[0]
+    token = preview.form(f"{path}/replay")["token"]
+    for change, word in (("pause", "Paused."), ("resume", "Running."), ("cancel", "Canceled.")):
+        changed = browser.follow(browser.client.post(f"{address}/change", data={"token": token, "to": change}))
+        assert word in changed.text()
+    assert browser.client.post(f"{address}/change", data={"token": token, "to": "pause"}).status_code == 409
+    assert browser.send(page, f"{path}/replay", since="yesterday").status_code == 422
+
+
+def test_another_organization_and_an_unknown_id_are_not_found(browser: Browser, served: Served) -> None:
+    """Respond 404 with a page, as the API does."""
+    webhook_id = served.shop.failing.id
+    for path in (
+        f"{ACME}/webhooks/{webhook_id}",
+        f"{ACME}/webhooks/{webhook_id}/edit",
+        "/dashboard/organizations/none",
+    ):
+        assert "There is nothing here" in browser.read(path, 404).text()
+    token = browser.read(f"{ACME}/new-webhook").form(f"{ACME}/new-webhook")["token"]
+    for action in ("change", "delete", "test", "diagnose", "secret", "rotate"):
+        data = {"token": token, "to": "pause"}
+        assert browser.client.post(f"{ACME}/webhooks/{webhook_id}/{action}", data=data).status_code == 404, action
+
+
+def test_an_organization_is_created_and_deleted(browser: Browser) -> None:
+    """Ask for its id before it is deleted."""
+    page = browser.read("/dashboard/organizations")
+    assert browser.send(page, "/dashboard/organizations", id="a b").status_code == 422
+    assert browser.send(page, "/dashboard/organizations", id="acme").status_code == 422
+    browser.follow(browser.send(page, "/dashboard/organizations", id="short_lived", name="<b>Bold</b>"))
+    path = "/dashboard/organizations/short_lived/delete"
+    page = browser.read(path)
+    assert "<b>Bold" not in page.html
+    assert browser.send(page, path, typed="wrong").status_code == 409
+    browser.follow(browser.send(page, path, typed="short_lived"))
+    assert browser.client.get("/dashboard/organizations/short_lived").status_code == 404
