@@ -45,6 +45,10 @@ class Served:
         """Return the result of work on the server's event loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the same to a test that has a loop of its own."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
     @asynccontextmanager
     async def serving(self, folder: Path) -> AsyncIterator[None]:
         """Serve while the block runs."""

@@ -93,6 +93,27 @@ class HealthReports:
                     items.append(judged)
         return _listing(items, page, reached, more=more)
 
+    async def needing_attention(self, limit: int) -> tuple[WebhookHealth, ...]:
+        """Return webhooks that fail, then those that are held, disabled by packhook, or slowed: at most ``limit``.
+
+        All that fail are examined, and of the others the first MAX_EXAMINED.
+        """
+        failing = await self.list(PageRequest(limit=limit), HealthState.FAILING)
+        found = list(failing.items)
+        reached: str | None = None
+        for _ in range(MAX_EXAMINED // EXAMINED_AT_ONCE):
+            if len(found) >= limit:
+                break
+            some = await self._store.list_webhook_health(
+                PageRequest(limit=EXAMINED_AT_ONCE, anchor=reached), FactsFilter()
+            )
+            judged = [self._judge(facts, self._clock.now()) for facts in some.items]
+            found += [item for item in judged if _needs_attention(item)]
+            if not some.has_next:
+                break
+            reached = some.items[-1].id
+        return tuple(found[:limit])
+
     def _judge(self, facts: HealthFacts, now: int) -> WebhookHealth:
         diagnosis = health.diagnose(
             facts,
@@ -133,6 +154,16 @@ class HealthReports:
             return None
         lane = self._lane_report(found.facts.id)
         return max(planned, found.facts.held_until, 0 if lane is None else lane.held_until)
+
+
+def _needs_attention(found: WebhookHealth) -> bool:
+    """Tell whether somebody should look at a webhook that does not fail; what its owner has disabled is meant so."""
+    match found.diagnosis.state:
+        case HealthState.DISABLED:
+            return bool(found.facts.disabled_reason)
+        case HealthState.HELD | HealthState.SLOWED:
+            return True
+    return False
 
 
 def _listing(

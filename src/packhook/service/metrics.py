@@ -64,9 +64,12 @@ class Metrics:
             samples += samples_of_figures(found)
         return exposition(samples, self.process)
 
-    async def figures(self) -> Figures | None:
-        """Return the figures that the database knows, at most a while old; None while it is away or too slow."""
-        return await self._figures.read()
+    async def figures(self, wait_seconds: float = WAIT_SECONDS) -> Figures | None:
+        """Return the figures that the database knows, at most a while old; None while it is away or too slow.
+
+        Where they are being read, it waits so long at most for newer ones.
+        """
+        return await self._figures.read(wait_seconds)
 
     async def close(self) -> None:
         """Give up reading."""
@@ -83,13 +86,13 @@ class FigureCache:
         self._fresh_until = 0.0
         self._reading: asyncio.Task[None] | None = None
 
-    async def read(self) -> Figures | None:
+    async def read(self, wait_seconds: float = WAIT_SECONDS) -> Figures | None:
         """Return the last figures; None where there are none that are younger than MAX_AGE."""
         loop = asyncio.get_running_loop()
         if self._reading is None and loop.time() >= self._fresh_until:
             self._reading = loop.create_task(self._refresh(), name="packhook-figures")
         if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=WAIT_SECONDS)
+            await asyncio.wait({self._reading}, timeout=wait_seconds)
         found = self._found
         return found if found is not None and self._clock.now() - found.at < MAX_AGE else None
 

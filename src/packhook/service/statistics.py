@@ -34,6 +34,12 @@ class Statistics:
         """Return the same over all webhooks, also those that were deleted since."""
         return await self._chart(None, since, until, step)
 
+    async def sum_of_instance(self, since: int, until: int) -> Summary:
+        """Return what attempts of all webhooks came to, from the bucket of ``since`` on and before ``until``."""
+        begin = statistics.begin_of(since, self._clock.now())
+        counts = await self._store.attempt_counts(None, (begin,), until)
+        return statistics.summarize(begin, counts.get(begin, ()))
+
     async def _chart(self, webhook_id: str | None, since: int | None, until: int | None, step: int | None) -> Chart:
         series = statistics.series(since, until, step, self._clock.now())
         counts = await self._store.attempt_counts(webhook_id, series.steps, series.until)

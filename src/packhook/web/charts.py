@@ -72,6 +72,17 @@ def bars(points: Sequence[Summary], link: Callable[[Summary], str] | None = None
 def _bar(
     point: Summary, left: float, width: float, top: float, link: Callable[[Summary], str] | None, step: int
 ) -> str:
+    figures = ", ".join(f"{part.amount(point):,} {part.label}" for part in PARTS if part.amount(point))
+    title = Markup.escape(f"{moment(point.start)}{_until(point, step)}: {figures or 'no attempts'}")
+    cover = f'<rect class="cover" x="{left:.2f}" y="0" width="{width:.2f}" height="{HEIGHT}"/>'
+    inner = f"<title>{title}</title>{cover}{_stack(point, left, width, top)}"
+    if link is None:
+        return f"<g>{inner}</g>"
+    return f'<a href="{Markup.escape(link(point))}" tabindex="-1">{inner}</a>'
+
+
+def _stack(point: Summary, left: float, width: float, top: float) -> str:
+    """Return the parts of one bar, from the bottom up; the smallest one can still be seen."""
     parts, bottom = [], float(HEIGHT)
     for part in PARTS:
         height = part.amount(point) / top * HEIGHT
@@ -82,13 +93,7 @@ def _bar(
                 f'<rect class="{part.name}" x="{left + width * GAP / 2:.2f}" y="{bottom:.2f}" '
                 f'width="{width * (1 - GAP):.2f}" height="{height:.2f}"/>'
             )
-    figures = ", ".join(f"{part.amount(point):,} {part.label}" for part in PARTS if part.amount(point))
-    title = Markup.escape(f"{moment(point.start)}{_until(point, step)}: {figures or 'no attempts'}")
-    cover = f'<rect class="cover" x="{left:.2f}" y="0" width="{width:.2f}" height="{HEIGHT}"/>'
-    inner = f"<title>{title}</title>{cover}{''.join(parts)}"
-    if link is None:
-        return f"<g>{inner}</g>"
-    return f'<a href="{Markup.escape(link(point))}" tabindex="-1">{inner}</a>'
+    return "".join(parts)
 
 
 def _until(point: Summary, step: int) -> str:
@@ -133,9 +138,10 @@ def _runs(heights: Sequence[float | None]) -> list[list[str]]:
 
 
 def spark(points: Sequence[Summary]) -> Markup:
-    """Return the share of attempts that delivered as a short line for a table."""
-    runs = _runs([point.success_rate for point in points])
-    return _svg("spark", "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs))
+    """Return the same bars without figures and links, small, for a row of a table."""
+    top = top_of(points)
+    width = WIDTH / max(1, len(points))
+    return _svg("spark", "".join(_stack(point, number * width, width, top) for number, point in enumerate(points)))
 
 
 def scale(points: Sequence[Summary]) -> list[str]:

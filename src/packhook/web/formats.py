@@ -98,6 +98,12 @@ def percent(share: float | None) -> str:
     return f"{value:.0f}{_NARROW}%" if value in (0, 100) else f"{value:.1f}{_NARROW}%"
 
 
+def signed_percent(share: float) -> str:
+    """Return a change as per cent with its sign, such as ``+4 %``."""
+    sign = "+" if share >= 0 else "\N{MINUS SIGN}"
+    return f"{sign}{abs(share) * 100:,.0f}{_NARROW}%"
+
+
 def milliseconds(value: int | None) -> str:
     """Return a duration in milliseconds with its unit; a dash if there is none."""
     return NOTHING if value is None else span(value)
@@ -256,6 +262,7 @@ FILTERS: Final = {
     "sentence": sentence,
     "short_id": short_id,
     "shown": shown,
+    "signed_percent": signed_percent,
     "size": size,
     "span": span,
     "steps": steps,

@@ -1,47 +1,99 @@
-"""The overview: is everything well, and if not, what needs somebody?"""
+"""The overview: is everything well, and if not, what needs attention?"""
 
 import asyncio
 from typing import Final
 
+from msgspec import Struct
 from starlette.responses import Response
 
-from packhook.api.parameters import HEALTH
 from packhook.core.health import HealthState
-from packhook.service.health import WebhookHealth
+from packhook.core.overview import Figures, WebhookCondition
+from packhook.core.statistics import Summary
+from packhook.service.health import HealthReport, WebhookHealth
 from packhook.service.statistics import Chart
-from packhook.web.ranges import RANGES, chosen_range
+from packhook.web.ranges import RANGES, Range, chosen_range
 from packhook.web.visit import Visit
 
-SHOWN: Final = 10
-"""How many webhooks that need somebody are listed."""
+SHOWN: Final = 8
+"""How many webhooks that need attention are listed."""
+WAIT_SECONDS: Final = 0.1
+"""So long the page waits for figures that the database has to count; it shows the earlier ones, or none."""
+
+
+class Attention(Struct, frozen=True, kw_only=True):
+    """Hold a webhook that needs attention, with what is known of it and its attempts over time."""
+
+    webhook: WebhookHealth
+    report: HealthReport
+    chart: Chart
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """Count the deliveries of the instance that are due and not being sent; since when the oldest has been due."""
+
+    count: int
+    oldest_due_at: int | None
 
 
 async def overview(visit: Visit) -> Response:
     """Show the state of the whole instance."""
     chosen = chosen_range(visit)
-    chart, failing = await asyncio.gather(
-        visit.service.statistics.of_instance(chosen.since(visit.now), visit.now, chosen.step),
-        _in_state(visit, HealthState.FAILING),
+    since, statistics = chosen.since(visit.now), visit.service.statistics
+    chart, total, before, attention, figures = await asyncio.gather(
+        statistics.of_instance(since, visit.now, chosen.step),
+        statistics.sum_of_instance(since, visit.now + 1),
+        statistics.sum_of_instance(since - chosen.length, since),
+        _attention(visit, chosen),
+        visit.service.metrics.figures(WAIT_SECONDS),
     )
     return visit.render(
         "overview.html",
         ranges=RANGES,
         chosen=chosen,
         chart=chart,
-        totals=total(chart),
-        failing=failing,
+        total=total,
+        change=_change(total, before),
+        attention=attention,
+        verdict=_verdict(attention, figures),
+        backlog=None if figures is None else _backlog(figures),
+        webhooks=None if figures is None else sum(figures.webhooks.values()),
     )
 
 
-async def _in_state(visit: Visit, state: HealthState) -> tuple[WebhookHealth, ...]:
-    page, _ = HEALTH.read(visit.listing_query(per_page=str(SHOWN)))
-    return (await visit.service.health.list(page, state)).items
+async def _attention(visit: Visit, chosen: Range) -> list[Attention]:
+    found = await visit.service.health.needing_attention(SHOWN)
+
+    async def detail(webhook: WebhookHealth) -> Attention:
+        of = webhook.facts.organization_id, webhook.facts.id
+        report, chart = await asyncio.gather(
+            visit.service.health.of_webhook(*of),
+            visit.service.statistics.of_webhook(*of, chosen.since(visit.now), visit.now, chosen.step),
+        )
+        return Attention(webhook=webhook, report=report, chart=chart)
+
+    return await asyncio.gather(*map(detail, found))
 
 
-def total(chart: Chart) -> dict[str, int]:
-    """Return the attempts of a chart: all of them, those that delivered, and deliveries that were given up."""
-    return {
-        "attempts": sum(point.attempts for point in chart.points),
-        "delivered": sum(point.delivered for point in chart.points),
-        "exhausted": sum(point.exhausted for point in chart.points),
-    }
+def _backlog(figures: Figures) -> Backlog:
+    """Return what is due to webhooks that may be sent to; what paused and disabled ones keep is meant to wait."""
+    sent = (WebhookCondition.ACTIVE, WebhookCondition.FAILING)
+    due = [part for part in figures.due if part.condition in sent]
+    return Backlog(
+        count=sum(part.count for part in due), oldest_due_at=min((part.oldest_due_at for part in due), default=None)
+    )
+
+
+def _verdict(attention: list[Attention], figures: Figures | None) -> dict[HealthState, int]:
+    """Return how many webhooks are in each state that needs attention; of those that fail, all in the instance."""
+    counts = dict.fromkeys((HealthState.FAILING, HealthState.DISABLED, HealthState.HELD, HealthState.SLOWED), 0)
+    for item in attention:
+        counts[item.webhook.diagnosis.state] += 1
+    if figures is not None:
+        known = figures.webhooks.get(WebhookCondition.FAILING, 0)
+        counts[HealthState.FAILING] = max(known, counts[HealthState.FAILING])
+    return {state: count for state, count in counts.items() if count}
+
+
+def _change(total: Summary, before: Summary) -> float | None:
+    """Return by which share more was delivered than in the time of the same length before; None without a measure."""
+    return total.delivered / before.delivered - 1 if before.delivered else None
