@@ -5,6 +5,7 @@
 # make fmt     format the code, and fix what the linter can fix
 # make bench   measure this machine:                      make bench ARGS="--events 20000 --postgres"
 # make chaos   kill nodes and count what was delivered:   make chaos ARGS="--postgres --nodes 3"
+# make screenshots   write the pictures of the dashboard, docs/images/*.png, with the system's Chromium
 # make schema  write store/schema/*.sql from the migrations
 # make sbom    list everything that an installed packhook consists of, as CycloneDX JSON
 # make image-check  run the image's own steps in a fresh Debian, without a container engine; needs root and debootstrap
@@ -26,7 +27,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 # Workers share what the first of them compiles: half of the CPU that a start costs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo unit lint test fmt bench chaos schema sbom image-check lock clean reinstall
+.PHONY: demo unit lint test fmt bench chaos screenshots schema sbom image-check lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -68,6 +69,9 @@ bench: $(READY)
 
 chaos: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
+screenshots: $(READY)
+	PYTHONPATH=tests $(BIN)/python -W ignore -m web.screenshots
 
 schema: $(READY)
 	PYTHONPATH=tests $(BIN)/python -W ignore -m store.schema

@@ -54,7 +54,7 @@ def test_a_bar_leads_to_its_list() -> None:
     assert (link.attrib["href"], link.attrib["tabindex"]) == (f'/x?a=1&b="{START}"', "-1")
 
 
-def test_lines_have_gaps_where_nobody_responded() -> None:
+def test_lines_have_gaps_where_no_receiver_responded() -> None:
     """Draw one line for each run of neighbours, within the picture."""
     picture = _parsed(charts.lines(POINTS))
     medians = [line.attrib["points"] for line in picture.findall("polyline") if line.attrib["class"] == "p50"]

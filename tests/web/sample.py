@@ -18,8 +18,8 @@ from packhook.core.audit import Actor
 from packhook.core.clock import DAY, MINUTE, SECOND
 from packhook.core.event_types import BUILT_IN
 from packhook.core.model import FailureKind, LeasedDelivery, Outcome, Request, Webhook
-from packhook.core.subject import read_value
 from packhook.core.replay import ReplayQuery, Selection
+from packhook.core.subject import read_value
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.client import Callback, InFlight
 from packhook.delivery.prepared_webhook import prepare
@@ -63,7 +63,8 @@ class Shop:
 class ScriptedTransport:
     """Respond as each endpoint of the shop does at an instant; the first path segment chooses the behaviour."""
 
-    def __init__(self, clock: ManualClock, end: int) -> None:
+    def __init__(self, clock: ManualClock, end: int, always_well: tuple[str, ...] = ()) -> None:
+        self._always_well = always_well
         self._clock = clock
         self._end = end
         self._count = 0
@@ -76,6 +77,8 @@ class ScriptedTransport:
     def _outcome(self, url: str) -> Outcome:
         left = self._end - self._clock.now()
         name = url.partition("://")[2].partition(".")[0]
+        if name in self._always_well:
+            return _ok(40 + self._count * 29 % 110)
         respond: dict[str, Callable[[int], Outcome]] = {
             "shop": self._shop,
             "erp": self._erp,
@@ -112,7 +115,7 @@ def _ok(duration: int) -> Outcome:
     return Outcome(status_code=200, headers=headers, body=b'{"ok": true}', duration=duration)
 
 
-async def fill(service: Service, store: Store, clock: ManualClock, settings: Settings) -> Shop:
+async def fill(service: Service, store: Store, clock: ManualClock, settings: Settings, *, hostile: bool = True) -> Shop:
     """Make the day that ends now, and return what a test asks about. The clock is set back and brought here again."""
     end = clock.now()
     clock.advance(-DAY + TICK)
@@ -127,17 +130,17 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
             {"event_code": "order.shipped", "endpoint": "https://erp.contoso.example/packhook"},
             {"event_code": "order.canceled", "endpoint": "https://api.fabrikam.example/v2/webhooks"},
             {"event_code": "order.created", "endpoint": "https://hooks.adventure-works.example/in"},
-            {"event_code": "order.canceled", "endpoint": "https://evil.example/<script>?a=%22onload%3D",
+            {"event_code": "order.canceled", "endpoint": "https://evil.example/<script>?a=%22onload%3D" if hostile else "https://evil.example/in",
              "description": "<b>not bold</b>"},
         )
     ]  # fmt: skip
     webhooks = {webhook.endpoint.partition("://")[2].partition(".")[0]: webhook for webhook in made}
-    transport = ScriptedTransport(clock, end)
+    transport = ScriptedTransport(clock, end, always_well=() if hostile else ("api", "evil"))
     orders = order_events(7)
     last: dict[str, str] = {}
     number = 0
     while clock.now() <= end:
-        busy = 1 + (number % 24) // 5
+        busy = (1 if hostile else 4) + (number % 24) // 5
         some = [raw_event(code, msgspec.json.encode(order)) for code, order in islice(orders, busy)]
         receipts = await service.publisher.publish(ORGANIZATION, some)
         number += 1

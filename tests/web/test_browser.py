@@ -8,9 +8,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
 
 from web.chromium import VIEWS, chromium, signed_in
-from web.conftest import Served
 from web.pages import SEEN, address
 from web.sample import raw_event
+from web.served import Served
 
 RULES: Final[dict[str, dict[str, object]]] = {
     "light": {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},

@@ -8,9 +8,10 @@ import pytest
 
 from packhook.core.endpoint_findings import fix_of
 from packhook.core.model import FailureKind
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.html import Document
 from web.sample import HOSTILE
+from web.served import Served
 
 LIST: Final = "/dashboard/organizations/northwind/deliveries"
 UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

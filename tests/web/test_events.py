@@ -4,8 +4,9 @@ import json
 from typing import Final
 
 from packhook.core.message import message
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.sample import BY, raw_event
+from web.served import Served
 
 ORGANIZATION: Final = "/dashboard/organizations/northwind"
 LINES: Final = [f"line {number} <script>\u202e\x1b[2J" for number in range(60)]

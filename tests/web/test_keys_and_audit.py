@@ -6,7 +6,8 @@ from typing import Final
 import httpx
 
 from support.api_node import bearer
-from web.conftest import Browser, Served
+from web.conftest import Browser
+from web.served import Served
 
 ORGANIZATION: Final = "/dashboard/organizations/acme"
 KEYS: Final = f"{ORGANIZATION}/api-keys"

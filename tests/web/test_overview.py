@@ -1,7 +1,8 @@
 """Test the overview: a sentence says whether everything is well; what needs attention is listed with its cause."""
 
 from packhook.core.health import HealthState
-from web.conftest import Browser, Served
+from web.conftest import Browser
+from web.served import Served
 
 
 def test_the_overview_names_what_needs_attention(browser: Browser, served: Served) -> None:

@@ -6,9 +6,10 @@ from typing import Final
 import pytest
 
 from support.api_node import OPERATOR_KEY
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.pages import PAGES, address
 from web.sample import HEADER_VALUE, SECRET
+from web.served import Served
 
 MAX_BYTES: Final = 100_000
 _INLINE: Final = re.compile(r"<style|\sstyle=|<script(?![^>]* src=)|\son\w+=|javascript:", re.IGNORECASE)

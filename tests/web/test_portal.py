@@ -13,8 +13,9 @@ from packhook.web.look import Look
 from packhook.web.routes import ROUTES
 from packhook.web.visitors import GRANTED_BY, PORTAL, PortalVisitors
 from support.api_node import OPERATOR_KEY, bearer
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.sample import EMPTY, HEADER_VALUE, ORGANIZATION, SECRET
+from web.served import Served
 
 HOME: Final = "/portal/organizations/northwind/deliveries"
 PAGES: Final = (
@@ -26,9 +27,13 @@ PAGES: Final = (
     "/portal/organizations/northwind/events/{shop.event}",
     "/portal/organizations/northwind/timeline?subject={shop.order}",
     "/portal/organizations/northwind/search?q=hooks",
+    "/portal/organizations/northwind",
+    "/portal/organizations/northwind/webhooks/{shop.failing.id}",
+    "/portal/organizations/northwind/replays",
+    "/portal/organizations/northwind/replays/{shop.replay}",
 )
 """Pages that every session of the portal sees."""
-_OPERATORS: Final = {"api-keys", "api-key-revoke", "audit"}
+_OPERATORS: Final = {"api-keys", "api-key-revoke", "audit", "organization-delete"}
 """Pages about an organization that the portal does not have."""
 
 
@@ -136,7 +141,7 @@ def test_another_organization_is_not_there(served: Served, owner: Browser) -> No
         for name in (delivery, served.shop.event, served.shop.order, served.shop.well.id):
             found = foreign.client.get(f"/portal/organizations/{EMPTY}/search", params={"q": name})
             assert (found.status_code, served.shop.well.endpoint in found.text) == (200, False)
-    for path in ("/organizations/nowhere/deliveries", "/organizations/northwind", "/organizations", "/sign-in"):
+    for path in ("/organizations/nowhere/deliveries", "/organizations/northwind/delete", "/organizations", "/sign-in"):
         assert owner.client.get(f"/portal{path}").status_code == 404, path
 
 

@@ -18,7 +18,7 @@ from docs.pages import blocks, read
 from packhook.core.clock import SystemClock
 from support.api_node import OPERATOR_KEY, application, bearer
 from web.chromium import VIEWS, chromium
-from web.conftest import Served
+from web.served import Served
 from web.test_browser import RULES
 
 _HOST_PAGE: Final = blocks(read("how-to/give-your-customers-a-portal.md"), "python")[0]

@@ -4,7 +4,8 @@ from typing import Final
 
 import pytest
 
-from web.conftest import Browser, Served
+from web.conftest import Browser
+from web.served import Served
 
 ORGANIZATION: Final = "/dashboard/organizations/northwind"
 

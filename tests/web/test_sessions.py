@@ -11,7 +11,8 @@ from packhook.service.authentication import Access
 from packhook.service.sessions import LASTS, Sessions
 from packhook.settings import Settings
 from support.api_node import OPERATOR_KEY
-from web.conftest import Browser, Served
+from web.conftest import Browser
+from web.served import Served
 
 COOKIE: Final = "packhook_session"
 

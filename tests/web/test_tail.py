@@ -17,9 +17,10 @@ from packhook.service.sessions import LASTS
 from packhook.service.tail import MAX_VIEWERS, Tail, TailFilter
 from packhook.testing import Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, bearer, eventually, running_node
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.html import Document
 from web.sample import raw_event
+from web.served import Served
 
 ORGANIZATION: Final = "/dashboard/organizations/acme/live"
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from packhook.testing import Receiver
-from web.conftest import Browser, Served
+from web.conftest import Browser
 from web.sample import EMPTY
+from web.served import Served
 
 ACME = f"/dashboard/organizations/{EMPTY}"
 

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from packhook.api.auth import actor
 from packhook.core.audit import Actor
 from packhook.core.errors import Forbidden, NotFound, Unauthorized
+from packhook.core.event_types import Catalogue
 from packhook.core.fair_share import Reservation
 from packhook.core.model import Organization
 from packhook.service.authentication import OPERATOR
@@ -119,6 +120,11 @@ class Visit:
         """Return who does what this request asks for, for the audit trail."""
         principal = self.session.principal if isinstance(self.session, PortalVisitor) else OPERATOR
         return actor(self.request, principal, self.settings)
+
+    @property
+    def event_types(self) -> Catalogue:
+        """Return the event types as they are now."""
+        return self.service.event_types.catalogue
 
     # --- what is asked
 

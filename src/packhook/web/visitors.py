@@ -27,7 +27,8 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
-_VIEW, _REPLAY = Capability.VIEW, Capability.REPLAY
+_VIEW, _MANAGE = Capability.VIEW, Capability.MANAGE
+_REPLAY, _SECRETS = Capability.REPLAY, Capability.SECRETS
 _NOTHING: Final = "No page has this address."
 
 GRANTED_BY: Final[Mapping[str, Capability]] = {
@@ -42,6 +43,20 @@ GRANTED_BY: Final[Mapping[str, Capability]] = {
     "search-in": _VIEW,
     "tail": _VIEW,
     "tail-stream": _VIEW,
+    "organization": _VIEW,
+    "webhook": _VIEW,
+    "webhook-new": _MANAGE,
+    "webhook-edit": _MANAGE,
+    "webhook-change": _MANAGE,
+    "webhook-delete": _MANAGE,
+    "webhook-test": _MANAGE,
+    "webhook-diagnose": _MANAGE,
+    "webhook-secret": _SECRETS,
+    "webhook-rotate": _SECRETS,
+    "replays": _VIEW,
+    "replay": _VIEW,
+    "replay-new": _REPLAY,
+    "replay-change": _REPLAY,
 }
 """The pages of one organization that a portal session may visit, and the capability that each needs."""
 

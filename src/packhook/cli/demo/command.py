@@ -55,7 +55,10 @@ async def _run(events: int, exit_when_done: bool, seed: int, port: int) -> bool:
         endpoints = DemoReceiver(ledger)
         async with Receiver(endpoints) as receiver, running_service(Path(folder), receiver.url, port) as service:
             console.print(
-                Text(f"packhook at {service.url}\na receiver at {receiver.url}; one endpoint fails at first\n")
+                Text(
+                    f"packhook at {service.url}\na receiver at {receiver.url}; one endpoint fails at first\n"
+                    f"the dashboard at {service.url}/dashboard, operator key {service.operator_key}\n"
+                )
             )
             with live_table(console, ledger, events) as refresh:
                 await _publish(service, ledger, refresh, events, seed, 0.0 if exit_when_done else PACE_SECONDS)
@@ -105,6 +108,12 @@ def _next_steps(service: DemoService, receiver_url: str) -> str:
     json = "-H 'content-type: application/json'"
     return f"""
 What to try next (until you press Ctrl-C):
+
+0. Look at the dashboard
+{service.url}/dashboard
+Sign in with the operator key {service.operator_key}
+Overview shows the attempts that failed at first. Open Organizations, Northwind Webshop, the webhook /order-shipped:
+its deliveries say what happened at each attempt. Let the endpoint doctor examine it, send a test event, replay.
 
 1. Add a webhook
 curl -s {base}/webhooks {key} {json} \\

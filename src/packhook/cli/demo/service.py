@@ -22,10 +22,11 @@ _READY: Final = "packhook listens on "
 
 @dataclass(frozen=True, slots=True)
 class DemoService:
-    """Call a running service. ``key`` has every scope of the organization."""
+    """Call a running service. ``key`` has every scope of the organization, ``operator_key`` may everything."""
 
     url: str
     key: str
+    operator_key: str
     client: httpx.AsyncClient
 
     async def publish(self, event_code: str, data: dict[str, Any]) -> str:
@@ -47,7 +48,7 @@ async def running_service(folder: Path, receiver_url: str, port: int) -> AsyncIt
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
             key = await _prepare(client, operator_key, receiver_url)
             client.headers["authorization"] = f"Bearer {key}"
-            yield DemoService(url, key, client)
+            yield DemoService(url, key, operator_key, client)
     finally:
         await _stop(process)
 

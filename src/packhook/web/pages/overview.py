@@ -28,7 +28,7 @@ class Attention(Struct, frozen=True, kw_only=True):
     chart: Chart
 
 
-class Backlog(Struct, frozen=True, kw_only=True):
+class DueNow(Struct, frozen=True, kw_only=True):
     """Count the deliveries of the instance that are due and not being sent; since when the oldest has been due."""
 
     count: int
@@ -55,7 +55,7 @@ async def overview(visit: Visit) -> Response:
         change=_change(total, before),
         attention=attention,
         verdict=_verdict(attention, figures),
-        backlog=None if figures is None else _backlog(figures),
+        backlog=None if figures is None else _due_now(figures),
         webhooks=None if figures is None else sum(figures.webhooks.values()),
     )
 
@@ -74,11 +74,11 @@ async def _attention(visit: Visit, chosen: Range) -> list[Attention]:
     return await asyncio.gather(*map(detail, found))
 
 
-def _backlog(figures: Figures) -> Backlog:
+def _due_now(figures: Figures) -> DueNow:
     """Return what is due to webhooks that may be sent to; what paused and disabled ones keep is meant to wait."""
     sent = (WebhookCondition.ACTIVE, WebhookCondition.FAILING)
     due = [part for part in figures.due if part.condition in sent]
-    return Backlog(
+    return DueNow(
         count=sum(part.count for part in due), oldest_due_at=min((part.oldest_due_at for part in due), default=None)
     )
 

@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, shown_settings, stored_fields
 from packhook.core.errors import Conflict, InvalidInput
-from packhook.core.event_types import EVENT_CODES
 from packhook.core.model import Webhook
 from packhook.core.signatures.standard import new_secret
 from packhook.service import rules
@@ -34,7 +33,7 @@ def _form(visit: Visit, found: Webhook | None, problem: str = "") -> Response:
         "webhook_form.html",
         422 if problem else 200,
         webhook=found,
-        codes=EVENT_CODES,
+        codes=tuple(visit.event_types.live),
         problem=problem,
         is_new=found is None,
     )
