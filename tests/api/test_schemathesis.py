@@ -41,11 +41,13 @@ TAGS: Final = (
     "organizations",
     "master-key",
     "api-keys",
+    "event-types",
     "webhooks",
     "events",
     "deliveries",
     "replays",
     "statistics",
+    "portal",
     "process",
 )
 UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
@@ -69,6 +71,7 @@ async def things(url: str) -> dict[str, str]:
         "deliveryId": detail["id"],
         "replayId": replay["id"],
         "keyId": key["id"],
+        "code": "order.created",
     }
 
 

@@ -199,9 +199,8 @@ def _line(received: Received, is_verified: bool | None) -> dict[str, Any]:
 
 def _sentence(line: dict[str, Any]) -> str:
     verified = {True: "verified", False: "NOT VERIFIED", None: "not checked"}[line["verified"]]
-    return (
-        f"{line['time']}  {line['event']}  {line['id']}  attempt {line['attempt']}  {verified}  order {line['order']}"
-    )
+    order = "" if line["order"] is None else f"  order {line['order']}"
+    return f"{line['time']}  {line['event']}  {line['id']}  attempt {line['attempt']}  {verified}{order}"
 
 
 def _exchange(received: Received, response: Status | None) -> dict[str, Any]:

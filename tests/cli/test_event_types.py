@@ -1,0 +1,81 @@
+"""Test ``packhook event-types`` against a running node: single types, and files of many."""
+
+import json
+
+import pytest
+import yaml
+
+from cli.terminal import Terminal
+from packhook.cli.exits import Exit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "since": {"type": "string"}}}
+
+
+async def test_one_event_type(terminal: Terminal) -> None:
+    """Create it from files, show, update, archive and bring it back."""
+    folder = terminal.node.folder
+    (folder / "schema.yaml").write_text(yaml.safe_dump(SCHEMA))
+    (folder / "example.yaml").write_text("id: prc_1\nsince: 2026-11-24\n")
+    words = (
+        "--description",
+        "Lost",
+        "--schema",
+        "schema.yaml",
+        "--example",
+        "example.yaml",
+        "--subject-pointer",
+        "/id",
+    )
+    made = await terminal.json("event-types", "create", "parcel.lost", *words, "--reference-pointer", "/since")
+    assert (made["schema"], made["example"]) == (SCHEMA, {"id": "prc_1", "since": "2026-11-24"})
+    assert (made["reference_pointers"], made["subject_pointer"], made["description"]) == (["/since"], "/id", "Lost")
+    assert await terminal.json("event-types", "show", "parcel.lost") == made
+    assert "parcel.lost" in await terminal.output("event-types", "list", "--archived", "false")
+    code, out, err = await terminal.run("event-types", "update", "parcel.lost", "--schema", "")
+    assert (code, out) == (Exit.USAGE, "")
+    assert "/schema: data were checked before" in err
+    after = await terminal.json("event-types", "update", "parcel.lost", "--schema", "", "--force")
+    assert (after["schema"], after["example"]) == (None, made["example"])
+    assert await terminal.output("event-types", "archive", "parcel.lost") == ""
+    assert (await terminal.json("event-types", "update", "parcel.lost", "--unarchive"))["archived_at"] is None
+
+
+async def test_a_file_of_many(terminal: Terminal) -> None:
+    """What was exported can be imported and changes nothing; what breaks is said before it is done."""
+    folder = terminal.node.folder
+    types = [{"code": "stock.low", "schema": SCHEMA}, {"code": "stock.out", "archived": True}]
+    given = json.dumps({"event_types": types})
+    dry = await terminal.run("event-types", "import", "-", "--dry-run", given=given)
+    assert dry.out == "created   stock.low  schema\ncreated   stock.out\n2 of 2 event types would change.\n"
+    assert (await terminal.output("event-types", "import", "-", given=given)).endswith("2 of 2 event types changed.\n")
+    (folder / "all.yaml").write_text(await terminal.output("event-types", "export"))
+    exported = yaml.safe_load((folder / "all.yaml").read_text())["event_types"]
+    assert [one for one in exported if one["code"].startswith("stock.")] == types
+    assert json.loads(await terminal.output("event-types", "export", "--json"))["event_types"] == exported
+    again = await terminal.output("event-types", "import", "all.yaml")
+    assert again == f"0 of {len(exported)} event types changed.\n"
+    changed = yaml.safe_dump([{"code": "stock.low", "schema": {**SCHEMA, "required": ["id", "since"]}}])
+    dry = await terminal.run("event-types", "import", "-", "--dry-run", given=changed)
+    assert "          breaks /schema/required: data.since is required now: data without it would be refused" in dry.out
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("{", "is no YAML or JSON"),
+        ("a: 1", "expected a list of event types"),
+        ("[]", "expected a list of event types"),
+        ("- code: a.b\n  code: a.c", "'code' is there twice"),
+        ("- code: a.b\n  example: {x: .nan}", "is no YAML or JSON"),
+        ("- code: a.b\n  example: !!python/object:os.system {}", "is no YAML or JSON"),
+        ("- code: a\n- code: order.created\n- colour: 1", "/event_types/2/colour: there is no such field"),
+        (b"\xff", "it is not UTF-8"),
+    ],
+)
+async def test_a_wrong_file_is_refused(terminal: Terminal, given: str | bytes, words: str) -> None:
+    """With the reason, and exit code 2; nothing in it is executed."""
+    code, out, err = await terminal.run("event-types", "import", "-", given=given)
+    assert (code, out) == (Exit.USAGE, "")
+    assert words in err
