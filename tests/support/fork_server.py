@@ -1,6 +1,6 @@
 """Import packhook, then fork a process for each request: the server of ``forking.py``. Run as a program.
 
-It ends when its standard input does, and kills what it started.
+It ends when its standard input does, kills what it started, and removes its folder.
 """
 
 import gc
@@ -8,11 +8,13 @@ import json
 import os
 import pkgutil
 import selectors
+import shutil
 import signal
 import socket
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from runpy import run_module
 from types import FrameType
 from typing import Any, Final
@@ -144,7 +146,9 @@ def main() -> None:
     gc.freeze()
     os.write(1, b"listening\n")
     request = server.run()
-    if request is not None:
+    if request is None:
+        shutil.rmtree(Path(sys.argv[1]).parent)
+    else:
         become(request)
         run_module(request["module"], run_name="__main__")
 

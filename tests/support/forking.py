@@ -14,7 +14,6 @@ import asyncio
 import atexit
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -65,12 +64,7 @@ def programs() -> Path:
         text = _PROGRAM.format(python=sys.executable, address=address, module=module)
         (folder / module).write_text(text)
         (folder / module).chmod(0o700)
-
-    def stop() -> None:
-        server.communicate()
-        shutil.rmtree(folder)
-
-    atexit.register(stop)
+    atexit.register(server.communicate)  # a worker that is killed does not come here: the server sees it
     return folder
 
 
