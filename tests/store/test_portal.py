@@ -53,7 +53,7 @@ async def opened(store: Store, made: PortalSession, name: str = "cookie", now: i
 
 
 async def test_a_link_works_once(store: Store) -> None:
-    """It becomes a session, with an audit entry; then it is none any more."""
+    """It becomes a session, with an audit entry, which can be ended; a second time changes nothing."""
     made = await add(store)
     assert await store.portal.find_link(hash_of(made.id), START) == made
     assert await store.portal.find_session(hash_of("cookie"), START) is None
@@ -65,6 +65,9 @@ async def test_a_link_works_once(store: Store) -> None:
     assert await store.portal.find_session(hash_of("another"), START) is None
     entries = (await store.list_audit(ALL, AuditFilter(action=Action.PORTAL_SESSION_OPENED))).items
     assert [item.object_id for item in entries] == [made.id]
+    for _ in range(2):
+        await store.portal.end(hash_of("cookie"))
+    assert await store.portal.find_session(hash_of("cookie"), START) is None
 
 
 async def test_of_many_who_open_a_link_at_once_one_gets_the_session(store: Store) -> None:
@@ -113,11 +116,15 @@ async def test_it_ends_with_the_key_that_made_it(store: Store) -> None:
 
 
 async def test_it_ends_with_its_organization(store: Store) -> None:
-    """No row is left of it."""
+    """No row is left of it, and none is made any more: nothing is written."""
     made, other = await add(store), await add(store, organization_id=OTHER)
     await store.delete_organization(ACME, START, new_entry())
     assert await store.portal.find_link(hash_of(made.id), START) is None
     assert await store.portal.find_link(hash_of(other.id), START) == other
+    before = await store.list_audit(ALL, AuditFilter())
+    with pytest.raises(NotFound):
+        await add(store)
+    assert await store.list_audit(ALL, AuditFilter()) == before
     assert await sweep(store, START + HOUR) == RetentionBatch(portal_sessions=1)
 
 
@@ -130,19 +137,3 @@ async def test_the_oldest_make_room(store: Store) -> None:
     newest = await add(store)
     assert await store.portal.find_link(hash_of(newest.id), START) == newest
     assert await store.portal.find_link(hash_of(other.id), START) == other
-
-
-async def test_a_session_can_be_ended(store: Store) -> None:
-    """A second time changes nothing; so does an unknown one."""
-    await opened(store, await add(store))
-    for _ in range(2):
-        await store.portal.end(hash_of("cookie"))
-    assert await store.portal.find_session(hash_of("cookie"), START) is None
-
-
-async def test_without_its_organization_there_is_no_link(store: Store) -> None:
-    """Raise NotFound, and write nothing."""
-    before = await store.list_audit(ALL, AuditFilter())
-    with pytest.raises(NotFound):
-        await add(store, organization_id="nowhere")
-    assert await store.list_audit(ALL, AuditFilter()) == before

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
+from packhook.core.portal import Capability
 from packhook.settings import Settings
 from packhook.web.look import Look
 from packhook.web.routes import ROUTES
@@ -19,6 +20,10 @@ from web.served import Served
 
 HOME: Final = "/portal/organizations/northwind/deliveries"
 PAGES: Final = (
+    "/portal/organizations/northwind",
+    "/portal/organizations/northwind/webhooks/{shop.failing.id}",
+    "/portal/organizations/northwind/webhooks/{shop.hostile.id}",
+    "/portal/organizations/northwind/replays",
     HOME,
     f"{HOME}?status=pending",
     HOME + "/{shop.failed_delivery}",
@@ -27,12 +32,15 @@ PAGES: Final = (
     "/portal/organizations/northwind/events/{shop.event}",
     "/portal/organizations/northwind/timeline?subject={shop.order}",
     "/portal/organizations/northwind/search?q=hooks",
-    "/portal/organizations/northwind",
-    "/portal/organizations/northwind/webhooks/{shop.failing.id}",
-    "/portal/organizations/northwind/replays",
     "/portal/organizations/northwind/replays/{shop.replay}",
 )
 """Pages that every session of the portal sees."""
+CHANGING: Final[dict[Capability, tuple[str, ...]]] = {
+    Capability.MANAGE: ("new-webhook", "webhooks/{id}/edit", "webhooks/{id}/delete"),
+    Capability.REPLAY: ("webhooks/{id}/replay",),
+    Capability.SECRETS: ("webhooks/{id}/rotate",),
+}
+"""Pages that a capability opens."""
 _OPERATORS: Final = {"api-keys", "api-key-revoke", "audit", "organization-delete"}
 """Pages about an organization that the portal does not have."""
 
@@ -127,10 +135,33 @@ def test_without_its_capability_nothing_is_done(served: Served, viewer: Browser,
     assert owner.read(path).form(f"{path}/retry")["token"] != token
 
 
+@pytest.mark.parametrize(("capability", "pages"), CHANGING.items(), ids=str)
+def test_each_capability_opens_its_pages(
+    served: Served, viewer: Browser, capability: Capability, pages: tuple[str, ...]
+) -> None:
+    """With it alone they are there; without it they are refused, also to be sent to."""
+    with closing(opened(served, capability.value).client) as client:
+        for page in pages:
+            path = f"/portal/organizations/northwind/{page.format(id=served.shop.well.id)}"
+            assert client.get(path).status_code == 200, path
+            for refused in (viewer.client.get(path), viewer.client.post(path, data={})):
+                assert refused.status_code == 403
+                assert f"lacks the capability {capability}" in refused.text
+
+
+def test_what_only_sends_is_refused_too(served: Served, viewer: Browser) -> None:
+    """A viewer's own token does not help."""
+    webhook = f"/portal/organizations/northwind/webhooks/{served.shop.well.id}"
+    token = viewer.read(webhook).form("/portal/sign-out")["token"]
+    for action in ("change", "test", "diagnose", "secret", "delete", "edit", "rotate", "replay"):
+        answer = viewer.client.post(f"{webhook}/{action}", data={"token": token, "to": "pause"})
+        assert answer.status_code == 403, action
+
+
 def test_another_organization_is_not_there(served: Served, owner: Browser) -> None:
     """Respond with 404 to every page of it, as to one that does not exist; ids of it are unknown here."""
     delivery = served.shop.failed_delivery
-    with closing((foreign := opened(served, "replay", organization=EMPTY)).client):
+    with closing((foreign := opened(served, "manage", "replay", "secrets", organization=EMPTY)).client):
         own = f"/portal/organizations/{EMPTY}/deliveries"
         token = foreign.read(own).form("/portal/sign-out")["token"]
         for base in (HOME, own):
@@ -138,6 +169,9 @@ def test_another_organization_is_not_there(served: Served, owner: Browser) -> No
                 assert foreign.client.get(base + page).status_code == 404, base + page
             assert foreign.client.post(f"{base}/{delivery}/retry", data={"token": token}).status_code == 404
         assert foreign.client.get(HOME).status_code == 404
+        for page in ("", "/edit", "/rotate", "/replay", "/delete"):
+            path = f"/portal/organizations/{EMPTY}/webhooks/{served.shop.well.id}{page}"
+            assert foreign.client.get(path).status_code == 404, path
         for name in (delivery, served.shop.event, served.shop.order, served.shop.well.id):
             found = foreign.client.get(f"/portal/organizations/{EMPTY}/search", params={"q": name})
             assert (found.status_code, served.shop.well.endpoint in found.text) == (200, False)
@@ -153,6 +187,26 @@ def test_what_is_done_is_audited_by_the_session(served: Served, owner: Browser) 
         f"{served.url}/v1/audit", params={"object_id": served.shop.hostile_delivery}, headers=bearer(OPERATOR_KEY)
     ).json()["data"]
     assert (entry["action"], entry["actor"][:4]) == ("delivery.retried", "pts_")
+
+
+def test_an_owner_changes_a_webhook(served: Served, owner: Browser) -> None:
+    """Create, pause, show the secret, delete; the audit trail names the session."""
+    base = "/portal/organizations/northwind"
+    form = owner.read(f"{base}/new-webhook")
+    made = owner.send(
+        form, f"{base}/new-webhook", endpoint="https://portal.example/hook", secret="a-secret-of-theirs", enabled="on"
+    )
+    page = owner.follow(made)
+    webhook = made.headers["location"].partition("?")[0]
+    assert "a-secret-of-theirs" not in page.html
+    owner.follow(owner.send(page, f"{webhook}/change"))
+    assert "a-secret-of-theirs" in owner.send(page, f"{webhook}/secret").text
+    owner.follow(owner.send(owner.read(f"{webhook}/delete"), f"{webhook}/delete"))
+    entries = httpx.get(
+        f"{served.url}/v1/audit", params={"object_id": webhook.rpartition("/")[2]}, headers=bearer(OPERATOR_KEY)
+    ).json()["data"]
+    assert {entry["actor"][:4] for entry in entries} == {"pts_"}
+    assert len({entry["actor"] for entry in entries}) == 1
 
 
 def test_a_form_of_another_session_is_refused(served: Served, owner: Browser, viewer: Browser) -> None:

@@ -33,7 +33,7 @@ async def open_link(visit: Visit) -> Response:
 
 async def home(visit: Visit) -> Response:
     """Lead to the organization's first page."""
-    return visit.redirect("deliveries", organizationId=_visitor(visit).portal.organization_id)
+    return visit.redirect("organization", organizationId=_visitor(visit).portal.organization_id)
 
 
 async def sign_out(visit: Visit) -> Response:
