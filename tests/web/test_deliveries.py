@@ -79,6 +79,9 @@ def test_a_delivery_tells_its_story(browser: Browser, served: Served) -> None:
     assert '"type": "order.created"' in text
     assert "x-api-key: ***" in text
     assert "<h1>Maintenance</h1>" in text
+    webhook = f"/dashboard/organizations/northwind/webhooks/{served.shop.failing.id}"
+    assert page.all("form", action=f"{webhook}/diagnose")
+    assert page.all("a", href=webhook)
 
 
 def test_an_attempt_is_chosen_by_the_address(browser: Browser, served: Served) -> None:
