@@ -37,7 +37,7 @@ from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.open import open_store, shown
 from packhook.telemetry import metrics
-from packhook.telemetry.counts import LoopLag
+from packhook.telemetry.counts import LoopLag, RecentRates, Totals
 from packhook.telemetry.logs import announce
 from packhook.telemetry.metrics import Sample, connections
 
@@ -64,7 +64,9 @@ class Node:
         scheduler = self._scheduler
         self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
         scheduler.live_tail = self.service.tail.rows
-        self._lag = LoopLag()
+        rates = RecentRates(lambda: Totals(store.counts.published, *scheduler.counts.totals()))
+        self.service.status.rates = rates
+        self._lag = LoopLag(rates.note)
         self.service.metrics.add_source(scheduler.samples)
         self.service.metrics.add_source(lambda: (Sample(metrics.LOOP_LAG, self._lag.seconds),))
 

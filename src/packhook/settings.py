@@ -295,6 +295,10 @@ class Settings(BaseSettings):
         20 * SECOND, ge=0, description="How long a stop waits for running attempts before it aborts them."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The lowest level to log.")
+    access_log: bool = Field(
+        default=False,
+        description="Log a line for each response to a client: method, path, status, duration, request id.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: `console` in a terminal, `json` otherwise."
     )

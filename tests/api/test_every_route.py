@@ -70,6 +70,7 @@ SCOPE_OF: Final = {
     "GET /organizations/{organizationId}/webhooks/{webhookId}/health": "webhooks:read",
     "GET /health/webhooks": None,
     "GET /stats": None,
+    "GET /status": None,
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",

@@ -63,7 +63,7 @@ def test_the_options_of_client_commands_are_documented() -> None:
                 "packhook organizations",
                 "packhook event-types",
                 "packhook keys rotate-master",
-                "packhook stats",
+                "packhook stat",
                 "packhook webhooks unh",
             )
         )

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import docs_page, handlers, metrics, problems
+from packhook.api.access_log import AccessLog
 from packhook.api.auth import documented_bearer, route_class
 from packhook.api.described import Described
 from packhook.api.forwarded import source_in
@@ -50,6 +51,7 @@ def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mount
     return Headers(
         RequestsInTurn(RejectEncodedSeparators(everything), turns, service.access, settings),
         lambda: service.is_draining,
+        AccessLog(settings),
     )
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from packhook.api.access_log import AccessLog, begin_request
 from packhook.api.requests import NO_ROUTE, has_encoded_separator
-from packhook.core.ids import request_id
 
 ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -30,18 +30,20 @@ CLOSE: Final = (b"connection", b"close")
 class Headers:
     """Give each request an id, and each response that id and the security headers that it does not have itself."""
 
-    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool], access_log: AccessLog) -> None:
         self._app = app
         self._is_draining = is_draining
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 ASGI
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identifier = scope["packhook.request_id"] = scope.get("packhook.request_id") or request_id()
+        identifier = begin_request(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._access_log.write(scope, message["status"])
                 headers = message.get("headers", [])
                 own = {name for name, _ in headers}
                 security = (header for header in SECURITY_HEADERS if header[0] not in own)

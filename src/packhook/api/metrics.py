@@ -6,9 +6,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from packhook.api.access_log import AccessLog
 from packhook.api.headers import Headers
 from packhook.api.problems import UnhandledExceptions
 from packhook.service.service import Service
+from packhook.settings import Settings
 from packhook.telemetry.metrics import CONTENT_TYPE
 
 
@@ -18,8 +20,8 @@ async def metrics(request: Request) -> Response:
     return Response(await service.metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
-def create_metrics_app(service: Service) -> ASGIApp:
+def create_metrics_app(service: Service, settings: Settings) -> ASGIApp:
     """Return the ASGI application that serves ``/metrics`` and nothing else."""
     app = Starlette(routes=[Route("/metrics", metrics, methods=["GET"])])
     app.state.service = service
-    return Headers(UnhandledExceptions(app), lambda: service.is_draining)
+    return Headers(UnhandledExceptions(app), lambda: service.is_draining, AccessLog(settings))

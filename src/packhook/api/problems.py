@@ -7,6 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from packhook.api.access_log import current_request_id
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
 
@@ -59,7 +60,7 @@ def problem_response(error: PackhookError) -> Response:
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unavailable) and not isinstance(error, (errors.Overloaded, errors.RateLimited)):
-        _log.warning("unavailable", code=error.code, detail=error.detail)
+        _log.warning("unavailable", code=error.code, detail=error.detail, request_id=current_request_id())
         body["detail"] = Unavailable.title()  # the reason is for the log
     return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import erasure, event_type_handlers, handlers, parameters, portal_handlers
+from packhook.api import erasure, event_type_handlers, handlers, operator, parameters, portal_handlers
 from packhook.api.matching import match_event
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
@@ -56,6 +56,7 @@ from packhook.api.schemas.organizations import (
 from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.statistics import ChartOut
+from packhook.api.schemas.status import StatusOut
 from packhook.api.schemas.webhooks import (
     ExchangeOut,
     SecretRotate,
@@ -136,6 +137,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           query=parameters.HEALTH),
     Route("statistics", "GET", f"{_WEBHOOK}/stats", "webhooks:read", handlers.webhook_statistics, 200, ChartOut,
           query=parameters.STATISTICS, errors=_404),
+    Route("status", "GET", "/status", OPERATOR, operator.status, 200, StatusOut),
     Route("statistics", "GET", "/stats", OPERATOR, handlers.statistics, 200, ChartOut, query=parameters.STATISTICS),
     Route("events", "GET", _EVENTS, "events:read", handlers.list_events, 200, EventPage, query=parameters.EVENTS,
           errors=_404),

@@ -131,4 +131,4 @@ def make_server(service: Service, settings: Settings, mounts: Mounts) -> uvicorn
 def make_metrics_server(service: Service, settings: Settings) -> uvicorn.Server:
     """Return a server of ``/metrics`` alone, without a key. It ends when its ``should_exit`` is set."""
     nothing_published = PublishApp((), service, settings, Turns())
-    return _MetricsServer(_config(create_metrics_app(service), nothing_published))
+    return _MetricsServer(_config(create_metrics_app(service, settings), nothing_published))

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "events": "packhook.cli.events:app",
     "deliveries": "packhook.cli.deliveries:app",
     "replays": "packhook.cli.replays:app",
+    "status": "packhook.cli.status:app",
     "stats": "packhook.cli.statistics:app",
     "orders": "packhook.cli.orders:app",
     "portal": "packhook.cli.portal:app",

@@ -44,8 +44,12 @@ class DueDeliveries(Struct, frozen=True, kw_only=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """Hold the figures of an instance that only its database knows, as of ``at``. Absent parts are zero."""
+    """Hold the figures of an instance that only its database knows, as of ``at``. Absent parts are zero.
+
+    ``nodes`` is how many of them use the database.
+    """
 
     at: int
     due: tuple[DueDeliveries, ...]
     webhooks: dict[WebhookCondition, int]
+    nodes: int = 1

@@ -22,8 +22,9 @@ from packhook.core.overview import Figures, WebhookCondition
 from packhook.service.publish import Publisher
 from packhook.store.base import Store
 from packhook.telemetry import metrics
+from packhook.telemetry.counts import Histogram
 from packhook.telemetry.logs import dropped_lines
-from packhook.telemetry.metrics import Sample, exposition, samples_of_store
+from packhook.telemetry.metrics import Metric, Sample, exposition, samples_of_store
 
 _log: Final = structlog.get_logger("packhook.metrics")
 
@@ -63,6 +64,15 @@ class Metrics:
         if found is not None:
             samples += samples_of_figures(found)
         return exposition(samples, self.process)
+
+    def gauges(self) -> dict[Metric, float]:
+        """Return the node's own values without labels, by metric."""
+        samples = (sample for source in self._sources for sample in source())
+        return {
+            sample.metric: sample.value
+            for sample in samples
+            if not sample.labels and not isinstance(sample.value, Histogram)
+        }
 
     async def figures(self, wait_seconds: float = WAIT_SECONDS) -> Figures | None:
         """Return the figures that the database knows, at most a while old; None while it is away or too slow.

@@ -27,6 +27,7 @@ from packhook.service.search import Search
 from packhook.service.secret_rotation import SecretRotation
 from packhook.service.sessions import Sessions
 from packhook.service.statistics import Statistics
+from packhook.service.status import StatusReports
 from packhook.service.tail import Tail
 from packhook.service.test_events import TestEvents
 from packhook.service.timeline import Timeline
@@ -91,6 +92,7 @@ class Service:
         self.search = Search(store)
         self.matching = Matching(store, clock)
         self.health = HealthReports(store, settings, clock, lane_report)
+        self.status = StatusReports(self.metrics, self.health, settings, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:

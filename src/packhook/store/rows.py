@@ -218,7 +218,7 @@ def backlog(row: Row) -> Backlog:
     )
 
 
-def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row]) -> Figures:
+def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], nodes: int = 1) -> Figures:
     """Return the figures of an instance from the rows of ``count_due`` and ``count_webhooks_by_condition``."""
     return Figures(
         at=now,
@@ -232,6 +232,7 @@ def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row]) -> Figures:
             for urgency, condition, count, oldest in due
         ),
         webhooks={WebhookCondition(condition): count for condition, count in webhooks},
+        nodes=nodes,
     )
 
 

@@ -6,10 +6,10 @@ to :class:`DeliveryCounts`. Nothing is labeled, locked or formatted on the way o
 
 import asyncio
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from packhook.core.clock import SECOND
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind
@@ -26,6 +26,8 @@ DELIVERY_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 1
 LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 BATCH_SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LAG_EVERY: Final = 0.5
+NOTE_EVERY: Final = 5.0
+LONGEST_RATE: Final = 300.0
 
 
 class Histogram:
@@ -76,6 +78,10 @@ class DeliveryCounts:
         self.receiver_seconds = Histogram(REQUEST_SECONDS)
         self.delivery_seconds = Histogram(DELIVERY_SECONDS)
 
+    def totals(self) -> tuple[int, int]:
+        """Return how many attempts ended, and how many of them delivered."""
+        return self.attempts.total(), self.attempts[DELIVERED]
+
     def attempt_ended(self, result: AttemptResult) -> None:
         """Count an attempt; one that was never sent has no time of a receiver."""
         self.attempts[result.verdict.error_code or DELIVERED] += 1
@@ -94,11 +100,47 @@ class DeliveryCounts:
             self.delivery_seconds.observe(max(0, took) / SECOND)
 
 
-class LoopLag:
-    """Measure twice a second how late the event loop calls back. ``seconds`` has the delays."""
+class Totals(NamedTuple):
+    """Hold what a node has done since it started."""
 
-    def __init__(self) -> None:
+    published: int
+    attempts: int
+    delivered: int
+
+
+class RecentRates:
+    """Remember the totals of the last minutes, and tell how many happened a second."""
+
+    def __init__(self, read: Callable[[], Totals]) -> None:
+        self._read = read
+        self._seen: deque[tuple[float, Totals]] = deque(maxlen=int(LONGEST_RATE / NOTE_EVERY) + 2)
+
+    def note(self, now: float) -> None:
+        """Remember the totals, if the last ones are some seconds old; ``now`` is in seconds of a monotonic clock."""
+        if not self._seen or now - self._seen[-1][0] >= NOTE_EVERY:
+            self._seen.append((now, self._read()))
+
+    def since(self, seconds: float, now: float) -> tuple[float, float, float]:
+        """Return published, attempts and delivered a second, over this time or as long as it is known."""
+        totals = self._read()
+        known = [(at, seen) for at, seen in self._seen if now - at <= seconds + NOTE_EVERY]
+        began, before = known[0] if known else (now, totals)
+        took = max(NOTE_EVERY, now - began)
+        published, attempts, delivered = (
+            round((after - then) / took, 2) for after, then in zip(totals, before, strict=True)
+        )
+        return published, attempts, delivered
+
+
+class LoopLag:
+    """Measure twice a second how late the event loop calls back. ``seconds`` has the delays.
+
+    ``on_measured`` gets the time of the loop each time.
+    """
+
+    def __init__(self, on_measured: Callable[[float], None] = lambda _: None) -> None:
         self.seconds = Histogram(LAG_SECONDS)
+        self._on_measured = on_measured
         self._timer: asyncio.TimerHandle | None = None
 
     @contextmanager
@@ -116,5 +158,7 @@ class LoopLag:
         self._timer = loop.call_at(due, self._on_timer, loop, due, loop.time)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, due: float, clock: Callable[[], float]) -> None:
-        self.seconds.observe(max(0.0, clock() - due))
+        now = clock()
+        self.seconds.observe(max(0.0, now - due))
+        self._on_measured(now)
         self._schedule(loop)

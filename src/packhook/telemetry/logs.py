@@ -8,6 +8,7 @@ import atexit
 import json
 import logging
 import os
+import socket
 import sys
 from contextlib import suppress
 from io import StringIO
@@ -20,6 +21,7 @@ from packhook.core.text import visible, visible_lines
 from packhook.telemetry.log_writer import LogWriter, write_to
 
 _log: Final = structlog.get_logger("packhook.telemetry")
+_HOST: Final = socket.gethostname()
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -32,6 +34,7 @@ def configure_logs(level: str, log_format: str) -> None:
         else structlog.processors.JSONRenderer()
     )
     processors: list[Processor] = [
+        _add_node,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if not console else _make_visible,
@@ -134,6 +137,16 @@ def _log_dropped(count: int) -> None:
 
 
 atexit.register(flush_logs)
+
+
+def node_name() -> str:
+    """Return the name of this process among all nodes: the host's, and the process id."""
+    return f"{_HOST}-{os.getpid()}"  # of a forked child the id is another
+
+
+def _add_node(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Add the name of the node."""
+    return {**line, "node": node_name()}
 
 
 def _make_visible(_logger: object, _method: str, line: EventDict) -> EventDict:

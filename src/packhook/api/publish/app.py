@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Raw
 from starlette.types import Receive, Scope
 
+from packhook.api.access_log import AccessLog
 from packhook.api.forwarded import peer_network, source_in
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
@@ -78,6 +79,7 @@ class PublishApp:
         self._service = service
         self._turns = turns
         self._settings = settings
+        self._access_log = AccessLog(settings)
         self.max_connections: Final = settings.max_connections
         self.connections: Final = FairShare(settings.max_connections, "")
         self._max_body_bytes = settings.max_buffered_body_bytes
@@ -112,6 +114,11 @@ class PublishApp:
         return partial(self._respond, route, organization_id)
 
     async def _respond(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
+        response = await self._answer(route, organization_id, scope, receive)
+        self._access_log.write(scope, response.status)
+        return response
+
+    async def _answer(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
         try:
             return await self._publish(route, organization_id, scope, receive)
         except PackhookError as error:

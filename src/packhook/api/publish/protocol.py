@@ -24,12 +24,12 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from packhook.api.access_log import begin_request
 from packhook.api.headers import SECURITY_HEADERS
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.api.publish.app import PublishApp, Respond, Response
 from packhook.api.responses import encode
 from packhook.core.errors import Unavailable
-from packhook.core.ids import request_id
 
 _log: Final = structlog.get_logger("packhook.api")
 
@@ -119,7 +119,7 @@ class PublishRequestCycle(RequestResponseCycle):
     async def run_asgi(self, app: Any) -> None:  # noqa: ANN401 uvicorn's pipeline has one type for all cycles
         """Await the response of ``app``, a :data:`Respond`, and write it; an error after that goes to the log."""
         respond: Respond = app
-        self.scope["packhook.request_id"] = request_id()  # type: ignore[typeddict-unknown-key] # an extension of ours
+        begin_request(self.scope)  # type: ignore[arg-type] # uvicorn has a type for what is a dict
         try:
             response = await respond(self.scope, self.receive)  # type: ignore[arg-type] # Starlette types ASGI otherwise
             if self.flow.write_paused and not self.disconnected:

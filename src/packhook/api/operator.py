@@ -1,0 +1,66 @@
+"""What the operator sees of all organizations together: the status of the instance."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from packhook.api import serializers
+from packhook.api.responses import respond
+from packhook.core.clock import to_rfc3339
+from packhook.core.model import Urgency
+from packhook.core.overview import Figures, WebhookCondition
+from packhook.service.service import Service
+from packhook.service.status import Status
+from packhook.telemetry import metrics
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def status(request: Request) -> Response:
+    """Show how the instance is."""
+    service = _service(request)
+    return respond(_status(await service.status.read(is_draining=service.is_draining)))
+
+
+def _status(found: Status) -> serializers.Body:
+    figures = found.figures
+    return {
+        "version": found.version,
+        "database": found.database,
+        "database_answers": figures is not None,
+        "nodes": None if figures is None else figures.nodes,
+        "due": None if figures is None else _due(figures),
+        "webhooks": None
+        if figures is None
+        else {each.value: figures.webhooks.get(each, 0) for each in WebhookCondition},
+        "failing": None if found.failing is None else [serializers.listed_health(each) for each in found.failing],
+        "node": {
+            "name": found.node,
+            "started_at": to_rfc3339(found.started_at),
+            "draining": found.is_draining,
+            "in_flight": found.gauges[metrics.IN_FLIGHT.name],
+            "queued": found.gauges[metrics.QUEUED.name],
+            "lanes_held": found.gauges[metrics.LANES_HELD.name],
+            "breakers_open": found.gauges[metrics.BREAKERS_OPEN.name],
+            "rates": {window: msgspec.structs.asdict(rates) for window, rates in found.rates.items()},
+        },
+    }
+
+
+def _due(figures: Figures) -> serializers.Body:
+    oldest = min((part.oldest_due_at for part in figures.due), default=None)
+    return {
+        "deliveries": sum(part.count for part in figures.due),
+        "oldest_since": None if oldest is None else to_rfc3339(oldest),
+        "by_urgency": {
+            urgency.name.lower(): sum(part.count for part in figures.due if part.urgency is urgency)
+            for urgency in Urgency
+        },
+        "by_state": {
+            condition.value: sum(part.count for part in figures.due if part.condition is condition)
+            for condition in WebhookCondition
+        },
+    }

@@ -1,0 +1,51 @@
+"""Schemas of the instance's status."""
+
+from pydantic import Field
+
+from packhook.api.schemas.health import ListedHealthOut
+from packhook.api.schemas.model import ResponseModel
+
+
+class DueOut(ResponseModel):
+    """Count what is due and not being sent."""
+
+    deliveries: int
+    oldest_since: str | None
+    by_urgency: dict[str, int] = Field(description="By `first`, `retry` and `replay`.")
+    by_state: dict[str, int] = Field(
+        description="By the state of the webhook: `active`, `failing`, `paused`, `disabled`."
+    )
+
+
+class RatesOut(ResponseModel):
+    """Tell how many there were a second."""
+
+    published: float
+    attempts: float
+    delivered: float
+
+
+class NodeOut(ResponseModel):
+    """Describe the node that responds."""
+
+    name: str
+    started_at: str
+    draining: bool
+    in_flight: int
+    queued: int
+    lanes_held: int
+    breakers_open: int
+    rates: dict[str, RatesOut] = Field(description="Of the last minute (`1m`) and five minutes (`5m`).")
+
+
+class StatusOut(ResponseModel):
+    """Show how the instance is. What only the database knows is null while it does not answer."""
+
+    version: str
+    database: str = Field(description="The URL without user, password and parameters.")
+    database_answers: bool
+    nodes: int | None
+    due: DueOut | None
+    webhooks: dict[str, int] | None = Field(description="By `active`, `failing`, `paused` and `disabled`.")
+    failing: list[ListedHealthOut] | None = Field(description="The first ten webhooks that fail, by id.")
+    node: NodeOut

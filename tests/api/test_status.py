@@ -1,0 +1,58 @@
+"""The instance's status, for its operator."""
+
+from pathlib import Path
+
+from packhook.telemetry.counts import NOTE_EVERY, RecentRates, Totals
+from packhook.testing import ManualClock
+from support.api_node import application
+
+EVENT = {"event_code": "order.created", "data": {"id": "ord_1"}}
+HOOK = {
+    "event_code": "order.created",
+    "endpoint": "https://myapp.packcloud.local/order-created",
+    "secret": "q9NhjkjV9o",
+}
+
+
+async def test_the_status_of_an_instance(tmp_path: Path) -> None:
+    """Show version, nodes, what is due by urgency and state, webhooks by state, and the node that responds."""
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        await api.post("/v1/organizations", json={"id": "acme"})
+        await api.post("/v1/organizations/acme/webhooks", json=HOOK)
+        await api.post("/v1/organizations/acme/webhooks", json={**HOOK, "paused": True})
+        await api.post("/v1/organizations/acme/events", json=EVENT)
+        found = (await api.get("/v1/status")).json()
+    assert (found["database_answers"], found["nodes"], found["failing"]) == (True, 1, [])
+    assert found["database"].startswith("sqlite:///")
+    assert found["webhooks"] == {"active": 1, "failing": 0, "paused": 1, "disabled": 0}
+    assert found["due"]["deliveries"] == 2
+    assert found["due"]["by_urgency"] == {"first": 2, "retry": 0, "replay": 0}
+    assert found["due"]["by_state"] == {"active": 1, "failing": 0, "paused": 1, "disabled": 0}
+    assert found["due"]["oldest_since"] == "2024-08-02T09:00:00.000Z"
+    assert (found["node"]["started_at"], found["node"]["draining"]) == ("2024-08-02T09:00:00.000Z", False)
+    assert set(found["node"]["rates"]) == {"1m", "5m"}
+
+
+async def test_without_a_database_the_node_still_says_how_it_is(tmp_path: Path) -> None:
+    """Respond with null for what only the database knows."""
+    async with application(tmp_path, ManualClock()) as (api, service, store):
+        await api.get("/v1/organizations")
+        await store.close()
+        service.is_draining = True
+        found = (await api.get("/v1/status")).json()
+    assert found["database_answers"] is False
+    assert [found[name] for name in ("nodes", "due", "webhooks", "failing")] == [None] * 4
+    assert found["node"]["draining"] is True
+
+
+def test_rates_are_of_the_last_minutes() -> None:
+    """Divide what happened since then by the time; a node that has just started has no longer time to divide by."""
+    done = Totals(0, 0, 0)
+    rates = RecentRates(lambda: done)
+    assert rates.since(60, now=0.0) == (0, 0, 0)
+    for second in range(0, 601, int(NOTE_EVERY)):
+        done = Totals(second * 2, second * 3, second)
+        rates.note(float(second))
+    assert rates.since(60, now=600.0) == (2, 3, 1)
+    done = Totals(1_500, 1_800, 600)  # 300 more in no time
+    assert rates.since(300, now=600.0)[0] == round((1_500 - 590) / 305, 2)
