@@ -71,6 +71,8 @@ SCOPE_OF: Final = {
     "GET /health/webhooks": None,
     "GET /stats": None,
     "GET /status": None,
+    "GET /webhooks": None,
+    "GET /deliveries": None,
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",

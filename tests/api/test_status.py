@@ -1,7 +1,12 @@
 """The instance's status, for its operator."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from api.organization import Organization
 from packhook.telemetry.counts import NOTE_EVERY, RecentRates, Totals
 from packhook.testing import ManualClock
 from support.api_node import application
@@ -31,6 +36,35 @@ async def test_the_status_of_an_instance(tmp_path: Path) -> None:
     assert found["due"]["oldest_since"] == "2024-08-02T09:00:00.000Z"
     assert (found["node"]["started_at"], found["node"]["draining"]) == ("2024-08-02T09:00:00.000Z", False)
     assert set(found["node"]["rates"]) == {"1m", "5m"}
+
+
+async def test_the_lists_of_all_organizations(api: httpx.AsyncClient) -> None:
+    """Show webhooks and deliveries with their organization, page by page, secrets masked; refuse other filters."""
+    made = [await Organization.create(api) for _ in range(2)]
+    for one in made:
+        await api.post(f"/v1/organizations/{one.id}/webhooks", json={**HOOK, "paused": True})
+        await api.post(f"/v1/organizations/{one.id}/events", json=EVENT)
+    webhooks = [item async for item in _pages(api, "/v1/webhooks?per_page=100")]
+    mine = [item for item in webhooks if item["organization_id"] in {one.id for one in made}]
+    assert [item["secret"] for item in mine] == ["q9Nh******"] * 2
+    for one, webhook in zip(made, mine, strict=True):
+        (delivery,) = (await api.get(f"/v1/deliveries?webhook_id={webhook['id']}")).json()["data"]
+        assert (delivery["organization_id"], delivery["status"]) == (one.id, "pending")
+    first = (await api.get("/v1/deliveries?per_page=1")).json()
+    assert first["data"][0]["organization_id"] == made[1].id
+    assert first["next"] is not None
+    wrong = await api.get("/v1/deliveries?status=pending&subject=ord_1")
+    assert {error["field"] for error in wrong.json()["errors"]} == {"status", "subject"}
+
+
+async def _pages(api: httpx.AsyncClient, url: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the items of all pages."""
+    following: str | None = url
+    while following is not None:
+        page = (await api.get(following)).json()
+        following = page["next"]
+        for item in page["data"]:
+            yield item
 
 
 async def test_without_a_database_the_node_still_says_how_it_is(tmp_path: Path) -> None:

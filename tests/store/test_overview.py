@@ -1,16 +1,26 @@
 """Test what the store says of the whole instance: what is due, by urgency and the condition of its webhook."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from packhook.core.clock import HOUR, MINUTE
 from packhook.core.health import FAILURES_TO_FAIL
-from packhook.core.model import Urgency
+from packhook.core.model import DeliveryStatus, Urgency
 from packhook.core.overview import DueDeliveries, Figures, WebhookCondition
-from packhook.store.base import Store
+from packhook.settings import Settings
+from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.encryption.keyring import Keyring
+from packhook.store.encryption.store import EncryptedStore
+from packhook.store.filters import instance_delivery_conditions
+from packhook.store.open import open_store
+from packhook.store.pagination import page_statement
 from packhook.store.sqlite.connection import connect, migrate
+from packhook.store.sqlite.queries import SQL
 from packhook.store.statements import load
-from packhook.testing.clock import START
-from store.values import OTHER, add_webhook, claim, failed, new_entry, next_version, publish
+from packhook.testing.clock import START, ManualClock
+from store.values import ACME, OTHER, add_webhook, claim, failed, new_entry, next_version, organization, publish
 
 ACTIVE, FAILING, PAUSED, DISABLED = WebhookCondition
 
@@ -61,3 +71,84 @@ def test_what_is_due_is_read_from_the_index(tmp_path: Path) -> None:
         "SCAN deliveries USING COVERING INDEX deliveries_live",
         "SCAN d",
     ]
+
+
+async def test_webhooks_of_all_organizations_are_listed_in_pages(store: Store) -> None:
+    """Go through them oldest first, forwards and back, without deleted ones."""
+    made = [await add_webhook(store, organization_id) for organization_id in (ACME, OTHER, ACME, OTHER)]
+    await store.delete_webhook(ACME, made[2].id, START, new_entry())
+    first = await store.overview.list_webhooks(PageRequest(limit=2))
+    rest = await store.overview.list_webhooks(PageRequest(limit=2, anchor=first.items[-1].id))
+    back = await store.overview.list_webhooks(PageRequest(limit=2, anchor=rest.items[0].id, backwards=True))
+    assert [[item.id for item in page.items] for page in (first, rest, back)] == [
+        [made[0].id, made[1].id],
+        [made[3].id],
+        [made[0].id, made[1].id],
+    ]
+    assert [(page.has_prev, page.has_next) for page in (first, rest, back)] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
+
+
+async def test_deliveries_of_all_organizations_are_listed_by_filters(store: Store) -> None:
+    """Go through them newest first; find those of a webhook, a status and a time."""
+    one, two = await add_webhook(store), await add_webhook(store, OTHER)
+    await publish(store, 2)
+    await publish(store, 1, OTHER, created_at=START + HOUR)
+    exhausted, *_ = [item for item in await claim(store, START + HOUR) if item.webhook_id == one.id]
+    await store.record([failed(exhausted, START + HOUR)])
+
+    async def found(limit: int = 10, **where: Any) -> list[str]:  # noqa: ANN401 a field has its own type
+        page = await store.overview.list_deliveries(PageRequest(limit=limit), DeliveryFilter(**where))
+        return [item.id for item in page.items]
+
+    every = await found()
+    assert every == sorted(every, reverse=True)
+    assert len(every) == 3
+    assert await found(limit=2) == every[:2]
+    assert await found(status=DeliveryStatus.EXHAUSTED) == [exhausted.id]
+    assert len(await found(webhook_id=two.id)) == 1
+    assert len(await found(webhook_id=one.id, status=DeliveryStatus.EXHAUSTED)) == 1
+    assert await found(since=START + MINUTE) == await found(webhook_id=two.id)
+    assert len(await found(until=START + MINUTE)) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (DeliveryFilter(), "deliveries_by_id"),
+        (DeliveryFilter(since=START), "deliveries_by_id (id>?)"),
+        (DeliveryFilter(status=DeliveryStatus.DELIVERED), "deliveries_by_id"),
+        (DeliveryFilter(status=DeliveryStatus.EXHAUSTED), "deliveries_exhausted_by_id"),
+        (DeliveryFilter(status=DeliveryStatus.CANCELED, until=START), "deliveries_canceled_by_id (id<?)"),
+        (DeliveryFilter(webhook_id="w"), "deliveries_of_webhook (webhook_id=?)"),
+        (
+            DeliveryFilter(webhook_id="w", status=DeliveryStatus.EXHAUSTED),
+            "deliveries_exhausted_of_webhook (webhook_id=?)",
+        ),
+    ],
+    ids=["any", "since", "delivered", "exhausted", "canceled until", "webhook", "webhook exhausted"],
+)
+def test_a_page_of_all_deliveries_walks_an_index(tmp_path: Path, where: DeliveryFilter, index: str) -> None:
+    """Read in the order of the list: nothing is sorted."""
+    db = connect(str(tmp_path / "packhook.db"))
+    migrate(db)
+    conditions = instance_delivery_conditions(where)
+    text, values = page_statement(SQL["list_deliveries"], conditions, PageRequest(limit=25), newest_first=True)
+    (step,) = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    db.close()
+    assert step.endswith(f"INDEX {index}")
+
+
+async def test_secrets_of_listed_webhooks_are_decrypted(tmp_path: Path) -> None:
+    """Return what was stored, also through the store that encrypts."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'packhook.db'}")
+    store = EncryptedStore(open_store(settings, ManualClock()), Keyring(settings))
+    await store.open()
+    await store.create_organization(organization(), new_entry())
+    made = await add_webhook(store)
+    found = await store.overview.list_webhooks(PageRequest(limit=10))
+    await store.close()
+    assert found.items == (made,)

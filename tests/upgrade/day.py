@@ -109,6 +109,8 @@ async def execute_everything(db: Db) -> None:
     await _erase(db)
     await _keep_event_types(db)
     await overview.read_figures(db, START)
+    await overview.list_webhooks(db, PAGE)
+    await overview.list_deliveries(db, PAGE, DeliveryFilter())
     await _lose_a_node(db)
     await _clean_up(db)
     await db.fetch_all(SQL["delete_node"], NODE)

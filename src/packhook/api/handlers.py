@@ -111,7 +111,7 @@ async def create_webhook(request: Request) -> Response:
     """Create a webhook."""
     body = await read_shape(request, WebhookCreate)
     webhook = await _service(request).webhooks.create(_organization(request), stored_fields(body), actor_of(request))
-    return created(request, _webhook(request, webhook, None))
+    return created(request, webhook_body(request, webhook, None))
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -119,7 +119,7 @@ async def list_webhooks(request: Request) -> Response:
     page, where = parameters.WEBHOOKS.read(request.query_params, request.url.path, _event_types(request))
     found = await _service(request).webhooks.list(_organization(request), page, where)
     health = await _service(request).webhooks.health(found.items)
-    return respond_page(request, page, found, lambda webhook: _webhook(request, webhook, health.get(webhook.id)))
+    return respond_page(request, page, found, lambda webhook: webhook_body(request, webhook, health.get(webhook.id)))
 
 
 async def get_webhook(request: Request) -> Response:
@@ -176,10 +176,11 @@ async def verify_webhook(request: Request) -> Response:
 
 async def _respond_webhook(request: Request, webhook: Webhook) -> Response:
     health = await _service(request).webhooks.health([webhook])
-    return respond(_webhook(request, webhook, health.get(webhook.id)))
+    return respond(webhook_body(request, webhook, health.get(webhook.id)))
 
 
-def _webhook(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:
+def webhook_body(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:
+    """Serialize a webhook for who asks."""
     reason = held_reason(webhook, requires_verification=_service(request).verification.is_required)
     now = _service(request).clock.now()
     return serializers.webhook(webhook, principal_of(request), health, now, reason)

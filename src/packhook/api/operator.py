@@ -1,14 +1,15 @@
-"""What the operator sees of all organizations together: the status of the instance."""
+"""What the operator sees of all organizations together: the status of the instance, webhooks and deliveries."""
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from packhook.api import serializers
-from packhook.api.responses import respond
+from packhook.api import handlers, parameters, serializers
+from packhook.api.responses import respond, respond_page
 from packhook.core.clock import to_rfc3339
-from packhook.core.model import Urgency
+from packhook.core.model import Urgency, Webhook
 from packhook.core.overview import Figures, WebhookCondition
+from packhook.core.signatures.standard import mask
 from packhook.service.service import Service
 from packhook.service.status import Status
 from packhook.telemetry import metrics
@@ -23,6 +24,29 @@ async def status(request: Request) -> Response:
     """Show how the instance is."""
     service = _service(request)
     return respond(_status(await service.status.read(is_draining=service.is_draining)))
+
+
+async def list_webhooks(request: Request) -> Response:
+    """List the webhooks of all organizations, oldest first, with masked secrets."""
+    page, _ = parameters.WEBHOOKS_ALL.read(request.query_params, request.url.path)
+    found = await _service(request).webhooks.list_all(page)
+    health = await _service(request).webhooks.health(found.items)
+
+    def shown(webhook: Webhook) -> serializers.Body:
+        return {
+            **handlers.webhook_body(request, webhook, health.get(webhook.id)),
+            "secret": mask(webhook.secret),
+            "organization_id": webhook.organization_id,
+        }
+
+    return respond_page(request, page, found, shown)
+
+
+async def list_deliveries(request: Request) -> Response:
+    """List the deliveries of all organizations, newest first."""
+    page, where = parameters.DELIVERIES_ALL.read(request.query_params, request.url.path)
+    found = await _service(request).history.all_deliveries(page, where)
+    return respond_page(request, page, found, serializers.delivery_of_instance)
 
 
 def _status(found: Status) -> serializers.Body:

@@ -5,7 +5,7 @@ The names are those of the filter's fields in ``store/base.py``. A new filter is
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -106,13 +106,16 @@ def _instant(description: str) -> Parameter:
     return Parameter(description, _parse_instant, {"type": "string", "format": "date-time"})
 
 
-def _one_of(description: str, values: type[StrEnum]) -> Parameter:
+def _one_of(description: str, values: type[StrEnum], some: Iterable[StrEnum] | None = None) -> Parameter:
+    """Declare a parameter that is one of these values; ``some``: only of those."""
+    accepted = tuple(values if some is None else some)
+
     def parse(text: str) -> StrEnum:
-        if text not in tuple(values):
-            raise ValueError(f"expected one of {', '.join(values)}")
+        if text not in accepted:
+            raise ValueError(f"expected one of {', '.join(accepted)}")
         return values(text)
 
-    return Parameter(description, parse, {"type": "string", "enum": list(values)})
+    return Parameter(description, parse, {"type": "string", "enum": list(accepted)})
 
 
 _EVENT_CODE: Final = Parameter(
@@ -128,6 +131,9 @@ PAGING: Final[Mapping[str, Parameter]] = {
     ),
     "cursor": Parameter("From a prev or next link of this list.", str, {"type": "string"}),
 }
+
+FINAL: Final = (DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED, DeliveryStatus.CANCELED)
+"""The statuses by which deliveries of all organizations are found: waiting ones are found by their webhook."""
 
 F = TypeVar("F", bound=Struct)
 
@@ -291,6 +297,17 @@ DELIVERIES: Final = ListQuery(
         "status": _one_of("Only with this status.", DeliveryStatus),
         "subject": _SUBJECT,
         "reference": _REFERENCE,
+        "since": _instant("Created at this time or later, RFC 3339."),
+        "until": _instant("Created before this time, RFC 3339."),
+    },
+)
+WEBHOOKS_ALL: Final = ListQuery("webhooks", NoFilter)
+DELIVERIES_ALL: Final = ListQuery(
+    "deliveries",
+    DeliveryFilter,
+    {
+        "webhook_id": _id("Only to this webhook."),
+        "status": _one_of("Only with this status, one that is final.", DeliveryStatus, FINAL),
         "since": _instant("Created at this time or later, RFC 3339."),
         "until": _instant("Created before this time, RFC 3339."),
     },

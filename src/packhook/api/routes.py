@@ -56,7 +56,7 @@ from packhook.api.schemas.organizations import (
 from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.statistics import ChartOut
-from packhook.api.schemas.status import StatusOut
+from packhook.api.schemas.status import InstanceDeliveryPage, InstanceWebhookPage, StatusOut
 from packhook.api.schemas.webhooks import (
     ExchangeOut,
     SecretRotate,
@@ -138,6 +138,10 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("statistics", "GET", f"{_WEBHOOK}/stats", "webhooks:read", handlers.webhook_statistics, 200, ChartOut,
           query=parameters.STATISTICS, errors=_404),
     Route("status", "GET", "/status", OPERATOR, operator.status, 200, StatusOut),
+    Route("status", "GET", "/webhooks", OPERATOR, operator.list_webhooks, 200, InstanceWebhookPage,
+          query=parameters.WEBHOOKS_ALL),
+    Route("status", "GET", "/deliveries", OPERATOR, operator.list_deliveries, 200, InstanceDeliveryPage,
+          query=parameters.DELIVERIES_ALL),
     Route("statistics", "GET", "/stats", OPERATOR, handlers.statistics, 200, ChartOut, query=parameters.STATISTICS),
     Route("events", "GET", _EVENTS, "events:read", handlers.list_events, 200, EventPage, query=parameters.EVENTS,
           errors=_404),

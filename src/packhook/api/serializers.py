@@ -204,6 +204,11 @@ def delivery(delivery: Delivery) -> Body:
     }
 
 
+def delivery_of_instance(found: Delivery) -> Body:
+    """Serialize a delivery of any organization."""
+    return {**delivery(found), "organization_id": found.organization_id}
+
+
 def delivery_detail(detail: DeliveryDetail) -> Body:
     """Serialize a delivery with its attempts and the times of the next ones."""
     return {

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from packhook.api import parameters
-from packhook.cli.client import Client
+from packhook.cli.client import Client, path
 from packhook.cli.options import client_command
 from packhook.cli.tables import say, show
 
@@ -15,9 +15,14 @@ _Id = Annotated[str, typer.Argument(help="The delivery's id.")]
 
 
 @client_command(app, "list", query=parameters.DELIVERIES)
-def list_(client: Client, query: dict[str, str]) -> None:
+def list_(
+    client: Client,
+    query: dict[str, str],
+    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+) -> None:
     """List deliveries, newest first. Example: packhook deliveries list -o acme --status exhausted"""
-    client.show(client.call("GET", client.path("deliveries"), query=query), _COLUMNS)
+    url = path("deliveries") if everything else client.path("deliveries")
+    client.show(client.call("GET", url, query=query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
 
 
 @client_command(app, "show")

@@ -64,9 +64,16 @@ def create(
 
 
 @client_command(app, "list", query=parameters.WEBHOOKS)
-def list_(client: Client, query: dict[str, str]) -> None:
+def list_(
+    client: Client,
+    query: dict[str, str],
+    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+) -> None:
     """List webhooks. Example: packhook webhooks list -o acme"""
-    client.show(client.call("GET", client.path("webhooks"), query=query), _COLUMNS)
+    url, columns = (
+        (path("webhooks"), ("organization_id", *_COLUMNS)) if everything else (client.path("webhooks"), _COLUMNS)
+    )
+    client.show(client.call("GET", url, query=query), columns)
 
 
 @client_command(app, "show")

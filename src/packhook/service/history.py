@@ -90,6 +90,10 @@ class History:
         """Return a page of deliveries, newest first."""
         return listing("deliveries", await self._store.list_deliveries(organization_id, page, where))
 
+    async def all_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Listing[Delivery]:
+        """Return a page of the deliveries of all organizations, newest first."""
+        return listing("deliveries", await self._store.overview.list_deliveries(page, where))
+
     async def last_attempts(self, organization_id: str, deliveries: Sequence[Delivery]) -> dict[str, AttemptSummary]:
         """Return the last attempt of each of these deliveries that has one, by the delivery's id.
 

@@ -66,6 +66,10 @@ class Webhooks:
         """Return a page, oldest first."""
         return listing("webhooks", await self._store.list_webhooks(organization_id, page, where))
 
+    async def list_all(self, page: PageRequest) -> Listing[Webhook]:
+        """Return a page of the webhooks of all organizations, oldest first."""
+        return listing("webhooks", await self._store.overview.list_webhooks(page))
+
     async def health(self, webhooks: Collection[Webhook]) -> dict[str, Health]:
         """Return the health of those that fail, by id. The others succeed, or were sent nothing yet."""
         failing = await self._store.failing_since([webhook.id for webhook in webhooks])

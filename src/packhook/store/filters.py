@@ -102,6 +102,21 @@ def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hint
     return _combine(wanted, *literals)
 
 
+def instance_delivery_conditions(where: DeliveryFilter) -> Conditions:
+    """Return the conditions of a page of all organizations' deliveries: of a webhook, a status, a time."""
+    literals = [] if where.status is None else [f"status = '{where.status.value}'"]  # a literal for partial indexes
+    wanted = {
+        "webhook_id = :webhook_id": where.webhook_id,
+        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound),
+    }
+    return _combine(wanted, *literals)
+
+
+def instance_webhook_conditions() -> Conditions:
+    """Return the conditions of a page of all organizations' webhooks."""
+    return _combine({}, "deleted_at IS NULL")
+
+
 def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of the audit trail; an object's id is narrower than its organization's."""
     organization = "organization_id" if where.object_id is None else hints.unindexed.format("organization_id")

@@ -1,9 +1,11 @@
-"""Schemas of the instance's status."""
+"""Schemas of what the operator sees of all organizations together."""
 
 from pydantic import Field
 
+from packhook.api.schemas.events import DeliveryOut
 from packhook.api.schemas.health import ListedHealthOut
-from packhook.api.schemas.model import ResponseModel
+from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.webhooks import WebhookOut
 
 
 class DueOut(ResponseModel):
@@ -49,3 +51,27 @@ class StatusOut(ResponseModel):
     webhooks: dict[str, int] | None = Field(description="By `active`, `failing`, `paused` and `disabled`.")
     failing: list[ListedHealthOut] | None = Field(description="The first ten webhooks that fail, by id.")
     node: NodeOut
+
+
+class InstanceWebhookOut(WebhookOut):
+    """Show a webhook of any organization; the secret is masked."""
+
+    organization_id: str
+
+
+class InstanceWebhookPage(PageModel):
+    """List webhooks, oldest first."""
+
+    data: list[InstanceWebhookOut]
+
+
+class InstanceDeliveryOut(DeliveryOut):
+    """Show a delivery of any organization."""
+
+    organization_id: str
+
+
+class InstanceDeliveryPage(PageModel):
+    """List deliveries, newest first."""
+
+    data: list[InstanceDeliveryOut]

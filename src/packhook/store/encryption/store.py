@@ -22,6 +22,7 @@ from packhook.core.overview import DatabaseState
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
 from packhook.store.encryption.cipher import Cipher, encrypted_under
 from packhook.store.encryption.keyring import Keyring, new_key
+from packhook.store.overview import OverviewStore
 
 BATCH_SIZE: Final = 500
 _CHECK: Final = "packhook"
@@ -83,7 +84,7 @@ class EncryptedStore:
         self.subjects_of = inner.subjects_of
         self.summarize_attempts = inner.summarize_attempts
         self.feed = inner.feed
-        self.overview = inner.overview
+        self.overview = _DecryptedOverview(inner.overview, self._decrypted)
         self.counts = inner.counts
         self.filter_errors = inner.filter_errors
         self.get_delivery = inner.get_delivery
@@ -239,6 +240,21 @@ class EncryptedStore:
         if cipher is None or cipher.missing(_key_ids(webhook)):
             cipher = self.current_cipher()
         return _map_secrets(webhook, cipher.decrypt)
+
+
+class _DecryptedOverview:
+    """See :class:`packhook.store.overview.OverviewStore` for every promise."""
+
+    def __init__(self, inner: OverviewStore, decrypted: Callable[[Webhook], Webhook]) -> None:
+        self._decrypted = decrypted
+        self._inner = inner
+        self.figures = inner.figures
+        self.list_deliveries = inner.list_deliveries
+
+    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
+        """Decrypt what the inner store returns."""
+        found = await self._inner.list_webhooks(page)
+        return msgspec.structs.replace(found, items=tuple(map(self._decrypted, found.items)))
 
 
 def key_problem(keyring: Keyring, state: DatabaseState) -> str:

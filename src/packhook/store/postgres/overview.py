@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from packhook.core.health import FAILURES_TO_FAIL
+from packhook.core.model import Delivery, Webhook
 from packhook.core.overview import Figures
 from packhook.store import rows
-from packhook.store.postgres.queries import SQL, Db
+from packhook.store.base import DeliveryFilter, Page, PageRequest
+from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
+from packhook.store.postgres.queries import SQL, Db, fetch_page
 
 T = TypeVar("T")
 
@@ -27,6 +30,25 @@ class PostgresOverview:
 
     async def figures(self, now: int) -> Figures:
         return await self._read(read_figures, now)
+
+    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
+        return await self._read(list_webhooks, page)
+
+    async def list_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+        return await self._read(list_deliveries, page, where)
+
+
+async def list_webhooks(db: Db, page: PageRequest) -> Page[Webhook]:
+    """See OverviewStore.list_webhooks."""
+    return await fetch_page(
+        db, "list_webhooks", instance_webhook_conditions(), page, rows.WEBHOOKS.read, newest_first=False
+    )
+
+
+async def list_deliveries(db: Db, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+    """See OverviewStore.list_deliveries."""
+    conditions = instance_delivery_conditions(where)
+    return await fetch_page(db, "list_deliveries", conditions, page, rows.delivery, newest_first=True)
 
 
 async def read_figures(db: Db, now: int) -> Figures:

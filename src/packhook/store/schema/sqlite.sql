@@ -369,3 +369,9 @@ CREATE INDEX portal_sessions_of_organization ON portal_sessions (organization_id
 CREATE INDEX portal_sessions_by_expiry ON portal_sessions (expires_at);
 
 CREATE INDEX organizations_with_retention ON organizations (id) WHERE retention IS NOT NULL;
+
+CREATE INDEX deliveries_by_id ON deliveries (id);
+
+CREATE INDEX deliveries_exhausted_by_id ON deliveries (id) WHERE status = 'exhausted';
+
+CREATE INDEX deliveries_canceled_by_id ON deliveries (id) WHERE status = 'canceled';

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import apsw
 
 from packhook.core.health import FAILURES_TO_FAIL
+from packhook.core.model import Delivery, Webhook
 from packhook.core.overview import Figures
 from packhook.store import rows
-from packhook.store.sqlite.queries import SQL, fetch_all
+from packhook.store.base import DeliveryFilter, Page, PageRequest
+from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
+from packhook.store.sqlite.queries import SQL, fetch_all, fetch_page
 from packhook.store.sqlite.reader import Reader
 
 
@@ -19,6 +22,22 @@ class SqliteOverview:
 
     async def figures(self, now: int) -> Figures:
         return await self._reader().read(_figures, now)
+
+    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
+        return await self._reader().read(_list_webhooks, page)
+
+    async def list_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+        return await self._reader().read(_list_deliveries, page, where)
+
+
+def _list_webhooks(db: apsw.Connection, page: PageRequest) -> Page[Webhook]:
+    return fetch_page(db, "list_webhooks", instance_webhook_conditions(), page, rows.WEBHOOKS.read, newest_first=False)
+
+
+def _list_deliveries(db: apsw.Connection, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
+    return fetch_page(
+        db, "list_deliveries", instance_delivery_conditions(where), page, rows.delivery, newest_first=True
+    )
 
 
 def _figures(db: apsw.Connection, now: int) -> Figures:
