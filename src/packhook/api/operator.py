@@ -11,7 +11,7 @@ from packhook.core.model import Urgency, Webhook
 from packhook.core.overview import Figures, WebhookCondition
 from packhook.core.signatures.standard import mask
 from packhook.service.service import Service
-from packhook.service.status import Status
+from packhook.service.status import InstanceStatus
 from packhook.telemetry import metrics
 
 
@@ -49,7 +49,7 @@ async def list_deliveries(request: Request) -> Response:
     return respond_page(request, page, found, serializers.delivery_of_instance)
 
 
-def _status(found: Status) -> serializers.Body:
+def _status(found: InstanceStatus) -> serializers.Body:
     figures = found.figures
     return {
         "version": found.version,
@@ -59,8 +59,8 @@ def _status(found: Status) -> serializers.Body:
         "due": None if figures is None else _due(figures),
         "webhooks": None
         if figures is None
-        else {each.value: figures.webhooks.get(each, 0) for each in WebhookCondition},
-        "failing": None if found.failing is None else [serializers.listed_health(each) for each in found.failing],
+        else {condition.value: figures.webhooks.get(condition, 0) for condition in WebhookCondition},
+        "failing": None if found.failing is None else [serializers.listed_health(webhook) for webhook in found.failing],
         "node": {
             "name": found.node,
             "started_at": to_rfc3339(found.started_at),

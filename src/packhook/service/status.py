@@ -34,7 +34,7 @@ class Rates(Struct, frozen=True, kw_only=True):
     delivered: float
 
 
-class Status(Struct, frozen=True, kw_only=True):
+class InstanceStatus(Struct, frozen=True, kw_only=True):
     """Hold the state of the instance, as one node sees it.
 
     ``figures`` and ``failing`` (the first of the webhooks that fail) are of the whole instance: None while the database
@@ -62,7 +62,7 @@ class StatusReports:
         self._database = shown(settings.database)
         self._started_at = clock.now()
 
-    async def read(self, *, is_draining: bool) -> Status:
+    async def read(self, *, is_draining: bool) -> InstanceStatus:
         """Return the status. What the database does not say in time is None."""
         figures = await self._metrics.figures()
         failing = None
@@ -70,7 +70,7 @@ class StatusReports:
             with suppress(Unavailable):
                 failing = (await self._health.list(PageRequest(limit=FAILING_SHOWN), HealthState.FAILING)).items
         gauges = self._metrics.gauges()
-        return Status(
+        return InstanceStatus(
             version=__version__,
             node=node_name(),
             started_at=self._started_at,
