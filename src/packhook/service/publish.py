@@ -7,6 +7,7 @@ from typing import NamedTuple
 from packhook.core import ids
 from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
+from packhook.core.event_types import Catalogue
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
 from packhook.core.subject import NOTHING, About
@@ -37,6 +38,11 @@ class Publisher:
         self._clock = clock
         self._tail = LiveTail() if tail is None else tail
         self.seconds = Histogram(REQUEST_SECONDS)
+
+    @property
+    def event_types(self) -> Catalogue:
+        """Return the catalogue as this node knows it."""
+        return self._store.event_types.catalogue
 
     def require_room(self, organization_id: str) -> None:
         """Raise Overloaded if no event of this organization may wait now: then its body need not be decoded."""

@@ -186,7 +186,7 @@ class PublishHandler:
 
     async def _decode(self, service: Service, body: bytes) -> list[RawEvent]:
         """Decode a body; a code that is unknown may have been created on another node just now."""
-        known = service.event_types.catalogue
+        known = service.publisher.event_types
         try:
             return self.decode(body, known)
         except InvalidInput as error:
