@@ -6,7 +6,7 @@ import pytest
 
 from packhook.testing import Receiver
 from web.conftest import Browser
-from web.sample import EMPTY
+from web.sample import BY, EMPTY, SECRET, raw_event
 from web.served import Served
 
 ACME = f"/dashboard/organizations/{EMPTY}"
@@ -77,6 +77,79 @@ def test_a_webhook_is_edited_paused_disabled_and_deleted(browser: Browser) -> No
     assert "edit.example" in page.text()
     browser.follow(browser.send(page, f"{path}/delete"))
     assert browser.client.get(path).status_code == 404
+
+
+def test_a_filter_and_a_thin_payload_are_set_kept_and_removed(browser: Browser, served: Served) -> None:
+    """Take a filter of several lines as a browser sends it, and show it again as it was typed."""
+    both = "data.brand_id == 'brd_1'\n&& event.type == 'order.created'"
+    path = _created(browser, "https://thin.example/in", filter=both.replace("\n", "\r\n"), payload="thin")
+    found = served.run(served.store.get_webhook(EMPTY, path.rpartition("/")[2]))
+    assert (found.filter, found.payload) == (both, "thin")
+    text = browser.read(path).text()
+    assert "Filter data.brand_id == 'brd_1'" in text
+    assert "Payload thin" in text
+    page = browser.read(f"{path}/edit")
+    kept = page.form(f"{path}/edit")
+    assert (str(kept["filter"]).strip(), kept["payload"]) == (both, "thin")
+    browser.follow(browser.send(page, f"{path}/edit"))
+    assert served.run(served.store.get_webhook(EMPTY, found.id)).version == found.version
+    text = browser.follow(browser.send(page, f"{path}/edit", filter="", payload="full")).text()
+    assert "Filter none Payload full" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "message"),
+    [
+        ("filter", "data.brand_id ==\r\n  dat.id", "Line 2, column 3: "),
+        ("filter", "data.id && data.id", "with the example of `order.created`"),
+        ("payload", "half", "Expected `full` or `thin`."),
+        ("event_codes", "order.*\nno spaces", "Expected"),
+        ("event_codes", "order.shipped", "Expected a code or pattern that matches event_code"),
+    ],
+)
+def test_what_is_wrong_with_a_subscription_stands_beside_its_field(
+    browser: Browser, field: str, typed: str, message: str
+) -> None:
+    """Mark the field alone, with the place in a filter, and keep what was typed."""
+    action = f"{ACME}/new-webhook"
+    fields = {"event_code": "order.created", "endpoint": "https://x.example/in", field: typed}
+    response = browser.send(browser.read(action), action, **fields)
+    assert response.status_code == 422
+    page = browser.page_of(response)
+    (label,) = page.all("label", class_="has-wrong")
+    (wrong,) = [found for found in label.inner if found.attributes.get("aria-invalid") or found.name == "select"]
+    assert wrong.attributes["name"] == field
+    assert message in next(found.text for found in label.inner if "wrong" in found.attributes.get("class", ""))
+
+
+def test_a_webhook_says_whether_it_would_get_an_event(browser: Browser, served: Served) -> None:
+    """Say yes or no in words for an event that was published, and mark an id that is none of this organization's."""
+    service, own = served.service, "matching"
+    served.run(service.organizations.create(own, "Matching", BY))
+    event = raw_event("order.created", b'{"id": "ord_match", "n": 1}')
+    (receipt,) = served.run(service.publisher.publish(own, [event]))
+    fields = {"event_code": "order.created", "endpoint": "https://match.example/in", "secret": SECRET}
+    made = served.run(service.webhooks.create(own, fields, BY))
+
+    def asked(event_id: str = receipt.id, status: int = 200, /, **changed: object) -> str:
+        if changed:
+            served.run(service.webhooks.update(own, made.id, changed, BY))
+        page = browser.read(f"/dashboard/organizations/{own}/webhooks/{made.id}?event_id={event_id}", status)
+        (field,) = [found for found in page.all("input") if found.attributes.get("name") == "event_id"]
+        assert field.attributes["value"] == event_id
+        return page.text().partition("Would it get this event?")[2]
+
+    assert "Yes. As the webhook is set now, it gets this event" in asked()
+    assert "Its filter is false for this event." in asked(filter="data.n > 1")
+    text = asked(filter="data.absent > 1", paused=True)
+    assert "Its filter has no value for this event, which counts as a match:" in text
+    assert "The webhook is paused: its deliveries wait until it is resumed." in text
+    text = asked(event_code="order.shipped", enabled=False)
+    assert "it does not get this event : The webhook is disabled: events create no deliveries." in text
+    assert "It subscribes to order.shipped, not to order.created." in text
+    for absent in ("evt_none", served.shop.event):
+        assert "has no event with this id" in asked(absent, 422)
+    assert "64 characters" in asked("e" * 65, 422)
 
 
 def test_a_test_event_and_the_doctor_show_the_exchange(browser: Browser, receiver: Receiver) -> None:

@@ -7,9 +7,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from packhook.api.parameters import AUDIT_ALL, DELIVERIES
-from packhook.core.errors import MalformedBody
+from packhook.api.schemas.matching import MatchRequest
+from packhook.core.errors import FieldError, InvalidInput, MalformedBody, NotFound
 from packhook.core.message import message
 from packhook.core.signatures.standard import mask
+from packhook.core.subscription import PAUSED
+from packhook.service.matching import MatchResult
+from packhook.web.inputs import read_inputs
 from packhook.web.ranges import RANGES, chosen_range
 from packhook.web.visit import Visit
 
@@ -38,9 +42,13 @@ async def webhook(visit: Visit) -> Response:
         service.history.deliveries(organization_id, page, where),
         service.history.audit(entries, about),
     )
+    match = await _match(visit, webhook_id) if visit.query("event_id") else None
     return visit.render(
         "webhook.html",
+        422 if visit.form.errors else 200,
         webhook=found,
+        match=match,
+        paused=PAUSED,
         secret=mask(found.secret),
         report=report,
         ranges=RANGES,
@@ -52,6 +60,19 @@ async def webhook(visit: Visit) -> Response:
         schedule=found.retry_schedule or visit.settings.retry_schedule,
         timeout=found.timeout or visit.settings.attempt_timeout,
     )
+
+
+async def _match(visit: Visit, webhook_id: str) -> MatchResult | None:
+    """Return whether the webhook would get the event that the address names; None if its field says what is wrong."""
+    try:
+        event_id = read_inputs(visit, MatchRequest, {"event_id": visit.query("event_id").strip()}).event_id
+        return await visit.service.matching.match_stored(visit.organization_id, webhook_id, event_id)
+    except InvalidInput as error:
+        visit.form.errors = tuple(error.errors)
+    except NotFound:
+        text = "this organization has no event with this id, or it is past its retention"
+        visit.form.errors = (FieldError("/event_id", "invalid", text),)
+    return None
 
 
 async def change(visit: Visit) -> Response:

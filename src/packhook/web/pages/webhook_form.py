@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, shown_settings, stored_fields
 from packhook.core.errors import Conflict, InvalidInput
-from packhook.core.model import Webhook
+from packhook.core.model import FULL, THIN, Webhook
 from packhook.core.signatures.standard import new_secret
 from packhook.service import rules
 from packhook.web.forms import Form
@@ -34,6 +34,7 @@ def _form(visit: Visit, found: Webhook | None, problem: str = "") -> Response:
         422 if problem else 200,
         webhook=found,
         codes=tuple(visit.event_types.live),
+        payloads=(FULL, THIN),
         problem=problem,
         is_new=found is None,
     )
@@ -88,6 +89,8 @@ def _values(form: Form) -> dict[str, Any]:
         "event_code": form.text("event_code"),
         "endpoint": form.text("endpoint"),
         "event_codes": form.lines("event_codes"),
+        "filter": "\n".join(form.text("filter").splitlines()),  # browsers end lines with CR LF
+        "payload": form.text("payload", FULL),
         "description": form.text("description"),
         "headers": headers,
         "rate_limit": _number(form.text("rate_limit")),
@@ -112,6 +115,8 @@ def _texts(found: Webhook) -> list[tuple[str, str]]:
         ("event_code", found.event_code),
         ("endpoint", found.endpoint),
         ("event_codes", "\n".join(found.event_codes)),
+        ("filter", found.filter),
+        ("payload", found.payload or FULL),
         ("description", found.description),
         ("rate_limit", f"{found.rate_limit:g}" if found.rate_limit else ""),
         ("timeout_seconds", f"{found.timeout / 1_000:g}" if found.timeout else ""),
