@@ -1,6 +1,9 @@
 """Test the overview: a sentence says whether everything is well; what needs attention is listed with its cause."""
 
+import httpx
+
 from packhook.core.health import HealthState
+from support.api_node import OPERATOR_KEY, bearer
 from web.conftest import Browser
 from web.served import Served
 
@@ -15,6 +18,27 @@ def test_the_overview_names_what_needs_attention(browser: Browser, served: Serve
     assert "the endpoint is overloaded or being maintained" in rows[0]
     assert len(rows) == 3
     assert not any(served.shop.disabled.endpoint.removeprefix("https://") in row for row in rows)
+
+
+def test_the_overview_shows_the_nodes_as_the_status_does(browser: Browser, served: Served) -> None:
+    """Show what ``GET /v1/status`` says: the instance by its database, and the node that was asked."""
+    found = httpx.get(f"{served.url}/v1/status", headers=bearer(OPERATOR_KEY), timeout=30).json()
+    text = browser.read("/dashboard").text().partition(" Nodes The instance ")[2]
+    assert text.startswith(
+        f"Nodes {found['nodes']} node on this database Database Answers {found['database']} Webhooks "
+    )
+    assert f"{found['webhooks']['failing']} failing" in text
+    assert f"{found['due']['by_urgency']['first']:,} first attempts" in text
+    node = found["node"]
+    assert f"Node {node['name']} Running Version {found['version']}, started" in text
+    assert f"Deliveries {node['in_flight']} in flight, {node['queued']} queued" in text
+    assert f"Webhooks {node['lanes_held']} held, {node['breakers_open']} with an open circuit breaker" in text
+    assert "Last 1 min 0.0 events" in text
+    served.service.is_draining = True
+    try:
+        assert "Draining Version" in browser.read("/dashboard").text()
+    finally:
+        served.service.is_draining = False
 
 
 async def test_attention_is_for_states_that_somebody_should_look_at(served: Served) -> None:

@@ -12,7 +12,6 @@ from packhook.core.overview import Figures, WebhookCondition
 from packhook.core.signatures.standard import mask
 from packhook.service.service import Service
 from packhook.service.status import InstanceStatus
-from packhook.telemetry import metrics
 
 
 def _service(request: Request) -> Service:
@@ -50,7 +49,7 @@ async def list_deliveries(request: Request) -> Response:
 
 
 def _status(found: InstanceStatus) -> serializers.Body:
-    figures = found.figures
+    figures, node = found.figures, found.node
     return {
         "version": found.version,
         "database": found.database,
@@ -62,14 +61,14 @@ def _status(found: InstanceStatus) -> serializers.Body:
         else {condition.value: figures.webhooks.get(condition, 0) for condition in WebhookCondition},
         "failing": None if found.failing is None else [serializers.listed_health(webhook) for webhook in found.failing],
         "node": {
-            "name": found.node,
-            "started_at": to_rfc3339(found.started_at),
-            "draining": found.is_draining,
-            "in_flight": found.gauges[metrics.IN_FLIGHT.name],
-            "queued": found.gauges[metrics.QUEUED.name],
-            "lanes_held": found.gauges[metrics.LANES_HELD.name],
-            "breakers_open": found.gauges[metrics.BREAKERS_OPEN.name],
-            "rates": {window: msgspec.structs.asdict(rates) for window, rates in found.rates.items()},
+            "name": node.name,
+            "started_at": to_rfc3339(node.started_at),
+            "draining": node.is_draining,
+            "in_flight": node.in_flight,
+            "queued": node.queued,
+            "lanes_held": node.lanes_held,
+            "breakers_open": node.breakers_open,
+            "rates": {window: msgspec.structs.asdict(rates) for window, rates in node.rates.items()},
         },
     }
 
@@ -77,14 +76,8 @@ def _status(found: InstanceStatus) -> serializers.Body:
 def _due(figures: Figures) -> serializers.Body:
     oldest = min((part.oldest_due_at for part in figures.due), default=None)
     return {
-        "deliveries": sum(part.count for part in figures.due),
+        "deliveries": figures.count_due(),
         "oldest_since": None if oldest is None else to_rfc3339(oldest),
-        "by_urgency": {
-            urgency.name.lower(): sum(part.count for part in figures.due if part.urgency is urgency)
-            for urgency in Urgency
-        },
-        "by_state": {
-            condition.value: sum(part.count for part in figures.due if part.condition is condition)
-            for condition in WebhookCondition
-        },
+        "by_urgency": {urgency.name.lower(): figures.count_due(urgency=urgency) for urgency in Urgency},
+        "by_state": {condition.value: figures.count_due(condition=condition) for condition in WebhookCondition},
     }

@@ -53,3 +53,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     due: tuple[DueDeliveries, ...]
     webhooks: dict[WebhookCondition, int]
     nodes: int = 1
+
+    def count_due(self, *, urgency: Urgency | None = None, condition: WebhookCondition | None = None) -> int:
+        """Return how many deliveries are due: of one urgency, or to webhooks in one condition, if given."""
+        return sum(
+            part.count for part in self.due if urgency in (None, part.urgency) and condition in (None, part.condition)
+        )

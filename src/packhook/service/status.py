@@ -23,7 +23,6 @@ from packhook.telemetry.logs import node_name
 
 FAILING_SHOWN: Final = 10
 WINDOWS: Final = {"1m": 60.0, "5m": 300.0}
-_OF_THE_NODE: Final = (metrics.IN_FLIGHT, metrics.QUEUED, metrics.LANES_HELD, metrics.BREAKERS_OPEN)
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -34,22 +33,31 @@ class Rates(Struct, frozen=True, kw_only=True):
     delivered: float
 
 
+class NodeStatus(Struct, frozen=True, kw_only=True):
+    """Hold the state of one node. ``in_flight`` and ``queued`` count its deliveries; ``rates`` are by their window."""
+
+    name: str
+    started_at: int
+    is_draining: bool
+    in_flight: int
+    queued: int
+    lanes_held: int
+    breakers_open: int
+    rates: Mapping[str, Rates]
+
+
 class InstanceStatus(Struct, frozen=True, kw_only=True):
     """Hold the state of the instance, as one node sees it.
 
     ``figures`` and ``failing`` (the first of the webhooks that fail) are of the whole instance: None while the database
-    does not answer. The others are the node's; ``gauges`` by the name of their metric, and ``rates`` by their window.
+    does not answer. ``version`` and ``node`` are those of the node that was asked.
     """
 
     version: str
-    node: str
-    started_at: int
-    is_draining: bool
     database: str
     figures: Figures | None
     failing: tuple[WebhookHealth, ...] | None
-    gauges: Mapping[str, int]
-    rates: Mapping[str, Rates]
+    node: NodeStatus
 
 
 class StatusReports:
@@ -59,7 +67,7 @@ class StatusReports:
         self.rates: RecentRates | None = None
         self._metrics = gathered
         self._health = health
-        self._database = shown(settings.database)
+        self.database: Final = shown(settings.database)
         self._started_at = clock.now()
 
     async def read(self, *, is_draining: bool) -> InstanceStatus:
@@ -69,16 +77,25 @@ class StatusReports:
         if figures is not None:
             with suppress(Unavailable):
                 failing = (await self._health.list(PageRequest(limit=FAILING_SHOWN), HealthState.FAILING)).items
-        gauges = self._metrics.gauges()
         return InstanceStatus(
             version=__version__,
-            node=node_name(),
-            started_at=self._started_at,
-            is_draining=is_draining,
-            database=self._database,
+            database=self.database,
             figures=figures,
             failing=failing,
-            gauges={metric.name: int(gauges.get(metric, 0)) for metric in _OF_THE_NODE},
+            node=self.of_node(is_draining=is_draining),
+        )
+
+    def of_node(self, *, is_draining: bool) -> NodeStatus:
+        """Return the status of this node, which it knows without the database."""
+        gauges = self._metrics.gauges()
+        return NodeStatus(
+            name=node_name(),
+            started_at=self._started_at,
+            is_draining=is_draining,
+            in_flight=int(gauges.get(metrics.IN_FLIGHT, 0)),
+            queued=int(gauges.get(metrics.QUEUED, 0)),
+            lanes_held=int(gauges.get(metrics.LANES_HELD, 0)),
+            breakers_open=int(gauges.get(metrics.BREAKERS_OPEN, 0)),
             rates=self._rates(),
         )
 

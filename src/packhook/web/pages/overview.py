@@ -6,7 +6,9 @@ from typing import Final
 from msgspec import Struct
 from starlette.responses import Response
 
+from packhook import __version__
 from packhook.core.health import HealthState
+from packhook.core.model import Urgency
 from packhook.core.overview import Figures, WebhookCondition
 from packhook.core.statistics import Summary
 from packhook.service.health import HealthReport, WebhookHealth
@@ -16,6 +18,12 @@ from packhook.web.visit import Visit
 
 SHOWN: Final = 8
 """How many webhooks that need attention are listed."""
+URGENCIES: Final = {
+    Urgency.FIRST: ("first attempt",),
+    Urgency.RETRY: ("retry", "retries"),
+    Urgency.REPLAY: ("replayed delivery", "replayed deliveries"),
+}
+"""What is due, in words: of one, and of several."""
 WAIT_SECONDS: Final = 0.1
 """So long the page waits for figures that the database has to count; it shows the earlier ones, or none."""
 
@@ -55,6 +63,11 @@ async def overview(visit: Visit) -> Response:
         change=_change(total, before),
         attention=attention,
         verdict=_verdict(attention, figures),
+        figures=figures,
+        due=() if figures is None else tuple((words, figures.count_due(urgency=of)) for of, words in URGENCIES.items()),
+        database=visit.service.status.database,
+        node=visit.service.status.of_node(is_draining=visit.service.is_draining),
+        version=__version__,
         backlog=None if figures is None else _due_now(figures),
         webhooks=None if figures is None else sum(figures.webhooks.values()),
     )
