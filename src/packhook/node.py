@@ -95,17 +95,18 @@ async def run_node(
     *,
     listener: socket.socket | None = None,
     process: int | None = None,
+    has_sign_in_link: bool = False,
     wrap_store: Callable[[Store], Store] = lambda store: store,
     wrap_client: Callable[[Transport], Transport] = lambda client: client,
 ) -> None:
     """Run one node until a signal stops it. StartError if it cannot start.
 
-    ``listener`` is a listening socket that is shared with other nodes; ``process`` is this one's number among them. The
-    two functions let a test stand between the node and its database, or its HTTP client; the first gets the store that
-    encrypts.
+    ``listener`` is a listening socket that is shared with other nodes; ``process`` is this one's number among them.
+    With ``has_sign_in_link`` the node prints a link that signs in to the dashboard once. The two functions let a test
+    stand between the node and its database, or its HTTP client; the first gets the store that encrypts.
     """
     from packhook.api.server import make_metrics_server, make_server  # noqa: PLC0415 takes half a second of --help
-    from packhook.web.app import mounts  # noqa: PLC0415 as above
+    from packhook.web.app import mounts, sign_in_address  # noqa: PLC0415 as above
 
     settings = fit_to_open_files(settings, raise_open_files_limit())
     listener = listener or open_listener(settings.host, settings.port)
@@ -128,6 +129,8 @@ async def run_node(
         node = Node(store, wrap_client(client), settings, clock, encrypted)
         await _announce_operator_key(node.service)
         await _check_operator_organization(store, settings.operator_organization)
+        if has_sign_in_link:
+            announce(f"sign in once, within ten minutes: {sign_in_address(node.service, _origin(listener))}")
         tune_garbage_collector()
         node.service.metrics.process = process
         node.service.metrics.add_source(lambda: connections("receiver", client.connection_count))
@@ -145,7 +148,7 @@ async def _serve(node: Node, server: uvicorn.Server, settings: Settings, listene
         group.create_task(node.run(), name="packhook-node")
         flushing = group.create_task(_flush_periodically(node.service), name="packhook-flush")
         with _stop_signals_to(server):
-            announce(f"packhook listens on http://{_address(listener)}")
+            announce(f"packhook listens on {_origin(listener)}")
             _log.info("started", address=_address(listener), database=shown(settings.database))
             await server.serve([listener])
         await node.service.close()
@@ -246,6 +249,10 @@ async def _serving_metrics(server: uvicorn.Server, listener: socket.socket) -> A
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _origin(listener: socket.socket) -> str:
+    return f"http://{_address(listener)}"
 
 
 def tune_garbage_collector() -> None:

@@ -121,9 +121,13 @@ async def test_a_demo_that_is_stopped_early_fails_and_stops_its_service(
 
 
 async def test_the_next_steps_work(tmp_path: Path) -> None:
-    """Run the printed curl commands as they are: add a webhook, publish an order, list its deliveries."""
+    """Sign in by the link, and run the curl commands as they are: add a webhook, publish an order, list deliveries."""
     async with _demo("--events", "3", folder=tmp_path) as demo:
         url = await _url(demo)
+        link = (await demo.wait_for_line("the dashboard, ")).partition(": ")[2]
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            assert [(await browser.get(link)).status_code for _ in range(2)] == [303, 403]
+            assert (await browser.get(f"{url}/dashboard")).status_code == 200
         await demo.wait_for_line("API reference: ")
         subscribe, publish, list_deliveries = _commands(demo.printed)
         webhook = await _run_curl(subscribe)

@@ -8,6 +8,7 @@ import apsw
 import httpx
 import pytest
 
+from packhook.cli.serve import serve
 from support.processes import READY, files, packhook, running, started
 
 WRONG: Final = {
@@ -167,3 +168,11 @@ async def test_several_nodes_on_one_file_are_refused(tmp_path: Path) -> None:
     code, out, err = await packhook("serve", "--port", "0", "--processes", "2", folder=tmp_path)
     assert (code, out) == (2, "")
     assert "postgresql://" in err
+
+
+def test_a_sign_in_link_is_of_one_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """Refuse it for several: another node would not know it."""
+    with pytest.raises(SystemExit) as exited:
+        serve(database="postgresql://packhook@127.0.0.1/packhook", processes=2, sign_in_link=True)
+    assert exited.value.code == 2
+    assert "--sign-in-link: expected one process" in capsys.readouterr().err

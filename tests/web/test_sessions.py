@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from packhook.service.authentication import Access
-from packhook.service.sessions import LASTS, Sessions
+from packhook.service.sessions import LASTS, LINK_LASTS, Sessions, SignInLink
 from packhook.settings import Settings
+from packhook.testing import ManualClock
+from packhook.web.app import sign_in_address
 from support.api_node import OPERATOR_KEY
 from web.conftest import Browser
 from web.served import Served
@@ -37,6 +39,35 @@ def test_a_wrong_key_begins_no_session(stranger: Browser, key: str) -> None:
     assert response.status_code == 403
     assert "not the operator key" in response.text
     assert stranger.client.get("/dashboard").status_code == 303
+
+
+def test_a_sign_in_link_works_once(stranger: Browser, served: Served) -> None:
+    """Begin a session as the form does; a look ahead does not use it up, and a second browser gets the form."""
+    link = sign_in_address(served.service, "")
+    assert stranger.client.head(link).status_code == 403
+    assert stranger.client.get(link, headers={"sec-purpose": "prefetch"}).status_code == 403
+    response = stranger.client.get(link)
+    cookie = _cookie(response)[COOKIE]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "lax", "/dashboard")
+    assert "Nodes" in stranger.follow(response).text()
+    for used in (link, "/dashboard/open", "/dashboard/open?token=wrong"):
+        other = httpx.get(f"{served.url}{used}")
+        assert (other.status_code, "Sign in with the operator key" in other.text) == (403, True)
+        of_form = _cookie(other)[COOKIE].value
+        assert httpx.get(f"{served.url}/dashboard", cookies={COOKIE: of_form}).status_code == 303
+
+
+def test_a_sign_in_link_ends_by_time_and_by_the_next_one() -> None:
+    """Keep one, for ten minutes."""
+    clock = ManualClock(1_000)
+    link = SignInLink(clock)
+    assert not link.use("")
+    first, second = link.create(), link.create()
+    clock.advance(LINK_LASTS - 1)
+    assert (link.use(first), link.use(second), link.use(second)) == (False, True, False)
+    late = link.create()
+    clock.advance(LINK_LASTS)
+    assert not link.use(late)
 
 
 def test_a_key_of_an_organization_is_not_enough(stranger: Browser, served: Served) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from packhook.cli.exits import exit_code
+from packhook.cli.exits import Exit, exit_code, fail
 from packhook.cli.preflight import problems
 from packhook.cli.supervise import supervise
 from packhook.core.errors import PackhookError
@@ -28,6 +28,10 @@ def serve(
     ] = None,
     processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    sign_in_link: Annotated[
+        bool,
+        typer.Option("--sign-in-link", help="Print a link that signs in to the dashboard once, within ten minutes."),
+    ] = False,
 ) -> None:
     """Serve the API and deliver events, until stopped.
 
@@ -36,10 +40,12 @@ def serve(
     Example: packhook serve --port 8080 --database sqlite:///packhook.db
     """
     settings = load_settings(config, check=problems, host=host, port=port, database=database, processes=processes)
+    if sign_in_link and settings.processes > 1:
+        fail("--sign-in-link: expected one process, as only the node that made the link knows it", Exit.USAGE)
     reserve_standard_descriptors()
     configure_logs(settings.log_level, settings.log_format)
     if settings.processes == 1:
-        uvloop.run(run_node(settings))
+        uvloop.run(run_node(settings, has_sign_in_link=sign_in_link))
         return
     import packhook.api.server  # noqa: F401, PLC0415 loaded once, before the nodes are forked
 

@@ -25,7 +25,7 @@ from packhook.service.replays import Replays
 from packhook.service.retries import Retries
 from packhook.service.search import Search
 from packhook.service.secret_rotation import SecretRotation
-from packhook.service.sessions import Sessions
+from packhook.service.sessions import Sessions, SignInLink
 from packhook.service.statistics import Statistics
 from packhook.service.status import StatusReports
 from packhook.service.tail import Tail
@@ -71,6 +71,7 @@ class Service:
         )
         self.access = Access(store, settings, clock)
         self.sessions = Sessions(encrypted, self.access, clock)
+        self.sign_in_link = SignInLink(clock)
         self.portal = Portal(store, self.access, clock)
         self.organizations = Organizations(store, clock, self.access)
         self.master_keys = MasterKeys(encrypted, clock)

@@ -5,6 +5,8 @@
     sign in ─ operator key ─▶ BrowserSession ─ seal ─▶ cookie ─ unseal ─▶ the same, or None: sign in again
                                         └─ master key, hash of the operator key, expiry
 
+A node may make one link that signs in once (:class:`SignInLink`).
+
 A value is encrypted and authenticated under the newest master key, together with the hash of the operator key. So it
 ends when it expires, when the operator key changes, and when its master key is taken away.
 """
@@ -12,20 +14,22 @@ ends when it expires, when the operator key changes, and when its master key is 
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from packhook.core.clock import HOUR, Clock
+from packhook.core.clock import HOUR, MINUTE, Clock
 from packhook.core.errors import Unavailable
-from packhook.service.authentication import Access
+from packhook.service.authentication import Access, hash_of
 from packhook.store.encryption.cipher import Cipher
 from packhook.store.encryption.keyring import new_key
 from packhook.store.encryption.store import EncryptedStore
 
 LASTS: Final = 12 * HOUR
+LINK_LASTS: Final = 10 * MINUTE
 MAX_COOKIE_LENGTH: Final = 1_024
 _RECORD: Final = "session"
 
@@ -79,3 +83,28 @@ class Sessions:
 
     def _cipher(self) -> Cipher:
         return self._own_cipher if self._encrypted is None else self._encrypted.current_cipher()
+
+
+class SignInLink:
+    """Keep a link that signs in once, in the memory of this node: only the hash of its token, and until when it lasts.
+
+    A new link replaces the one before.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._hash = b""
+        self._expires_at = 0
+
+    def create(self) -> str:
+        """Return the token of a new link, which lasts LINK_LASTS milliseconds."""
+        token = secrets.token_urlsafe(32)
+        self._hash, self._expires_at = hash_of(token), self._clock.now() + LINK_LASTS
+        return token
+
+    def use(self, token: str) -> bool:
+        """Return whether this is the token of a link that is still good, and use the link up if it is."""
+        is_good = hmac.compare_digest(hash_of(token), self._hash) and self._clock.now() < self._expires_at
+        if is_good:
+            self._hash = b""
+        return is_good

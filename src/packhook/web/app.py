@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DASHBOARD: Final = "/dashboard"
 PORTAL: Final = "/portal"
+OPEN: Final = "/open"
+"""Where a link that works once is opened, below the path of its site."""
 
 
 def mounts(service: Service, settings: Settings) -> Mounts:
@@ -35,6 +37,11 @@ def mounts(service: Service, settings: Settings) -> Mounts:
         return Site(service, settings, PORTAL, PortalVisitors(service, settings))
 
     return {DASHBOARD: BuiltAtFirstRequest(dashboard), PORTAL: BuiltAtFirstRequest(portal)}
+
+
+def sign_in_address(service: Service, origin: str) -> str:
+    """Return the address of a new link that signs in to the dashboard once, on this node, which ``origin`` reaches."""
+    return f"{origin}{DASHBOARD}{OPEN}?token={service.sign_in_link.create()}"
 
 
 class BuiltAtFirstRequest:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from packhook.web.app import OPEN
 from packhook.web.pages import (
     api_keys,
     audit,
@@ -24,7 +25,7 @@ from packhook.web.pages import (
     webhook_form,
     webhooks,
 )
-from packhook.web.visit import SIGN_IN, SIGN_OUT, Visit
+from packhook.web.visit import SIGN_IN, SIGN_IN_LINK, SIGN_OUT, Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -51,6 +52,7 @@ REPLAY: Final = f"{ORGANIZATION}/replays/{{replayId}}"
 
 ROUTES: Final = (
     PageRoute(SIGN_IN, "/sign-in", sign_in.form, sign_in.sign_in),
+    PageRoute(SIGN_IN_LINK, OPEN, sign_in.open_link),
     PageRoute(SIGN_OUT, "/sign-out", None, sign_in.sign_out),
     PageRoute("overview", "/", overview.overview),
     PageRoute("webhooks", "/webhooks", webhooks.of_instance),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # routes.py imports the pages, which import this module
 COOKIE: Final = "packhook_session"
 TOKEN: Final = "token"  # noqa: S105 the name of the field of every form that holds its token
 SIGN_IN: Final = "sign-in"
+SIGN_IN_LINK: Final = "sign-in-link"
 SIGN_OUT: Final = "sign-out"
 _SAME_ORIGIN: Final = ("same-origin", "none")
 
@@ -92,6 +93,12 @@ class Visit:
         """Tell whether the session still counts, for a response that goes on: it may have ended meanwhile."""
         found = await self._site.session_of(self.request)
         return found is not None and self.session is not None and found.is_operator == self.session.is_operator
+
+    def require_person(self) -> None:
+        """Raise Forbidden where a link that works once is looked at beforehand (HEAD, prefetch): that uses up none."""
+        headers = self.request.headers
+        if self.request.method != "GET" or "prefetch" in headers.get("sec-purpose", headers.get("purpose", "")):
+            raise Forbidden("This link works once: it is opened by a person, not beforehand.")
 
     def check_form(self) -> None:
         """Raise Forbidden unless the form came from one of this session's pages."""

@@ -14,14 +14,15 @@ from packhook.core.errors import Forbidden, NotFound, PackhookError, Unauthorize
 from packhook.core.portal import Capability
 from packhook.service.service import Service
 from packhook.settings import Settings
+from packhook.web.app import OPEN
 from packhook.web.look import PACKHOOK, Look
 from packhook.web.pages import portal
 from packhook.web.portal_session import PORTAL_COOKIE, PortalVisitor
 from packhook.web.routes import DASHBOARD, ROUTES, PageRoute, PageTable
-from packhook.web.visit import COOKIE, SIGN_IN, SIGN_OUT, Session, Visit
+from packhook.web.visit import COOKIE, SIGN_IN, SIGN_IN_LINK, SIGN_OUT, Session, Visit
 
 _SAFE: Final = ("GET", "HEAD")
-_OPEN: Final = (SIGN_IN, SIGN_OUT, portal.OPEN)
+_NO_SESSION: Final = (SIGN_IN, SIGN_IN_LINK, SIGN_OUT, portal.OPEN)
 """Pages that need no session."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; "
@@ -62,7 +63,7 @@ GRANTED_BY: Final[Mapping[str, Capability]] = {
 
 PORTAL: Final = PageTable(
     (
-        PageRoute(portal.OPEN, "/open", portal.open_link),
+        PageRoute(portal.OPEN, OPEN, portal.open_link),
         PageRoute(SIGN_OUT, "/sign-out", None, portal.sign_out),
         PageRoute("overview", "/", portal.home),
         *(page for page in ROUTES if page.name in GRANTED_BY),
@@ -114,7 +115,7 @@ class OperatorOnly:
 
     def admit(self, visit: Visit, page: PageRoute | None) -> None:
         """Raise Unauthorized unless the operator key was shown: a stranger does not learn which pages there are."""
-        if page is None or page.name not in _OPEN:
+        if page is None or page.name not in _NO_SESSION:
             visit.require_operator()
         if page is None:
             raise NotFound(_NOTHING)
@@ -160,7 +161,7 @@ class PortalVisitors:
 
     def admit(self, visit: Visit, page: PageRoute | None) -> None:
         """Raise NotFound outside the session's organization, whatever is there."""
-        if page is not None and page.name in _OPEN:
+        if page is not None and page.name in _NO_SESSION:
             return
         session = visit.session
         if not isinstance(session, PortalVisitor):

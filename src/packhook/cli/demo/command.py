@@ -57,8 +57,9 @@ async def _run(events: int, exit_when_done: bool, seed: int, port: int) -> bool:
             console.print(
                 Text(
                     f"packhook at {service.url}\na receiver at {receiver.url}; one endpoint fails at first\n"
-                    f"the dashboard at {service.url}/dashboard, operator key {service.operator_key}\n"
-                )
+                    f"the dashboard, signed in once within ten minutes: {service.sign_in_link}\n"
+                ),
+                soft_wrap=True,  # the link stays on one line
             )
             with live_table(console, ledger, events) as refresh:
                 await _publish(service, ledger, refresh, events, seed, 0.0 if exit_when_done else PACE_SECONDS)
@@ -111,7 +112,7 @@ What to try next (until you press Ctrl-C):
 
 0. Look at the dashboard
 {service.url}/dashboard
-Sign in with the operator key {service.operator_key}
+Sign in by the link at the top, or with the operator key {service.operator_key}
 Overview shows the attempts that failed at first. Open Organizations, Northwind Webshop, the webhook /order-shipped:
 its deliveries say what happened at each attempt. Let the endpoint doctor examine it, send a test event, replay.
 

@@ -18,15 +18,20 @@ from packhook.core.model import SCOPES
 ORGANIZATION: Final = "northwind"
 START_SECONDS: Final = 30.0
 _READY: Final = "packhook listens on "
+_LINK: Final = "sign in once, within ten minutes: "
 
 
 @dataclass(frozen=True, slots=True)
 class DemoService:
-    """Call a running service. ``key`` has every scope of the organization, ``operator_key`` may everything."""
+    """Call a running service. ``key`` has every scope of the organization, ``operator_key`` may everything.
+
+    ``sign_in_link`` signs in to the dashboard once.
+    """
 
     url: str
     key: str
     operator_key: str
+    sign_in_link: str
     client: httpx.AsyncClient
 
     async def publish(self, event_code: str, data: dict[str, Any]) -> str:
@@ -44,11 +49,11 @@ async def running_service(folder: Path, receiver_url: str, port: int) -> AsyncIt
     operator_key = "pho_demo_" + os.urandom(16).hex()
     process = await _start(folder, port, operator_key)
     try:
-        url = await _wait_until_it_listens(process)
+        url, link = await _wait_until_it_listens(process)
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
             key = await _prepare(client, operator_key, receiver_url)
             client.headers["authorization"] = f"Bearer {key}"
-            yield DemoService(url, key, operator_key, client)
+            yield DemoService(url, key, operator_key, link, client)
     finally:
         await _stop(process)
 
@@ -63,19 +68,24 @@ async def _start(folder: Path, port: int, operator_key: str) -> asyncio.subproce
         "PACKHOOK_RETRY_SCHEDULE": "0.5s,1s,2s,2s,2s,2s,2s",
         "PACKHOOK_LOG_LEVEL": "error",
     }
-    command = (sys.executable, "-m", "packhook", "serve", "--host", "127.0.0.1", "--port", str(port))
+    command = (sys.executable, "-m", "packhook", "serve", "--host", "127.0.0.1", "--port", str(port), "--sign-in-link")
     return await asyncio.create_subprocess_exec(
         *command, env=environment | settings, cwd=folder, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
 
 
-async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> str:
+async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    """Return the URL of the service, and the link that signs in once, which it prints before."""
+    link = ""
     assert process.stdout is not None  # noqa: S101 stdout is a pipe
     try:
         async with asyncio.timeout(START_SECONDS):
             async for line in process.stdout:
-                if line.decode().startswith(_READY):
-                    return line.decode().removeprefix(_READY).strip()
+                text = line.decode().strip()
+                if text.startswith(_LINK):
+                    link = text.removeprefix(_LINK)
+                elif text.startswith(_READY):
+                    return text.removeprefix(_READY), link
     except TimeoutError:
         pass
     raise StartError("the service did not start; its output is above")

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from packhook.api.auth import actor
 from packhook.api.forwarded import source_in
 from packhook.core.audit import Actor
-from packhook.core.errors import Forbidden, Unauthorized
+from packhook.core.errors import Unauthorized
 from packhook.service.authentication import Principal
 from packhook.web.portal_session import PORTAL_COOKIE, PortalVisitor
 from packhook.web.visit import Visit
@@ -17,9 +17,7 @@ OPEN: Final = "portal-open"
 
 async def open_link(visit: Visit) -> Response:
     """Use a link up, and begin its session in this browser. A look ahead (HEAD, prefetch) does not use it up."""
-    headers = visit.request.headers
-    if visit.request.method != "GET" or "prefetch" in headers.get("sec-purpose", headers.get("purpose", "")):
-        raise Forbidden("This link works once: it is opened by a person, not beforehand.")
+    visit.require_person()
 
     def by(name: str) -> Actor:
         return actor(visit.request, Principal(organization_id="", api_key_id=name), visit.settings)

@@ -1,4 +1,4 @@
-"""Sign in with the operator key, and sign out."""
+"""Sign in with the operator key or a link that works once, and sign out."""
 
 from functools import partial
 
@@ -37,6 +37,15 @@ async def sign_in(visit: Visit) -> Response:
         return _form(visit, following, "This is an organization's API key. The dashboard needs the operator key.", 403)
     visit.begin_session(is_operator=True)
     return visit.keep_session(RedirectResponse(visit.next_address(following), 303))
+
+
+async def open_link(visit: Visit) -> Response:
+    """Begin a session by a link that works once; where it does not, the form says so."""
+    visit.require_person()
+    if not visit.service.sign_in_link.use(visit.query("token")):
+        return _form(visit, "", "This link has been used, or has expired. Sign in with the operator key.", 403)
+    visit.begin_session(is_operator=True)
+    return visit.keep_session(RedirectResponse(visit.base, 303))
 
 
 async def sign_out(visit: Visit) -> Response:
