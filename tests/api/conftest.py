@@ -1,6 +1,7 @@
 """Provide one node for all tests of the API, a client of it, and an organization for each test."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,9 +12,15 @@ from support.api_node import OPERATOR_KEY, SENDING, bearer, running_node
 
 
 @pytest.fixture(scope="session")
-def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the node's database."""
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture(scope="session")
+def node_url(node_folder: Path) -> Iterator[str]:
     """Yield the URL of a node that may send to loopback and makes three attempts within half a second."""
-    with running_node(tmp_path_factory.mktemp("node"), **SENDING) as url:
+    with running_node(node_folder, **SENDING) as url:
         yield url
 
 

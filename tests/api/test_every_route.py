@@ -1,5 +1,6 @@
 """Test access to every route of the table: scopes, and isolation of organizations."""
 
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUp
 from packhook.core.model import SCOPES
 from packhook.service.authentication import ANY_KEY, INCLUDED_IN
 from packhook.testing import Receiver
+from store.refusing import give_up
 from support.api_node import bearer, eventually
 
 REPLAY: Final = {"select": "all", "since": "2020-01-01T00:00:00Z"}
@@ -73,6 +75,10 @@ SCOPE_OF: Final = {
     "GET /status": None,
     "GET /webhooks": None,
     "GET /deliveries": None,
+    "GET /refused-events": None,
+    "GET /organizations/{organizationId}/refused-events": "events:read",
+    "POST /organizations/{organizationId}/refused-events/{eventId}/retry": "events:publish",
+    "DELETE /organizations/{organizationId}/refused-events/{eventId}": "events:publish",
     "POST /organizations/{organizationId}/events": "events:publish",
     "POST /organizations/{organizationId}/events/batch": "events:publish",
     "GET /organizations/{organizationId}/events": "events:read",
@@ -112,10 +118,12 @@ def name(route: Route[Any]) -> str:
     return f"{route.method} {route.path}"
 
 
-async def objects_of(organization: Organization, receiver: Receiver, route: Route[Any]) -> dict[str, str]:
+async def objects_of(
+    organization: Organization, receiver: Receiver, route: Route[Any], node_folder: Path
+) -> dict[str, str]:
     """Create one object of each kind and return the ids by path parameter: a finished delivery, a replay that runs.
 
-    For a route that resumes a replay it is paused.
+    For a route that resumes a replay it is paused, and for one of refused events the event was given up.
     """
     webhook = await organization.webhook(receiver.url)
     receipt = await organization.publish()
@@ -126,6 +134,8 @@ async def objects_of(organization: Organization, receiver: Receiver, route: Rout
     await eventually(lambda: organization.deliveries(receipt["id"]), _is_settled)
     if route.path.endswith("/resume"):
         body_of(await organization.ask("POST", f"/replays/{replay['id']}/pause"), 200)
+    if "/refused-events/{eventId}" in route.path:
+        give_up(node_folder, organization.id, receipt["id"])
     if "{code}" in route.path:
         await archived_event_type(organization.api, NO_LONGER)
     return {
@@ -180,9 +190,9 @@ async def test_no_key(node_url: str, organization: Organization, route: Route[An
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-async def test_each_scope(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
+async def test_each_scope(organization: Organization, receiver: Receiver, node_folder: Path, route: Route[Any]) -> None:
     """Accept a key with one scope exactly where the route requires it, or a scope that is included in it."""
-    ids = await objects_of(organization, receiver, route)
+    ids = await objects_of(organization, receiver, route, node_folder)
     keys = {scope: await organization.key(scope) for scope in SCOPES}
     for scope in SCOPES:
         if route.scope != ANY_KEY and scope not in (route.scope, INCLUDED_IN.get(route.scope or "")):
@@ -200,18 +210,18 @@ async def test_each_scope(organization: Organization, receiver: Receiver, route:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-async def test_operator(organization: Organization, receiver: Receiver, route: Route[Any]) -> None:
+async def test_operator(organization: Organization, receiver: Receiver, node_folder: Path, route: Route[Any]) -> None:
     """Accept the operator key on every route."""
-    answer = await ask(organization.api, route, await objects_of(organization, receiver, route))
+    answer = await ask(organization.api, route, await objects_of(organization, receiver, route, node_folder))
     assert answer.status_code == route.status, answer.text
 
 
 @pytest.mark.parametrize("route", OF_AN_ORGANIZATION, ids=name)
 async def test_key_of_another_organization(
-    organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
+    organization: Organization, another: Organization, receiver: Receiver, node_folder: Path, route: Route[Any]
 ) -> None:
     """Respond with 404 to a key with every scope, as if the organization did not exist; change nothing."""
-    ids = await objects_of(organization, receiver, route)
+    ids = await objects_of(organization, receiver, route, node_folder)
     key = await another.key(*SCOPES)
     before = await organization.contents()
     problem = body_of(await ask(organization.api, route, ids, key), 404)
@@ -223,20 +233,20 @@ async def test_key_of_another_organization(
 
 @pytest.mark.parametrize("route", OF_AN_ORGANIZATION, ids=name)
 async def test_organization_that_is_not_there(
-    organization: Organization, receiver: Receiver, route: Route[Any]
+    organization: Organization, receiver: Receiver, node_folder: Path, route: Route[Any]
 ) -> None:
     """Respond with 404 to the operator too, also if the object exists in its own organization."""
-    ids = await objects_of(organization, receiver, route)
+    ids = await objects_of(organization, receiver, route, node_folder)
     answer = await ask(organization.api, route, {**ids, "organizationId": "unknown"})
     assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("route", WITH_OBJECT, ids=name)
 async def test_object_of_another_organization(
-    organization: Organization, another: Organization, receiver: Receiver, route: Route[Any]
+    organization: Organization, another: Organization, receiver: Receiver, node_folder: Path, route: Route[Any]
 ) -> None:
     """Respond to another organization's id exactly as to an unknown id."""
-    ids = await objects_of(another, receiver, route)
+    ids = await objects_of(another, receiver, route, node_folder)
     before = await another.contents()
     key = await organization.key(*SCOPES) if route.scope else None
     foreign = body_of(await ask(organization.api, route, {**ids, "organizationId": organization.id}, key), 404)

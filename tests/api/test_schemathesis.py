@@ -48,6 +48,7 @@ TAGS: Final = (
     "replays",
     "statistics",
     "portal",
+    "status",
     "process",
 )
 UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")

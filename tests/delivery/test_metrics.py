@@ -30,6 +30,7 @@ UNREACHABLE: Final = "http://127.0.0.1:1/order-created"
 ELSEWHERE: Final = {
     "packhook_info",  # constant
     "packhook_connections",  # tests/api/test_metrics.py
+    "packhook_refused_events",  # tests/api/test_refused_events.py
     "packhook_log_lines_dropped_total",  # tests/e2e/test_log_readers.py
     "packhook_database_errors_total",  # tests/store/test_sqlite_writer.py, tests/postgres/test_pool.py
 }

@@ -31,6 +31,7 @@ from packhook.store.postgres import (
     overview,
     portal_store,
     record,
+    refused_events,
     replays,
     retention,
     schema,
@@ -42,6 +43,7 @@ from packhook.store.postgres.notifications import notify_changed
 from packhook.store.postgres.publish import PublishBatch
 from packhook.store.postgres.queries import SQL, Db
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.refused_events import RefusedEventFilter
 from packhook.store.replay_steps import scan_of
 from packhook.store.replays import ReplayFilter
 from packhook.store.rows import Row
@@ -109,6 +111,7 @@ async def execute_everything(db: Db) -> None:
     await _erase(db)
     await _keep_event_types(db)
     await overview.read_figures(db, START)
+    await _refuse(db)
     await overview.list_webhooks(db, PAGE)
     await overview.list_deliveries(db, PAGE, DeliveryFilter())
     await _lose_a_node(db)
@@ -304,6 +307,17 @@ async def _erase(db: Db) -> None:
     await PublishBatch([publication(gone)], FakeDispatcher(slots=1).capacity, SubscriberLoader()).write(db)
     found = await erasure.find(db, ACME, "ord_9", "")
     await erasure.erase(db, ACME, found, START, [new_entry()])
+
+
+async def _refuse(db: Db) -> None:
+    """Give up two events, and decide about each."""
+    for decide in (refused_events.retry, refused_events.discard):
+        stored = event(ACME)
+        await db.fetch_all(INSERT_EVENT, ACME, stored.id, stored.event_code, stored.data, START)
+        await db.fetch_all("INSERT INTO outbox (organization_id, event_id) VALUES ($1, $2)", ACME, stored.id)
+        await db.fetch_all(SQL["refuse_routing"], stored.id, START, "refused")
+        await refused_events.list_refused(db, PAGE, RefusedEventFilter(organization_id=ACME))
+        await decide(db, ACME, stored.id, new_entry())
 
 
 async def _lose_a_node(db: Db) -> None:

@@ -25,7 +25,7 @@ async def status(request: Request) -> Response:
     return respond(_status(await service.status.read(is_draining=service.is_draining)))
 
 
-async def list_webhooks(request: Request) -> Response:
+async def list_all_webhooks(request: Request) -> Response:
     """List the webhooks of all organizations, oldest first, with masked secrets."""
     page, _ = parameters.WEBHOOKS_ALL.read(request.query_params, request.url.path)
     found = await _service(request).webhooks.list_all(page)
@@ -41,7 +41,7 @@ async def list_webhooks(request: Request) -> Response:
     return respond_page(request, page, found, shown)
 
 
-async def list_deliveries(request: Request) -> Response:
+async def list_all_deliveries(request: Request) -> Response:
     """List the deliveries of all organizations, newest first."""
     page, where = parameters.DELIVERIES_ALL.read(request.query_params, request.url.path)
     found = await _service(request).history.all_deliveries(page, where)
@@ -59,6 +59,7 @@ def _status(found: InstanceStatus) -> serializers.Body:
         "webhooks": None
         if figures is None
         else {condition.value: figures.webhooks.get(condition, 0) for condition in WebhookCondition},
+        "refused_events": None if figures is None else figures.refused_events,
         "failing": None if found.failing is None else [serializers.listed_health(webhook) for webhook in found.failing],
         "node": {
             "name": node.name,

@@ -26,6 +26,7 @@ from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
+from packhook.store.refused_events import RefusedEventFilter
 from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter
 
@@ -311,6 +312,10 @@ DELIVERIES_ALL: Final = ListQuery(
         "since": _instant("Created at this time or later, RFC 3339."),
         "until": _instant("Created before this time, RFC 3339."),
     },
+)
+REFUSED_EVENTS: Final = ListQuery("refused-events", NoFilter)
+REFUSED_EVENTS_ALL: Final = ListQuery(
+    "refused-events", RefusedEventFilter, {"organization_id": _id("Only of this organization, deleted or not.")}
 )
 REPLAYS: Final = ListQuery(
     "replays",

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from packhook.api import erasure, event_type_handlers, handlers, operator, parameters, portal_handlers
+from packhook.api import erasure, event_type_handlers, handlers, operator, parameters, portal_handlers, refused_events
 from packhook.api.matching import match_event
 from packhook.api.publish.app import PublishHandler, publish_batch, publish_event
 from packhook.api.route import BASE, ORGANIZATION, Route
@@ -54,6 +54,7 @@ from packhook.api.schemas.organizations import (
     RotationOut,
 )
 from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
+from packhook.api.schemas.refused_events import RefusedEventOut, RefusedEventPage
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.statistics import ChartOut
 from packhook.api.schemas.status import InstanceDeliveryPage, InstanceWebhookPage, StatusOut
@@ -81,6 +82,7 @@ _WEBHOOK: Final = f"{_WEBHOOKS}/{{webhookId}}"
 _DELIVERY: Final = f"{_DELIVERIES}/{{deliveryId}}"
 _REPLAYS: Final = f"{ORGANIZATION}/replays"
 _REPLAY: Final = f"{_REPLAYS}/{{replayId}}"
+_REFUSED: Final = f"{ORGANIZATION}/refused-events"
 _EVENT_TYPE: Final = "/event-types/{code}"
 _404: Final = (NotFound,)
 _404_409: Final = (NotFound, Conflict)
@@ -138,9 +140,9 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("statistics", "GET", f"{_WEBHOOK}/stats", "webhooks:read", handlers.webhook_statistics, 200, ChartOut,
           query=parameters.STATISTICS, errors=_404),
     Route("status", "GET", "/status", OPERATOR, operator.status, 200, StatusOut),
-    Route("status", "GET", "/webhooks", OPERATOR, operator.list_webhooks, 200, InstanceWebhookPage,
+    Route("status", "GET", "/webhooks", OPERATOR, operator.list_all_webhooks, 200, InstanceWebhookPage,
           query=parameters.WEBHOOKS_ALL),
-    Route("status", "GET", "/deliveries", OPERATOR, operator.list_deliveries, 200, InstanceDeliveryPage,
+    Route("status", "GET", "/deliveries", OPERATOR, operator.list_all_deliveries, 200, InstanceDeliveryPage,
           query=parameters.DELIVERIES_ALL),
     Route("statistics", "GET", "/stats", OPERATOR, handlers.statistics, 200, ChartOut, query=parameters.STATISTICS),
     Route("events", "GET", _EVENTS, "events:read", handlers.list_events, 200, EventPage, query=parameters.EVENTS,
@@ -152,6 +154,14 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           ErasureRequest, errors=_404),
     Route("events", "GET", f"{ORGANIZATION}/feed", "events:read", handlers.read_feed, 200, FeedOut,
           query=parameters.FEED, errors=(NotFound, CursorExpired)),
+    Route("events", "GET", _REFUSED, "events:read", refused_events.list_refused_events, 200, RefusedEventPage,
+          query=parameters.REFUSED_EVENTS, errors=_404),
+    Route("events", "POST", f"{_REFUSED}/{{eventId}}/retry", "events:publish", refused_events.retry_event, 202,
+          RefusedEventOut, errors=_404),
+    Route("events", "DELETE", f"{_REFUSED}/{{eventId}}", "events:publish", refused_events.discard_event, 204,
+          errors=_404),
+    Route("status", "GET", "/refused-events", OPERATOR, refused_events.list_all_refused_events, 200, RefusedEventPage,
+          query=parameters.REFUSED_EVENTS_ALL),
     Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,
           query=parameters.DELIVERIES, errors=_404),
     Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "webhooks": "packhook.cli.webhooks:app",
     "event-types": "packhook.cli.event_types:app",
     "events": "packhook.cli.events:app",
+    "refused-events": "packhook.cli.refused_events:app",
     "deliveries": "packhook.cli.deliveries:app",
     "replays": "packhook.cli.replays:app",
     "status": "packhook.cli.status:app",

@@ -35,6 +35,7 @@ def _show(found: dict[str, Any]) -> None:
             "nodes": _AWAY if found["nodes"] is None else f"{found['nodes']}",
             "due": _due(found["due"]),
             "webhooks": _counts(found["webhooks"]),
+            "refused events": _AWAY if found["refused_events"] is None else f"{found['refused_events']:,}",
             "node": f"{node['name']}, since {node['started_at']}{', draining' if node['draining'] else ''}",
             "in flight": f"{node['in_flight']:,}, and {node['queued']:,} queued",
             "held": f"{node['lanes_held']:,} webhooks; breakers open: {node['breakers_open']:,}",

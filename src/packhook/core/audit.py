@@ -49,6 +49,8 @@ class Action(StrEnum):
     WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 a name
     WEBHOOK_SECRETS_RETIRED = "webhook.secrets_retired"
     EVENT_ERASED = "event.erased"
+    EVENT_RETRIED = "event.retried"
+    EVENT_DISCARDED = "event.discarded"
     DELIVERY_RETRIED = "delivery.retried"
     REPLAY_CREATED = "replay.created"
     REPLAY_PAUSED = "replay.paused"

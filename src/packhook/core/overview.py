@@ -46,13 +46,14 @@ class DueDeliveries(Struct, frozen=True, kw_only=True):
 class Figures(Struct, frozen=True, kw_only=True):
     """Hold the figures of an instance that only its database knows, as of ``at``. Absent parts are zero.
 
-    ``nodes`` is how many of them use the database.
+    ``nodes`` is how many of them use the database, ``refused_events`` how many events were given up.
     """
 
     at: int
     due: tuple[DueDeliveries, ...]
     webhooks: dict[WebhookCondition, int]
     nodes: int = 1
+    refused_events: int = 0
 
     def count_due(self, *, urgency: Urgency | None = None, condition: WebhookCondition | None = None) -> int:
         """Return how many deliveries are due: of one urgency, or to webhooks in one condition, if given."""

@@ -138,3 +138,4 @@ def samples_of_figures(figures: Figures) -> Iterator[Sample]:
             yield Sample(metrics.DUE_OLDEST, age / SECOND, labels)
     for condition in WebhookCondition:
         yield Sample(metrics.WEBHOOKS, figures.webhooks.get(condition, 0), (condition.value,))
+    yield Sample(metrics.REFUSED_EVENTS, figures.refused_events)

@@ -21,6 +21,7 @@ from packhook.service.metrics import Metrics
 from packhook.service.organizations import Organizations
 from packhook.service.portal import Portal
 from packhook.service.publish import Publisher
+from packhook.service.refused_events import RefusedEvents
 from packhook.service.replays import Replays
 from packhook.service.retries import Retries
 from packhook.service.search import Search
@@ -86,6 +87,7 @@ class Service:
         self.feed = Feed(store)
         self.retries = Retries(store, clock)
         self.erasure = Erasure(store, clock)
+        self.refused_events = RefusedEvents(store, clock)
         self.replays = Replays(store, clock)
         self.statistics = Statistics(store, clock)
         self.timeline = Timeline(store, self.history, settings, clock)

@@ -41,6 +41,7 @@ from packhook.store.event_types import EventTypeStore
 from packhook.store.feed import WithFeed
 from packhook.store.filter_errors import WithFilterErrors
 from packhook.store.overview import WithOverview
+from packhook.store.refused_events import WithRefusedEvents
 from packhook.store.retention import RetentionBatch
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
@@ -140,8 +141,9 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Store(
-    WithErasure, WithFeed, WithFilterErrors, WithOverview, RotationStore, StatisticsStore, TimelineStore, Protocol
-):
+    WithErasure, WithFeed, WithFilterErrors, WithOverview, WithRefusedEvents,
+    RotationStore, StatisticsStore, TimelineStore, Protocol,
+):  # fmt: skip
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
 
     # --- life cycle

@@ -13,6 +13,7 @@ from packhook.core.clock import MINUTE
 from packhook.core.health import FAILURES_TO_FAIL
 from packhook.core.model import DeliveryStatus
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
+from packhook.store.refused_events import RefusedEventFilter
 from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter
 
@@ -115,6 +116,11 @@ def instance_delivery_conditions(where: DeliveryFilter) -> Conditions:
 def instance_webhook_conditions() -> Conditions:
     """Return the conditions of a page of all organizations' webhooks."""
     return _combine({}, "deleted_at IS NULL")
+
+
+def refused_event_conditions(where: RefusedEventFilter) -> Conditions:
+    """Return the conditions of a page of events that were given up."""
+    return _combine(_equal(where))
 
 
 def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:

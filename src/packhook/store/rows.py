@@ -36,6 +36,7 @@ from packhook.core.portal import PortalSession
 from packhook.core.replay import Replay
 from packhook.core.storable_text import replace_half, replace_unstorable
 from packhook.core.subscription import Subscription
+from packhook.store.refused_events import RefusedEvent
 from packhook.store.timeline import AttemptLog
 
 S = TypeVar("S", bound=Struct)
@@ -123,6 +124,7 @@ ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
 INTERRUPTIONS: Final = Table(Interruption)
 REPLAYS: Final = Table(Replay)
 PORTAL_SESSIONS: Final = Table(PortalSession)
+REFUSED_EVENTS: Final = Table(RefusedEvent)
 _ENTRIES: Final = Table(AuditEntry, without="by")
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
 
@@ -218,8 +220,8 @@ def backlog(row: Row) -> Backlog:
     )
 
 
-def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], nodes: int = 1) -> Figures:
-    """Return the figures of an instance from the rows of ``count_due`` and ``count_webhooks_by_condition``."""
+def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], refused: int, nodes: int = 1) -> Figures:
+    """Return the figures of an instance from the rows of its counts: ``count_due`` and the others."""
     return Figures(
         at=now,
         due=tuple(
@@ -233,6 +235,7 @@ def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], nodes: int = 
         ),
         webhooks={WebhookCondition(condition): count for condition, count in webhooks},
         nodes=nodes,
+        refused_events=refused,
     )
 
 

@@ -112,11 +112,14 @@ WEBHOOKS: Final = Metric(
     "Webhooks by `state`: `active`, `failing`, `paused` or `disabled`. Of the whole instance.",
     ("state",),
 )
+REFUSED_EVENTS: Final = Metric(
+    "packhook_refused_events", Kind.GAUGE, "Events whose deliveries could not be made. Of the whole instance."
+)
 
 METRICS: Final = (
     INFO, PUBLISHED, PUBLISH_SECONDS, ATTEMPTS, FINISHED_DELIVERIES, DELIVERY_SECONDS, RECEIVER_SECONDS, IN_FLIGHT,
     QUEUED, LANES, LANES_HELD, BREAKERS_OPEN, LOOP_LAG, COMMIT_SECONDS, COMMIT_WRITES, DATABASE_ERRORS, CONNECTIONS,
-    LOG_LINES_DROPPED, DUE, DUE_OLDEST, WEBHOOKS,
+    LOG_LINES_DROPPED, DUE, DUE_OLDEST, WEBHOOKS, REFUSED_EVENTS,
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ class StatusOut(ResponseModel):
     nodes: int | None
     due: DueOut | None
     webhooks: dict[str, int] | None = Field(description="By `active`, `failing`, `paused` and `disabled`.")
+    refused_events: int | None = Field(description="Events whose deliveries could not be made.")
     failing: list[ListedHealthOut] | None = Field(description="The first ten webhooks that fail, by id.")
     node: NodeOut
 

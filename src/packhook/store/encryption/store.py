@@ -84,6 +84,7 @@ class EncryptedStore:
         self.subjects_of = inner.subjects_of
         self.summarize_attempts = inner.summarize_attempts
         self.feed = inner.feed
+        self.refused_events = inner.refused_events
         self.overview = _DecryptedOverview(inner.overview, self._decrypted)
         self.counts = inner.counts
         self.filter_errors = inner.filter_errors

@@ -37,6 +37,7 @@ from packhook.store.postgres.idempotency import IdempotencyBatch
 from packhook.store.postgres.publish import STATEMENT_WEIGHT, PublishedRows
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
+from packhook.store.refused_events import MAX_REASON
 
 _log: Final = structlog.get_logger("packhook.store")
 
@@ -46,7 +47,6 @@ MAX_ORGANIZATIONS: Final = 50
 """Of how many organizations a batch has events; the next batch begins with the others."""
 
 MAX_DELIVERIES: Final = STATEMENT_WEIGHT
-MAX_REASON: Final = 1_000
 
 
 class EventRefused(Exception):

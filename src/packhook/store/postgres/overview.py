@@ -55,4 +55,5 @@ async def read_figures(db: Db, now: int) -> Figures:
     """See OverviewStore.figures."""
     due = await db.fetch_all(SQL["count_due"], now, FAILURES_TO_FAIL)
     webhooks = await db.fetch_all(SQL["count_webhooks_by_condition"], FAILURES_TO_FAIL)
-    return rows.figures(now, due, webhooks, max(1, (await db.fetch_all(SQL["count_nodes"]))[0][0]))
+    refused = (await db.fetch_all(SQL["count_refused_events"]))[0][0]
+    return rows.figures(now, due, webhooks, refused, max(1, (await db.fetch_all(SQL["count_nodes"]))[0][0]))

@@ -66,6 +66,7 @@ from packhook.store.postgres.outbox import Outbox
 from packhook.store.postgres.overview import PostgresOverview
 from packhook.store.postgres.portal_store import PostgresPortal
 from packhook.store.postgres.queries import Db
+from packhook.store.postgres.refused_events import PostgresRefusedEvents
 from packhook.store.postgres.replay_store import PostgresReplays
 from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
@@ -94,6 +95,7 @@ class PostgresStore:
         self._running: Running | None = None
         self._sweep = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
+        self.refused_events = PostgresRefusedEvents(self._read_for, self._write_for)
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
@@ -320,8 +322,7 @@ class PostgresStore:
     async def release(
         self, deliveries: Sequence[LeasedDelivery], now: int, maybe_sent: Collection[str] = frozenset()
     ) -> None:
-        released = await self._write(claim.release, deliveries, now, maybe_sent)
-        if released and self._running is not None:
+        if await self._write(claim.release, deliveries, now, maybe_sent) and self._running is not None:
             self._running.session.notifier.notify_due(now)
 
     async def replan(self, now: int, back: int) -> int:

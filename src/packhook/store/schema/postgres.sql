@@ -375,6 +375,10 @@ CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
 
 CREATE INDEX organizations_with_retention ON packhook.organizations USING btree (id) WHERE (retention IS NOT NULL);
 
+CREATE INDEX outbox_refused ON packhook.outbox USING btree (event_id) WHERE (refused_at IS NOT NULL);
+
+CREATE INDEX outbox_refused_of_organization ON packhook.outbox USING btree (organization_id, event_id) WHERE (refused_at IS NOT NULL);
+
 CREATE INDEX outbox_waiting ON packhook.outbox USING btree (organization_id, "position") WHERE (refused_at IS NULL);
 
 CREATE INDEX portal_sessions_by_expiry ON packhook.portal_sessions USING btree (expires_at);

@@ -288,7 +288,7 @@ CREATE TABLE outbox (
   position        INTEGER PRIMARY KEY,
   organization_id TEXT NOT NULL,
   event_id        TEXT NOT NULL UNIQUE
-) STRICT;
+, refused_at INTEGER, reason TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX events_by_event_code ON events (organization_id, event_code, id);
 
@@ -375,3 +375,7 @@ CREATE INDEX deliveries_by_id ON deliveries (id);
 CREATE INDEX deliveries_exhausted_by_id ON deliveries (id) WHERE status = 'exhausted';
 
 CREATE INDEX deliveries_canceled_by_id ON deliveries (id) WHERE status = 'canceled';
+
+CREATE INDEX outbox_refused ON outbox (event_id) WHERE refused_at IS NOT NULL;
+
+CREATE INDEX outbox_refused_of_organization ON outbox (organization_id, event_id) WHERE refused_at IS NOT NULL;

@@ -42,4 +42,5 @@ def _list_deliveries(db: apsw.Connection, page: PageRequest, where: DeliveryFilt
 
 def _figures(db: apsw.Connection, now: int) -> Figures:
     due = fetch_all(db, SQL["count_due"], (now, FAILURES_TO_FAIL))
-    return rows.figures(now, due, fetch_all(db, SQL["count_webhooks_by_condition"], (FAILURES_TO_FAIL,)))
+    webhooks = fetch_all(db, SQL["count_webhooks_by_condition"], (FAILURES_TO_FAIL,))
+    return rows.figures(now, due, webhooks, fetch_all(db, SQL["count_refused_events"])[0][0])

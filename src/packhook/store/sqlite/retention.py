@@ -58,6 +58,7 @@ class RetentionCursor:
                     return deleted, True
                 (gone,) = fetch_all(db, SQL["delete_event"], (rowid,))
                 db.execute(SQL["set_feed_start"], gone)
+                db.execute(SQL["delete_routed"], (gone[0], event_id))  # if its deliveries were given up
             reached = found[-1][0] if old and len(found) == limit else None
             self._sweep = self._sweep.next([(row[0], row[4]) for row in old], reached)
             if expired or self._sweep.is_new:

@@ -70,6 +70,7 @@ from packhook.store.sqlite.overview import SqliteOverview
 from packhook.store.sqlite.portal_store import SqlitePortal
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
+from packhook.store.sqlite.refused_events import SqliteRefusedEvents
 from packhook.store.sqlite.replay_store import SqliteReplays
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
@@ -119,6 +120,7 @@ class SqliteStore:
         self.replays = SqliteReplays(self._new_reader, lambda: self._reader, lambda: self._writer, self._notify_due)
         self.overview = SqliteOverview(lambda: self._reader)
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
+        self.refused_events = SqliteRefusedEvents(lambda: self._reader, lambda: self._writer)
         self.feed = SqliteFeed(lambda: self._reader)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)
@@ -130,8 +132,8 @@ class SqliteStore:
             attrgetter("organization_id"),
         )  # fmt: skip
         self._fan_out: WriteOp[None, PublishOutcome, bool] = WriteOp(
-            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache), lambda made: bool(made.receipts),
-            self._dispatch, lambda _: outbox.BATCH_SIZE,
+            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache, self._clock),
+            lambda made: bool(made.receipts), self._dispatch, lambda _: outbox.BATCH_SIZE,
         )  # fmt: skip
 
     # --- life cycle

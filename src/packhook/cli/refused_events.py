@@ -1,0 +1,36 @@
+"""``packhook refused-events``: events that were given up."""
+
+from typing import Annotated
+
+import typer
+
+from packhook.api import parameters
+from packhook.cli.client import Client, path
+from packhook.cli.options import client_command
+
+app = typer.Typer(no_args_is_help=True, help="Events whose deliveries could not be made.")
+_COLUMNS = ("id", "event_code", "created_at", "refused_at", "reason")
+_Id = Annotated[str, typer.Argument(help="The event's id.")]
+
+
+@client_command(app, "list", query=parameters.REFUSED_EVENTS)
+def list_(
+    client: Client,
+    query: dict[str, str],
+    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+) -> None:
+    """List events that were given up, newest first. Example: packhook refused-events list -o acme"""
+    url = path("refused-events") if everything else client.path("refused-events")
+    client.show(client.call("GET", url, query=query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
+
+
+@client_command(app, "retry")
+def retry(client: Client, event_id: _Id) -> None:
+    """Make the deliveries of an event now. Example: packhook refused-events retry evt_… -o acme"""
+    client.show(client.call("POST", client.path("refused-events", event_id, "retry")))
+
+
+@client_command(app, "discard")
+def discard(client: Client, event_id: _Id) -> None:
+    """Leave an event without deliveries for good. Example: packhook refused-events discard evt_… -o acme"""
+    client.call("DELETE", client.path("refused-events", event_id))

@@ -1,0 +1,4 @@
+-- Select an event that was given up.
+SELECT o.event_id, o.organization_id, e.event_code, e.created_at, o.refused_at, o.reason
+FROM outbox o JOIN events e ON e.organization_id = o.organization_id AND e.id = o.event_id
+WHERE o.event_id = ?2 AND o.organization_id = ?1 AND o.refused_at IS NOT NULL
