@@ -1,4 +1,4 @@
-"""Configure all tests: check the installation, order the slow ones first, choose event loops."""
+"""Configure all tests: check the installation, keep temporary files in memory, order the slow ones first."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,15 +9,26 @@ import pytest
 import uvloop
 
 import packhook
-from support import http_client
+from support import http_client, memory_folder
 
-SLOW: Final = ("chaos", "e2e", "cli")
-"""Folders of slow tests, which mostly wait. They start first, so that no worker is left with one at the end."""
+SLOW: Final = (
+    "chaos",
+    "e2e",
+    "test_browser.py",
+    "test_walk.py",
+    "test_attempt_counts.py",
+    "test_schemathesis.py",
+    "cli",
+)
+"""Folders and files of slow tests. They start first, so that no worker is left with one at the end."""
 _SOURCE: Final = Path(__file__).parents[1] / "src/packhook"
 
 
-def pytest_configure() -> None:
-    """Exit unless the tests import packhook from this checkout."""
+_folders: Final = pytest.StashKey[Path | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Exit unless the tests import packhook from this checkout. Use a folder in memory for temporary files."""
     installed = Path(packhook.__file__).parent
     if installed.resolve() != _SOURCE.resolve():
         pytest.exit(
@@ -25,6 +36,14 @@ def pytest_configure() -> None:
             "Install the checkout instead: pip install --no-deps --editable . (make does it by itself)",
             returncode=4,
         )
+    config.stash[_folders] = memory_folder.make()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder."""
+    folder = config.stash.get(_folders, None)
+    if folder is not None:
+        memory_folder.remove(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
