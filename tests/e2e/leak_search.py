@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Any, Final
 import httpx
 
 from support.forking import Forked, fork
+from web.html import Document
 
 Json = Any
 
 _LISTENS: Final = "packhook listens on "
 _OPERATOR_KEY: Final = "operator key: "
+_SIGN_IN_LINK: Final = "sign in once, within ten minutes: "
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak http only: each would load the system's certificate authorities, which takes 18 ms of CPU."""
 
 
 class Node:
@@ -33,14 +38,14 @@ class Node:
         """Return the file with its standard error."""
         return self.folder / "stderr.log"
 
-    async def start(self, **settings: str) -> None:
-        """Start the node; return when it listens."""
+    async def start(self, *options: str, **settings: str) -> None:
+        """Start the node with these options and settings; return when it listens."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_")}
         own |= {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
         database = f"sqlite:///{self.folder / 'packhook.db'}"
         with self.log.open("ab") as log:
             self._process = await fork(
-                "serve", "--port", "0", "--database", database,
+                "serve", "--port", "0", "--database", database, *options,
                 environment=own, folder=self.folder, stderr=log.fileno(),
             )  # fmt: skip
         assert self._process.stdout is not None
@@ -70,8 +75,15 @@ class Node:
 
     def take_operator_key(self) -> str:
         """Return the operator key that was printed, and remove it from the output: it must not occur a second time."""
-        (at,) = [number for number, line in enumerate(self.output) if line.startswith(_OPERATOR_KEY)]
-        return self.output.pop(at).removeprefix(_OPERATOR_KEY).strip()
+        return self._take(_OPERATOR_KEY)
+
+    def take_sign_in_link(self) -> str:
+        """Return the link to the dashboard that was printed, and remove it likewise."""
+        return self._take(_SIGN_IN_LINK)
+
+    def _take(self, label: str) -> str:
+        (at,) = [number for number, line in enumerate(self.output) if line.startswith(label)]
+        return self.output.pop(at).removeprefix(label).strip()
 
     def contents(self) -> dict[str, bytes]:
         """Return its output and every file that it wrote except the key file, by name."""
@@ -128,15 +140,66 @@ class Client:
     ) -> Json:
         """Check the status and return the JSON body. ``shows`` names the members that may show a secret."""
         headers = {"authorization": f"Bearer {self.key}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(timeout=60, verify=_NO_AUTHORITIES) as client:
             response = await client.request(method, self._node.url + path, headers=headers, **options)
         assert response.status_code == status, (method, path, response.text)
-        content = response.content + b"\n".join(name + b": " + value for name, value in response.headers.raw)
         is_json = "json" in response.headers.get("content-type", "")
         body = response.json() if is_json else None
         shown = tuple(member[name] for name in shows for member in _members_with(body, name))
-        self._log.responses.append(RecordedResponse(self._name, f"{method} {path}", content, shown))
+        self._log.responses.append(RecordedResponse(self._name, f"{method} {path}", _with_headers(response), shown))
         return body
+
+
+class Browser:
+    """Read pages, send forms and keep cookies, as a browser does; record every response with its headers.
+
+    Each cookie that it is given is added to ``secrets``: only the response that sets it may show it.
+    """
+
+    def __init__(self, log: ResponseLog, node: Node, name: str, secrets: dict[str, str]) -> None:
+        self._log = log
+        self._node = node
+        self._name = name
+        self._secrets = secrets
+        self._cookies = httpx.Cookies()
+        self._given = 0
+
+    async def read(self, path: str, status: int = 200) -> str:
+        """Return the page at this path, which has this status."""
+        return await self._exchange("GET", path, status)
+
+    async def send(
+        self, page: str, action: str, status: int, *, shows: tuple[str, ...] = (), **fields: str | list[str]
+    ) -> str:
+        """Send the form of ``page`` that leads to ``action``, with these fields changed. ``shows``: secret texts."""
+        form = {**Document(page).form(action), **fields}
+        return await self._exchange("POST", action, status, shows=shows, data=form)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        shows: tuple[str, ...] = (),
+        data: dict[str, str | list[str]] | None = None,
+    ) -> str:
+        async with httpx.AsyncClient(timeout=60, verify=_NO_AUTHORITIES, cookies=self._cookies) as client:
+            response = await client.request(method, self._node.url + path, data=data)
+            self._cookies = client.cookies
+        assert response.status_code == status, (method, path, response.text)
+        given = tuple(response.cookies.values())
+        for cookie in given:
+            self._given += 1
+            self._secrets[f"cookie {self._given} of the {self._name}"] = cookie
+        self._log.responses.append(
+            RecordedResponse(self._name, f"{method} {path}", _with_headers(response), (*shows, *given))
+        )
+        return response.text
+
+
+def _with_headers(response: httpx.Response) -> bytes:
+    return response.content + b"\n".join(name + b": " + value for name, value in response.headers.raw)
 
 
 def _members_with(body: Json, name: str) -> Iterator[dict[str, str]]:

@@ -2,8 +2,8 @@
 
 ::
 
-    first start ─ keys, webhooks, events, failures, test events, changes, refusals ─ rotate ─ more events ─ kill -9
-    ─ restart ─ a corrupt row, exceptions in the log ─ stop ─ search
+    first start ─ keys, webhooks, events, failures, test events, changes, refusals ─ dashboard, portal ─ rotate
+    ─ more events ─ kill -9 ─ restart ─ a corrupt row, exceptions in the log ─ stop ─ search
 """
 
 import asyncio
@@ -17,12 +17,15 @@ from typing import Any, Final
 import apsw
 import pytest
 
-from e2e.leak_search import Client, Json, Node, ResponseLog, find_secrets
+from e2e.leak_search import Browser, Client, Json, Node, ResponseLog, find_secrets
 from packhook.core.audit import Action
 from packhook.core.model import SCOPES
 from packhook.core.signatures.standard import new_secret
 from packhook.testing import Receiver, Status
 from packhook.testing.behaviours import Hang
+from packhook.web.routes import ROUTES
+from packhook.web.visitors import GRANTED_BY
+from store.refusing import give_up
 from support.api_node import eventually
 from support.certificates import pair
 
@@ -31,6 +34,7 @@ SETTINGS: Final = {
     "allow_http": "true",
     "retry_schedule": "0.1s,0.1s",
     "log_level": "debug",
+    "access_log": "true",
     "shutdown_grace": "1s",
 }
 ORDER: Final = "ord_that_is_found_in_the_database"
@@ -60,14 +64,17 @@ SECRETS: Final = {
     "header value of a failed request": "a-value-that-meets-a-fault",
     "refused header value": "a-value-with-\x07-in-it",
     "wrong key": "phk_a-key-that-was-never-made-by-anybody",
+    "wrong operator key": "an-operator-key-of-another-instance",
+    "wrong link": "phl_a-link-that-was-never-made-by-anybody",
 }
+UNSEEN: Final = ("sign-in", "sign-in-link", "tail-stream", "tail-all-stream")
 ENCRYPTED_FIELDS: Final = ("secret", "headers", "client_certificate")
 HEADERS: Final = {"authorization": SECRETS["header value"], "x-shop": SECRETS["second header value"]}
 
 
 @dataclass(slots=True)
 class Scenario:
-    """Hold the node, the receivers and the clients. ``secrets`` grows with the keys that are created."""
+    """Hold the node, the receivers, clients and browsers. ``secrets`` grows with keys, links and cookies."""
 
     node: Node
     log: ResponseLog
@@ -76,6 +83,7 @@ class Scenario:
     secrets: dict[str, str]
     clients: dict[str, Client]
     webhooks: dict[str, str]
+    browsers: dict[str, Browser]
 
     def client(self, name: str) -> Client:
         """Return the client with this key."""
@@ -85,6 +93,11 @@ class Scenario:
         """Add a client with this key, and the key to the secrets to search for."""
         self.secrets[f"key: {name}"] = key
         self.clients[name] = self.log.client(self.node, name, key)
+
+    def add_browser(self, name: str) -> Browser:
+        """Add a browser without cookies; those that it is given become secrets to search for."""
+        self.browsers[name] = Browser(self.log, self.node, name, self.secrets)
+        return self.browsers[name]
 
     async def wait_for_status(self, path: str, status: str) -> Json:
         """Return a delivery once it has this status."""
@@ -106,14 +119,15 @@ async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
     ):
         hanging.answer = Hang()
         node = Node(tmp_path)
-        yield Scenario(node, ResponseLog(), good, hanging, dict(SECRETS), {}, {})
+        yield Scenario(node, ResponseLog(), good, hanging, dict(SECRETS), {}, {}, {})
         await node.close()
 
 
 async def start_and_subscribe(scenario: Scenario) -> None:
     """Start the node and create an organization, its keys and its webhooks."""
-    await scenario.node.start(**SETTINGS, log_format="json")
+    await scenario.node.start("--sign-in-link", **SETTINGS, log_format="json")
     scenario.add_client("operator", scenario.node.take_operator_key())
+    scenario.secrets["sign-in link"] = scenario.node.take_sign_in_link().partition("?token=")[2]
     operator = scenario.client("operator")
     await operator.request("POST", "/v1/organizations", 201, json={"id": "acme"})
     for name, scopes in {
@@ -161,6 +175,89 @@ async def publish_and_deliver(scenario: Scenario) -> None:
         exchange = await owner.request("POST", f"{HOOKS}/{scenario.webhooks[name]}/test", 200)
         assert exchange["attempt"]["request_headers"]["authorization"] == "***"
     await read_everything(scenario)
+
+
+async def diagnose_and_erase(scenario: Scenario) -> None:
+    """Examine endpoints that work, fail, cannot be reached and speak no TLS; erase events; decide on refused ones."""
+    owner, shop = scenario.client("owner"), scenario.client("shop")
+    for name in ("good", "failing", "unreachable", "deleted"):
+        await owner.request("POST", f"{HOOKS}/{scenario.webhooks[name]}/diagnose", 200)
+    event = {"event_code": "order.shipped", "data": {"id": "ord_to_be_erased"}}
+    receipt = await shop.request("POST", f"{ORGANIZATION}/events", 202, json=event)
+    await owner.request("DELETE", f"{ORGANIZATION}/events/{receipt['id']}/data", 204)
+    await shop.request("POST", f"{ORGANIZATION}/events", 202, json=event)
+    subject = {"subject": "ord_to_be_erased"}
+    assert (await owner.request("POST", f"{ORGANIZATION}/events/erase", 200, json=subject))["erased"] == 1
+    for method, decision, status in (("POST", "/retry", 202), ("DELETE", "", 204)):
+        refused = (await shop.request("POST", f"{ORGANIZATION}/events", 202, json=event))["id"]
+        give_up(scenario.node.folder, "acme", refused)
+        await owner.request(method, f"{ORGANIZATION}/refused-events/{refused}{decision}", status)
+
+
+async def change_instance(scenario: Scenario) -> None:
+    """Change the organization, and the catalogue of event types."""
+    operator = scenario.client("operator")
+    await operator.request("PUT", ORGANIZATION, 200, json={"retention": "90d"})
+    await operator.request("POST", "/v1/event-types", 201, json={"code": "parcel.lost"})
+    await operator.request("PUT", "/v1/event-types/parcel.lost", 200, json={"description": "It did not arrive."})
+    await operator.request("DELETE", "/v1/event-types/parcel.lost", 204)
+
+
+async def visit_dashboard(scenario: Scenario) -> None:
+    """Sign in by key and by link, see every page, and see the secret that one of them shows."""
+    browser, operator = scenario.add_browser("dashboard"), scenario.client("operator").key
+    form, sign_in = await browser.read("/dashboard/sign-in"), "/dashboard/sign-in"
+    for key, status in (("wrong operator key", 403), ("key: owner", 403)):
+        await browser.send(form, sign_in, status, key=scenario.secrets[key])
+    await browser.send(form, sign_in, 303, key=operator)
+    link = f"/dashboard/open?token={scenario.secrets['sign-in link']}"
+    for name, status in (("first visitor", 303), ("second visitor", 403)):
+        await scenario.add_browser(name).read(link, status)
+    await see_pages(scenario, "dashboard", {page.name for page in ROUTES})
+    await see_secret(scenario, "dashboard")
+
+
+async def visit_portal(scenario: Scenario) -> None:
+    """Open a link, which works once; see every page and a secret, and meet a link that never was."""
+    wanted, sessions = {"capabilities": ["view", "manage", "replay", "secrets"]}, f"{ORGANIZATION}/portal-sessions"
+    link = (await scenario.client("owner").request("POST", sessions, 201, shows=("url",), json=wanted))["url"]
+    scenario.secrets["link"] = link.partition("?token=")[2]
+    browser, opened = scenario.add_browser("portal"), link.removeprefix(scenario.node.url)
+    assert opened == f"/portal/open?token={scenario.secrets['link']}"
+    await browser.read(opened, 303)
+    for token in ("link", "wrong link"):
+        await scenario.add_browser("late").read(f"/portal/open?token={scenario.secrets[token]}", 401)
+    await see_pages(scenario, "portal", set(GRANTED_BY))
+    await see_secret(scenario, "portal")
+
+
+async def see_pages(scenario: Scenario, site: str, names: set[str]) -> None:
+    """Read these pages of a site, all but those of streams, which have no end, and the form to sign in."""
+    reader, operator = scenario.client("reader"), scenario.client("operator")
+    listed = {
+        name: (await client.request("GET", f"{ORGANIZATION}/{name}", 200))["data"][0]
+        for name, client in {"deliveries": reader, "replays": reader, "api-keys": operator}.items()
+    }
+    of = {
+        "organizationId": "acme",
+        "webhookId": scenario.webhooks["good"],
+        "deliveryId": listed["deliveries"]["id"],
+        "eventId": listed["deliveries"]["event_id"],
+        "replayId": listed["replays"]["id"],
+        "keyId": listed["api-keys"]["id"],
+        "code": "order.created",
+    }
+    for page in ROUTES:
+        if page.name in names and page.get is not None and page.name not in UNSEEN:
+            await scenario.browsers[site].read(f"/{site}{page.path.format(**of)}")
+
+
+async def see_secret(scenario: Scenario, site: str) -> None:
+    """Ask a site for the secret of a webhook: in clear on this page, once as text and once to be copied."""
+    webhook = f"/{site}/organizations/acme/webhooks/{scenario.webhooks['failing']}"
+    page = await scenario.browsers[site].read(webhook)
+    shows = (SECRETS["secret of the failing one"],) * 2
+    await scenario.browsers[site].send(page, f"{webhook}/secret", 200, shows=shows)
 
 
 async def read_everything(scenario: Scenario) -> None:
@@ -279,6 +376,9 @@ async def restart_and_fail(scenario: Scenario, event_id: str, log_format: str) -
     await scenario.client("owner").request("PUT", f"{HOOKS}/{scenario.webhooks['unreachable']}", 500, json=fault)
     await scenario.client("owner").request("POST", f"{HOOKS}/{scenario.webhooks['unreachable']}/test", 500)
     await scenario.client("owner").request("GET", f"{HOOKS}/{scenario.webhooks['good']}", 200, shows=("secret",))
+    for site in ("dashboard", "portal"):  # with the cookies from before the restart
+        page = f"/{site}/organizations/acme/webhooks/{scenario.webhooks['unreachable']}"
+        await scenario.browsers[site].read(page, 500)
     await check_audit_trail(scenario)
 
 
@@ -314,13 +414,17 @@ def searched_contents(scenario: Scenario) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 async def test_no_secret_leaks(scenario: Scenario, log_format: str) -> None:
-    """Find no webhook secret, header value, client key, API key, operator key or master key where it does not belong.
+    """Find no webhook secret, header value, client key, key, link to the portal or cookie where it does not belong.
 
     Search what the node printed and logged, the database and the files beside it, and every response.
     """
     await start_and_subscribe(scenario)
     await publish_and_deliver(scenario)
+    await diagnose_and_erase(scenario)
+    await change_instance(scenario)
     await change_and_refuse(scenario)
+    await visit_dashboard(scenario)
+    await visit_portal(scenario)
     await rotate_master_key(scenario)
     event_id = await kill_while_sending(scenario)
     killed = searched_contents(scenario)
@@ -328,7 +432,8 @@ async def test_no_secret_leaks(scenario: Scenario, log_format: str) -> None:
     running = scenario.node.contents()
     assert await scenario.node.end(signal.SIGTERM) == 0
     secrets = scenario.secrets | master_keys(scenario.node.folder)
-    assert len(secrets) == len(SECRETS) + 5 + 2
+    keys, cookies, links = 5 + 2, 4 + 2 + 1, 2
+    assert len(secrets) == len(SECRETS) + keys + cookies + links
     for contents in (killed, running, searched_contents(scenario)):
         assert find_secrets(secrets, contents) == set()
     check_the_search(scenario, killed)
@@ -341,6 +446,8 @@ def check_the_search(scenario: Scenario, killed: dict[str, bytes]) -> None:
     for text in (ORDER, "authorization", "x-shop", scenario.webhooks["good"], scenario.receiver.url):
         assert find_secrets({"it": text}, {"database": database}) == {("it", "itself", "database")}
     for line in ("attempt_failed", "lease_reclaimed", "master_key_rotated", "unhandled_exception", "Traceback"):
+        assert line in log
+    for line in ("page_failed", "/portal/", "/dashboard/"):
         assert line in log
     assert {(request.method, request.verified) for request in scenario.receiver.received} == {
         ("POST", True),
