@@ -91,7 +91,7 @@ def exercise(operation: Any, ids: dict[str, str]) -> int:  # noqa: ANN401 schema
     good = 0
 
     @seed(1)
-    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def ask(data: st.DataObject) -> None:
         nonlocal good

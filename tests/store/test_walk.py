@@ -360,7 +360,8 @@ class Walk(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_whatever_happens_every_live_delivery_can_be_claimed_by_one_at_a_time(dialect: str) -> None:
-    """The same walks each time."""
+    """The same walks each time, fewer on PostgreSQL, where a walk costs six times as much."""
     walk = type("Walk", (Walk,), {"dialect": dialect})
-    walks = settings(derandomize=True, deadline=None, max_examples=60, stateful_step_count=40, print_blob=False)
+    count = 60 if dialect == "sqlite" else 30
+    walks = settings(derandomize=True, deadline=None, max_examples=count, stateful_step_count=40, print_blob=False)
     run_state_machine_as_test(walk, settings=walks)
