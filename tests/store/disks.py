@@ -28,6 +28,17 @@ class SmallDisk:
         self.folder = folder
         self._ballast = ballast
 
+    def leave(self, room: int) -> None:
+        """Take space until ``room`` bytes are left, for all files together or, under a limit, for the largest one."""
+        if self._ballast is not None:
+            free = os.statvfs(self.folder)
+            with self._ballast.open("ab") as ballast:
+                ballast.write(bytes(free.f_bavail * free.f_frsize - room))
+        else:
+            largest = max(path.stat().st_size for path in self.folder.iterdir())
+            _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest + room, most))
+
     def make_room(self) -> None:
         """Free space, so that the next write succeeds."""
         if self._ballast is not None:
@@ -38,7 +49,7 @@ class SmallDisk:
 
 
 @contextmanager
-def tiny_disk(folder: Path, size: int = 4, taken: int = 3) -> Iterator[SmallDisk]:
+def tiny_disk(folder: Path, size: int = 8, taken: int = 0) -> Iterator[SmallDisk]:
     """Mount a file system of ``size`` MiB, ``taken`` of them used by a file that can be deleted. Requires root."""
     with _mounted(folder, f"size={size}m"):
         ballast = folder / "ballast"
@@ -48,9 +59,8 @@ def tiny_disk(folder: Path, size: int = 4, taken: int = 3) -> Iterator[SmallDisk
 
 @contextmanager
 def small_files(folder: Path) -> Iterator[SmallDisk]:
-    """Limit each file that this process writes to 1 MiB; SQLite reports that as a full disk."""
+    """Let the size of each file that this process writes be limited; SQLite reports that as a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
     try:
         yield SmallDisk(folder, None)
     finally:

@@ -23,6 +23,9 @@ from store import another_process
 from store.disks import SmallDisk, read_only, small_files, tiny_disk
 from store.values import ACME, ALL, add_webhook, claim, delivered, event, new_entry, organization, publication, publish
 
+ROOM = 512 * 1024
+"""What is left of a small disk once the schema is there: place for a few events of ``publish_until_full``."""
+
 
 def at(path: Path) -> Store:
     """Return a store on this file, not yet open."""
@@ -287,6 +290,7 @@ async def test_a_full_disk_is_unavailable_and_then_goes_on(
         async with opened(folder / "packhook.db") as store:
             await store.create_organization(organization(), new_entry())
             await add_webhook(store)
+            small.leave(ROOM)
             kept, failed = await publish_until_full(store)
             assert kept
             assert await stored_in(store) == {item.id for item in kept}
