@@ -8,12 +8,16 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from asyncpg.pool import PoolConnectionProxy
 
 from packhook.core.clock import HOUR
-from packhook.store.base import ClaimRequest
+from packhook.core.model import DeliveryStatus
+from packhook.store.base import ClaimRequest, DeliveryFilter, PageRequest
 from packhook.store.postgres import claim as claiming
+from packhook.store.postgres import history, overview
 from packhook.store.postgres.queries import SQL, Db
 from packhook.store.postgres.store import PostgresStore
+from packhook.store.rows import Row
 from packhook.testing.clock import START
 from postgres.conftest import OpenNode
 from postgres.log import Log
@@ -96,12 +100,19 @@ PLANNED: dict[str, tuple[Any, ...]] = {
 
 
 async def plan_of(connection: "asyncpg.Connection[Any]", name: str, *values: object) -> dict[str, Any]:
-    """Execute a statement with a generic plan, as a node does, roll back, and return the plan with page counts."""
+    """Execute a statement of this name with a generic plan, as a node does, and return the plan with page counts."""
+    return await generic_plan(connection, SQL[name], *values)
+
+
+async def generic_plan(
+    connection: "asyncpg.Connection[Any] | PoolConnectionProxy[Any]", statement: str, *values: object
+) -> dict[str, Any]:
+    """Execute a statement with a generic plan, roll back, and return the plan with page counts."""
     transaction = connection.transaction()
     await transaction.start()
     arguments = ", ".join(map(literal, values))
     try:
-        await connection.execute(f"PREPARE tested AS {SQL[name]}")
+        await connection.execute(f"PREPARE tested AS {statement}")
         text = await connection.fetchval(
             f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE tested{f' ({arguments})' if arguments else ''}"
         )
@@ -257,6 +268,69 @@ async def test_loading_subscribers_reads_no_other_organizations_webhooks(url: st
     read = [step for step in steps(plan) if step.get("Relation Name") == "webhooks"]
     assert mine.id
     assert [(step["Actual Rows"], step.get("Rows Removed by Filter", 0)) for step in read] == [(1, 0)]
+
+
+class PlannedDb(Db):
+    """Keep the generic plan of each statement that is executed."""
+
+    plan: dict[str, Any]
+
+    async def fetch_all(self, statement: str, *values: object) -> list[Row]:
+        """Return all rows, and keep the plan."""
+        self.plan = await generic_plan(self._connection, statement, *values)
+        return await super().fetch_all(statement, *values)
+
+    @property
+    def read(self) -> list[tuple[str, int]]:
+        """Return each index by which deliveries were read, and how many rows of it."""
+        return [
+            (step["Index Name"], step["Actual Rows"] + step.get("Rows Removed by Filter", 0))
+            for step in steps(self.plan)
+            if step.get("Relation Name") == "deliveries"
+        ]
+
+
+SPREAD = """
+UPDATE deliveries SET claimable_at = NULL,
+  status = (ARRAY['exhausted', 'canceled', 'delivered'])[1 + abs(hashtext(id)) % 3]
+"""
+LISTED: dict[str, DeliveryFilter] = {
+    "deliveries_by_id": DeliveryFilter(since=START, until=LATER),
+    "deliveries_exhausted_by_id": DeliveryFilter(status=DeliveryStatus.EXHAUSTED),
+    "deliveries_canceled_by_id": DeliveryFilter(status=DeliveryStatus.CANCELED),
+    "deliveries_of_webhook": DeliveryFilter(webhook_id="w"),
+}
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "VACUUM ANALYZE"])
+async def test_a_list_reads_what_it_lists(url: str, node: PostgresStore, statement: str) -> None:
+    """An organization reads none of another's thousand deliveries, the operator as many as asked for."""
+    hook = await add_webhook(node)
+    await publish(node, 1_000)
+    page = PageRequest(limit=25)
+    async with direct(url) as connection:
+        await connection.execute(SPREAD)
+        await connection.execute(statement)
+        db = PlannedDb(connection)
+        for index, where in (
+            ("deliveries_pkey", DeliveryFilter()),
+            ("deliveries_exhausted", DeliveryFilter(status=DeliveryStatus.EXHAUSTED)),
+            ("deliveries_canceled", DeliveryFilter(status=DeliveryStatus.CANCELED)),
+            ("deliveries_of_webhook", DeliveryFilter(webhook_id="w")),
+        ):
+            await history.list_deliveries(db, OTHER, page, where)
+            assert db.read == [(index, 0)]
+        first = await overview.list_deliveries(db, page, DeliveryFilter())
+        assert db.read == [("deliveries_by_id", 26)]
+        after = PageRequest(limit=25, anchor=first.items[-1].id)
+        await overview.list_deliveries(db, after, DeliveryFilter(webhook_id=hook.id))
+        assert db.read == [("deliveries_of_webhook", 26)]
+        for index, where in LISTED.items():
+            await overview.list_deliveries(db, after, where)
+            ((found, rows),) = db.read
+            assert found == index
+            assert rows <= 26
+            assert not [step for step in steps(db.plan) if "Sort" in step["Node Type"]]
 
 
 async def test_many_deliveries_take_few_round_trips(

@@ -17,7 +17,7 @@ from packhook.store.filters import instance_delivery_conditions
 from packhook.store.open import open_store
 from packhook.store.pagination import page_statement
 from packhook.store.sqlite.connection import connect, migrate
-from packhook.store.sqlite.queries import SQL
+from packhook.store.sqlite.queries import HINTS, SQL
 from packhook.store.statements import load
 from packhook.testing.clock import START, ManualClock
 from store.values import ACME, OTHER, add_webhook, claim, failed, new_entry, next_version, organization, publish
@@ -135,7 +135,7 @@ def test_a_page_of_all_deliveries_walks_an_index(tmp_path: Path, where: Delivery
     """Read in the order of the list: nothing is sorted."""
     db = connect(str(tmp_path / "packhook.db"))
     migrate(db)
-    conditions = instance_delivery_conditions(where)
+    conditions = instance_delivery_conditions(where, HINTS)
     text, values = page_statement(SQL["list_deliveries"], conditions, PageRequest(limit=25), newest_first=True)
     (step,) = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values)]
     db.close()

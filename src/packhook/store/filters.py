@@ -22,21 +22,27 @@ MAX_ID_CLOCK_SKEW: Final = MINUTE
 
 
 class Conditions(Struct, frozen=True):
-    """Hold the conditions of a WHERE clause, to be joined by AND, and their named values."""
+    """Hold the conditions of a WHERE clause, to be joined by AND, and their named values.
+
+    ``key`` is the id, or the expression of it, that the list is ordered by.
+    """
 
     texts: tuple[str, ...]
     values: Mapping[str, Any]
+    key: str = "id"
 
 
 class Hints(Struct, frozen=True, kw_only=True):
     """Tell how a dialect is led to an index.
 
     ``unindexed`` makes of a column an expression that no index serves. ``live`` are the conditions of the partial
-    indexes over live deliveries, by status.
+    indexes over live deliveries, by status. ``key_of_all`` is the expression of the id that the indexes over the
+    deliveries of all organizations have.
     """
 
     unindexed: str
     live: Mapping[DeliveryStatus, str]
+    key_of_all: str
 
 
 def api_key_conditions(organization_id: str) -> Conditions:
@@ -103,14 +109,16 @@ def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hint
     return _combine(wanted, *literals)
 
 
-def instance_delivery_conditions(where: DeliveryFilter) -> Conditions:
+def instance_delivery_conditions(where: DeliveryFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of all organizations' deliveries: of a webhook, a status, a time."""
+    key = hints.key_of_all if where.webhook_id is None else "id"
     literals = [] if where.status is None else [f"status = '{where.status.value}'"]  # a literal for partial indexes
     wanted = {
         "webhook_id = :webhook_id": where.webhook_id,
-        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound),
+        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound, key),
     }
-    return _combine(wanted, *literals)
+    found = _combine(wanted, *literals)
+    return Conditions(found.texts, found.values, key)
 
 
 def instance_webhook_conditions() -> Conditions:
@@ -154,14 +162,14 @@ def uses_per_webhook_merge(where: DeliveryFilter) -> bool:
 
 
 def _time_range_conditions(
-    since: int | None, until: int | None, lower_bound: Callable[[int], str]
+    since: int | None, until: int | None, lower_bound: Callable[[int], str], key: str = "id"
 ) -> dict[str, object]:
     """Return ``since`` and ``until`` as bounds of the id too: ids sort by time, so a page begins at the right place."""
     return {
         "created_at >= :since": since,
-        "id >= :since_id": None if since is None else lower_bound(since - MAX_ID_CLOCK_SKEW),
+        f"{key} >= :since_id": None if since is None else lower_bound(since - MAX_ID_CLOCK_SKEW),
         "created_at < :until": until,
-        "id < :until_id": None if until is None else lower_bound(until + MAX_ID_CLOCK_SKEW),
+        f"{key} < :until_id": None if until is None else lower_bound(until + MAX_ID_CLOCK_SKEW),
     }
 
 

@@ -21,9 +21,10 @@ def page_statement(
     descending = newest_first != page.backwards
     texts, values = list(conditions.texts), dict(conditions.values)
     if page.anchor is not None:
-        texts.append(f"id {'<' if descending else '>'} :anchor")
+        texts.append(f"{conditions.key} {'<' if descending else '>'} :anchor")
         values["anchor"] = page.anchor
-    text = statement.format(conditions=" AND ".join(texts) or "1 = 1", order="DESC" if descending else "ASC")
+    order = "DESC" if descending else "ASC"
+    text = statement.format(conditions=" AND ".join(texts) or "1 = 1", key=conditions.key, order=order)
     return text, {**values, "limit": page.limit + 1}
 
 

@@ -9,7 +9,7 @@ from packhook.core.overview import Figures
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
-from packhook.store.postgres.queries import SQL, Db, fetch_page
+from packhook.store.postgres.queries import HINTS, SQL, Db, fetch_page
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ async def list_webhooks(db: Db, page: PageRequest) -> Page[Webhook]:
 
 async def list_deliveries(db: Db, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
     """See OverviewStore.list_deliveries."""
-    conditions = instance_delivery_conditions(where)
+    conditions = instance_delivery_conditions(where, HINTS)
     return await fetch_page(db, "list_deliveries", conditions, page, rows.delivery, newest_first=True)
 
 

@@ -24,7 +24,9 @@ T = TypeVar("T")
 
 _LIVE: Final = "status IN ('pending', 'sending')"
 # An empty text appended keeps PostgreSQL from the organization's index where there is a narrower one.
-HINTS: Final = Hints(unindexed="{} || ''", live={DeliveryStatus.PENDING: _LIVE, DeliveryStatus.SENDING: _LIVE})
+HINTS: Final = Hints(
+    unindexed="{} || ''", live={DeliveryStatus.PENDING: _LIVE, DeliveryStatus.SENDING: _LIVE}, key_of_all="(id || '')"
+)
 _NAMED: Final = re.compile(r"(?<!:):(\w+)")
 
 Backend = tuple[int, datetime]

@@ -329,17 +329,17 @@ CREATE INDEX audit_entries_of_object ON packhook.audit_entries USING btree (obje
 
 CREATE INDEX audit_entries_of_organization ON packhook.audit_entries USING btree (organization_id, id);
 
-CREATE INDEX deliveries_by_id ON packhook.deliveries USING btree (id);
+CREATE INDEX deliveries_by_id ON packhook.deliveries USING btree (((id || ''::text)));
 
 CREATE INDEX deliveries_canceled ON packhook.deliveries USING btree (organization_id, id) WHERE (status = 'canceled'::text);
 
-CREATE INDEX deliveries_canceled_by_id ON packhook.deliveries USING btree (id) WHERE (status = 'canceled'::text);
+CREATE INDEX deliveries_canceled_by_id ON packhook.deliveries USING btree (((id || ''::text))) WHERE (status = 'canceled'::text);
 
 CREATE INDEX deliveries_canceled_of_webhook ON packhook.deliveries USING btree (webhook_id, id) WHERE (status = 'canceled'::text);
 
 CREATE INDEX deliveries_exhausted ON packhook.deliveries USING btree (organization_id, id) WHERE (status = 'exhausted'::text);
 
-CREATE INDEX deliveries_exhausted_by_id ON packhook.deliveries USING btree (id) WHERE (status = 'exhausted'::text);
+CREATE INDEX deliveries_exhausted_by_id ON packhook.deliveries USING btree (((id || ''::text))) WHERE (status = 'exhausted'::text);
 
 CREATE INDEX deliveries_exhausted_of_webhook ON packhook.deliveries USING btree (webhook_id, id) WHERE (status = 'exhausted'::text);
 

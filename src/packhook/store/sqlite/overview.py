@@ -10,7 +10,7 @@ from packhook.core.overview import Figures
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
-from packhook.store.sqlite.queries import SQL, fetch_all, fetch_page
+from packhook.store.sqlite.queries import HINTS, SQL, fetch_all, fetch_page
 from packhook.store.sqlite.reader import Reader
 
 
@@ -36,7 +36,7 @@ def _list_webhooks(db: apsw.Connection, page: PageRequest) -> Page[Webhook]:
 
 def _list_deliveries(db: apsw.Connection, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
     return fetch_page(
-        db, "list_deliveries", instance_delivery_conditions(where), page, rows.delivery, newest_first=True
+        db, "list_deliveries", instance_delivery_conditions(where, HINTS), page, rows.delivery, newest_first=True
     )
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 SQL: Final = load("sqlite")
 
 # A unary plus keeps SQLite from the organization's index where there is a narrower one.
-HINTS: Final = Hints(unindexed="+{}", live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"})
+HINTS: Final = Hints(unindexed="+{}", live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"}, key_of_all="id")
 
 
 @contextmanager

@@ -1,2 +1,2 @@
--- Select a page of an organization's deliveries.
-SELECT {delivery_columns} FROM deliveries WHERE {conditions} ORDER BY id {order} LIMIT :limit
+-- Select a page of deliveries, of an organization or of all.
+SELECT {delivery_columns} FROM deliveries WHERE {conditions} ORDER BY {key} {order} LIMIT :limit
