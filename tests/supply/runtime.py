@@ -100,8 +100,7 @@ def _identity(kind: str, name: str, number: str, purl: str) -> dict[str, Any]:
 
 def _component(name: str, purl: str, entry: str) -> dict[str, Any]:
     hashes = [{"alg": "SHA-256", "content": digest} for digest in _HASH.findall(entry)]
-    url = f"https://pypi.org/project/{name}/{version(name)}/"
-    source = {"type": "distribution", "url": url, "hashes": hashes}
+    source = {"type": "distribution", "url": purl, "hashes": hashes}
     return {
         **_identity("library", name, version(name), purl),
         "licenses": list(_licenses(distribution(name).metadata)),
