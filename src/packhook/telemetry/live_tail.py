@@ -17,7 +17,15 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.core.event_patterns import any_covers
-from packhook.core.model import AttemptResult, DeliveryStatus, Event
+from packhook.core.model import (
+    Attempt,
+    AttemptResult,
+    AttemptSummary,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    LeasedDelivery,
+)
 
 MAX_ROWS: Final = 200
 """How many rows wait for one viewer."""
@@ -107,6 +115,41 @@ class Viewer:
         return found, dropped
 
 
+def event_row(event: Event) -> TailRow:
+    """Return the row of an event."""
+    return TailRow(
+        kind=RowKind.EVENT,
+        at=event.created_at,
+        organization_id=event.organization_id,
+        event_code=event.event_code,
+        event_id=event.id,
+        subject=event.subject,
+    )
+
+
+def attempt_row(
+    delivery: Delivery | LeasedDelivery, made: Attempt | AttemptSummary, status: DeliveryStatus, subject: str
+) -> TailRow:
+    """Return the row of an attempt; ``status`` is the delivery's after it."""
+    return TailRow(
+        kind=RowKind.ATTEMPT,
+        at=made.started_at + made.duration,
+        organization_id=delivery.organization_id,
+        event_code=delivery.event_code,
+        event_id=delivery.event_id,
+        subject=subject,
+        delivery_id=delivery.id,
+        webhook_id=delivery.webhook_id,
+        status=status,
+        number=made.number,
+        duration=made.duration,
+        url=made.url,
+        status_code=made.status_code,
+        error_code=made.error_code,
+        error_message=made.error_message[:MAX_MESSAGE],
+    )
+
+
 class LiveTail:
     """Pass rows to viewers. Callers look at ``viewers`` first, and do nothing while it is empty."""
 
@@ -118,40 +161,14 @@ class LiveTail:
     def published(self, events: Sequence[Event]) -> None:
         """Show events that are durable."""
         for event in events:
-            self._offer(
-                TailRow(
-                    kind=RowKind.EVENT,
-                    at=event.created_at,
-                    organization_id=event.organization_id,
-                    event_code=event.event_code,
-                    event_id=event.id,
-                    subject=event.subject,
-                )
-            )
+            self._offer(event_row(event))
 
     def recorded(self, results: Sequence[AttemptResult]) -> None:
         """Show attempts that are durable."""
         for result in results:
-            delivery, made = result.delivery, result.attempt
-            self._offer(
-                TailRow(
-                    kind=RowKind.ATTEMPT,
-                    at=made.started_at + made.duration,
-                    organization_id=delivery.organization_id,
-                    event_code=delivery.event_code,
-                    event_id=delivery.event_id,
-                    subject=self._subject_of(delivery.event_code, delivery.data),
-                    delivery_id=delivery.id,
-                    webhook_id=delivery.webhook_id,
-                    status=result.verdict.status,
-                    number=made.number,
-                    duration=made.duration,
-                    url=made.url,
-                    status_code=made.status_code,
-                    error_code=made.error_code,
-                    error_message=made.error_message[:MAX_MESSAGE],
-                )
-            )
+            delivery = result.delivery
+            subject = self._subject_of(delivery.event_code, delivery.data)
+            self._offer(attempt_row(delivery, result.attempt, result.verdict.status, subject))
 
     def _offer(self, row: TailRow) -> None:
         for viewer in self.viewers:

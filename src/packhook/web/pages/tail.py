@@ -9,8 +9,8 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from packhook.api.parameters import DELIVERIES, EVENTS
-from packhook.core.model import AttemptSummary, Delivery, Event
 from packhook.service.tail import Batch, RowKind, TailFilter, TailRow
+from packhook.telemetry.live_tail import attempt_row, event_row
 from packhook.web.event_stream import EventStream
 from packhook.web.filters import event_codes
 from packhook.web.visit import Visit
@@ -78,44 +78,13 @@ async def _newest(visit: Visit, where: TailFilter) -> tuple[TailRow, ...]:
     deliveries = (await history.deliveries(organization_id, *DELIVERIES.read(some))).items
     last = await history.last_attempts(organization_id, deliveries)
     subjects = {event.id: event.subject for event in events.items}
-    rows = [_published(event) for event in events.items]
+    rows = [event_row(event) for event in events.items]
     rows += [
-        _attempted(delivery, last[delivery.id], subjects.get(delivery.event_id, ""))
+        attempt_row(delivery, last[delivery.id], delivery.status, subjects.get(delivery.event_id, ""))
         for delivery in deliveries
         if delivery.id in last
     ]
     return tuple(sorted((row for row in rows if where.takes(row)), key=lambda row: row.at, reverse=True))
-
-
-def _published(event: Event) -> TailRow:
-    return TailRow(
-        kind=RowKind.EVENT,
-        at=event.created_at,
-        organization_id=event.organization_id,
-        event_code=event.event_code,
-        event_id=event.id,
-        subject=event.subject,
-    )
-
-
-def _attempted(delivery: Delivery, made: AttemptSummary, subject: str) -> TailRow:
-    return TailRow(
-        kind=RowKind.ATTEMPT,
-        at=made.started_at + made.duration,
-        organization_id=delivery.organization_id,
-        event_code=delivery.event_code,
-        event_id=delivery.event_id,
-        subject=subject,
-        delivery_id=delivery.id,
-        webhook_id=delivery.webhook_id,
-        status=delivery.status,
-        number=made.number,
-        duration=made.duration,
-        url=made.url,
-        status_code=made.status_code,
-        error_code=made.error_code,
-        error_message=made.error_message,
-    )
 
 
 async def _stream(visit: Visit, where: TailFilter) -> Response:
