@@ -18,6 +18,7 @@ from packhook.api import serializers
 from packhook.api.responses import encode
 from packhook.core.errors import Overloaded
 from packhook.core.model import Attempt, Delivery, DeliveryStatus
+from packhook.core.subject import NOTHING
 from packhook.service import feed
 from packhook.service.endpoint_verification import MAX_BACKGROUND
 from packhook.service.history import DeliveryDetail
@@ -30,7 +31,7 @@ from support.api_node import OPERATOR_KEY, SENDING, application, bearer, eventua
 
 MIB: Final = 1024 * 1024
 LARGE: Final = {"event_code": "order.created", "data": {"id": "ord_1", "reference": "x" * 250_000}}
-EVENTS: Final = [RawEvent("order.created", b'{"id":"ord_1"}')]
+EVENTS: Final = [RawEvent("order.created", b'{"id":"ord_1"}', NOTHING)]
 
 
 async def test_publishes_of_one_organization_leave_room(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from api.organization import EVENT, Organization
 from packhook.api.turns import REQUEST_UNITS, TURN_UNITS, Turns
 from packhook.core.errors import Overloaded
+from packhook.core.subject import NOTHING
 from packhook.service.publish import RawEvent
 from packhook.testing import ManualClock
 from support.api_node import application
@@ -76,7 +77,7 @@ async def test_a_full_organization_is_refused_before_its_body_is_decoded(tmp_pat
     async with application(tmp_path, ManualClock(), max_pending_publishes=2) as (api, service, _):
         organization = await Organization.create(api)
         publishing = asyncio.ensure_future(
-            service.publisher.publish(organization.id, [RawEvent("order.created", b"{}")])
+            service.publisher.publish(organization.id, [RawEvent("order.created", b"{}", NOTHING)])
         )
         waiting = asyncio.Event()
         asyncio.get_running_loop().call_soon(waiting.set)

@@ -33,6 +33,7 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.core.overview import Figures
+from packhook.core.subject import NOTHING
 from packhook.delivery.http.client import Transport
 from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.node import Node
@@ -262,7 +263,7 @@ class LocalNode:
 
     async def publish(self, count: int = 1, organization_id: str = ACME, code: str = CODE) -> list[str]:
         """Publish so many events in one call; return their ids."""
-        receipts = await self.service.publisher.publish(organization_id, [RawEvent(code, DATA)] * count)
+        receipts = await self.service.publisher.publish(organization_id, [RawEvent(code, DATA, NOTHING)] * count)
         return [receipt.id for receipt in receipts]
 
     async def deliveries(self, event_id: str, organization_id: str = ACME) -> tuple[Delivery, ...]:

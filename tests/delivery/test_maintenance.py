@@ -23,6 +23,7 @@ from structlog.testing import capture_logs
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict, Webhook
+from packhook.core.subject import NOTHING
 from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
 from packhook.service.publish import RawEvent
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
@@ -134,7 +135,7 @@ async def test_an_idempotency_key_is_valid_for_a_day(node: LocalNode, clock: Man
 
     async def publish(fingerprint: bytes) -> str:
         receipts = await node.service.publisher.publish(
-            ACME, [RawEvent(CODE_WITHOUT_WEBHOOK, DATA)], "key-1", fingerprint
+            ACME, [RawEvent(CODE_WITHOUT_WEBHOOK, DATA, NOTHING)], "key-1", fingerprint
         )
         return receipts[0].id
 

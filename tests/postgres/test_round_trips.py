@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from packhook.core.audit import Actor
 from packhook.core.clock import SystemClock
+from packhook.core.subject import NOTHING
 from packhook.node import Node
 from packhook.service.publish import RawEvent
 from packhook.settings import Settings
@@ -20,7 +21,7 @@ from support.http_client import LOOPBACK, sending
 EVENTS: Final = 2_000
 PUBLISHERS: Final = 100
 MOST_FOR_A_HUNDRED: Final = 20
-EVENT: Final = [RawEvent("order.created", b'{"id":"ord_1"}')]
+EVENT: Final = [RawEvent("order.created", b'{"id":"ord_1"}', NOTHING)]
 BY: Final = Actor(name="operator", source="192.0.2.7")
 
 

@@ -10,7 +10,7 @@ from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
 from packhook.core.event_types import Catalogue
 from packhook.core.fair_share import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
-from packhook.core.subject import NOTHING, About
+from packhook.core.subject import About
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.telemetry.counts import REQUEST_SECONDS, Histogram
@@ -22,7 +22,7 @@ class RawEvent(NamedTuple):
 
     event_code: str
     data: bytes
-    about: About = NOTHING
+    about: About
 
 
 class Publisher:
