@@ -16,16 +16,7 @@ from msgspec import structs
 from packhook import __version__
 from packhook.core.clock import SECOND, Clock, to_rfc3339
 from packhook.core.message import message
-from packhook.core.model import (
-    NUL,
-    Attempt,
-    AttemptResult,
-    FailureKind,
-    LeasedDelivery,
-    Outcome,
-    Request,
-    Verdict,
-)
+from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome

@@ -22,7 +22,6 @@ from packhook.store.fan_out import (
     Matched,
     Slices,
     Subscribers,
-    match_codes,
     pause,
     refusal_of,
 )
@@ -38,9 +37,7 @@ TOO_MUCH: Final = Match(
 
 
 async def match(events: Sequence[Event], subscribers: Subscribers, slices: Slices) -> Matched | InvalidInput:
-    """Return who gets these events of one organization; or why the call is refused."""
-    if not subscribers.has_filters:
-        return match_codes(events, subscribers)
+    """Return who gets these events of an organization with filters; or why the call is refused."""
     await subscribers.compile_filters(slices)
     matching = _Matching(slices)
     found: list[Sequence[Subscription]] = []
