@@ -18,7 +18,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 LOCK   := requirements.lock
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CODE   := src benchmarks tests
+CODE   := src clients benchmarks tests
 ARGS   ?=
 # Most tests wait for a socket or a process, so four workers are faster than one per core.
 WORKERS ?= 4

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDERS: Final = ("src", "benchmarks", "tests", "docs", ".ci")
-PYTHON_FOLDERS: Final = ("src", "benchmarks", "tests")
+FOLDERS: Final = ("src", "clients", "benchmarks", "tests", "docs", ".ci")
+PYTHON_FOLDERS: Final = ("src", "clients", "benchmarks", "tests")
 KINDS: Final = {".py", ".sql", ".md", ".toml", ".json", ".sh", ".yml", ".yaml", ".txt", ".lua", ""}
 _GENERATED: Final = {"__pycache__", "packhook.egg-info"}
 

@@ -8,9 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import packhook
+import packhook_client
 from supply.audit import ROOT
 
 SOURCE: Final = ROOT / "src"
+CLIENT: Final = ROOT / "clients" / "python" / "src"
 TOOLS: Final = {"bench", "benchmarks", "chaos", "churn", "claims", "prove"}
 CHECKOUT_ONLY: Final = {"benchmarks", "chaos", "tests"}
 _MODULES: Final = sorted(SOURCE.rglob("*.py"))
@@ -46,16 +49,24 @@ def _imports(path: Path) -> Iterator[str]:
         yield from (name.partition(".")[0] for name in names)
 
 
-def test_the_wheel_has_packhook_and_nothing_else() -> None:
-    """Include everything below src/packhook, and neither benchmarks nor tests."""
+def test_the_wheel_has_packhook_its_client_and_nothing_else() -> None:
+    """Include everything below src/packhook and the client that the commands use, and neither benchmarks nor tests."""
     packages, _ = _content()
     assert "packhook.cli" in packages
-    assert {name.partition(".")[0] for name in packages} == {"packhook"}
+    assert {name.partition(".")[0] for name in packages} == {"packhook", "packhook_client"}
+
+
+def test_the_client_has_the_version_of_the_node() -> None:
+    """Release both together: the wheel of the node brings the client of the same commit."""
+    assert packhook_client.__version__ == packhook.__version__
 
 
 def test_the_wheel_has_every_file_that_a_module_reads() -> None:
     """Include the statements of the store, and the templates, styles and scripts of the pages."""
-    read = {path.relative_to(ROOT).as_posix() for path in (SOURCE / "packhook").rglob("*") if path.suffix in _READ}
+    folders = (SOURCE / "packhook", CLIENT / "packhook_client")
+    read = {
+        path.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*") if path.suffix in _READ
+    }
     assert "src/packhook/web/static/app.css" in read
     assert read == set(_content()[1])
 
