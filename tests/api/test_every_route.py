@@ -181,7 +181,7 @@ async def ask(api: httpx.AsyncClient, route: Route[Any], ids: dict[str, str], ke
 async def test_no_key(node_url: str, organization: Organization, route: Route[Any]) -> None:
     """Respond with 401 before anything else is looked at, whether the object exists or not."""
     there = dict.fromkeys(("webhookId", "eventId", "deliveryId", "keyId", "replayId", "code"), "x")
-    async with httpx.AsyncClient(base_url=node_url) as client:
+    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
         for ids in ({"organizationId": organization.id, **there}, {"organizationId": "unknown", **there}):
             for content in (b"", b"{", b" " * 400_000):
                 path = BASE + route.path.format(**ids)

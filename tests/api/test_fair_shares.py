@@ -100,7 +100,7 @@ async def test_slow_requests_of_one_organization_leave_room(tmp_path: Path, path
     with running_node(
         tmp_path, max_connections="8", max_buffered_body_bytes=str(MIB), trusted_proxies="127.0.0.1"
     ) as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             greedy, other = await Organization.create(api), await Organization.create(api)
             head = PUBLISH.request(greedy.id, body=b"").replace(b"/events", path, 1)
             slow = [await connection_from(url, "127.0.0.1") for _ in range(5)]

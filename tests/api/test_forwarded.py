@@ -66,7 +66,7 @@ async def test_the_audit_trail_has_the_clients_address(tmp_path: Path, trusted: 
     """Only if the connection comes from a trusted proxy."""
     headers = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", f"{CLIENT}, 10.0.0.7"), ("forwarded", "for=1.1.1.1")]
     with running_node(tmp_path, trusted_proxies=trusted) as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             organization = await Organization.create(api)
             body_of(await api.post(f"{organization.path}/webhooks", json=SUBSCRIPTION, headers=headers), 201)
             page = body_of(await organization.ask("GET", "/audit", params={"action": "webhook.created"}), 200)

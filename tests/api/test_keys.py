@@ -214,12 +214,12 @@ async def test_last_use_appears(organization: Organization) -> None:
 async def test_last_use_outlives_a_stop(tmp_path: Path) -> None:
     """Store the time of last use when the node stops."""
     with running_node(tmp_path) as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             organization = await Organization.create(api)
             key = await organization.key("events:read")
             assert (await organization.ask("GET", "/events", key)).status_code == 200
     with running_node(tmp_path) as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             (stored,) = body_of(await Organization(api, organization.id).ask("GET", "/api-keys"), 200)["data"]
     assert stored["last_used_at"] >= stored["created_at"]
 

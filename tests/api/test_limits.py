@@ -81,7 +81,7 @@ def test_the_operator_and_no_limit() -> None:
 async def test_at_the_door(tmp_path: Path) -> None:
     """Respond with 429 and ``Retry-After`` to publishes and reads; store nothing of a refused request."""
     with running_node(tmp_path, **SENDING, api_key_rate_limit="2") as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             organization = await Organization.create(api)
             key = await organization.key("events:publish", "events:read")
             answers = [await organization.ask("POST", "/events", key, json=EVENT) for _ in range(8)]
@@ -103,7 +103,7 @@ async def test_at_the_door(tmp_path: Path) -> None:
 async def test_refused_requests_count(tmp_path: Path) -> None:
     """Respond with 429 after a second's worth of 403, 404 and 422, as after good requests."""
     with running_node(tmp_path, api_key_rate_limit="3") as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             organization, another = await Organization.create(api), await Organization.create(api)
             repeated = [("idempotency-key", "a"), ("idempotency-key", "b"), *JSON.items()]
             requests: dict[int, Callable[[str], Awaitable[httpx.Response]]] = {

@@ -40,7 +40,9 @@ async def test_a_port_of_their_own_serves_metrics_and_nothing_else(tmp_path: Pat
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
             serving = asyncio.create_task(server.serve([listener]))
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30
+            ) as client:
                 found = await client.get("/metrics")
                 others = [
                     await client.get("/ready"),

@@ -56,7 +56,7 @@ CONTENTS: Final = dict(contents())
 
 async def test_it_is_served(node_url: str) -> None:
     """Serve the document as JSON, without a key."""
-    async with httpx.AsyncClient(base_url=node_url) as client:
+    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
         answer = await client.get("/openapi.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert answer.json() == DOCUMENT
@@ -164,7 +164,7 @@ async def test_what_a_receiver_gets_is_as_described(organization: Organization) 
 
 async def test_page_to_read(node_url: str) -> None:
     """Show every operation and schema on ``/docs``, without scripts and external resources."""
-    async with httpx.AsyncClient(base_url=node_url) as client:
+    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
         answer = await client.get("/docs")
     page = answer.text
     links = re.findall(r"(?:href|src|action|srcset|data)\s*=\s*['\"]?([^'\" >]+)", page)

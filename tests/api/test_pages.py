@@ -57,7 +57,7 @@ async def test_what_is_created_has_a_location(organization: Organization) -> Non
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.code)
 async def test_a_problem_type_is_a_page(node_url: str, kind: type[PackhookError]) -> None:
     """Serve a page with code, status and title, without a key."""
-    async with httpx.AsyncClient(base_url=node_url) as client:
+    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
         page = await client.get(f"/errors/{kind.code}")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert [text for text in (kind.code, str(STATUS[kind]), "<script") if text in page.text] == [

@@ -10,7 +10,7 @@ from support.api_node import application
 
 async def test_node_that_runs(node_url: str) -> None:
     """Respond with 200 without a key."""
-    async with httpx.AsyncClient(base_url=node_url) as client:
+    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
         answers = [await client.get(path) for path in ("/health", "/ready")]
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"status": "ok"})] * 2
     assert all(answer.headers["x-request-id"].startswith("req_") for answer in answers)

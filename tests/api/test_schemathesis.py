@@ -56,7 +56,7 @@ UNTOUCHED: Final = ("delete_organization", "revoke_api_key", "delete_webhook")
 
 async def things(url: str) -> dict[str, str]:
     """Create an organization with one object of each kind, so that some requests are about existing objects."""
-    async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+    async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
         organization = await Organization.create(api)
         webhook = await organization.webhook()
         receipt = await organization.publish()

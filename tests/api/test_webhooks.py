@@ -253,7 +253,7 @@ async def test_settings_are_shown(organization: Organization) -> None:
 async def test_an_organization_has_a_limited_number_of_webhooks(tmp_path: Path) -> None:
     """Respond with 409 in words to one more; another organization, or a deletion, makes room."""
     with running_node(tmp_path, max_webhooks_per_organization="2") as url:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api:
+        async with httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api:
             organization, another = await Organization.create(api), await Organization.create(api)
             first, _ = [await organization.webhook() for _ in range(2)]
             refused = await organization.ask("POST", "/webhooks", json=SUBSCRIPTION)

@@ -115,10 +115,12 @@ def leased(**changes: Any) -> LeasedDelivery:  # noqa: ANN401 as above
 
 @dataclass(eq=False)
 class Gate:
-    """Answer nothing until the test opens the gate, then this."""
+    """Answer nothing until the test opens the gate, then this. ``peak``: the most requests that waited at one time."""
 
     answer: Status = field(default_factory=Status)
     early: bool = field(default=False, init=False)
+    waiting: int = field(default=0, init=False)
+    peak: int = field(default=0, init=False)
     _opened: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def open(self) -> None:
@@ -127,9 +129,12 @@ class Gate:
 
     async def write(self, wire: ReceiverWire) -> None:
         """Wait for the gate, or until the sender disconnects."""
+        self.waiting += 1
+        self.peak = max(self.peak, self.waiting)
         gone = asyncio.ensure_future(wire.gone())
         opened = asyncio.ensure_future(self._opened.wait())
         await asyncio.wait((gone, opened), return_when=asyncio.FIRST_COMPLETED)
+        self.waiting -= 1
         gone.cancel()
         opened.cancel()
         await wire.write(self.answer.rendered)

@@ -194,10 +194,11 @@ async def test_proofs_of_one_organization_leave_room(tmp_path: Path) -> None:
         await receiver.wait_for(1)
         await hanging.wait_for(MAX_PROOFS // 2)
         gate.open()
-        assert await proving is True
-        assert len(hanging.received) == MAX_PROOFS // 2
+        await proving  # a webhook that is read only now may find a place that became free
+        assert gate.peak == MAX_PROOFS // 2
         assert (await node.service.webhooks.get(OTHER, theirs.id)).previous_secrets == ()
-        assert await node.service.secret_rotation.run_once() is False
+        while await node.service.secret_rotation.run_once():
+            assert gate.peak <= MAX_PROOFS // 2
         assert len(hanging.received) == MAX_PROOFS
 
 

@@ -60,7 +60,7 @@ async def nginx(folder: Path, nodes: tuple[Node, Node]) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(NGINX, "-e", f"{folder}/nginx.log", "-c", f"{folder}/nginx.conf")
     url = f"http://127.0.0.1:{port}"
     try:
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
             await eventually(lambda: _status(client, "/v1/organizations"), lambda status: status == 401)
         yield url
     finally:
@@ -129,7 +129,7 @@ async def restart(node: Node) -> None:
     """Stop a node: first it is not ready, then its port is closed; start it again."""
     stopped = node.latest
     stopped.send(signal.SIGTERM)
-    async with httpx.AsyncClient(base_url=node.url) as client:
+    async with httpx.AsyncClient(base_url=node.url, timeout=30) as client:
         assert await eventually(lambda: _status(client, "/ready"), lambda status: status in (503, 0)) == 503
     assert await stopped.wait() == 0
     await node.start()

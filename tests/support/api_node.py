@@ -105,7 +105,7 @@ async def application(
     try:
         async with (
             listening(service, settings) as (url, _),
-            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)) as api,
+            httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30) as api,
         ):
             yield api, service, store
     finally:

@@ -142,7 +142,10 @@ def serving(folder: Path, **settings: Any) -> Iterator[str]:  # noqa: ANN401 any
 def test_a_frame_of_another_site(tmp_path: Path, browser_program: Chromium) -> None:
     """By https the cookie works in a frame of another site. Chromium takes http://localhost for as good as https."""
     settings = {"public_url": "https://hooks.example.com", "portal_frame_ancestors": "http://127.0.0.1:*"}
-    with serving(tmp_path, **settings) as server, httpx.Client(base_url=server, headers=bearer(OPERATOR_KEY)) as api:
+    with (
+        serving(tmp_path, **settings) as server,
+        httpx.Client(base_url=server, headers=bearer(OPERATOR_KEY), timeout=30) as api,
+    ):
         api.post("/v1/organizations", json={"id": "acme"})
 
         def link() -> str:

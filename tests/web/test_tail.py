@@ -158,7 +158,9 @@ async def test_a_node_shows_its_attempts_and_stops_while_tails_are_open(tmp_path
     """Show an event and the attempt that delivered it; end the stream as a whole response when the node stops."""
     async with AsyncExitStack() as after, Receiver(Status(200)) as receiver:
         with running_node(tmp_path, **SENDING) as url:
-            api = await after.enter_async_context(httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY)))
+            api = await after.enter_async_context(
+                httpx.AsyncClient(base_url=url, headers=bearer(OPERATOR_KEY), timeout=30)
+            )
             await api.post("/v1/organizations", json={"id": "acme"})
             subscription = {"event_code": "order.created", "endpoint": receiver.url, "secret": "q9NhjkjV9o"}
             await api.post("/v1/organizations/acme/webhooks", json=subscription)
