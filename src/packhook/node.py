@@ -44,6 +44,8 @@ from packhook.telemetry.metrics import Sample, connections
 _log: Final = structlog.get_logger("packhook.node")
 
 FLUSH_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 0.5
+"""So soon the other nodes hear that this one drains."""
 RESERVED_FILES: Final = 64
 GC_THRESHOLD: Final = 50_000
 
@@ -174,9 +176,12 @@ def _stop_signals_to(server: uvicorn.Server) -> Iterator[None]:
 
 
 async def _flush_periodically(service: Service) -> None:
+    loop, was_draining, due = asyncio.get_running_loop(), False, 0.0
     while True:
-        await asyncio.sleep(FLUSH_SECONDS)
-        await _flush(service)
+        if loop.time() >= due or service.is_draining != was_draining:
+            was_draining, due = service.is_draining, loop.time() + FLUSH_SECONDS
+            await _flush(service)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _flush(service: Service) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from api.organization import Organization
+from packhook.core.overview import NODE_SILENCE, NodeStatus, Rates, total_rates
 from packhook.telemetry.counts import NOTE_EVERY, RecentRates, Totals
 from packhook.testing import ManualClock
 from support.api_node import application
@@ -27,7 +28,7 @@ async def test_the_status_of_an_instance(tmp_path: Path) -> None:
         await api.post("/v1/organizations/acme/webhooks", json={**HOOK, "paused": True})
         await api.post("/v1/organizations/acme/events", json=EVENT)
         found = (await api.get("/v1/status")).json()
-    assert (found["database_answers"], found["nodes"], found["failing"]) == (True, 1, [])
+    assert (found["database_answers"], found["nodes"], found["failing"]) == (True, [found["node"]], [])
     assert found["database"].startswith("sqlite:///")
     assert found["webhooks"] == {"active": 1, "failing": 0, "paused": 1, "disabled": 0}
     assert found["due"]["deliveries"] == 2
@@ -35,7 +36,8 @@ async def test_the_status_of_an_instance(tmp_path: Path) -> None:
     assert found["due"]["by_state"] == {"active": 1, "failing": 0, "paused": 1, "disabled": 0}
     assert found["due"]["oldest_since"] == "2024-08-02T09:00:00.000Z"
     assert (found["node"]["started_at"], found["node"]["draining"]) == ("2024-08-02T09:00:00.000Z", False)
-    assert set(found["node"]["rates"]) == {"1m", "5m"}
+    assert found["node"]["version"] == found["version"]
+    assert set(found["rates"]) == set(found["node"]["rates"]) == {"1m", "5m"}
 
 
 async def test_the_lists_of_all_organizations(api: httpx.AsyncClient) -> None:
@@ -75,8 +77,20 @@ async def test_without_a_database_the_node_still_says_how_it_is(tmp_path: Path) 
         service.is_draining = True
         found = (await api.get("/v1/status")).json()
     assert found["database_answers"] is False
-    assert [found[name] for name in ("nodes", "due", "webhooks", "failing")] == [None] * 4
+    assert [found[name] for name in ("nodes", "rates", "due", "webhooks", "failing")] == [None] * 5
     assert found["node"]["draining"] is True
+
+
+def test_rates_of_all_nodes_are_added() -> None:
+    """A node that has said nothing for a while sends nothing, as far as anybody knows."""
+
+    def node(name: str, seen_at: int, **rates: Rates) -> NodeStatus:
+        return NodeStatus(name=name, started_at=0, seen_at=seen_at, rates=rates)
+
+    one, half = (Rates(published=rate, attempts=2 * rate, delivered=rate) for rate in (1.0, 0.5))
+    now = NODE_SILENCE
+    nodes = [node("a", now, m=one), node("b", 0, m=half), node("c", -1, m=one), node("d", now)]
+    assert total_rates(nodes, ("m",), now) == {"m": Rates(published=1.5, attempts=3.0, delivered=1.5)}
 
 
 def test_rates_are_of_the_last_minutes() -> None:

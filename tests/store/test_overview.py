@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from packhook.core.clock import HOUR, MINUTE
 from packhook.core.health import FAILURES_TO_FAIL
 from packhook.core.model import DeliveryStatus, Urgency
-from packhook.core.overview import DueDeliveries, Figures, WebhookCondition
+from packhook.core.overview import DueDeliveries, Figures, NodeStatus, Rates, WebhookCondition
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, PageRequest, Store
 from packhook.store.encryption.keyring import Keyring
@@ -20,9 +21,23 @@ from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.sqlite.queries import HINTS, SQL
 from packhook.store.statements import load
 from packhook.testing.clock import START, ManualClock
-from store.values import ACME, OTHER, add_webhook, claim, failed, new_entry, next_version, organization, publish
+from postgres.server import direct
+from store.values import (
+    ACME,
+    OTHER,
+    FakeDispatcher,
+    add_webhook,
+    claim,
+    failed,
+    new_entry,
+    next_version,
+    organization,
+    publish,
+)
+from support.api_node import eventually
 
 ACTIVE, FAILING, PAUSED, DISABLED = WebhookCondition
+RATES = Rates(published=1.0, attempts=2.0, delivered=1.0)
 
 
 def due(urgency: Urgency, condition: WebhookCondition, count: int, since: int) -> DueDeliveries:
@@ -152,3 +167,18 @@ async def test_secrets_of_listed_webhooks_are_decrypted(tmp_path: Path) -> None:
     found = await store.overview.list_webhooks(PageRequest(limit=10))
     await store.close()
     assert found.items == (made,)
+
+
+async def test_what_a_node_says_about_itself_is_listed(database: str, store: Store) -> None:
+    """What it said last; a node of an earlier version, which says nothing, is listed all the same."""
+    store.attach(FakeDispatcher())
+    seen = NodeStatus(name="host-1", version="0.1.0", started_at=START, seen_at=START, queued=3, rates={"1m": RATES})
+    store.overview.report_node(msgspec.structs.replace(seen, queued=2))
+    store.overview.report_node(seen)
+    found = await eventually(store.overview.list_nodes, lambda nodes: nodes == (seen,))
+    assert found == (seen,)
+    if database.startswith("postgresql"):
+        async with direct(database) as connection:
+            await connection.execute("INSERT INTO nodes (id, first_lease, last_lease, since) VALUES (10, 1, 2, 0)")
+            await connection.execute("SELECT pg_advisory_lock(10)")
+            assert await store.overview.list_nodes() == (NodeStatus(name="a", started_at=0, seen_at=0), seen)

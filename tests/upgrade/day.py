@@ -124,6 +124,8 @@ async def _arrive(db: Db) -> None:
     await db.fetch_all(SQL["lock_node"], NODE)
     await db.fetch_all(SQL["insert_node"], NODE, 1, 1000, START)
     await db.fetch_all(SQL["missing_nodes"], NODE)
+    await db.fetch_all(SQL["report_node"], NODE, "")
+    assert [node.started_at for node in await overview.list_nodes(db)] == [START]
     await schema.inspect(db)
 
 

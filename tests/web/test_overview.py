@@ -25,7 +25,7 @@ def test_the_overview_shows_the_nodes_as_the_status_does(browser: Browser, serve
     found = httpx.get(f"{served.url}/v1/status", headers=bearer(OPERATOR_KEY), timeout=30).json()
     text = browser.read("/dashboard").text().partition(" Nodes The instance ")[2]
     assert text.startswith(
-        f"Nodes {found['nodes']} node on this database Database Answers {found['database']} Webhooks "
+        f"Nodes {len(found['nodes'])} node on this database Database Answers {found['database']} Webhooks "
     )
     assert f"{found['webhooks']['failing']} failing" in text
     assert f"{found['due']['by_urgency']['first']:,} first attempts" in text

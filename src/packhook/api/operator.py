@@ -8,7 +8,7 @@ from packhook.api import handlers, parameters, serializers
 from packhook.api.responses import respond, respond_page
 from packhook.core.clock import to_rfc3339
 from packhook.core.model import Urgency, Webhook
-from packhook.core.overview import Figures, WebhookCondition
+from packhook.core.overview import Figures, NodeStatus, Rates, WebhookCondition
 from packhook.core.signatures.standard import mask
 from packhook.service.service import Service
 from packhook.service.status import InstanceStatus
@@ -49,29 +49,40 @@ async def list_all_deliveries(request: Request) -> Response:
 
 
 def _status(found: InstanceStatus) -> serializers.Body:
-    figures, node = found.figures, found.node
+    figures = found.figures
     return {
         "version": found.version,
         "database": found.database,
         "database_answers": figures is not None,
-        "nodes": None if figures is None else figures.nodes,
+        "nodes": None if found.nodes is None else [_node(node) for node in found.nodes],
+        "rates": None if found.rates is None else _rates(found.rates),
         "due": None if figures is None else _due(figures),
         "webhooks": None
         if figures is None
         else {condition.value: figures.webhooks.get(condition, 0) for condition in WebhookCondition},
         "refused_events": None if figures is None else figures.refused_events,
         "failing": None if found.failing is None else [serializers.listed_health(webhook) for webhook in found.failing],
-        "node": {
-            "name": node.name,
-            "started_at": to_rfc3339(node.started_at),
-            "draining": node.is_draining,
-            "in_flight": node.in_flight,
-            "queued": node.queued,
-            "lanes_held": node.lanes_held,
-            "breakers_open": node.breakers_open,
-            "rates": {window: msgspec.structs.asdict(rates) for window, rates in node.rates.items()},
-        },
+        "node": _node(found.node),
     }
+
+
+def _node(node: NodeStatus) -> serializers.Body:
+    return {
+        "name": node.name,
+        "version": node.version or None,
+        "started_at": to_rfc3339(node.started_at),
+        "seen_at": to_rfc3339(node.seen_at),
+        "draining": node.is_draining,
+        "in_flight": node.in_flight,
+        "queued": node.queued,
+        "lanes_held": node.lanes_held,
+        "breakers_open": node.breakers_open,
+        "rates": _rates(node.rates),
+    }
+
+
+def _rates(rates: dict[str, Rates]) -> serializers.Body:
+    return {window: msgspec.structs.asdict(found) for window, found in rates.items()}
 
 
 def _due(figures: Figures) -> serializers.Body:

@@ -10,12 +10,13 @@ from packhook.cli.tables import say, show, show_json
 
 app = typer.Typer()
 _COLUMNS: Final = ("webhook_id", "organization_id", "endpoint", "failing_since", "message")
+_NODE_COLUMNS: Final = ("node", "version", "started", "seen", "state", "sends", "held", "last 1m")
 _AWAY: Final = "the database does not answer"
 
 
 @client_command(app, "status", has_organization=False)
 def status(client: Client) -> None:
-    """Show version, nodes, database, what is due, failing webhooks and rates (with the operator key).
+    """Show version, database, what is due, failing webhooks, each node, and rates over all (with the operator key).
 
     Example: packhook status
     """
@@ -27,24 +28,42 @@ def status(client: Client) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    node = found["node"]
+    nodes, rates = found["nodes"], found["rates"]
     show(
         {
             "version": found["version"],
             "database": found["database"] if found["database_answers"] else f"{found['database']}: {_AWAY}",
-            "nodes": _AWAY if found["nodes"] is None else f"{found['nodes']}",
             "due": _due(found["due"]),
             "webhooks": _counts(found["webhooks"]),
             "refused events": _AWAY if found["refused_events"] is None else f"{found['refused_events']:,}",
-            "node": f"{node['name']}, since {node['started_at']}{', draining' if node['draining'] else ''}",
-            "in flight": f"{node['in_flight']:,}, and {node['queued']:,} queued",
-            "held": f"{node['lanes_held']:,} webhooks; breakers open: {node['breakers_open']:,}",
-            **{f"last {window}": _rates(rates) for window, rates in node["rates"].items()},
+            "nodes": _AWAY if nodes is None else f"{len(nodes)}",
+            **{f"last {window}": _rates(of) for window, of in ({} if rates is None else rates).items()},
         }
     )
+    say("")
+    _show_rows([_node(node) for node in nodes or [found["node"]]], _NODE_COLUMNS)
     if found["failing"]:
         say("")
-        show({"data": found["failing"], "prev": None, "next": None, "per_page": len(found["failing"])}, _COLUMNS)
+        _show_rows(found["failing"], _COLUMNS)
+
+
+def _show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    show({"data": rows, "prev": None, "next": None, "per_page": len(rows)}, columns)
+
+
+def _node(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the cells of a node's row."""
+    last_minute = node["rates"].get("1m")
+    return {
+        "node": node["name"],
+        "version": node["version"] or "unknown",
+        "started": node["started_at"],
+        "seen": node["seen_at"],
+        "state": "draining" if node["draining"] else "running",
+        "sends": f"{node['in_flight']:,} in flight, {node['queued']:,} queued",
+        "held": f"{node['lanes_held']:,} webhooks, {node['breakers_open']:,} breakers open",
+        "last 1m": _rates(last_minute) if last_minute else "unknown",
+    }
 
 
 def _due(due: dict[str, Any] | None) -> str:

@@ -1,9 +1,12 @@
 """Describe a whole instance to its operator: what waits, and how the webhooks of all organizations are."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
+from packhook.core.clock import SECOND
 from packhook.core.model import Urgency
 
 
@@ -20,6 +23,54 @@ class DatabaseState(Struct, frozen=True, kw_only=True):
     has_webhooks: bool = False
     takes_writes: bool = True
     weaknesses: tuple[str, ...] = ()
+
+
+NODE_SILENCE: Final = 30 * SECOND
+"""A node that has said nothing for so long is not alive, or is cut off from the database."""
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """Tell how many events were published, attempts made, and deliveries delivered a second."""
+
+    published: float
+    attempts: float
+    delivered: float
+
+
+class NodeStatus(Struct, frozen=True, kw_only=True):
+    """Hold the state of one node, as it was at ``seen_at``. ``in_flight`` and ``queued`` count its deliveries.
+
+    ``rates`` are by their window, such as ``1m``. ``version`` is "" for a node of a version that says nothing.
+    """
+
+    name: str
+    started_at: int
+    seen_at: int
+    version: str = ""
+    is_draining: bool = False
+    in_flight: int = 0
+    queued: int = 0
+    lanes_held: int = 0
+    breakers_open: int = 0
+    rates: dict[str, Rates] = {}
+
+    def is_silent(self, now: int) -> bool:
+        """Tell whether it has said nothing for a while."""
+        return now - self.seen_at > NODE_SILENCE
+
+
+def total_rates(nodes: Iterable[NodeStatus], windows: Iterable[str], now: int) -> dict[str, Rates]:
+    """Return the rates of all nodes together, by window; a silent node adds nothing."""
+    speaking = [node.rates for node in nodes if not node.is_silent(now)]
+    found: dict[str, Rates] = {}
+    for window in windows:
+        of = [rates[window] for rates in speaking if window in rates]
+        found[window] = Rates(
+            published=round(sum(rates.published for rates in of), 2),
+            attempts=round(sum(rates.attempts for rates in of), 2),
+            delivered=round(sum(rates.delivered for rates in of), 2),
+        )
+    return found
 
 
 class WebhookCondition(StrEnum):
@@ -46,13 +97,12 @@ class DueDeliveries(Struct, frozen=True, kw_only=True):
 class Figures(Struct, frozen=True, kw_only=True):
     """Hold the figures of an instance that only its database knows, as of ``at``. Absent parts are zero.
 
-    ``nodes`` is how many of them use the database, ``refused_events`` how many events were given up.
+    ``refused_events`` is how many events were given up.
     """
 
     at: int
     due: tuple[DueDeliveries, ...]
     webhooks: dict[WebhookCondition, int]
-    nodes: int = 1
     refused_events: int = 0
 
     def count_due(self, *, urgency: Urgency | None = None, condition: WebhookCondition | None = None) -> int:

@@ -95,7 +95,7 @@ class Service:
         self.search = Search(store)
         self.matching = Matching(store, clock)
         self.health = HealthReports(store, settings, clock, lane_report)
-        self.status = StatusReports(self.metrics, self.health, settings, clock)
+        self.status = StatusReports(store.overview, self.metrics, self.health, settings, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
 
     async def ready(self) -> None:
@@ -107,7 +107,8 @@ class Service:
             raise Unavailable("deliveries are not being sent")
 
     async def flush(self) -> None:
-        """Store what is stored only now and then."""
+        """Store what is stored only now and then, and let the other nodes know how this one is."""
+        self.status.report(is_draining=self.is_draining)
         await self.access.flush()
 
     async def close(self) -> None:

@@ -1,13 +1,16 @@
 """Define what the operator asks of a database about all organizations together; a part of ``base.Store``."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from packhook.core.model import Delivery, Webhook
-from packhook.core.overview import Figures
+from packhook.core.overview import Figures, NodeStatus
 from packhook.telemetry.counts import StoreCounts
 
 if TYPE_CHECKING:
     from packhook.store.base import DeliveryFilter, Page, PageRequest
+
+
+MAX_NODES_READ: Final = 1_000
 
 
 class OverviewStore(Protocol):
@@ -15,6 +18,17 @@ class OverviewStore(Protocol):
 
     async def figures(self, now: int) -> Figures:
         """Count what is due, and the webhooks. The cost grows with both, so callers keep the result for a while."""
+        ...
+
+    def report_node(self, status: NodeStatus) -> None:
+        """Keep what this node says about itself for ``list_nodes``; other nodes see it within seconds."""
+        ...
+
+    async def list_nodes(self) -> tuple[NodeStatus, ...]:
+        """Return what each node last said about itself, the oldest node first, at most MAX_NODES_READ.
+
+        A node that died is among them for some seconds.
+        """
         ...
 
     async def list_webhooks(self, page: "PageRequest") -> "Page[Webhook]":

@@ -220,7 +220,7 @@ def backlog(row: Row) -> Backlog:
     )
 
 
-def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], refused: int, nodes: int = 1) -> Figures:
+def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], refused: int) -> Figures:
     """Return the figures of an instance from the rows of its counts: ``count_due`` and the others."""
     return Figures(
         at=now,
@@ -234,7 +234,6 @@ def figures(now: int, due: Iterable[Row], webhooks: Iterable[Row], refused: int,
             for urgency, condition, count, oldest in due
         ),
         webhooks={WebhookCondition(condition): count for condition, count in webhooks},
-        nodes=nodes,
         refused_events=refused,
     )
 

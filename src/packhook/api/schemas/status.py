@@ -28,10 +28,12 @@ class RatesOut(ResponseModel):
 
 
 class NodeOut(ResponseModel):
-    """Describe the node that responds."""
+    """Describe one node, as it was when it was last seen."""
 
-    name: str
+    name: str = Field(description="Of the host and the process; log lines have it as `node`.")
+    version: str | None = Field(description="null for a node of a version that does not report.")
     started_at: str
+    seen_at: str = Field(description="When the node reported this: a node reports every five seconds.")
     draining: bool
     in_flight: int
     queued: int
@@ -46,12 +48,13 @@ class StatusOut(ResponseModel):
     version: str
     database: str = Field(description="The URL without user, password and parameters.")
     database_answers: bool
-    nodes: int | None
+    nodes: list[NodeOut] | None = Field(description="Each node that uses the database, the oldest first.")
+    rates: dict[str, RatesOut] | None = Field(description="Of all nodes together, like those of a node.")
     due: DueOut | None
     webhooks: dict[str, int] | None = Field(description="By `active`, `failing`, `paused` and `disabled`.")
     refused_events: int | None = Field(description="Events whose deliveries could not be made.")
     failing: list[ListedHealthOut] | None = Field(description="The first ten webhooks that fail, by id.")
-    node: NodeOut
+    node: NodeOut = Field(description="The node that responds.")
 
 
 class InstanceWebhookOut(WebhookOut):

@@ -250,6 +250,8 @@ class _DecryptedOverview:
         self._decrypted = decrypted
         self._inner = inner
         self.figures = inner.figures
+        self.report_node = inner.report_node
+        self.list_nodes = inner.list_nodes
         self.list_deliveries = inner.list_deliveries
 
     async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:

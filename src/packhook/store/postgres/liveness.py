@@ -2,7 +2,7 @@
 
 ::
 
-    connect ─ hold the own lock ─ store the range of own leases ─▶ check peers ─ pause ─▶ check peers …
+    connect ─ hold the own lock ─ store the range of own leases ─▶ say how it is, check peers ─ pause ─▶ …
                                                                      └─▶ missing twice in a row: release its leases
 
 A process that dies closes its connections, and with them its advisory lock is released: the others have its deliveries
@@ -41,6 +41,8 @@ class NodeLiveness:
         self._leasing = asyncio.Event()
         self._on_released = on_released
         self._id = secrets.randbits(62)
+        self._status = b""
+        self._stored_status = b""
         self._missing: set[int] = set()
         self._closing = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="packhook-liveness")
@@ -50,6 +52,10 @@ class NodeLiveness:
         if not self._leasing.is_set():
             self._first_lease = first_lease
             self._leasing.set()
+
+    def report(self, status: bytes) -> None:
+        """Store what this node says about itself with the next check, in place of what it said before."""
+        self._status = status
 
     async def close(self) -> None:
         """Leave: release the lock and delete the row."""
@@ -80,10 +86,18 @@ class NodeLiveness:
         last_lease = self._first_lease + LEASE_RANGE
         await db.fetch_all(SQL["lock_node"], self._id)
         await db.fetch_all(SQL["insert_node"], self._id, self._first_lease, last_lease, self._clock.now())
+        self._stored_status = b""
         while not self._closing.is_set():
+            await self._store_status(db)
             await self._check_peers(connection)
             await pause(self._closing, CHECK_SECONDS)
         await db.fetch_all(SQL["delete_node"], self._id)
+
+    async def _store_status(self, db: Db) -> None:
+        status = self._status
+        if status != self._stored_status:
+            await db.fetch_all(SQL["report_node"], self._id, status.decode())
+            self._stored_status = status
 
     async def _check_peers(self, connection: "asyncpg.Connection[Any]") -> None:
         """Release the leases of nodes that are missing and were missing at the last check, too."""

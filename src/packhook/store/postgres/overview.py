@@ -1,17 +1,24 @@
 """Implement the OverviewStore on PostgreSQL: each method names its work; all of them read."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
 
 from packhook.core.health import FAILURES_TO_FAIL
 from packhook.core.model import Delivery, Webhook
-from packhook.core.overview import Figures
+from packhook.core.overview import Figures, NodeStatus
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
+from packhook.store.overview import MAX_NODES_READ
+from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.queries import HINTS, SQL, Db, fetch_page
 
 T = TypeVar("T")
+
+_encode_status: Final = msgspec.json.Encoder().encode
+_decode_status: Final = msgspec.json.Decoder(NodeStatus).decode
 
 
 class _Read(Protocol):
@@ -25,17 +32,36 @@ class _Read(Protocol):
 class PostgresOverview:
     """See :class:`packhook.store.overview.OverviewStore` for every promise."""
 
-    def __init__(self, read: _Read) -> None:
+    def __init__(self, read: _Read, liveness: Callable[[], NodeLiveness]) -> None:
         self._read = read
+        self._liveness = liveness
 
     async def figures(self, now: int) -> Figures:
         return await self._read(read_figures, now)
+
+    def report_node(self, status: NodeStatus) -> None:
+        self._liveness().report(_encode_status(status))
+
+    async def list_nodes(self) -> tuple[NodeStatus, ...]:
+        return await self._read(list_nodes)
 
     async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
         return await self._read(list_webhooks, page)
 
     async def list_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read(list_deliveries, page, where)
+
+
+async def list_nodes(db: Db) -> tuple[NodeStatus, ...]:
+    """See OverviewStore.list_nodes."""
+    return tuple(_node_status(*row) for row in await db.fetch_all(SQL["list_nodes"], MAX_NODES_READ))
+
+
+def _node_status(node: int, since: int, status: str) -> NodeStatus:
+    """Return what a node said; of one that says nothing yet, or whose version never does, only since when it is."""
+    if not status:
+        return NodeStatus(name=f"{node:x}", started_at=since, seen_at=since)
+    return _decode_status(status)
 
 
 async def list_webhooks(db: Db, page: PageRequest) -> Page[Webhook]:
@@ -56,4 +82,4 @@ async def read_figures(db: Db, now: int) -> Figures:
     due = await db.fetch_all(SQL["count_due"], now, FAILURES_TO_FAIL)
     webhooks = await db.fetch_all(SQL["count_webhooks_by_condition"], FAILURES_TO_FAIL)
     refused = (await db.fetch_all(SQL["count_refused_events"]))[0][0]
-    return rows.figures(now, due, webhooks, refused, max(1, (await db.fetch_all(SQL["count_nodes"]))[0][0]))
+    return rows.figures(now, due, webhooks, refused)

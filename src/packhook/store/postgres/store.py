@@ -97,7 +97,7 @@ class PostgresStore:
         self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.refused_events = PostgresRefusedEvents(self._read_for, self._write_for)
         self.counts = StoreCounts()
-        self.overview = PostgresOverview(self._read)
+        self.overview = PostgresOverview(self._read, lambda: self._open.liveness)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.event_types = PostgresEventTypes(self._node, self._read_hot_path, self._write)

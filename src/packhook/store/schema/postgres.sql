@@ -163,6 +163,7 @@ CREATE TABLE nodes (
   first_lease bigint NOT NULL,
   last_lease bigint NOT NULL,
   since bigint NOT NULL,
+  status text NOT NULL DEFAULT ''::text,
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );
 

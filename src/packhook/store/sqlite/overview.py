@@ -6,7 +6,7 @@ import apsw
 
 from packhook.core.health import FAILURES_TO_FAIL
 from packhook.core.model import Delivery, Webhook
-from packhook.core.overview import Figures
+from packhook.core.overview import Figures, NodeStatus
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
@@ -19,9 +19,16 @@ class SqliteOverview:
 
     def __init__(self, reader: Callable[[], Reader]) -> None:
         self._reader = reader
+        self._nodes: tuple[NodeStatus, ...] = ()  # one process uses the database
 
     async def figures(self, now: int) -> Figures:
         return await self._reader().read(_figures, now)
+
+    def report_node(self, status: NodeStatus) -> None:
+        self._nodes = (status,)
+
+    async def list_nodes(self) -> tuple[NodeStatus, ...]:
+        return self._nodes
 
     async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
         return await self._reader().read(_list_webhooks, page)

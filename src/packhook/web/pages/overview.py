@@ -47,12 +47,13 @@ async def overview(visit: Visit) -> Response:
     """Show the state of the whole instance."""
     chosen = chosen_range(visit)
     since, statistics = chosen.since(visit.now), visit.service.statistics
-    chart, total, before, attention, figures = await asyncio.gather(
+    chart, total, before, attention, figures, nodes = await asyncio.gather(
         statistics.of_instance(since, visit.now, chosen.step),
         statistics.sum_of_instance(since, visit.now + 1),
         statistics.sum_of_instance(since - chosen.length, since),
         _attention(visit, chosen),
         visit.service.metrics.figures(WAIT_SECONDS),
+        visit.service.status.nodes(is_draining=visit.service.is_draining),
     )
     return visit.render(
         "overview.html",
@@ -66,6 +67,7 @@ async def overview(visit: Visit) -> Response:
         figures=figures,
         due=() if figures is None else tuple((words, figures.count_due(urgency=of)) for of, words in URGENCIES.items()),
         database=visit.service.status.database,
+        nodes=nodes,
         node=visit.service.status.of_node(is_draining=visit.service.is_draining),
         version=__version__,
         backlog=None if figures is None else _due_now(figures),

@@ -1,0 +1,1 @@
+-- Only PostgreSQL has several nodes: nothing changes here. Both dialects have the same versions.
