@@ -9,7 +9,7 @@ import pytest
 
 from docs.pages import PAGES, blocks
 
-_OWN: Final = {"packhook", "verifying"}
+_OWN: Final = {"packhook", "packhook_client", "verifying"}
 """``verifying`` is a file of the page itself."""
 
 

@@ -20,9 +20,10 @@ import pytest
 from docs.pages import blocks, find_section, read, rows
 from packhook.core import ids
 from packhook.core.signatures.standard import SigningKey, new_secret, sign
+from packhook_client.receiving import Refused
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
-_LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
+_CLIENT, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
 _NODE: Final = blocks(_PAGE, "js")[-1]
 _SECRET: Final = "whsec_cGFja2hvb2stZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM="
 _RAW_SECRET: Final = "q9NhjkjV9o"
@@ -43,7 +44,7 @@ class Message(NamedTuple):
 def _signed(secret: str, *, ago_seconds: int = 0, others: tuple[str, ...] = ()) -> Message:
     """Sign a message now, or some time ago; ``others`` are secrets whose tokens come first."""
     event_id, timestamp = ids.event_id(), int(time.time()) - ago_seconds
-    body = json.dumps({"id": event_id, "data": {"note": "Zürich 🚚"}}, ensure_ascii=False).encode()
+    body = json.dumps({"id": event_id, "data": {"id": "ord_1", "note": "Zürich 🚚"}}, ensure_ascii=False).encode()
     keys = [SigningKey(text) for text in (*others, secret)]
     headers = {
         "content-type": "application/json",
@@ -104,6 +105,36 @@ def test_python_accepts_genuine_requests_only(code: str, secret: str) -> None:
     messages = _messages(secret)
     found = {what: verify(message.headers, message.body) for what, (message, _) in messages.items()}
     assert found == {what: expected for what, (_, expected) in messages.items()}
+
+
+@pytest.mark.parametrize("secret", _SECRETS)
+def test_the_client_accepts_genuine_requests_only(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Respond with 204 to these, and with 401 and a reason to all others."""
+    monkeypatch.setenv("WEBHOOK_SECRET", secret)
+    respond = _run(_CLIENT, "responding")["respond"]
+    messages = _messages(secret)
+    found = {what: respond(message.headers, message.body) for what, (message, _) in messages.items()}
+    assert {what: status for what, (status, _) in found.items()} == {
+        what: 204 if accepted else 401 for what, (_, accepted) in messages.items()
+    }
+    assert found["no signature"][1] == "the header webhook-signature is missing"
+
+
+def test_the_page_lists_every_refusal_with_its_code() -> None:
+    """Name each error of the client, and its code."""
+    table = dict(row[:2] for row in rows(find_section(_PAGE, "Verify with packhook-client").text))
+    listed = {
+        name.strip("`"): code.strip("`")
+        for names, codes in table.items()
+        for name, code in zip(names.split(", "), codes.split(", "), strict=True)
+    }
+    assert listed == {kind.__name__: kind.code for kind in _leaves(Refused)}
+
+
+def _leaves(kind: type[Refused]) -> set[type[Refused]]:
+    """Return the public errors below a kind."""
+    below = {leaf for child in kind.__subclasses__() for leaf in (child, *_leaves(child))}
+    return {leaf for leaf in below if not leaf.__name__.startswith("_")}
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node on this machine")
