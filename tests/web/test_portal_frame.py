@@ -77,7 +77,7 @@ def test_the_host_page_of_the_guide(served: Served, browser_program: Chromium, m
         frame.locator("td.endpoint a").first.click()
         frame.get_by_role("status").first.wait_for()
         assert "No delivery has succeeded since" in frame.get_by_role("status").first.inner_text()
-        assert frame.get_by_role("link", name="Edit").count() == 0
+        assert frame.get_by_role("button", name="Show secret").count() == 0
         frame.get_by_role("link", name="Replay", exact=True).click()
         frame.get_by_label("All of these").check()
         frame.get_by_label("Published since").fill("2026-11-29T12:00")

@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from packhook.api.parameters import AUDIT_ALL, DELIVERIES
 from packhook.api.schemas.matching import MatchRequest
+from packhook.core.endpoint_findings import Finding
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, NotFound
 from packhook.core.message import message
+from packhook.core.model import Attempt, Event, Webhook
 from packhook.core.signatures.standard import mask
 from packhook.core.subscription import PAUSED
 from packhook.service.matching import MatchResult
@@ -113,11 +115,8 @@ async def test(visit: Visit) -> Response:
     await visit.require_organization()
     webhook_id = visit.parameters["webhookId"]
     found = await visit.service.webhooks.get(visit.organization_id, webhook_id)
-    event, attempt, verdict = await visit.service.test_events.send(visit.organization_id, webhook_id, visit.actor)
-    sent = message(event.id, event.event_code, event.created_at, event.organization_id, event.data)
-    return visit.render(
-        "exchange.html", webhook=found, attempt=attempt, sent=sent, delivered=not verdict.error_code, findings=()
-    )
+    event, attempt, _ = await visit.service.test_events.send(visit.organization_id, webhook_id, visit.actor)
+    return _exchange(visit, found, event, attempt, ())
 
 
 async def diagnose(visit: Visit) -> Response:
@@ -126,15 +125,18 @@ async def diagnose(visit: Visit) -> Response:
     webhook_id = visit.parameters["webhookId"]
     found = await visit.service.webhooks.get(visit.organization_id, webhook_id)
     report = await visit.service.test_events.diagnose(visit.organization_id, webhook_id, visit.actor)
-    event, attempt = report.event, report.attempt
-    sent = message(event.id, event.event_code, event.created_at, event.organization_id, event.data)
+    return _exchange(visit, found, report.event, report.attempt, report.findings)
+
+
+def _exchange(visit: Visit, found: Webhook, event: Event, attempt: Attempt, findings: tuple[Finding, ...]) -> Response:
+    """Show the exchange of a test event, and what the doctor found."""
     return visit.render(
         "exchange.html",
         webhook=found,
         attempt=attempt,
-        sent=sent,
+        sent=message(event.id, event.event_code, event.created_at, event.organization_id, event.data),
         delivered=not attempt.error_code,
-        findings=report.findings,
+        findings=findings,
     )
 
 

@@ -1,6 +1,6 @@
 // What makes pages quicker for those with JavaScript: copy, keys, live parts. Everything works without it.
 
-const REFRESH_MS = 5000;
+const REFRESH_MS = document.querySelector("[data-live-soon]") ? 1000 : 5000;
 
 for (const button of document.querySelectorAll("[data-copy]")) show(button);
 
