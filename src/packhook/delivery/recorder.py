@@ -66,10 +66,11 @@ class Recorder:
         if not self._waiting:
             self._arrived.set()
         organization_id = result.delivery.organization_id
+        size = _size(result)
         self._waiting.add(organization_id, result)
         self._count += 1
-        self._bytes += _size(result)
-        self._bytes_of[organization_id] += _size(result)
+        self._bytes += size
+        self._bytes_of[organization_id] += size
         if organization_id not in self._paused and not self._has_room(organization_id):
             self._paused.add(organization_id)
             _log.warning(
@@ -111,16 +112,18 @@ class Recorder:
         batch: list[AttemptResult] = []
         in_bytes = 0
         while self._waiting and len(batch) < MAX_BATCH:
-            in_bytes += _size(self._waiting.peek())
+            size = _size(self._waiting.peek())
+            in_bytes += size
             if batch and in_bytes > MAX_BATCH_BYTES:
                 break
-            batch.append(self._waiting.pop(_size(self._waiting.peek())))
+            batch.append(self._waiting.pop(size))
         return batch
 
     def _free_memory(self, written: list[AttemptResult]) -> None:
         for result in written:
-            self._bytes -= _size(result)
-            self._bytes_of[result.delivery.organization_id] -= _size(result)
+            size = _size(result)
+            self._bytes -= size
+            self._bytes_of[result.delivery.organization_id] -= size
         for organization_id in {result.delivery.organization_id for result in written}:
             if not self._bytes_of[organization_id]:
                 del self._bytes_of[organization_id]
