@@ -15,15 +15,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import httpx
 import pytest
 
 from docs.pages import blocks, find_section, read, rows
 from packhook.core import ids
 from packhook.core.signatures.standard import SigningKey, new_secret, sign
 from packhook_client.receiving import Refused
+from receiving.servers import asgi
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
-_CLIENT, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
+_CLIENT, _FRAMEWORK, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
 _NODE: Final = blocks(_PAGE, "js")[-1]
 _SECRET: Final = "whsec_cGFja2hvb2stZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM="
 _RAW_SECRET: Final = "q9NhjkjV9o"
@@ -44,7 +46,9 @@ class Message(NamedTuple):
 def _signed(secret: str, *, ago_seconds: int = 0, others: tuple[str, ...] = ()) -> Message:
     """Sign a message now, or some time ago; ``others`` are secrets whose tokens come first."""
     event_id, timestamp = ids.event_id(), int(time.time()) - ago_seconds
-    body = json.dumps({"id": event_id, "data": {"id": "ord_1", "note": "Zürich 🚚"}}, ensure_ascii=False).encode()
+    body = json.dumps(
+        {"id": event_id, "data": {"id": "ord_1", "reference": "A-1", "note": "Zürich 🚚"}}, ensure_ascii=False
+    ).encode()
     keys = [SigningKey(text) for text in (*others, secret)]
     headers = {
         "content-type": "application/json",
@@ -118,6 +122,23 @@ def test_the_client_accepts_genuine_requests_only(secret: str, monkeypatch: pyte
         what: 204 if accepted else 401 for what, (_, accepted) in messages.items()
     }
     assert found["no signature"][1] == "the header webhook-signature is missing"
+
+
+async def test_the_receiver_in_a_framework_handles_each_event_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Store the order of an event that arrives twice once; refuse the forged ones."""
+    monkeypatch.setenv("WEBHOOK_SECRET", _SECRET)
+    monkeypatch.chdir(tmp_path)
+    message = _signed(_SECRET)
+    async with asgi(_run(_FRAMEWORK, "receiver")["app"]) as url, httpx.AsyncClient(trust_env=False) as client:
+        statuses = [
+            (await client.post(f"{url}/order-created", content=body, headers=headers)).status_code
+            for headers, body in (message, message, *_forged(message).values())
+        ]
+    assert statuses == [204, 204, *[401] * len(_forged(message))]
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db:
+        assert db.execute("SELECT id, reference FROM orders").fetchall() == [("ord_1", "A-1")]
 
 
 def test_the_page_lists_every_refusal_with_its_code() -> None:

@@ -1,14 +1,17 @@
-"""Receive webhooks of packhook: verify each request, and learn why one is refused.
+"""Receive webhooks of packhook: verify each request, and handle each event once.
 
 ::
 
-    raw request ─ verify ─▶ Delivery
+    raw request ─ verify ─▶ Delivery ─ Inbox ─▶ your handler, in the transaction that remembers the event
                     └─ Refused: header missing, too old, wrong secret, body changed …
 
-Other senders of Standard Webhooks 1.0.0 are verified as well.
+``packhook_client.receiving.starlette`` (FastAPI too), ``.flask``, ``.django`` and ``.aiohttp`` do the first step in a
+web framework, each with a decorator ``webhook(SECRET)``. Other senders of Standard Webhooks 1.0.0 are verified as well.
 """
 
+from packhook_client.receiving.asyncpg_inbox import AsyncpgInbox
 from packhook_client.receiving.delivery import Delivery
+from packhook_client.receiving.inbox import Inbox
 from packhook_client.receiving.refusals import (
     BodyChanged,
     HeaderMissing,
@@ -24,9 +27,11 @@ from packhook_client.receiving.verification import TOLERANCE_SECONDS, Verifier, 
 
 __all__ = [
     "TOLERANCE_SECONDS",
+    "AsyncpgInbox",
     "BodyChanged",
     "Delivery",
     "HeaderMissing",
+    "Inbox",
     "InvalidSecret",
     "Malformed",
     "Refused",
