@@ -25,7 +25,7 @@ from packhook.core.errors import Conflict, NotFound
 from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict, Webhook
 from packhook.core.subject import NOTHING
 from packhook.delivery.maintenance import BATCH_SIZE, Maintenance
-from packhook.service.publish import RawEvent
+from packhook.service.publish import PublishKey, RawEvent
 from packhook.store.base import AuditFilter, ClaimRequest, PageRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
@@ -134,10 +134,8 @@ async def test_an_idempotency_key_is_valid_for_a_day(node: LocalNode, clock: Man
     """Within it the same response or a conflict; after it the key is free again, and removed."""
 
     async def publish(fingerprint: bytes) -> str:
-        receipts = await node.service.publisher.publish(
-            ACME, [RawEvent(CODE_WITHOUT_WEBHOOK, DATA, NOTHING)], "key-1", fingerprint
-        )
-        return receipts[0].id
+        event, key = RawEvent(CODE_WITHOUT_WEBHOOK, DATA, NOTHING), PublishKey("key-1", fingerprint)
+        return (await node.service.publisher.publish_once(ACME, [event], key)).receipts[0].id
 
     first = await publish(b"one")
     clock.advance(DAY)

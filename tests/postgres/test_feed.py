@@ -209,7 +209,7 @@ async def test_a_reader_is_woken_on_another_node(
     """By a notification; without one, by the poll."""
     polls = way == "the poll alone"
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.05 if polls else 3600.0)
-    for hint in ("hint", "hint_own_readers") if polls else ():
+    for hint in ("hint", "hint_readers") if polls else ():
         monkeypatch.setattr(other.feed, hint, lambda *_: None)
     waiting = asyncio.ensure_future(Feed(other).read(ACME, FeedQuery(wait=30)))
     async with asyncio.timeout(20):

@@ -11,7 +11,7 @@ import pytest
 from packhook.core import ids
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.errors import Conflict, InvalidInput, NotFound
-from packhook.core.model import DeliveryStatus, Event, Idempotency, LeasedDelivery, Urgency, Webhook
+from packhook.core.model import DeliveryStatus, Event, LeasedDelivery, Urgency, Webhook
 from packhook.core.replay import (
     EVENTS_OF_A_CHUNK,
     MAX_WAITING,
@@ -74,9 +74,7 @@ async def matched(store: Store, asked: ReplayQuery) -> list[str]:
         return [item.id async for some in found for item in some][::-1]
 
 
-async def create(
-    store: Store, asked: ReplayQuery, at: int = LATER, idempotency: Idempotency | None = None, limit: int = 10
-) -> Replay:
+async def create(store: Store, asked: ReplayQuery, at: int = LATER, limit: int = 10) -> Replay:
     """Create a replay of what matches."""
     replay = Replay(
         id=ids.replay_id(),
@@ -95,7 +93,8 @@ async def create(
     chunks = [event_ids[start : start + EVENTS_OF_A_CHUNK][::-1] for start in starts]
     await store.replays.add_events(ACME, replay.id, 0, chunks, at)
     replay = replaced(replay, matched=len(event_ids))
-    return await store.replays.create(replay, new_entry(), idempotency, limit)
+    await store.replays.create(replay, new_entry(), limit)
+    return replay
 
 
 async def finish_all(
@@ -465,26 +464,10 @@ async def test_an_organization_has_a_bound_of_unfinished_replays(store: Store) -
     created = [replay for replay in tries if isinstance(replay, Replay)]
     assert [len(created), sum(isinstance(item, Conflict) for item in tries)] == [LIMIT, 2]
     with pytest.raises(Conflict, match="3 unfinished replays"):
-        await store.replays.prepare(ACME, None, LIMIT)
+        await store.replays.prepare(ACME, LIMIT)
     await create(store, query(other), limit=LIMIT)
     await change(store, created[0], ReplayStatus.CANCELED)
-    assert await store.replays.prepare(ACME, None, LIMIT) is None
-
-
-async def test_an_idempotency_key_creates_one_replay(store: Store) -> None:
-    """Also in a race; with another fingerprint it is a conflict, and once it is stale it is new again."""
-    stored = await add_webhook(store)
-    key = Idempotency(key="k", fingerprint=b"f", stale_before=LATER - DAY)
-    both = await asyncio.gather(*(create(store, query(stored), idempotency=key) for _ in range(2)))
-    assert both[0] == both[1] == await store.replays.prepare(ACME, key, 0)
-    another = replaced(key, fingerprint=b"g")
-    with pytest.raises(Conflict, match="another body"):
-        await store.replays.prepare(ACME, another, LIMIT)
-    stale = replaced(another, stale_before=LATER + 1)
-    assert await store.replays.prepare(ACME, stale, LIMIT) is None
-    later = await create(store, query(stored), LATER + DAY, stale)
-    assert later.id != both[0].id
-    assert await store.replays.prepare(ACME, stale, LIMIT) == later
+    await store.replays.prepare(ACME, LIMIT)
 
 
 async def test_replays_are_listed_newest_first(store: Store) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from packhook.core import ids
 from packhook.core.clock import DAY, HOUR
+from packhook.core.idempotency import StoredResponse
 from packhook.core.model import AttemptResult, DeliveryStatus, EventType, Idempotency
 from packhook.core.portal import Capability, PortalSession
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
@@ -33,6 +34,7 @@ from packhook.store.postgres import (
     record,
     refused_events,
     replays,
+    responses,
     retention,
     schema,
     statistics,
@@ -285,9 +287,12 @@ async def _replay(db: Db) -> None:
     (delivery, *_) = (await history.list_deliveries(db, ACME, PAGE, DeliveryFilter(status=EXHAUSTED))).items
     for number, webhook_id in enumerate((hook.id, delivery.webhook_id)):
         replay = _running(msgspec.structs.replace(plain, webhook_id=webhook_id), START + number)
-        key = Idempotency(key=replay.id, fingerprint=b"", stale_before=START - DAY)
+        response = StoredResponse(
+            organization_id=ACME, key=replay.id, fingerprint=b"", stale_before=START - DAY, content=b"replay"
+        )
+        await responses.find(db, ACME, response.key, response.fingerprint, response.stale_before)
         await replays.add_events(db, replay.id, 0, [sorted({*events, delivery.event_id})], START)
-        await replays.create(db, replay, new_entry(), key, 2)
+        await replays.create(db, replay, msgspec.structs.replace(new_entry(), response=response), 2)
         await replays.advance(db, START + number, 1)
     await replays.advance(db, START + HOUR, 1)
     await replays.change(db, ACME, replay.id, ReplayStatus.CANCELED, START, new_entry())

@@ -13,6 +13,7 @@ import pytest
 from packhook.core.errors import Overloaded
 from packhook.core.event_types import BUILT_IN
 from packhook.core.model import Event
+from packhook.service.publish import PublishKey
 from packhook.service.sessions import LASTS
 from packhook.service.tail import MAX_VIEWERS, Tail, TailFilter
 from packhook.testing import Receiver, Status
@@ -84,8 +85,8 @@ def test_a_repeated_publish_is_shown_once(browser: Browser, served: Served) -> N
     with _watching(browser, "?kind=event") as stream:
         for _ in range(2):
             once = raw_event("order.created", b'{"id": "once"}')
-            publishing = served.service.publisher.publish("acme", [once], "key-once")
-            (receipt,) = served.run(publishing)
+            publishing = served.service.publisher.publish_once("acme", [once], PublishKey("key-once", b"once"))
+            ((receipt,), _) = served.run(publishing)
         _publish(served, "order.created", "ord_last")
         seen: list[str] = []
         while not any("ord_last" in row for row in seen):

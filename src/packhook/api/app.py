@@ -97,7 +97,7 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
         methods=_GET if route.method == "GET" else [route.method],
         status_code=route.status,
         dependencies=[documented_bearer],
-        route_class_override=route_class(route.scope),
+        route_class_override=route_class(route.scope, takes_idempotency_key=route.takes_idempotency_key),
     )
 
 

@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
-from packhook.api.requests import bearer, refuse_repeated
+from packhook.api.idempotency import Repeated, begin
+from packhook.api.requests import bearer, idempotency_key, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.core.fair_share import FairShare, Reservation
-from packhook.service.authentication import Access, Principal
+from packhook.service.authentication import Principal
+from packhook.service.service import Service
 from packhook.settings import Settings
 
 _READS: Final = ("GET", "HEAD")
@@ -26,20 +28,28 @@ documented_bearer = Depends(
 )
 
 
-def authenticated(scope: str | None, handler: Handler) -> Handler:
-    """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path."""
+def authenticated(scope: str | None, handler: Handler, *, takes_idempotency_key: bool = False) -> Handler:
+    """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path.
+
+    ``takes_idempotency_key``: a request that was answered before gets its first response.
+    """
 
     async def authenticated_handler(request: Request) -> Response:
         refuse_repeated(request.scope["headers"], (b"authorization",))
-        access: Access = request.app.state.service.access
-        request.state.principal = await access.authenticate_and_authorize(
-            bearer(request.headers.get("authorization")),
-            scope,
-            request.path_params.get("organizationId"),
-            partial(_source, request),
+        service: Service = request.app.state.service
+        secret = bearer(request.headers.get("authorization"))
+        organization_id: str | None = request.path_params.get("organizationId")
+        request.state.principal = await service.access.authenticate_and_authorize(
+            secret, scope, organization_id, partial(_source, request)
         )
         refuse_repeated(request.scope["headers"])
-        response = await handler(request)
+        key = idempotency_key(request.headers.get("idempotency-key")) if takes_idempotency_key else None
+        if key is not None:
+            begin(request, service.repeatable(organization_id or "", key, secret))
+        try:
+            response = await handler(request)
+        except Repeated as repeated:
+            return repeated.response()
         if request.method in _READS:
             reservation_of(request).grow(len(response.body))
         return response
@@ -51,6 +61,7 @@ class AuthenticatedRoute(APIRoute):
     """Authenticate before FastAPI handles the request; count what a read buffers until its response is sent."""
 
     scope: str | None = None
+    takes_idempotency_key = False
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the request and send the response, with a reservation that both may grow."""
@@ -61,12 +72,13 @@ class AuthenticatedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler, wrapped."""
-        return authenticated(self.scope, super().get_route_handler())
+        return authenticated(self.scope, super().get_route_handler(), takes_idempotency_key=self.takes_idempotency_key)
 
 
-def route_class(scope: str | None) -> type[AuthenticatedRoute]:
+def route_class(scope: str | None, *, takes_idempotency_key: bool = False) -> type[AuthenticatedRoute]:
     """Return the route class of a scope."""
-    return type(f"Authenticated_{scope}", (AuthenticatedRoute,), {"scope": scope})
+    attributes = {"scope": scope, "takes_idempotency_key": takes_idempotency_key}
+    return type(f"Authenticated_{scope}", (AuthenticatedRoute,), attributes)
 
 
 def actor_of(request: Request) -> Actor:

@@ -1,10 +1,13 @@
 """Handlers of the event type routes, and of test events, which send their examples."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of
+from packhook.api.idempotency import respond_once
 from packhook.api.requests import read_optional_shape, read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.event_types import (
@@ -40,8 +43,8 @@ async def get_event_type(request: Request) -> Response:
 async def create_event_type(request: Request) -> Response:
     """Create an event type."""
     body = await read_shape(request, EventTypeCreate, MAX_BODY)
-    made = await _event_types(request).create(body.code, body.definition(), actor_of(request))
-    return created(request, serializers.event_type(made), made.code)
+    create = partial(_event_types(request).create, body.code, body.definition(), actor_of(request))
+    return await respond_once(request, create, lambda made: created(request, serializers.event_type(made), made.code))
 
 
 async def update_event_type(request: Request) -> Response:

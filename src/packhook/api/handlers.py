@@ -1,5 +1,7 @@
 """Handlers: read the request, call the service once, serialize the result. ``routes.py`` says which one serves what."""
 
+from functools import partial
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,7 +9,8 @@ from starlette.responses import Response
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of, principal_of, reservation_of
 from packhook.api.connection import while_connected
-from packhook.api.requests import idempotency_key, read_shape
+from packhook.api.idempotency import respond_once
+from packhook.api.requests import read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.replays import ReplayCreate
@@ -42,10 +45,14 @@ def _event_types(request: Request) -> Catalogue:
 async def create_organization(request: Request) -> Response:
     """Create an organization."""
     body = await read_shape(request, OrganizationCreate)
-    organization = await _service(request).organizations.create(
-        body.id or None, body.name, actor_of(request), rules.retention(body.retention)
+    create = partial(
+        _service(request).organizations.create,
+        body.id or None,
+        body.name,
+        actor_of(request),
+        rules.retention(body.retention),
     )
-    return created(request, serializers.organization(organization))
+    return await respond_once(request, create, lambda made: created(request, serializers.organization(made)))
 
 
 async def list_organizations(request: Request) -> Response:
@@ -78,10 +85,12 @@ async def create_api_key(request: Request) -> Response:
     """Create an API key. Only this response has its text."""
     body = await read_shape(request, ApiKeyCreate)
     expires_at = from_rfc3339(body.expires_at) if body.expires_at else None
-    key, text = await _service(request).organizations.create_key(
-        _organization(request), body.name, tuple(body.scopes), expires_at, actor_of(request)
+    scopes = tuple(body.scopes)
+    create_key = _service(request).organizations.create_key
+    create = partial(create_key, _organization(request), body.name, scopes, expires_at, actor_of(request))
+    return await respond_once(
+        request, create, lambda made: created(request, {**serializers.api_key(made[0]), "key": made[1]})
     )
-    return created(request, {**serializers.api_key(key), "key": text})
 
 
 async def list_api_keys(request: Request) -> Response:
@@ -110,8 +119,8 @@ async def rotate_master_key(request: Request) -> Response:
 async def create_webhook(request: Request) -> Response:
     """Create a webhook."""
     body = await read_shape(request, WebhookCreate)
-    webhook = await _service(request).webhooks.create(_organization(request), stored_fields(body), actor_of(request))
-    return created(request, webhook_body(request, webhook, None))
+    create = partial(_service(request).webhooks.create, _organization(request), stored_fields(body), actor_of(request))
+    return await respond_once(request, create, lambda made: created(request, webhook_body(request, made, None)))
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -249,9 +258,8 @@ async def create_replay(request: Request) -> Response:
     query = body.query(_organization(request), request.path_params["webhookId"])
     if body.preview:
         return respond(serializers.preview(await _service(request).replays.preview(query)))
-    key = idempotency_key(request.headers.get("idempotency-key"))
-    replay = await _service(request).replays.create(query, actor_of(request), key)
-    return respond(serializers.replay(replay), 202)
+    create = partial(_service(request).replays.create, query, actor_of(request))
+    return await respond_once(request, create, lambda made: respond(serializers.replay(made), 202))
 
 
 async def list_replays(request: Request) -> Response:

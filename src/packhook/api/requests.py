@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive
 
+from packhook.api.idempotency import look_up
 from packhook.api.repeated_members import repeated_members
 from packhook.api.schemas.events import CATALOGUE
 from packhook.core.errors import (
@@ -140,12 +141,13 @@ async def read_optional_shape(request: Request, shape: type[S]) -> S:
 
 
 async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY) -> S:
-    """Return the body as a model. Raises what ``read_body`` and ``parse_shape`` raise, and Overloaded."""
+    """Return the body as a model. Raises what ``read_body``, ``look_up`` and ``parse_shape`` raise, and Overloaded."""
     state = request.app.state
     service: Service = state.service
     with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
         reservation.grow(state.settings.max_buffered_body_bytes // state.settings.max_connections)
         body = await read_body(dict(request.scope["headers"]), request.receive, limit, reservation.grow)
+        await look_up(request, body)
         context = {"settings": state.settings, "now": service.clock.now(), CATALOGUE: service.event_types.catalogue}
         return _read_once(body, shape, context)
 

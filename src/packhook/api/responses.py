@@ -33,7 +33,11 @@ class SlicedResponse(Response):
 
 def respond(body: Any, status: int = 200) -> Response:  # noqa: ANN401 whatever msgspec encodes
     """Return a JSON response."""
-    content = encode(body)
+    return response_of(encode(body), status)
+
+
+def response_of(content: bytes, status: int = 200) -> Response:
+    """Return a response with this JSON."""
     kind = Response if len(content) <= SLICE else SlicedResponse
     return kind(content, status, media_type="application/json")
 

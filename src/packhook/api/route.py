@@ -46,4 +46,6 @@ class Route(Generic[H]):
             kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
         if self.body is not None or self.query is not None:
             kinds += (errors.InvalidInput,)
-        return kinds + self.errors
+        if self.takes_idempotency_key:
+            kinds += (errors.Conflict,)
+        return tuple(dict.fromkeys(kinds + self.errors))

@@ -5,12 +5,13 @@ An entry is made where the change is decided, and passed to the store with it: b
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from packhook.core import ids
+from packhook.core.idempotency import Remember, StoredResponse
 from packhook.core.model import ApiKey, EventType, Webhook
 
 OPERATOR: Final = "operator"
@@ -29,6 +30,8 @@ _FIELDS_BY_NAME: Final = {  # every other setting: the entry names it, without i
 }
 
 Value = str | bool | None
+
+T = TypeVar("T")
 
 
 class Action(StrEnum):
@@ -97,7 +100,10 @@ class Change(Struct, frozen=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """Describe one change. ``organization_id`` is empty for what concerns the whole instance."""
+    """Describe one change. ``organization_id`` is empty for what concerns the whole instance.
+
+    ``response`` is stored in the same transaction, and is no part of the trail: AlreadyAnswered where its key is taken.
+    """
 
     id: str
     created_at: int
@@ -107,6 +113,12 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     by: Actor
     changes: tuple[Change, ...] = ()
     reason: str = ""
+    response: StoredResponse | None = None
+
+
+def remembered(entry: AuditEntry, remember: Remember[T] | None, made: T) -> AuditEntry:
+    """Return the entry with the response to a request that made this; None: the request has no Idempotency-Key."""
+    return entry if remember is None else msgspec.structs.replace(entry, response=remember(made))
 
 
 def entry(

@@ -14,11 +14,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from packhook.core.audit import Action, Actor, AuditEntry, entry, event_type_changes
+from packhook.core.audit import Action, Actor, AuditEntry, entry, event_type_changes, remembered
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, FieldError, InvalidInput
 from packhook.core.event_type_rules import code_problem, definition_errors
 from packhook.core.event_types import Catalogue
+from packhook.core.idempotency import Remember
 from packhook.core.model import EventType
 from packhook.core.schema_compatibility import breaks
 from packhook.service.pagination import Listing, listing_by
@@ -89,7 +90,9 @@ class EventTypes:
         """Return a type. Raise NotFound."""
         return (await self._store.event_types.refresh()).get(code)
 
-    async def create(self, code: str, definition: Definition, by: Actor) -> EventType:
+    async def create(
+        self, code: str, definition: Definition, by: Actor, *, remember: Remember[EventType] | None = None
+    ) -> EventType:
         """Create a type. Raise InvalidInput, and Conflict where there is one with this code, archived or built in."""
 
         def plan(catalogue: Catalogue) -> dict[str, Definition]:
@@ -99,7 +102,7 @@ class EventTypes:
                 raise Conflict(f"there is an event type {code!r}{hint}")
             return {code: definition}
 
-        (planned,) = await self._change(plan, by, force=False)
+        (planned,) = await self._change(plan, by, force=False, remember=remember)
         return planned.after
 
     async def update(self, code: str, definition: Definition, by: Actor, *, force: bool) -> EventType:
@@ -129,6 +132,7 @@ class EventTypes:
         force: bool,
         preview: bool = False,
         is_import: bool = False,
+        remember: Remember[EventType] | None = None,
     ) -> Sequence[PlannedChange]:
         for tries_left in reversed(range(MAX_TRIES)):
             catalogue = await self._store.event_types.refresh()
@@ -140,7 +144,7 @@ class EventTypes:
             changed = [one for one in planned if one.action is not None]
             if preview or not changed:
                 return planned
-            entries = [_entry(one, by, now) for one in changed]
+            entries = [remembered(_entry(one, by, now), remember, one.after) for one in changed]
             try:
                 await self._store.event_types.save([one.after for one in changed], entries, catalogue.version)
             except Conflict:

@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, Change, api_key_created_entry, entry
+from packhook.core.audit import Action, Actor, Change, api_key_created_entry, entry, remembered
 from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.durations import to_duration
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.idempotency import Remember
 from packhook.core.model import ApiKey, Organization
 from packhook.service.authentication import Access, hash_of, new_key
 from packhook.service.pagination import Listing, listing
@@ -29,7 +30,13 @@ class Organizations:
         self._access = access
 
     async def create(
-        self, organization_id: str | None, name: str, by: Actor, retention: int | None = None
+        self,
+        organization_id: str | None,
+        name: str,
+        by: Actor,
+        retention: int | None = None,
+        *,
+        remember: Remember[Organization] | None = None,
     ) -> Organization:
         """Create an organization with this id, or a new one. Raise Conflict if the id is, or was, in use."""
         chosen = organization_id or ids.organization_id()
@@ -37,7 +44,7 @@ class Organizations:
         organization = Organization(id=chosen, name=name or chosen, created_at=now, retention=retention)
         changes = () if retention is None else (Change("retention", None, to_duration(retention)),)
         audit = entry(Action.ORGANIZATION_CREATED, by, now, organization_id=chosen, object_id=chosen, changes=changes)
-        await self._store.create_organization(organization, audit)
+        await self._store.create_organization(organization, remembered(audit, remember, organization))
         return organization
 
     async def get(self, organization_id: str) -> Organization:
@@ -75,7 +82,14 @@ class Organizations:
         self._access.invalidate()
 
     async def create_key(
-        self, organization_id: str, name: str, scopes: tuple[str, ...], expires_at: int | None, by: Actor
+        self,
+        organization_id: str,
+        name: str,
+        scopes: tuple[str, ...],
+        expires_at: int | None,
+        by: Actor,
+        *,
+        remember: Remember[tuple[ApiKey, str]] | None = None,
     ) -> tuple[ApiKey, str]:
         """Create an API key. Return it with its text, which is not stored. Raise InvalidInput if it has expired."""
         if expires_at is not None and expires_at <= self._clock.now():
@@ -91,7 +105,7 @@ class Organizations:
             expires_at=expires_at,
         )
         audit = api_key_created_entry(by, key, None if expires_at is None else to_rfc3339(expires_at))
-        await self._store.create_api_key(key, hash_of(text), audit)
+        await self._store.create_api_key(key, hash_of(text), remembered(audit, remember, (key, text)))
         return key, text
 
     async def list_keys(self, organization_id: str, page: PageRequest) -> Listing[ApiKey]:

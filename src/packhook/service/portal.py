@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, Change, entry
+from packhook.core.audit import Action, Actor, Change, entry, remembered
 from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import Forbidden, Unauthorized
+from packhook.core.idempotency import Remember
 from packhook.core.portal import MAX_PER_ORGANIZATION, SCOPES_OF, Capability, PortalSession
 from packhook.service.authentication import (
     CACHE_SECONDS,
@@ -46,7 +47,14 @@ class Portal:
         self._unknown = UnknownLookups("too many unknown links are being looked up; try again")
 
     async def create(
-        self, organization_id: str, capabilities: Sequence[Capability], lasts: int, principal: Principal, by: Actor
+        self,
+        organization_id: str,
+        capabilities: Sequence[Capability],
+        lasts: int,
+        principal: Principal,
+        by: Actor,
+        *,
+        remember: Remember[tuple[str, PortalSession]] | None = None,
     ) -> tuple[str, PortalSession]:
         """Return the token of a new link, and when it ends, ``lasts`` milliseconds from now.
 
@@ -75,6 +83,7 @@ class Portal:
             object_id=session.id,
             changes=tuple(Change(name, None, value) for name, value in shown.items()),
         )
+        audit = remembered(audit, remember, (token, session))
         await self._store.portal.create(session, hash_of(token), audit, MAX_PER_ORGANIZATION)
         return token, session
 

@@ -25,6 +25,20 @@ class RawEvent(NamedTuple):
     about: About
 
 
+class PublishKey(NamedTuple):
+    """Hold an idempotency key, and the SHA-256 of what its request means."""
+
+    key: str
+    fingerprint: bytes
+
+
+class Published(NamedTuple):
+    """Hold receipts, and whether they are those of an earlier request with the same idempotency key."""
+
+    receipts: tuple[Receipt, ...]
+    is_repeated: bool
+
+
 class Publisher:
     """Publish events. The reader of each event's type has checked its ``data``.
 
@@ -49,17 +63,15 @@ class Publisher:
         with self._pending.reserve(organization_id) as pending:
             pending.grow(1)
 
-    async def publish(
-        self,
-        organization_id: str,
-        events: Sequence[RawEvent],
-        idempotency_key: str | None = None,
-        fingerprint: bytes = b"",
-    ) -> tuple[Receipt, ...]:
+    async def publish(self, organization_id: str, events: Sequence[RawEvent]) -> tuple[Receipt, ...]:
+        """Do what :meth:`publish_once` does, whether they were published before or not."""
+        return (await self.publish_once(organization_id, events, None)).receipts
+
+    async def publish_once(self, organization_id: str, events: Sequence[RawEvent], key: PublishKey | None) -> Published:
         """Store these events and their deliveries, all or nothing; return once they are durable.
 
-        Raises NotFound, Conflict (the idempotency key was used with another ``fingerprint``), BodyTooLarge,
-        InvalidInput, Overloaded and Unavailable. A caller that is cancelled does not undo the publish.
+        Raises NotFound, Conflict (the idempotency key was used with another request), BodyTooLarge, InvalidInput,
+        Overloaded and Unavailable. A caller that is cancelled does not undo the publish.
         """
         if not 1 <= len(events) <= self._max_events:
             text = f"expected 1 to {self._max_events} events, got {len(events)}"
@@ -69,8 +81,8 @@ class Publisher:
             organization_id=organization_id,
             events=tuple([self._event(organization_id, event, now) for event in events]),
             idempotency=None
-            if idempotency_key is None
-            else Idempotency(key=idempotency_key, fingerprint=fingerprint, stale_before=now - DAY),
+            if key is None
+            else Idempotency(key=key.key, fingerprint=key.fingerprint, stale_before=now - DAY),
         )
         self._pending.acquire(organization_id, len(events), 0)
         began = perf_counter()
@@ -79,9 +91,10 @@ class Publisher:
         finally:
             self._pending.release(organization_id, len(events))
         self.seconds.observe(perf_counter() - began)
-        if self._tail.viewers and receipts[0].id == request.events[0].id:  # else they were published before
+        is_repeated = receipts[0].id != request.events[0].id
+        if self._tail.viewers and not is_repeated:
             self._tail.published(request.events)
-        return receipts
+        return Published(receipts, is_repeated)
 
     def _event(self, organization_id: str, event: RawEvent, now: int) -> Event:
         code, data, found = event

@@ -1,6 +1,5 @@
 """Replays: preview, create, pause, resume, cancel. ``delivery/replay_driver.py`` makes their deliveries."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
@@ -9,11 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, AuditEntry, Change, entry
-from packhook.core.clock import DAY, Clock, to_rfc3339
+from packhook.core.audit import Action, Actor, AuditEntry, Change, entry, remembered
+from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import Conflict
 from packhook.core.fair_share import FairShare
-from packhook.core.model import Idempotency
+from packhook.core.idempotency import Remember
 from packhook.core.replay import EVENTS_OF_A_CHUNK, MAX_UNFINISHED, MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.service.pagination import Listing, listing
 from packhook.store.base import PageRequest, Store
@@ -63,33 +62,25 @@ class Replays:
         oldest = last[-1].created_at if last else None
         return Preview(matched=matched, oldest=oldest, newest=newest, sample=tuple(event.id for event in last[::-1]))
 
-    async def create(self, query: ReplayQuery, by: Actor, idempotency_key: str | None = None) -> Replay:
+    async def create(self, query: ReplayQuery, by: Actor, *, remember: Remember[Replay] | None = None) -> Replay:
         """Create a replay of the events that match at this instant; it runs at once.
 
-        Raises NotFound without the webhook, Conflict where it is disabled, the organization has as many unfinished
-        replays as it may have, or the idempotency key came with another request; InvalidInput, Overloaded.
+        Raises NotFound without the webhook, Conflict where it is disabled or the organization has as many unfinished
+        replays as it may have; InvalidInput, Overloaded.
         """
-        now = self._clock.now()
-        idempotency = (
-            None
-            if idempotency_key is None
-            else Idempotency(key=idempotency_key, fingerprint=_fingerprint(query), stale_before=now - DAY)
-        )
-        known = await self._store.replays.prepare(query.organization_id, idempotency, MAX_UNFINISHED)
-        if known is not None:
-            return known
+        await self._store.replays.prepare(query.organization_id, MAX_UNFINISHED)
         await self._require_enabled(query)
-        replay = _new(query, by, now)
-        created = None
+        replay = _new(query, by, self._clock.now())
+        is_created = False
         try:
-            matched = await self._store_events(replay, query)
-            replay = msgspec.structs.replace(replay, matched=matched)
-            audit = _created_entry(replay, by)
-            created = await self._store.replays.create(replay, audit, idempotency, MAX_UNFINISHED)
+            replay = msgspec.structs.replace(replay, matched=await self._store_events(replay, query))
+            audit = remembered(_created_entry(replay, by), remember, replay)
+            await self._store.replays.create(replay, audit, MAX_UNFINISHED)
+            is_created = True
         finally:
-            if created is None or created.id != replay.id:
+            if not is_created:
                 await self._store.replays.discard_events(replay.organization_id, replay.id)
-        return created
+        return replay
 
     async def get(self, organization_id: str, replay_id: str) -> Replay:
         """Return a replay with its progress."""
@@ -133,10 +124,6 @@ class Replays:
         ]
         if chunks:
             await self._store.replays.add_events(replay.organization_id, replay.id, number, chunks, replay.created_at)
-
-
-def _fingerprint(query: ReplayQuery) -> bytes:
-    return hashlib.sha256(b"create_replay\0" + msgspec.json.encode(query)).digest()
 
 
 def _new(query: ReplayQuery, by: Actor, now: int) -> Replay:

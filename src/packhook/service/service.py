@@ -15,6 +15,7 @@ from packhook.service.event_types import EventTypes
 from packhook.service.feed import Feed
 from packhook.service.health import HealthReports
 from packhook.service.history import History
+from packhook.service.idempotency import RepeatableRequest
 from packhook.service.master_keys import MasterKeys
 from packhook.service.matching import Matching
 from packhook.service.metrics import Metrics
@@ -97,6 +98,10 @@ class Service:
         self.health = HealthReports(store, settings, clock, lane_report)
         self.status = StatusReports(store.overview, self.metrics, self.health, settings, clock)
         self.test_events = TestEvents(store, probe, probes, clock, self.verification)
+
+    def repeatable(self, organization_id: str, key: str, secret: str) -> RepeatableRequest:
+        """Return a request with an ``Idempotency-Key``, of an organization or ("") the instance; see the class."""
+        return RepeatableRequest(self._store, self.clock, organization_id, key, secret)
 
     async def ready(self) -> None:
         """Raise Unavailable unless the database has the right schema, deliveries are being sent, and it is to go on."""

@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core import ids
-from packhook.core.audit import Action, Actor, entry, webhook_entry
+from packhook.core.audit import Action, Actor, entry, remembered, webhook_entry
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict
 from packhook.core.health import disables_at
+from packhook.core.idempotency import Remember
 from packhook.core.model import Health, Webhook
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.matching import check_subscription
@@ -33,7 +34,14 @@ class Webhooks:
         self._clock = clock
         self._verification = verification
 
-    async def create(self, organization_id: str, set_fields: WebhookFields, by: Actor) -> Webhook:
+    async def create(
+        self,
+        organization_id: str,
+        set_fields: WebhookFields,
+        by: Actor,
+        *,
+        remember: Remember[Webhook] | None = None,
+    ) -> Webhook:
         """Create a webhook, enabled unless the fields say otherwise. Raise NotFound without the organization.
 
         Raise Conflict if the organization has as many as it may have.
@@ -44,7 +52,7 @@ class Webhooks:
             id=ids.webhook_id(), organization_id=organization_id, created_at=now, updated_at=now, version=1, **fields
         )
         check_subscription(webhook, self._store.event_types.catalogue)
-        audit = webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook)
+        audit = remembered(webhook_entry(Action.WEBHOOK_CREATED, by, now, webhook), remember, webhook)
         await self._store.create_webhook(webhook, audit, self._max_webhooks)
         self._verification.schedule_verification(webhook)
         return webhook

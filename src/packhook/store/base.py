@@ -42,6 +42,7 @@ from packhook.store.feed import WithFeed
 from packhook.store.filter_errors import WithFilterErrors
 from packhook.store.overview import WithOverview
 from packhook.store.refused_events import WithRefusedEvents
+from packhook.store.responses import WithResponses
 from packhook.store.retention import RetentionBatch
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
@@ -141,7 +142,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Store(
-    WithErasure, WithFeed, WithFilterErrors, WithOverview, WithRefusedEvents,
+    WithErasure, WithFeed, WithFilterErrors, WithOverview, WithRefusedEvents, WithResponses,
     RotationStore, StatisticsStore, TimelineStore, Protocol,
 ):  # fmt: skip
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""

@@ -144,16 +144,6 @@ def step_values(replay: Replay, examined: int, step: NextStep) -> tuple[Any, ...
     return (replay.status.value, *progress, replay.finished_at, examined, step.at, step.stalled_steps, replay.id)
 
 
-def response_of(replay_id: str) -> bytes:
-    """Return the id of a replay as it is stored with an idempotency key."""
-    return msgspec.json.encode(replay_id)
-
-
-def replay_id_of(response: bytes) -> str:
-    """Return the id that was stored with an idempotency key."""
-    return msgspec.json.decode(response, type=str)
-
-
 def chunk_values(
     replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
 ) -> list[tuple[str, int, str, int]]:

@@ -12,7 +12,6 @@ from typing import Protocol
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
-from packhook.core.model import Idempotency
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 
@@ -42,12 +41,8 @@ class ReplayStore(Protocol):
         """
         ...
 
-    async def prepare(self, organization_id: str, idempotency: Idempotency | None, limit: int) -> Replay | None:
-        """Return the replay that was created with this idempotency key, None where a new one may be created.
-
-        Raises Conflict where the key came with another fingerprint, or the organization has ``limit`` unfinished
-        replays.
-        """
+    async def prepare(self, organization_id: str, limit: int) -> None:
+        """Raise Conflict where the organization has ``limit`` unfinished replays."""
         ...
 
     async def add_events(
@@ -60,8 +55,8 @@ class ReplayStore(Protocol):
         """Delete the chunks of a replay that was not created. Where a node dies before, retention deletes them."""
         ...
 
-    async def create(self, replay: Replay, entry: AuditEntry, idempotency: Idempotency | None, limit: int) -> Replay:
-        """Create a replay, whose chunks are stored; return it, or the one that was first with its idempotency key.
+    async def create(self, replay: Replay, entry: AuditEntry, limit: int) -> None:
+        """Create a replay, whose chunks are stored.
 
         Raises what ``prepare`` raises, also in a race, and NotFound where the webhook was deleted.
         """

@@ -4,7 +4,7 @@ Statements refer to the lists: ``{webhook_columns}`` and ``{webhook_values:2}`` 
 of a value needs a column of the same name in the migrations, and nothing else in this package.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
 from types import NoneType
@@ -56,11 +56,11 @@ class Table(Generic[S]):
     Numbers, texts and bytes are stored as they are, enumerations by value, anything else as JSON.
     """
 
-    def __init__(self, of: type[S], *, columns: Mapping[str, str] | None = None, without: str = "") -> None:
+    def __init__(self, of: type[S], *, columns: Mapping[str, str] | None = None, without: Collection[str] = ()) -> None:
         names = columns or {}
         hints = get_type_hints(of)
         self._of = of
-        self._fields = tuple(name for name in of.__struct_fields__ if name != without)
+        self._fields = tuple(name for name in of.__struct_fields__ if name not in without)
         self.columns = tuple(names.get(field, field) for field in self._fields)
         converters = [(field, *_converters(hints[field])) for field in self._fields]
         self._get: Callable[[S], tuple[Any, ...]] = attrgetter(*self._fields)
@@ -117,7 +117,7 @@ API_KEYS: Final = Table(ApiKey)
 WEBHOOKS: Final = Table(Webhook)
 EVENT_TYPES: Final = Table(EventType)
 EVENTS: Final = Table(Event)
-NEW_EVENTS: Final = Table(Event, without="erased_at")
+NEW_EVENTS: Final = Table(Event, without=("erased_at",))
 DELIVERIES: Final = Table(Delivery, columns={"next_attempt_at": "claimable_at"})
 ATTEMPTS: Final = Table(Attempt)
 ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
@@ -125,7 +125,7 @@ INTERRUPTIONS: Final = Table(Interruption)
 REPLAYS: Final = Table(Replay)
 PORTAL_SESSIONS: Final = Table(PortalSession)
 REFUSED_EVENTS: Final = Table(RefusedEvent)
-_ENTRIES: Final = Table(AuditEntry, without="by")
+_ENTRIES: Final = Table(AuditEntry, without=("by", "response"))
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
 
 _HEALTH_OF_WEBHOOK: Final = (

@@ -11,8 +11,9 @@ what they are about on the way. Members that no type names are skipped, so those
 digits, than others; that does no harm.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
@@ -25,12 +26,13 @@ from starlette.types import Receive, Scope
 
 from packhook.api.access_log import AccessLog
 from packhook.api.forwarded import peer_network, source_in
+from packhook.api.idempotency import REPLAYED
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
 from packhook.api.repeated_members import repeated_beside
 from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
 from packhook.api.requests import idempotency_key as parse_key
-from packhook.api.responses import encode
+from packhook.api.responses import SLICE, encode
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
@@ -39,15 +41,18 @@ from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
 from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.fair_share import FairShare
+from packhook.core.idempotency import canonical
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.core.subject import INVALID
-from packhook.service.publish import RawEvent
+from packhook.service.publish import PublishKey, RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
 
 MAX_CACHED_TARGETS: Final = 4_096
 MAX_CACHED_TARGET_BYTES: Final = 256
 MAX_ENVELOPE_BYTES: Final = 4096
+
+_REPLAYED: Final = (REPLAYED.encode(), b"true")
 
 _PREFIX: Final = BASE + ORGANIZATION.partition("{")[0]
 
@@ -150,9 +155,11 @@ class PublishApp:
             await self._turns.take(organization_id, 1 + len(body) // UNIT_BYTES)
             self._service.publisher.require_room(organization_id)
             key = _text(headers, b"idempotency-key")
-            content = await handler.publish(self._service, organization_id, key, body)
-        length = b"%d" % len(content)
-        return Response(route.status, [(b"content-type", b"application/json"), (b"content-length", length)], content)
+            content, is_repeated = await handler.publish(self._service, organization_id, key, body)
+        lines = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        if is_repeated:
+            lines.append(_REPLAYED)
+        return Response(route.status, lines, content)
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
@@ -173,16 +180,30 @@ class PublishHandler:
     decode: Callable[[bytes, Catalogue], list[RawEvent]]
     view: Callable[[Receipts], object]
 
-    async def publish(self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes) -> bytes:
-        """Publish the events of ``body``, all or none; return the receipts as JSON once they are durable.
+    async def publish(
+        self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes
+    ) -> tuple[bytes, bool]:
+        """Publish the events of ``body``, all or none, and return once they are durable.
 
-        Raises what the decoder and ``Publisher.publish`` raise, and InvalidInput for a bad idempotency key.
+        Returns the receipts as JSON, and whether they are those of an earlier request. Raises what the decoder and
+        ``Publisher.publish_once`` raise, and InvalidInput for a bad idempotency key.
         """
         events = await self._decode(service, body)
-        key = parse_key(idempotency_key)
-        fingerprint = b"" if key is None else hashlib.sha256(self.name.encode() + b"\0" + body).digest()
-        receipts = await service.publisher.publish(organization_id, events, key, fingerprint)
-        return encode(self.view(receipts))
+        text = parse_key(idempotency_key)
+        key = None if text is None else await self._key(text, events)
+        receipts, is_repeated = await service.publisher.publish_once(organization_id, events, key)
+        return encode(self.view(receipts)), is_repeated
+
+    async def _key(self, text: str, events: Sequence[RawEvent]) -> PublishKey:
+        """Return an idempotency key with what its request means, in slices beside the event loop."""
+        meaning, left = hashlib.sha256(self.name.encode() + b"\0"), SLICE
+        for event in events:
+            meaning.update(event.event_code.encode() + b"\0" + _meaning(event.data))
+            left -= len(event.data)
+            if left < 0:
+                await asyncio.sleep(0)
+                left = SLICE
+        return PublishKey(text, meaning.digest())
 
     async def _decode(self, service: Service, body: bytes) -> list[RawEvent]:
         """Decode a body; a code that is unknown may have been created on another node just now."""
@@ -196,6 +217,14 @@ class PublishHandler:
             if now_known.version == known.version:
                 raise
         return self.decode(body, now_known)
+
+
+def _meaning(data: bytes) -> bytes:
+    """Return data in the form that all have that mean the same; what is nested too deep means its bytes."""
+    try:
+        return canonical(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return data
 
 
 def _receipt(receipt: Receipt) -> dict[str, str | int]:

@@ -85,6 +85,7 @@ class EncryptedStore:
         self.summarize_attempts = inner.summarize_attempts
         self.feed = inner.feed
         self.refused_events = inner.refused_events
+        self.responses = inner.responses
         self.overview = _DecryptedOverview(inner.overview, self._decrypted)
         self.counts = inner.counts
         self.filter_errors = inner.filter_errors

@@ -82,9 +82,9 @@ class PostgresFeed:
         """Let readers of these organizations look, on this node and on others that have readers."""
         if self._notifier is not None:
             self._notifier.notify_published(organization_ids)
-        self.hint_own_readers(organization_ids)
+        self.hint_readers(organization_ids)
 
-    def hint_own_readers(self, organization_ids: Collection[str]) -> None:
+    def hint_readers(self, organization_ids: Collection[str]) -> None:
         """Let readers of these organizations look, on this node; "" stands for any."""
         if self.poller is not None and ("" in organization_ids or any(map(self.poller.watches.has, organization_ids))):
             self.poller.hint()

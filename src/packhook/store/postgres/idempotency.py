@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.errors import Conflict, InvalidInput, NotFound, PackhookError, Unavailable
+from packhook.core.idempotency import CONFLICT
 from packhook.core.model import Idempotency, PublishRequest, Receipt
 from packhook.store import rows
 from packhook.store.fan_out import PublishOutcome
@@ -78,7 +79,7 @@ class IdempotencyBatch:
         if response is None:
             return Unavailable("an Idempotency-Key expired while it was used again")
         if response[0] != idempotency.fingerprint:
-            return Conflict("this Idempotency-Key came with another body before")
+            return Conflict(CONFLICT)
         return _decode(response[1])
 
 

@@ -5,7 +5,6 @@ from functools import partial
 
 from packhook.core.audit import AuditEntry
 from packhook.core.fair_queue import OF_THE_NODE
-from packhook.core.model import Idempotency
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.postgres import replays
@@ -43,8 +42,8 @@ class PostgresReplays:
         finally:
             connection.terminate()
 
-    async def prepare(self, organization_id: str, idempotency: Idempotency | None, limit: int) -> Replay | None:
-        return await self._read(organization_id, replays.prepare, organization_id, idempotency, limit)
+    async def prepare(self, organization_id: str, limit: int) -> None:
+        await self._read(organization_id, replays.prepare, organization_id, limit)
 
     async def add_events(
         self, organization_id: str, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
@@ -55,8 +54,8 @@ class PostgresReplays:
         while await self._write(organization_id, replays.discard_events, replay_id):
             pass
 
-    async def create(self, replay: Replay, entry: AuditEntry, idempotency: Idempotency | None, limit: int) -> Replay:
-        return await self._write(replay.organization_id, replays.create, replay, entry, idempotency, limit)
+    async def create(self, replay: Replay, entry: AuditEntry, limit: int) -> None:
+        await self._write(replay.organization_id, replays.create, replay, entry, limit)
 
     async def get(self, organization_id: str, replay_id: str) -> Replay:
         return await self._read(organization_id, replays.get, organization_id, replay_id)

@@ -7,7 +7,7 @@ import msgspec
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Event, Idempotency
+from packhook.core.model import Event
 from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
@@ -42,8 +42,6 @@ from packhook.store.replay_steps import (
     chunk_of,
     chunk_values,
     count_finished,
-    replay_id_of,
-    response_of,
     step_values,
 )
 from packhook.store.replays import ReplayFilter, ReplayStep
@@ -88,26 +86,11 @@ async def read_events(db: Db, query: ReplayQuery, event_ids: Sequence[str]) -> l
 # --- create, read, change
 
 
-async def prepare(db: Db, organization_id: str, idempotency: Idempotency | None, limit: int) -> Replay | None:
+async def prepare(db: Db, organization_id: str, limit: int) -> None:
     """See ReplayStore.prepare."""
-    known = None if idempotency is None else await _find_by_key(db, organization_id, idempotency)
-    if known is not None:
-        return known
     (count,) = (await db.fetch_all(SQL["count_unfinished_replays"], organization_id))[0]
     if count >= limit:
         raise Conflict(f"an organization may have {limit} unfinished replays: wait for one, or cancel one")
-    return None
-
-
-async def _find_by_key(db: Db, organization_id: str, idempotency: Idempotency) -> Replay | None:
-    found = await db.fetch_all(SQL["find_idempotency_key"], [organization_id], [idempotency.key])
-    for _, _, fingerprint, response, created_at in found:
-        if created_at < idempotency.stale_before:
-            return None
-        if fingerprint != idempotency.fingerprint:
-            raise Conflict("this Idempotency-Key came with another body before")
-        return await get(db, organization_id, replay_id_of(response))
-    return None
 
 
 async def add_events(db: Db, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int) -> None:
@@ -120,21 +103,13 @@ async def discard_events(db: Db, replay_id: str) -> int:
     return len(await db.fetch_all(SQL["delete_replay_chunks"], replay_id, DISCARDED_CHUNKS))
 
 
-async def create(db: Db, replay: Replay, entry: AuditEntry, idempotency: Idempotency | None, limit: int) -> Replay:
+async def create(db: Db, replay: Replay, entry: AuditEntry, limit: int) -> None:
     """See ReplayStore.create. The lock makes others that create one wait."""
     await lock_organization(db, replay.organization_id)
-    known = await prepare(db, replay.organization_id, idempotency, limit)
-    if known is not None:
-        return known
+    await prepare(db, replay.organization_id, limit)
     await get_webhook(db, replay.organization_id, replay.webhook_id)
     await db.fetch_all(SQL["insert_replay"], *replace_nul(rows.REPLAYS.values(replay)), replay.created_at)
     await write_audit(db, entry)
-    if idempotency is not None:
-        response = (idempotency.fingerprint, response_of(replay.id), replay.created_at, idempotency.stale_before)
-        stored = await db.fetch_one(SQL["store_idempotency_key"], replay.organization_id, idempotency.key, *response)
-        if stored is None:
-            raise Conflict("this Idempotency-Key came with another request at the same time")
-    return replay
 
 
 async def get(db: Db, organization_id: str, replay_id: str) -> Replay:

@@ -68,6 +68,7 @@ from packhook.store.postgres.portal_store import PostgresPortal
 from packhook.store.postgres.queries import Db
 from packhook.store.postgres.refused_events import PostgresRefusedEvents
 from packhook.store.postgres.replay_store import PostgresReplays
+from packhook.store.postgres.responses import PostgresResponses
 from packhook.store.postgres.session import Running, Session
 from packhook.store.postgres.subscribers import SubscriberLoader
 from packhook.store.retention import RetentionBatch
@@ -87,8 +88,7 @@ class PostgresStore:
 
     def __init__(self, url: str, clock: Clock, config: StoreConfig = DEFAULT) -> None:
         self._config = config
-        self._url = url
-        self._clock = clock
+        self._url, self._clock = url, clock
         self._node = secrets.token_hex(6)
         self._source = NODE_PREFIX + self._node
         self._dispatcher: Dispatcher | None = None
@@ -96,6 +96,7 @@ class PostgresStore:
         self._sweep = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.refused_events = PostgresRefusedEvents(self._read_for, self._write_for)
+        self.responses = PostgresResponses(self._read_for)
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read, lambda: self._open.liveness)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
@@ -108,9 +109,8 @@ class PostgresStore:
     async def open(self) -> None:
         await schema.migrate(self._url)
         handlers = NotificationHandlers(
-            lambda due_at: self._notify_due((), due_at), self._invalidate, self._wake_outbox, self._catch_up,
-            self.feed.hint_own_readers,
-        )  # fmt: skip
+            partial(self._notify_due, ()), self._invalidate, self._wake_outbox, self._catch_up, self.feed.hint_readers
+        )
         session = await Session.open(self._url, self._node, handlers, self._config, self.counts)
         loader = SubscriberLoader()
         publishing: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(

@@ -118,6 +118,7 @@ CREATE TABLE idempotency_keys (
   fingerprint bytea NOT NULL,
   receipts bytea NOT NULL,
   created_at bigint NOT NULL,
+  of_change boolean NOT NULL DEFAULT false,
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (organization_id, key)
 );
 
@@ -371,6 +372,8 @@ CREATE INDEX events_by_subject ON packhook.events USING btree (organization_id, 
 CREATE INDEX events_feed ON packhook.events USING btree (organization_id, "position", id);
 
 CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (created_at);
+
+CREATE INDEX idempotency_keys_of_changes ON packhook.idempotency_keys USING btree (organization_id) WHERE of_change;
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
 

@@ -165,7 +165,7 @@ CREATE TABLE idempotency_keys (
   key             TEXT NOT NULL,
   fingerprint     BLOB NOT NULL,
   receipts        BLOB NOT NULL,
-  created_at      INTEGER NOT NULL,
+  created_at      INTEGER NOT NULL, of_change INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (organization_id, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -379,3 +379,5 @@ CREATE INDEX deliveries_canceled_by_id ON deliveries (id) WHERE status = 'cancel
 CREATE INDEX outbox_refused ON outbox (event_id) WHERE refused_at IS NOT NULL;
 
 CREATE INDEX outbox_refused_of_organization ON outbox (organization_id, event_id) WHERE refused_at IS NOT NULL;
+
+CREATE INDEX idempotency_keys_of_changes ON idempotency_keys (organization_id) WHERE of_change;

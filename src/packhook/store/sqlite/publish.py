@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from packhook.core.errors import Conflict, InvalidInput, NotFound, RequestError
+from packhook.core.idempotency import CONFLICT
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
 from packhook.core.subscription import Subscription
 from packhook.store import rows
@@ -162,7 +163,7 @@ class PublishBatch:
         if found is None:
             return None
         if found[0] != idempotency.fingerprint:
-            raise Conflict("this Idempotency-Key came with another body before")
+            raise Conflict(CONFLICT)
         return rows.receipts_from_bytes(found[1])
 
     def _store_response(self, request: PublishRequest, receipts: tuple[Receipt, ...]) -> None:

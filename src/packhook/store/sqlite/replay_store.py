@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
 from packhook.core.audit import AuditEntry
-from packhook.core.model import Event, Idempotency
+from packhook.core.model import Event
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.replay_steps import Scan, choose, scan_of
@@ -47,8 +47,8 @@ class SqliteReplays:
         finally:
             await asyncio.to_thread(snapshot.close)
 
-    async def prepare(self, organization_id: str, idempotency: Idempotency | None, limit: int) -> Replay | None:
-        return await self._reader().read_for(organization_id, replays.prepare, organization_id, idempotency, limit)
+    async def prepare(self, organization_id: str, limit: int) -> None:
+        await self._reader().read_for(organization_id, replays.prepare, organization_id, limit)
 
     async def add_events(
         self, organization_id: str, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int
@@ -59,8 +59,8 @@ class SqliteReplays:
         while await self._writer().write_for(organization_id, replays.discard_events, replay_id):
             pass
 
-    async def create(self, replay: Replay, entry: AuditEntry, idempotency: Idempotency | None, limit: int) -> Replay:
-        return await self._writer().write_for(replay.organization_id, replays.create, replay, entry, idempotency, limit)
+    async def create(self, replay: Replay, entry: AuditEntry, limit: int) -> None:
+        await self._writer().write_for(replay.organization_id, replays.create, replay, entry, limit)
 
     async def get(self, organization_id: str, replay_id: str) -> Replay:
         return await self._reader().read_for(organization_id, replays.get, organization_id, replay_id)

@@ -8,7 +8,7 @@ import msgspec
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import Event, Idempotency
+from packhook.core.model import Event
 from packhook.core.operational_events import replay_finished_event
 from packhook.core.replay import (
     MAX_WAITING,
@@ -37,8 +37,6 @@ from packhook.store.replay_steps import (
     chunk_of,
     chunk_values,
     count_finished,
-    replay_id_of,
-    response_of,
     step_values,
 )
 from packhook.store.replays import ReplayFilter, ReplayStep
@@ -90,24 +88,11 @@ def read_events(db: apsw.Connection, query: ReplayQuery, event_ids: Sequence[str
 # --- create, read, change
 
 
-def prepare(db: apsw.Connection, organization_id: str, idempotency: Idempotency | None, limit: int) -> Replay | None:
+def prepare(db: apsw.Connection, organization_id: str, limit: int) -> None:
     """See ReplayStore.prepare."""
-    known = None if idempotency is None else _find_by_key(db, organization_id, idempotency)
-    if known is not None:
-        return known
     (count,) = fetch_all(db, SQL["count_unfinished_replays"], (organization_id,))[0]
     if count >= limit:
         raise Conflict(f"an organization may have {limit} unfinished replays: wait for one, or cancel one")
-    return None
-
-
-def _find_by_key(db: apsw.Connection, organization_id: str, idempotency: Idempotency) -> Replay | None:
-    found = fetch_one(db, SQL["find_idempotency_key"], (organization_id, idempotency.key, idempotency.stale_before))
-    if found is None:
-        return None
-    if found[0] != idempotency.fingerprint:
-        raise Conflict("this Idempotency-Key came with another body before")
-    return get(db, organization_id, replay_id_of(found[1]))
 
 
 def add_events(db: apsw.Connection, replay_id: str, number: int, chunks: Sequence[Sequence[str]], now: int) -> None:
@@ -121,20 +106,12 @@ def discard_events(db: apsw.Connection, replay_id: str) -> int:
     return db.changes()
 
 
-def create(
-    db: apsw.Connection, replay: Replay, entry: AuditEntry, idempotency: Idempotency | None, limit: int
-) -> Replay:
+def create(db: apsw.Connection, replay: Replay, entry: AuditEntry, limit: int) -> None:
     """See ReplayStore.create."""
-    known = prepare(db, replay.organization_id, idempotency, limit)
-    if known is not None:
-        return known
+    prepare(db, replay.organization_id, limit)
     get_webhook(db, replay.organization_id, replay.webhook_id)
     db.execute(SQL["insert_replay"], (*rows.REPLAYS.values(replay), replay.created_at))
     write_audit(db, entry)
-    if idempotency is not None:
-        response = (idempotency.fingerprint, response_of(replay.id), replay.created_at)
-        db.execute(SQL["insert_idempotency_key"], (replay.organization_id, idempotency.key, *response))
-    return replay
 
 
 def get(db: apsw.Connection, organization_id: str, replay_id: str) -> Replay:

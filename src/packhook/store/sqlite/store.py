@@ -72,6 +72,7 @@ from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.refused_events import SqliteRefusedEvents
 from packhook.store.sqlite.replay_store import SqliteReplays
+from packhook.store.sqlite.responses import SqliteResponses
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.sqlite.writer import Checkpoints, WriteOp, Writer, itself
 from packhook.store.statistics import FactsFilter
@@ -121,6 +122,7 @@ class SqliteStore:
         self.overview = SqliteOverview(lambda: self._reader)
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.refused_events = SqliteRefusedEvents(lambda: self._reader, lambda: self._writer)
+        self.responses = SqliteResponses(lambda: self._reader)
         self.feed = SqliteFeed(lambda: self._reader)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)

@@ -1,16 +1,19 @@
 """Replays: select, preview, run; then progress, pause, resume and cancel."""
 
 import secrets
+from functools import partial
 from typing import Final
 
+import msgspec
 from starlette.responses import Response
 
 from packhook.api.parameters import REPLAYS
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.core.clock import DAY, to_rfc3339
 from packhook.core.errors import Conflict, InvalidInput, MalformedBody, Overloaded
+from packhook.core.idempotency import AlreadyAnswered
 from packhook.core.model import Webhook
-from packhook.core.replay import ReplayStatus, Selection
+from packhook.core.replay import ReplayQuery, ReplayStatus, Selection
 from packhook.service.replays import Preview
 from packhook.web.filters import instant_of
 from packhook.web.forms import Form
@@ -67,13 +70,28 @@ async def create(visit: Visit) -> Response:
         query = read_inputs(visit, ReplayCreate, _values(visit.form)).query(visit.organization_id, webhook_id)
         if visit.form.text("do") != "create":
             return _form(visit, found, preview=await visit.service.replays.preview(query))
-        made = await visit.service.replays.create(query, visit.actor, visit.form.text("key") or None)
+        replay_id = await _create_once(visit, query, visit.form.text("key"))
     except InvalidInput as error:
         visit.form.errors = tuple(error.errors)
         return _form(visit, found, "Nothing is sent: some fields are not right yet.")
     except (Conflict, Overloaded) as error:
         return _form(visit, found, error.detail)
-    return visit.redirect("replay", notice="replay-created", replayId=made.id)
+    return visit.redirect("replay", notice="replay-created", replayId=replay_id)
+
+
+async def _create_once(visit: Visit, query: ReplayQuery, key: str) -> str:
+    """Create a replay, unless this form was sent before; return its id."""
+    if not key:
+        return (await visit.service.replays.create(query, visit.actor)).id
+    sending = visit.service.repeatable(visit.organization_id, key, key)
+    known = await sending.find(b"replay form", msgspec.json.encode(query))
+    if known is None:
+        create = partial(visit.service.replays.create, query, visit.actor)
+        try:
+            return (await create(remember=lambda made: sending.stored(made.id.encode()))).id
+        except AlreadyAnswered:
+            known = await sending.find_again() or b""
+    return known.decode()
 
 
 def _values(form: Form) -> dict[str, object]:

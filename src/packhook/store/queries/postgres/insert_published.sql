@@ -15,7 +15,7 @@ new_keys AS (
       SELECT FROM idempotency_keys k
       WHERE k.organization_id = new.organization_id AND k.key = new.key AND k.created_at >= $8::bigint OFFSET 0)
   ON CONFLICT (organization_id, key) DO UPDATE
-  SET fingerprint = excluded.fingerprint, receipts = excluded.receipts, created_at = excluded.created_at
+  SET fingerprint = excluded.fingerprint, receipts = excluded.receipts, created_at = excluded.created_at, of_change = false
   WHERE known.created_at < $8::bigint
   RETURNING organization_id, key),
 new_events AS (

@@ -1,0 +1,2 @@
+-- Count the responses to changes that an organization has stored, up to a limit.
+SELECT count(*) FROM (SELECT 1 FROM idempotency_keys WHERE organization_id = ? AND of_change LIMIT ?) AS stored
