@@ -36,7 +36,10 @@ _NUMBERS: Final = {name for name, field in Settings.model_fields.items() if fiel
 _NO_VALUE: Final = ("extra_forbidden", "missing")
 _NO_SUCH: Final = "there is no such setting"
 _PREFIX: Final = "PACKHOOK_"
-_OF_COMMANDS: Final = ("PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_SERVER")
+_OF_COMMANDS: Final = (
+    "PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_PROFILE", "PACKHOOK_SERVER",
+    "PACKHOOK_WEBHOOK_SECRET",
+)  # fmt: skip
 _OF_OTHERS: Final = (*_OF_COMMANDS, *(f"{_PREFIX}{name.upper()}_FILE" for name in FILE_SETTINGS))
 _OF_CHECKOUTS: Final = ("PACKHOOK_CHAOS_", "PACKHOOK_TEST_")
 

@@ -29,8 +29,8 @@ class Terminal:
         return out
 
     async def json(self, *words: str, given: str | bytes = "") -> Json:
-        """Run ``packhook WORDS --json`` and return the JSON value, which must be on one line."""
-        out = await self.output(*words, "--json", given=given)
+        """Run ``packhook WORDS --output json`` and return the JSON value, which must be on one line."""
+        out = await self.output(*words, "--output", "json", given=given)
         assert out.count("\n") == 1
         return json.loads(out)
 

@@ -33,13 +33,13 @@ async def test_the_trail_of_an_organization(terminal: Terminal) -> None:
 
 async def test_the_audit_trail_of_the_whole_instance(terminal: Terminal) -> None:
     """Show the whole instance with the operator key, also a deleted organization."""
-    assert await terminal.output("organizations", "delete", terminal.organization) == ""
-    (newest, *_) = (await terminal.json("audit", "list", "--all"))["data"]
+    assert await terminal.output("organizations", "delete", terminal.organization, "--yes") == ""
+    (newest, *_) = (await terminal.json("audit", "list", "--all-organizations"))["data"]
     assert (newest["action"], newest["organization_id"]) == ("organization.deleted", terminal.organization)
     assert (await terminal.run("audit", "list"))[0] == 5
-    words = ("audit", "list", "--all", "--action", "organization.deleted")
+    words = ("audit", "list", "--all-organizations", "--action", "organization.deleted")
     (entry,) = (await terminal.json(*words, "--organization-id", terminal.organization))["data"]
     assert (entry, (await terminal.json(*words, "--organization-id", "unknown"))["data"]) == (newest, [])
-    created = ("audit", "list", "--all", "--action", "organization.created")
+    created = ("audit", "list", "--all-organizations", "--action", "organization.created")
     assert len((await terminal.json(*created))["data"]) > 1, "whatever organization the environment names"
     assert (await terminal.run("audit", "list", "--organization-id", "acme"))[0] == 2

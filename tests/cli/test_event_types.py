@@ -38,7 +38,7 @@ async def test_one_event_type(terminal: Terminal) -> None:
     assert "/schema: data were checked before" in err
     after = await terminal.json("event-types", "update", "parcel.lost", "--schema", "", "--force")
     assert (after["schema"], after["example"]) == (None, made["example"])
-    assert await terminal.output("event-types", "archive", "parcel.lost") == ""
+    assert await terminal.output("event-types", "archive", "parcel.lost", "--yes") == ""
     assert (await terminal.json("event-types", "update", "parcel.lost", "--unarchive"))["archived_at"] is None
 
 

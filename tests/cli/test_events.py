@@ -25,7 +25,7 @@ FORMS: Final = {
     "an array": (json.dumps([CREATED, SHIPPED]), (), ["order.created", "order.shipped"]),
     "a batch": (json.dumps({"events": [CREATED, SHIPPED]}), (), ["order.created", "order.shipped"]),
     "lines": (LINES, (), ["order.created", "order.shipped"]),
-    "bare data": (BARE, ("--code", "order.canceled"), ["order.canceled"] * 2),
+    "bare data": (BARE, ("--event-code", "order.canceled"), ["order.canceled"] * 2),
 }
 REFUSED: Final = {
     "nothing": (b"", "expected 1 to 1000 events, got 0"),

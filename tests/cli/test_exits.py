@@ -94,9 +94,9 @@ async def test_a_key_copied_with_spaces_is_accepted(terminal: Terminal) -> None:
 async def test_an_id_cannot_change_the_path(terminal: Terminal) -> None:
     """Quote ids in paths: no id leads to another object."""
     for *words, odd in (
-        ("webhooks", "delete", "../../{}"),
-        ("webhooks", "delete", "x/../../../{}?x="),
-        ("keys", "revoke", "../../{}#"),
+        ("webhooks", "delete", "--yes", "../../{}"),
+        ("webhooks", "delete", "--yes", "x/../../../{}?x="),
+        ("keys", "revoke", "--yes", "../../{}#"),
         ("deliveries", "show", "?"),
     ):
         code, _, _ = await terminal.run(*words, odd.format(terminal.organization))

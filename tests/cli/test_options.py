@@ -64,7 +64,7 @@ async def test_a_webhook_is_paused_and_resumed(terminal: Terminal) -> None:
     [
         ("webhooks", "create", "--event-code", "order.created", "--event-code", "order.shipped"),
         ("webhooks", "list", "-o", "acme", "--organization", "other"),
-        ("events", "list", "--json", "--json"),
+        ("events", "list", "--json", "--output", "json"),
         ("listen", "--port", "0", "--port", "0"),
     ],
     ids=" ".join,
@@ -84,11 +84,11 @@ async def test_a_repeated_option_is_an_error(terminal: Terminal, words: tuple[st
         (("webhooks", "update", "wh_1", "--rate-limit", "1e400"), "--rate-limit: expected a number, got inf"),
         (("webhooks", "update", "wh_1", "--timeout-seconds", "-inf"), "--timeout-seconds: expected a number, got -inf"),
         (("webhooks", "show", ".."), "expected an id, got '..'"),
-        (("webhooks", "delete", ".."), "expected an id, got '..'"),
-        (("webhooks", "delete", "."), "expected an id, got '.'"),
+        (("webhooks", "delete", "..", "--yes"), "expected an id, got '..'"),
+        (("webhooks", "delete", ".", "--yes"), "expected an id, got '.'"),
         (("deliveries", "show", ""), "expected an id, got ''"),
-        (("keys", "revoke", ""), "expected an id, got ''"),
-        (("organizations", "delete", ""), "expected an id, got ''"),
+        (("keys", "revoke", "", "--yes"), "expected an id, got ''"),
+        (("organizations", "delete", "", "--yes"), "expected an id, got ''"),
         (("organizations", "create", ""), "/id: expected 1 to 64 of the characters A-Z a-z 0-9 _ -"),
         (("webhooks", "list", "-o", ".."), "expected an id, got '..'"),
         (("keys", "create", "x", "--expires-at", ""), "/expires_at: "),
@@ -140,7 +140,7 @@ async def test_an_update_without_fields_says_that_nothing_was_changed(terminal: 
 )
 async def test_bare_data_is_published_byte_for_byte(terminal: Terminal, data: str) -> None:
     """Publish the input as the event's data, whatever its members and numbers are."""
-    event = await terminal.json("events", "publish", "--code", "order.created", given=data)
+    event = await terminal.json("events", "publish", "--event-code", "order.created", given=data)
     async with terminal.node.client() as operator:
         answer = await operator.get(f"/v1/organizations/{terminal.organization}/events/{event['id']}")
     assert f'"data":{data},' in answer.text
@@ -158,7 +158,7 @@ async def test_bare_data_is_published_byte_for_byte(terminal: Terminal, data: st
 )
 async def test_odd_input_can_be_published_and_listed(terminal: Terminal, given: bytes, count: int) -> None:
     """Publish odd but valid JSON, and read it back as a table and as JSON."""
-    await terminal.json("events", "publish", "--code", "order.created", given=given)
+    await terminal.json("events", "publish", "--event-code", "order.created", given=given)
     assert len((await terminal.output("events", "list")).splitlines()) == count + 1
     assert "ord_1" in await terminal.output("events", "list", "--json")
 
@@ -166,7 +166,7 @@ async def test_odd_input_can_be_published_and_listed(terminal: Terminal, given: 
 @pytest.mark.parametrize("given", ["[" * 100_000, '{"id": "\\ud800"}', "NaN"], ids=["depth", "a surrogate", "NaN"])
 async def test_refused_input_is_a_message(terminal: Terminal, given: str) -> None:
     """Exit 2 without a traceback."""
-    code, out, err = await terminal.run("events", "publish", "--code", "order.created", given=given)
+    code, out, err = await terminal.run("events", "publish", "--event-code", "order.created", given=given)
     assert (code, out, "Traceback" in err) == (Exit.USAGE, "", False), err
 
 
@@ -219,13 +219,13 @@ async def test_visible_text() -> None:
 
 
 EXCLUSIVE: Final = {
-    "--organization": "audit list --all -o acme",
+    "--organization": "audit list --all-organizations -o acme",
     "--yes": "replays start --webhook wh_1 --since 1h --preview --yes",
     "--detach": "replays start --webhook wh_1 --since 1h --preview --detach",
     "--idempotency-key": "replays start --webhook wh_1 --since 1h --preview --idempotency-key a",
-    "--follow": "replays show rpl_1 --follow --json",
+    "--follow": "replays show rpl_1 --follow --output json",
     "--wait": "events feed --once --wait 5",
-    "--status": "listen --hang --status 500",
+    "--status-code": "listen --hang --status 500",
     "--delay": "listen --delay 2s --hang",
 }
 

@@ -15,7 +15,7 @@ async def test_an_order_is_shown_by_its_id_or_a_reference(terminal: Terminal) ->
     """One line for each entry, with its time; the same with either."""
     hook = ("--event-code", "order.created", "--endpoint", ENDPOINT, "--paused")
     await terminal.json("webhooks", "create", *hook)
-    receipt = await terminal.json("events", "publish", "--code", "order.created", given=ORDER)
+    receipt = await terminal.json("events", "publish", "--event-code", "order.created", given=ORDER)
     out = await terminal.output("orders", "show", "A-10432")
     first, second = out.splitlines()
     text = f"order.created of ord_1 (A-10432) was published as {receipt['id']} and goes to 1 webhook"
@@ -29,7 +29,7 @@ async def test_an_order_is_shown_by_its_id_or_a_reference(terminal: Terminal) ->
 async def test_there_may_be_more_than_a_page(terminal: Terminal) -> None:
     """The newest events first; the message says how to read the others."""
     for _ in range(2):
-        await terminal.json("events", "publish", "--code", "order.created", given=ORDER)
+        await terminal.json("events", "publish", "--event-code", "order.created", given=ORDER)
     code, out, err = await terminal.run("orders", "show", "ord_1", "--per-page", "1")
     assert (code, len(out.splitlines())) == (0, 1)
     cursor = err.split()[-1]

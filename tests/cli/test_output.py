@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from cli.terminal import Terminal
-from docs.commands import example_of, leaves
+from docs.commands import commands, example_of, leaves
 from packhook.cli.exits import Exit
 from support.forking import program
 from support.processes import environment, packhook
@@ -108,7 +108,7 @@ async def test_listen_tells_a_full_disk_from_a_port_in_use(tmp_path: Path) -> No
     [
         ("webhooks", "list", "-o", "\udcff", "--key", "phk_1"),
         ("webhooks", "show", "\udcff", "-o", "acme", "--key", "phk_1"),
-        ("events", "publish", "-o", "acme", "--key", "phk_1", "--code", "\udcff"),
+        ("events", "publish", "-o", "acme", "--key", "phk_1", "--event-code", "\udcff"),
         ("listen", "--port", "0", "--secret", "q9NhjkjV9o\udcff", "--count", "1"),
     ],
     ids=lambda words: " ".join(words[:2]),
@@ -127,12 +127,17 @@ async def test_without_docstrings_an_error_has_its_title(tmp_path: Path, monkeyp
     assert (code, out, err.splitlines()[0]) == (Exit.USAGE, "", "Some settings are not valid.")
 
 
+def _name(words: Sequence[str]) -> str:
+    return next(name for size in (2, 1) if (name := " ".join(("packhook", *words[:size]))) in leaves())
+
+
 async def test_every_command_works_without_docstrings(terminal: Terminal, tmp_path: Path) -> None:
     """Print help and do what examples say, as text and as JSON, in a Python that has neither docstrings nor asserts."""
     examples = [example_of(name)[1:] for name in leaves() if name.split()[1] not in ENDLESS]
     examples.sort(key=lambda words: "delete" in words)
     swept = [[terminal.organization if word == "acme" else word for word in words] for words in examples]
     swept = [[*words, "--once"] if words[:2] == ["events", "feed"] else words for words in swept]
+    swept = [[*words, "--yes"] if "--yes" in commands()[_name(words)].options else words for words in swept]
     swept += [[*words, "--json"] for words in swept if "list" in words or "show" in words]
     swept += [[*name.split()[1:], "--help"] for name in leaves()]
     settings = {"key": terminal.key, "server": terminal.node.url, "organization": terminal.organization}

@@ -16,7 +16,7 @@ NEVER = "http://127.0.0.1:9/never"
 async def publish(terminal: Terminal, count: int) -> None:
     """Publish so many orders."""
     given = "\n".join(json.dumps({"id": f"ord_{number}"}) for number in range(count))
-    await terminal.output("events", "publish", "--code", "order.created", given=given)
+    await terminal.output("events", "publish", "--event-code", "order.created", given=given)
 
 
 async def subscribe(terminal: Terminal, endpoint: str, *words: str) -> str:
@@ -30,7 +30,7 @@ async def test_start_shows_the_progress_until_the_end(terminal: Terminal) -> Non
     await publish(terminal, 3)
     async with Receiver() as receiver:
         webhook = await subscribe(terminal, receiver.url)
-        words = ("--webhook", webhook, "--select", "missing", "--since", "yesterday", "--yes")
+        words = ("--webhook-id", webhook, "--select", "missing", "--since", "yesterday", "--yes")
         code, out, err = await terminal.run("replays", "start", *words)
         assert (code, len(receiver.received)) == (0, 3)
     shown = dict(line.split(maxsplit=1) for line in out.splitlines())
@@ -42,10 +42,10 @@ async def test_start_asks_before_it_sends(terminal: Terminal) -> None:
     """Without a terminal it refuses; a preview writes nothing; nothing to replay is no question."""
     await publish(terminal, 2)
     webhook = await subscribe(terminal, NEVER)
-    words = ("replays", "start", "--webhook", webhook, "--since", "2h")
+    words = ("replays", "start", "--webhook-id", webhook, "--since", "2h")
     code, out, err = await terminal.run(*words, "--select", "all")
     assert (code, out) == (Exit.USAGE, "")
-    assert "2 events match; there is no terminal to confirm: give --yes" in err
+    assert f"to webhook {webhook} again: there is no terminal to confirm it; give --yes" in err
     assert (await terminal.json(*words, "--select", "all", "--latest-only", "--preview"))["matched"] == 2
     assert (await terminal.output(*words, "--select", "failed")) == "No event matches: nothing to replay.\n"
     assert (await terminal.get("/replays"))["data"] == []
@@ -56,7 +56,7 @@ async def test_a_replay_that_fails_exits_with_1(terminal: Terminal) -> None:
     await publish(terminal, 1)
     webhook = await subscribe(terminal, NEVER)
     code, out, _ = await terminal.run(
-        "replays", "start", "--webhook", webhook, "--select", "all", "--since", "today", "-y"
+        "replays", "start", "--webhook-id", webhook, "--select", "all", "--since", "today", "-y"
     )
     assert (code, "finished" in out) == (Exit.FAILED, True)
 
@@ -65,7 +65,7 @@ async def test_list_show_pause_resume_and_cancel(terminal: Terminal) -> None:
     """Each prints the replay; to show a canceled one with --follow ends at once."""
     await publish(terminal, 1)
     webhook = await subscribe(terminal, NEVER, "--retry-schedule", "1h")
-    words = ("--webhook", webhook, "--select", "missing", "--since", "2020-01-01", "--event-codes", "order.created")
+    words = ("--webhook-id", webhook, "--select", "missing", "--since", "2020-01-01", "--event-codes", "order.created")
     replay = await terminal.json("replays", "start", *words, "--yes", "--idempotency-key", "k")
     assert replay["event_codes"] == ["order.created"]
     again = await terminal.output("replays", "start", *words, "--yes", "--detach", "--idempotency-key", "k")

@@ -26,7 +26,7 @@ async def test_organizations(terminal: Terminal) -> None:
     assert other["name"] == other["id"]
     listed = await terminal.json("organizations", "list")
     assert {chosen, other["id"]} <= {item["id"] for item in listed["data"]}
-    assert await terminal.output("organizations", "delete", chosen) == ""
+    assert await terminal.output("organizations", "delete", chosen, "--yes") == ""
     assert (await terminal.run("organizations", "show", chosen))[0] == 5
 
 
@@ -41,7 +41,7 @@ async def test_keys(terminal: Terminal) -> None:
     assert (await shop.run("keys", "list"))[0] == 4
     (listed,) = (await terminal.json("keys", "list"))["data"]
     assert listed | {"last_used_at": None} == {name: value for name, value in made.items() if name != "key"}
-    assert await terminal.output("keys", "revoke", made["id"]) == ""
+    assert await terminal.output("keys", "revoke", made["id"], "--yes") == ""
     assert (await shop.run("webhooks", "list"))[0] == 4
     assert (await terminal.get("/api-keys"))["data"] == []
 
@@ -111,7 +111,7 @@ async def test_webhooks(terminal: Terminal) -> None:
     }
     assert (await terminal.json("webhooks", "enable", made["id"]))["enabled"] is True
     assert (await terminal.json("webhooks", "disable", made["id"]))["enabled"] is False
-    assert await terminal.output("webhooks", "delete", made["id"]) == ""
+    assert await terminal.output("webhooks", "delete", made["id"], "--yes") == ""
     assert (await terminal.get("/webhooks"))["data"] == []
 
 
@@ -152,7 +152,7 @@ async def test_a_webhook_that_fails(terminal: Terminal) -> None:
         receiver.answer = Status(500)
         words = ("--event-code", "order.created", "--endpoint", receiver.url, "--secret", SECRET)
         webhook = await terminal.json("webhooks", "create", *words)
-        await terminal.json("events", "publish", "--code", "order.created", given='{"id": "ord_1"}')
+        await terminal.json("events", "publish", "--event-code", "order.created", given='{"id": "ord_1"}')
         failing = await eventually(
             lambda: terminal.get(f"/webhooks/{webhook['id']}"), lambda shown: "failing_since" in shown
         )

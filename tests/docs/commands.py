@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 import typer
 from typer.testing import CliRunner
 
+from packhook.cli.commands import ALIASES
 from packhook.cli.main import app
 
-COMMON: Final = frozenset({"--server", "--key", "--organization", "-o", "--json"})
-_ALWAYS: Final = frozenset({"--help"})
+COMMON: Final = frozenset({"--server", "--key", "--organization", "-o", "--output"})
+_ALWAYS: Final = frozenset({"--help", "-h"})
 _LINE: Final = re.compile(r"(?:^|[;|&(]\s*|=\S+ )(?:\S*/)?(packhook (?:[a-z-].*))$")
 
 
@@ -21,6 +22,11 @@ class Command(NamedTuple):
     options: frozenset[str]
     variables: frozenset[str]
     arguments: int
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """Return the options and their former names."""
+        return self.options | {alias for alias, (name, _) in ALIASES.items() if name in self.options}
 
 
 def commands() -> dict[str, Command]:

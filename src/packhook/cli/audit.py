@@ -1,6 +1,6 @@
 """``packhook audit``: who did what, when, and from where."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -9,28 +9,27 @@ from packhook.cli.client import Client, path
 from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
-from packhook.cli.tables import show
+from packhook.cli.shared_options import AllOrganizationsOption
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: of an organization, or with the operator key of all.")
 _COLUMNS = ("created_at", "organization_id", "actor", "source", "action", "object_id", "changes", "reason")
 
 
 @client_command(app, "list", query=parameters.AUDIT_ALL)
-@exclusive(("--all", "--organization"))
+@exclusive(("--all-organizations", "--organization"))
 def list_(
     client: Client,
     query: dict[str, str],
-    everything: Annotated[bool, typer.Option("--all", help="Of the whole instance, with the operator key.")] = False,
+    everything: AllOrganizationsOption = False,
 ) -> None:
     """List audit entries, newest first. Example: packhook audit list -o acme --action webhook.updated"""
     if "organization_id" in query and not everything:
-        fail("--organization-id needs --all; for one organization's trail use --organization", Exit.USAGE)
-    reply = client.call("GET", path("audit") if everything else client.path("audit"), query=query)
-    if client.as_json:
-        client.show(reply)
-        return
-    entries = [{**entry, "changes": [_text(change) for change in entry["changes"]]} for entry in reply.value["data"]]
-    show({**reply.value, "data": entries}, _COLUMNS)
+        fail("--organization-id needs --all-organizations; for one organization's trail use --organization", Exit.USAGE)
+    client.show_list(path("audit") if everything else client.path("audit"), query, _COLUMNS, _row)
+
+
+def _row(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "changes": [_text(change) for change in entry["changes"]]}
 
 
 def _text(change: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from packhook.cli.shared_options import ConfigOption, DatabaseOption
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook.store.encryption.keyring import Keyring
@@ -12,14 +13,11 @@ from packhook.store.open import back_up as write_backup
 from packhook.store.open import restore as restore_backup
 from packhook.store.open import shown
 
-_Database = Annotated[str | None, typer.Option(help="The database: sqlite:///PATH.")]
-_Config = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
-
 
 def backup(
     file: Annotated[Path, typer.Argument(help="The backup to write; it must not exist.")],
-    database: _Database = None,
-    config: _Config = None,
+    database: DatabaseOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Write a backup of a SQLite database, while its node goes on.
 
@@ -33,8 +31,8 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `packhook backup` wrote.")],
-    database: _Database = None,
-    config: _Config = None,
+    database: DatabaseOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Make a SQLite database of a backup, where there is none and no node runs.
 

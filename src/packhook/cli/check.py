@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from packhook.cli.exits import Exit, exit_code, fail
 from packhook.cli.preflight import advice, problems
+from packhook.cli.shared_options import ConfigOption, DatabaseOption, HostOption, PortOption, ProcessesOption
 from packhook.core.errors import PackhookError
 from packhook.core.overview import DatabaseState
 from packhook.core.text import visible_lines
@@ -22,13 +20,11 @@ _MISTAKEN: Final = "database: "
 
 
 def check(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="The database: sqlite:///PATH or postgresql://USER@HOST/NAME.")
-    ] = None,
-    processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    database: DatabaseOption = None,
+    processes: ProcessesOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Judge settings and database as `serve` would find them, without changing anything. Print all that is wrong.
 

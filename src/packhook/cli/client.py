@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -9,7 +10,8 @@ from urllib.parse import quote
 import httpx
 
 from packhook.cli.exits import Exit, fail
-from packhook.cli.tables import show, show_json
+from packhook.cli.output import MOST_PER_PAGE, Output, next_cursor, print_json, print_pages
+from packhook.cli.tables import show
 from packhook.core.text import visible
 
 _EXITS: Final = {
@@ -34,7 +36,18 @@ class Client:
     server: str
     key: str
     organization: str = ""
-    as_json: bool = False
+    output: Output = Output.TABLE
+    follows_pages: bool = False
+
+    @property
+    def as_json(self) -> bool:
+        """Return whether the output is for scripts."""
+        return self.output is not Output.TABLE
+
+    @property
+    def place(self) -> str:
+        """Return where an object is, for people."""
+        return f"of {self.organization} on {self.server}" if self.organization else f"on {self.server}"
 
     def call(
         self,
@@ -64,11 +77,40 @@ class Client:
             fail(f"{self.server} does not respond with JSON: is it packhook?", Exit.UNREACHABLE)
 
     def show(self, reply: Reply, columns: tuple[str, ...] = ()) -> None:
-        """Print a reply: with ``--json`` as it came, else its page or object."""
+        """Print a reply: for scripts as it came, else its page or object."""
         if self.as_json:
-            show_json(reply.text)
+            print_json(reply.text, self.output)
         else:
             show(reply.value, columns)
+
+    def show_list(
+        self,
+        path: str,
+        query: dict[str, str],
+        columns: tuple[str, ...],
+        row: Callable[[dict[str, Any]], dict[str, Any]] = lambda item: item,
+    ) -> None:
+        """Print a page of a list, with ``--all`` also those after it; ``row`` returns the cells of an item."""
+        texts = ((reply.text, reply.value) for reply in self.read(path, query))
+        print_pages(texts, self.output, columns, row, is_whole=self.follows_pages)
+
+    def read(self, path: str, query: dict[str, str]) -> Iterator[Reply]:
+        """Yield a page of a list, with ``--all`` also those after it."""
+        if self.follows_pages:
+            yield from self.pages(path, query)
+        else:
+            yield self.call("GET", path, query=query)
+
+    def pages(self, path: str, query: dict[str, str]) -> Iterator[Reply]:
+        """Yield the pages of a list, from the one of ``query`` to the last."""
+        query = {"per_page": MOST_PER_PAGE, **query}
+        while True:
+            reply = self.call("GET", path, query=query)
+            yield reply
+            cursor = next_cursor(reply.value)
+            if cursor is None:
+                return
+            query = {**query, "cursor": cursor}
 
     def path(self, *parts: str) -> str:
         """Return a path below the organization. Exit with a message if no organization was given."""

@@ -34,6 +34,17 @@ COMMANDS: Final = {
 """Where each subcommand is: a function, or a Typer app with several, or with one that has the app's name."""
 
 
+ALIASES: Final = {
+    "--json": ("--output", "json"),
+    "--code": ("--event-code", None),
+    "--webhook": ("--webhook-id", None),
+    "--status": ("--status-code", None),
+}
+"""Former names of options, which are in no help: the option, and the value that the name stands for."""
+
+_ALWAYS_EXCLUSIVE: Final = (("--key", "--key-file"), ("--secret", "--secret-file"))
+
+
 def exclusive(*pairs: tuple[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare pairs of options of which a command line may have only one: the second would have no effect.
 
@@ -50,6 +61,16 @@ def exclusive(*pairs: tuple[str, str]) -> Callable[[Callable[..., None]], Callab
 class StrictCommand(TyperCommand):
     """Refuse options that would be ignored in silence: repeated ones that take one value, and exclusive ones."""
 
+    def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 as Typer has it
+        """Return a parser that also knows the former names of options."""
+        parser = super().make_parser(ctx)
+        options: dict[str, Any] = {name: parameter for parameter in self.params for name in parameter.opts}
+        for alias, (name, value) in ALIASES.items():
+            if (option := options.get(name)) is not None and alias not in options:
+                action = "store" if value is None else "store_const"
+                parser.add_option(obj=option, opts=[alias], dest=option.name, action=action, const=value)
+        return parser
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 Typer's context
         """Parse the arguments. Exit with a usage error if they repeat or contradict an option."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
@@ -57,7 +78,7 @@ class StrictCommand(TyperCommand):
             if option.param_type_name == "option" and not option.multiple and given.count(option) > 1:
                 ctx.fail(f"Option '{option.opts[0]}' was given more than once.")
         names = {name for option in given for name in option.opts}
-        for one, other in getattr(self.callback, "exclusive", ()):
+        for one, other in (*_ALWAYS_EXCLUSIVE, *getattr(self.callback, "exclusive", ())):
             if {one, other} <= names:
                 ctx.fail(f"'{other}' has no effect with '{one}': give one of them.")
         return super().parse_args(ctx, args)

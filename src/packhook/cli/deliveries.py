@@ -7,6 +7,7 @@ import typer
 from packhook.api import parameters
 from packhook.cli.client import Client, path
 from packhook.cli.options import client_command
+from packhook.cli.shared_options import AllOrganizationsOption
 from packhook.cli.tables import say, show
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries of an organization.")
@@ -18,11 +19,11 @@ _Id = Annotated[str, typer.Argument(help="The delivery's id.")]
 def list_(
     client: Client,
     query: dict[str, str],
-    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+    everything: AllOrganizationsOption = False,
 ) -> None:
     """List deliveries, newest first. Example: packhook deliveries list -o acme --status exhausted"""
     url = path("deliveries") if everything else client.path("deliveries")
-    client.show(client.call("GET", url, query=query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
+    client.show_list(url, query, ("organization_id", *_COLUMNS) if everything else _COLUMNS)
 
 
 @client_command(app, "show")

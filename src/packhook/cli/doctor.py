@@ -1,7 +1,6 @@
 """``packhook doctor``: find out from this machine why an endpoint fails; no node and no database are needed."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -12,7 +11,9 @@ from packhook.api import serializers
 from packhook.api.responses import encode
 from packhook.cli.exits import Exit, fail
 from packhook.cli.findings import exit_by_level, show_findings
-from packhook.cli.tables import show_json
+from packhook.cli.output import Output, OutputOption, print_json
+from packhook.cli.secrets import read_secret
+from packhook.cli.shared_options import ConfigOption, EventCodeOption, SecretFileOption, SecretOption
 from packhook.core import ids
 from packhook.core.clock import SystemClock
 from packhook.core.endpoint_findings import findings
@@ -32,20 +33,23 @@ _ORGANIZATION: Final = "packhook-doctor"
 
 def doctor(
     url: Annotated[str, typer.Argument(help="The endpoint's URL.")],
-    secret: Annotated[
-        str, typer.Option(help="The webhook's secret, to send an example event that the receiver accepts.")
-    ] = "",
-    event_code: Annotated[str, typer.Option(help="With --secret: the event that is sent.")] = "order.created",
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    secret: SecretOption = None,
+    secret_file: SecretFileOption = None,
+    event_code: EventCodeOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Find out why an endpoint fails, and how to fix it; exit 1 if deliveries fail.
 
     Sends one POST from this machine, by the egress settings of a node here. Without --secret its event is of the type
     packhook.doctor, and signed with a random secret, which the receiver should refuse.
 
-    Example: packhook doctor https://shop.example/hooks --secret whsec_…
+    With a secret it is a signed example event, which the receiver accepts.
+
+    Example: packhook doctor https://shop.example/hooks --secret-file secret.txt
     """
+    event_code = event_code or "order.created"
+    secret = read_secret("--secret-file", secret_file) if secret_file is not None else secret or ""
     problems = [] if event_code in EVENT_CODES else [f"--event-code: expected one of {', '.join(EVENT_CODES)}"]
     if secret and (problem := secret_problem(secret)):
         problems.append(f"--secret: {problem}")
@@ -53,8 +57,8 @@ def doctor(
         fail("\n".join(problems), Exit.USAGE)
     structlog.configure(processors=[_drop], cache_logger_on_first_use=False)  # what a log would say is printed here
     report = asyncio.run(_examine(url, secret, event_code, load_settings(config)))
-    if as_json:
-        show_json(encode(report).decode())
+    if output is not Output.TABLE:
+        print_json(encode(report).decode(), output)
     else:
         show_findings(report)
     exit_by_level(report)

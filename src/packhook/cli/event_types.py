@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import typer
 import yaml
@@ -13,13 +12,14 @@ from packhook.api import parameters
 from packhook.cli.client import Client, path
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
+from packhook.cli.output import Output
+from packhook.cli.shared_options import DescriptionOption
 from packhook.cli.tables import say
 
 app = typer.Typer(no_args_is_help=True, help="Event types: what can be published and subscribed to.")
 _COLUMNS = ("code", "description", "subject_pointer", "built_in", "archived_at", "updated_at")
 _EXPORTED: Final = ("code", "description", "subject_pointer", "reference_pointers", "schema", "example")
 _Code = Annotated[str, typer.Argument(help="The code, such as parcel.lost.")]
-_Description = Annotated[str | None, typer.Option(help="What happened, for people.")]
 _Schema = Annotated[str | None, typer.Option(help="File with the JSON Schema of the data, JSON or YAML; '': none.")]
 _Example = Annotated[str | None, typer.Option(help="File with the data of one event, JSON or YAML; '': none.")]
 _Subject = Annotated[str | None, typer.Option(help="JSON Pointer to what an event is about, such as /id.")]
@@ -32,7 +32,7 @@ _Force = Annotated[bool, typer.Option("--force", help="Also where the new schema
 @client_command(app, "list", query=parameters.EVENT_TYPES, has_organization=False)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List event types by code, built-in ones too. Example: packhook event-types list"""
-    client.show(client.call("GET", path("event-types"), query=query), _COLUMNS)
+    client.show_list(path("event-types"), query, _COLUMNS)
 
 
 @client_command(app, "show", has_organization=False)
@@ -45,7 +45,7 @@ def show_(client: Client, code: _Code) -> None:
 def create(
     client: Client,
     code: _Code,
-    description: _Description = None,
+    description: DescriptionOption = None,
     schema: _Schema = None,
     example: _Example = None,
     subject_pointer: _Subject = None,
@@ -63,7 +63,7 @@ def create(
 def update(
     client: Client,
     code: _Code,
-    description: _Description = None,
+    description: DescriptionOption = None,
     schema: _Schema = None,
     example: _Example = None,
     subject_pointer: _Subject = None,
@@ -81,7 +81,9 @@ def update(
     client.show(client.call("PUT", path("event-types", code), json=fields))
 
 
-@client_command(app, "archive", has_organization=False, has_output=False)
+@client_command(
+    app, "archive", has_organization=False, has_output=False, question=lambda code: f"Archive event type {code}"
+)
 def archive(client: Client, code: _Code) -> None:
     """Archive an event type: no event of it can be published. Example: packhook event-types archive parcel.lost"""
     client.call("DELETE", path("event-types", code))
@@ -109,21 +111,19 @@ def import_(
 
 @client_command(app, "export", has_organization=False)
 def export(client: Client) -> None:
-    """Print the event types that are not built in, as a file for import: YAML; with --json, JSON.
+    """Print the event types that are not built in, as a file for import: YAML, or JSON.
 
     Example: packhook event-types export > event-types.yaml
     """
-    found: list[dict[str, Any]] = []
-    query = {"per_page": "100"}
-    while True:
-        reply = client.call("GET", path("event-types"), query=query)
-        found += [_exported(one) for one in reply.value["data"] if not one["built_in"]]
-        if reply.value["next"] is None:
-            break
-        query = {"per_page": "100", "cursor": _cursor(reply.value["next"])}
+    pages = client.pages(path("event-types"), {})
+    found = [_exported(one) for page in pages for one in page.value["data"] if not one["built_in"]]
     whole = {"event_types": found}
-    text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n" if client.as_json else _to_yaml(whole)
-    sys.stdout.write(text)
+    if client.output is Output.TABLE:
+        sys.stdout.write(_to_yaml(whole))
+    elif client.output is Output.JSON:
+        sys.stdout.write(json.dumps(whole, ensure_ascii=False, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in found)
 
 
 def _fields(
@@ -203,8 +203,3 @@ def _exported(event_type: dict[str, Any]) -> dict[str, Any]:
 def _to_yaml(value: object) -> str:
     text: str = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120)
     return text
-
-
-def _cursor(link: str) -> str:
-    """Return the cursor in a link to a page."""
-    return parse_qs(urlsplit(link).query)["cursor"][0]

@@ -15,6 +15,7 @@ from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.feed import follow
 from packhook.cli.options import client_command
+from packhook.cli.shared_options import EventCodeOption, IdempotencyKeyOption, SubjectOption
 from packhook.core.model import MAX_BATCH_EVENTS
 
 app = typer.Typer(no_args_is_help=True, help="Events of an organization.")
@@ -35,16 +36,18 @@ _batch: Final = msgspec.json.Decoder(_EventBatch).decode
 def publish(
     client: Client,
     file: Annotated[str, typer.Argument(help="A file of events, or - for standard input.")] = "-",
-    code: Annotated[str | None, typer.Option(help="The event code; the input then holds bare data objects.")] = None,
-    idempotency_key: Annotated[str | None, typer.Option(help="The same key publishes once within 24 hours.")] = None,
+    event_code: EventCodeOption = None,
+    idempotency_key: IdempotencyKeyOption = None,
 ) -> None:
     """Publish events: an object, an array, {"events": […]}, or one object per line. All or nothing.
 
-    Example: echo '{"id": "ord_1"}' | packhook events publish --code order.created -o acme
+    With --event-code the input is bare data.
+
+    Example: echo '{"id": "ord_1"}' | packhook events publish --event-code order.created -o acme
     """
-    events = _events(read_input(file), is_bare=code is not None)
-    if code is not None:
-        events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), data) for data in events]
+    events = _events(read_input(file), is_bare=event_code is not None)
+    if event_code is not None:
+        events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(event_code), data) for data in events]
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
         fail(f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}", Exit.USAGE)
     headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
@@ -99,7 +102,7 @@ def _lines(content: bytes) -> list[bytes]:
 @client_command(app, "list", query=parameters.EVENTS)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List events, newest first. Example: packhook events list -o acme"""
-    client.show(client.call("GET", client.path("events"), query=query), _COLUMNS[:3])
+    client.show_list(client.path("events"), query, _COLUMNS[:3])
 
 
 @client_command(app, "feed", query=parameters.FEED)
@@ -124,18 +127,23 @@ def feed(
         print(f"Go on with: --after {cursor}", file=sys.stderr)  # noqa: T201 this is the command line
 
 
-@client_command(app, "erase")
+def _erased(event_id: str | None, subject: str | None) -> str:
+    """Return the question before data are erased. Exit if it is not clear of what."""
+    if (event_id is None) == (subject is None):
+        fail("expected either an event's id or --subject", Exit.USAGE)
+    return f"Erase the data of {'event ' + event_id if event_id is not None else f'all events of {subject!r}'}"
+
+
+@client_command(app, "erase", question=_erased)
 def erase(
     client: Client,
     event_id: Annotated[str | None, typer.Argument(help="The event's id.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Instead of an id: all events of this subject.")] = None,
+    subject: SubjectOption = None,
 ) -> None:
-    """Erase the data of an event, or of all events of a subject; that they were sent stays on record.
+    """Erase the data of an event, or of all events of a --subject; that they were sent stays on record.
 
     Example: packhook events erase --subject ord_1 -o acme
     """
-    if (event_id is None) == (subject is None):
-        fail("expected either an event's id or --subject", Exit.USAGE)
     if event_id is not None:
         client.call("DELETE", client.path("events", event_id, "data"))
     else:

@@ -30,10 +30,10 @@ def create(
 @client_command(app, "list", query=parameters.API_KEYS)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List API keys. Example: packhook keys list -o acme"""
-    client.show(client.call("GET", client.path("api-keys"), query=query), _COLUMNS)
+    client.show_list(client.path("api-keys"), query, _COLUMNS)
 
 
-@client_command(app, "revoke", has_output=False)
+@client_command(app, "revoke", has_output=False, question=lambda key_id: f"Revoke API key {key_id}")
 def revoke(client: Client, key_id: Annotated[str, typer.Argument(help="The key's id, from the list.")]) -> None:
     """Revoke an API key: it stops working at once. Example: packhook keys revoke key_… -o acme"""
     client.call("DELETE", client.path("api-keys", key_id))

@@ -14,6 +14,9 @@ import typer
 
 from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
+from packhook.cli.output import Output, OutputOption
+from packhook.cli.secrets import read_secrets
+from packhook.cli.shared_options import FreePortOption, SecretFileOption, SecretsOption
 from packhook.cli.tables import show_json
 from packhook.core.clock import SECOND
 from packhook.core.durations import parse_duration
@@ -46,25 +49,28 @@ class _Delayed:
                 self.is_idle.set()
 
 
-@exclusive(("--hang", "--status"), ("--hang", "--delay"))
+@exclusive(("--hang", "--status-code"), ("--hang", "--delay"))
 def listen(
-    port: Annotated[int, typer.Option(help="The port to listen on, on 127.0.0.1; 0 takes a free one.")] = 9000,
-    secret: Annotated[list[str] | None, typer.Option(help="A secret to verify with; may be repeated.")] = None,
-    status: Annotated[int, typer.Option(help="The status to respond with.", min=200, max=599)] = 200,
+    port: FreePortOption = 9000,
+    secret: SecretsOption = None,
+    secret_file: SecretFileOption = None,
+    status_code: Annotated[int, typer.Option(help="The status to respond with.", min=200, max=599)] = 200,
     fail_first: Annotated[int, typer.Option(help="Respond with 500 to this many requests first.", min=0)] = 0,
     delay: Annotated[str, typer.Option(help="Wait before each response, such as 2s.")] = "0s",
     hang: Annotated[bool, typer.Option("--hang", help="Never respond.")] = False,
     count: Annotated[int, typer.Option(help="Exit after this many requests; 0: never.", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    output: OutputOption = Output.TABLE,
     show_exchange: Annotated[
         bool, typer.Option("--show-exchange", help="Print the headers and body of each request too, and the response.")
     ] = False,
 ) -> None:
     """Receive webhooks here: verify, print, fail on request. Without a valid signature: 401.
 
+    The file of secrets has one a line, and --secret may be repeated.
+
     Example: packhook listen --port 9000 --secret q9NhjkjV9o --fail-first 2
     """
-    secrets = tuple(secret or ())
+    secrets = tuple(secret or ()) if secret_file is None else tuple(read_secrets("--secret-file", secret_file))
     problems = [f"--secret: {problem}" for problem in map(secret_problem, secrets) if problem]
     try:
         milliseconds = parse_duration(delay)
@@ -72,8 +78,8 @@ def listen(
         problems.append(f"--delay: {error}")
     if problems:
         fail("\n".join(problems), Exit.USAGE)
-    responses = _Responses(Hang() if hang else _response(status, milliseconds), fail_first, secrets)
-    printer = _Printer(as_json=as_json, shows_exchange=show_exchange)
+    responses = _Responses(Hang() if hang else _response(status_code, milliseconds), fail_first, secrets)
+    printer = _Printer(as_json=output is not Output.TABLE, shows_exchange=show_exchange)
     try:
         invalid = asyncio.run(_listen(port, responses, count, printer))
     except KeyboardInterrupt:

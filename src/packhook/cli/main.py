@@ -97,6 +97,7 @@ app = typer.Typer(
     cls=_Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Webhooks for order events: stored durably, signed, delivered at least once.",
 )
 

@@ -1,23 +1,15 @@
 """``packhook migrate``: bring a database's schema up to date."""
 
 import asyncio
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from packhook.cli.shared_options import ConfigOption, DatabaseOption
 from packhook.core.clock import SystemClock
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook.store.open import open_store, shown
 
 
-def migrate(
-    database: Annotated[
-        str | None, typer.Option(help="The database: sqlite:///PATH or postgresql://USER@HOST/NAME.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-) -> None:
+def migrate(database: DatabaseOption = None, config: ConfigOption = None) -> None:
     """Bring the database up to this version's schema; `serve` does the same when it starts.
 
     Example: packhook migrate --database sqlite:///packhook.db

@@ -2,7 +2,7 @@
 
 ::
 
-    own parameters ─ filters of a list (api/parameters.py) ─ fields of a schema (api/schemas/) ─ server, key, organization, json
+    own parameters ─ filters of a list (api/parameters.py) ─ fields of a schema (api/schemas/) ─ server, key, organization, output
                      └ ``query``: dict                       └ ``fields``: dict                  └ ``client``: Client
 """  # noqa: E501 a diagram
 
@@ -19,8 +19,12 @@ from packhook.api.parameters import ListQuery, Parameter, Query
 from packhook.api.schemas.events import EventPattern, KnownPattern
 from packhook.cli.client import Client
 from packhook.cli.commands import StrictCommand
+from packhook.cli.confirmation import confirm
 from packhook.cli.exits import Exit, fail
-from packhook.cli.times import HINT, parse_time
+from packhook.cli.output import AllOption, Output, OutputOption
+from packhook.cli.secrets import read_secret
+from packhook.cli.shared_options import HELP, HELP_OF_FILTERS, SecretFileOption, YesOption
+from packhook.cli.times import parse_time
 from packhook.core.clock import SystemClock
 from packhook.core.portal import Capability
 
@@ -28,6 +32,9 @@ DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _OF_A_COMMAND: Final = {"enabled"}  # ``enable`` and ``disable``
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _TIMES: Final = ("since", "until")
+
+_YES: Final = inspect.Parameter("is_confirmed", _KEYWORD, default=False, annotation=YesOption)
+_ALL: Final = inspect.Parameter("follows_pages", _KEYWORD, default=False, annotation=AllOption)
 
 Command = Callable[..., None]
 
@@ -40,11 +47,13 @@ def client_command(
     schema: type[BaseModel] | None = None,
     has_organization: bool = True,
     has_output: bool = True,
+    question: Callable[..., str] | None = None,
 ) -> Callable[[Command], Command]:
     """Add a function to ``app`` as a command.
 
     The function gets ``client``; with ``query`` also ``query``, the filters that were given; with ``schema`` also
-    ``fields``, the fields that were given. What remains of its parameters are its own arguments and options.
+    ``fields``, the fields that were given. What remains of its parameters are its own arguments and options. With
+    ``question``, which takes those and names what is lost, the command asks first, and has ``--yes``.
     """
 
     def add(function: Command) -> Command:
@@ -58,32 +67,47 @@ def client_command(
             *own,
             *(_option(name, str, _filter_help(name, parameter)) for name, parameter in filters.items()),
             *(() if schema is None else _schema_options(schema, {parameter.name for parameter in own})),
+            *([_YES] if question is not None else []),
+            *([_ALL] if "cursor" in filters else []),
             *_shared(has_organization=has_organization, has_output=has_output),
         ]
 
         def run(**values: Any) -> None:  # noqa: ANN401 any option
-            client = Client(
-                server=values["server"],
-                key=values["key"],
-                organization=values.get("organization", ""),
-                as_json=values.get("as_json", False),
-            )
+            client = _client(values)
             _parse_times(values)
             arguments = {parameter.name: values[parameter.name] for parameter in own}
+            if question is not None:
+                confirm(f"{question(**arguments)} {client.place}", is_confirmed=values["is_confirmed"])
             if query is not None:
                 arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
             if schema is not None:
                 arguments["fields"] = _fields(schema, values)
             function(client, **arguments)
 
-        run.__doc__ = function.__doc__
-        run.__dict__.update(function.__dict__)
-        run.__annotations__ = {option.name: option.annotation for option in options}
-        setattr(run, "__signature__", inspect.Signature(options))  # noqa: B010 mypy knows no such attribute
-        app.command(name, cls=StrictCommand)(run)
+        app.command(name, cls=StrictCommand)(_declared(run, function, options))
         return function
 
     return add
+
+
+def _declared(run: Command, function: Command, options: Iterable[inspect.Parameter]) -> Command:
+    """Return ``run`` with these parameters, and with the docstring and the declarations of the function behind it."""
+    run.__doc__ = function.__doc__
+    run.__dict__.update(function.__dict__)
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    setattr(run, "__signature__", inspect.Signature(tuple(options)))  # noqa: B010 mypy knows no such attribute
+    return run
+
+
+def _client(values: dict[str, Any]) -> Client:
+    """Return the client that the shared options describe."""
+    return Client(
+        server=values["server"],
+        key=values["key"],
+        organization=values.get("organization", ""),
+        output=values.get("output", Output.TABLE),
+        follows_pages=values.get("follows_pages", False),
+    )
 
 
 def _parse_times(values: dict[str, Any]) -> None:
@@ -100,10 +124,9 @@ def _parse_times(values: dict[str, Any]) -> None:
 
 
 def _filter_help(name: str, parameter: Parameter) -> str:
-    if name in _TIMES:
-        return f"{parameter.description.removesuffix(', RFC 3339.')}: {HINT}"
+    text = HELP_OF_FILTERS.get(name, parameter.description)
     values = parameter.schema.get("enum")
-    return f"{parameter.description} One of {', '.join(values)}." if values else parameter.description
+    return f"{text} One of {', '.join(values)}." if values else text
 
 
 def _option(name: str, kind: Any, help_text: str, *, flag: str = "") -> inspect.Parameter:  # noqa: ANN401 a type
@@ -127,7 +150,7 @@ def _shared(*, has_organization: bool, has_output: bool) -> Iterable[inspect.Par
     yield shared("server", str, DEFAULT_SERVER, "--server", envvar="PACKHOOK_SERVER", help="The server's URL.")
     yield shared("key", str, "", "--key", envvar="PACKHOOK_KEY", help="An API key; else PACKHOOK_OPERATOR_KEY.")
     if has_output:
-        yield shared("as_json", bool, False, "--json", help="Print the server's JSON, for scripts.")
+        yield inspect.Parameter("output", _KEYWORD, default=Output.TABLE, annotation=OutputOption)
 
 
 def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[inspect.Parameter]:
@@ -136,15 +159,17 @@ def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[i
     A command may have an option of its ``own`` for what is yes or no.
     """
     for name, field in schema.model_fields.items():
-        text = field.description or ""
+        text = HELP.get(name, field.description or "")
         if name in _TIMES:
-            yield _option(name, str, f"{text.removesuffix('.')}: {HINT}")
+            yield _option(name, str, text)
         elif field.annotation in (str, int, float):
             yield _option(name, field.annotation, text)
+            if name == "secret":
+                yield inspect.Parameter("secret_file", _KEYWORD, default=None, annotation=SecretFileOption)
         elif field.annotation is bool and name not in {*own, *_OF_A_COMMAND}:
             yield _option(name, bool, text, flag=f"--{name}/--no-{name}")
         elif _is_list(field.annotation):
-            yield _option(name, str, f"{text} Separated by commas.")
+            yield _option(name, str, text if name in HELP else f"{text} Separated by commas.")
         elif field.annotation == dict[str, str]:
             yield _option(name, list[str], f"NAME:VALUE, may be repeated. {text}", flag=f"--{name.removesuffix('s')}")
 
@@ -157,6 +182,8 @@ def _is_list(annotation: Any) -> bool:  # noqa: ANN401 a type
 def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a schema that were given as options."""
     fields = {name: values[name] for name in schema.model_fields if values.get(name) is not None}
+    if values.get("secret_file") is not None:
+        fields["secret"] = read_secret("--secret-file", values["secret_file"])
     for name, value in fields.items():
         if _is_list(schema.model_fields[name].annotation):
             fields[name] = [item.strip() for item in value.split(",") if item.strip()]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from packhook.api import parameters
-from packhook.cli.client import Client, Reply
+from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
 from packhook.cli.tables import say, show_more
@@ -20,19 +20,17 @@ def show_(
     order: Annotated[str, typer.Argument(help="The order's id, or a reference of it.")],
 ) -> None:
     """Show everything that happened to an order, in order of time. Example: packhook orders show A-10432 -o acme"""
-    reply = _timeline(client, "subject", order, query)
-    if not reply.value["data"]:
-        reply = _timeline(client, "reference", order, query)
+    path = client.path("timeline")
+    is_subject = client.call("GET", path, query={"subject": order, "per_page": "1"}).value["data"]
+    query = {**query, "subject" if is_subject else "reference": order}
     if client.as_json:
-        client.show(reply)
+        client.show_list(path, query, ())
         return
-    entries: list[dict[str, Any]] = reply.value["data"]
-    if not entries:
-        fail(f"no event has {order!r} as its order's id or reference", Exit.MISSING)
-    for entry in entries:
-        say(f"{entry['at']}  {entry['text']}")
-    show_more(reply.value)
-
-
-def _timeline(client: Client, name: str, text: str, query: dict[str, str]) -> Reply:
-    return client.call("GET", client.path("timeline"), query={**query, name: text})
+    page: dict[str, Any] = {}
+    for reply in client.read(path, query):
+        page = reply.value
+        for entry in page["data"]:
+            say(f"{entry['at']}  {entry['text']}")
+        if not page["data"] and "cursor" not in query:
+            fail(f"no event has {order!r} as its order's id or reference", Exit.MISSING)
+    show_more(page)

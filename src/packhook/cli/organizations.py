@@ -11,7 +11,7 @@ from packhook.cli.options import client_command
 
 app = typer.Typer(no_args_is_help=True, help="Organizations (with the operator key).")
 _COLUMNS = ("id", "name", "created_at")
-_RETENTION = "How long its events are kept, such as 90d; without it, as the instance's."
+_Retention = Annotated[str | None, typer.Option(help=OrganizationUpdate.model_fields["retention"].description)]
 _Id = Annotated[str, typer.Argument(help="The organization's id.")]
 
 
@@ -20,7 +20,7 @@ def create(
     client: Client,
     organization_id: Annotated[str | None, typer.Argument(help="An id of your choice; without it, a new one.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    retention: Annotated[str | None, typer.Option(help=_RETENTION)] = None,
+    retention: _Retention = None,
 ) -> None:
     """Create an organization. Example: packhook organizations create acme --name 'Acme Outfitters'"""
     given = {"id": organization_id, "name": name, "retention": retention}
@@ -37,7 +37,7 @@ def update(client: Client, organization_id: _Id, fields: dict[str, Any]) -> None
 @client_command(app, "list", query=parameters.ORGANIZATIONS, has_organization=False)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List organizations. Example: packhook organizations list"""
-    client.show(client.call("GET", path("organizations"), query=query), _COLUMNS)
+    client.show_list(path("organizations"), query, _COLUMNS)
 
 
 @client_command(app, "show", has_organization=False)
@@ -46,7 +46,10 @@ def show_(client: Client, organization_id: _Id) -> None:
     client.show(client.call("GET", path("organizations", organization_id)))
 
 
-@client_command(app, "delete", has_organization=False, has_output=False)
+@client_command(
+    app, "delete", has_organization=False, has_output=False,
+    question=lambda organization_id: f"Delete organization {organization_id} with its keys and webhooks",
+)  # fmt: skip
 def delete(client: Client, organization_id: _Id) -> None:
     """Delete an organization: its keys and webhooks stop at once. Example: packhook organizations delete acme"""
     client.call("DELETE", path("organizations", organization_id))

@@ -7,6 +7,7 @@ import typer
 from packhook.api import parameters
 from packhook.cli.client import Client, path
 from packhook.cli.options import client_command
+from packhook.cli.shared_options import AllOrganizationsOption
 
 app = typer.Typer(no_args_is_help=True, help="Events whose deliveries could not be made.")
 _COLUMNS = ("id", "event_code", "created_at", "refused_at", "reason")
@@ -17,11 +18,11 @@ _Id = Annotated[str, typer.Argument(help="The event's id.")]
 def list_(
     client: Client,
     query: dict[str, str],
-    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+    everything: AllOrganizationsOption = False,
 ) -> None:
     """List events that were given up, newest first. Example: packhook refused-events list -o acme"""
     url = path("refused-events") if everything else client.path("refused-events")
-    client.show(client.call("GET", url, query=query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
+    client.show_list(url, query, ("organization_id", *_COLUMNS) if everything else _COLUMNS)
 
 
 @client_command(app, "retry")
@@ -30,7 +31,7 @@ def retry(client: Client, event_id: _Id) -> None:
     client.show(client.call("POST", client.path("refused-events", event_id, "retry")))
 
 
-@client_command(app, "discard")
+@client_command(app, "discard", has_output=False, question=lambda event_id: f"Discard refused event {event_id}")
 def discard(client: Client, event_id: _Id) -> None:
     """Leave an event without deliveries for good. Example: packhook refused-events discard evt_… -o acme"""
     client.call("DELETE", client.path("refused-events", event_id))

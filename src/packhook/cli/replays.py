@@ -1,6 +1,5 @@
 """``packhook replays``: make deliveries of a webhook again."""
 
-import sys
 import time
 from typing import Annotated, Any, Final
 
@@ -12,8 +11,10 @@ from packhook.api import parameters
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.cli.client import Client
 from packhook.cli.commands import exclusive
-from packhook.cli.exits import Exit, fail
+from packhook.cli.confirmation import confirm
+from packhook.cli.exits import Exit
 from packhook.cli.options import client_command
+from packhook.cli.shared_options import IdempotencyKeyOption, YesOption
 from packhook.cli.tables import say, show
 
 app = typer.Typer(no_args_is_help=True, help="Replays: deliveries of a webhook made again.")
@@ -27,25 +28,25 @@ _POLL_SECONDS: Final = 0.5
 def start(
     client: Client,
     fields: dict[str, Any],
-    webhook: Annotated[str, typer.Option(help="The webhook's id.")],
+    webhook_id: Annotated[str, typer.Option(help="The webhook's id.")],
     latest_only: Annotated[bool, typer.Option("--latest-only", help="Of each subject the newest event alone.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Only say what matches.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Start without a question.")] = False,
+    yes: YesOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait until it ends.")] = False,
-    idempotency_key: Annotated[str | None, typer.Option(help="The same key starts one replay within 24 hours.")] = None,
+    idempotency_key: IdempotencyKeyOption = None,
 ) -> None:
     """Say what matches, ask, start a replay, and show its progress; exit 1 if some of it failed.
 
-    Example: packhook replays start --webhook wh_… --select failed --since yesterday -o acme
+    Example: packhook replays start --webhook-id wh_… --select failed --since yesterday -o acme
     """
-    path = client.path("webhooks", webhook, "replays")
+    path = client.path("webhooks", webhook_id, "replays")
     body = {**fields, **({"latest_only": True} if latest_only else {})}
     if preview or not yes:
         found = client.call("POST", path, json={**body, "preview": True})
         if preview:
             client.show(found)
             return
-        _confirm(found.value, webhook)
+        _confirm(found.value, webhook_id, is_confirmed=yes)
     headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
     reply = client.call("POST", path, json=body, headers=headers)
     if client.as_json or detach:
@@ -54,15 +55,13 @@ def start(
         _follow(client, reply.value)
 
 
-def _confirm(preview: dict[str, Any], webhook: str) -> None:
+def _confirm(preview: dict[str, Any], webhook_id: str, *, is_confirmed: bool) -> None:
     matched = preview["matched"]
     if not matched:
         say("No event matches: nothing to replay.")
         raise typer.Exit
-    if not sys.stdin.isatty():
-        fail(f"{matched} events match; there is no terminal to confirm: give --yes to replay them", Exit.USAGE)
-    say(f"{matched} events match, published from {preview['oldest']} to {preview['newest']}.")
-    typer.confirm(f"Send them to {webhook} again?", abort=True, err=True)
+    times = f"from {preview['oldest']} to {preview['newest']}"
+    confirm(f"Send {matched} events, published {times}, to webhook {webhook_id} again", is_confirmed=is_confirmed)
 
 
 def _follow(client: Client, replay: dict[str, Any]) -> None:
@@ -97,11 +96,11 @@ def _update(bar: Progress, task: TaskID, replay: dict[str, Any]) -> None:
 @client_command(app, "list", query=parameters.REPLAYS)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List replays, newest first. Example: packhook replays list -o acme --status running"""
-    client.show(client.call("GET", client.path("replays"), query=query), _COLUMNS)
+    client.show_list(client.path("replays"), query, _COLUMNS)
 
 
 @client_command(app, "show")
-@exclusive(("--json", "--follow"))
+@exclusive(("--output", "--follow"))
 def show_(
     client: Client,
     replay_id: _Id,

@@ -4,7 +4,6 @@ import socket
 import sys
 from contextlib import closing, suppress
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import uvloop
 
 from packhook.cli.exits import Exit, exit_code, fail
 from packhook.cli.preflight import problems
+from packhook.cli.shared_options import ConfigOption, DatabaseOption, HostOption, PortOption, ProcessesOption
 from packhook.cli.supervise import supervise
 from packhook.core.errors import PackhookError
 from packhook.node import open_listener, run_node
@@ -21,13 +21,11 @@ from packhook.telemetry.logs import configure_logs, reserve_standard_descriptors
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one and prints it.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="Where everything is kept: sqlite:///PATH or postgresql://USER@HOST/NAME.")
-    ] = None,
-    processes: Annotated[int | None, typer.Option(help="Nodes on this port; more than one needs PostgreSQL.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    database: DatabaseOption = None,
+    processes: ProcessesOption = None,
+    config: ConfigOption = None,
     sign_in_link: Annotated[
         bool,
         typer.Option("--sign-in-link", help="Print a link that signs in to the dashboard once, within ten minutes."),

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +34,7 @@ def show_json(document: str, *, flush: bool = False) -> None:
 def show(value: Any, columns: Sequence[str] = ()) -> None:  # noqa: ANN401 any JSON
     """Print a page as a table with these columns, or one object member by member."""
     if isinstance(value, dict) and isinstance(value.get("data"), list):
-        _show_page(value["data"], columns)
+        TableOfPages(columns).print_rows(value["data"])
         show_more(value)
     else:
         _show_object(value)
@@ -46,13 +47,34 @@ def show_more(page: dict[str, Any]) -> None:
         Console(stderr=True).print("There is more: --cursor", Text(visible(cursor)), soft_wrap=True)
 
 
-def _show_page(items: list[dict[str, Any]], columns: Sequence[str]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for item in items:
-        table.add_row(*(Text(_cell(item.get(column))) for column in columns))
-    _print(table)
+class TableOfPages:
+    """Print the rows of a list page by page: the heading once, and columns as wide as on the first page."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._widths: list[int] | None = None
+
+    def print_rows(self, items: Sequence[dict[str, Any]]) -> None:
+        """Print the rows of one page."""
+        rows = [[_cell(item.get(column)) for column in self._columns] for item in items]
+        is_first = self._widths is None
+        if self._widths is None:
+            cells = zip(self._columns, *rows, strict=True)
+            self._widths = _fitting([max(map(cell_len, column)) for column in cells])
+        if not rows and not is_first:
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=is_first)
+        for column, width in zip(self._columns, self._widths, strict=True):
+            table.add_column(column, overflow="fold", min_width=width)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        _print(table)
+
+
+def _fitting(widths: list[int]) -> list[int]:
+    """Return the widths of columns, or no demands where the terminal is narrower: then it folds them."""
+    has_space = sum(widths) + len(widths) <= console().width
+    return widths if has_space else [1] * len(widths)
 
 
 def _show_object(members: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from packhook.cli.exits import Exit, fail
 from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
-from packhook.cli.statistics import Since, Step, Until, show_statistics
+from packhook.cli.shared_options import AllOrganizationsOption, EventCodeOption, SinceOption, UntilOption
+from packhook.cli.statistics import StepOption, show_statistics
 from packhook.cli.tables import show
 from packhook.core.signatures.standard import new_secret
 
@@ -67,13 +68,13 @@ def create(
 def list_(
     client: Client,
     query: dict[str, str],
-    everything: Annotated[bool, typer.Option("--all", help="Of all organizations, with the operator key.")] = False,
+    everything: AllOrganizationsOption = False,
 ) -> None:
     """List webhooks. Example: packhook webhooks list -o acme"""
     url, columns = (
         (path("webhooks"), ("organization_id", *_COLUMNS)) if everything else (client.path("webhooks"), _COLUMNS)
     )
-    client.show(client.call("GET", url, query=query), columns)
+    client.show_list(url, query, columns)
 
 
 @client_command(app, "show")
@@ -122,9 +123,9 @@ def rotate_secret(client: Client, fields: dict[str, Any], webhook_id: _Id, when_
     client.show(client.call("POST", client.path("webhooks", webhook_id, "rotate-secret"), json=body))
 
 
-@client_command(app, "delete", has_output=False)
+@client_command(app, "delete", has_output=False, question=lambda webhook_id: f"Delete webhook {webhook_id}")
 def delete(client: Client, webhook_id: _Id) -> None:
-    """Delete a webhook. Example: packhook webhooks delete wh_… -o acme"""
+    """Delete a webhook, after a question. Example: packhook webhooks delete wh_… -o acme"""
     client.call("DELETE", client.path("webhooks", webhook_id))
 
 
@@ -132,7 +133,7 @@ def delete(client: Client, webhook_id: _Id) -> None:
 def send_test(
     client: Client,
     webhook_id: _Id,
-    event_code: Annotated[str | None, typer.Option(help="The event type whose example is sent.")] = None,
+    event_code: EventCodeOption = None,
 ) -> None:
     """Send an example event now and show the exchange; exit 1 if it failed. Example: packhook webhooks test wh_…"""
     body = None if event_code is None else {"event_code": event_code}
@@ -158,20 +159,20 @@ def match(
     client: Client,
     webhook_id: _Id,
     file: Annotated[str, typer.Argument(help="A file with the event's data, or - for standard input.")] = "-",
-    code: Annotated[str | None, typer.Option(help="The event code of the data.")] = None,
+    event_code: EventCodeOption = None,
     event_id: Annotated[str | None, typer.Option(help="Match an event that was published, in place of data.")] = None,
 ) -> None:
     """Say whether it would get an event, and why not; exit 1 if not.
 
-    Example: echo '{"id": "ord_1"}' | packhook webhooks match wh_… --code order.created -o acme
+    Example: echo '{"id": "ord_1"}' | packhook webhooks match wh_… --event-code order.created -o acme
     """
-    if (code is None) == (event_id is None):
-        fail("expected --code and data, or --event-id", Exit.USAGE)
+    if (event_code is None) == (event_id is None):
+        fail("expected --event-code and data, or --event-id", Exit.USAGE)
     path = client.path("webhooks", webhook_id, "match")
     if event_id is not None:
         reply = client.call("POST", path, json={"event_id": event_id})
     else:
-        body = b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(code), read_input(file))
+        body = b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(event_code), read_input(file))
         reply = client.call("POST", path, content=body)
     client.show(reply)
     if not reply.value["matches"]:
@@ -200,11 +201,13 @@ def unhealthy(client: Client, query: dict[str, str]) -> None:
 
     Example: packhook webhooks unhealthy --state held
     """
-    client.show(client.call("GET", path("health", "webhooks"), query={"state": "failing", **query}), HEALTH_COLUMNS)
+    client.show_list(path("health", "webhooks"), {"state": "failing", **query}, HEALTH_COLUMNS)
 
 
 @client_command(app, "stats")
-def stats(client: Client, webhook_id: _Id, since: Since = "24h", until: Until = None, step: Step = None) -> None:
+def stats(
+    client: Client, webhook_id: _Id, since: SinceOption = "24h", until: UntilOption = None, step: StepOption = None
+) -> None:
     """Show its attempts over time. Example: packhook webhooks stats wh_… -o acme --since 24h"""
     show_statistics(client, client.path("webhooks", webhook_id, "stats"), since, until, step)
 

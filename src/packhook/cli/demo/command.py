@@ -21,6 +21,7 @@ from packhook.cli.demo.receiver import DemoReceiver
 from packhook.cli.demo.service import ORGANIZATION, DemoService, running_service
 from packhook.cli.demo.show import live_table, summary
 from packhook.cli.exits import Exit, fail
+from packhook.cli.shared_options import FreePortOption
 from packhook.testing import Receiver
 
 PACE_SECONDS: Final = 0.25
@@ -31,7 +32,7 @@ def demo(
     events: Annotated[int, typer.Option(help="How many events to publish.", min=1, max=100_000)] = 50,
     exit_: Annotated[bool, typer.Option("--exit", help="Exit when done: 0 only if every event arrived.")] = False,
     seed: Annotated[int, typer.Option(help="Other orders for another number.")] = 1,
-    port: Annotated[int, typer.Option(help="The service's port; 0 takes a free one.", min=0, max=65535)] = 0,
+    port: FreePortOption = 0,
 ) -> None:
     """Watch orders become signed deliveries: the real service, a receiver, every signature verified.
 

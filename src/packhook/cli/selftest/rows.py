@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from packhook.cli.output import Output
+from packhook.cli.tables import show_json
+
 Verdict = Literal["ok", "WRONG", "skipped"]
 
 
@@ -29,10 +32,12 @@ def row(group: str, what: str, expected: str, happened: str) -> Row:
     return Row(group, what, expected, happened, "ok" if good else "WRONG")
 
 
-def show(rows: Sequence[Row], *, as_json: bool, promise: str = "") -> None:
+def show(rows: Sequence[Row], output: Output, *, promise: str = "") -> None:
     """Print all rows, and a line that counts them; ``promise``: what holds for every row, on top."""
-    if as_json:
-        print(msgspec.json.encode({"rows": rows, **_counted(rows)}).decode())  # noqa: T201 this is the command line
+    if output is not Output.TABLE:
+        values = rows if output is Output.JSONL else [{"rows": rows, **_counted(rows)}]
+        for value in values:
+            show_json(msgspec.json.encode(value).decode())
         return
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="bold")
