@@ -208,5 +208,5 @@ def test_every_action_is_about_a_kind_of_thing() -> None:
     """Derive the object kind from the part before the dot."""
     assert {action.kind for action in Action} == {
         "organization", "api_key", "webhook", "event", "delivery", "replay", "master_key", "operator_key",
-        "event_type", "portal_session",
+        "event_type", "portal_session", "operator_session",
     }  # fmt: skip

@@ -14,14 +14,14 @@ from packhook.core.audit import Actor
 from packhook.core.clock import HOUR, to_rfc3339
 from packhook.core.errors import Unauthorized
 from packhook.core.portal import Capability, PortalSession
-from packhook.service import authentication, portal
-from packhook.service.authentication import hash_of
+from packhook.service import authentication
+from packhook.service.authentication import Access, hash_of
 from packhook.service.portal import Portal
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock
-from support.api_node import application
+from support.api_node import OPERATOR_KEY, application
 
 READS: Final = ("webhooks:read", "events:read")
 HERE: Final = "192.0.2.7"
@@ -66,8 +66,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def place(node: tuple[Place, ManualClock], monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Return an organization of the test's own. Nothing is cached, and a wrong token costs no time."""
-    monkeypatch.setattr(portal, "CACHE_SECONDS", 0.0)
+    """Return an organization of the test's own. A wrong token costs no time."""
     monkeypatch.setattr(authentication, "WRONG_KEY_SECONDS", 0.0)
     shared, clock = node
     return Place(await Organization.create(shared.organization.api), shared.service, shared.store, clock)
@@ -208,14 +207,14 @@ async def test_it_expires(place: Place) -> None:
             await ended
 
 
-async def test_a_cached_session_ends_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is remembered for a second is not remembered past the session's end, nor past its being ended."""
-    monkeypatch.setattr(portal, "CACHE_SECONDS", 600.0)
+async def test_a_session_that_was_just_seen_ends_at_once(place: Place) -> None:
+    """By its time, and by being ended on another node."""
     first, session = await place.open(await place.link(expires_in="5m"))
     second, _ = await place.open(await place.link())
     assert await place.session_of(first) == session
     await place.session_of(second)
-    await place.service.portal.end(second)
+    there = Portal(place.store, Access(place.store, Settings(operator_key=OPERATOR_KEY), place.clock), place.clock)
+    await there.end(second)
     place.clock.advance(session.expires_at - place.clock.now())
     for cookie in (first, second):
         with pytest.raises(Unauthorized):

@@ -204,7 +204,7 @@ async def change_instance(scenario: Scenario) -> None:
 
 
 async def visit_dashboard(scenario: Scenario) -> None:
-    """Sign in by key and by link, see every page, and see the secret that one of them shows."""
+    """Sign in by key and by link, sign out, see every page, and see the secret that one of them shows."""
     browser, operator = scenario.add_browser("dashboard"), scenario.client("operator").key
     form, sign_in = await browser.read("/dashboard/sign-in"), "/dashboard/sign-in"
     for key, status in (("wrong operator key", 403), ("key: owner", 403)):
@@ -213,6 +213,8 @@ async def visit_dashboard(scenario: Scenario) -> None:
     link = f"/dashboard/open?token={scenario.secrets['sign-in link']}"
     for name, status in (("first visitor", 303), ("second visitor", 403)):
         await scenario.add_browser(name).read(link, status)
+    visitor = scenario.browsers["first visitor"]
+    await visitor.send(await visitor.read("/dashboard"), "/dashboard/sign-out", 303)
     await see_pages(scenario, "dashboard", {page.name for page in ROUTES})
     await see_secret(scenario, "dashboard")
 

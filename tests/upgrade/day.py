@@ -9,6 +9,7 @@ from packhook.core import ids
 from packhook.core.clock import DAY, HOUR
 from packhook.core.idempotency import StoredResponse
 from packhook.core.model import AttemptResult, DeliveryStatus, EventType, Idempotency
+from packhook.core.operator_session import OperatorSession
 from packhook.core.portal import Capability, PortalSession
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
@@ -20,6 +21,7 @@ from packhook.store.filter_errors import FilterError
 from packhook.store.postgres import (
     api_keys,
     audit,
+    dashboard,
     erasure,
     event_types,
     feed,
@@ -175,6 +177,7 @@ async def _rotate_a_secret(db: Db) -> None:
     rotated = next_version(rotate(hook, "the-new-secret", HOUR, Finish.WHEN_PROVEN, START), enabled=False)
     await webhooks.replace_webhook(db, rotated, new_entry())
     await _use_the_portal(db)
+    await _use_the_dashboard(db)
     await webhooks.claim_rotations(db, START, START + HOUR, 10)
     await webhooks.postpone_rotations(db, [hook.id], START + DAY)
 
@@ -273,6 +276,13 @@ async def _use_the_portal(db: Db) -> None:
     await portal_store.open_link(db, hash_of("link"), hash_of("cookie"), START, new_entry())
     await portal_store.find_valid(db, "find_portal_session", hash_of("cookie"), START)
     await portal_store.end_session(db, hash_of("cookie"))
+
+
+async def _use_the_dashboard(db: Db) -> None:
+    made = OperatorSession(id="ops_1", operator_mark=b"", created_at=START, expires_at=START + DAY)
+    await dashboard.begin_session(db, made, hash_of("cookie"), new_entry(), 10)
+    await dashboard.find_session(db, hash_of("cookie"), START)
+    await dashboard.end_session(db, hash_of("cookie"), new_entry())
 
 
 async def _replay(db: Db) -> None:

@@ -1,19 +1,22 @@
 """Test sessions: the operator key alone begins one, the cookie is hard to steal, forms come from its pages alone."""
 
-import base64
 from http.cookies import SimpleCookie
 from typing import Final
 
 import httpx
 import pytest
 
+from packhook.core.audit import Action
+from packhook.core.operator_session import LASTS
 from packhook.service.authentication import Access
-from packhook.service.sessions import LASTS, LINK_LASTS, Sessions, SignInLink
+from packhook.service.sessions import LINK_LASTS, Sessions, SignInLink
 from packhook.settings import Settings
+from packhook.store.base import AuditFilter, PageRequest
 from packhook.testing import ManualClock
 from packhook.web.app import sign_in_address
 from support.api_node import OPERATOR_KEY
 from web.conftest import Browser
+from web.sample import BY
 from web.served import Served
 
 COOKIE: Final = "packhook_session"
@@ -118,29 +121,46 @@ def test_signing_in_leads_nowhere_else(stranger: Browser, following: str) -> Non
     assert (response.status_code, response.headers["location"]) == (303, "/dashboard")
 
 
-def test_signing_out_ends_the_session_in_this_browser(browser: Browser) -> None:
-    """Show the page to sign in afterwards."""
+def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(browser: Browser, served: Served) -> None:
+    """Refuse a copied cookie at once, on another node too; the audit trail has both the begin and the end."""
+    copied = browser.client.cookies[COOKIE]
     page = browser.read("/dashboard")
     signed_out = browser.follow(browser.send(page, "/dashboard/sign-out"))
     assert "You are signed out." in signed_out.text()
     assert browser.client.get("/dashboard").status_code == 303
+    thief = httpx.Client(base_url=served.url, cookies={COOKIE: copied})
+    with thief:
+        assert thief.get("/dashboard").status_code == 303
+        assert thief.post("/dashboard/organizations", data=page.form("/dashboard/sign-out")).status_code == 403
+    entries = served.run(served.store.list_audit(PageRequest(limit=2), AuditFilter())).items
+    assert [entry.action for entry in entries] == [Action.OPERATOR_SESSION_ENDED, Action.OPERATOR_SESSION_OPENED]
+    assert entries[0].object_id == entries[1].object_id
+    assert (entries[1].by.name, entries[1].reason) == ("operator", "with the operator key")
 
 
-async def test_a_session_ends_with_its_time_its_key_and_its_operator_key(served: Served) -> None:
-    """Recognize only what this instance has sealed, for its present operator key, and not for ever."""
-    service, clock = served.service, served.clock
-    session = service.sessions.begin(is_operator=True)
-    sealed = service.sessions.seal(session)
-    assert service.sessions.unseal(sealed) == session
-    assert [service.sessions.unseal(text) for text in ("", "x", sealed[:-2], sealed + "A" * 2_000, "é")] == [None] * 5
+def test_a_sign_in_link_is_in_the_audit_trail(stranger: Browser, served: Served) -> None:
+    """Say from where it was opened."""
+    stranger.client.get(sign_in_address(served.service, ""), headers={"user-agent": "a browser"})
+    (entry,) = served.run(served.store.list_audit(PageRequest(limit=1), AuditFilter())).items
+    assert (entry.action, entry.reason) == (Action.OPERATOR_SESSION_OPENED, "with a sign-in link")
+    assert (entry.by.source, entry.by.user_agent, entry.organization_id) == ("127.0.0.1", "a browser", "")
+
+
+async def test_a_session_ends_on_every_node_with_its_time_its_end_and_its_operator_key(served: Served) -> None:
+    """Recognize only what a node of this instance has begun, for its present operator key, and not for ever."""
+    settings, clock = Settings(operator_key=OPERATOR_KEY), served.clock
+    here = served.service.sessions
+    there = Sessions(served.store, Access(served.store, settings, clock), clock)
+    session = await served.ask(here.sign_in(BY, "here"))
+    for node in (here, there, there):
+        assert await served.ask(node.session_of(session.token, "")) == session
+    unknown = ("", "x", session.token[:-2], session.token + "A" * 2_000, "phd_\N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert [await served.ask(there.session_of(text, "")) for text in unknown] == [None] * 5
     clock.advance(LASTS)
-    assert service.sessions.unseal(sealed) is None
+    assert await served.ask(there.session_of(session.token, "")) is None
     clock.advance(-LASTS)
-    other_key = Access(served.store, Settings(operator_key="another-operator-key"), clock)
-    assert Sessions(None, other_key, clock).unseal(sealed) is None
-    plain = '{"id":"x","expires_at":9999999999999,"is_operator":true}'
-    assert service.sessions.unseal(_encoded(plain)) is None
-
-
-def _encoded(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode()
+    others = Access(served.store, Settings(operator_key="another-operator-key"), clock)
+    assert await served.ask(Sessions(served.store, others, clock).session_of(session.token, "")) is None
+    assert await served.ask(there.session_of(session.token, "")) == session
+    await served.ask(here.end(session, BY))
+    assert [await served.ask(node.session_of(session.token, "")) for node in (here, there)] == [None] * 2

@@ -13,8 +13,8 @@ import pytest
 from packhook.core.errors import Overloaded
 from packhook.core.event_types import BUILT_IN
 from packhook.core.model import Event
+from packhook.core.operator_session import LASTS
 from packhook.service.publish import PublishKey
-from packhook.service.sessions import LASTS
 from packhook.service.tail import MAX_VIEWERS, Tail, TailFilter
 from packhook.testing import Receiver, Status
 from support.api_node import OPERATOR_KEY, SENDING, bearer, eventually, running_node

@@ -66,6 +66,8 @@ class Action(StrEnum):
     EVENT_TYPE_ARCHIVED = "event_type.archived"
     MASTER_KEY_ROTATED = "master_key.rotated"
     OPERATOR_KEY_CREATED = "operator_key.created"
+    OPERATOR_SESSION_OPENED = "operator_session.opened"
+    OPERATOR_SESSION_ENDED = "operator_session.ended"
 
     @property
     def kind(self) -> str:

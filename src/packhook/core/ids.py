@@ -97,6 +97,11 @@ def portal_session_id() -> str:
     return _new("pts_")
 
 
+def operator_session_id() -> str:
+    """Return an id for a new session of the dashboard (not its cookie)."""
+    return _new("ops_")
+
+
 def request_id() -> str:
     """Return an id for an HTTP request to our API, sent back as ``x-request-id``."""
     return _new("req_")

@@ -71,6 +71,7 @@ class Maintenance:
                 replays=removed.replays,
                 statistics=removed.statistics,
                 portal_sessions=removed.portal_sessions,
+                operator_sessions=removed.operator_sessions,
             )
 
     async def _disable_failing(self) -> None:

@@ -11,10 +11,10 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
@@ -23,6 +23,8 @@ from packhook.core.fair_share import FairShare
 from packhook.core.model import ApiKey
 from packhook.settings import Settings
 from packhook.store.base import Store, Usage
+
+T = TypeVar("T")
 
 OPERATOR_PREFIX: Final = "pho_"
 ANY_KEY: Final = ""
@@ -139,6 +141,32 @@ class UnknownLookups:
                     raise
 
 
+class KnownTokens:
+    """Look up a token each time that it is shown, so that one which was ended is refused at once, on every node.
+
+    Only tokens that were not valid here before wait among the :class:`UnknownLookups`.
+    """
+
+    def __init__(self, unknown: UnknownLookups) -> None:
+        self._unknown = unknown
+        self._known = set[bytes]()
+
+    async def look_up(self, token_hash: bytes, source: str, find: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``find`` does; it raises Unauthorized for a token that is not valid. Raises Overloaded."""
+        if token_hash in self._known:
+            try:
+                return await find()
+            except Unauthorized:
+                self._known.discard(token_hash)
+                raise
+        async with self._unknown.place(source):
+            found = await find()
+        if len(self._known) >= MAX_CACHED:
+            self._known.clear()
+        self._known.add(token_hash)
+        return found
+
+
 class Access:
     """Authenticate and authorize requests.
 
@@ -167,10 +195,9 @@ class Access:
         self._operator_hash = await self._store.claim_operator_key(hash_of(key), created)
         return key if hmac.compare_digest(self._operator_hash, hash_of(key)) else None
 
-    @property
-    def operator_key_hash(self) -> str:
-        """Return the SHA-256 of the operator key, in hex: what sessions are bound to. No secret by itself."""
-        return self._operator_hash.hex()
+    def mark_of(self, kind: str) -> bytes:
+        """Return a mark of the operator key, which sessions of this kind are bound to. No secret by itself."""
+        return hashlib.sha256(f"{kind}\0{self._operator_hash.hex()}".encode()).digest()
 
     async def authenticate_and_authorize(
         self, key: str, scope: str | None, organization_id: str | None, source: Callable[[], str]

@@ -4,13 +4,11 @@
 
     create ─▶ token of the link ─ open ─▶ token of the session (a cookie) ─ session_of ─▶ PortalSession
 
-Only SHA-256 hashes of tokens are stored. What a token is good for is looked up again at least once a second, so a
-revoked key ends its links and sessions within a second on every node.
+Only SHA-256 hashes of tokens are stored. What a token is good for is looked up each time, so a revoked key ends its
+links and sessions at once, on every node, and so does the end of a session for every copy of its cookie.
 """
 
-import hashlib
 import hmac
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,9 +19,8 @@ from packhook.core.errors import Forbidden, Unauthorized
 from packhook.core.idempotency import Remember
 from packhook.core.portal import MAX_PER_ORGANIZATION, SCOPES_OF, Capability, PortalSession
 from packhook.service.authentication import (
-    CACHE_SECONDS,
-    MAX_CACHED,
     Access,
+    KnownTokens,
     Principal,
     UnknownLookups,
     hash_of,
@@ -43,8 +40,8 @@ class Portal:
         self._store = store
         self._access = access
         self._clock = clock
-        self._cache: dict[bytes, tuple[float, PortalSession]] = {}
         self._unknown = UnknownLookups("too many unknown links are being looked up; try again")
+        self._known = KnownTokens(self._unknown)
 
     async def create(
         self,
@@ -110,26 +107,16 @@ class Portal:
 
     async def session_of(self, cookie: str, source: str) -> PortalSession:
         """Return the session of this token. Raise Unauthorized if it has ended, or never was."""
-        session_hash, now = hash_of(cookie), self._clock.now()
-        until, session = self._cache.get(session_hash, (0.0, None))
-        if session is not None and until > time.monotonic() and session.expires_at > now:
-            return session
-        if session is None:
-            async with self._unknown.place(source):
-                session = self._valid(await self._store.portal.find_session(session_hash, now))
-        else:
-            self._cache.pop(session_hash)
-            session = self._valid(await self._store.portal.find_session(session_hash, now))
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
-        self._cache[session_hash] = time.monotonic() + CACHE_SECONDS, session
-        return session
+        session_hash = hash_of(cookie)
+
+        async def find() -> PortalSession:
+            return self._valid(await self._store.portal.find_session(session_hash, self._clock.now()))
+
+        return await self._known.look_up(session_hash, source, find)
 
     async def end(self, cookie: str) -> None:
         """End the session of this token, if there is one."""
-        session_hash = hash_of(cookie)
-        self._cache.pop(session_hash, None)
-        await self._store.portal.end(session_hash)
+        await self._store.portal.end(hash_of(cookie))
 
     def _valid(self, found: PortalSession | None) -> PortalSession:
         """Return a link or session, unless another operator key than the present one made it."""
@@ -138,4 +125,4 @@ class Portal:
         return found
 
     def _operator_mark(self) -> bytes:
-        return hashlib.sha256(f"portal\0{self._access.operator_key_hash}".encode()).digest()
+        return self._access.mark_of("portal")

@@ -72,7 +72,7 @@ class Service:
             settings.max_buffered_body_bytes, "too many bytes of requests are being received; try again"
         )
         self.access = Access(store, settings, clock)
-        self.sessions = Sessions(encrypted, self.access, clock)
+        self.sessions = Sessions(store, self.access, clock)
         self.sign_in_link = SignInLink(clock)
         self.portal = Portal(store, self.access, clock)
         self.organizations = Organizations(store, clock, self.access)

@@ -1,88 +1,109 @@
-"""Sessions of the dashboard: a sealed value that the browser keeps. Nothing is stored, so every node knows them all.
+"""Sessions of the dashboard: a random token in a cookie, of which every node finds the hash in the database.
 
 ::
 
-    sign in ─ operator key ─▶ BrowserSession ─ seal ─▶ cookie ─ unseal ─▶ the same, or None: sign in again
-                                        └─ master key, hash of the operator key, expiry
+    sign in ─ operator key ─▶ token (a cookie) ─ session_of ─▶ BrowserSession, or None: sign in again
+                                  └─ sign out ─▶ ended on every node, also for a copy of the cookie
 
 A node may make one link that signs in once (:class:`SignInLink`).
 
-A value is encrypted and authenticated under the newest master key, together with the hash of the operator key. So it
-ends when it expires, when the operator key changes, and when its master key is taken away.
+A session is looked up for each request. It ends when it is signed out of, when it expires, and when the operator key
+changes.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from packhook.core.clock import HOUR, MINUTE, Clock
-from packhook.core.errors import Unavailable
-from packhook.service.authentication import Access, hash_of
-from packhook.store.encryption.cipher import Cipher
-from packhook.store.encryption.keyring import new_key
-from packhook.store.encryption.store import EncryptedStore
+from packhook.core import ids
+from packhook.core.audit import Action, Actor, entry
+from packhook.core.clock import MINUTE, Clock
+from packhook.core.errors import Unauthorized
+from packhook.core.operator_session import LASTS, MAX_SESSIONS, OperatorSession
+from packhook.service.authentication import Access, KnownTokens, UnknownLookups, hash_of, new_key
+from packhook.store.base import Store
 
-LASTS: Final = 12 * HOUR
 LINK_LASTS: Final = 10 * MINUTE
-MAX_COOKIE_LENGTH: Final = 1_024
-_RECORD: Final = "session"
+MAX_COOKIE_LENGTH: Final = 100
+_STRANGER: Final = "phf_"
+_OPERATOR: Final = "phd_"
 
 
 class BrowserSession(Struct, frozen=True, kw_only=True):
-    """Identify a browser until ``expires_at``. ``is_operator``: it has shown the operator key."""
+    """Hold the token of a browser's cookie. ``id``: that of the operator's session, "" before the key was shown."""
 
-    id: str
-    expires_at: int
-    is_operator: bool
+    token: str
+    id: str = ""
+
+    @property
+    def is_operator(self) -> bool:
+        """Return whether the operator key was shown."""
+        return bool(self.id)
 
     @property
     def form_token(self) -> str:
-        """Return the token that each form of this session carries; who sees it does not learn the session's id."""
-        return base64.urlsafe_b64encode(hashlib.sha256(f"form\0{self.id}".encode()).digest()).decode().rstrip("=")
+        """Return the token that each form of this session carries; who sees it does not learn the cookie."""
+        return base64.urlsafe_b64encode(hashlib.sha256(f"form\0{self.token}".encode()).digest()).decode().rstrip("=")
 
 
 class Sessions:
-    """Begin and recognize sessions. Without an encrypting store they last as long as the process."""
+    """Begin, recognize and end sessions."""
 
-    def __init__(self, encrypted: EncryptedStore | None, access: Access, clock: Clock) -> None:
-        self._encrypted = encrypted
-        self._own_cipher = Cipher([new_key()])
+    def __init__(self, store: Store, access: Access, clock: Clock) -> None:
+        self._store = store
         self._access = access
         self._clock = clock
+        self._known = KnownTokens(UnknownLookups("too many unknown sessions are being looked up; try again"))
 
-    def begin(self, *, is_operator: bool) -> BrowserSession:
-        """Return a new session; one without the operator key protects the form to sign in."""
-        return BrowserSession(
-            id=secrets.token_urlsafe(24), expires_at=self._clock.now() + LASTS, is_operator=is_operator
+    def begin(self) -> BrowserSession:
+        """Return the session of a stranger, which protects the form to sign in. Nothing is stored."""
+        return BrowserSession(token=new_key(_STRANGER))
+
+    async def sign_in(self, by: Actor, way: str) -> BrowserSession:
+        """Return a new session of the operator; ``way`` says in the audit trail how it was begun."""
+        now, token = self._clock.now(), new_key(_OPERATOR)
+        session = OperatorSession(
+            id=ids.operator_session_id(), operator_mark=self._operator_mark(), created_at=now, expires_at=now + LASTS
         )
+        audit = entry(Action.OPERATOR_SESSION_OPENED, by, now, object_id=session.id, reason=way)
+        await self._store.dashboard.begin_session(session, hash_of(token), audit, MAX_SESSIONS)
+        return BrowserSession(token=token, id=session.id)
 
-    def seal(self, session: BrowserSession) -> str:
-        """Return the session as a cookie's value."""
-        text = msgspec.json.encode(session).decode()
-        sealed = self._cipher().encrypt(text, _RECORD, self._access.operator_key_hash)
-        return base64.urlsafe_b64encode(sealed.encode()).decode().rstrip("=")
+    async def session_of(self, cookie: str, source: str) -> BrowserSession | None:
+        """Return the session of a cookie's value; None if it has ended, or never was. Raises Overloaded.
 
-    def unseal(self, cookie: str) -> BrowserSession | None:
-        """Return the session of a cookie's value; None if it is not valid any more, or never was."""
-        if not cookie or len(cookie) > MAX_COOKIE_LENGTH:
+        ``source`` is the client's address.
+        """
+        if cookie.startswith(_STRANGER) and len(cookie) <= MAX_COOKIE_LENGTH:
+            return BrowserSession(token=cookie)
+        if not cookie.startswith(_OPERATOR) or len(cookie) > MAX_COOKIE_LENGTH:
             return None
+        token_hash = hash_of(cookie)
+
+        async def find() -> OperatorSession:
+            found = await self._store.dashboard.find_session(token_hash, self._clock.now())
+            if found is None or not hmac.compare_digest(found.operator_mark, self._operator_mark()):
+                raise Unauthorized
+            return found
+
         try:
-            sealed = base64.urlsafe_b64decode(cookie.encode("ascii") + b"==").decode()
-            text = self._cipher().decrypt(sealed, _RECORD, self._access.operator_key_hash)
-            session = msgspec.json.decode(text, type=BrowserSession)
-        except (Unavailable, UnicodeError, binascii.Error, ValueError):
+            session = await self._known.look_up(token_hash, source, find)
+        except Unauthorized:
             return None
-        is_sealed = sealed != text  # a text that is not encrypted comes back as it is
-        return session if is_sealed and session.expires_at > self._clock.now() else None
+        return BrowserSession(token=cookie, id=session.id)
 
-    def _cipher(self) -> Cipher:
-        return self._own_cipher if self._encrypted is None else self._encrypted.current_cipher()
+    async def end(self, session: BrowserSession, by: Actor) -> None:
+        """End a session, for every copy of its cookie."""
+        if session.is_operator:
+            audit = entry(Action.OPERATOR_SESSION_ENDED, by, self._clock.now(), object_id=session.id)
+            await self._store.dashboard.end_session(hash_of(session.token), audit)
+
+    def _operator_mark(self) -> bytes:
+        return self._access.mark_of("dashboard")
 
 
 class SignInLink:

@@ -35,6 +35,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.store.dashboard import WithDashboard
 from packhook.store.dispatcher import Capacity, Dispatcher
 from packhook.store.erasure import WithErasure
 from packhook.store.event_types import EventTypeStore
@@ -142,7 +143,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Store(
-    WithErasure, WithFeed, WithFilterErrors, WithOverview, WithRefusedEvents, WithResponses,
+    WithDashboard, WithErasure, WithFeed, WithFilterErrors, WithOverview, WithRefusedEvents, WithResponses,
     RotationStore, StatisticsStore, TimelineStore, Protocol,
 ):  # fmt: skip
     """Store everything in one database. Made by ``store/open.py``; bound to the event loop that called :meth:`open`."""
@@ -368,8 +369,6 @@ class Store(
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
         """Return a page of audit entries, newest first, of deleted organizations too."""
         ...
-
-    # --- maintenance
 
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int

@@ -31,6 +31,7 @@ class RetentionBatch(Struct, frozen=True, kw_only=True):
     replays: int = 0
     statistics: int = 0
     portal_sessions: int = 0
+    operator_sessions: int = 0
     more: bool = False
 
     @property

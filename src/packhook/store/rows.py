@@ -31,6 +31,7 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.operator_session import OperatorSession
 from packhook.core.overview import DueDeliveries, Figures, WebhookCondition
 from packhook.core.portal import PortalSession
 from packhook.core.replay import Replay
@@ -124,6 +125,7 @@ ATTEMPT_SUMMARIES: Final = Table(AttemptSummary)
 INTERRUPTIONS: Final = Table(Interruption)
 REPLAYS: Final = Table(Replay)
 PORTAL_SESSIONS: Final = Table(PortalSession)
+OPERATOR_SESSIONS: Final = Table(OperatorSession)
 REFUSED_EVENTS: Final = Table(RefusedEvent)
 _ENTRIES: Final = Table(AuditEntry, without=("by", "response"))
 _ACTORS: Final = Table(Actor, columns={"name": "actor"})
@@ -150,6 +152,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "attempt": ATTEMPTS.columns,
     "replay": REPLAYS.columns,
     "portal_session": PORTAL_SESSIONS.columns,
+    "operator_session": OPERATOR_SESSIONS.columns,
     "attempt_summary": ATTEMPT_SUMMARIES.columns,
     "health": (
         *(f"w.{name}" for name in _HEALTH_OF_WEBHOOK),

@@ -28,7 +28,7 @@ def mounts(service: Service, settings: Settings) -> Mounts:
         from packhook.web.site import Site  # noqa: PLC0415 Jinja2 and the templates, which only pages need
         from packhook.web.visitors import OperatorOnly  # noqa: PLC0415 as above
 
-        return Site(service, settings, DASHBOARD, OperatorOnly(service))
+        return Site(service, settings, DASHBOARD, OperatorOnly(service, settings))
 
     def portal() -> ASGIApp:
         from packhook.web.site import Site  # noqa: PLC0415 as above

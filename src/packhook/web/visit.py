@@ -15,10 +15,11 @@ from packhook.core.errors import Forbidden, NotFound, Unauthorized
 from packhook.core.event_types import Catalogue
 from packhook.core.fair_share import Reservation
 from packhook.core.model import Organization
+from packhook.core.operator_session import LASTS
 from packhook.service.authentication import OPERATOR
 from packhook.service.pagination import Listing, with_checksum
 from packhook.service.service import Service
-from packhook.service.sessions import LASTS, BrowserSession
+from packhook.service.sessions import BrowserSession
 from packhook.settings import Settings
 from packhook.web.forms import Form
 from packhook.web.look import Look
@@ -210,17 +211,12 @@ class Visit:
 
     # --- the session
 
-    def begin_session(self, *, is_operator: bool) -> BrowserSession:
-        """Begin a session; :meth:`keep_session` gives it to the browser."""
-        self.session = begun = self.service.sessions.begin(is_operator=is_operator)
-        return begun
-
     def keep_session(self, response: Response) -> Response:
         """Add the session's cookie to a response: not for scripts, not with requests of other sites that change."""
         assert isinstance(self.session, BrowserSession)  # noqa: S101 it was begun
         response.set_cookie(
             COOKIE,
-            self.service.sessions.seal(self.session),
+            self.session.token,
             max_age=LASTS // 1_000,
             path=self._base,
             secure=self.is_secure,
@@ -229,7 +225,7 @@ class Visit:
         )
         return response
 
-    def end_session(self, response: Response) -> Response:
+    def forget_session(self, response: Response) -> Response:
         """Remove the session's cookie."""
         response.delete_cookie(COOKIE, path=self._base, secure=self.is_secure, httponly=True, samesite="lax")
         return response

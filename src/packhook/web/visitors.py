@@ -102,12 +102,14 @@ class OperatorOnly:
     look = PACKHOOK
     policy = _POLICY.format(images="'self'", ancestors="'none'")
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, settings: Settings) -> None:
         self._service = service
+        self._settings = settings
 
     async def session_of(self, request: Request) -> Session:
-        """Return the session of the sealed cookie."""
-        return self._service.sessions.unseal(request.cookies.get(COOKIE, ""))
+        """Return the session of the cookie, which is looked up each time."""
+        cookie = request.cookies.get(COOKIE, "")
+        return await self._service.sessions.session_of(cookie, source_in(request.scope, self._settings.trusted_proxies))
 
     def may(self, session: Session, name: str) -> bool:  # noqa: ARG002 the operator may
         """Return whether there is a page of this name."""
@@ -142,7 +144,7 @@ class PortalVisitors:
         )
 
     async def session_of(self, request: Request) -> Session:
-        """Return the session of the cookie, looked up again every second."""
+        """Return the session of the cookie, which is looked up each time."""
         cookie = request.cookies.get(PORTAL_COOKIE, "")
         if not cookie:
             return None

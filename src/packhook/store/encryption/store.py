@@ -67,6 +67,7 @@ class EncryptedStore:
         self.replays = inner.replays
         self.erasure = inner.erasure
         self.portal = inner.portal
+        self.dashboard = inner.dashboard
         self.event_types = inner.event_types
         self._pass_reads_through(inner)
         self.write_audit = inner.write_audit

@@ -6,8 +6,7 @@
                                    (and every two seconds by itself)
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,17 +17,7 @@ from packhook.core.model import EventType
 from packhook.store import rows
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.notifications import notify_event_types
-from packhook.store.postgres.queries import SQL, Db
-
-T = TypeVar("T")
-
-
-class _Run(Protocol):
-    """Run work on a connection, with the arguments that follow."""
-
-    def __call__(self, work: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:  # noqa: ANN401 the work's own
-        """Return the result of the work."""
-        ...
+from packhook.store.postgres.queries import SQL, Db, Run
 
 
 class CatalogueCache:
@@ -55,7 +44,7 @@ class CatalogueCache:
 class PostgresEventTypes:
     """See :class:`packhook.store.event_types.EventTypeStore` for every promise."""
 
-    def __init__(self, node: str, read: _Run, write: _Run) -> None:
+    def __init__(self, node: str, read: Run, write: Run) -> None:
         self._node = node
         self._read = read
         self._write = write

@@ -1,42 +1,19 @@
 """Implement the FeedStore on PostgreSQL: reads, and the poller that wakes readers while the store is open."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
 
 from packhook.core.errors import Unavailable
 from packhook.store.feed import FeedPage, FeedPosition, FeedRequest, FeedWatch
 from packhook.store.postgres import feed
 from packhook.store.postgres.notifications import Notifier
-
-T = TypeVar("T")
-
-
-class _ReadHotPath(Protocol):
-    """Run work on a connection."""
-
-    def __call__(self, work: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:  # noqa: ANN401 the work's own
-        """Return the result of the work."""
-        ...
-
-
-class _ReadFor(Protocol):
-    """Run work of an organization on a connection, with the arguments that follow."""
-
-    def __call__(
-        self,
-        organization_id: str,
-        work: Callable[..., Awaitable[T]],
-        *args: Any,  # noqa: ANN401 the work's own
-    ) -> Awaitable[T]:
-        """Return the result of the work."""
-        ...
+from packhook.store.postgres.queries import Run, RunFor
 
 
 class PostgresFeed:
     """See :class:`packhook.store.feed.FeedStore` for every promise. Readers wait while it is open."""
 
-    def __init__(self, read: _ReadFor, read_hot_path: _ReadHotPath) -> None:
+    def __init__(self, read: RunFor, read_hot_path: Run) -> None:
         self._read = read
         self._read_hot_path = read_hot_path
         self._notifier: Notifier | None = None

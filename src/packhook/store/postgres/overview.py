@@ -1,7 +1,7 @@
 """Implement the OverviewStore on PostgreSQL: each method names its work; all of them read."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -13,26 +13,16 @@ from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
 from packhook.store.overview import MAX_NODES_READ
 from packhook.store.postgres.liveness import NodeLiveness
-from packhook.store.postgres.queries import HINTS, SQL, Db, fetch_page
-
-T = TypeVar("T")
+from packhook.store.postgres.queries import HINTS, SQL, Db, Run, fetch_page
 
 _encode_status: Final = msgspec.json.Encoder().encode
 _decode_status: Final = msgspec.json.Decoder(NodeStatus).decode
 
 
-class _Read(Protocol):
-    """Run work on a connection for reads, with the arguments that follow."""
-
-    def __call__(self, work: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:  # noqa: ANN401 the work's own
-        """Return the result of the work."""
-        ...
-
-
 class PostgresOverview:
     """See :class:`packhook.store.overview.OverviewStore` for every promise."""
 
-    def __init__(self, read: _Read, liveness: Callable[[], NodeLiveness]) -> None:
+    def __init__(self, read: Run, liveness: Callable[[], NodeLiveness]) -> None:
         self._read = read
         self._liveness = liveness
 

@@ -1,31 +1,18 @@
 """Implement the PortalStore on PostgreSQL."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
-
 from packhook.core.audit import AuditEntry
 from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.portal import PortalSession
 from packhook.store import rows
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.organizations import lock_organization
-from packhook.store.postgres.queries import SQL, Db, RunFor
-
-T = TypeVar("T")
-
-
-class _RunHotPath(Protocol):
-    """Run work on a connection, with the arguments that follow."""
-
-    def __call__(self, work: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:  # noqa: ANN401 the work's own
-        """Return the result of the work."""
-        ...
+from packhook.store.postgres.queries import SQL, Db, Run, RunFor
 
 
 class PostgresPortal:
     """See :class:`packhook.store.portal.PortalStore` for every promise. ``read`` is delayed by no long list."""
 
-    def __init__(self, read: _RunHotPath, write_for: RunFor) -> None:
+    def __init__(self, read: Run, write_for: RunFor) -> None:
         self._read = read
         self._write_for = write_for
 

@@ -44,6 +44,14 @@ class CommitOutcomeUnknown(Exception):
         self.backend = backend
 
 
+class Run(Protocol):
+    """Run work on a connection, with the arguments that follow."""
+
+    def __call__(self, work: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:  # noqa: ANN401 the work's own
+        """Return the result of the work."""
+        ...
+
+
 class RunFor(Protocol):
     """Run work of an organization on a connection, with the arguments that follow."""
 

@@ -53,6 +53,7 @@ async def apply_retention(
         replays=await replays.delete_old(db, events_before, keys_before, limit),
         statistics=counts,
         portal_sessions=len(await db.fetch_all(SQL["delete_expired_portal_sessions"], now, limit)),
+        operator_sessions=len(await db.fetch_all(SQL["delete_expired_operator_sessions"], now, limit)),
         more=is_cut or more_counts or not sweep.is_new,
     )
     return batch, sweep

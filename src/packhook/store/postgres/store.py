@@ -55,6 +55,7 @@ from packhook.store.postgres import (
     statistics,
     webhooks,
 )
+from packhook.store.postgres.dashboard import PostgresDashboard
 from packhook.store.postgres.erasure import PostgresErasure
 from packhook.store.postgres.event_types import PostgresEventTypes
 from packhook.store.postgres.feed_store import PostgresFeed
@@ -100,6 +101,7 @@ class PostgresStore:
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read, lambda: self._open.liveness)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
+        self.dashboard = PostgresDashboard(self._read_hot_path, self._write_for)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.event_types = PostgresEventTypes(self._node, self._read_hot_path, self._write)
         self.filter_errors = PostgresFilterErrors(self._read_for, self._write)
@@ -370,14 +372,12 @@ class PostgresStore:
     ) -> dict[int, tuple[AttemptCount, ...]]:
         return await self._read(statistics.attempt_counts, webhook_id, steps, until)
 
-    # --- the audit trail
     async def write_audit(self, entry: AuditEntry) -> None:
         await self._write_for(entry.organization_id, audit.write_audit, entry)
 
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
         return await self._read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
-    # --- maintenance
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:

@@ -168,6 +168,15 @@ CREATE TABLE nodes (
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE operator_sessions (
+  session_hash bytea NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  operator_mark bytea NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  CONSTRAINT operator_sessions_pkey PRIMARY KEY (session_hash)
+);
+
 CREATE TABLE organizations (
   id text COLLATE "C" NOT NULL,
   name text NOT NULL,
@@ -376,6 +385,8 @@ CREATE INDEX idempotency_keys_by_age ON packhook.idempotency_keys USING btree (c
 CREATE INDEX idempotency_keys_of_changes ON packhook.idempotency_keys USING btree (organization_id) WHERE of_change;
 
 CREATE INDEX lanes_due ON packhook.lanes USING btree (due_at);
+
+CREATE INDEX operator_sessions_by_expiry ON packhook.operator_sessions USING btree (expires_at);
 
 CREATE INDEX organizations_with_retention ON packhook.organizations USING btree (id) WHERE (retention IS NOT NULL);
 

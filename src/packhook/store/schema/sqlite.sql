@@ -381,3 +381,13 @@ CREATE INDEX outbox_refused ON outbox (event_id) WHERE refused_at IS NOT NULL;
 CREATE INDEX outbox_refused_of_organization ON outbox (organization_id, event_id) WHERE refused_at IS NOT NULL;
 
 CREATE INDEX idempotency_keys_of_changes ON idempotency_keys (organization_id) WHERE of_change;
+
+CREATE TABLE operator_sessions (
+  session_hash  BLOB PRIMARY KEY,
+  id            TEXT NOT NULL,
+  operator_mark BLOB NOT NULL,
+  created_at    INTEGER NOT NULL,
+  expires_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX operator_sessions_by_expiry ON operator_sessions (expires_at);

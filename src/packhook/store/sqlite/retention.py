@@ -37,6 +37,7 @@ class RetentionCursor:
             replays=replays.delete_old(db, events_before, keys_before, limit),
             statistics=counts,
             portal_sessions=_delete_by_age(db, "delete_expired_portal_sessions", now, limit),
+            operator_sessions=_delete_by_age(db, "delete_expired_operator_sessions", now, limit),
             more=is_cut or more_counts or not self._sweep.is_new,
         )
 

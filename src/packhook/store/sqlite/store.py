@@ -62,6 +62,7 @@ from packhook.store.sqlite import (
     webhooks,
 )
 from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
+from packhook.store.sqlite.dashboard import SqliteDashboard
 from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.event_types import SqliteEventTypes
 from packhook.store.sqlite.feed import SqliteFeed
@@ -124,6 +125,7 @@ class SqliteStore:
         self.refused_events = SqliteRefusedEvents(lambda: self._reader, lambda: self._writer)
         self.responses = SqliteResponses(lambda: self._reader)
         self.feed = SqliteFeed(lambda: self._reader)
+        self.dashboard = SqliteDashboard(lambda: self._hot_path_reader, lambda: self._writer)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)
         self.filter_errors = SqliteFilterErrors(lambda: self._reader, lambda: self._writer)
@@ -368,14 +370,12 @@ class SqliteStore:
     ) -> dict[int, tuple[AttemptCount, ...]]:
         return await self._reader.read(statistics.attempt_counts, webhook_id, steps, until)
 
-    # --- the audit trail
     async def write_audit(self, entry: AuditEntry) -> None:
         await self._writer.write_for(entry.organization_id, audit.write_audit, entry)
 
     async def list_audit(self, page: PageRequest, where: AuditFilter) -> Page[AuditEntry]:
         return await self._reader.read_for(where.organization_id or OF_THE_NODE, audit.list_audit, page, where)
 
-    # --- maintenance
     async def apply_retention(
         self, *, events_before: int, keys_before: int, audit_before: int, now: int, limit: int
     ) -> RetentionBatch:

@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from packhook.api.forwarded import source_in
 from packhook.core.errors import Overloaded, RateLimited, Unauthorized
+from packhook.service.sessions import BrowserSession
 from packhook.web.visit import SIGN_IN, Visit
 
 
@@ -18,7 +19,7 @@ async def form(visit: Visit) -> Response:
 
 def _form(visit: Visit, following: str, problem: str = "", status: int = 200) -> Response:
     if visit.session is None:
-        visit.begin_session(is_operator=False)
+        visit.session = visit.service.sessions.begin()
     return visit.keep_session(visit.render("sign_in.html", status, following=following, problem=problem))
 
 
@@ -35,7 +36,7 @@ async def sign_in(visit: Visit) -> Response:
         return _form(visit, following, error.detail, 503)
     if not principal.is_operator:
         return _form(visit, following, "This is an organization's API key. The dashboard needs the operator key.", 403)
-    visit.begin_session(is_operator=True)
+    visit.session = await visit.service.sessions.sign_in(visit.actor, "with the operator key")
     return visit.keep_session(RedirectResponse(visit.next_address(following), 303))
 
 
@@ -44,10 +45,12 @@ async def open_link(visit: Visit) -> Response:
     visit.require_person()
     if not visit.service.sign_in_link.use(visit.query("token")):
         return _form(visit, "", "This link has been used, or has expired. Sign in with the operator key.", 403)
-    visit.begin_session(is_operator=True)
+    visit.session = await visit.service.sessions.sign_in(visit.actor, "with a sign-in link")
     return visit.keep_session(RedirectResponse(visit.base, 303))
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End the session in this browser."""
-    return visit.end_session(visit.redirect(SIGN_IN, notice="signed-out"))
+    """End the session, in this browser and for every copy of its cookie."""
+    if isinstance(visit.session, BrowserSession):
+        await visit.service.sessions.end(visit.session, visit.actor)
+    return visit.forget_session(visit.redirect(SIGN_IN, notice="signed-out"))
