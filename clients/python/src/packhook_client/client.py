@@ -1,0 +1,262 @@
+"""The client for code that blocks. ``async_client.py`` is its twin; what both do is in the modules they import."""
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import wraps
+from types import NoneType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, get_args
+
+import httpx
+
+from packhook_client import calls
+from packhook_client.batches import MAX_BYTES, MAX_EVENTS, publish_in_batches
+from packhook_client.call import Call, Response
+from packhook_client.calls.events import NewEvent
+from packhook_client.errors import ConnectionFailed, PackhookError
+from packhook_client.reading import Pages, feed_from
+from packhook_client.retry import DEFAULT_RETRY, RetryPolicy
+from packhook_client.sending import Attempt, Body, attempts, failure, response_of, server_of
+from packhook_client.values.events import FeedPage, Receipt
+from packhook_client.values.pages import Page
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT: Final = 30.0
+_SELF: Final = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def described(method: Callable[..., Any], call: Callable[..., Call[Any]], result: Callable[[Any], Any]) -> None:
+    """Give a method the parameters of a call, and what it returns: ``result`` of what the call reads."""
+    signature = inspect.signature(call)
+    read = get_args(signature.return_annotation)[0]
+    parameters = [_SELF, *signature.parameters.values()]
+    returned = result(None if read is NoneType else read)
+    found = signature.replace(parameters=parameters, return_annotation=returned)
+    setattr(method, "__signature__", found)  # noqa: B010 mypy knows no such attribute
+
+
+def _blocking(call: Callable[P, Call[T]]) -> Callable[Concatenate["Packhook", P], T]:
+    """Return the method that sends a call."""
+
+    @wraps(call)
+    def method(self: "Packhook", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send(call(*args, **kwargs))
+
+    described(method, call, lambda read: read)
+    return method
+
+
+def _iterating(call: Callable[P, Call[Page[T]]]) -> Callable[Concatenate["Packhook", P], Iterator[T]]:
+    """Return the method that reads a list page by page."""
+
+    @wraps(call)
+    def method(self: "Packhook", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self._items(Pages(call(*args, **kwargs)))
+
+    described(method, call, lambda read: Iterator[get_args(read)[0]])  # type: ignore[misc] # a type at run time
+    return method
+
+
+class Packhook:
+    """Call one packhook node, or a load balancer in front of several. Threads may share it.
+
+    ``organization`` is whose webhooks and events the methods are about. ``timeout``: seconds for one attempt.
+    ``http``: an ``httpx.Client`` of your own, for a proxy or certificates; it stays open. ``sleep`` waits between
+    attempts.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        organization: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        http: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._server = server_of(url, key, organization)
+        self._timeout = timeout
+        self._retry = retry
+        self._http = httpx.Client() if http is None else http
+        self._is_owner = http is None
+        self._sleep = sleep
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._server.url!r}, organization={self._server.organization!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. An ``http`` that was given stays open."""
+        if self._is_owner:
+            self._http.close()
+
+    def in_organization(self, organization: str) -> Self:
+        """Return a client for another organization. It shares the connections of this one, which closes them."""
+        other = copy(self)
+        other._server = replace(self._server, organization=organization)
+        other._is_owner = False
+        return other
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call of ``packhook_client.calls``, and return what it reads. Raise PackhookError."""
+        return call.read(self.request(call))
+
+    def request(self, call: Call[Any]) -> Response:
+        """Send a call, again where that is safe, and return the response as it came. Raise PackhookError."""
+        steps = attempts(self._server, call, self._retry, self._timeout)
+        outcome: Response | ConnectionFailed | None = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as finished:
+                response: Response = finished.value
+                return response
+            outcome = self._attempt(step) if isinstance(step, Attempt) else self._sleep(step.seconds)
+
+    def _attempt(self, step: Attempt) -> Response | ConnectionFailed:
+        body = Body(step.deadline)
+        try:
+            with self._http.stream(
+                step.method, step.url, headers=step.headers, content=step.body, timeout=step.timeout,
+                auth=self._server.auth, follow_redirects=False,
+            ) as response:  # fmt: skip
+                for chunk in response.iter_raw():
+                    body.add(chunk)
+        except httpx.HTTPError as error:
+            return failure(error, self._server)
+        return response_of(response, body)
+
+    def _items(self, pages: Pages[T]) -> Iterator[T]:
+        while pages.call is not None:
+            yield from pages.take(self.send(pages.call))
+
+    def publish_all(
+        self,
+        events: Iterable[NewEvent | bytes],
+        *,
+        idempotency_key: str | None = None,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BYTES,
+    ) -> list[Receipt]:
+        """Publish any number of events in batches that the node takes; return the receipts in their order.
+
+        Each batch is published as a whole. An error has ``published``, the receipts of the batches before it. With an
+        ``idempotency_key``, the same events may be given again: each is published once.
+        """
+        batches = publish_in_batches(events, idempotency_key, max_events, max_bytes)
+        outcome: Any = None
+        while True:
+            try:
+                call = batches.send(outcome)
+            except StopIteration as finished:
+                receipts: list[Receipt] = finished.value
+                return receipts
+            try:
+                outcome = self.send(call)
+            except PackhookError as error:
+                outcome = error
+
+    def iter_feed(
+        self,
+        after: str | None = None,
+        *,
+        event_codes: Sequence[str] | str | None = None,
+        limit: int | None = None,
+        wait: int = 20,
+        once: bool = False,
+    ) -> Iterator[FeedPage]:
+        """Read the feed behind a cursor, page by page, and wait for new events; ``once``: only those that are there.
+
+        Store ``page.cursor`` when the events of a page are handled: from there a later call goes on, and skips none.
+        """
+        feed = feed_from(after, event_codes, limit, wait, once=once)
+        while feed.call is not None:
+            page = self.send(feed.call)
+            if feed.take(page):
+                yield page
+
+    publish = _blocking(calls.publish)
+    publish_batch = _blocking(calls.publish_batch)
+    list_events = _blocking(calls.list_events)
+    iter_events = _iterating(calls.list_events)
+    get_event = _blocking(calls.get_event)
+    erase_event = _blocking(calls.erase_event)
+    erase_subject = _blocking(calls.erase_subject)
+    read_feed = _blocking(calls.read_feed)
+    get_timeline = _blocking(calls.get_timeline)
+    iter_timeline = _iterating(calls.get_timeline)
+    list_refused_events = _blocking(calls.list_refused_events)
+    iter_refused_events = _iterating(calls.list_refused_events)
+    list_all_refused_events = _blocking(calls.list_all_refused_events)
+    iter_all_refused_events = _iterating(calls.list_all_refused_events)
+    retry_refused_event = _blocking(calls.retry_refused_event)
+    discard_refused_event = _blocking(calls.discard_refused_event)
+    list_deliveries = _blocking(calls.list_deliveries)
+    iter_deliveries = _iterating(calls.list_deliveries)
+    list_all_deliveries = _blocking(calls.list_all_deliveries)
+    iter_all_deliveries = _iterating(calls.list_all_deliveries)
+    get_delivery = _blocking(calls.get_delivery)
+    retry_delivery = _blocking(calls.retry_delivery)
+    create_replay = _blocking(calls.create_replay)
+    preview_replay = _blocking(calls.preview_replay)
+    list_replays = _blocking(calls.list_replays)
+    iter_replays = _iterating(calls.list_replays)
+    get_replay = _blocking(calls.get_replay)
+    pause_replay = _blocking(calls.pause_replay)
+    resume_replay = _blocking(calls.resume_replay)
+    cancel_replay = _blocking(calls.cancel_replay)
+    create_webhook = _blocking(calls.create_webhook)
+    list_webhooks = _blocking(calls.list_webhooks)
+    iter_webhooks = _iterating(calls.list_webhooks)
+    list_all_webhooks = _blocking(calls.list_all_webhooks)
+    iter_all_webhooks = _iterating(calls.list_all_webhooks)
+    get_webhook = _blocking(calls.get_webhook)
+    update_webhook = _blocking(calls.update_webhook)
+    delete_webhook = _blocking(calls.delete_webhook)
+    rotate_secret = _blocking(calls.rotate_secret)
+    send_test_event = _blocking(calls.send_test_event)
+    diagnose_webhook = _blocking(calls.diagnose_webhook)
+    verify_webhook = _blocking(calls.verify_webhook)
+    match_event = _blocking(calls.match_event)
+    get_webhook_health = _blocking(calls.get_webhook_health)
+    list_webhook_health = _blocking(calls.list_webhook_health)
+    iter_webhook_health = _iterating(calls.list_webhook_health)
+    get_webhook_statistics = _blocking(calls.get_webhook_statistics)
+    list_event_types = _blocking(calls.list_event_types)
+    iter_event_types = _iterating(calls.list_event_types)
+    get_event_type = _blocking(calls.get_event_type)
+    create_event_type = _blocking(calls.create_event_type)
+    update_event_type = _blocking(calls.update_event_type)
+    archive_event_type = _blocking(calls.archive_event_type)
+    import_event_types = _blocking(calls.import_event_types)
+    create_organization = _blocking(calls.create_organization)
+    list_organizations = _blocking(calls.list_organizations)
+    iter_organizations = _iterating(calls.list_organizations)
+    get_organization = _blocking(calls.get_organization)
+    update_organization = _blocking(calls.update_organization)
+    delete_organization = _blocking(calls.delete_organization)
+    create_api_key = _blocking(calls.create_api_key)
+    list_api_keys = _blocking(calls.list_api_keys)
+    iter_api_keys = _iterating(calls.list_api_keys)
+    revoke_api_key = _blocking(calls.revoke_api_key)
+    create_portal_session = _blocking(calls.create_portal_session)
+    get_status = _blocking(calls.get_status)
+    get_statistics = _blocking(calls.get_statistics)
+    list_audit_entries = _blocking(calls.list_audit_entries)
+    iter_audit_entries = _iterating(calls.list_audit_entries)
+    list_all_audit_entries = _blocking(calls.list_all_audit_entries)
+    iter_all_audit_entries = _iterating(calls.list_all_audit_entries)
+    rotate_master_key = _blocking(calls.rotate_master_key)
+    check_health = _blocking(calls.check_health)
+    check_ready = _blocking(calls.check_ready)

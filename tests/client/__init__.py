@@ -1,0 +1,1 @@
+"""Tests of packhook_client: against a real node on loopback, and behind a relay that misbehaves."""
