@@ -6,6 +6,7 @@
 # make bench   measure this machine:                      make bench ARGS="--events 20000 --postgres"
 # make chaos   kill nodes and count what was delivered:   make chaos ARGS="--postgres --nodes 3"
 # make screenshots   write the pictures of the dashboard, docs/images/*.png, with the system's Chromium
+# make interop   write the tables of docs/reference/interop.md from what receivers do
 # make schema  write store/schema/*.sql from the migrations
 # make sbom    list everything that an installed packhook consists of, as CycloneDX JSON
 # make image-check  run the image's own steps in a fresh Debian, without a container engine; needs root and debootstrap
@@ -18,7 +19,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 LOCK   := requirements.lock
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CODE   := src clients benchmarks tests
+CODE   := src clients examples benchmarks tests
 ARGS   ?=
 # Most tests wait for a socket or a process, so four workers are faster than one per core.
 WORKERS ?= 4
@@ -27,7 +28,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 # Workers share what the first of them compiles: half of the CPU that a start costs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo unit lint test fmt bench chaos screenshots schema sbom image-check lock clean reinstall
+.PHONY: demo unit lint test fmt bench chaos screenshots interop schema sbom image-check lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -72,6 +73,9 @@ chaos: $(READY)
 
 screenshots: $(READY)
 	PYTHONPATH=tests $(BIN)/python -W ignore -m web.screenshots
+
+interop: $(READY)
+	PACKHOOK_WRITE_INTEROP=1 $(BIN)/pytest --quiet tests/receiving/test_interop.py tests/receiving/test_examples.py
 
 schema: $(READY)
 	PYTHONPATH=tests $(BIN)/python -W ignore -m store.schema

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDERS: Final = ("src", "clients", "benchmarks", "tests", "docs", ".ci")
-PYTHON_FOLDERS: Final = ("src", "clients", "benchmarks", "tests")
+FOLDERS: Final = ("src", "clients", "examples", "benchmarks", "tests", "docs", ".ci")
+PYTHON_FOLDERS: Final = ("src", "clients", "examples", "benchmarks", "tests")
 KINDS: Final = {".py", ".sql", ".md", ".toml", ".json", ".sh", ".yml", ".yaml", ".txt", ".lua", ""}
-_GENERATED: Final = {"__pycache__", "packhook.egg-info"}
+_GENERATED: Final = {"__pycache__", "packhook.egg-info", "node_modules"}
 
 NOT_YET: Final = ("src/packhook/store/migrations/",)
 """Files that do not follow the conventions for words: a migration is never changed, not even its comments."""
@@ -29,12 +29,7 @@ def is_done(path: Path) -> bool:
 def texts() -> tuple[Path, ...]:
     """Return every text file of the project; in the root, files without a leading dot."""
     own = (path for path in ROOT.iterdir() if not path.name.startswith("."))  # tools leave hidden files there
-    below = (
-        path
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*")
-        if not {"__pycache__", "packhook.egg-info"} & {*path.parts}
-    )
+    below = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if not _GENERATED & {*path.parts})
     return tuple(sorted(path for path in (*own, *below) if path.suffix in KINDS and path.is_file()))
 
 

@@ -30,8 +30,9 @@ class Background:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def read_until(self, text: str) -> list[str]:
+    def read_until(self, text: str | re.Pattern[str]) -> list[str]:
         """Return the lines up to the first that contains ``text``; fail if the program ends or takes too long."""
+        pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
         assert self._process.stdout is not None
         watchdog = Timer(_TIMEOUT_SECONDS, self._process.kill)
         watchdog.start()
@@ -39,7 +40,7 @@ class Background:
         try:
             for line in self._process.stdout:
                 lines.append(line.rstrip("\n"))
-                if text in line:
+                if pattern.search(line):
                     return lines
         finally:
             watchdog.cancel()
