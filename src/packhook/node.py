@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvicorn
@@ -41,6 +41,9 @@ from packhook.telemetry.counts import LoopLag, RecentRates, Totals
 from packhook.telemetry.logs import announce
 from packhook.telemetry.metrics import Sample, connections
 
+if TYPE_CHECKING:
+    from packhook.telemetry.tracing import Tracing
+
 _log: Final = structlog.get_logger("packhook.node")
 
 FLUSH_SECONDS: Final = 5.0
@@ -54,10 +57,17 @@ class Node:
     """Combine the parts of one node but its HTTP server. Made inside the event loop, over an open store and client.
 
     ``encrypted`` is the store that encrypts, within ``store``; without it there are no master keys to rotate.
+    ``tracing`` None: it is off.
     """
 
     def __init__(
-        self, store: Store, client: Transport, settings: Settings, clock: Clock, encrypted: EncryptedStore | None = None
+        self,
+        store: Store,
+        client: Transport,
+        settings: Settings,
+        clock: Clock,
+        encrypted: EncryptedStore | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._scheduler = Scheduler(store, client, settings, clock)
         self._maintenance = Maintenance(store, settings, clock)
@@ -66,6 +76,7 @@ class Node:
         scheduler = self._scheduler
         self.service = Service(store, probe, scheduler.is_healthy, scheduler.lane_report, settings, clock, encrypted)
         scheduler.live_tail = self.service.tail.rows
+        scheduler.tracing = self.service.tracing = tracing
         rates = RecentRates(lambda: Totals(store.counts.published, *scheduler.counts.totals()))
         self.service.status.rates = rates
         self._lag = LoopLag(rates.note)
@@ -128,7 +139,10 @@ async def run_node(
         client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=max_connections)
         await client.open()
         stack.push_async_callback(client.close)
-        node = Node(store, wrap_client(client), settings, clock, encrypted)
+        tracing = _open_tracing(settings)
+        if tracing is not None:
+            stack.push_async_callback(tracing.close)
+        node = Node(store, wrap_client(client), settings, clock, encrypted, tracing)
         await _announce_operator_key(node.service)
         await _check_operator_organization(store, settings.operator_organization)
         if has_sign_in_link:
@@ -216,6 +230,17 @@ def _announce_key_file(keyring: Keyring) -> None:
     announce(
         f"master key: made {keyring.file}. It encrypts webhook secrets; keep a copy: without it the secrets are lost."
     )
+
+
+def _open_tracing(settings: Settings) -> "Tracing | None":
+    """Return what makes and sends spans; None where tracing is off: then none of its libraries is imported."""
+    if not settings.tracing:
+        return None
+    try:
+        from packhook.telemetry.tracing import Tracing  # noqa: PLC0415 an extra, and a third of a second
+    except ImportError as error:
+        raise StartError(f"tracing: expected packhook[otel] to be installed: {error}") from error
+    return Tracing()
 
 
 def open_listener(host: str, port: int) -> socket.socket:

@@ -302,6 +302,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: `console` in a terminal, `json` otherwise."
     )
+    tracing: bool = Field(
+        default=False,
+        description="Send a span for each publish call, delivery and attempt to an OpenTelemetry collector, which the "
+        "environment names: `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs `packhook[otel]`.",
+    )
 
     @property
     def origin(self) -> str:

@@ -1,5 +1,6 @@
 """Test that a node listens beyond loopback only with safe settings, or with ``allow_insecure``."""
 
+import sys
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -164,6 +165,17 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     for file in (tmp_path / "ca.pem", tmp_path / "missing.pem", tmp_path):
         (said,) = refusal(ca_bundle=file)
         assert said.startswith(f"ca_bundle: expected a PEM file of certificates, got {file}")
+
+
+def test_tracing_needs_its_extra_and_the_protocol_that_it_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say how the extra is installed; a node that could send no span would only log that for ever."""
+    assert refusal(tracing=True) == []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    lacking, protocol = refusal(tracing=True)
+    assert lacking == "tracing: expected its libraries to be installed: pip install 'packhook[otel]'"
+    assert protocol.startswith("tracing: expected OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, got 'grpc'")
+    assert refusal() == []
 
 
 async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> None:

@@ -112,6 +112,34 @@ async def test_it_gets_its_subject_and_references_as_over_the_api(
     assert stored == {first: ("ord_1", ("A-1",)), long: ("", ())}
 
 
+async def test_it_has_the_trace_context_of_the_transaction(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """From two settings, which end with the transaction; a malformed one is ignored."""
+    node.attach(dispatcher := FakeDispatcher(slots=100))
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    wanted = {}
+    for traceparent, tracestate, kept in (
+        (parent, "a=b,tenant@vendor=x y", f"{parent}\na=b,tenant@vendor=x y"),
+        (parent, "", parent),
+        (parent, "a=b\r\nx: y", parent),
+        (parent.upper(), "a=b", ""),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", "", ""),
+    ):
+        async with caller.transaction():
+            await caller.execute("SELECT set_config('packhook.traceparent', $1, true)", traceparent)
+            await caller.execute("SELECT set_config('packhook.tracestate', $1, true)", tracestate)
+            wanted[await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None)] = kept
+    wanted[await caller.fetchval(PUBLISH, ACME, "order.shipped", ORDER, None)] = ""
+    assert {event.id: event.trace_context for event in await events_of(node)} == wanted
+
+    async def all_dispatched() -> bool:
+        return len(dispatcher.enqueued) == len(wanted)
+
+    await eventually(all_dispatched)
+    assert {leased.event_id: leased.trace_context for leased in dispatcher.enqueued} == wanted
+
+
 async def test_one_of_many_nodes_fans_out(
     node: PostgresStore, other: PostgresStore, caller: "asyncpg.Connection[Any]"
 ) -> None:

@@ -45,7 +45,7 @@ DOUBLE, ESCAPED = '"', '\\"'
 ONE_EVENT: tuple[Any, ...] = (
     *([ACME], [0]),
     *([ACME], ["k"], [b"f"], [b"r"], [START], 0),
-    *(["e"], [ACME], ["order.created"], [b"{}"], [START], ["ord_1"], ["A-1"], [""], [""], ["k"]),
+    *(["e"], [ACME], ["order.created"], [b"{}"], [START], ["ord_1"], ["A-1"], [""], [""], [""], ["k"]),
     *([ACME], ["d"], ["w"], ["e"], ["order.created"], ["pending"], [START], [0], [START], ["k"]),
 )
 """For insert_published: with a key, for one webhook."""

@@ -37,7 +37,7 @@ LATER = START + 1_000
 async def test_a_claimed_delivery_is_all_that_an_attempt_needs(store: Store) -> None:
     """It has the requested lease."""
     to = await add_webhook(store, version=4)
-    stored = event(data=b'{"n":1}', created_at=START - 50)
+    stored = event(data=b'{"n":1}', created_at=START - 50, trace_context="00-1-2-01\na=b")
     await store.publish(publication(stored))
     leased = await claim_one(store, START)
     assert leased == LeasedDelivery(
@@ -55,6 +55,7 @@ async def test_a_claimed_delivery_is_all_that_an_attempt_needs(store: Store) -> 
         lease=leased.lease,
         lease_until=START + LEASE,
         rowid=leased.rowid,
+        trace_context="00-1-2-01\na=b",
     )
     assert leased.lease > 0
     assert await status_of(store, leased) is DeliveryStatus.SENDING

@@ -21,7 +21,7 @@ from packhook.settings_sources import FILE_SETTINGS, load_settings
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 EVERYTHING_WRONG: Final = {
-    "port": "70000", "metrics_port": "70000", "metrics_host": "", "access_log": "perhaps",
+    "port": "70000", "metrics_port": "70000", "metrics_host": "", "access_log": "perhaps", "tracing": "perhaps",
     "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
     "require_endpoint_verification": "perhaps", "verification_origin": "a b",
     "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "allow_insecure": "host",

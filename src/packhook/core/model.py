@@ -225,7 +225,8 @@ class Event(Struct, frozen=True, kw_only=True):
     """Hold what was published. ``data`` is a JSON object, byte for byte as it was received.
 
     ``subject`` is what the event is about, the references are other texts by which people know it; "" is none.
-    The data were erased at ``erased_at``; then they are ``null``.
+    The data were erased at ``erased_at``; then they are ``null``. ``trace_context`` is the publisher's
+    (core/trace_context.py), "" if there is none.
     """
 
     id: str
@@ -238,6 +239,7 @@ class Event(Struct, frozen=True, kw_only=True):
     reference_2: str = ""
     reference_3: str = ""
     erased_at: int | None = None
+    trace_context: str = ""
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -289,6 +291,7 @@ class LeasedDelivery(Struct, frozen=True, kw_only=True, gc=False):
     planned_at: int | None = None  # when its schedule would try again, if it is sent before that on request
     rowid: int = 0
     """The number by which the store finds the row again, 0 if it uses the id."""
+    trace_context: str = ""  # its event's
 
 
 NUL: Final = "\0"

@@ -7,7 +7,7 @@
 
 import random
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -19,8 +19,12 @@ from packhook.core.message import message
 from packhook.core.model import NUL, Attempt, AttemptResult, FailureKind, LeasedDelivery, Outcome, Request, Verdict
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import sign
+from packhook.core.trace_context import request_headers
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
 from packhook.delivery.prepared_webhook import Headers, PreparedWebhook
+
+if TYPE_CHECKING:
+    from packhook.telemetry.tracing import AttemptTrace
 
 _log: Final = structlog.get_logger("packhook.attempt")
 
@@ -32,21 +36,24 @@ _OPERATOR_FAILURES: Final = (FailureKind.INTERNAL, FailureKind.SHORTAGE, Failure
 class AttemptInFlight:
     """Send a delivery once: ``begin``, then ``conclude`` with the outcome that its callback gets.
 
-    ``gone_since`` is the instant at which the endpoint began to respond with 410.
+    ``gone_since`` is the instant at which the endpoint began to respond with 410. ``trace`` is set before it begins,
+    where tracing is on.
     """
 
-    __slots__ = ("_gone_since", "_in_flight", "_request", "_started_at", "_webhook", "delivery")
+    __slots__ = ("_gone_since", "_in_flight", "_request", "_started_at", "_webhook", "delivery", "trace")
 
     def __init__(self, delivery: LeasedDelivery, webhook: PreparedWebhook, gone_since: int | None) -> None:
         self.delivery = delivery
         self._webhook = webhook
         self._gone_since = gone_since
         self._in_flight: InFlight | None = None
+        self.trace: AttemptTrace | None = None
 
     def begin(self, client: Transport, clock: Clock, callback: Callback) -> InFlight:
         """Sign and send; ``callback`` has the outcome, never before this returns."""
         self._started_at = clock.now()
-        self._request = compose(self.delivery, self._webhook, self._started_at)
+        trace = self.delivery if self.trace is None else self.trace
+        self._request = compose(self.delivery, self._webhook, self._started_at, trace.trace_context)
         self._in_flight = client.post(self._request, callback)
         return self._in_flight
 
@@ -54,6 +61,11 @@ class AttemptInFlight:
         """End it at once; the callback is not called, and it is unknown whether the request arrived."""
         if self._in_flight is not None:
             self._in_flight.cancel()
+
+    def abandon(self) -> None:
+        """Note that its outcome will never be known."""
+        if self.trace is not None:
+            self.trace.abort()
 
     def conclude(self, outcome: Outcome) -> AttemptResult:
         """Return what happened and what follows from it."""
@@ -71,7 +83,10 @@ class AttemptInFlight:
         number = delivery.attempt_count + 1
         made = exchange(self._request, shown, number, started_at, verdict.error_code, verdict.error_message)
         _log_failure(delivery, made, verdict, outcome)
-        return AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
+        result = AttemptResult(delivery=delivery, attempt=made, verdict=verdict)
+        if self.trace is not None:
+            self.trace.end(result)
+        return result
 
 
 async def attempt(
@@ -82,11 +97,11 @@ async def attempt(
     return in_flight.conclude(await await_outcome(lambda callback: in_flight.begin(client, clock, callback)))
 
 
-def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Request:
-    """Return the signed request of a delivery's next attempt (Standard Webhooks 1.0.0)."""
+def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int, trace_context: str = "") -> Request:
+    """Return the signed request of a delivery's next attempt (Standard Webhooks 1.0.0), which passes on a trace."""
     body = body_of(delivery, webhook)
     timestamp = now // SECOND
-    headers = (
+    headers: Headers = (
         ("content-type", "application/json"),
         ("user-agent", USER_AGENT),
         ("webhook-id", delivery.event_id),
@@ -95,6 +110,8 @@ def compose(delivery: LeasedDelivery, webhook: PreparedWebhook, now: int) -> Req
         ("webhook-event", delivery.event_code),
         ("webhook-attempt", str(delivery.attempt_count + 1)),
     )
+    if trace_context:
+        headers += request_headers(trace_context, webhook.headers)
     return Request(
         url=webhook.webhook.endpoint,
         headers=lines(headers + webhook.headers),

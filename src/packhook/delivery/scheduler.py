@@ -15,7 +15,7 @@ way every delivery is recorded or given back.
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -38,6 +38,9 @@ from packhook.telemetry import metrics
 from packhook.telemetry.counts import DeliveryCounts
 from packhook.telemetry.live_tail import LiveTail
 from packhook.telemetry.metrics import Sample
+
+if TYPE_CHECKING:
+    from packhook.telemetry.tracing import Tracing
 
 _log: Final = structlog.get_logger("packhook.scheduler")
 
@@ -64,6 +67,7 @@ class Scheduler:
         self._loader = WebhookLoader(store, settings, clock)
         self._recorder = Recorder(store, self._on_recorded, self._pause)
         self.live_tail = LiveTail()
+        self.tracing: Tracing | None = None
         self._attempts: dict[AttemptInFlight, Lane] = {}
         self._attempts_ended = asyncio.Event()
         self._loads: set[asyncio.Task[None]] = set()
@@ -225,6 +229,8 @@ class Scheduler:
         self._count_dequeued(lane, delivery)
         self._slots.acquire(lane)
         attempt = AttemptInFlight(delivery, webhook, lane.gone_since)
+        if self.tracing is not None:
+            attempt.trace = self.tracing.attempt(delivery, webhook.webhook.endpoint, now)
         self._attempts[attempt] = lane
         try:
             attempt.begin(self._client, self._clock, partial(self._on_outcome, attempt))
@@ -252,6 +258,7 @@ class Scheduler:
         lane = self._attempts.pop(attempt)
         try:
             if result is None:
+                attempt.abandon()
                 self._claim_loop.release_aborted(attempt.delivery)
             else:
                 self._on_result(lane, result)

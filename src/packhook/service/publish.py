@@ -67,8 +67,12 @@ class Publisher:
         """Do what :meth:`publish_once` does, whether they were published before or not."""
         return (await self.publish_once(organization_id, events, None)).receipts
 
-    async def publish_once(self, organization_id: str, events: Sequence[RawEvent], key: PublishKey | None) -> Published:
+    async def publish_once(
+        self, organization_id: str, events: Sequence[RawEvent], key: PublishKey | None, trace_context: str = ""
+    ) -> Published:
         """Store these events and their deliveries, all or nothing; return once they are durable.
+
+        Each event keeps ``trace_context`` (core/trace_context.py).
 
         Raises NotFound, Conflict (the idempotency key was used with another request), BodyTooLarge, InvalidInput,
         Overloaded and Unavailable. A caller that is cancelled does not undo the publish.
@@ -79,7 +83,7 @@ class Publisher:
         now = self._clock.now()
         request = PublishRequest(
             organization_id=organization_id,
-            events=tuple([self._event(organization_id, event, now) for event in events]),
+            events=tuple([self._event(organization_id, event, now, trace_context) for event in events]),
             idempotency=None
             if key is None
             else Idempotency(key=key.key, fingerprint=key.fingerprint, stale_before=now - DAY),
@@ -96,7 +100,7 @@ class Publisher:
             self._tail.published(request.events)
         return Published(receipts, is_repeated)
 
-    def _event(self, organization_id: str, event: RawEvent, now: int) -> Event:
+    def _event(self, organization_id: str, event: RawEvent, now: int, trace_context: str) -> Event:
         code, data, found = event
         if len(data) > MAX_DATA_BYTES:
             raise BodyTooLarge(f"data may have {MAX_DATA_BYTES} bytes, this has {len(data)}")
@@ -110,4 +114,5 @@ class Publisher:
             reference_1=found.reference_1,
             reference_2=found.reference_2,
             reference_3=found.reference_3,
+            trace_context=trace_context,
         )

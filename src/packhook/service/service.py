@@ -1,7 +1,7 @@
 """All operations, connected to one store and one probe of endpoints."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
@@ -38,6 +38,9 @@ from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.store.encryption.store import EncryptedStore
 
+if TYPE_CHECKING:
+    from packhook.telemetry.tracing import Tracing
+
 MAX_CONCURRENT_PROBES: Final = 64
 """How many test events and requested verifications run at once."""
 
@@ -46,6 +49,7 @@ class Service:
     """Hold one object for each group of operations. ``bodies`` counts the bytes of request bodies in memory.
 
     ``is_draining``: the node is about to stop, so it is not ready, and each response ends its connection.
+    ``tracing`` is None where it is off.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Service:
         """
         self.clock = clock
         self.is_draining = False
+        self.tracing: Tracing | None = None
         self._store = store
         self._is_healthy = is_healthy
         self.bodies = FairShare(

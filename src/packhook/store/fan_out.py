@@ -291,6 +291,7 @@ class FanOut:
             lease=self._remaining.lease if leased else 0,
             lease_until=self._remaining.lease_until if leased else event.created_at,
             rowid=next(self._rowids),
+            trace_context=event.trace_context,
         )
 
 

@@ -105,6 +105,7 @@ class ClaimedRow(NamedTuple):
     event_created_at: int
     planned_at: int | None
     status: str
+    trace_context: str
     rowid: int = 0
 
     @property
@@ -132,6 +133,7 @@ class ClaimedRow(NamedTuple):
             lease_until=capacity.lease_until,
             planned_at=self.planned_at,
             rowid=self.rowid,
+            trace_context=self.trace_context,
         )
 
     @property

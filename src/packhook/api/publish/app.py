@@ -44,7 +44,8 @@ from packhook.core.fair_share import FairShare
 from packhook.core.idempotency import canonical
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.core.subject import INVALID
-from packhook.service.publish import PublishKey, RawEvent
+from packhook.core.trace_context import read_headers
+from packhook.service.publish import Published, PublishKey, RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -155,7 +156,8 @@ class PublishApp:
             await self._turns.take(organization_id, 1 + len(body) // UNIT_BYTES)
             self._service.publisher.require_room(organization_id)
             key = _text(headers, b"idempotency-key")
-            content, is_repeated = await handler.publish(self._service, organization_id, key, body)
+            trace_context = read_headers(raw_headers) if b"traceparent" in headers else ""
+            content, is_repeated = await handler.publish(self._service, organization_id, key, body, trace_context)
         lines = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         if is_repeated:
             lines.append(_REPLAYED)
@@ -181,18 +183,30 @@ class PublishHandler:
     view: Callable[[Receipts], object]
 
     async def publish(
-        self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes
+        self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes, trace_context: str
     ) -> tuple[bytes, bool]:
         """Publish the events of ``body``, all or none, and return once they are durable.
 
-        Returns the receipts as JSON, and whether they are those of an earlier request. Raises what the decoder and
-        ``Publisher.publish_once`` raise, and InvalidInput for a bad idempotency key.
+        Returns the receipts as JSON, and whether they are those of an earlier request. ``trace_context`` is the
+        publisher's. Raises what the decoder and ``Publisher.publish_once`` raise, and InvalidInput for a bad
+        idempotency key.
         """
+        values = service, organization_id, idempotency_key, body
+        if service.tracing is None:
+            receipts, is_repeated = await self._publish(*values, trace_context)
+        else:
+            with service.tracing.publish(organization_id, self.name, trace_context) as trace:
+                receipts, is_repeated = await self._publish(*values, trace.trace_context)
+                trace.published(receipts)
+        return encode(self.view(receipts)), is_repeated
+
+    async def _publish(
+        self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes, trace_context: str
+    ) -> Published:
         events = await self._decode(service, body)
         text = parse_key(idempotency_key)
         key = None if text is None else await self._key(text, events)
-        receipts, is_repeated = await service.publisher.publish_once(organization_id, events, key)
-        return encode(self.view(receipts)), is_repeated
+        return await service.publisher.publish_once(organization_id, events, key, trace_context)
 
     async def _key(self, text: str, events: Sequence[RawEvent]) -> PublishKey:
         """Return an idempotency key with what its request means, in slices beside the event loop."""

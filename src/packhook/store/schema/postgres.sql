@@ -92,6 +92,7 @@ CREATE TABLE events (
   reference_3 text COLLATE "C" NOT NULL DEFAULT ''::text,
   position bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint,
   erased_at bigint,
+  trace_context text NOT NULL DEFAULT ''::text,
   CONSTRAINT events_pkey PRIMARY KEY (organization_id, id)
 );
 
@@ -515,8 +516,8 @@ BEGIN
       RETURN convert_from(before.receipts, 'UTF8')::json -> 0 ->> 'id';
     END IF;
   END IF;
-  INSERT INTO events (organization_id, id, event_code, data, created_at)
-  VALUES (publish.organization_id, new_event_id, publish.event_code, body, now_ms);
+  INSERT INTO events (organization_id, id, event_code, data, created_at, trace_context)
+  VALUES (publish.organization_id, new_event_id, publish.event_code, body, now_ms, trace_context());
   INSERT INTO outbox (organization_id, event_id) VALUES (publish.organization_id, new_event_id);
   PERFORM pg_notify('packhook', json_build_object('node', 'sql', 'published', true)::text);
   RETURN new_event_id;
@@ -532,6 +533,25 @@ BEGIN
   EXECUTE format('ALTER TABLE events ALTER COLUMN position SET DEFAULT (pg_current_xact_id()::text::bigint + %s)', by);
   INSERT INTO instance (name, value) VALUES ('feed_shift', convert_to(by::text, 'UTF8'))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION packhook.trace_context()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+  parent text := coalesce(current_setting('packhook.traceparent', true), '');
+  state text := coalesce(current_setting('packhook.tracestate', true), '');
+BEGIN
+  IF parent !~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' THEN
+    RETURN '';
+  END IF;
+  IF state ~ '^[a-z0-9][!-<>-~]*=[!-+ --<>-~]+(,[a-z0-9][!-<>-~]*=[!-+ --<>-~]+)*$' AND length(state) <= 512 THEN
+    RETURN parent || chr(10) || state;
+  END IF;
+  RETURN parent;
 END
 $function$;
 

@@ -98,7 +98,7 @@ CREATE TABLE events (
   event_code      TEXT NOT NULL,
   data            BLOB NOT NULL,
   created_at      INTEGER NOT NULL
-, subject TEXT NOT NULL DEFAULT '', reference_1 TEXT NOT NULL DEFAULT '', reference_2 TEXT NOT NULL DEFAULT '', reference_3 TEXT NOT NULL DEFAULT '', erased_at INTEGER) STRICT;
+, subject TEXT NOT NULL DEFAULT '', reference_1 TEXT NOT NULL DEFAULT '', reference_2 TEXT NOT NULL DEFAULT '', reference_3 TEXT NOT NULL DEFAULT '', erased_at INTEGER, trace_context TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE UNIQUE INDEX events_of_organization ON events (organization_id, id);
 

@@ -26,4 +26,4 @@ UPDATE deliveries d SET status = 'sending', lease = $4, claimable_at = $5, updat
 FROM picked p JOIN events e ON e.organization_id = p.organization_id || '' AND e.id = p.event_id
 WHERE d.organization_id = p.organization_id AND d.id = p.id
 RETURNING d.id, d.event_id, d.webhook_id, d.attempt_count, d.attempts_before, d.urgency, d.event_code, e.data,
-  e.created_at, d.planned_at, p.status
+  e.created_at, d.planned_at, p.status, e.trace_context

@@ -22,7 +22,7 @@ new_events AS (
   INSERT INTO events ({new_event_columns})
   SELECT {new_event_columns}
   FROM unnest($9::text[], $10::text[], $11::text[], $12::bytea[], $13::bigint[], $14::text[], $15::text[], $16::text[],
-    $17::text[], $18::text[])
+    $17::text[], $18::text[], $19::text[])
     AS new ({new_event_columns}, key)
   WHERE NOT EXISTS (SELECT FROM changed)
     AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))),
@@ -31,8 +31,8 @@ new_deliveries AS (
     organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, updated_at,
     urgency, attempt_count, attempts_before)
   SELECT organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, created_at, 0, 0, 0
-  FROM unnest($19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::bigint[],
-    $27::bigint[], $28::text[])
+  FROM unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::bigint[],
+    $28::bigint[], $29::text[])
     AS new (organization_id, id, webhook_id, event_id, event_code, status, claimable_at, lease, created_at, key)
   WHERE NOT EXISTS (SELECT FROM changed)
     AND (key IS NULL OR (organization_id, key) IN (SELECT organization_id, key FROM new_keys))

@@ -2,7 +2,7 @@
 -- Three short index reads; retries that are due later are not read.
 -- Differs because they are leased one by one: an UPDATE cannot return the status that a row had before.
 SELECT d.id, d.event_id, d.webhook_id, d.attempt_count, d.attempts_before, d.urgency, d.event_code, e.data, e.created_at,
-  d.planned_at, d.status, d.rowid
+  d.planned_at, d.status, e.trace_context, d.rowid
 FROM (
   SELECT delivery_rowid, urgency, claimable_at,
     row_number() OVER (PARTITION BY urgency ORDER BY claimable_at) AS position FROM (
