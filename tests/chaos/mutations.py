@@ -67,8 +67,8 @@ def _drop(owner: Any, name: str, statement: str, position: int = 0) -> Callable[
 def _roll_back_publishes() -> None:
     original = sqlite.publish.publish
 
-    async def publish(db: Any, *arguments: Any) -> Any:  # noqa: ANN401 as the original
-        answers = await original(db, *arguments)
+    async def publish(db: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 as the original
+        answers = await original(db, *arguments, **options)
         db.execute("ROLLBACK")
         db.execute("BEGIN IMMEDIATE")
         return answers

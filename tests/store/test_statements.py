@@ -24,6 +24,7 @@ from packhook.store.base import (
 from packhook.store.fan_out import SubscriberCache
 from packhook.store.sqlite import audit, claim, health, history, organizations, publish, record, statistics, webhooks
 from packhook.store.sqlite.connection import Connection, connect, migrate
+from packhook.store.sqlite.decisions import Decisions
 from packhook.store.sqlite.retention import RetentionCursor
 from packhook.store.statements import load
 from packhook.store.statistics import FactsFilter
@@ -48,6 +49,8 @@ from store.values import (
 STORE = Path(str(files("packhook.store")))
 STATEMENTS = sorted((STORE / "queries").glob("*/*.sql"))
 NAMES = [f"{file.parent.name}/{file.stem}" for file in STATEMENTS]
+AT_ONCE = 250
+"""Of so many events in one call the deliveries are written with it."""
 
 
 @pytest.mark.parametrize("file", STATEMENTS, ids=NAMES)
@@ -103,9 +106,12 @@ def add_webhook(db: Connection, name: str = ACME, **changes: Any) -> str:  # noq
 
 def add_events(db: Connection, count: int, name: str = ACME) -> None:
     """Store events whose deliveries are not leased."""
-    batch = publication(*(event(name) for _ in range(count)))
-    (answer,) = asyncio.run(publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache()))
-    assert not isinstance(answer, RequestError)
+    for _ in range(0, count, AT_ONCE):
+        batch = publication(*(event(name) for _ in range(min(count, AT_ONCE))))
+        (answer,) = asyncio.run(
+            publish.publish(db, [batch], lambda: capacity(0, slots=0), SubscriberCache(), Decisions())
+        )
+        assert not isinstance(answer, RequestError)
 
 
 def claim_now(db: Connection, **offered: Any) -> ClaimResult:  # noqa: ANN401 as above
@@ -118,7 +124,9 @@ def all_operations(db: Connection) -> None:
     first, second = add_webhook(db), add_webhook(db, OTHER)
     again = publication(event(), idempotency=Idempotency(key="k", fingerprint=b"f" * 32, stale_before=0))
     for _ in range(2):
-        asyncio.run(publish.publish(db, [again], lambda: capacity(START + LEASE, slots=1), SubscriberCache()))
+        asyncio.run(
+            publish.publish(db, [again], lambda: capacity(START + LEASE, slots=1), SubscriberCache(), Decisions())
+        )
     add_events(db, 4)
     leased = claim_now(db).deliveries
     asyncio.run(record.record(db, [[delivered(leased[0], START)]]))

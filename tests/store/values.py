@@ -8,22 +8,26 @@ from typing import Any, Final
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import (
     ApiKey,
     Attempt,
     AttemptResult,
+    Delivery,
     DeliveryStatus,
     Event,
     Idempotency,
     LeasedDelivery,
     Organization,
     PublishRequest,
+    Receipt,
     Verdict,
     Webhook,
 )
 from packhook.store.base import ClaimRequest, ClaimResult, PageRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing.clock import START
+from support.api_node import eventually
 from support.values import replaced
 
 ACME: Final = "acme"
@@ -154,10 +158,21 @@ async def add_webhook(store: Store, organization_id: str = ACME, **changes: Any)
 
 
 async def publish(store: Store, count: int = 1, organization_id: str = ACME, **changes: Any) -> list[Event]:  # noqa: ANN401 as above
-    """Publish so many events in one call and return them."""
+    """Publish so many events in one call and return them, once their deliveries are made."""
     events = [event(organization_id, **changes) for _ in range(count)]
-    await store.publish(publication(*events))
+    receipts = await store.publish(publication(*events))
+    if sum(receipt.deliveries for receipt in receipts) > MAX_TRANSACTION_WEIGHT:
+        await made(store, organization_id, receipts)
     return events
+
+
+async def made(store: Store, organization_id: str, receipts: Sequence[Receipt]) -> tuple[Delivery, ...]:
+    """Wait until the deliveries of a call are made, and return those of its last event, which are made last."""
+
+    async def of_last() -> tuple[Delivery, ...]:
+        return (await store.get_event(organization_id, receipts[-1].id))[1]
+
+    return await eventually(of_last, lambda found: len(found) == receipts[-1].deliveries)
 
 
 async def ask(

@@ -292,8 +292,9 @@ class Store(
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         """Store events and, in the same transaction, one delivery for each webhook that gets them.
 
-        Deliveries that the dispatcher has capacity for are leased to it and enqueued after the commit. With a known
-        idempotency key: the receipts of the first time and nothing new, or Conflict where the fingerprint is another.
+        SQLite makes more than 500 in later transactions, whatever happens, before the organization's next calls. What
+        the dispatcher has capacity for is leased to it and enqueued after the commit. With a known idempotency
+        key: the receipts of the first time and nothing new, or Conflict where the fingerprint is another.
         The future fails with NotFound where the organization is not there. Raises Unavailable once the store is closed.
         """
         ...

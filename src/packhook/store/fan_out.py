@@ -51,15 +51,16 @@ NO_ROWIDS: Final[Iterator[int]] = repeat(0)
 
 
 class Slices:
-    """Cut work into slices of about ``SLICE_ROWS`` rows: ``if slices.ends(rows): await pause()``."""
+    """Cut work into slices of about so many rows: ``if slices.ends(rows): await pause()``."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SLICE_ROWS) -> None:
+        self._size = size
         self._rows = 0
 
     def ends(self, rows: int) -> bool:
         """Count work that was done; return whether a slice ends here."""
         self._rows += rows
-        if self._rows < SLICE_ROWS:
+        if self._rows < self._size:
             return False
         self._rows = 0
         return True
@@ -102,7 +103,7 @@ def event_weight(event: Event) -> int:
 class PublishOutcome(Struct, frozen=True):
     """Hold the receipts of one publish call, what is leased to this node, and the webhooks whose deliveries wait.
 
-    ``filter_errors``: filters that had no value for an event.
+    ``filter_errors``: filters that had no value for an event. ``is_routed``: the deliveries are made after the commit.
     """
 
     receipts: tuple[Receipt, ...]
@@ -110,6 +111,7 @@ class PublishOutcome(Struct, frozen=True):
     waiting: frozenset[str] = frozenset()
     organization_id: str = ""
     filter_errors: tuple[FilterError, ...] = ()
+    is_routed: bool = False
 
 
 class Candidates(Struct, frozen=True):
@@ -166,7 +168,9 @@ class Subscribers:
                 await pause()
 
     def count_deliveries(self, events: Iterable[Event]) -> int:
-        """Return how many deliveries these events make, unless filters are false for them."""
+        """Return how many deliveries these events make, unless filters are false; at most, before those compile."""
+        if self._not_compiled:
+            return sum([len(self) for _ in events])
         return sum([len(self.of(event)) for event in events])
 
     def __len__(self) -> int:
@@ -345,8 +349,10 @@ def outcome(
     deliveries: Sequence[LeasedDelivery],
     organization_id: str = "",
     errors: tuple[FilterError, ...] = (),
+    *,
+    is_routed: bool = False,
 ) -> PublishOutcome:
-    """Return what a publish call came to, from all its deliveries."""
+    """Return what a publish call came to, from the deliveries that were made."""
     waiting = [delivery.webhook_id for delivery in deliveries if not delivery.lease]
     leased = [delivery for delivery in deliveries if delivery.lease] if waiting else deliveries
-    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting), organization_id, errors)
+    return PublishOutcome(tuple(receipts), tuple(leased), frozenset(waiting), organization_id, errors, is_routed)

@@ -288,7 +288,7 @@ CREATE TABLE outbox (
   position        INTEGER PRIMARY KEY,
   organization_id TEXT NOT NULL,
   event_id        TEXT NOT NULL UNIQUE
-, refused_at INTEGER, reason TEXT NOT NULL DEFAULT '') STRICT;
+, refused_at INTEGER, reason TEXT NOT NULL DEFAULT '', made_through TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX events_by_event_code ON events (organization_id, event_code, id);
 
@@ -391,3 +391,5 @@ CREATE TABLE operator_sessions (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX operator_sessions_by_expiry ON operator_sessions (expires_at);
+
+CREATE INDEX outbox_waiting ON outbox (organization_id, position) WHERE refused_at IS NULL;

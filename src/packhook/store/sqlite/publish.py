@@ -1,11 +1,17 @@
-"""Write events and their deliveries in one transaction; lease what this node has capacity for on the way in."""
+"""Write events and their deliveries in one transaction; lease what this node has capacity for on the way in.
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+A call with more deliveries than a transaction should write is written with outbox entries: they follow in slices
+(``outbox.py``).
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from packhook.core.errors import Conflict, InvalidInput, NotFound, RequestError
+from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.core.idempotency import CONFLICT
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
 from packhook.core.subscription import Subscription
@@ -14,6 +20,7 @@ from packhook.store.dispatcher import Capacity
 from packhook.store.fan_out import (
     SLICE_ROWS,
     FanOut,
+    Matched,
     PublishOutcome,
     Slices,
     SubscriberCache,
@@ -24,35 +31,67 @@ from packhook.store.fan_out import (
     pause,
     receipt,
     slices,
-    within_bound,
+    weigh,
 )
 from packhook.store.filter_errors import FilterError
 from packhook.store.matching import match, match_one
 from packhook.store.sqlite.connection import Connection
+from packhook.store.sqlite.decisions import Decisions
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
+
+UNDECIDED: Final = PublishOutcome(())
+"""The answer to a call whose filters are to be evaluated first; nothing was written for it."""
+
+_webhook_id: Final = attrgetter("webhook_id")
 
 
 async def publish(
-    db: Connection, requests: Sequence[PublishRequest], capacity: Callable[[], Capacity], cache: SubscriberCache
+    db: Connection,
+    requests: Sequence[PublishRequest],
+    capacity: Callable[[], Capacity],
+    cache: SubscriberCache,
+    decisions: Decisions,
+    *,
+    may_defer: bool = False,
 ) -> list[PublishOutcome | RequestError]:
     """Write many publish calls in one transaction, a few statements for all; see Store.publish.
 
     Nothing is written before every call was examined, so a call that is refused has written nothing. Between slices of
-    the work everything else on the event loop runs, but nothing else uses this connection.
+    the work everything else on the event loop runs, but nothing else uses this connection. ``may_defer``: the answer
+    may be UNDECIDED; else whatever is not decided is decided here.
     """
-    batch = PublishBatch(db, capacity(), cache)
-    answers = [await batch.add(request) for request in requests]
+    batch = PublishBatch(db, capacity(), cache, decisions)
+    answers = [await batch.add(request, may_defer=may_defer) for request in requests]
     await batch.write()
     return answers
+
+
+class Routed(NamedTuple):
+    """Say what was made of events that the outbox holds.
+
+    ``done`` have all their deliveries; ``partly`` is an event that has some, and its last webhook so far. ``undecided``
+    is an event whose filters are to be evaluated first.
+    """
+
+    outcome: PublishOutcome
+    done: tuple[Event, ...]
+    partly: tuple[Event, str] | None
+    undecided: Event | None
+
+    @property
+    def last(self) -> Event | None:
+        """Return the last event that got deliveries."""
+        return self.partly[0] if self.partly else self.done[-1] if self.done else None
 
 
 class PublishBatch:
     """Collect the rows of one transaction: of publish calls, or of events that the outbox holds."""
 
-    def __init__(self, db: Connection, capacity: Capacity, cache: SubscriberCache) -> None:
+    def __init__(self, db: Connection, capacity: Capacity, cache: SubscriberCache, decisions: Decisions) -> None:
         (last_rowid,) = fetch_all(db, SQL["last_delivery_rowid"])[0]
         self._db = db
         self._cache = cache
+        self._decisions = decisions
         self._slices = Slices()
         self._fan_out = FanOut(capacity, db.store_config, self._slices, count(last_rowid + 1))
         self._verified: dict[str, Subscribers] = {}
@@ -62,8 +101,9 @@ class PublishBatch:
         self._event_weight = 0
         self._deliveries: list[Sequence[Any]] = []
         self._lanes: dict[str, tuple[str, int]] = {}
+        self._routed: list[tuple[str, str]] = []
 
-    async def add(self, request: PublishRequest) -> PublishOutcome | RequestError:
+    async def add(self, request: PublishRequest, *, may_defer: bool) -> PublishOutcome | RequestError:
         """Return the answer to one publish call, and collect what it writes."""
         try:
             subscribers = self._subscribers(request.organization_id)
@@ -72,45 +112,93 @@ class PublishBatch:
             return error
         if stored is not None:
             return PublishOutcome(stored)
-        matched = (
-            await match(request.events, subscribers, self._slices)
-            if subscribers.has_filters
-            else match_codes(request.events, subscribers)
-        )
+        matched = await self._match(request, subscribers, may_defer=may_defer)
+        if matched is None:
+            return UNDECIDED
         if isinstance(matched, InvalidInput):
             return matched
-        receipts: list[Receipt] = []
-        made: list[LeasedDelivery] = []
-        for event, subscriptions in zip(request.events, matched.subscriptions, strict=True):
-            deliveries = await self._make_deliveries(event, subscriptions)
-            self._events.append((next(self._event_rowids), *rows.NEW_EVENTS.values(event)))
-            self._event_weight += event_weight(event)
-            receipts.append(receipt(event, len(deliveries)))
-            made += deliveries
-            if self._slices.ends(1):
-                await pause()
-        published = outcome(receipts, made, request.organization_id, matched.errors)
+        published = await self._write_deliveries(request, matched)
         self._store_response(request, published.receipts)
         return published
 
-    async def fan_out(self, events: Sequence[Event], most: int) -> PublishOutcome:
-        """Return what the first of these stored events come to, and collect their deliveries.
+    async def _match(
+        self, request: PublishRequest, subscribers: Subscribers, *, may_defer: bool
+    ) -> Matched | InvalidInput | None:
+        """Return who gets the events of a call; None where that is to be decided before the transaction."""
+        if not subscribers.has_filters:
+            return match_codes(request.events, subscribers)
+        if self._decisions:
+            found = [self._decisions.find(event, subscribers.version) for event in request.events]
+            decided = [decision for decision in found if decision is not None]
+            if len(decided) == len(found):
+                return Matched([decision.subscriptions for decision in decided], decided[0].errors)
+        if may_defer and weigh(request, subscribers) > MAX_TRANSACTION_WEIGHT:
+            return None
+        return await match(request.events, subscribers, self._slices)
 
-        As many as make ``most`` deliveries, and at least one; none are made in an organization that was deleted.
+    async def _write_deliveries(self, request: PublishRequest, matched: Matched) -> PublishOutcome:
+        """Collect the events with their deliveries, or with outbox entries where those are many."""
+        is_routed = sum(map(len, matched.subscriptions)) > MAX_TRANSACTION_WEIGHT
+        receipts: list[Receipt] = []
+        made: list[LeasedDelivery] = []
+        for event, subscriptions in zip(request.events, matched.subscriptions, strict=True):
+            self._events.append((next(self._event_rowids), *rows.NEW_EVENTS.values(event)))
+            self._event_weight += event_weight(event)
+            receipts.append(receipt(event, len(subscriptions)))
+            if is_routed:
+                self._routed.append((event.organization_id, event.id))
+            else:
+                made += await self._make_deliveries(event, subscriptions)
+            if self._slices.ends(1):
+                await pause()
+        return outcome(receipts, made, request.organization_id, matched.errors, is_routed=is_routed)
+
+    async def route(self, entries: Iterable[tuple[Event, str]], most: int) -> Routed:
+        """Collect the deliveries of the first of these stored events, and say what they come to.
+
+        ``entries`` are events, and through which webhook their deliveries are made. About as many are made as ``most``;
+        evaluating a filter counts as making a delivery. None are made in an organization that was deleted.
         """
-        subscribers: dict[str, Subscribers] = {}
-        for event in events:
-            with suppress(NotFound):
-                subscribers[event.organization_id] = self._subscribers(event.organization_id)
-        events = within_bound(events, subscribers, most)
+        left = most
         made: list[LeasedDelivery] = []
         errors: list[FilterError] = []
-        for event in events:
-            if event.organization_id in subscribers:
-                matched = await match_one(event, subscribers[event.organization_id], self._slices)
-                made += await self._make_deliveries(event, matched.subscriptions[0])
-                errors += matched.errors
-        return outcome([receipt(event, 0) for event in events], made, errors=tuple(errors))
+        done: list[Event] = []
+        partly = undecided = None
+        for event, through in entries:
+            found = await self._match_stored(event, most)
+            if found is None:
+                undecided = event
+                break
+            matched, evaluated = found
+            errors += matched.errors
+            subscriptions = matched.subscriptions[0]
+            waiting = subscriptions[bisect_right(subscriptions, through, key=_webhook_id) :]
+            made += await self._make_deliveries(event, waiting[:left])
+            if len(waiting) > left:
+                partly = (event, waiting[left - 1].webhook_id)
+                break
+            done.append(event)
+            left -= max(event_weight(event), evaluated, len(waiting))
+            if left <= 0:
+                break
+        touched = [*done, partly[0]] if partly else done
+        receipts = [receipt(event, 0) for event in touched]
+        return Routed(outcome(receipts, made, errors=tuple(errors)), tuple(done), partly, undecided)
+
+    async def _match_stored(self, event: Event, most: int) -> tuple[Matched, int] | None:
+        """Return who gets a stored event, and how many filters were evaluated; None if ``most`` are not enough."""
+        try:
+            subscribers = self._subscribers(event.organization_id)
+        except NotFound:
+            return Matched(((),)), 0
+        candidates = subscribers.candidates(event)
+        if not candidates.has_filters:
+            return Matched((candidates.subscriptions,)), 0
+        decision = self._decisions.find(event, subscribers.version)
+        if decision is not None:
+            return Matched((decision.subscriptions,)), 0
+        count = len(candidates.subscriptions)
+        return None if count > most else (await match_one(event, subscribers, self._slices), count)
 
     async def _make_deliveries(self, event: Event, subscriptions: Sequence[Subscription]) -> list[LeasedDelivery]:
         made = await self._fan_out.deliveries(event, subscriptions)
@@ -121,6 +209,10 @@ class PublishBatch:
     async def write(self) -> None:
         """Write everything that was collected."""
         await self._write("insert_event", self._events, self._event_weight // max(1, len(self._events)))
+        if self._routed:
+            await self._write("insert_outbox", self._routed)
+            self._db.outbox_filled = True
+            self._db.wake_outbox()
         await self._write("insert_delivery", self._deliveries)
         await self._write("lower_lane_due_at", [(id_, *lane) for id_, lane in self._lanes.items()])
         await self._write("insert_idempotency_key", [(*key, *response) for key, response in self._responses.items()])

@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
-from operator import attrgetter
 from pathlib import Path
 from typing import IO, Final
 
@@ -43,7 +42,7 @@ from packhook.store.base import (
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
-from packhook.store.fan_out import PublishOutcome, SubscriberCache, published_by, weigh
+from packhook.store.fan_out import PublishOutcome, published_by
 from packhook.store.migrate import migrations
 from packhook.store.outbox import FanOutLoop
 from packhook.store.retention import RetentionBatch
@@ -55,13 +54,11 @@ from packhook.store.sqlite import (
     history,
     instance,
     organizations,
-    outbox,
-    publish,
     record,
     statistics,
     webhooks,
 )
-from packhook.store.sqlite.connection import Connection, connect, lock, migrate, schema_version
+from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
 from packhook.store.sqlite.dashboard import SqliteDashboard
 from packhook.store.sqlite.erasure import SqliteErasure
 from packhook.store.sqlite.event_types import SqliteEventTypes
@@ -69,6 +66,7 @@ from packhook.store.sqlite.feed import SqliteFeed
 from packhook.store.sqlite.filter_errors import SqliteFilterErrors
 from packhook.store.sqlite.overview import SqliteOverview
 from packhook.store.sqlite.portal_store import SqlitePortal
+from packhook.store.sqlite.publisher import SqlitePublisher
 from packhook.store.sqlite.queries import database_errors
 from packhook.store.sqlite.reader import Reader
 from packhook.store.sqlite.refused_events import SqliteRefusedEvents
@@ -129,16 +127,7 @@ class SqliteStore:
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)
         self.filter_errors = SqliteFilterErrors(lambda: self._reader, lambda: self._writer)
-        cache = SubscriberCache()
-        self._publish: WriteOp[PublishRequest, PublishOutcome, tuple[Receipt, ...]] = WriteOp(
-            lambda db, requests: publish.publish(db, requests, self._capacity, cache), attrgetter("receipts"),
-            self._dispatch, lambda request: weigh(request, cache.get(request.organization_id)),
-            attrgetter("organization_id"),
-        )  # fmt: skip
-        self._fan_out: WriteOp[None, PublishOutcome, bool] = WriteOp(
-            lambda db, asked: outbox.fan_out(db, asked, self._capacity, cache, self._clock),
-            lambda made: bool(made.receipts), self._dispatch, lambda _: outbox.BATCH_SIZE,
-        )  # fmt: skip
+        self._publisher = SqlitePublisher(lambda: self._writer, self._capacity, clock, self._dispatch)
 
     # --- life cycle
     async def open(self) -> None:
@@ -150,7 +139,7 @@ class SqliteStore:
                 released = claim.release_all(db, self._clock.now())
                 if not self._config.require_verification:
                     webhooks.release_unverified(db, self._clock.now())
-                db.outbox_filled = outbox.is_filled(db)
+                self._publisher.open(db)
                 self.event_types.load(db)
             checkpoints = Checkpoints(db, self._path)
         except BaseException:
@@ -159,7 +148,7 @@ class SqliteStore:
         for delivery_id in released:
             _log.warning("lease_reclaimed", delivery_id=delivery_id, detail="outcome unknown, sending it again")
         writer = Writer(db, self.counts)
-        fans_out = FanOutLoop(partial(self._fan_out_if_filled, db, writer))
+        fans_out = FanOutLoop(partial(self._publisher.fan_out, db))
         db.wake_outbox = fans_out.wake
         self._connections = _Connections(
             locked, writer, checkpoints, self._new_reader(LIST_READERS), self._new_reader(1), fans_out
@@ -167,6 +156,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self.filter_errors.close()
+        self._publisher.close()
         connections, self._connections = self._connections, None
         if connections is not None:
             await connections.close()
@@ -213,10 +203,6 @@ class SqliteStore:
         for outcome in published:
             if outcome.waiting:
                 self._dispatcher.notify_due(outcome.waiting, outcome.receipts[0].created_at)
-
-    async def _fan_out_if_filled(self, db: Connection, writer: Writer) -> bool:
-        """Fan out a batch of the outbox; return whether there may be more."""
-        return db.outbox_filled and await writer.submit(self._fan_out, None)
 
     def _notify_due(self, webhook_ids: Collection[str], due_at: int) -> None:
         if self._dispatcher is not None:
@@ -304,7 +290,7 @@ class SqliteStore:
 
     # --- the life of an event
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
-        return self._writer.submit(self._publish, request)
+        return self._publisher.publish(request)
 
     async def claim(self, request: ClaimRequest) -> ClaimResult:
         return await self._writer.write(claim.claim, request)

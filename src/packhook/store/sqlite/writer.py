@@ -147,17 +147,22 @@ class Writer:
         self._closing = False
         self._task = self._loop.create_task(self._run(), name="packhook-writer")
 
-    def submit(self, op: WriteOp[I, Any, A], item: I) -> "asyncio.Future[A]":
+    def submit(self, op: WriteOp[I, Any, A], item: I, weight: int | None = None) -> "asyncio.Future[A]":
         """Write this item in one of the next transactions; the future has its result once it is durable.
 
-        It fails with the item's RequestError, or with Unavailable. Raises Unavailable once the writer is closing.
+        ``weight``: what ``op.weigh`` says of it, if that is known. The future fails with the item's RequestError, or
+        with Unavailable. Raises Unavailable once the writer is closing.
         """
-        if self._closing:
-            raise Unavailable("the store is closing")
+        self.require_open()
         self._wakeup.set()
         job = _Job(op, item, self._loop.create_future(), op.organization_of(item))
-        self._pending.add(job.organization_id, op.weigh(item), job)
+        self._pending.add(job.organization_id, op.weigh(item) if weight is None else weight, job)
         return job.future
+
+    def require_open(self) -> None:
+        """Raise Unavailable once the writer is closing."""
+        if self._closing:
+            raise Unavailable("the store is closing")
 
     async def write(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do what :meth:`write_for` does, for the node itself."""
