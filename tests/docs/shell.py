@@ -77,6 +77,10 @@ class Shell:
         """Set an environment variable for all blocks that follow."""
         self._environment[name] = value
 
+    def save(self, name: str, text: str) -> None:
+        """Write a file of the page."""
+        (self._folder / name).write_text(self._replaced(text), "utf-8")
+
     def run(self, block: str) -> str:
         """Run a block and return what it prints; fail where one of its commands fails."""
         block = self._replaced(block)
@@ -96,8 +100,9 @@ class Shell:
 
     def start(self, command: str) -> Background:
         """Start the command of one line in the background; it is stopped with the shell."""
+        script = "\n".join([*self._exports, f"exec env {self._replaced(command)}"])
         process = subprocess.Popen(
-            ["bash", "-c", f"exec env {self._replaced(command)}"],  # noqa: S607 as above
+            ["bash", "-c", script],  # noqa: S607 as above
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,

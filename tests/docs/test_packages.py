@@ -9,8 +9,8 @@ import pytest
 
 from docs.pages import PAGES, blocks
 
-_OWN: Final = {"packhook", "packhook_client", "verifying"}
-"""``verifying`` is a file of the page itself."""
+_OWN: Final = {"packhook", "orders", "packhook_client", "verifying"}
+"""``verifying`` and ``orders`` are files of the pages themselves."""
 
 
 def _packages(page: Path) -> set[str]:
