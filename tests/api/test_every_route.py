@@ -15,6 +15,7 @@ from packhook.api.schemas.events import ErasureRequest, EventBatch, EventPublish
 from packhook.api.schemas.matching import MatchRequest
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.portal import PortalSessionCreate
+from packhook.api.schemas.refused_events import RefusedEventsOfAllRetry, RefusedEventsRetry
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate
 from packhook.core.model import SCOPES
@@ -32,6 +33,8 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     WebhookUpdate: {"enabled": True},
     SecretRotate: {"overlap": "1h"},
     ErasureRequest: {"subject": "ord_1"},
+    RefusedEventsRetry: {},
+    RefusedEventsOfAllRetry: {},
     EventPublish: EVENT,
     EventBatch: {"events": [EVENT]},
     ReplayCreate: REPLAY,
@@ -77,6 +80,8 @@ SCOPE_OF: Final = {
     "GET /deliveries": None,
     "GET /refused-events": None,
     "GET /organizations/{organizationId}/refused-events": "events:read",
+    "POST /refused-events/retry": None,
+    "POST /organizations/{organizationId}/refused-events/retry": "events:publish",
     "POST /organizations/{organizationId}/refused-events/{eventId}/retry": "events:publish",
     "DELETE /organizations/{organizationId}/refused-events/{eventId}": "events:publish",
     "POST /organizations/{organizationId}/events": "events:publish",

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from api.organization import EVENT, SUBSCRIPTION, Organization, body_of
+from packhook.service import refused_events
 from packhook.testing import ManualClock
 from store.refusing import give_up
 from support.api_node import application, eventually
@@ -48,3 +51,30 @@ async def test_events_that_were_given_up(tmp_path: Path) -> None:
             ("event.discarded", ids[1]),
             ("event.retried", ids[0]),
         ]
+
+
+async def test_all_of_them_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bounded number in each call, of one organization or of all; the response says how to go on."""
+    monkeypatch.setattr(refused_events, "SLICE", 2)
+    monkeypatch.setattr(refused_events, "MAX_RETRIED", 2)
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        one, other = await Organization.create(api), await Organization.create(api)
+        for organization in (one, one, one, other, other):
+            receipt = body_of(await organization.ask("POST", "/events", json=EVENT), 202)
+            give_up(tmp_path, organization.id, receipt["id"])
+        early = {"refused_until": "1969-12-31T23:59:59.000Z"}
+        assert body_of(await one.ask("POST", "/refused-events/retry", json=early), 202)["retried"] == 0
+        first = body_of(await one.ask("POST", "/refused-events/retry"), 202)
+        assert first == {"retried": 2, "has_more": True, "refused_until": "2024-08-02T09:00:00.000Z"}
+        following = {"refused_until": first["refused_until"]}
+        rest = body_of(await one.ask("POST", "/refused-events/retry", json=following), 202)
+        assert (rest["retried"], rest["has_more"]) == (1, False)
+        left = body_of(await api.get("/v1/refused-events"), 200)["data"]
+        assert {item["organization_id"] for item in left} == {other.id}
+        mine = body_of(await api.post("/v1/refused-events/retry", json={"organization_id": one.id}), 202)
+        assert (mine["retried"], mine["has_more"]) == (0, False)
+        assert body_of(await api.post("/v1/refused-events/retry"), 202)["retried"] == 2
+        audit = body_of(await one.ask("GET", "/audit", params={"action": "event.retried"}), 200)["data"]
+        assert len(audit) == 3
+        wrong = body_of(await api.post("/v1/refused-events/retry", json={"refused_until": "soon", "x": 1}), 422)
+        assert {error["field"] for error in wrong["errors"]} == {"/refused_until", "/x"}

@@ -1,5 +1,6 @@
 """Test events that are given up: alone, with the reason, until a person decides about them."""
 
+import msgspec
 import pytest
 
 from packhook.core.audit import Action
@@ -9,7 +10,7 @@ from packhook.core.model import Webhook
 from packhook.core.operational_data import EXHAUSTED
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, Store
 from packhook.store.refused_events import RefusedEvent, RefusedEventFilter
-from packhook.testing.clock import START
+from packhook.testing.clock import START, ManualClock
 from store.refusing import accept_deliveries, refuse_deliveries
 from store.values import ACME, ALL, OTHER, add_webhook, claim, failed, new_entry, publish
 from support.api_node import eventually
@@ -72,6 +73,30 @@ async def test_what_is_still_refused_is_given_up_again(store: Store, database: s
     (refused,) = await eventually(lambda: listed(store), bool)
     await store.refused_events.retry(ACME, refused.id, new_entry())
     assert await eventually(lambda: listed(store), bool) == (refused,)
+
+
+async def test_many_are_tried_again_at_once(store: Store, database: str, clock: ManualClock) -> None:
+    """Of any organizations, each with an entry; one that is not given up has none; a filter leaves later ones."""
+    await exhaust(store, database, 2)
+    (first,) = await eventually(lambda: listed(store), bool)
+    await accept_deliveries(database)
+    clock.advance(MINUTE)
+    await exhaust(store, database, 2, OTHER)
+    second, _ = await eventually(lambda: listed(store), lambda items: len(items) == 2)
+    assert await listed(store, RefusedEventFilter(refused_until=second.refused_at - 1)) == (first,)
+    gone = msgspec.structs.replace(first, id="evt_unknown")
+    events = (first, gone, second)
+    entries = [new_entry(Action.EVENT_RETRIED, object_id=event.id) for event in events]
+    assert await store.refused_events.retry_many(events, entries) == 2
+    written = (await store.list_audit(ALL, AuditFilter(action=Action.EVENT_RETRIED))).items
+    assert sorted(entry.object_id for entry in written) == sorted([first.id, second.id])
+
+    async def deliveries() -> int:
+        return len((await store.get_event(ACME, first.id))[1])
+
+    assert await eventually(deliveries, bool) == 1
+    assert [item.id for item in await eventually(lambda: listed(store), bool)] == [second.id]
+    assert await store.refused_events.retry_many((), ()) == 0
 
 
 async def test_a_discarded_event_stays_without_deliveries(store: Store, database: str) -> None:

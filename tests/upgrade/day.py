@@ -335,6 +335,7 @@ async def _refuse(db: Db) -> None:
         await db.fetch_all(SQL["refuse_routing"], stored.id, START, "refused")
         await refused_events.list_refused(db, PAGE, RefusedEventFilter(organization_id=ACME))
         await decide(db, ACME, stored.id, new_entry())
+    assert await refused_events.retry_many(db, (), ()) == 0
 
 
 async def _lose_a_node(db: Db) -> None:

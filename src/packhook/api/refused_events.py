@@ -7,8 +7,10 @@ from starlette.responses import Response
 
 from packhook.api import parameters
 from packhook.api.auth import actor_of
+from packhook.api.requests import read_optional_shape
 from packhook.api.responses import no_content, respond, respond_page
-from packhook.core.clock import to_rfc3339
+from packhook.api.schemas.refused_events import RefusedEventsOfAllRetry, RefusedEventsRetry
+from packhook.core.clock import from_rfc3339, to_rfc3339
 from packhook.store.refused_events import RefusedEvent
 
 if TYPE_CHECKING:
@@ -34,6 +36,25 @@ async def retry_event(request: Request) -> Response:
     names = request.path_params
     event = await _refused_events(request).retry(names["organizationId"], names["eventId"], actor_of(request))
     return respond(_refused_event(event), 202)
+
+
+async def retry_events(request: Request) -> Response:
+    """Make the deliveries of the events that were given up, at once."""
+    body = await read_optional_shape(request, RefusedEventsRetry)
+    return await _retry_all(request, request.path_params["organizationId"], body)
+
+
+async def retry_all_events(request: Request) -> Response:
+    """Make the deliveries of the events of all organizations that were given up, at once."""
+    body = await read_optional_shape(request, RefusedEventsOfAllRetry)
+    return await _retry_all(request, body.organization_id or None, body)
+
+
+async def _retry_all(request: Request, organization_id: str | None, body: RefusedEventsRetry) -> Response:
+    until = from_rfc3339(body.refused_until) if body.refused_until else None
+    done = await _refused_events(request).retry_all(organization_id, until, actor_of(request))
+    said = {"retried": done.retried, "has_more": done.has_more, "refused_until": to_rfc3339(done.refused_until)}
+    return respond(said, 202)
 
 
 async def discard_event(request: Request) -> Response:

@@ -54,7 +54,13 @@ from packhook.api.schemas.organizations import (
     RotationOut,
 )
 from packhook.api.schemas.portal import PortalSessionCreate, PortalSessionOut
-from packhook.api.schemas.refused_events import RefusedEventOut, RefusedEventPage
+from packhook.api.schemas.refused_events import (
+    RefusedEventOut,
+    RefusedEventPage,
+    RefusedEventsOfAllRetry,
+    RefusedEventsRetry,
+    RetriedOut,
+)
 from packhook.api.schemas.replays import ReplayCreate, ReplayOut, ReplayPage, ReplayPreviewOut
 from packhook.api.schemas.statistics import ChartOut
 from packhook.api.schemas.status import InstanceDeliveryPage, InstanceWebhookPage, StatusOut
@@ -157,12 +163,16 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           query=parameters.FEED, errors=(NotFound, CursorExpired)),
     Route("events", "GET", _REFUSED, "events:read", refused_events.list_refused_events, 200, RefusedEventPage,
           query=parameters.REFUSED_EVENTS, errors=_404),
+    Route("events", "POST", f"{_REFUSED}/retry", "events:publish", refused_events.retry_events, 202, RetriedOut,
+          RefusedEventsRetry, errors=_404),
     Route("events", "POST", f"{_REFUSED}/{{eventId}}/retry", "events:publish", refused_events.retry_event, 202,
           RefusedEventOut, errors=_404),
     Route("events", "DELETE", f"{_REFUSED}/{{eventId}}", "events:publish", refused_events.discard_event, 204,
           errors=_404),
     Route("status", "GET", "/refused-events", OPERATOR, refused_events.list_all_refused_events, 200, RefusedEventPage,
           query=parameters.REFUSED_EVENTS_ALL),
+    Route("status", "POST", "/refused-events/retry", OPERATOR, refused_events.retry_all_events, 202, RetriedOut,
+          RefusedEventsOfAllRetry, errors=_404),
     Route("deliveries", "GET", _DELIVERIES, "events:read", handlers.list_deliveries, 200, DeliveryPage,
           query=parameters.DELIVERIES, errors=_404),
     Route("deliveries", "GET", _DELIVERY, "events:read", handlers.get_delivery, 200, DeliveryDetailOut, errors=_404),

@@ -7,7 +7,9 @@ import typer
 from packhook.api import parameters
 from packhook.cli.client import Client, path
 from packhook.cli.options import client_command
+from packhook.cli.output import print_json
 from packhook.cli.shared_options import AllOrganizationsOption
+from packhook.cli.tables import show
 
 app = typer.Typer(no_args_is_help=True, help="Events whose deliveries could not be made.")
 _COLUMNS = ("id", "event_code", "created_at", "refused_at", "reason")
@@ -29,6 +31,22 @@ def list_(
 def retry(client: Client, event_id: _Id) -> None:
     """Make the deliveries of an event now. Example: packhook refused-events retry evt_… -o acme"""
     client.show(client.call("POST", client.path("refused-events", event_id, "retry")))
+
+
+@client_command(app, "retry-all")
+def retry_all(client: Client, everything: AllOrganizationsOption = False) -> None:
+    """Make the deliveries of all events that were given up now. Example: packhook refused-events retry-all -o acme"""
+    url = path("refused-events", "retry") if everything else client.path("refused-events", "retry")
+    retried, until = 0, ""
+    while True:
+        reply = client.call("POST", url, json={"refused_until": until} if until else {})
+        retried, until = retried + reply.value["retried"], reply.value["refused_until"]
+        if not reply.value["has_more"]:
+            break
+    if client.as_json:
+        print_json(f'{{"retried":{retried}}}', client.output)
+    else:
+        show({"retried": retried})
 
 
 @client_command(app, "discard", has_output=False, question=lambda event_id: f"Discard refused event {event_id}")

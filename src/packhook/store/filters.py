@@ -128,7 +128,8 @@ def instance_webhook_conditions() -> Conditions:
 
 def refused_event_conditions(where: RefusedEventFilter) -> Conditions:
     """Return the conditions of a page of events that were given up."""
-    return _combine(_equal(where))
+    wanted = {**_equal(where, "refused_until"), "refused_at <= :refused_until": where.refused_until}
+    return _combine(wanted)
 
 
 def audit_conditions(where: AuditFilter, hints: Hints) -> Conditions:

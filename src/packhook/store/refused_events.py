@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from packhook.core.audit import AuditEntry
     from packhook.store.base import Page, PageRequest
 
@@ -31,9 +33,10 @@ class RefusedEvent(Struct, frozen=True, kw_only=True):
 
 
 class RefusedEventFilter(Struct, frozen=True, kw_only=True):
-    """Select events that were given up; None is any."""
+    """Select events that were given up; None is any. ``refused_until`` is the last instant of that."""
 
     organization_id: str | None = None
+    refused_until: int | None = None
 
 
 class RefusedEventStore(Protocol):
@@ -47,6 +50,13 @@ class RefusedEventStore(Protocol):
         """Let a node make the deliveries of an event at once, in its old place; return it as it was.
 
         What is still refused is given up again. Raises NotFound where no such event of the organization is given up.
+        """
+        ...
+
+    async def retry_many(self, events: "Collection[RefusedEvent]", entries: "Collection[AuditEntry]") -> int:
+        """Do the same for events of any organizations, in one transaction; return how many were still given up.
+
+        The entries belong to the events, in their order; those of events that were not given up are not written.
         """
         ...
 

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.replays import Instant
 
 
 class RefusedEventOut(ResponseModel):
@@ -14,6 +15,31 @@ class RefusedEventOut(ResponseModel):
     created_at: str = Field(description="When it was published.")
     refused_at: str
     reason: str = Field(description="What broke the schema of the event type, or what the database said.")
+
+
+class RefusedEventsRetry(RequestModel):
+    """Retry events that were given up, at most 1,000."""
+
+    refused_until: Instant = Field(
+        default="",
+        description="Only those that were given up at this time or earlier; absent: until now. What is given up again "
+        "meanwhile is left.",
+        examples=["2026-08-02T11:00:00Z"],
+    )
+
+
+class RefusedEventsOfAllRetry(RefusedEventsRetry):
+    """Retry events of any organization that were given up, at most 1,000."""
+
+    organization_id: str = Field(default="", description="Only of this organization.", min_length=1, max_length=64)
+
+
+class RetriedOut(ResponseModel):
+    """Count the events whose deliveries are made now."""
+
+    retried: int
+    has_more: bool = Field(description="Others are left: repeat the request, with this `refused_until`.")
+    refused_until: str
 
 
 class RefusedEventPage(PageModel):

@@ -1,5 +1,7 @@
 """Implement the RefusedEventStore on PostgreSQL."""
 
+from collections.abc import Collection
+
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import NotFound
 from packhook.core.fair_queue import OF_THE_NODE
@@ -25,6 +27,9 @@ class PostgresRefusedEvents:
     async def retry(self, organization_id: str, event_id: str, entry: AuditEntry) -> RefusedEvent:
         return await self._write(organization_id, retry, organization_id, event_id, entry)
 
+    async def retry_many(self, events: Collection[RefusedEvent], entries: Collection[AuditEntry]) -> int:
+        return await self._write(OF_THE_NODE, retry_many, events, entries)
+
     async def discard(self, organization_id: str, event_id: str, entry: AuditEntry) -> None:
         await self._write(organization_id, discard, organization_id, event_id, entry)
 
@@ -42,6 +47,18 @@ async def retry(db: Db, organization_id: str, event_id: str, entry: AuditEntry) 
     await write_audit(db, entry)
     await notify_published(db)
     return found
+
+
+async def retry_many(db: Db, events: Collection[RefusedEvent], entries: Collection[AuditEntry]) -> int:
+    """See RefusedEventStore.retry_many."""
+    found = await db.fetch_all(SQL["retry_refused_events"], [event.id for event in events])
+    retried = {row[0] for row in found}
+    for event, entry in zip(events, entries, strict=True):
+        if event.id in retried:
+            await write_audit(db, entry)
+    if retried:
+        await notify_published(db)
+    return len(retried)
 
 
 async def discard(db: Db, organization_id: str, event_id: str, entry: AuditEntry) -> None:

@@ -1,6 +1,6 @@
 """Implement the RefusedEventStore on SQLite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import apsw
 
@@ -31,6 +31,9 @@ class SqliteRefusedEvents:
     async def retry(self, organization_id: str, event_id: str, entry: AuditEntry) -> RefusedEvent:
         return await self._writer().write_for(organization_id, retry, organization_id, event_id, entry)
 
+    async def retry_many(self, events: Collection[RefusedEvent], entries: Collection[AuditEntry]) -> int:
+        return await self._writer().write_for(OF_THE_NODE, retry_many, events, entries)
+
     async def discard(self, organization_id: str, event_id: str, entry: AuditEntry) -> None:
         await self._writer().write_for(organization_id, discard, organization_id, event_id, entry)
 
@@ -49,6 +52,20 @@ def retry(db: Connection, organization_id: str, event_id: str, entry: AuditEntry
     db.outbox_filled = True
     db.wake_outbox()
     return found
+
+
+def retry_many(db: Connection, events: Collection[RefusedEvent], entries: Collection[AuditEntry]) -> int:
+    """See RefusedEventStore.retry_many."""
+    retried = 0
+    for event, entry in zip(events, entries, strict=True):
+        db.execute(SQL["retry_refused_event"], (event.id,))
+        if db.changes():
+            write_audit(db, entry)
+            retried += 1
+    if retried:
+        db.outbox_filled = True
+        db.wake_outbox()
+    return retried
 
 
 def discard(db: Connection, organization_id: str, event_id: str, entry: AuditEntry) -> None:
