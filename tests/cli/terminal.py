@@ -1,6 +1,7 @@
 """Run packhook's commands and read their output."""
 
 import json
+import os
 from typing import Any
 from uuid import uuid4
 
@@ -49,3 +50,16 @@ async def with_organization(node: Node) -> Terminal:
         answer = await operator.post("/v1/organizations", json={"id": name})
         assert answer.status_code == 201, answer.text
     return Terminal(node, name)
+
+
+def read_to_end(descriptor: int) -> bytes:
+    """Return what a terminal gets until its other end is closed."""
+    read = b""
+    while True:
+        try:
+            part = os.read(descriptor, 65_536)
+        except OSError:  # the other end is closed
+            return read
+        if not part:
+            return read
+        read += part

@@ -18,7 +18,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.terminal import Terminal
+from cli.terminal import Terminal, read_to_end
 from docs.commands import commands, leaves
 from packhook.cli.exits import Exit
 from packhook.cli.main import app
@@ -42,11 +42,13 @@ REPEATABLE: Final = {"--secret": "a signature may be verified with several secre
 
 def _options() -> Iterator[tuple[str, str, Any]]:
     """Yield each option with its command's words and whether the command reads a list, where options are filters."""
+    root: Any = typer.main.get_command(app)
+    known = commands()
     for name in leaves():
-        command: Any = typer.main.get_command(app)
+        command = root
         for word in name.split()[1:]:
             command = command.commands[word]
-        filtering = "filter" if commands()[name].options & {"--cursor", "--after"} else "value"
+        filtering = "filter" if known[name].options & {"--cursor", "--after"} else "value"
         for option in command.params:
             if option.opts[0].startswith("--"):
                 yield name, filtering, option
@@ -93,7 +95,9 @@ async def test_a_command_that_loses_something_names_it_and_does_nothing_unasked(
 async def test_every_command_that_loses_something_is_known() -> None:
     """Have ``--yes`` where something is lost, and where much is sent."""
     losing = {f"packhook {name}" for name in LOSING}
-    assert {name for name in leaves() if "--yes" in commands()[name].options} == losing | {"packhook replays start"}
+    assert {name for name, command in commands().items() if "--yes" in command.options} == losing | {
+        "packhook replays start"
+    }
     verbs = {"delete", "revoke", "archive", "erase", "discard", "remove", "purge"}
     assert {name for name in leaves() if name.split()[-1] in verbs} == losing
 
@@ -117,20 +121,8 @@ async def _typed(terminal: Terminal, words: tuple[str, ...], typed: bytes = b"",
         variables = environment(settings) | {"TERM": "xterm"}
         process = await fork(*words, environment=variables, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        screen = await asyncio.to_thread(_read_to_end, ours)
+        screen = await asyncio.to_thread(read_to_end, ours)
         return await process.wait(), screen.decode().replace("\r\n", "\n")
-
-
-def _read_to_end(descriptor: int) -> bytes:
-    read = b""
-    while True:
-        try:
-            part = os.read(descriptor, 65_536)
-        except OSError:  # the other end is closed
-            return read
-        if not part:
-            return read
-        read += part
 
 
 async def test_on_a_terminal_it_asks_first(terminal: Terminal) -> None:

@@ -76,12 +76,12 @@ async def test_without_a_key_or_an_organization() -> None:
     assert await packhook("webhooks", "list", settings={"organization": "acme", "server": NOWHERE}) == (
         Exit.DENIED,
         "",
-        "no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY\n",
+        "no key: run packhook login, give --key-file, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY\n",
     )
     assert await packhook("webhooks", "list", settings={"key": "phk_1", "server": NOWHERE}) == (
         Exit.USAGE,
         "",
-        "which organization? give --organization or set PACKHOOK_ORGANIZATION\n",
+        "which organization? give --organization, set PACKHOOK_ORGANIZATION, or keep it with packhook login\n",
     )
 
 

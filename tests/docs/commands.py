@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from packhook.cli.commands import ALIASES
 from packhook.cli.main import app
 
-COMMON: Final = frozenset({"--server", "--key", "--organization", "-o", "--output"})
+COMMON: Final = frozenset({"--server", "--key", "--key-file", "--profile", "--organization", "-o", "--output"})
 _ALWAYS: Final = frozenset({"--help", "-h"})
 _LINE: Final = re.compile(r"(?:^|[;|&(]\s*|=\S+ )(?:\S*/)?(packhook (?:[a-z-].*))$")
 

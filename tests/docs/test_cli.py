@@ -72,6 +72,7 @@ def test_the_options_of_client_commands_are_documented() -> None:
         "archive",
         "delete",
         "discard",
+        "login",
         "revoke",
     }
 

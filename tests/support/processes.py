@@ -31,9 +31,13 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with these settings and no others, and without a terminal's width."""
+    """Return this process's environment with these settings and no others, without profiles and a terminal's width."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOOK_") and name != "COLUMNS"}
-    return own | {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
+    return (
+        {"XDG_CONFIG_HOME": "/nonexistent"}
+        | own
+        | {f"PACKHOOK_{name.upper()}": value for name, value in settings.items()}
+    )
 
 
 class Ran(NamedTuple):

@@ -1,7 +1,6 @@
 """A client of a running node: one request, one response; every error becomes a message and an exit code."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -115,13 +114,18 @@ class Client:
     def path(self, *parts: str) -> str:
         """Return a path below the organization. Exit with a message if no organization was given."""
         if not self.organization:
-            fail("which organization? give --organization or set PACKHOOK_ORGANIZATION", Exit.USAGE)
+            fail(
+                "which organization? give --organization, set PACKHOOK_ORGANIZATION, or keep it with packhook login",
+                Exit.USAGE,
+            )
         return path("organizations", self.organization, *parts)
 
     def _headers(self, headers: dict[str, str], *, has_content: bool) -> dict[str, str]:
-        bearer = (self.key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")).strip()
+        bearer = self.key
         if not bearer:
-            fail("no key: give --key, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED)
+            fail(
+                "no key: run packhook login, give --key-file, or set PACKHOOK_KEY or PACKHOOK_OPERATOR_KEY", Exit.DENIED
+            )
         if not _is_visible_ascii(bearer):
             fail("a key is visible ASCII: this one is not", Exit.DENIED)
         for name, value in headers.items():

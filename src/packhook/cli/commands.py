@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "backup": "packhook.cli.backup:backup",
     "restore": "packhook.cli.backup:restore",
     "selftest": "packhook.cli.selftest.command:app",
+    "login": "packhook.cli.login:login",
+    "logout": "packhook.cli.login:logout",
     "organizations": "packhook.cli.organizations:app",
     "keys": "packhook.cli.keys:app",
     "webhooks": "packhook.cli.webhooks:app",

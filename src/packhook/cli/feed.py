@@ -5,7 +5,6 @@
     cursor of the file ─▶ GET …/feed ─▶ print ─▶ write the cursor ─▶ again
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from msgspec import Raw, Struct
 
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import replace_file
 from packhook.cli.tables import show_json
 from packhook.core.text import visible
 
@@ -76,12 +76,7 @@ def _read(file: Path) -> str:
 
 def _write(file: Path, cursor: str) -> None:
     """Replace the file as a whole: a crash leaves the cursor before or this one."""
-    new = file.with_name(f"{file.name}.new")
     try:
-        with new.open("w", encoding="ascii") as opened:
-            opened.write(f"{cursor}\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        new.replace(file)
+        replace_file(file, f"{cursor}\n")
     except OSError as error:
         fail(f"--cursor-file: cannot write {file}: {error.strerror}", Exit.USAGE)

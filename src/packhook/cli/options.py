@@ -22,13 +22,24 @@ from packhook.cli.commands import StrictCommand
 from packhook.cli.confirmation import confirm
 from packhook.cli.exits import Exit, fail
 from packhook.cli.output import AllOption, Output, OutputOption
-from packhook.cli.secrets import read_secret
-from packhook.cli.shared_options import HELP, HELP_OF_FILTERS, SecretFileOption, YesOption
+from packhook.cli.profiles import find_profile
+from packhook.cli.secrets import given_key, read_secret
+from packhook.cli.shared_options import (
+    DEFAULT_SERVER,
+    HELP,
+    HELP_OF_FILTERS,
+    KeyFileOption,
+    KeyOption,
+    OrganizationOption,
+    ProfileOption,
+    SecretFileOption,
+    ServerOption,
+    YesOption,
+)
 from packhook.cli.times import parse_time
 from packhook.core.clock import SystemClock
 from packhook.core.portal import Capability
 
-DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _OF_A_COMMAND: Final = {"enabled"}  # ``enable`` and ``disable``
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _TIMES: Final = ("since", "until")
@@ -100,11 +111,13 @@ def _declared(run: Command, function: Command, options: Iterable[inspect.Paramet
 
 
 def _client(values: dict[str, Any]) -> Client:
-    """Return the client that the shared options describe."""
+    """Return the client that the shared options describe; a profile has what neither they nor the environment say."""
+    profile = find_profile(values["profile"])
+    organization = values.get("organization") or profile.organization if "organization" in values else ""
     return Client(
-        server=values["server"],
-        key=values["key"],
-        organization=values.get("organization", ""),
+        server=values["server"] or profile.server or DEFAULT_SERVER,
+        key=given_key(values["key"], values["key_file"]) or profile.key,
+        organization=organization,
         output=values.get("output", Output.TABLE),
         follows_pages=values.get("follows_pages", False),
     )
@@ -137,18 +150,16 @@ def _option(name: str, kind: Any, help_text: str, *, flag: str = "") -> inspect.
 
 
 def _shared(*, has_organization: bool, has_output: bool) -> Iterable[inspect.Parameter]:
-    def shared(name: str, kind: type, default: object, *flags: str, **option: Any) -> inspect.Parameter:  # noqa: ANN401 Typer's
-        return inspect.Parameter(
-            name, _KEYWORD, default=default, annotation=Annotated[kind, typer.Option(*flags, **option)]
-        )
-
-    if has_organization:
-        yield shared(
-            "organization", str, "", "--organization", "-o", envvar="PACKHOOK_ORGANIZATION",
-            help="The organization's id.", show_default=False,
-        )  # fmt: skip
-    yield shared("server", str, DEFAULT_SERVER, "--server", envvar="PACKHOOK_SERVER", help="The server's URL.")
-    yield shared("key", str, "", "--key", envvar="PACKHOOK_KEY", help="An API key; else PACKHOOK_OPERATOR_KEY.")
+    """Yield the options of all client commands: where to connect, with which key, and how to print."""
+    options = {
+        **({"organization": OrganizationOption} if has_organization else {}),
+        "server": ServerOption,
+        "key": KeyOption,
+        "key_file": KeyFileOption,
+        "profile": ProfileOption,
+    }
+    for name, annotation in options.items():
+        yield inspect.Parameter(name, _KEYWORD, default=None, annotation=annotation)
     if has_output:
         yield inspect.Parameter("output", _KEYWORD, default=Output.TABLE, annotation=OutputOption)
 

@@ -3,6 +3,7 @@
 What stands on a command line is in the list of processes and in the history of the shell.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,12 @@ def read_secrets(option: str, file: str) -> list[str]:
     if not secrets:
         fail(f"{option}: there is nothing in {_named(file)}", Exit.USAGE)
     return secrets
+
+
+def given_key(key: str | None, file: str | None) -> str:
+    """Return the API key that was given: in a file, as an option or in the environment; "" if there is none."""
+    found = read_secret("--key-file", file) if file is not None else key or os.environ.get("PACKHOOK_OPERATOR_KEY", "")
+    return found.strip()
 
 
 def _read(option: str, file: str) -> str:

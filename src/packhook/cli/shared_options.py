@@ -7,6 +7,7 @@ import typer
 
 from packhook.cli.times import HINT
 
+DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 SECRET_VARIABLE: Final = "PACKHOOK_WEBHOOK_SECRET"  # noqa: S105 a name
 """The environment's secret for commands that sign or verify here; commands that change a webhook do not read it."""
 _SINCE: Final = f"From this time on: {HINT}"
@@ -42,6 +43,23 @@ ProcessesOption = Annotated[
     int | None, typer.Option("--processes", help="Nodes on this port; more than one needs PostgreSQL.")
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="A TOML file of settings.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", envvar="PACKHOOK_SERVER", help=f"The server's URL; by default {DEFAULT_SERVER}."),
+]
+OrganizationOption = Annotated[
+    str | None, typer.Option("--organization", "-o", envvar="PACKHOOK_ORGANIZATION", help="The organization's id.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", envvar="PACKHOOK_KEY", help="An API key; better in a file: --key-file.")
+]
+KeyFileOption = Annotated[
+    str | None, typer.Option("--key-file", help="A file with an API key, or - for standard input.")
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", envvar="PACKHOOK_PROFILE", help="The profile for what is not given otherwise."),
+]
 SecretOption = Annotated[str | None, typer.Option("--secret", envvar=SECRET_VARIABLE, help=HELP["secret"])]
 SecretsOption = Annotated[list[str] | None, typer.Option("--secret", envvar=SECRET_VARIABLE, help=HELP["secret"])]
 SecretFileOption = Annotated[
