@@ -247,7 +247,7 @@ async def see_pages(scenario: Scenario, site: str, names: set[str]) -> None:
         "eventId": listed["deliveries"]["event_id"],
         "replayId": listed["replays"]["id"],
         "keyId": listed["api-keys"]["id"],
-        "code": "order.created",
+        "code": "parcel.lost",
     }
     for page in ROUTES:
         if page.name in names and page.get is not None and page.name not in UNSEEN:

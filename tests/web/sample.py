@@ -23,6 +23,7 @@ from packhook.core.subject import read_value
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.client import Callback, InFlight
 from packhook.delivery.prepared_webhook import prepare
+from packhook.service.event_types import Definition
 from packhook.service.publish import RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -121,6 +122,13 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
     clock.advance(-DAY + TICK)
     await service.organizations.create(ORGANIZATION, "Northwind Webshop", BY)
     await service.organizations.create(EMPTY, "Acme Outfitters", BY)
+    lost = Definition(
+        description="A parcel did not arrive.",
+        schema={"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+        example={"id": "prc_1"},
+        subject_pointer="/id",
+    )
+    await service.event_types.create("parcel.lost", lost, BY)
     await service.organizations.create_key(ORGANIZATION, "shop backend", ("events:publish",), None, BY)
     made = [
         await service.webhooks.create(ORGANIZATION, {"secret": SECRET, **fields}, BY)
@@ -154,10 +162,10 @@ async def fill(service: Service, store: Store, clock: ManualClock, settings: Set
         clock.advance(TICK - SECOND)
     clock.advance(end - clock.now())
     await service.webhooks.update(ORGANIZATION, webhooks["api"].id, {"enabled": False}, BY)
-    lost = ReplayQuery(
+    missed = ReplayQuery(
         organization_id=ORGANIZATION, webhook_id=webhooks["hooks"].id, selection=Selection.DELIVERED, since=end - DAY
     )
-    replay = await service.replays.create(lost, BY)
+    replay = await service.replays.create(missed, BY)
     return Shop(
         failing=webhooks["shop"],
         held=webhooks["erp"],

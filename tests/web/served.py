@@ -11,8 +11,9 @@ from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
 from packhook.testing import ManualClock
+from store.refusing import give_up
 from support.api_node import application
-from web.sample import Shop, fill
+from web.sample import ORGANIZATION, Shop, fill
 
 T = TypeVar("T")
 
@@ -51,6 +52,8 @@ class Served:
         async with application(folder, self.clock, **SETTINGS) as (api, self.service, self.store):
             self.url = str(api.base_url).rstrip("/")
             self.shop = await fill(self.service, self.store, self.clock, Settings(**SETTINGS), hostile=hostile)
+            if hostile:
+                give_up(folder, ORGANIZATION, self.shop.event)
             yield
 
 

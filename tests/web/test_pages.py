@@ -5,10 +5,11 @@ from typing import Final
 
 import pytest
 
+from packhook.web.routes import ROUTES, PageRoute
 from support.api_node import OPERATOR_KEY
 from web.conftest import Browser
 from web.pages import PAGES, address
-from web.sample import HEADER_VALUE, SECRET
+from web.sample import HEADER_VALUE, ORGANIZATION, SECRET
 from web.served import Served
 
 MAX_BYTES: Final = 100_000
@@ -54,6 +55,17 @@ def test_a_stranger_is_led_to_sign_in(stranger: Browser, served: Served, page: s
     document = stranger.read(response.headers["location"])
     signed_in = stranger.send(document, "/dashboard/sign-in", key=OPERATOR_KEY)
     assert signed_in.headers["location"] == address(page, served.shop)
+
+
+@pytest.mark.parametrize("page", [page for page in ROUTES if page.post is not None], ids=lambda page: page.name)
+def test_no_form_is_taken_without_the_token_of_its_session(browser: Browser, served: Served, page: PageRoute) -> None:
+    """Refuse it before anything is looked up, whatever the form; as a file form, too."""
+    shop = served.shop
+    of = {"organizationId": ORGANIZATION, "webhookId": shop.well.id, "deliveryId": shop.failed_delivery}
+    more = {"eventId": shop.event, "replayId": shop.replay, "keyId": "key_1", "code": "parcel.lost"}
+    path = f"/dashboard{page.path.format(**of, **more)}"
+    assert browser.client.post(path, data={"to": "pause", "do": "import"}).status_code == 403
+    assert browser.client.post(path, data={"token": "x"}, files={"file": b"x"}).status_code == 403
 
 
 def test_an_unknown_page_says_so(browser: Browser, stranger: Browser) -> None:

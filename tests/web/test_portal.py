@@ -41,7 +41,10 @@ CHANGING: Final[dict[Capability, tuple[str, ...]]] = {
     Capability.SECRETS: ("webhooks/{id}/rotate",),
 }
 """Pages that a capability opens."""
-_OPERATORS: Final = {"api-keys", "api-key-revoke", "audit", "organization-delete"}
+_OPERATORS: Final = {
+    *("api-keys", "api-key-revoke", "audit", "organization-delete"),
+    *("refused", "refused-retry", "refused-discard"),
+}
 """Pages about an organization that the portal does not have."""
 
 

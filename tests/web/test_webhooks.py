@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from packhook.testing import Receiver
+from support.certificates import pair
 from web.conftest import Browser
 from web.sample import BY, EMPTY, SECRET, raw_event
 from web.served import Served
@@ -95,6 +96,39 @@ def test_a_filter_and_a_thin_payload_are_set_kept_and_removed(browser: Browser, 
     assert served.run(served.store.get_webhook(EMPTY, found.id)).version == found.version
     text = browser.follow(browser.send(page, f"{path}/edit", filter="", payload="full")).text()
     assert "Filter none Payload full" in text
+
+
+def test_a_client_certificate_is_set_kept_replaced_and_removed(browser: Browser, served: Served) -> None:
+    """Show whose it is and until when, and never the key; what is wrong stands beside its field."""
+    first, second = pair(name="first.invalid"), pair(name="second.invalid")
+    path = _created(browser, "https://mtls.example/in", **first)
+
+    def stored() -> tuple[str, str]:
+        found = served.run(served.store.get_webhook(EMPTY, path.rpartition("/")[2]))
+        return found.client_certificate, found.client_key
+
+    begun = stored()
+    assert "CN=first.invalid" in browser.read(path).text()
+    for page in (path, f"{path}/edit"):
+        assert first["key"].splitlines()[1] not in browser.read(page).html
+    browser.follow(browser.send(browser.read(f"{path}/edit"), f"{path}/edit", description="kept"))
+    assert stored() == begun
+    mixed = {**first, "key": second["key"]}
+    swapped = {"certificate": first["key"], "key": first["certificate"]}
+    for wrong in (mixed, swapped, {"certificate": first["certificate"]}, {"key": first["key"]}):
+        refused = browser.send(browser.read(f"{path}/edit"), f"{path}/edit", **wrong)
+        assert refused.status_code == 422
+        labels = browser.page_of(refused).all("label", class_="has-wrong")
+        assert {field.attributes["name"] for label in labels for field in label.inner if "name" in field.attributes}
+        assert not [
+            line for given in (first, second) for line in given["key"].splitlines()[1:-1] if line in refused.text
+        ]
+    assert stored() == begun
+    browser.follow(browser.send(browser.read(f"{path}/edit"), f"{path}/edit", **second))
+    assert "CN=second.invalid" in browser.read(path).text()
+    browser.follow(browser.send(browser.read(f"{path}/edit"), f"{path}/edit", remove_certificate="on"))
+    assert stored() == ("", "")
+    assert "Certificate none" in browser.read(path).text()
 
 
 @pytest.mark.parametrize(

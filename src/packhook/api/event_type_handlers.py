@@ -19,7 +19,7 @@ from packhook.api.schemas.event_types import (
     EventTypeUpdate,
 )
 from packhook.core.errors import FieldError, InvalidInput
-from packhook.service.event_types import EventTypes
+from packhook.service.event_types import Definition, EventTypes
 from packhook.service.service import Service
 
 
@@ -65,6 +65,14 @@ async def archive_event_type(request: Request) -> Response:
 async def import_event_types(request: Request) -> Response:
     """Make many event types what they are said to be, all or none; with `preview`, only say what would change."""
     body = await read_shape(request, EventTypeImport, MAX_IMPORT)
+    planned = await _event_types(request).import_all(
+        definitions_of(body), actor_of(request), force=body.force, preview=body.preview
+    )
+    return respond({"data": list(map(serializers.planned_change, planned))})
+
+
+def definitions_of(body: EventTypeImport) -> dict[str, Definition]:
+    """Return what an import says, by code. Raises InvalidInput where a code stands twice."""
     definitions = {one.code: one.whole() for one in body.event_types}
     if len(definitions) < len(body.event_types):
         codes = [one.code for one in body.event_types]
@@ -72,10 +80,7 @@ async def import_event_types(request: Request) -> Response:
         raise InvalidInput(
             [FieldError(f"/event_types/{number}/code", "repeated", "this code came before") for number in repeated]
         )
-    planned = await _event_types(request).import_all(
-        definitions, actor_of(request), force=body.force, preview=body.preview
-    )
-    return respond({"data": list(map(serializers.planned_change, planned))})
+    return definitions
 
 
 async def test_webhook(request: Request) -> Response:

@@ -1,5 +1,9 @@
-"""Forms: read a body of ``application/x-www-form-urlencoded``, within bounds, before anything is done with it."""
+"""Forms: read a body within bounds, before anything is done with it: fields, or fields and files.
 
+The kinds are ``application/x-www-form-urlencoded`` and, where a form has a file, ``multipart/form-data``.
+"""
+
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
@@ -12,6 +16,11 @@ from packhook.core.fair_share import FairShare
 MAX_FORM_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 200
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+_MULTIPART: Final = "multipart/form-data"
+_BOUNDARY: Final = re.compile(r'boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?', re.ASCII)
+_NAME: Final = re.compile(
+    rb'^content-disposition: *form-data;[^\r\n]*? name="([^"\r\n]{1,100})"', re.IGNORECASE | re.MULTILINE
+)
 
 
 class Form:
@@ -38,21 +47,44 @@ class Form:
         return any(key == name for key, _ in self._fields)
 
 
-async def read_form(request: Request, bodies: FairShare) -> Form:
+async def read_form(request: Request, bodies: FairShare, max_bytes: int = MAX_FORM_BYTES) -> Form:
     """Return the form that a request sends. Raises UnsupportedMediaType, BodyTooLarge, MalformedBody or Overloaded."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
-        raise UnsupportedMediaType(f"expected a form as {_MEDIA_TYPE}")
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in (_MEDIA_TYPE, _MULTIPART):
+        raise UnsupportedMediaType(f"expected a form as {_MEDIA_TYPE} or {_MULTIPART}")
     with bodies.reserve("") as reservation:
-        reservation.grow(MAX_FORM_BYTES)
+        reservation.grow(max_bytes)
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_FORM_BYTES:
-                raise BodyTooLarge(f"a form may have {MAX_FORM_BYTES} bytes, this has more")
+            if len(body) > max_bytes:
+                raise BodyTooLarge(f"this form may have {max_bytes} bytes, this has more")
         try:
-            fields = parse_qsl(
-                body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict", separator="&"
-            )
+            fields = _parts(bytes(body), content_type) if media_type == _MULTIPART else _pairs(bytes(body))
         except (UnicodeError, ValueError):
             raise MalformedBody("the form is not valid") from None
     return Form(fields)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict", separator="&")
+
+
+def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Return the fields of a multipart form (RFC 7578); a file is the text in it. ValueError where it is none."""
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise ValueError("no boundary")
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode(), MAX_FIELDS + 1)
+    if first.strip() or not parts or not parts.pop().startswith(b"--"):
+        raise ValueError("no end")
+    return [_part(part) for part in parts]
+
+
+def _part(part: bytes) -> tuple[str, str]:
+    head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    name = _NAME.search(head)
+    if name is None:
+        raise ValueError("a part without a name")
+    return name[1].decode(), content.decode()

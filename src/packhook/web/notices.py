@@ -5,6 +5,13 @@ from typing import Final
 NOTICES: Final = {
     "api-key-revoked": "The key is revoked: it is refused from now on.",
     "delivery-retried": "The delivery is sent now. This page shows what comes of it.",
+    "event-discarded": "The event stays without deliveries. Its data can still be read.",
+    "event-retried": "The deliveries of the event are made now. If they are refused again, it comes back to this list.",
+    "event-type-archived": "The event type is archived: events of this code are refused from now on.",
+    "event-type-changed": "The event type is as you set it. Events that were published stay as they are.",
+    "event-type-created": "The event type is created. Events of this code can be published.",
+    "event-type-restored": "The event type is in use again.",
+    "event-types-imported": "The event types are what the file says.",
     "organization-created": "The organization was created.",
     "organization-deleted": "The organization was deleted. Its keys and webhooks stopped at once.",
     "replay-canceled": "The replay is canceled. What it has queued is still sent.",

@@ -8,15 +8,20 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from packhook.api.schemas.event_types import MAX_BODY, MAX_IMPORT
 from packhook.web.app import OPEN
+from packhook.web.forms import MAX_FORM_BYTES
 from packhook.web.pages import (
     api_keys,
     audit,
     deliveries,
+    event_type_form,
+    event_type_import,
     event_types,
     events,
     organizations,
     overview,
+    refused_events,
     replays,
     search,
     sign_in,
@@ -40,6 +45,7 @@ class PageRoute:
     path: str
     get: Handler | None = None
     post: Handler | None = None
+    max_form_bytes: int = MAX_FORM_BYTES
 
 
 ORGANIZATION: Final = "/organizations/{organizationId}"
@@ -49,6 +55,10 @@ EVENT: Final = f"{ORGANIZATION}/events/{{eventId}}"
 DELIVERY: Final = f"{ORGANIZATION}/deliveries/{{deliveryId}}"
 WEBHOOK: Final = f"{ORGANIZATION}/webhooks/{{webhookId}}"
 REPLAY: Final = f"{ORGANIZATION}/replays/{{replayId}}"
+REFUSED: Final = f"{ORGANIZATION}/refused-events"
+EVENT_TYPE: Final = "/event-types/{code}"
+_TYPE_FORM: Final = 2 * MAX_BODY
+"""Bytes of the form of an event type: what it holds, as a form writes it."""
 
 ROUTES: Final = (
     PageRoute(SIGN_IN, "/sign-in", sign_in.form, sign_in.sign_in),
@@ -73,7 +83,17 @@ ROUTES: Final = (
     PageRoute("tail-all", "/live", tail.of_instance),
     PageRoute("tail-all-stream", "/live/stream", tail.stream_of_instance),
     PageRoute("event-types", "/event-types", event_types.event_types),
-    PageRoute("event-type", "/event-types/{code}", event_types.event_type),
+    PageRoute("event-type", EVENT_TYPE, event_types.event_type),
+    PageRoute("event-type-new", "/new-event-type", event_type_form.create_form, event_type_form.create, _TYPE_FORM),
+    PageRoute("event-type-edit", f"{EVENT_TYPE}/edit", event_type_form.edit_form, event_type_form.edit, _TYPE_FORM),
+    PageRoute("event-type-archive", f"{EVENT_TYPE}/archive", None, event_types.archive),
+    PageRoute(
+        "event-types-import", "/import-event-types", event_type_import.form, event_type_import.run, 2 * MAX_IMPORT
+    ),
+    PageRoute("refused-all", "/refused-events", refused_events.of_instance),
+    PageRoute("refused", REFUSED, refused_events.of_organization),
+    PageRoute("refused-retry", f"{REFUSED}/{{eventId}}/retry", None, refused_events.retry),
+    PageRoute("refused-discard", f"{REFUSED}/{{eventId}}/discard", refused_events.discard_form, refused_events.discard),
     PageRoute("audit-all", "/audit", audit.of_instance),
     PageRoute("search", "/search", search.search),
     PageRoute("search-in", f"{ORGANIZATION}/search", search.search_in),

@@ -95,7 +95,7 @@ class Site:
         if visit.request.method != "POST":
             raise MethodNotAllowed("Pages are read, and their forms are sent.")
         handler = _required(page.post)
-        visit.form = await read_form(visit.request, self._service.bodies)
+        visit.form = await read_form(visit.request, self._service.bodies, page.max_form_bytes)
         visit.check_form()
         return await handler(visit)
 

@@ -4,6 +4,8 @@ import msgspec
 from starlette.responses import Response
 
 from packhook.api.parameters import EVENT_TYPES
+from packhook.core.errors import MalformedBody
+from packhook.service.event_types import Definition
 from packhook.web.visit import Visit
 
 
@@ -23,3 +25,15 @@ async def event_type(visit: Visit) -> Response:
         schema=None if found.schema is None else msgspec.json.encode(found.schema),
         example=None if found.example is None else msgspec.json.encode(found.example),
     )
+
+
+async def archive(visit: Visit) -> Response:
+    """Archive an event type, or bring it back."""
+    code, to = visit.parameters["code"], visit.form.text("to")
+    if to == "archive":
+        await visit.service.event_types.archive(code, visit.actor)
+        return visit.redirect("event-type", notice="event-type-archived")
+    if to == "restore":
+        await visit.service.event_types.update(code, Definition(archived=False), visit.actor, force=False)
+        return visit.redirect("event-type", notice="event-type-restored")
+    raise MalformedBody("expected archive or restore")

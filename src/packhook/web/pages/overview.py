@@ -6,7 +6,6 @@ from typing import Final
 from msgspec import Struct
 from starlette.responses import Response
 
-from packhook import __version__
 from packhook.core.health import HealthState
 from packhook.core.model import Urgency
 from packhook.core.overview import Figures, WebhookCondition
@@ -69,7 +68,7 @@ async def overview(visit: Visit) -> Response:
         database=visit.service.status.database,
         nodes=nodes,
         node=visit.service.status.of_node(is_draining=visit.service.is_draining),
-        version=__version__,
+        rates=visit.service.status.total_rates(nodes),
         backlog=None if figures is None else _due_now(figures),
         webhooks=None if figures is None else sum(figures.webhooks.values()),
     )

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from packhook.api.parameters import AUDIT_ALL, DELIVERIES
 from packhook.api.schemas.matching import MatchRequest
+from packhook.core import client_certificate
 from packhook.core.endpoint_findings import Finding
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, NotFound
 from packhook.core.message import message
@@ -52,6 +53,7 @@ async def webhook(visit: Visit) -> Response:
         match=match,
         paused=PAUSED,
         secret=mask(found.secret),
+        certificate=client_certificate.facts(found.client_certificate) if found.client_certificate else None,
         report=report,
         ranges=RANGES,
         chosen=chosen,

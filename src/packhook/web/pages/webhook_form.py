@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, shown_settings, stored_fields
+from packhook.core import client_certificate
 from packhook.core.errors import Conflict, InvalidInput
 from packhook.core.model import FULL, THIN, Webhook
 from packhook.core.signatures.standard import new_secret
@@ -35,6 +36,7 @@ def _form(visit: Visit, found: Webhook | None, problem: str = "") -> Response:
         webhook=found,
         codes=tuple(visit.event_types.live),
         payloads=(FULL, THIN),
+        certificate=client_certificate.facts(found.client_certificate) if found and found.client_certificate else None,
         problem=problem,
         is_new=found is None,
     )
@@ -81,6 +83,18 @@ async def edit(visit: Visit) -> Response:
 
 def _values(form: Form) -> dict[str, Any]:
     """Return the form as the API's body would be. A number that is none stays text, which the schema refuses."""
+    return {**_settings(form), **_client_certificate(form)}
+
+
+def _client_certificate(form: Form) -> dict[str, Any]:
+    """Return the client certificate and its key, if one is given or removed; the key is never shown, so it may stay."""
+    pair = {"certificate": form.text("certificate"), "key": form.text("key")}
+    if any(pair.values()):
+        return {"client_certificate": pair}
+    return {"client_certificate": {}} if form.is_checked("remove_certificate") else {}
+
+
+def _settings(form: Form) -> dict[str, Any]:
     headers: dict[str, str] = {}
     for line in form.lines("headers"):
         name, _, value = line.partition(":")
