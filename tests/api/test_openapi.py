@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -17,7 +18,8 @@ from packhook.api.problems import STATUS, TYPE_BASE
 from packhook.api.route import BASE
 from packhook.api.routes import ROUTES
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES
-from packhook.testing import Receiver
+from packhook.testing import ManualClock, Receiver
+from support.api_node import application
 
 DOCUMENT: Final = describe()
 SCHEMAS: Final[dict[str, Any]] = DOCUMENT["components"]["schemas"]
@@ -54,10 +56,10 @@ def contents() -> Iterator[tuple[str, dict[str, Any]]]:
 CONTENTS: Final = dict(contents())
 
 
-async def test_it_is_served(node_url: str) -> None:
+async def test_it_is_served(tmp_path: Path) -> None:
     """Serve the document as JSON, without a key."""
-    async with httpx.AsyncClient(base_url=node_url, timeout=30) as client:
-        answer = await client.get("/openapi.json")
+    async with application(tmp_path, ManualClock()) as (client, _, _):
+        answer = await client.get("/openapi.json", headers={"authorization": ""})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert answer.json() == DOCUMENT
 

@@ -102,6 +102,11 @@ async def test_webhooks(terminal: Terminal) -> None:
     }  # fmt: skip
     assert {name: made[name] for name in made if name not in ("id", "created_at", "updated_at")} == expected
     assert await terminal.json("webhooks", "show", made["id"]) == made
+    stale = (await terminal.output("webhooks", "show", made["id"], "--etag")).strip()
+    made = await terminal.json("webhooks", "update", made["id"], "--no-paused", "--if-match", stale)
+    for words_ in (("update", made["id"], "--description", "b"), ("delete", made["id"], "--yes")):
+        code, out, err = await terminal.run("webhooks", *words_, "--if-match", stale)
+        assert (code, out, "changed since" in err) == (5, "", True)
     assert (await terminal.json("webhooks", "list", "--event-code", "order.created"))["data"] == [made]
     assert (await terminal.json("webhooks", "list", "--event-code", "order.shipped"))["data"] == []
     changed = await terminal.json("webhooks", "update", made["id"], "--rate-limit", "0", "--retry-schedule", "")

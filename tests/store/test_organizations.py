@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from packhook.core.errors import Conflict, NotFound
-from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, Usage, WebhookFilter
+from packhook.store.base import DeliveryFilter, Page, PageRequest, Store, WebhookFilter
+from packhook.store.usage import Usage
 from packhook.testing.clock import START
 from store.values import (
     ACME,

@@ -225,3 +225,15 @@ async def test_a_deleted_webhook_gets_no_more_events(store: Store) -> None:
     await publish(store)
     assert await claim(store, LATER) == ()
     assert await store.record([delivered(leased, LATER)]) == [True]
+
+
+async def test_a_version_is_deleted(store: Store) -> None:
+    """Another version than the stored one is a conflict, and stays; an unknown webhook is not found."""
+    stored = await add_webhook(store)
+    await store.replace_webhook(changed := next_version(stored, description="new"), new_entry())
+    with pytest.raises(Conflict):
+        await store.delete_webhook(ACME, stored.id, LATER, new_entry(), stored.version)
+    assert (await store.get_webhook(ACME, stored.id)).version == changed.version
+    await store.delete_webhook(ACME, stored.id, LATER, new_entry(), changed.version)
+    with pytest.raises(NotFound):
+        await store.delete_webhook(ACME, stored.id, LATER, new_entry(), changed.version)

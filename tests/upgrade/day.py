@@ -14,7 +14,7 @@ from packhook.core.portal import Capability, PortalSession
 from packhook.core.replay import Replay, ReplayQuery, ReplayStatus, Selection
 from packhook.core.secret_rotation import Finish, rotate
 from packhook.core.statistics import NODE_PREFIX
-from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, Usage, WebhookFilter
+from packhook.store.base import AuditFilter, ClaimRequest, DeliveryFilter, PageRequest, WebhookFilter
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.feed import FeedRequest
 from packhook.store.filter_errors import FilterError
@@ -53,6 +53,7 @@ from packhook.store.replays import ReplayFilter
 from packhook.store.rows import Row
 from packhook.store.statistics import FactsFilter
 from packhook.store.timeline import EventFilter
+from packhook.store.usage import Usage
 from packhook.testing.clock import START
 from store.values import (
     ACME,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of, principal_of, reservation_of
 from packhook.api.connection import while_connected
+from packhook.api.etags import unless_known, versions_to_match, with_tag
 from packhook.api.idempotency import respond_once
 from packhook.api.requests import read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
@@ -120,7 +121,9 @@ async def create_webhook(request: Request) -> Response:
     """Create a webhook."""
     body = await read_shape(request, WebhookCreate)
     create = partial(_service(request).webhooks.create, _organization(request), stored_fields(body), actor_of(request))
-    return await respond_once(request, create, lambda made: created(request, webhook_body(request, made, None)))
+    return await respond_once(
+        request, create, lambda made: with_tag(created(request, webhook_body(request, made, None)), made.version)
+    )
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -134,14 +137,18 @@ async def list_webhooks(request: Request) -> Response:
 async def get_webhook(request: Request) -> Response:
     """Get a webhook."""
     webhook = await _service(request).webhooks.get(_organization(request), request.path_params["webhookId"])
-    return await _respond_webhook(request, webhook)
+    return unless_known(request, await _respond_webhook(request, webhook))
 
 
 async def update_webhook(request: Request) -> Response:
     """Update a webhook: an absent field stays as it is."""
     body = await read_shape(request, WebhookUpdate)
     webhook = await _service(request).webhooks.update(
-        _organization(request), request.path_params["webhookId"], stored_fields(body), actor_of(request)
+        _organization(request),
+        request.path_params["webhookId"],
+        stored_fields(body),
+        actor_of(request),
+        versions_to_match(request),
     )
     return await _respond_webhook(request, webhook)
 
@@ -156,13 +163,16 @@ async def rotate_secret(request: Request) -> Response:
         rules.overlap(body.overlap),
         body.finish,
         actor_of(request),
+        versions_to_match(request),
     )
     return await _respond_webhook(request, webhook)
 
 
 async def delete_webhook(request: Request) -> Response:
     """Delete a webhook; its history stays readable."""
-    await _service(request).webhooks.delete(_organization(request), request.path_params["webhookId"], actor_of(request))
+    await _service(request).webhooks.delete(
+        _organization(request), request.path_params["webhookId"], actor_of(request), versions_to_match(request)
+    )
     return no_content()
 
 
@@ -185,7 +195,7 @@ async def verify_webhook(request: Request) -> Response:
 
 async def _respond_webhook(request: Request, webhook: Webhook) -> Response:
     health = await _service(request).webhooks.health([webhook])
-    return respond(webhook_body(request, webhook, health.get(webhook.id)))
+    return with_tag(respond(webhook_body(request, webhook, health.get(webhook.id))), webhook.version)
 
 
 def webhook_body(request: Request, webhook: Webhook, health: Health | None) -> serializers.Body:

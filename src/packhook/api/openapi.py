@@ -165,6 +165,7 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         "responses": {
             str(route.status): _response("Success.", route.response),
             **{str(status): _response("Success.", model) for status, model in route.also.items()},
+            **({"304": {"description": "Not modified."}} if route.method == "GET" and route.has_etag else {}),
             **_problems(*route.all_errors()),
         },
     }
@@ -198,10 +199,23 @@ def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
             {"name": name, "in": "query", "description": parameter.description, "schema": dict(parameter.schema)}
             for name, parameter in route.query.parameters.items()
         ]
-    if route.takes_idempotency_key:
-        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
-    return parameters
+    return parameters + _headers_taken(route)
+
+
+def _headers_taken(route: Route[Any]) -> list[dict[str, Any]]:
+    """Return the parameters that are headers."""
+    tag: dict[str, Any] = {"type": "string"}
+    key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+    taken = {
+        "Idempotency-Key": (route.takes_idempotency_key, key, "Within 24 hours the same key does this once."),
+        "If-Match": (route.takes_if_match, tag, "The `ETag` that was read, or `*`: only if it was not changed since."),
+        "If-None-Match": (route.method == "GET" and route.has_etag, tag, "The `ETag` of a response that you have."),
+    }
+    return [
+        {"name": name, "in": "header", "description": description, "schema": schema}
+        for name, (is_taken, schema, description) in taken.items()
+        if is_taken
+    ]
 
 
 def _problems(*kinds: type[errors.PackhookError]) -> dict[str, Any]:

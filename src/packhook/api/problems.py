@@ -25,6 +25,7 @@ STATUS: Final[dict[type[PackhookError], int]] = {
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.CursorExpired: 410,
+    errors.PreconditionFailed: 412,
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.InvalidInput: 422,

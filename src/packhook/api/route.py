@@ -22,6 +22,7 @@ class Route(Generic[H]):
     """Declare one route. ``scope`` None: the operator key only; "": any key.
 
     ``also``: other successful responses, by status. ``is_body_optional``: without a body, the body's defaults hold.
+    ``has_etag``: its response has an ``ETag``.
     """
 
     tag: str
@@ -35,6 +36,8 @@ class Route(Generic[H]):
     query: ListQuery[Any] | Query | None = None
     errors: Errors = ()
     takes_idempotency_key: bool = False
+    has_etag: bool = False
+    takes_if_match: bool = False
     is_body_optional: bool = False
     also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
 
@@ -48,4 +51,6 @@ class Route(Generic[H]):
             kinds += (errors.InvalidInput,)
         if self.takes_idempotency_key:
             kinds += (errors.Conflict,)
+        if self.takes_if_match:
+            kinds += (errors.PreconditionFailed, errors.InvalidInput)
         return tuple(dict.fromkeys(kinds + self.errors))

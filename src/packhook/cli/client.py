@@ -14,7 +14,8 @@ from packhook.cli.tables import show
 from packhook.core.text import visible
 
 _EXITS: Final = {
-    401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 410: Exit.MISSING, 429: Exit.UNREACHABLE
+    401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.MISSING, 409: Exit.MISSING, 410: Exit.MISSING, 412: Exit.MISSING,
+    429: Exit.UNREACHABLE,
 }  # fmt: skip
 _LONGEST_INTEGER: Final = 4_000
 """Digits. Python refuses to convert longer ones, so they are shown as text."""
@@ -22,10 +23,11 @@ _LONGEST_INTEGER: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Hold a response body: ``text`` as it came, ``value`` as parsed JSON (None: empty)."""
+    """Hold a response body: ``text`` as it came, ``value`` as parsed JSON (None: empty); and its entity tag."""
 
     text: str
     value: Any
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Client:
         if not response.is_success:
             _fail_with_problem(response)
         try:
-            return Reply(response.text, _parse(response.text) if response.content else None)
+            value = _parse(response.text) if response.content else None
+            return Reply(response.text, value, response.headers.get("etag", ""))
         except (ValueError, RecursionError):
             fail(f"{self.server} does not respond with JSON: is it packhook?", Exit.UNREACHABLE)
 

@@ -24,9 +24,16 @@ _COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disable
 _Id = Annotated[str, typer.Argument(help="The webhook's id.")]
 _Certificate = Annotated[str | None, typer.Option(help="PEM file, shown to an endpoint that asks for one; '': none.")]
 _ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certificate's private key.")]
+_IfMatch = Annotated[
+    str | None, typer.Option(help="Only if it was not changed since: the tag that `webhooks show --etag` prints.")
+]
 _WhenProven = Annotated[
     bool, typer.Option("--when-proven", help="End the overlap when the endpoint accepts the new secret alone.")
 ]
+
+
+def _condition(if_match: str | None) -> dict[str, str]:
+    return {} if if_match is None else {"if-match": if_match}
 
 
 def _certificate(certificate: str | None, key: str | None) -> dict[str, Any]:
@@ -78,9 +85,17 @@ def list_(
 
 
 @client_command(app, "show")
-def show_(client: Client, webhook_id: _Id) -> None:
+def show_(
+    client: Client,
+    webhook_id: _Id,
+    etag: Annotated[bool, typer.Option("--etag", help="Print its entity tag alone, for --if-match.")] = False,
+) -> None:
     """Show a webhook. Example: packhook webhooks show wh_… -o acme"""
-    client.show(client.call("GET", client.path("webhooks", webhook_id)))
+    reply = client.call("GET", client.path("webhooks", webhook_id))
+    if etag:
+        typer.echo(reply.etag)
+    else:
+        client.show(reply)
 
 
 @client_command(app, "update", schema=WebhookUpdate)
@@ -90,6 +105,7 @@ def update(
     webhook_id: _Id,
     client_certificate: _Certificate = None,
     client_key: _ClientKey = None,
+    if_match: _IfMatch = None,
 ) -> None:
     """Change the fields that are given, keep the others.
 
@@ -98,7 +114,8 @@ def update(
     body = {**fields, **_certificate(client_certificate, client_key)}
     if not body:
         fail("nothing was changed: give the fields to change as options", Exit.USAGE)
-    client.show(client.call("PUT", client.path("webhooks", webhook_id), json=body))
+    headers = _condition(if_match)
+    client.show(client.call("PUT", client.path("webhooks", webhook_id), json=body, headers=headers))
 
 
 @client_command(app, "enable")
@@ -123,10 +140,10 @@ def rotate_secret(client: Client, fields: dict[str, Any], webhook_id: _Id, when_
     client.show(client.call("POST", client.path("webhooks", webhook_id, "rotate-secret"), json=body))
 
 
-@client_command(app, "delete", has_output=False, question=lambda webhook_id: f"Delete webhook {webhook_id}")
-def delete(client: Client, webhook_id: _Id) -> None:
+@client_command(app, "delete", has_output=False, question=lambda webhook_id, **_: f"Delete webhook {webhook_id}")
+def delete(client: Client, webhook_id: _Id, if_match: _IfMatch = None) -> None:
     """Delete a webhook, after a question. Example: packhook webhooks delete wh_… -o acme"""
-    client.call("DELETE", client.path("webhooks", webhook_id))
+    client.call("DELETE", client.path("webhooks", webhook_id), headers=_condition(if_match))
 
 
 @client_command(app, "test")

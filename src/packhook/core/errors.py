@@ -74,6 +74,10 @@ class Conflict(RequestError, title="The request contradicts what is already ther
     code = "conflict"
 
 
+class PreconditionFailed(RequestError, title="It was changed since you read it."):
+    code = "precondition_failed"
+
+
 class CursorExpired(RequestError, title="Events behind this cursor are not kept any more: read from the beginning."):
     code = "cursor_expired"
 

@@ -22,7 +22,8 @@ from packhook.core.errors import Forbidden, NotFound, RateLimited, Unauthorized,
 from packhook.core.fair_share import FairShare
 from packhook.core.model import ApiKey
 from packhook.settings import Settings
-from packhook.store.base import Store, Usage
+from packhook.store.base import Store
+from packhook.store.usage import Usage
 
 T = TypeVar("T")
 

@@ -25,6 +25,7 @@ from packhook.core.signatures.standard import new_secret
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.test_events import example_event
+from packhook.service.webhooks import Versions, require_version
 from packhook.settings import Settings
 from packhook.store.base import Store
 
@@ -58,16 +59,24 @@ class SecretRotation:
         self._is_stopping = False
 
     async def rotate(
-        self, organization_id: str, webhook_id: str, secret: str, overlap: int, finish: Finish, by: Actor
+        self,
+        organization_id: str,
+        webhook_id: str,
+        secret: str,
+        overlap: int,
+        finish: Finish,
+        by: Actor,
+        versions: Versions = None,
     ) -> Webhook:
         """Make ``secret`` (empty: a new one) the newest; the one before also signs for ``overlap`` milliseconds.
 
-        To rotate to the secret that is the newest already changes nothing. Raises NotFound, and Conflict if too many
-        secrets are live.
+        To rotate to the secret that is the newest already changes nothing. Raises NotFound, Conflict if too many
+        secrets are live, and PreconditionFailed where the stored version is none of ``versions``.
         """
         secret = secret or new_secret()
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
+            require_version(before, versions)
             if before.secret == secret:
                 return before
             now = max(self._clock.now(), before.updated_at)

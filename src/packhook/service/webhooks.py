@@ -8,7 +8,7 @@ import msgspec
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, entry, remembered, webhook_entry
 from packhook.core.clock import Clock
-from packhook.core.errors import Conflict
+from packhook.core.errors import Conflict, PreconditionFailed
 from packhook.core.health import disables_at
 from packhook.core.idempotency import Remember
 from packhook.core.model import Health, Webhook
@@ -22,6 +22,18 @@ MAX_TRIES: Final = 5
 
 WebhookFields = Mapping[str, Any]
 """Fields of ``core.model.Webhook`` by name, with values that ``rules`` has checked; an absent field stays as it is."""
+
+
+Versions = Collection[int] | None
+"""The versions of a webhook that a caller knows, one of which has to be the stored one; None: any."""
+
+CHANGED: Final = "the webhook was changed since: read it again, and decide again"
+
+
+def require_version(webhook: Webhook, versions: Versions) -> None:
+    """Raise PreconditionFailed where this is none of the versions that the caller knows."""
+    if versions is not None and webhook.version not in versions:
+        raise PreconditionFailed(CHANGED)
 
 
 class Webhooks:
@@ -92,10 +104,21 @@ class Webhooks:
             if webhook.id in failing
         }
 
-    async def update(self, organization_id: str, webhook_id: str, set_fields: WebhookFields, by: Actor) -> Webhook:
-        """Change these fields, keep the others. Enabling clears the reason why packhook disabled the webhook."""
+    async def update(
+        self,
+        organization_id: str,
+        webhook_id: str,
+        set_fields: WebhookFields,
+        by: Actor,
+        versions: Versions = None,
+    ) -> Webhook:
+        """Change these fields, keep the others. Enabling clears the reason why packhook disabled the webhook.
+
+        Raise PreconditionFailed where the stored version is none of ``versions``.
+        """
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
+            require_version(before, versions)
             after = self._changed(before, set_fields)
             if {"event_code", "event_codes", "filter"} & set_fields.keys():
                 check_subscription(after, self._store.event_types.catalogue)
@@ -124,8 +147,19 @@ class Webhooks:
         now = max(self._clock.now(), before.updated_at)
         return msgspec.structs.replace(before, **changes, updated_at=now, version=before.version + 1)
 
-    async def delete(self, organization_id: str, webhook_id: str, by: Actor) -> None:
-        """Delete a webhook. Its history stays readable; its pending deliveries are canceled."""
+    async def delete(self, organization_id: str, webhook_id: str, by: Actor, versions: Versions = None) -> None:
+        """Delete a webhook. Its history stays readable; its pending deliveries are canceled.
+
+        Raise PreconditionFailed where the stored version is none of ``versions``.
+        """
         now = self._clock.now()
         audit = entry(Action.WEBHOOK_DELETED, by, now, organization_id=organization_id, object_id=webhook_id)
-        await self._store.delete_webhook(organization_id, webhook_id, now, audit)
+        if versions is None:
+            await self._store.delete_webhook(organization_id, webhook_id, now, audit)
+            return
+        before = await self._store.get_webhook(organization_id, webhook_id)
+        require_version(before, versions)
+        try:
+            await self._store.delete_webhook(organization_id, webhook_id, now, audit, before.version)
+        except Conflict:
+            raise PreconditionFailed(CHANGED) from None

@@ -48,6 +48,7 @@ from packhook.store.retention import RetentionBatch
 from packhook.store.rotations import RotationStore
 from packhook.store.statistics import StatisticsStore
 from packhook.store.timeline import TimelineStore
+from packhook.store.usage import Usage
 
 if TYPE_CHECKING:
     from packhook.store.portal import PortalStore
@@ -133,13 +134,6 @@ class ClaimResult(Struct, frozen=True, kw_only=True):
     deliveries: tuple[LeasedDelivery, ...]
     backlog: frozenset[str]
     next_due_at: int | None
-
-
-class Usage(Struct, frozen=True, kw_only=True):
-    """Tell that an API key was used at an instant."""
-
-    api_key_id: str
-    at: int
 
 
 class Store(
@@ -253,8 +247,13 @@ class Store(
         """Replace a webhook like :meth:`replace_webhook`, where only its encryption changes: no audit entry."""
         ...
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
-        """Delete a webhook. It gets no event any more; its live deliveries are canceled by the next retention run."""
+    async def delete_webhook(
+        self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry, version: int | None = None
+    ) -> None:
+        """Delete a webhook. It gets no event any more; its live deliveries are canceled by the next retention run.
+
+        Raises Conflict where the stored version is another than ``version`` (None: any).
+        """
         ...
 
     async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:

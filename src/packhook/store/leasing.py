@@ -24,6 +24,8 @@ CLOCK_TOLERANCE: Final = MINUTE
 """How far a clock may be set back before what it planned is planned anew."""
 
 
+CHANGED: Final = "the webhook was changed by somebody else at the same time"
+
 BEING_SENT: Final = "the delivery is being sent: see its next attempt first"
 
 

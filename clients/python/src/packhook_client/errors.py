@@ -159,6 +159,13 @@ class Conflict(ApiError):
     statuses = (409,)
 
 
+class PreconditionFailed(ApiError):
+    """Report that what ``If-Match`` names was changed since (412)."""
+
+    codes = ("precondition_failed",)
+    statuses = (412,)
+
+
 class CursorExpired(ApiError):
     """Report that events behind a cursor of the feed are not kept any more (410)."""
 

@@ -13,7 +13,6 @@ from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.health import Backlog, HealthFacts
 from packhook.core.model import (
-    ApiKey,
     Attempt,
     AttemptResult,
     Delivery,
@@ -34,14 +33,12 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    Usage,
     WebhookFilter,
 )
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.dispatcher import NO_CAPACITY, Capacity, Dispatcher
 from packhook.store.fan_out import PublishOutcome, published_by, weigh
 from packhook.store.postgres import (
-    api_keys,
     audit,
     claim,
     health,
@@ -55,6 +52,7 @@ from packhook.store.postgres import (
     statistics,
     webhooks,
 )
+from packhook.store.postgres.api_keys import PostgresApiKeys
 from packhook.store.postgres.dashboard import PostgresDashboard
 from packhook.store.postgres.erasure import PostgresErasure
 from packhook.store.postgres.event_types import PostgresEventTypes
@@ -97,6 +95,12 @@ class PostgresStore:
         self._sweep = retention.START
         self.erasure = PostgresErasure(self._read_for, self._write_for)
         self.refused_events = PostgresRefusedEvents(self._read_for, self._write_for)
+        api_keys = PostgresApiKeys(self._read_for, self._read_hot_path, self._write_for, self._write)
+        self.create_api_key = api_keys.create_api_key
+        self.list_api_keys = api_keys.list_api_keys
+        self.revoke_api_key = api_keys.revoke_api_key
+        self.find_api_key = api_keys.find_api_key
+        self.record_key_usage = api_keys.record_key_usage
         self.responses = PostgresResponses(self._read_for)
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read, lambda: self._open.liveness)
@@ -253,21 +257,6 @@ class PostgresStore:
     async def delete_organization(self, organization_id: str, now: int, entry: AuditEntry) -> None:
         await self._change_for(organization_id, organizations.delete_organization, organization_id, now, entry)
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
-        await self._write_for(api_key.organization_id, api_keys.create_api_key, api_key, key_hash, entry)
-
-    async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
-        return await self._read_for(organization_id, api_keys.list_api_keys, organization_id, page)
-
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
-        await self._write_for(organization_id, api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
-
-    async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
-        return await self._read_hot_path(api_keys.find_api_key, key_hash)
-
-    async def record_key_usage(self, usages: Sequence[Usage]) -> None:
-        await self._write(api_keys.record_key_usage, usages)
-
     async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
         return await self._write(instance.claim_operator_key, key_hash, entry)
 
@@ -294,8 +283,12 @@ class PostgresStore:
     async def reencrypt_webhook(self, webhook: Webhook) -> None:
         await self._change(webhooks.reencrypt_webhook, webhook)
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
-        await self._change_for(organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry)
+    async def delete_webhook(
+        self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry, version: int | None = None
+    ) -> None:
+        await self._change_for(
+            organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry, version
+        )
 
     async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:
         return await self._read(webhooks.iter_webhooks, anchor, limit)

@@ -9,7 +9,7 @@ from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
-from packhook.store.leasing import LaneChange
+from packhook.store.leasing import CHANGED, LaneChange
 from packhook.store.postgres.audit import write_audit
 from packhook.store.postgres.operational_events import report_disabled, report_warnings
 from packhook.store.postgres.organizations import get_organization, lock_organization
@@ -93,7 +93,7 @@ async def _write_next_version(db: Db, webhook: Webhook) -> Webhook:
         SQL["replace_webhook"], before.version, webhook.organization_id, webhook.id, *values
     )
     if not replaced:
-        raise Conflict("the webhook was changed by somebody else at the same time")
+        raise Conflict(CHANGED)
     return before
 
 
@@ -122,12 +122,13 @@ async def disable_failing(db: Db, failing_for: int, now: int, reason: str) -> tu
 
 
 async def delete_webhook(
-    db: Db, organization_id: str, webhook_id: str, now: int, entry: AuditEntry
+    db: Db, organization_id: str, webhook_id: str, now: int, entry: AuditEntry, version: int | None = None
 ) -> tuple[None, Collection[str]]:
     """See Store.delete_webhook; return its id as changed."""
     known = has_no_nul(organization_id, webhook_id)
-    if not known or await db.fetch_one(SQL["delete_webhook"], now, organization_id, webhook_id) is None:
-        raise NotFound(f"no webhook {webhook_id!r}")
+    if not known or await db.fetch_one(SQL["delete_webhook"], now, organization_id, webhook_id, version) is None:
+        await get_webhook(db, organization_id, webhook_id)
+        raise Conflict(CHANGED)
     await write_audit(db, entry)
     await db.fetch_all(SQL["clear_health"], [webhook_id])
     await db.fetch_all(SQL["cancel_replays"], now, [webhook_id])

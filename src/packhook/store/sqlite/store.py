@@ -16,7 +16,6 @@ from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
 from packhook.core.health import Backlog, HealthFacts
 from packhook.core.model import (
-    ApiKey,
     Attempt,
     AttemptResult,
     Delivery,
@@ -37,7 +36,6 @@ from packhook.store.base import (
     DeliveryFilter,
     Page,
     PageRequest,
-    Usage,
     WebhookFilter,
 )
 from packhook.store.config import DEFAULT, StoreConfig
@@ -47,7 +45,6 @@ from packhook.store.migrate import migrations
 from packhook.store.outbox import FanOutLoop
 from packhook.store.retention import RetentionBatch
 from packhook.store.sqlite import (
-    api_keys,
     audit,
     claim,
     health,
@@ -58,6 +55,7 @@ from packhook.store.sqlite import (
     statistics,
     webhooks,
 )
+from packhook.store.sqlite.api_keys import SqliteApiKeys
 from packhook.store.sqlite.connection import connect, lock, migrate, schema_version
 from packhook.store.sqlite.dashboard import SqliteDashboard
 from packhook.store.sqlite.erasure import SqliteErasure
@@ -121,6 +119,12 @@ class SqliteStore:
         self.overview = SqliteOverview(lambda: self._reader)
         self.erasure = SqliteErasure(lambda: self._reader, lambda: self._writer)
         self.refused_events = SqliteRefusedEvents(lambda: self._reader, lambda: self._writer)
+        api_keys = SqliteApiKeys(lambda: self._reader, lambda: self._hot_path_reader, lambda: self._writer)
+        self.create_api_key = api_keys.create_api_key
+        self.list_api_keys = api_keys.list_api_keys
+        self.revoke_api_key = api_keys.revoke_api_key
+        self.find_api_key = api_keys.find_api_key
+        self.record_key_usage = api_keys.record_key_usage
         self.responses = SqliteResponses(lambda: self._reader)
         self.feed = SqliteFeed(lambda: self._reader)
         self.dashboard = SqliteDashboard(lambda: self._hot_path_reader, lambda: self._writer)
@@ -231,21 +235,6 @@ class SqliteStore:
         ):
             self._invalidate(webhook_id)
 
-    async def create_api_key(self, api_key: ApiKey, key_hash: bytes, entry: AuditEntry) -> None:
-        await self._writer.write_for(api_key.organization_id, api_keys.create_api_key, api_key, key_hash, entry)
-
-    async def list_api_keys(self, organization_id: str, page: PageRequest) -> Page[ApiKey]:
-        return await self._reader.read_for(organization_id, api_keys.list_api_keys, organization_id, page)
-
-    async def revoke_api_key(self, organization_id: str, api_key_id: str, now: int, entry: AuditEntry) -> None:
-        await self._writer.write_for(organization_id, api_keys.revoke_api_key, organization_id, api_key_id, now, entry)
-
-    async def find_api_key(self, key_hash: bytes) -> tuple[ApiKey, bytes] | None:
-        return await self._hot_path_reader.read(api_keys.find_api_key, key_hash)
-
-    async def record_key_usage(self, usages: Sequence[Usage]) -> None:
-        await self._writer.write(api_keys.record_key_usage, usages)
-
     async def claim_operator_key(self, key_hash: bytes, entry: AuditEntry) -> bytes:
         return await self._writer.write(instance.claim_operator_key, key_hash, entry)
 
@@ -275,8 +264,12 @@ class SqliteStore:
         await self._writer.write(webhooks.reencrypt_webhook, webhook)
         self._invalidate(webhook.id)
 
-    async def delete_webhook(self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
-        await self._writer.write_for(organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry)
+    async def delete_webhook(
+        self, organization_id: str, webhook_id: str, now: int, entry: AuditEntry, version: int | None = None
+    ) -> None:
+        await self._writer.write_for(
+            organization_id, webhooks.delete_webhook, organization_id, webhook_id, now, entry, version
+        )
         self._invalidate(webhook_id)
 
     async def iter_webhooks(self, anchor: str, limit: int) -> tuple[Webhook, ...]:

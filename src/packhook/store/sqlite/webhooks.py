@@ -11,7 +11,7 @@ from packhook.core.secret_rotation import first_check_at
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest, WebhookFilter
 from packhook.store.filters import webhook_conditions
-from packhook.store.leasing import LaneChange
+from packhook.store.leasing import CHANGED, LaneChange
 from packhook.store.sqlite.audit import write_audit
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.operational_events import report_disabled, report_warnings
@@ -96,7 +96,7 @@ def _write_next_version(db: apsw.Connection, webhook: Webhook) -> Webhook:
     """Replace the version before it, and return that one. Raises NotFound or Conflict."""
     before = get_webhook(db, webhook.organization_id, webhook.id)
     if before.version != webhook.version - 1:
-        raise Conflict("the webhook was changed by somebody else at the same time")
+        raise Conflict(CHANGED)
     values = (before.version, webhook.organization_id, webhook.id, *rows.WEBHOOKS.values(webhook))
     db.execute(SQL["replace_webhook"], values)
     return before
@@ -125,10 +125,13 @@ def disable_failing(db: Connection, failing_for: int, now: int, reason: str) -> 
     return found
 
 
-def delete_webhook(db: apsw.Connection, organization_id: str, webhook_id: str, now: int, entry: AuditEntry) -> None:
+def delete_webhook(
+    db: apsw.Connection, organization_id: str, webhook_id: str, now: int, entry: AuditEntry, version: int | None = None
+) -> None:
     """See Store.delete_webhook."""
-    if fetch_one(db, SQL["delete_webhook"], (now, organization_id, webhook_id)) is None:
-        raise NotFound(f"no webhook {webhook_id!r}")
+    if fetch_one(db, SQL["delete_webhook"], (now, organization_id, webhook_id, version)) is None:
+        get_webhook(db, organization_id, webhook_id)
+        raise Conflict(CHANGED)
     write_audit(db, entry)
     db.execute(SQL["clear_health"], (webhook_id,))
     db.execute(SQL["cancel_replays"], (now, webhook_id))
