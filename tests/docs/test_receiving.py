@@ -25,7 +25,7 @@ from packhook_client.receiving import Refused
 from receiving.servers import asgi
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
-_CLIENT, _FRAMEWORK, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
+_CLIENT, _FRAMEWORK, _, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
 _NODE: Final = blocks(_PAGE, "js")[-1]
 _SECRET: Final = "whsec_cGFja2hvb2stZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM="
 _RAW_SECRET: Final = "q9NhjkjV9o"

@@ -9,10 +9,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
+import httpx
 import pytest
 
+from docs.pages import blocks, read
 from packhook_client.receiving import AsyncpgInbox
 from postgres.server import eventually
+from receiving.messages import ENCODED, OTHER, signed
+from receiving.servers import aiohttp_server
 
 _INBOX: Final = AsyncpgInbox()
 _CRASH: Final = """
@@ -143,3 +147,21 @@ async def test_without_a_transaction_nothing_is_claimed(connection: Connection) 
         await _INBOX.claim(connection, "evt_1")
     async with connection.transaction():
         assert await _INBOX.claim(connection, "evt_1") is True
+
+
+async def test_the_receiver_of_the_guide_handles_each_event_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the code of docs/how-to/receive-and-verify.md: store a repeated event once, refuse a forged one."""
+    (code,) = [block for block in blocks(read("how-to/receive-and-verify.md"), "python") if "AsyncpgInbox()" in block]
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("WEBHOOK_SECRET", ENCODED)
+    defined: dict[str, Any] = {"__name__": "receiver"}
+    exec(compile(code, "receive-and-verify.md", "exec"), defined)  # noqa: S102 our own page
+    message = signed(ENCODED)
+    async with aiohttp_server(await defined["application"]()) as server, httpx.AsyncClient(trust_env=False) as client:
+        statuses = [
+            (await client.post(f"{server}/order-created", content=body, headers=headers)).status_code
+            for headers, body in (message, message, signed(OTHER))
+        ]
+    assert statuses == [204, 204, 401]
+    async with connected(url) as connection:
+        assert [tuple(row) for row in await connection.fetch("SELECT * FROM orders")] == [("ord_1", "A-1")]

@@ -130,10 +130,8 @@ def _django(secret: str, handlers: Handlers) -> AbstractAsyncContextManager[str]
 
 
 @asynccontextmanager
-async def _aiohttp(secret: str, handlers: Handlers) -> AsyncIterator[str]:
-    app = web.Application()
-    for name, handler in handlers.items():
-        app.router.add_post(f"/{name}", in_aiohttp.webhook(secret)(handler))
+async def aiohttp_server(app: web.Application) -> AsyncIterator[str]:
+    """Serve an application of aiohttp in this loop; yield its URL."""
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -142,6 +140,13 @@ async def _aiohttp(secret: str, handlers: Handlers) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def _aiohttp(secret: str, handlers: Handlers) -> AbstractAsyncContextManager[str]:
+    app = web.Application()
+    for name, handler in handlers.items():
+        app.router.add_post(f"/{name}", in_aiohttp.webhook(secret)(handler))
+    return aiohttp_server(app)
 
 
 FRAMEWORKS: Final[dict[str, Callable[[str, Handlers], AbstractAsyncContextManager[str]]]] = {

@@ -104,10 +104,11 @@ def test_a_genuine_body_of_another_sender_is_accepted(body: bytes) -> None:
 
 
 def test_headers_and_bodies_of_every_framework_are_read() -> None:
-    """Names in any case, pairs in a list, text instead of bytes."""
+    """Names in any case, pairs in a list, also of bytes; the body as text instead of bytes."""
     headers, body = signed(PLAIN, at=NOW)
     titled = {name.title(): value for name, value in headers.items()}
-    for given_headers in (titled, list(titled.items()), headers.items()):
+    asgi = [(name.encode(), value.encode()) for name, value in headers.items()]
+    for given_headers in (titled, list(titled.items()), headers.items(), asgi):
         for given_body in (body, bytearray(body), memoryview(body), body.decode()):
             assert verify(PLAIN, given_headers, given_body, now=NOW).body == body  # type: ignore[arg-type] # at run time
 

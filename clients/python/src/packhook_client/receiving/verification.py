@@ -24,7 +24,8 @@ class HeaderItems(Protocol):
         """Return names and values."""
 
 
-Headers = Mapping[str, str] | HeaderItems | Iterable[tuple[str, str]]
+Headers = Mapping[str, str] | HeaderItems | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+"""Headers as a framework has them; bytes are those of ASGI."""
 
 
 class Verifier:
@@ -98,10 +99,14 @@ def _single_values(headers: Headers) -> dict[str, str]:
     pairs = headers.items() if hasattr(headers, "items") else headers
     found: dict[str, str] = {}
     for name, value in pairs:
-        lower = name.lower()
-        if lower in _READ and found.setdefault(lower, value.strip()) != value.strip():
+        lower, text = _text(name).lower(), _text(value).strip()
+        if lower in _READ and found.setdefault(lower, text) != text:
             raise Malformed(lower, "is there twice, with different values")
     return found
+
+
+def _text(part: str | bytes) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else part
 
 
 def _required(headers: Mapping[str, str], name: str) -> str:
