@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from api.organization import EVENT, Organization
-from packhook.api.turns import REQUEST_UNITS, TURN_UNITS, Turns
+from packhook.api.turns import REQUEST_UNITS
 from packhook.core.errors import Overloaded
 from packhook.core.subject import NOTHING
+from packhook.delivery.turns import TURN_UNITS, Turns
 from packhook.service.publish import RawEvent
 from packhook.testing import ManualClock
 from support.api_node import application

@@ -12,10 +12,12 @@ from structlog.testing import capture_logs
 
 from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
-from packhook.core.model import Request
+from packhook.core.model import Outcome, Request
 from packhook.delivery import recorder
 from packhook.delivery.http.client import Callback, InFlight, Transport
+from packhook.delivery.http.pool import UNIT_BYTES
 from packhook.delivery.scheduler import LAUNCHES_PER_TURN
+from packhook.delivery.turns import TURN_UNITS
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 from support.values import replaced
 
@@ -446,6 +448,50 @@ async def test_a_few_attempts_begin_in_each_turn_of_the_event_loop(tmp_path: Pat
         await node.publish(100)
         await receiver.wait_for(500, LATE)
     assert 1 < wires[0].largest <= 2 * LAUNCHES_PER_TURN  # those that begin before and after the count begins anew
+
+
+class CountedBytes:
+    """Count the bytes of responses whose outcomes are handed over in each turn of the event loop."""
+
+    def __init__(self, wire: Transport) -> None:
+        self._wire = wire
+        self._in_turn = 0
+        self.largest = 0
+
+    def post(self, request: Request, callback: Callback) -> InFlight:
+        """Send, and count what comes back."""
+
+        def count(outcome: Outcome) -> None:
+            if not self._in_turn:
+                asyncio.get_running_loop().call_soon(self._end_turn)
+            self._in_turn += len(outcome.body)
+            self.largest = max(self.largest, self._in_turn)
+            callback(outcome)
+
+        return self._wire.post(request, count)
+
+    def _end_turn(self) -> None:
+        self._in_turn = 0
+
+
+async def test_large_responses_that_come_at_once_are_worked_on_in_turns(tmp_path: Path) -> None:
+    """Secrets are looked for in each, which takes milliseconds: one a turn, or others wait for all of them."""
+    wires: list[CountedBytes] = []
+
+    def counting(wire: Transport) -> Transport:
+        wires.append(CountedBytes(wire))
+        return wires[0]
+
+    size = 2 * TURN_UNITS * UNIT_BYTES
+    gate = Gate(Status(200, body=b"&a" * (size // 2)))
+    async with Receiver(gate) as receiver, local_node(tmp_path, wire_seam=counting) as node:
+        for _ in range(20):
+            await node.webhook(receiver.url, headers={"x-token": "0123456789abcdef"})
+        await node.publish()
+        await receiver.wait_for(20, LATE)
+        gate.open()
+        await node.store.until(lambda: len(node.store.recorded) == 20)
+    assert wires[0].largest == size
 
 
 async def test_an_organization_whose_results_wait_is_paused_alone(

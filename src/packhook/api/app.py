@@ -23,8 +23,9 @@ from packhook.api.openapi import describe
 from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
 from packhook.api.routes import FASTAPI_ROUTES, OPERATOR, Handler, methods_of
-from packhook.api.turns import RequestsInTurn, Turns
+from packhook.api.turns import RequestsInTurn
 from packhook.core.errors import PackhookError, Unauthorized
+from packhook.delivery.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 

@@ -19,8 +19,8 @@ from packhook.api.mounts import Mounts
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
-from packhook.api.turns import Turns
 from packhook.core.clock import SECOND
+from packhook.delivery.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.telemetry.metrics import connections

@@ -36,7 +36,7 @@ from packhook.api.responses import SLICE, encode
 from packhook.api.route import BASE, ORGANIZATION, Route
 from packhook.api.schemas.events import EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
-from packhook.api.turns import UNIT_BYTES, Turns
+from packhook.api.turns import UNIT_BYTES
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
 from packhook.core.event_types import BUILT_IN, Catalogue
@@ -45,6 +45,7 @@ from packhook.core.idempotency import canonical
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.core.subject import INVALID
 from packhook.core.trace_context import read_headers
+from packhook.delivery.turns import Turns
 from packhook.service.publish import Published, PublishKey, RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings

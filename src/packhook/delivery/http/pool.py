@@ -17,6 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -32,11 +33,14 @@ from packhook.delivery.http.failure_reasons import FailureReason
 from packhook.delivery.http.stream import Poller
 from packhook.delivery.http.tls import TlsSettings
 from packhook.delivery.http.tunnel import Tunnel
+from packhook.delivery.turns import Turns
 
 TICK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 60
 LIFETIME_SECONDS: Final = 300
+UNIT_BYTES: Final = 1_024
+"""How many bytes of a response are another unit of work: secrets are looked for in it."""
 _log: Final = structlog.get_logger("packhook.send")
 
 
@@ -53,6 +57,8 @@ class ConnectionPool:
         self._connections: dict[HttpConnection, None] = {}
         self._waiting: dict[Exchange, None] = {}
         self._in_flight: dict[Exchange, HttpConnection | None] = {}
+        self._finished: dict[Exchange, Outcome] = {}
+        self._turns = Turns()
         self._is_serving = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -87,12 +93,15 @@ class ConnectionPool:
             self._release(exchange)
             del self._in_flight[exchange]
             self._loop.call_soon(self._serve_waiting)
+        self._finished.pop(exchange, None)
 
     def close(self) -> None:
         """Close every connection; requests in flight end as an outcome."""
         self._waiting.clear()
         for exchange in list(self._in_flight):
             self._fail(exchange, reasons.STOPPING)
+        for exchange in list(self._finished):
+            self._call_back(exchange)
         for connection in list(self._connections):
             self._discard(connection)
         for timer in (self._tick_timer, self._sweep_timer):
@@ -121,14 +130,27 @@ class ConnectionPool:
             self._serve_waiting()
 
     def finish(self, exchange: Exchange, outcome: Outcome) -> None:
-        """Call back, unless it was cancelled."""
+        """Call back, unless it was cancelled: in turn, for what follows takes as long as the response is large."""
         if exchange not in self._in_flight:
             return
         del self._in_flight[exchange]
+        units = 1 + (len(outcome.body) + sum([len(value) for _, value in outcome.headers])) // UNIT_BYTES
+        self._finished[exchange] = outcome
+        if self._turns.try_take(units):
+            self._call_back(exchange)
+        else:
+            self._turns.add(exchange.organization_id, units, partial(self._call_back, exchange))
+
+    def _call_back(self, exchange: Exchange) -> bool:
+        """Call back. Return False if it was cancelled while it waited for its turn."""
+        outcome = self._finished.pop(exchange, None)
+        if outcome is None:
+            return False
         try:
             exchange.callback(outcome)
         except Exception:  # noqa: BLE001 a fault in a callback may not harm other requests
             _log.exception("attempt_callback_failed")
+        return True
 
     def retry_on_new_connection(self, exchange: Exchange) -> None:
         """Send it over a new connection, whatever is kept."""
