@@ -17,8 +17,9 @@ from rich.text import Text
 
 from benchmarks.postgres_server import PostgresServer
 from chaos.accounting import Verdict
-from chaos.faults import Fault, faults
+from chaos.faults import Fault, faults, kill_in_retention
 from chaos.feed_reader import FeedReader
+from chaos.history import ROWS_PER_EVENT, SETTINGS, add_old_events, count_old_rows
 from chaos.publisher import Publisher, subscribe
 from chaos.replay import ReplayProof, prove_replay
 from chaos.server import start_server
@@ -27,6 +28,7 @@ from packhook.cli.exits import Exit, fail
 
 ARRIVAL_TIMEOUT_SECONDS: Final = 90.0
 PAUSE_SECONDS: Final = 1.0
+KILLED_IN_RETENTION: Final = "every node killed in the middle of retention"
 PATHS: Final = (ROTATED, "/bookkeeping")
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -46,12 +48,14 @@ class Proof(Struct, frozen=True, kw_only=True):
     read: int
     unread: list[str]
     read_again: int
+    old_rows: int
     verdict: Verdict
 
     @property
     def is_proven(self) -> bool:
-        """Tell whether nothing was lost, on its way or in the feed, and secrets were rotated."""
-        return bool(self.verdict.is_proven and self.rotations and not self.unread and not self.read_again)
+        """Tell whether nothing was lost, on its way or in the feed, secrets were rotated, and retention has ended."""
+        is_kept = self.verdict.is_proven and not self.unread and not self.read_again
+        return bool(is_kept and self.rotations and not self.old_rows)
 
 
 @app.command()
@@ -64,6 +68,7 @@ def chaos(
         bool, typer.Option("--postgres", help="Start a PostgreSQL for this run, and kill it too.")
     ] = False,
     freeze: Annotated[float, typer.Option(help="Seconds to freeze a node; leases last 35.", min=0)] = 37.0,
+    old_events: Annotated[int, typer.Option(help="Events past retention at the start.", min=0)] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed that chooses the victims.")] = 1,
     replay: Annotated[int, typer.Option(help="Instead: replay so many events, and kill a node half way.", min=0)] = 0,
     replay_rate: Annotated[float, typer.Option(help="With --replay: deliveries per second.", min=1)] = 500.0,
@@ -81,7 +86,7 @@ def chaos(
         outcome = asyncio.run(_prove_replay(database, postgres, nodes, replay, replay_rate, rate))
         _finish_replay(outcome, json)
         return
-    proof = asyncio.run(_prove(database, postgres, nodes, events, rate, seed, freeze))
+    proof = asyncio.run(_prove(database, postgres, nodes, events, rate, seed, freeze, old_events))
     _print(proof)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=2))
@@ -89,24 +94,33 @@ def chaos(
         raise typer.Exit(Exit.FAILED)
 
 
-async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float) -> Proof:
+async def _prove(
+    url: str, postgres: bool, nodes: int, events: int, rate: float, seed: int, freeze: float, old_events: int
+) -> Proof:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="packhook-chaos-")))
         folder.chmod(0o755)  # noqa: ASYNC240 nothing else runs; the database server has another user
         started = await start_server(stack, folder, events) if postgres else None
         database = started.url if started is not None else url or f"sqlite:///{folder / 'packhook.db'}"
-        proof = await stack.enter_async_context(stage(database, nodes, folder, PATHS))
+        if old_events:
+            await add_old_events(database, old_events)
+        proof = await stack.enter_async_context(stage(database, nodes, folder, PATHS, SETTINGS))
         cluster, ledger = proof.cluster, proof.ledger
+        injected: list[tuple[str, bool]] = []
+        if old_events:
+            happened = await kill_in_retention(cluster, database, old_events * ROWS_PER_EVENT)
+            injected.append((KILLED_IN_RETENTION, happened))
         rotated, _ = await subscribe(cluster.urls[0], [proof.receiver.url + path for path in PATHS])
         publisher = Publisher(cluster.urls, ledger, events, rate, seed)
         reader = FeedReader(cluster.urls)
         reader.start()
         stack.push_async_callback(reader.stop)
         planned = faults(cluster, started, seed, freeze, database)
-        injected = await _publish_and_inject(planned, publisher, proof, rotated)
+        injected += await _publish_and_inject(planned, publisher, proof, rotated)
         await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
         unread = await reader.wait_for_orders(publisher.order_ids, ARRIVAL_TIMEOUT_SECONDS)
+        old_rows = await _wait_for_retention(database)
     return Proof(
         database="postgresql" if database.startswith("postgres") else "sqlite",
         nodes=nodes,
@@ -119,8 +133,19 @@ async def _prove(url: str, postgres: bool, nodes: int, events: int, rate: float,
         read=len(reader.order_ids),
         unread=sorted(unread),
         read_again=reader.repeated,
+        old_rows=old_rows,
         verdict=ledger.verdict(),
     )
+
+
+async def _wait_for_retention(database: str) -> int:
+    """Return what is left of the old events once it is nothing, or after a while."""
+    left = await count_old_rows(database)
+    until = time.monotonic() + ARRIVAL_TIMEOUT_SECONDS
+    while left and time.monotonic() < until:
+        await asyncio.sleep(PAUSE_SECONDS)
+        left = await count_old_rows(database)
+    return left
 
 
 async def _prove_replay(
@@ -191,6 +216,7 @@ def _print(proof: Proof) -> None:
         ("orders read from the feed", proof.read),
         ("NOT READ", len(proof.unread)),
         ("read again behind their cursor", proof.read_again),
+        ("rows past retention that are left", proof.old_rows),
         ("deliveries owed", verdict.owed),
         ("arrived", verdict.arrived),
         ("duplicates", verdict.duplicates),

@@ -15,11 +15,13 @@ from msgspec import Struct
 from benchmarks.postgres_server import PostgresServer
 from chaos.cluster import SETTINGS, Cluster
 from chaos.crashing_node import CRASH_POINTS
+from chaos.history import count_old_rows
 from chaos.server import StartedServer
 from support.mounts import ResizableDisk
 
 RANDOM_KILLS: Final = 4
 DOWNTIME_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 0.02
 LOCKED_SECONDS: Final = 7.0
 FULL_BYTES: Final = 64 * 1024
 MAX_FILLERS: Final = 1_000
@@ -45,6 +47,7 @@ def faults(cluster: Cluster, started: StartedServer | None, seed: int, freeze: f
         f"a node frozen for {freeze:g} s and resumed, leases last {SETTINGS['PACKHOOK_LEASE_DURATION']}",
         partial(_freeze, cluster, chance.randrange(len(cluster)), freeze),
     )
+    yield Fault("a rolling restart", partial(_restart_in_turn, cluster))
     yield Fault("every node killed at once", partial(kill_all, cluster))
     yield Fault("every node stopped at once", partial(stop_all, cluster))
     if database.startswith("sqlite"):
@@ -59,6 +62,29 @@ def faults(cluster: Cluster, started: StartedServer | None, seed: int, freeze: f
 
 async def _kill(cluster: Cluster, number: int) -> bool:
     cluster.send_signal(number, signal.SIGKILL)
+    return True
+
+
+async def kill_in_retention(cluster: Cluster, database: str, old_rows: int) -> bool:
+    """Kill every node once retention, which begins when they start, has removed some of the old rows, and not all."""
+    left = old_rows
+    try:
+        async with asyncio.timeout(CRASH_TIMEOUT_SECONDS):
+            while left == old_rows:
+                await asyncio.sleep(LOOK_SECONDS)  # a node of another process signals nothing
+                left = await count_old_rows(database)
+    except TimeoutError:
+        return False
+    await kill_all(cluster)
+    return left > 0
+
+
+async def _restart_in_turn(cluster: Cluster) -> bool:
+    """Stop a node, wait until all respond again, then stop the next: as an upgrade does."""
+    for number in range(len(cluster)):
+        before = cluster.restarts
+        cluster.send_signal(number, signal.SIGTERM)
+        await cluster.wait_for_restart(before)
     return True
 
 

@@ -28,6 +28,8 @@ from packhook.telemetry.metrics import connections
 SETTLE_SECONDS: Final = 1.0
 """So long connections may end by themselves once the port is closed."""
 SETTLE_CHECKS: Final = 50
+REPEAT_SECONDS: Final = 1.0
+"""A second SIGTERM within this time is the first one, sent twice."""
 
 
 class _Server(uvicorn.Server):
@@ -44,13 +46,20 @@ class _Server(uvicorn.Server):
         self._service = service
         self._drain_seconds = drain_delay / SECOND
         self._drain_until: float | None = None
+        self._repeated_until = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at the first SIGTERM. Any other signal, or the second, stops without waiting."""
+        """Begin to drain at the first SIGTERM. Any other signal, or the second, stops without waiting.
+
+        A supervisor that signals a whole group of processes, as systemd does, and a parent that passes its signal on
+        send two at the same time: they count as one.
+        """
+        now = time.monotonic()
         if sig == signal.SIGTERM and self._drain_seconds and not self._service.is_draining and not self.should_exit:
             self._service.is_draining = True
-            self._drain_until = time.monotonic() + self._drain_seconds
-        else:
+            self._drain_until = now + self._drain_seconds
+            self._repeated_until = now + REPEAT_SECONDS
+        elif sig != signal.SIGTERM or now >= self._repeated_until:
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
