@@ -18,7 +18,7 @@ async def test_the_trail_of_an_organization(terminal: Terminal) -> None:
         "audit", "list", "--action", "webhook.updated", *words, "--until", "2099-01-01T00:00:00Z"
     )
     (entry,) = page["data"]
-    assert (entry["object_id"], entry["user_agent"].partition("/")[0]) == (made["id"], "python-httpx")
+    assert (entry["object_id"], entry["user_agent"].partition("/")[0]) == (made["id"], "packhook-client")
     shown = await terminal.output("audit", "list", "--object-id", made["id"])
     assert f"endpoint: {ENDPOINT} → {ENDPOINT}/2, secret" in shown
     assert "enabled: yes" in shown

@@ -20,6 +20,7 @@ from packhook_client import (
     NotFound,
     Packhook,
     PackhookError,
+    PreconditionFailed,
     Unauthorized,
     calls,
 )
@@ -80,6 +81,18 @@ def test_webhooks_and_their_deliveries(flavour: Flavour) -> None:
     assert flavour.ask("delete_webhook", webhook.id) is None
     with pytest.raises(NotFound):
         flavour.ask("get_webhook", webhook.id)
+
+
+def test_a_change_that_overlaps_another_is_refused(flavour: Flavour) -> None:
+    """Change and delete a webhook only if it is as it was read."""
+    read = flavour.ask("create_webhook", "order.created", ENDPOINT)
+    changed = flavour.ask("update_webhook", read.id, description="mine", if_match=read.etag)
+    assert changed.etag not in (None, read.etag)
+    for method in ("update_webhook", "rotate_secret", "delete_webhook"):
+        with pytest.raises(PreconditionFailed):
+            flavour.ask(method, read.id, if_match=read.etag)
+    assert flavour.ask("get_webhook", read.id) == changed
+    assert flavour.ask("delete_webhook", read.id, if_match=changed.etag) is None
 
 
 def test_an_iterator_reads_all_pages(flavour: Flavour) -> None:

@@ -105,6 +105,7 @@ def test_everything_that_can_be_sent_is_an_argument(operation: tuple[str, str]) 
     assert all(len(call.ids) == len(ids) or call.ids == ("sample",) for call in made)
     takes_key = "Idempotency-Key" in parameters["header"]
     assert not takes_key or any(call.idempotency_key == "sample" for call in made)
+    assert ("If-Match" in parameters["header"]) == any(call.if_match == "sample" for call in made)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -166,7 +167,11 @@ def test_a_post_that_makes_something_has_a_key() -> None:
     with_key = {name for name, call in MADE.items() if call.idempotency_key is not None}
     assert {(MADE[name].method, MADE[name].route) for name in with_key} == honoured
     repeated = {name for name, call in MADE.items() if call.method == "POST" and call.is_repeatable} - with_key
-    assert repeated == {"erase_subject", "import_event_types", "match_event", "preview_replay", "rotate_secret"}
+    assert calls.rotate_secret("wh_1").is_repeatable
+    assert repeated == {
+        "erase_subject", "import_event_types", "match_event", "preview_replay", "retry_all_refused_events",
+        "retry_refused_events",
+    }  # fmt: skip
 
 
 def _methods(kind: type) -> Iterator[tuple[str, inspect.Signature]]:

@@ -5,11 +5,12 @@ from typing import Any
 import typer
 
 from packhook.api import parameters
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import AllOrganizationsOption
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: of an organization, or with the operator key of all.")
 _COLUMNS = ("created_at", "organization_id", "actor", "source", "action", "object_id", "changes", "reason")
@@ -25,7 +26,8 @@ def list_(
     """List audit entries, newest first. Example: packhook audit list -o acme --action webhook.updated"""
     if "organization_id" in query and not everything:
         fail("--organization-id needs --all-organizations; for one organization's trail use --organization", Exit.USAGE)
-    client.show_list(path("audit") if everything else client.path("audit"), query, _COLUMNS, _row)
+    listed = calls.list_all_audit_entries if everything else calls.list_audit_entries
+    client.show_list(listed().with_query(**query), _COLUMNS, _row)
 
 
 def _row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from packhook.api import parameters
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import AllOrganizationsOption
 from packhook.cli.tables import say, show
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries of an organization.")
 _COLUMNS = ("id", "event_code", "webhook_id", "status", "attempt_count", "next_attempt_at", "created_at")
@@ -22,14 +23,14 @@ def list_(
     everything: AllOrganizationsOption = False,
 ) -> None:
     """List deliveries, newest first. Example: packhook deliveries list -o acme --status exhausted"""
-    url = path("deliveries") if everything else client.path("deliveries")
-    client.show_list(url, query, ("organization_id", *_COLUMNS) if everything else _COLUMNS)
+    listed = calls.list_all_deliveries if everything else calls.list_deliveries
+    client.show_list(listed().with_query(**query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
 
 
 @client_command(app, "show")
 def show_(client: Client, delivery_id: _Id) -> None:
     """Show a delivery with every attempt and the next ones. Example: packhook deliveries show dlv_… -o acme"""
-    reply = client.call("GET", client.path("deliveries", delivery_id))
+    reply = client.send(calls.get_delivery(delivery_id))
     if client.as_json:
         client.show(reply)
         return
@@ -68,4 +69,4 @@ def retry(client: Client, delivery_id: _Id) -> None:
 
     Example: packhook deliveries retry dlv_… -o acme
     """
-    client.show(client.call("POST", client.path("deliveries", delivery_id, "retry")))
+    client.show(client.send(calls.retry_delivery(delivery_id)))

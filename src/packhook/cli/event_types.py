@@ -9,12 +9,13 @@ import typer
 import yaml
 
 from packhook.api import parameters
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
 from packhook.cli.options import client_command
 from packhook.cli.output import Output
 from packhook.cli.shared_options import DescriptionOption
 from packhook.cli.tables import say
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Event types: what can be published and subscribed to.")
 _COLUMNS = ("code", "description", "subject_pointer", "built_in", "archived_at", "updated_at")
@@ -32,13 +33,13 @@ _Force = Annotated[bool, typer.Option("--force", help="Also where the new schema
 @client_command(app, "list", query=parameters.EVENT_TYPES, has_organization=False)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List event types by code, built-in ones too. Example: packhook event-types list"""
-    client.show_list(path("event-types"), query, _COLUMNS)
+    client.show_list(calls.list_event_types().with_query(**query), _COLUMNS)
 
 
 @client_command(app, "show", has_organization=False)
 def show_(client: Client, code: _Code) -> None:
     """Show an event type with its schema and example. Example: packhook event-types show order.created"""
-    client.show(client.call("GET", path("event-types", code)))
+    client.show(client.send(calls.get_event_type(code)))
 
 
 @client_command(app, "create", has_organization=False)
@@ -56,7 +57,7 @@ def create(
     Example: packhook event-types create parcel.lost --schema parcel.json --subject-pointer /id
     """
     fields = _fields(description, schema, example, subject_pointer, reference_pointer)
-    client.show(client.call("POST", path("event-types"), json={"code": code, **fields}))
+    client.show(client.send(calls.create_event_type(code, **fields)))
 
 
 @client_command(app, "update", has_organization=False)
@@ -78,7 +79,7 @@ def update(
     fields = _fields(description, schema, example, subject_pointer, reference_pointer)
     fields |= {"archived": False} if unarchive else {}
     fields |= {"force": True} if force else {}
-    client.show(client.call("PUT", path("event-types", code), json=fields))
+    client.show(client.send(calls.update_event_type(code, **fields)))
 
 
 @client_command(
@@ -86,7 +87,7 @@ def update(
 )
 def archive(client: Client, code: _Code) -> None:
     """Archive an event type: no event of it can be published. Example: packhook event-types archive parcel.lost"""
-    client.call("DELETE", path("event-types", code))
+    client.send(calls.archive_event_type(code))
 
 
 @client_command(app, "import", has_organization=False)
@@ -101,8 +102,7 @@ def import_(
     Example: packhook event-types import event-types.yaml --dry-run
     """
     event_types = _event_types(_parse(file), file)
-    body = {"event_types": event_types, "preview": dry_run, "force": force}
-    reply = client.call("POST", path("event-types", "import"), json=body)
+    reply = client.send(calls.import_event_types(event_types, preview=dry_run, force=force))
     if client.as_json:
         client.show(reply)
         return
@@ -115,7 +115,7 @@ def export(client: Client) -> None:
 
     Example: packhook event-types export > event-types.yaml
     """
-    pages = client.pages(path("event-types"), {})
+    pages = client.pages(calls.list_event_types())
     found = [_exported(one) for page in pages for one in page.value["data"] if not one["built_in"]]
     whole = {"event_types": found}
     if client.output is Output.TABLE:

@@ -17,6 +17,7 @@ from packhook.cli.feed import follow
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import EventCodeOption, IdempotencyKeyOption, SubjectOption
 from packhook.core.model import MAX_BATCH_EVENTS
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Events of an organization.")
 _COLUMNS = ("id", "event_code", "created_at", "deliveries")
@@ -47,15 +48,13 @@ def publish(
     """
     events = _events(read_input(file), is_bare=event_code is not None)
     if event_code is not None:
-        events = [b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(event_code), data) for data in events]
+        events = [calls.NewEvent(event_code, data).to_json() for data in events]
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
         fail(f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}", Exit.USAGE)
-    headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
     if len(events) == 1:
-        client.show(client.call("POST", client.path("events"), content=events[0], headers=headers))
+        client.show(client.send(calls.publish_json(events[0], idempotency_key=idempotency_key)))
     else:
-        batch = b'{"events":[%b]}' % b",".join(events)
-        client.show(client.call("POST", client.path("events", "batch"), content=batch, headers=headers), _COLUMNS)
+        client.show(client.send(calls.publish_batch(events, idempotency_key=idempotency_key)), _COLUMNS)
 
 
 def read_input(file: str) -> bytes:
@@ -102,7 +101,7 @@ def _lines(content: bytes) -> list[bytes]:
 @client_command(app, "list", query=parameters.EVENTS)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List events, newest first. Example: packhook events list -o acme"""
-    client.show_list(client.path("events"), query, _COLUMNS[:3])
+    client.show_list(calls.list_events().with_query(**query), _COLUMNS[:3])
 
 
 @client_command(app, "feed", query=parameters.FEED)
@@ -145,12 +144,12 @@ def erase(
     Example: packhook events erase --subject ord_1 -o acme
     """
     if event_id is not None:
-        client.call("DELETE", client.path("events", event_id, "data"))
-    else:
-        client.show(client.call("POST", client.path("events", "erase"), json={"subject": subject}))
+        client.send(calls.erase_event(event_id))
+    elif subject is not None:
+        client.show(client.send(calls.erase_subject(subject)))
 
 
 @client_command(app, "show")
 def show_(client: Client, event_id: Annotated[str, typer.Argument(help="The event's id.")]) -> None:
     """Show an event with its deliveries. Example: packhook events show evt_… -o acme"""
-    client.show(client.call("GET", client.path("events", event_id)))
+    client.show(client.send(calls.get_event(event_id)))

@@ -17,6 +17,7 @@ from packhook.cli.exits import Exit, fail
 from packhook.cli.files import replace_file
 from packhook.cli.tables import show_json
 from packhook.core.text import visible
+from packhook_client import calls
 
 WAIT_SECONDS: Final = 30
 
@@ -45,9 +46,8 @@ def follow(client: Client, query: dict[str, str], cursor_file: Path | None, *, o
     if cursor_file is not None and (cursor := _read(cursor_file)):
         query = {**query, "after": cursor}
     query = {**query, "wait": "0" if once else query.get("wait", str(WAIT_SECONDS))}
-    path = client.path("feed")
     while True:
-        page = _page(client.call("GET", path, query=query).text)
+        page = _page(client.send(calls.read_feed().with_query(**query)).text)
         for event in page.data:
             _print(bytes(event).decode(), as_json=client.as_json)
         if cursor_file is not None and page.cursor != query.get("after"):

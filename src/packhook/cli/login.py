@@ -6,7 +6,7 @@ from contextlib import redirect_stderr
 
 import typer
 
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
 from packhook.cli.profiles import Profile, profile_name, read_profiles, write_profiles
 from packhook.cli.secrets import STANDARD_INPUT, given_key
@@ -20,6 +20,7 @@ from packhook.cli.shared_options import (
 )
 from packhook.cli.tables import say
 from packhook.core.text import visible
+from packhook_client import calls
 
 
 def login(
@@ -45,7 +46,8 @@ def login(
         found = str(typer.prompt("Key", hide_input=True, err=True)).strip()
     if not found:
         fail("no key: give --key-file, with - for standard input, or set PACKHOOK_KEY", Exit.USAGE)
-    _require_access(Client(server=server, key=found, organization=organization))
+    with Client(server=server, key=found, organization=organization) as client:
+        _require_access(client)
     profiles[name] = Profile(server=server, key=found, organization=organization)
     file = write_profiles(profiles)
     of = f", organization {organization}" if organization else ""
@@ -70,13 +72,13 @@ def _ask(what: str, default: str, *, may_ask: bool) -> str:
 
 def _require_access(client: Client) -> None:
     """Exit with a message if the server is away, does not know the key, or the key is not of the organization."""
-    client.call("GET", path("event-types"), query={"per_page": "1"})  # any key may read them
+    client.send(calls.list_event_types(per_page=1))  # any key may read them
     if not client.organization:
         return
     message = io.StringIO()
     try:
         with redirect_stderr(message):
-            client.call("GET", client.path("webhooks"), query={"per_page": "1"})
+            client.send(calls.list_webhooks(per_page=1))
     except SystemExit as stop:
         if stop.code != Exit.DENIED:  # a key without the scope to read webhooks is a key of the organization
             fail(message.getvalue().rstrip(), Exit(int(stop.code or 0)))

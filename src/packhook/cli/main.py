@@ -14,6 +14,7 @@ from packhook.cli.commands import Commands
 from packhook.cli.exits import Exit, exit_code, fail
 from packhook.core.errors import InvalidSettings, PackhookError
 from packhook.core.text import visible_lines
+from packhook_client.errors import InvalidArgument
 
 _UsageError: Final[Any] = typer.BadParameter.__base__
 """Click's error for wrong arguments; Typer exports only some of its kinds."""
@@ -52,6 +53,9 @@ class _Root(TyperGroup):
             fail(f"{error.title()}\n{error.detail}", exit_code(error))
         except PackhookError as error:
             fail(error.detail, exit_code(error))
+        except InvalidArgument as error:  # an id or a key that no request can have
+            option = f"--{error.argument.replace('_', '-')}: " if error.argument else ""
+            fail(option + error.message, Exit.USAGE)
         except UnicodeEncodeError as error:  # an argument or a variable with bytes that are not UTF-8
             fail(f"not UTF-8: {error.object[error.start : error.end]}", Exit.USAGE)
         except OSError as error:  # mostly of the output: a full disk, a closed pipe

@@ -84,16 +84,16 @@ def client_command(
         ]
 
         def run(**values: Any) -> None:  # noqa: ANN401 any option
-            client = _client(values)
             _parse_times(values)
             arguments = {parameter.name: values[parameter.name] for parameter in own}
-            if question is not None:
-                confirm(f"{question(**arguments)} {client.place}", is_confirmed=values["is_confirmed"])
-            if query is not None:
-                arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
-            if schema is not None:
-                arguments["fields"] = _fields(schema, values)
-            function(client, **arguments)
+            with _client(values) as client:
+                if question is not None:
+                    confirm(f"{question(**arguments)} {client.place}", is_confirmed=values["is_confirmed"])
+                if query is not None:
+                    arguments["query"] = {name: values[name] for name in filters if values[name] is not None}
+                if schema is not None:
+                    arguments["fields"] = _fields(schema, values)
+                function(client, **arguments)
 
         app.command(name, cls=StrictCommand)(_declared(run, function, options))
         return function

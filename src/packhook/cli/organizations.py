@@ -6,8 +6,9 @@ import typer
 
 from packhook.api import parameters
 from packhook.api.schemas.organizations import OrganizationUpdate
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.options import client_command
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Organizations (with the operator key).")
 _COLUMNS = ("id", "name", "created_at")
@@ -23,27 +24,25 @@ def create(
     retention: _Retention = None,
 ) -> None:
     """Create an organization. Example: packhook organizations create acme --name 'Acme Outfitters'"""
-    given = {"id": organization_id, "name": name, "retention": retention}
-    body = {field: value for field, value in given.items() if value is not None}
-    client.show(client.call("POST", path("organizations"), json=body))
+    client.show(client.send(calls.create_organization(organization_id, name=name, retention=retention)))
 
 
 @client_command(app, "update", schema=OrganizationUpdate, has_organization=False)
 def update(client: Client, organization_id: _Id, fields: dict[str, Any]) -> None:
     """Update an organization. Example: packhook organizations update acme --retention 90d"""
-    client.show(client.call("PUT", path("organizations", organization_id), json=fields))
+    client.show(client.send(calls.update_organization(organization_id, **fields)))
 
 
 @client_command(app, "list", query=parameters.ORGANIZATIONS, has_organization=False)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List organizations. Example: packhook organizations list"""
-    client.show_list(path("organizations"), query, _COLUMNS)
+    client.show_list(calls.list_organizations().with_query(**query), _COLUMNS)
 
 
 @client_command(app, "show", has_organization=False)
 def show_(client: Client, organization_id: _Id) -> None:
     """Show an organization. Example: packhook organizations show acme"""
-    client.show(client.call("GET", path("organizations", organization_id)))
+    client.show(client.send(calls.get_organization(organization_id)))
 
 
 @client_command(
@@ -52,4 +51,4 @@ def show_(client: Client, organization_id: _Id) -> None:
 )  # fmt: skip
 def delete(client: Client, organization_id: _Id) -> None:
     """Delete an organization: its keys and webhooks stop at once. Example: packhook organizations delete acme"""
-    client.call("DELETE", path("organizations", organization_id))
+    client.send(calls.delete_organization(organization_id))

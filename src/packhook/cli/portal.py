@@ -7,6 +7,7 @@ import typer
 from packhook.api.schemas.portal import PortalSessionCreate
 from packhook.cli.client import Client
 from packhook.cli.options import client_command
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="The portal: pages of one organization for its own people.")
 
@@ -17,4 +18,4 @@ def link(client: Client, fields: dict[str, Any]) -> None:
 
     Example: packhook portal link -o acme --capabilities view,replay --expires-in 2h
     """
-    client.show(client.call("POST", client.path("portal-sessions"), json=fields))
+    client.show(client.send(calls.create_portal_session(**fields)))

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from packhook.api import parameters
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.options import client_command
 from packhook.cli.output import print_json
 from packhook.cli.shared_options import AllOrganizationsOption
 from packhook.cli.tables import show
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Events whose deliveries could not be made.")
 _COLUMNS = ("id", "event_code", "created_at", "refused_at", "reason")
@@ -23,23 +24,23 @@ def list_(
     everything: AllOrganizationsOption = False,
 ) -> None:
     """List events that were given up, newest first. Example: packhook refused-events list -o acme"""
-    url = path("refused-events") if everything else client.path("refused-events")
-    client.show_list(url, query, ("organization_id", *_COLUMNS) if everything else _COLUMNS)
+    listed = calls.list_all_refused_events if everything else calls.list_refused_events
+    client.show_list(listed().with_query(**query), ("organization_id", *_COLUMNS) if everything else _COLUMNS)
 
 
 @client_command(app, "retry")
 def retry(client: Client, event_id: _Id) -> None:
     """Make the deliveries of an event now. Example: packhook refused-events retry evt_… -o acme"""
-    client.show(client.call("POST", client.path("refused-events", event_id, "retry")))
+    client.show(client.send(calls.retry_refused_event(event_id)))
 
 
 @client_command(app, "retry-all")
 def retry_all(client: Client, everything: AllOrganizationsOption = False) -> None:
     """Make the deliveries of all events that were given up now. Example: packhook refused-events retry-all -o acme"""
-    url = path("refused-events", "retry") if everything else client.path("refused-events", "retry")
-    retried, until = 0, ""
+    retry_some = calls.retry_all_refused_events if everything else calls.retry_refused_events
+    retried, until = 0, None
     while True:
-        reply = client.call("POST", url, json={"refused_until": until} if until else {})
+        reply = client.send(retry_some(refused_until=until))
         retried, until = retried + reply.value["retried"], reply.value["refused_until"]
         if not reply.value["has_more"]:
             break
@@ -52,4 +53,4 @@ def retry_all(client: Client, everything: AllOrganizationsOption = False) -> Non
 @client_command(app, "discard", has_output=False, question=lambda event_id: f"Discard refused event {event_id}")
 def discard(client: Client, event_id: _Id) -> None:
     """Leave an event without deliveries for good. Example: packhook refused-events discard evt_… -o acme"""
-    client.call("DELETE", client.path("refused-events", event_id))
+    client.send(calls.discard_refused_event(event_id))

@@ -16,6 +16,7 @@ from packhook.cli.exits import Exit
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import IdempotencyKeyOption, YesOption
 from packhook.cli.tables import say, show
+from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Replays: deliveries of a webhook made again.")
 _COLUMNS = ("id", "webhook_id", "select", "status", "matched", "queued", "delivered", "failed", "created_at")
@@ -39,16 +40,15 @@ def start(
 
     Example: packhook replays start --webhook-id wh_… --select failed --since yesterday -o acme
     """
-    path = client.path("webhooks", webhook_id, "replays")
-    body = {**fields, **({"latest_only": True} if latest_only else {})}
+    selection: dict[str, Any] = {"select": None, "since": None, **fields, "latest_only": latest_only or None}
+    del selection["preview"]  # an option, and a call of its own
     if preview or not yes:
-        found = client.call("POST", path, json={**body, "preview": True})
+        found = client.send(calls.preview_replay(webhook_id, **selection))
         if preview:
             client.show(found)
             return
         _confirm(found.value, webhook_id, is_confirmed=yes)
-    headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
-    reply = client.call("POST", path, json=body, headers=headers)
+    reply = client.send(calls.create_replay(webhook_id, **selection, idempotency_key=idempotency_key or None))
     if client.as_json or detach:
         client.show(reply)
     else:
@@ -78,7 +78,7 @@ def _follow(client: Client, replay: dict[str, Any]) -> None:
             _update(bar, task, replay)
             while replay["status"] == "running":
                 time.sleep(_POLL_SECONDS)
-                replay = client.call("GET", client.path("replays", replay["id"])).value
+                replay = client.send(calls.get_replay(replay["id"])).value
                 _update(bar, task, replay)
     except KeyboardInterrupt:
         say(f"It goes on without you: packhook replays show {replay['id']}")
@@ -96,7 +96,7 @@ def _update(bar: Progress, task: TaskID, replay: dict[str, Any]) -> None:
 @client_command(app, "list", query=parameters.REPLAYS)
 def list_(client: Client, query: dict[str, str]) -> None:
     """List replays, newest first. Example: packhook replays list -o acme --status running"""
-    client.show_list(client.path("replays"), query, _COLUMNS)
+    client.show_list(calls.list_replays().with_query(**query), _COLUMNS)
 
 
 @client_command(app, "show")
@@ -107,7 +107,7 @@ def show_(
     follow: Annotated[bool, typer.Option("--follow", help="Show the progress until it ends.")] = False,
 ) -> None:
     """Show a replay. Example: packhook replays show rpl_… -o acme"""
-    reply = client.call("GET", client.path("replays", replay_id))
+    reply = client.send(calls.get_replay(replay_id))
     if follow and not client.as_json:
         _follow(client, reply.value)
     else:
@@ -117,16 +117,16 @@ def show_(
 @client_command(app, "pause")
 def pause(client: Client, replay_id: _Id) -> None:
     """Pause a running replay. Example: packhook replays pause rpl_… -o acme"""
-    client.show(client.call("POST", client.path("replays", replay_id, "pause")))
+    client.show(client.send(calls.pause_replay(replay_id)))
 
 
 @client_command(app, "resume")
 def resume(client: Client, replay_id: _Id) -> None:
     """Resume a paused replay where it was. Example: packhook replays resume rpl_… -o acme"""
-    client.show(client.call("POST", client.path("replays", replay_id, "resume")))
+    client.show(client.send(calls.resume_replay(replay_id)))
 
 
 @client_command(app, "cancel")
 def cancel(client: Client, replay_id: _Id) -> None:
     """Cancel a replay; what it has queued is still sent. Example: packhook replays cancel rpl_… -o acme"""
-    client.show(client.call("POST", client.path("replays", replay_id, "cancel")))
+    client.show(client.send(calls.cancel_replay(replay_id)))

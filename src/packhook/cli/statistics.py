@@ -4,9 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import SinceOption, UntilOption
+from packhook_client import calls
 
 app = typer.Typer()
 COLUMNS: Final = (
@@ -15,13 +16,7 @@ COLUMNS: Final = (
 StepOption = Annotated[str | None, typer.Option(help="Time between two lines, such as 15m, 1h or 1d.")]
 
 
-def show_statistics(client: Client, url: str, since: str | None, until: str | None, step: str | None) -> None:
-    """Print a series as a table, a line for each step."""
-    query = {"from": since, "to": until, "step": step}
-    client.show(client.call("GET", url, query={name: value for name, value in query.items() if value}), COLUMNS)
-
-
 @client_command(app, "stats", has_organization=False)
 def stats(client: Client, since: SinceOption = "24h", until: UntilOption = None, step: StepOption = None) -> None:
     """Show the attempts of all webhooks over time (with the operator key). Example: packhook stats --since 7d"""
-    show_statistics(client, path("stats"), since, until, step)
+    client.show(client.send(calls.get_statistics(since=since, until=until, step=step)), COLUMNS)

@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import typer
 
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.options import client_command
 from packhook.cli.tables import say, show, show_json
+from packhook_client import calls
 
 app = typer.Typer()
 _COLUMNS: Final = ("webhook_id", "organization_id", "endpoint", "failing_since", "message")
@@ -20,7 +21,7 @@ def status(client: Client) -> None:
 
     Example: packhook status
     """
-    reply = client.call("GET", path("status"))
+    reply = client.send(calls.get_status())
     if client.as_json:
         show_json(reply.text)
     else:

@@ -3,21 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from packhook.api import parameters
 from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
-from packhook.cli.client import Client, path
+from packhook.cli.client import Client
 from packhook.cli.events import read_input
 from packhook.cli.exits import Exit, fail
 from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import AllOrganizationsOption, EventCodeOption, SinceOption, UntilOption
-from packhook.cli.statistics import StepOption, show_statistics
+from packhook.cli.statistics import COLUMNS as STATISTICS
+from packhook.cli.statistics import StepOption
 from packhook.cli.tables import show
-from packhook.core.signatures.standard import new_secret
+from packhook_client import calls
+from packhook_client.call import Call
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks of an organization.")
 _COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disables_at", "created_at")
@@ -30,10 +31,6 @@ _IfMatch = Annotated[
 _WhenProven = Annotated[
     bool, typer.Option("--when-proven", help="End the overlap when the endpoint accepts the new secret alone.")
 ]
-
-
-def _condition(if_match: str | None) -> dict[str, str]:
-    return {} if if_match is None else {"if-match": if_match}
 
 
 def _certificate(certificate: str | None, key: str | None) -> dict[str, Any]:
@@ -65,10 +62,10 @@ def create(
     Example: packhook webhooks create -o acme --event-code order.created --endpoint https://…
     """
     body = {**fields, **_certificate(client_certificate, client_key)}
-    body.setdefault("secret", new_secret())
     if disabled:
         body["enabled"] = False
-    client.show(client.call("POST", client.path("webhooks"), json=body))
+    given = {"event_code": None, "endpoint": None, **body}  # the node says what is missing
+    client.show(client.send(calls.create_webhook(**given)))
 
 
 @client_command(app, "list", query=parameters.WEBHOOKS)
@@ -78,10 +75,9 @@ def list_(
     everything: AllOrganizationsOption = False,
 ) -> None:
     """List webhooks. Example: packhook webhooks list -o acme"""
-    url, columns = (
-        (path("webhooks"), ("organization_id", *_COLUMNS)) if everything else (client.path("webhooks"), _COLUMNS)
-    )
-    client.show_list(url, query, columns)
+    listed = calls.list_all_webhooks if everything else calls.list_webhooks
+    columns = ("organization_id", *_COLUMNS) if everything else _COLUMNS
+    client.show_list(listed().with_query(**query), columns)
 
 
 @client_command(app, "show")
@@ -91,7 +87,7 @@ def show_(
     etag: Annotated[bool, typer.Option("--etag", help="Print its entity tag alone, for --if-match.")] = False,
 ) -> None:
     """Show a webhook. Example: packhook webhooks show wh_… -o acme"""
-    reply = client.call("GET", client.path("webhooks", webhook_id))
+    reply = client.send(calls.get_webhook(webhook_id))
     if etag:
         typer.echo(reply.etag)
     else:
@@ -114,20 +110,19 @@ def update(
     body = {**fields, **_certificate(client_certificate, client_key)}
     if not body:
         fail("nothing was changed: give the fields to change as options", Exit.USAGE)
-    headers = _condition(if_match)
-    client.show(client.call("PUT", client.path("webhooks", webhook_id), json=body, headers=headers))
+    client.show(client.send(calls.update_webhook(webhook_id, **body, if_match=if_match)))
 
 
 @client_command(app, "enable")
 def enable(client: Client, webhook_id: _Id) -> None:
     """Enable a webhook; deliveries that waited are sent. Example: packhook webhooks enable wh_… -o acme"""
-    client.show(client.call("PUT", client.path("webhooks", webhook_id), json={"enabled": True}))
+    client.show(client.send(calls.update_webhook(webhook_id, enabled=True)))
 
 
 @client_command(app, "disable")
 def disable(client: Client, webhook_id: _Id) -> None:
     """Disable a webhook; its deliveries wait. Example: packhook webhooks disable wh_… -o acme"""
-    client.show(client.call("PUT", client.path("webhooks", webhook_id), json={"enabled": False}))
+    client.show(client.send(calls.update_webhook(webhook_id, enabled=False)))
 
 
 @client_command(app, "rotate-secret", schema=SecretRotate)
@@ -137,13 +132,13 @@ def rotate_secret(client: Client, fields: dict[str, Any], webhook_id: _Id, when_
     Example: packhook webhooks rotate-secret wh_… -o acme --overlap 48h
     """
     body = fields | ({"finish": "when_proven"} if when_proven else {})
-    client.show(client.call("POST", client.path("webhooks", webhook_id, "rotate-secret"), json=body))
+    client.show(client.send(calls.rotate_secret(webhook_id, **body)))
 
 
 @client_command(app, "delete", has_output=False, question=lambda webhook_id, **_: f"Delete webhook {webhook_id}")
 def delete(client: Client, webhook_id: _Id, if_match: _IfMatch = None) -> None:
     """Delete a webhook, after a question. Example: packhook webhooks delete wh_… -o acme"""
-    client.call("DELETE", client.path("webhooks", webhook_id), headers=_condition(if_match))
+    client.send(calls.delete_webhook(webhook_id, if_match=if_match))
 
 
 @client_command(app, "test")
@@ -153,8 +148,7 @@ def send_test(
     event_code: EventCodeOption = None,
 ) -> None:
     """Send an example event now and show the exchange; exit 1 if it failed. Example: packhook webhooks test wh_…"""
-    body = None if event_code is None else {"event_code": event_code}
-    _show_exchange(client, client.path("webhooks", webhook_id, "test"), "delivered", body)
+    _show_exchange(client, calls.send_test_event(webhook_id, event_code=event_code), "delivered")
 
 
 @client_command(app, "diagnose")
@@ -163,7 +157,7 @@ def diagnose(client: Client, webhook_id: _Id) -> None:
 
     Example: packhook webhooks diagnose wh_… -o acme
     """
-    reply = client.call("POST", client.path("webhooks", webhook_id, "diagnose"))
+    reply = client.send(calls.diagnose_webhook(webhook_id))
     if client.as_json:
         client.show(reply)
     else:
@@ -185,12 +179,8 @@ def match(
     """
     if (event_code is None) == (event_id is None):
         fail("expected --event-code and data, or --event-id", Exit.USAGE)
-    path = client.path("webhooks", webhook_id, "match")
-    if event_id is not None:
-        reply = client.call("POST", path, json={"event_id": event_id})
-    else:
-        body = b'{"event_code":%b,"data":%b}' % (msgspec.json.encode(event_code), read_input(file))
-        reply = client.call("POST", path, content=body)
+    data = read_input(file) if event_id is None else None
+    reply = client.send(calls.match_event(webhook_id, event_code=event_code, data=data, event_id=event_id))
     client.show(reply)
     if not reply.value["matches"]:
         raise typer.Exit(Exit.FAILED)
@@ -199,13 +189,13 @@ def match(
 @client_command(app, "verify")
 def verify(client: Client, webhook_id: _Id) -> None:
     """Ask the endpoint whether it wants events; exit 1 if not. Example: packhook webhooks verify wh_…"""
-    _show_exchange(client, client.path("webhooks", webhook_id, "verify"), "verified")
+    _show_exchange(client, calls.verify_webhook(webhook_id), "verified")
 
 
 @client_command(app, "health")
 def health(client: Client, webhook_id: _Id) -> None:
     """Say how a webhook is, what waits for it, and why. Example: packhook webhooks health wh_… -o acme"""
-    reply = client.call("GET", client.path("webhooks", webhook_id, "health"))
+    reply = client.send(calls.get_webhook_health(webhook_id))
     if client.as_json:
         client.show(reply)
     else:
@@ -218,7 +208,8 @@ def unhealthy(client: Client, query: dict[str, str]) -> None:
 
     Example: packhook webhooks unhealthy --state held
     """
-    client.show_list(path("health", "webhooks"), {"state": "failing", **query}, HEALTH_COLUMNS)
+    call = calls.list_webhook_health(state="failing").with_query(**query)
+    client.show_list(call, HEALTH_COLUMNS)
 
 
 @client_command(app, "stats")
@@ -226,11 +217,12 @@ def stats(
     client: Client, webhook_id: _Id, since: SinceOption = "24h", until: UntilOption = None, step: StepOption = None
 ) -> None:
     """Show its attempts over time. Example: packhook webhooks stats wh_… -o acme --since 24h"""
-    show_statistics(client, client.path("webhooks", webhook_id, "stats"), since, until, step)
+    call = calls.get_webhook_statistics(webhook_id, since=since, until=until, step=step)
+    client.show(client.send(call), STATISTICS)
 
 
-def _show_exchange(client: Client, path: str, result: str, body: object = None) -> None:
-    reply = client.call("POST", path, json=body)
+def _show_exchange(client: Client, call: Call[Any], result: str) -> None:
+    reply = client.send(call)
     if client.as_json:
         client.show(reply)
     else:

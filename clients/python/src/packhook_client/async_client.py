@@ -63,12 +63,13 @@ class AsyncPackhook:
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy = DEFAULT_RETRY,
         http: httpx.AsyncClient | None = None,
+        trust_environment: bool = True,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._server = server_of(url, key, organization)
         self._timeout = timeout
         self._retry = retry
-        self._http = httpx.AsyncClient() if http is None else http
+        self._http = httpx.AsyncClient(trust_env=trust_environment) if http is None else http
         self._is_owner = http is None
         self._sleep = sleep
 
@@ -187,6 +188,8 @@ class AsyncPackhook:
     list_all_refused_events = _awaiting(calls.list_all_refused_events)
     iter_all_refused_events = _iterating(calls.list_all_refused_events)
     retry_refused_event = _awaiting(calls.retry_refused_event)
+    retry_refused_events = _awaiting(calls.retry_refused_events)
+    retry_all_refused_events = _awaiting(calls.retry_all_refused_events)
     discard_refused_event = _awaiting(calls.discard_refused_event)
     list_deliveries = _awaiting(calls.list_deliveries)
     iter_deliveries = _iterating(calls.list_deliveries)

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from packhook_client.decoding import decode, decoder_of, parse_json
-from packhook_client.errors import UnexpectedResponse
+from packhook_client.errors import InvalidArgument, UnexpectedResponse
 from packhook_client.values.pages import Page
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ T = TypeVar("T")
 BASE: Final = "/v1"
 ORGANIZATION: Final = f"{BASE}/organizations/{{organizationId}}"
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_LONGEST_KEY: Final = 255
 _SENDS: Final = 30.0
 """Seconds that one attempt of a delivery may take: what sends something to an endpoint responds after it."""
 
@@ -70,8 +72,9 @@ class Response:
 class Call(Generic[T]):
     """Define one call: a route of the API with everything that is sent, and how the response becomes a value.
 
-    ``idempotency_key`` is the same however often the request is sent; None: the route takes none. ``is_repeatable``:
-    to carry it out twice is as good as once. ``patience`` are seconds that the server may take beyond the usual.
+    ``idempotency_key`` is the same however often the request is sent; None: the route takes none. ``if_match``: only if
+    the object still has this entity tag. ``is_repeatable``: to carry it out twice is as good as once. ``patience`` are
+    seconds that the server may take beyond the usual.
     """
 
     method: str
@@ -81,25 +84,37 @@ class Call(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
+    if_match: str | None = None
     is_repeatable: bool = True
     patience: float = 0.0
+
+    @property
+    def needs_organization(self) -> bool:
+        """Return whether the call is about something of the client's organization."""
+        return self.route.startswith(f"{ORGANIZATION}/")
 
     def path(self, organization: str | None) -> str:
         """Return the path. Each id is quoted, so one with odd characters leads to no other object.
 
-        Raise ValueError without an organization where one is needed, for an empty id, and for ``.`` and ``..``, which
-        clients and proxies remove from a path.
+        Raise InvalidArgument without an organization where one is needed, for an empty id, and for ``.`` and ``..``,
+        which clients and proxies remove from a path.
         """
         ids = iter(self.ids)
 
         def insert(found: re.Match[str]) -> str:
-            if found[1] != "organizationId" or self.route == ORGANIZATION:
+            if found[1] != "organizationId" or not self.needs_organization:
                 return _quoted(next(ids))
             if organization is None:
-                raise ValueError("which organization? give Packhook(…, organization=…), or use in_organization()")
+                raise InvalidArgument("which organization? give Packhook(…, organization=…), or use in_organization()")
             return _quoted(organization)
 
         return _PLACEHOLDER.sub(insert, self.route)
+
+    def only_if(self, entity_tag: str | None) -> "Call[T]":
+        """Return the same call for an object that still has this entity tag; it is not repeated, for it changes it."""
+        return (
+            self if entity_tag is None else replace(self, if_match=_header("if_match", entity_tag), is_repeatable=False)
+        )
 
     def with_query(self, **values: str) -> "Call[T]":
         """Return the same call with these query parameters changed."""
@@ -108,7 +123,7 @@ class Call(Generic[T]):
 
 def _quoted(identifier: str) -> str:
     if identifier in ("", ".", ".."):
-        raise ValueError(f"expected an id, got {identifier!r}")
+        raise InvalidArgument(f"expected an id, got {identifier!r}")
     return quote(identifier, safe="")
 
 
@@ -157,9 +172,16 @@ def new_key() -> str:
 
 
 def _checked(key: str | None) -> str | None:
-    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
-        raise ValueError("an idempotency key has 1 to 255 visible ASCII characters")
-    return key
+    if key is not None and len(key) > _LONGEST_KEY:
+        raise InvalidArgument(f"expected at most {_LONGEST_KEY} characters, got {len(key)}", "idempotency_key")
+    return None if key is None else _header("idempotency_key", key)
+
+
+def _header(argument: str, text: str) -> str:
+    """Return what a header can have as it is."""
+    if not _VISIBLE.fullmatch(text):
+        raise InvalidArgument(f"expected visible ASCII, got {text!r}", argument)
+    return text
 
 
 # --- what is sent
@@ -213,7 +235,7 @@ def _text(value: object) -> str:
 
 def _rfc3339(moment: datetime) -> str:
     if moment.tzinfo is None:
-        raise ValueError("a time needs a zone, such as datetime.now(UTC)")
+        raise InvalidArgument("a time needs a zone, such as datetime.now(UTC)")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -65,8 +65,8 @@ class Packhook:
     """Call one packhook node, or a load balancer in front of several. Threads may share it.
 
     ``organization`` is whose webhooks and events the methods are about. ``timeout``: seconds for one attempt.
-    ``http``: an ``httpx.Client`` of your own, for a proxy or certificates; it stays open. ``sleep`` waits between
-    attempts.
+    ``http``: an ``httpx.Client`` of your own, for a proxy or certificates; it stays open. Without it, the proxies of
+    the environment (``HTTPS_PROXY``) count if ``trust_environment``. ``sleep`` waits between attempts.
     """
 
     def __init__(
@@ -78,12 +78,13 @@ class Packhook:
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy = DEFAULT_RETRY,
         http: httpx.Client | None = None,
+        trust_environment: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._server = server_of(url, key, organization)
         self._timeout = timeout
         self._retry = retry
-        self._http = httpx.Client() if http is None else http
+        self._http = httpx.Client(trust_env=trust_environment) if http is None else http
         self._is_owner = http is None
         self._sleep = sleep
 
@@ -201,6 +202,8 @@ class Packhook:
     list_all_refused_events = _blocking(calls.list_all_refused_events)
     iter_all_refused_events = _iterating(calls.list_all_refused_events)
     retry_refused_event = _blocking(calls.retry_refused_event)
+    retry_refused_events = _blocking(calls.retry_refused_events)
+    retry_all_refused_events = _blocking(calls.retry_all_refused_events)
     discard_refused_event = _blocking(calls.discard_refused_event)
     list_deliveries = _blocking(calls.list_deliveries)
     iter_deliveries = _iterating(calls.list_deliveries)

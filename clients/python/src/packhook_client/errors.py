@@ -5,6 +5,8 @@
     PackhookError ─┬─ ConnectionFailed ── TimedOut     no response
                    ├─ UnexpectedResponse               a response that no node gives: is it packhook?
                    └─ ApiError ── one class for each code of the API, or for its status
+
+What cannot be sent at all is an :class:`InvalidArgument`, raised before there is a request.
 """
 
 from collections.abc import Iterable
@@ -13,6 +15,25 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from packhook_client.values.events import Receipt
+
+
+class InvalidArgument(ValueError):
+    """Report an argument that no request can have: an empty id, a time without a zone, a URL that is none.
+
+    ``argument`` is its name, empty where it can be one of several; ``message`` says what was expected.
+    """
+
+    def __init__(self, message: str, argument: str = "") -> None:
+        super().__init__(message, argument)
+        self.message = message
+        self.argument = argument
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.message}" if self.argument else self.message
+
+
+class InvalidKey(InvalidArgument):
+    """Report a key that cannot be one. The message does not show it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from packhook_client.errors import (
     ApiError,
     ConnectionFailed,
     FieldError,
+    InvalidArgument,
+    InvalidKey,
     NotFound,
     PackhookError,
     Problem,
@@ -59,18 +61,18 @@ class Server:
 
 
 def server_of(url: str, key: str, organization: str | None) -> Server:
-    """Check what a client is made with. Raise ValueError, without the key."""
+    """Check what a client is made with. Raise InvalidArgument, without the key."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment or "?" in url:
-        raise ValueError(f"expected a URL such as https://hooks.example.com, got {_without_password(url)!r}")
+        raise InvalidArgument(f"expected a URL such as http://127.0.0.1:8080, got {_without_password(url)!r}", "url")
     if parsed.userinfo:
-        raise ValueError("expected a URL without user and password: the key is an argument of its own")
+        raise InvalidArgument("expected a URL without user and password: the key is an argument of its own", "url")
     bearer = key.strip()
     if not bearer or not bearer.isascii() or not bearer.isprintable():
-        raise ValueError("a key is visible ASCII: this one is not")
+        raise InvalidKey("a key is visible ASCII: this one is not")
     return Server(url.rstrip("/"), Bearer(bearer), organization)
 
 
@@ -132,6 +134,8 @@ def _headers(call: Call[Any]) -> dict[str, str]:
         headers["content-type"] = "application/json"
     if call.idempotency_key is not None:
         headers["idempotency-key"] = call.idempotency_key
+    if call.if_match is not None:
+        headers["if-match"] = call.if_match
     return headers
 
 

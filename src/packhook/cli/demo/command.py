@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
-import httpx
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -23,6 +22,7 @@ from packhook.cli.demo.show import live_table, summary
 from packhook.cli.exits import Exit, fail
 from packhook.cli.shared_options import FreePortOption
 from packhook.testing import Receiver
+from packhook_client import PackhookError
 
 PACE_SECONDS: Final = 0.25
 ARRIVAL_SECONDS: Final = 60.0
@@ -42,8 +42,8 @@ def demo(
         is_complete = asyncio.run(_run(events, exit_, seed, port))
     except (KeyboardInterrupt, asyncio.CancelledError):
         is_complete = not exit_
-    except httpx.HTTPError as error:
-        fail(f"the service does not respond any more: {str(error) or type(error).__name__}", Exit.FAILED)
+    except PackhookError as error:
+        fail(f"the service does not respond any more: {error}", Exit.FAILED)
     if not is_complete:
         raise typer.Exit(Exit.FAILED)
 

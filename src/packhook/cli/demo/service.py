@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from packhook.cli.demo.receiver import PATHS, SECRETS
 from packhook.core.errors import StartError
 from packhook.core.model import SCOPES
+from packhook_client import NO_RETRY, AsyncPackhook
 
 ORGANIZATION: Final = "northwind"
 START_SECONDS: Final = 30.0
@@ -32,15 +31,11 @@ class DemoService:
     key: str
     operator_key: str
     sign_in_link: str
-    client: httpx.AsyncClient
+    client: AsyncPackhook
 
     async def publish(self, event_code: str, data: dict[str, Any]) -> str:
         """Publish one event and return its id."""
-        response = await self.client.post(
-            f"/v1/organizations/{ORGANIZATION}/events", json={"event_code": event_code, "data": data}
-        )
-        response.raise_for_status()
-        return str(response.json()["id"])
+        return (await self.client.publish(event_code, data)).id
 
 
 @asynccontextmanager
@@ -50,9 +45,8 @@ async def running_service(folder: Path, receiver_url: str, port: int) -> AsyncIt
     process = await _start(folder, port, operator_key)
     try:
         url, link = await _wait_until_it_listens(process)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
-            key = await _prepare(client, operator_key, receiver_url)
-            client.headers["authorization"] = f"Bearer {key}"
+        key = await _prepare(url, operator_key, receiver_url)
+        async with AsyncPackhook(url, key, ORGANIZATION, retry=NO_RETRY, trust_environment=False) as client:
             yield DemoService(url, key, operator_key, link, client)
     finally:
         await _stop(process)
@@ -91,22 +85,14 @@ async def _wait_until_it_listens(process: asyncio.subprocess.Process) -> tuple[s
     raise StartError("the service did not start; its output is above")
 
 
-async def _prepare(client: httpx.AsyncClient, operator_key: str, receiver_url: str) -> str:
-    client.headers["authorization"] = f"Bearer {operator_key}"
-    await _post(client, "/v1/organizations", {"id": ORGANIZATION, "name": "Northwind Webshop"})
-    path = f"/v1/organizations/{ORGANIZATION}"
-    key = await _post(client, f"{path}/api-keys", {"name": "demo", "scopes": list(SCOPES)})
-    for code, endpoint in PATHS.items():
-        webhook = {"event_code": code, "endpoint": receiver_url + endpoint, "secret": SECRETS[endpoint]}
-        await _post(client, f"{path}/webhooks", webhook)
-    return str(key["key"])
-
-
-async def _post(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    response = await client.post(path, json=body)
-    response.raise_for_status()
-    created: dict[str, Any] = response.json()
-    return created
+async def _prepare(url: str, operator_key: str, receiver_url: str) -> str:
+    """Make the organization and its webhooks; return the text of its key."""
+    async with AsyncPackhook(url, operator_key, ORGANIZATION, trust_environment=False) as operator:
+        await operator.create_organization(ORGANIZATION, name="Northwind Webshop")
+        key = await operator.create_api_key(name="demo", scopes=SCOPES)
+        for code, endpoint in PATHS.items():
+            await operator.create_webhook(code, receiver_url + endpoint, secret=SECRETS[endpoint])
+    return key.key
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -39,7 +39,9 @@ from packhook_client.calls.events import (
     publish_batch,
     publish_json,
     read_feed,
+    retry_all_refused_events,
     retry_refused_event,
+    retry_refused_events,
 )
 from packhook_client.calls.instance import (
     check_health,
@@ -132,8 +134,10 @@ __all__ = [
     "publish_json",
     "read_feed",
     "resume_replay",
+    "retry_all_refused_events",
     "retry_delivery",
     "retry_refused_event",
+    "retry_refused_events",
     "revoke_api_key",
     "rotate_master_key",
     "rotate_secret",

@@ -13,6 +13,7 @@ from packhook_client.call import (
     create,
     delete,
     get,
+    given,
     page_of,
     to_json,
     value_of,
@@ -26,6 +27,7 @@ from packhook_client.values.events import (
     Receipt,
     Receipts,
     RefusedEvent,
+    RetriedEvents,
     TimelineEntry,
 )
 from packhook_client.values.pages import Page
@@ -151,6 +153,20 @@ def list_all_refused_events(
 def retry_refused_event(event_id: str) -> Call[RefusedEvent]:
     """Make the deliveries of a refused event now."""
     return act(f"{_REFUSED}/{{eventId}}/retry", value_of(RefusedEvent), event_id)
+
+
+def retry_refused_events(*, refused_until: datetime | str | None = None) -> Call[RetriedEvents]:
+    """Make the deliveries of refused events now, of up to 1,000: all that were refused until then, or until now."""
+    body = given(refused_until=refused_until)
+    return act(f"{_REFUSED}/retry", value_of(RetriedEvents), body=body, is_repeatable=True)
+
+
+def retry_all_refused_events(
+    *, organization_id: str | None = None, refused_until: datetime | str | None = None
+) -> Call[RetriedEvents]:
+    """Do the same for all organizations, or one of them. Needs the operator key."""
+    body = given(organization_id=organization_id, refused_until=refused_until)
+    return act(f"{BASE}/refused-events/retry", value_of(RetriedEvents), body=body, is_repeatable=True)
 
 
 def discard_refused_event(event_id: str) -> Call[None]:

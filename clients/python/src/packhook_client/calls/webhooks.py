@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from packhook_client.call import (
     BASE,
     ORGANIZATION,
     Call,
+    Response,
     act,
     create,
     delete,
@@ -34,6 +36,11 @@ from packhook_client.values.webhooks import (
 
 _WEBHOOKS: Final = f"{ORGANIZATION}/webhooks"
 _WEBHOOK: Final = f"{_WEBHOOKS}/{{webhookId}}"
+
+
+def _webhook(response: Response) -> Webhook:
+    """Read a webhook with its entity tag."""
+    return replace(value_of(Webhook)(response), etag=response.headers.get("etag"))
 
 
 def new_secret() -> str:
@@ -76,7 +83,7 @@ def create_webhook(
         payload=payload,
         client_certificate=client_certificate,
     )
-    return create(_WEBHOOKS, value_of(Webhook), body=body, idempotency_key=idempotency_key)
+    return create(_WEBHOOKS, _webhook, body=body, idempotency_key=idempotency_key)
 
 
 def list_webhooks(
@@ -98,7 +105,7 @@ def list_all_webhooks(*, per_page: int | None = None, cursor: str | None = None)
 
 def get_webhook(webhook_id: str) -> Call[Webhook]:
     """Return a webhook."""
-    return get(_WEBHOOK, value_of(Webhook), webhook_id)
+    return get(_WEBHOOK, _webhook, webhook_id)
 
 
 def update_webhook(
@@ -118,8 +125,12 @@ def update_webhook(
     filter: str | None = None,  # noqa: A002 the name that it has in the API
     payload: str | None = None,
     client_certificate: Mapping[str, str] | None = None,
+    if_match: str | None = None,
 ) -> Call[Webhook]:
-    """Change the fields that are given; an empty value removes a setting."""
+    """Change the fields that are given; an empty value removes a setting.
+
+    ``if_match``: the ``etag`` of the webhook that was read; PreconditionFailed if it was changed since.
+    """
     body = given(
         event_code=event_code,
         endpoint=endpoint,
@@ -136,16 +147,21 @@ def update_webhook(
         payload=payload,
         client_certificate=client_certificate,
     )
-    return put(_WEBHOOK, value_of(Webhook), webhook_id, body=body)
+    return put(_WEBHOOK, _webhook, webhook_id, body=body).only_if(if_match)
 
 
-def delete_webhook(webhook_id: str) -> Call[None]:
-    """Delete a webhook. Its history stays readable."""
-    return delete(_WEBHOOK, webhook_id)
+def delete_webhook(webhook_id: str, *, if_match: str | None = None) -> Call[None]:
+    """Delete a webhook. Its history stays readable. ``if_match``: only if it was not changed since it was read."""
+    return delete(_WEBHOOK, webhook_id).only_if(if_match)
 
 
 def rotate_secret(
-    webhook_id: str, *, secret: str | None = None, overlap: str | None = None, finish: str | None = None
+    webhook_id: str,
+    *,
+    secret: str | None = None,
+    overlap: str | None = None,
+    finish: str | None = None,
+    if_match: str | None = None,
 ) -> Call[Webhook]:
     """Rotate the secret: for the ``overlap``, such as ``"24h"``, the new one and the one before both sign.
 
@@ -153,7 +169,8 @@ def rotate_secret(
     """
     wanted = new_secret() if secret is None else secret
     body = given(secret=wanted, overlap=overlap, finish=finish)
-    return act(f"{_WEBHOOK}/rotate-secret", value_of(Webhook), webhook_id, body=body, is_repeatable=True)
+    call = act(f"{_WEBHOOK}/rotate-secret", _webhook, webhook_id, body=body, is_repeatable=True)
+    return call.only_if(if_match)
 
 
 def send_test_event(webhook_id: str, *, event_code: str | None = None) -> Call[Exchange]:

@@ -68,6 +68,15 @@ class RefusedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetriedEvents:
+    """Count the refused events whose deliveries are made now. ``has_more``: repeat it, with ``refused_until``."""
+
+    retried: int
+    has_more: bool
+    refused_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """Hold an event as a receiver gets it. ``data`` is None once it was erased."""
 

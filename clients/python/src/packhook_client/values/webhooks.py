@@ -22,7 +22,7 @@ class Certificate:
 class Webhook:
     """Hold a subscription. A setting that is not set has its default; ``secret`` may be masked.
 
-    ``organization_id`` is set in lists of all organizations.
+    ``organization_id`` is set in lists of all organizations. ``etag`` is for ``if_match``; None in lists.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Webhook:
     allowed_rate: float | None = None
     held_reason: str | None = None
     organization_id: str | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
