@@ -116,7 +116,7 @@ async def _prove(
         reader = FeedReader(cluster.urls)
         reader.start()
         stack.push_async_callback(reader.stop)
-        planned = faults(cluster, started, seed, freeze, database)
+        planned = faults(cluster, started, seed, freeze, database, publisher.publish_large)
         injected += await _publish_and_inject(planned, publisher, proof, rotated)
         await proof.inbox.wait_for_arrivals(ARRIVAL_TIMEOUT_SECONDS)
         unread = await reader.wait_for_orders(publisher.order_ids, ARRIVAL_TIMEOUT_SECONDS)

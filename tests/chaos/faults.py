@@ -35,8 +35,18 @@ class Fault(Struct, frozen=True):
     inject: Callable[[], Awaitable[bool]]
 
 
-def faults(cluster: Cluster, started: StartedServer | None, seed: int, freeze: float, database: str) -> Iterator[Fault]:
-    """Yield all faults in their order; ``started``: the database server that may be killed too."""
+def faults(
+    cluster: Cluster,
+    started: StartedServer | None,
+    seed: int,
+    freeze: float,
+    database: str,
+    publish_large: Callable[[], Awaitable[None]],
+) -> Iterator[Fault]:
+    """Yield all faults in their order; ``started``: the database server that may be killed too.
+
+    ``publish_large`` publishes a large call.
+    """
     chance = random.Random(seed)
     for _ in range(RANDOM_KILLS):
         yield Fault("a node killed at random", partial(_kill, cluster, chance.randrange(len(cluster))))
@@ -50,6 +60,7 @@ def faults(cluster: Cluster, started: StartedServer | None, seed: int, freeze: f
     yield Fault("a rolling restart", partial(_restart_in_turn, cluster))
     yield Fault("every node killed at once", partial(kill_all, cluster))
     yield Fault("every node stopped at once", partial(stop_all, cluster))
+    yield Fault("every node killed right after a large call", partial(_kill_after, cluster, publish_large))
     if database.startswith("sqlite"):
         yield Fault("the file locked by another process", partial(_lock_file, database.removeprefix("sqlite:///")))
         yield Fault("the disk full", partial(_fill_disk, cluster))
@@ -93,6 +104,12 @@ async def kill_all(cluster: Cluster) -> bool:
     for number in range(len(cluster)):
         cluster.send_signal(number, signal.SIGKILL)
     return True
+
+
+async def _kill_after(cluster: Cluster, publish_large: Callable[[], Awaitable[None]]) -> bool:
+    """Kill the nodes once a call is answered: SQLite has yet to make its deliveries."""
+    await publish_large()
+    return await kill_all(cluster)
 
 
 async def stop_all(cluster: Cluster) -> bool:

@@ -23,6 +23,8 @@ WORKERS: Final = 8
 TIMEOUT_SECONDS: Final = 120.0
 RETRY_SECONDS: Final = 0.05
 INVALID_INTERVAL: Final = 20
+LARGE_CALL: Final = 300
+"""How many orders: each for two webhooks, so more than 500 deliveries."""
 
 
 async def subscribe(url: str, endpoints: Sequence[str]) -> list[str]:
@@ -92,6 +94,18 @@ class Publisher:
             self._ledger.owe(order_id)
             self.order_ids.add(order_id)
             await asyncio.sleep(self._pause)
+
+    async def publish_large(self) -> None:
+        """Publish orders with one call that makes more deliveries than SQLite makes in a transaction."""
+        order_ids = [f"large_{number:08d}" for number in range(LARGE_CALL)]
+        data = [example_order(EVENT_CODE) | {"id": order_id} for order_id in order_ids]
+        body = {"events": [{"event_code": EVENT_CODE, "data": order} for order in data]}
+        async with operator_client() as client:
+            urls = [f"{url}/batch" for url in self._shuffled()]
+            self.retries += await _post_until_accepted(client, urls, body, {"idempotency-key": "large"})
+        for order_id in order_ids:
+            self._ledger.owe(order_id)
+        self.order_ids.update(order_ids)
 
     async def _publish_invalid(self, client: httpx.AsyncClient, order_id: str) -> None:
         body = {"event_code": EVENT_CODE, "data": {"id": order_id, "quantity_ordered": "three"}}

@@ -5,7 +5,9 @@
     advance (a chunk, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
                                               └─ nothing due: look again after a moment
 
-Any node drives any replay, one at a time. A node that dies loses its transaction, and the next one goes on.
+Where a step takes long, the database or the machine is busy: then the next one waits longer, so replays take no more
+than a part of the time. Any node drives any replay, one at a time. A node that dies loses its transaction, and the next
+one goes on.
 """
 
 import asyncio
@@ -23,6 +25,9 @@ from packhook.store.replays import ReplayStep
 _log: Final = structlog.get_logger("packhook.replay")
 
 STEP_SECONDS: Final = 0.05
+MAX_SHARE: Final = 0.2
+"""Of the time, steps take at most this part."""
+
 IDLE_SECONDS: Final = 1.0
 ERROR_SECONDS = 5.0
 
@@ -32,11 +37,14 @@ def chunks_at(rate: float) -> int:
     return max(1, int(rate * STEP_SECONDS / EVENTS_OF_A_CHUNK))
 
 
-def seconds_after(step: ReplayStep | None, rate: float) -> float:
-    """Return how long after its beginning the next step begins, so that at most ``rate`` events a second are queued."""
+def seconds_after(step: ReplayStep | None, rate: float, took: float) -> float:
+    """Return how long after its beginning the step after one that took so many seconds begins.
+
+    So at most ``rate`` events are queued in a second, and fewer where others keep the database or the machine busy.
+    """
     if step is None:
         return IDLE_SECONDS
-    return step.queued / rate if step.queued else STEP_SECONDS
+    return max(took / MAX_SHARE, step.queued / rate if step.queued else STEP_SECONDS)
 
 
 class ReplayDriver:
@@ -66,7 +74,8 @@ class ReplayDriver:
                 _log.exception("replay_failed", detail="tried again")
                 await self._pause(ERROR_SECONDS)
             else:
-                await self._pause(seconds_after(step, self._rate) - (loop.time() - began))
+                took = loop.time() - began
+                await self._pause(seconds_after(step, self._rate, took) - took)
 
     async def run_once(self) -> ReplayStep | None:
         """Drive one replay by one step; return it, None where none is due."""

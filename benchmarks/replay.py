@@ -1,0 +1,163 @@
+"""Measure live events beside a replay: ``python -m benchmarks.replay [--postgres] [--rounds N]``.
+
+One organization's webhook is replayed from its history. Another one's gets 50 events per second meanwhile, each timed
+from its publish request to its arrival. Phases alternate: the replay is paused, then it runs. So what is compared has
+the same machine, second by second. It also says how many transactions the node commits in a second.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import re
+import tempfile
+import time
+import urllib.request
+from contextlib import AsyncExitStack, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from benchmarks.database import databases
+from benchmarks.isolation.client import Client, create, subscribe
+from benchmarks.plan import OPERATOR_KEY
+from benchmarks.processes import Node, nodes
+from packhook.testing import Received, Receiver, Status
+
+LIVE_RATE: Final = 50.0
+REPLAY_RATE: Final = 500.0
+"""The default setting."""
+
+BATCH: Final = 500
+SECRET: Final = "s" * 24
+_COMMITS: Final = re.compile(rb"packhook_commit_duration_seconds_count(?:{[^}]*})? ([0-9.e+]+)")
+
+
+def receive(ready: Connection) -> None:
+    """Run the receiver of the replay in this process, and send its URL."""
+
+    async def serve() -> None:
+        async with Receiver(lambda _: Status(200)) as receiver:
+            ready.send(receiver.url)
+            await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+class Live:
+    """Publish live events at a constant rate, and time them from the request to the arrival."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, float] = {}
+        self.latencies: list[float] = []
+
+    def __call__(self, received: Received) -> Status:
+        """Time an arrival."""
+        sent = self._sent.pop(msgspec.json.decode(received.body)["data"]["id"], None)
+        if sent is not None:
+            self.latencies.append((time.perf_counter() - sent) * 1_000)
+        return Status(200)
+
+    async def publish(self, clients: list[Client], key: str) -> None:
+        """Publish without end."""
+        loop, due = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        tasks: set[asyncio.Task[None]] = set()
+        for number in range(1 << 62):
+            id_ = f"live_{number}"
+            body = msgspec.json.encode({"event_code": "order.created", "data": {"id": id_}})
+            client = next((one for one in clients if not one.is_busy), clients[0])
+            self._sent[id_] = time.perf_counter()
+            task = loop.create_task(_publish(client, body, key))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            due += 1 / LIVE_RATE
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+async def _publish(client: Client, body: bytes, key: str) -> None:
+    """Publish; what the node closed meanwhile is an event that never arrives, and is not timed."""
+    with suppress(OSError, asyncio.IncompleteReadError):
+        await client.ask("POST", "/organizations/live/events", body, key)
+
+
+async def measure(url: str, *, rounds: int, seconds: float) -> None:
+    """Print each phase, then the medians of the rounds' ratios."""
+    async with AsyncExitStack() as stack:
+        live = Live()
+        receiver = await stack.enter_async_context(Receiver(live))
+        ready, child = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=receive, args=(child,), daemon=True)
+        process.start()
+        stack.callback(process.kill)
+        (node,) = await stack.enter_async_context(nodes(url, 1, None))
+        client = Client(node.host, node.port)
+        key = (await subscribe(node.host, node.port, "live", receiver.url, 1)).key
+        await create(client, "/organizations", {"id": "replayed"})
+        events = [{"event_code": "order.created", "data": {"id": f"ord_{number}"}} for number in range(BATCH)]
+        for _ in range(int(1 + rounds * seconds * REPLAY_RATE / BATCH)):
+            await client.ask("POST", "/organizations/replayed/events/batch", msgspec.json.encode({"events": events}))
+        hook = {"event_code": "order.created", "endpoint": await asyncio.to_thread(ready.recv), "secret": SECRET}
+        webhook = await create(client, "/organizations/replayed/webhooks", hook)
+        path = f"/organizations/replayed/webhooks/{webhook['id']}/replays"
+        query = msgspec.json.encode({"select": "missing", "since": "2020-01-01T00:00:00Z"})
+        replay = f"/organizations/replayed/replays/{(await client.ask('POST', path, query)).json()['id']}"
+        await client.ask("POST", f"{replay}/pause")
+        publishing = [asyncio.create_task(live.publish([Client(node.host, node.port) for _ in range(16)], key))]
+        ratios: list[tuple[float, ...]] = []
+        await asyncio.sleep(1)
+        for _ in range(rounds):
+            found = []
+            for change in ("pause", "resume"):
+                await client.ask("POST", f"{replay}/{change}")
+                await asyncio.sleep(0.5)
+                found.append(await _phase(node, client, replay, live, seconds))
+            alone, beside = found
+            ratios.append(tuple(after / max(before, 0.01) for before, after in zip(alone, beside, strict=True)))
+            print(_text("alone", alone), "|", _text("beside", beside), flush=True)  # noqa: T201 a command line
+        publishing[0].cancel()
+        await asyncio.wait(publishing)
+        p50, p99, commits, _ = (median(column) for column in zip(*ratios, strict=True))
+        print(f"median ratios: p50 {p50:.2f}, p99 {p99:.2f}, commits {commits:.2f}", flush=True)  # noqa: T201 as above
+
+
+async def _phase(node: Node, client: Client, replay: str, live: Live, seconds: float) -> tuple[float, ...]:
+    """Return p50, p99, commits and replayed deliveries in a second."""
+    live.latencies.clear()
+    before, queued = await _commits(node), (await client.ask("GET", replay)).json()["delivered"]
+    await asyncio.sleep(seconds)
+    latencies = sorted(live.latencies)
+    commits = (await _commits(node) - before) / seconds
+    done = ((await client.ask("GET", replay)).json()["delivered"] - queued) / seconds
+    return latencies[len(latencies) // 2], latencies[-1 - len(latencies) // 100], commits, done
+
+
+async def _commits(node: Node) -> float:
+    """Return how many transactions the node has committed."""
+    request = urllib.request.Request(f"http://{node.host}:{node.port}/metrics")
+    request.add_header("authorization", f"Bearer {OPERATOR_KEY}")
+    with await asyncio.to_thread(urllib.request.urlopen, request) as response:
+        found = _COMMITS.search(response.read())
+    return 0.0 if found is None else float(found[1])
+
+
+def _text(name: str, phase: tuple[float, ...]) -> str:
+    p50, p99, commits, done = phase
+    return f"{name}: p50 {p50:5.1f} p99 {p99:6.1f} ms, {commits:5.0f} commits/s, {done:4.0f} replayed/s"
+
+
+async def main(*, postgres: bool, rounds: int, seconds: float) -> None:
+    """Measure on a fresh database."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with databases("", Path(folder), postgres=postgres) as created:
+            await measure(await created.create(Path(folder)), rounds=rounds, seconds=seconds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    asyncio.run(main(**vars(options)))
