@@ -32,6 +32,8 @@ _SOURCES: Final = {
 }
 _SECRET: Final = "q9NhjkjV9o"
 _READY: Final = "packhook listens on "
+_BUILD: Final = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+"""What ``pip wheel --no-build-isolation`` calls."""
 _IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")
 
 
@@ -95,16 +97,13 @@ def _build(folder: Path, name: str) -> Path:
             source.mkdir(exist_ok=True)
             shutil.copy(ROOT / item, source)
     project = source if name == "packhook" else source / _SOURCES[name][0]
-    _run(
-        sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-index", "--no-build-isolation",
-        "--wheel-dir", str(folder), str(project),
-    )  # fmt: skip
+    _run(sys.executable, "-c", _BUILD, str(folder), folder=project)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def _run(*command: str) -> None:
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def _run(*command: str, folder: Path = ROOT) -> None:
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, (command, ran.stdout, ran.stderr)
 
 
