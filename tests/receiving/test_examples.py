@@ -23,6 +23,10 @@ from support.processes import SENDING, Node, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+_NOT_ACCEPTED: Final = (
+    "answered 401 Unauthorized: the endpoint did not accept the signature or requires credentials: "
+    "check its secret, or add a header"
+)
 _URL: Final = re.compile(r"http://127\.0\.0\.1:[1-9]\d*")
 
 
@@ -75,12 +79,14 @@ def _start(example: Example, folder: Path, stack: ExitStack) -> str:
     return str(url)
 
 
-async def _attempts(organization: Organization, url: str, secret: str, reference: str) -> tuple[Json, list[int]]:
-    """Subscribe an example, publish an order; return the finished delivery and the status of each attempt."""
+async def _attempts(
+    organization: Organization, url: str, secret: str, reference: str
+) -> tuple[Json, list[tuple[int, str]]]:
+    """Subscribe an example, publish an order; return the finished delivery, and status and cause of each attempt."""
     await organization.webhook(f"{url}/order-created", secret=secret)
     event = await organization.publish(reference=reference)
     delivery = await organization.delivered(event["id"])
-    return delivery, [attempt["status_code"] for attempt in delivery["attempts"]]
+    return delivery, [(item["status_code"], (item["error"] or {}).get("message", "")) for item in delivery["attempts"]]
 
 
 async def _repeat(organization: Organization, delivery: Json) -> int:
@@ -123,7 +129,7 @@ async def test_an_example_stores_each_event_once_and_nothing_forged(node: Node, 
                 for what, (headers, body) in _forged(example.secret).items()
             }
             stored = (await client.get("/orders")).json()
-    assert (accepted, repeated, refused) == ([204], 204, [401] * 3)
+    assert (accepted, repeated, refused) == ([(204, "")], 204, [(401, _NOT_ACCEPTED)] * 3)
     assert forged == dict.fromkeys(forged, 401)
     assert stored == ["ord_1"]
     kind = "`whsec_`" if example.secret == ENCODED else "plain"

@@ -22,7 +22,7 @@ _INTERNAL: Final = (FailureKind.INTERNAL,)
 _DELIVERED: Final = Verdict(status=DeliveryStatus.DELIVERED)
 _HINTS: Final = {
     400: "the endpoint did not accept the request",
-    401: "the endpoint requires credentials: add them as a header of the webhook",
+    401: "the endpoint did not accept the signature or requires credentials: check its secret, or add a header",
     403: "the endpoint refused: check its firewall and its access rules",
     404: "the endpoint has nothing at this path: check the URL",
     405: "the endpoint does not accept POST: check the URL",
