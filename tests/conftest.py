@@ -19,6 +19,9 @@ SLOW: Final = (
     "test_attempt_counts.py",
     "test_schemathesis.py",
     "cli",
+    "test_installed.py",
+    "test_from_zero.py",
+    "test_examples.py",
 )
 """Folders and files of slow tests. They start first, so that no worker is left with one at the end."""
 _SOURCE: Final = Path(__file__).parents[1] / "src/packhook"

@@ -331,7 +331,6 @@ def test_a_large_forged_body_is_not_examined() -> None:
         ("short", "at least 8 characters, got 5"),
         ("whsec_no-base-64-at-all!", "expected base64 after whsec_"),
         ("whsec_QUJD", "at least 8 bytes after whsec_, got 3"),
-        ("whpk_QUJDQUJDQUJD", "public key"),
     ],
 )
 def test_a_secret_that_cannot_be_one_fails_at_once(secret: str | list[str], problem: str) -> None:

@@ -6,7 +6,6 @@ import hmac
 from typing import Final
 
 PREFIX: Final = "whsec_"
-_PUBLIC_PREFIX: Final = "whpk_"
 _MIN_BYTES: Final = 8
 
 
@@ -46,16 +45,10 @@ def _problem(secret: str) -> str | None:
     if secret != secret.strip():
         return "it begins or ends with white space; was it read from a file with its line break?"
     if not secret.startswith(PREFIX):
-        return _plain_problem(secret)
+        size = len(secret.encode("utf-8", "surrogatepass"))
+        return None if size >= _MIN_BYTES else f"expected at least {_MIN_BYTES} characters, got {size}"
     try:
         size = len(decode_base64(secret.removeprefix(PREFIX)))
     except (binascii.Error, ValueError):
         return f"expected base64 after {PREFIX}"
     return None if size >= _MIN_BYTES else f"expected at least {_MIN_BYTES} bytes after {PREFIX}, got {size}"
-
-
-def _plain_problem(secret: str) -> str | None:
-    if secret.startswith(_PUBLIC_PREFIX):
-        return f"{_PUBLIC_PREFIX} begins a public key, for tokens v1a; here only secrets for tokens v1 are known"
-    size = len(secret.encode("utf-8", "surrogatepass"))
-    return None if size >= _MIN_BYTES else f"expected at least {_MIN_BYTES} characters, got {size}"
