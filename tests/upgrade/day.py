@@ -284,6 +284,12 @@ async def _use_the_dashboard(db: Db) -> None:
     await dashboard.begin_session(db, made, hash_of("cookie"), new_entry(), 10)
     await dashboard.find_session(db, hash_of("cookie"), START)
     await dashboard.end_session(db, hash_of("cookie"), new_entry())
+    for kind in dashboard.OWNERS:
+        await dashboard.owner_of(db, kind, "evt_1")
+    await dashboard.search_organizations(db, "acme", "")
+    await dashboard.search_orders(db, "ord_1", "")
+    for organization_id in (None, ACME):
+        await dashboard.search_webhooks(db, "example", "", organization_id)
 
 
 async def _replay(db: Db) -> None:

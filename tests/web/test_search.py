@@ -4,6 +4,9 @@ from typing import Final
 
 import pytest
 
+from packhook.service.search import MAX_SECONDS, Search
+from packhook.store import search as store_search
+from packhook.store.sqlite import dashboard
 from web.conftest import Browser
 from web.served import Served
 
@@ -49,6 +52,21 @@ def test_nothing_is_found_without_harm(browser: Browser, text: str) -> None:
     assert page.status_code == 200
     assert "<script>" not in page.text
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in page.text
+
+
+def test_an_organization_is_found_by_a_part_of_its_name(browser: Browser) -> None:
+    """Lead to its page."""
+    found = browser.client.get("/dashboard/search", params={"q": "outfit"})
+    assert (found.status_code, found.headers["location"]) == (303, "/dashboard/organizations/acme")
+
+
+def test_a_search_ends_when_its_time_is_over(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Return what was found until then, and say that there may be more."""
+    for module in (store_search, dashboard):
+        monkeypatch.setattr(module, "ORDER_SLICE", 1)
+    times = iter((0.0, 0.0, MAX_SECONDS))
+    found = served.run(Search(served.store, lambda: next(times)).find("nothing-has-this-name"))
+    assert (found.found, found.is_partial) == ((), True)
 
 
 def test_another_organization_is_not_searched(browser: Browser, served: Served) -> None:

@@ -5,13 +5,15 @@ Cookies are stored as SHA-256 alone. A session that was ended on one node is unk
 
 from typing import TYPE_CHECKING, Protocol
 
+from packhook.store.search import SearchStore
+
 if TYPE_CHECKING:
     from packhook.core.audit import AuditEntry
     from packhook.core.operator_session import OperatorSession
 
 
-class DashboardStore(Protocol):
-    """Keep the sessions of the dashboard: part of a Store, whose promises hold here too."""
+class DashboardStore(SearchStore, Protocol):
+    """Keep the sessions of the dashboard, and search: part of a Store, whose promises hold here too."""
 
     async def begin_session(
         self, session: "OperatorSession", session_hash: bytes, entry: "AuditEntry", limit: int

@@ -105,7 +105,7 @@ class PostgresStore:
         self.counts = StoreCounts()
         self.overview = PostgresOverview(self._read, lambda: self._open.liveness)
         self.feed = PostgresFeed(self._read_for, self._read_hot_path)
-        self.dashboard = PostgresDashboard(self._read_hot_path, self._write_for)
+        self.dashboard = PostgresDashboard(self._read_hot_path, self._read_for, self._write_for)
         self.portal = PostgresPortal(self._read_hot_path, self._write_for)
         self.event_types = PostgresEventTypes(self._node, self._read_hot_path, self._write)
         self.filter_errors = PostgresFilterErrors(self._read_for, self._write)

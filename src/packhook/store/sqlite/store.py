@@ -127,7 +127,7 @@ class SqliteStore:
         self.record_key_usage = api_keys.record_key_usage
         self.responses = SqliteResponses(lambda: self._reader)
         self.feed = SqliteFeed(lambda: self._reader)
-        self.dashboard = SqliteDashboard(lambda: self._hot_path_reader, lambda: self._writer)
+        self.dashboard = SqliteDashboard(lambda: self._hot_path_reader, lambda: self._reader, lambda: self._writer)
         self.portal = SqlitePortal(lambda: self._hot_path_reader, lambda: self._writer)
         self.event_types = SqliteEventTypes(lambda: self._writer)
         self.filter_errors = SqliteFilterErrors(lambda: self._reader, lambda: self._writer)

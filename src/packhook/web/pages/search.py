@@ -2,7 +2,7 @@
 
 from starlette.responses import RedirectResponse, Response
 
-from packhook.service.search import Found, FoundKind
+from packhook.core.search import Found, FoundKind
 from packhook.web.visit import Visit
 
 

@@ -1,0 +1,3 @@
+-- Select the organization of the replay with an id, unless it was deleted.
+SELECT t.organization_id FROM replays t JOIN organizations o ON o.id = t.organization_id
+WHERE t.id = ?1 AND o.deleted_at IS NULL

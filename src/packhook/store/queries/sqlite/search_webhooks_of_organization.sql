@@ -1,0 +1,8 @@
+-- Select the endpoints that contain a text in a slice of the webhooks of one organization, and first where it ends.
+WITH slice AS MATERIALIZED (
+  SELECT id, organization_id, endpoint, deleted_at FROM webhooks WHERE organization_id = ?4 AND deleted_at IS NULL AND id > ?2 ORDER BY id LIMIT ?3)
+SELECT 0 AS place, max(id) AS id, '' AS owner, '' AS text, count(*) AS size FROM slice
+UNION ALL
+SELECT 1, id, organization_id, endpoint, 0 FROM slice
+WHERE deleted_at IS NULL AND instr(lower(endpoint), ?1) > 0
+ORDER BY place, id
