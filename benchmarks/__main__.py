@@ -1,4 +1,4 @@
-"""Run a benchmark: ``python -m benchmarks [events | claims | isolation] [OPTIONS]``; ``events`` is the default."""
+"""Run a benchmark: ``python -m benchmarks [events | claims | isolation | pages] [OPTIONS]``; by default ``events``."""
 
 import sys
 from collections.abc import Callable
@@ -9,8 +9,14 @@ import typer
 from benchmarks.claims.command import claims
 from benchmarks.command import events
 from benchmarks.isolation.command import isolation
+from benchmarks.pages import pages
 
-COMMANDS: Final[dict[str, Callable[..., None]]] = {"events": events, "claims": claims, "isolation": isolation}
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "events": events,
+    "claims": claims,
+    "isolation": isolation,
+    "pages": pages,
+}
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Measure packhook on this machine.")
 for name, command in COMMANDS.items():

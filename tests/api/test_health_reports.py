@@ -191,8 +191,7 @@ async def test_windows_end_now(app: Application) -> None:
 
 async def test_a_large_backlog(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted up to a limit."""
-    for module in ("rows", "sqlite.health"):
-        monkeypatch.setattr(f"packhook.store.{module}.MAX_BACKLOG", 3)
+    monkeypatch.setattr(health, "MAX_BACKLOG", 3)
     hook = await app.organization.webhook()
     for _ in range(4):
         await app.organization.publish()

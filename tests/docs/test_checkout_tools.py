@@ -22,6 +22,7 @@ _TOOLS: Final = {
     "make bench": _BENCHMARKS.commands["events"],
     'make bench ARGS="claims"': _BENCHMARKS.commands["claims"],
     'make bench ARGS="isolation"': _BENCHMARKS.commands["isolation"],
+    'make bench ARGS="pages"': _BENCHMARKS.commands["pages"],
     "make chaos": typer.main.get_command(chaos.__main__.app),
 }
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from packhook.core import health, statistics
 from packhook.core.clock import DAY, HOUR, Clock
-from packhook.core.health import Backlog, Diagnosis, FilterErrors, HealthFacts, HealthState, LaneReport
+from packhook.core.health import MAX_BACKLOG, Backlog, Diagnosis, FilterErrors, HealthFacts, HealthState, LaneReport
 from packhook.core.statistics import KEPT_FOR, Summary
 from packhook.service.pagination import Listing, cursor_of
 from packhook.settings import Settings
@@ -53,11 +53,14 @@ class HealthReports:
         self._clock = clock
         self._lane_report = lane_report
 
-    async def of_webhook(self, organization_id: str, webhook_id: str) -> HealthReport:
-        """Return the health of a webhook. Raise NotFound if it is not this organization's."""
+    async def of_webhook(self, organization_id: str, webhook_id: str, counted: int = 0) -> HealthReport:
+        """Return the health of a webhook, with its backlog counted up to ``counted``; 0: up to MAX_BACKLOG.
+
+        Raise NotFound if it is not this organization's.
+        """
         now = self._clock.now()
         found = self._judge(await self._store.webhook_health(organization_id, webhook_id), now)
-        backlog = await self._store.backlog(organization_id, webhook_id)
+        backlog = await self._store.backlog(organization_id, webhook_id, counted or MAX_BACKLOG)
         windows = await self._windows(webhook_id, now)
         return HealthReport(
             health=found,

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from packhook.core.audit import Actor, AuditEntry
-from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts, LastFailure
+from packhook.core.health import Backlog, HealthFacts, LastFailure
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -212,12 +212,12 @@ def health_facts(row: Row) -> HealthFacts:
     )
 
 
-def backlog(row: Row) -> Backlog:
-    """Return a backlog that was counted one further than MAX_BACKLOG."""
+def backlog(row: Row, limit: int) -> Backlog:
+    """Return a backlog that was counted one further than ``limit``."""
     count, oldest_at, next_attempt_at = row
     return Backlog(
-        count=min(count, MAX_BACKLOG),
-        has_more=count > MAX_BACKLOG,
+        count=min(count, limit),
+        has_more=count > limit,
         oldest_at=oldest_at,
         next_attempt_at=next_attempt_at,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from packhook.core.health import Backlog, HealthFacts
+from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts
 from packhook.core.statistics import AttemptCount
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class StatisticsStore(Protocol):
         """
         ...
 
-    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
-        """Count what a webhook has not finished, at a cost that is bounded; nothing for an unknown one."""
+    async def backlog(self, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
+        """Count what a webhook has not finished, at most ``limit``; nothing for an unknown one."""
         ...
 
     async def attempt_counts(

@@ -11,7 +11,7 @@ from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
-from packhook.core.health import Backlog, HealthFacts
+from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts
 from packhook.core.model import (
     Attempt,
     AttemptResult,
@@ -357,8 +357,8 @@ class PostgresStore:
     async def list_webhook_health(self, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
         return await self._read(health.list_webhook_health, page, where)
 
-    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
-        return await self._read_for(organization_id, health.backlog, organization_id, webhook_id)
+    async def backlog(self, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
+        return await self._read_for(organization_id, health.backlog, organization_id, webhook_id, limit)
 
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int

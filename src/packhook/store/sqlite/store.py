@@ -14,7 +14,7 @@ from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.core.fair_queue import OF_THE_NODE
-from packhook.core.health import Backlog, HealthFacts
+from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts
 from packhook.core.model import (
     Attempt,
     AttemptResult,
@@ -341,8 +341,8 @@ class SqliteStore:
     async def list_webhook_health(self, page: PageRequest, where: FactsFilter) -> Page[HealthFacts]:
         return await self._reader.read(health.list_webhook_health, page, where)
 
-    async def backlog(self, organization_id: str, webhook_id: str) -> Backlog:
-        return await self._reader.read_for(organization_id, health.backlog, organization_id, webhook_id)
+    async def backlog(self, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
+        return await self._reader.read_for(organization_id, health.backlog, organization_id, webhook_id, limit)
 
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int

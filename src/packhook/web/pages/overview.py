@@ -23,7 +23,9 @@ URGENCIES: Final = {
     Urgency.REPLAY: ("replayed delivery", "replayed deliveries"),
 }
 """What is due, in words: of one, and of several."""
-WAIT_SECONDS: Final = 0.1
+COUNTED: Final = 1_000
+"""So many waiting deliveries of each are counted; of more the page says that there are more."""
+WAIT_SECONDS: Final = 0.05
 """So long the page waits for figures that the database has to count; it shows the earlier ones, or none."""
 
 
@@ -80,7 +82,7 @@ async def _attention(visit: Visit, chosen: Range) -> list[Attention]:
     async def detail(webhook: WebhookHealth) -> Attention:
         of = webhook.facts.organization_id, webhook.facts.id
         report, chart = await asyncio.gather(
-            visit.service.health.of_webhook(*of),
+            visit.service.health.of_webhook(*of, COUNTED),
             visit.service.statistics.of_webhook(*of, chosen.since(visit.now), visit.now, chosen.step),
         )
         return Attention(webhook=webhook, report=report, chart=chart)
