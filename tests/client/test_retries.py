@@ -1,5 +1,6 @@
 """Test what is sent again, and when: behind a relay that is unavailable, or cuts the connection after the request."""
 
+import json
 import socket
 import time
 from email.utils import formatdate
@@ -144,16 +145,29 @@ def test_a_response_of_something_else(relayed: Flavour, relay: Relay, response: 
     assert len(relay.requests) == 1
 
 
-def test_a_batch_that_is_too_large_is_halved(relayed: Flavour, relay: Relay) -> None:
-    """Publish the halves, in order; an event that is too large alone is an error."""
+TOO_MANY: Final = {"field": "/events", "code": "too_many_deliveries", "message": "send smaller batches"}
+REFUSED_AS_A_WHOLE: Final = {
+    "bytes": _problem(413, "body_too_large"),
+    "deliveries": Respond(422, body=json.dumps({"type": "/errors/invalid_input", "errors": [TOO_MANY]}).encode()),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED_AS_A_WHOLE.values(), ids=REFUSED_AS_A_WHOLE)
+def test_a_batch_that_is_too_large_is_halved(relayed: Flavour, relay: Relay, refusal: Respond) -> None:
+    """Publish the halves, in order, if the node refuses the batch for its size or for the deliveries that it makes."""
     events = [NewEvent("order.created", {"id": f"ord_{number}"}) for number in range(4)]
-    relay.do(_problem(413, "body_too_large"))
+    relay.do(refusal)
     receipts = relayed.ask("publish_all", events)
-    assert [len(request.body.split(b"event_code")) - 1 for request in relay.requests] == [4, 2, 2]
+    assert [request.body.count(b"event_code") for request in relay.requests] == [4, 2, 2]
     assert [event.id for event in relayed.ask("iter_events")] == [receipt.id for receipt in receipts][::-1]
-    relay.do()
-    with pytest.raises(BodyTooLarge):
-        relayed.ask("publish_all", [NewEvent("order.created", {"id": "x" * 300_000})])
+
+
+def test_an_event_that_is_too_large_alone_is_an_error(relayed: Flavour) -> None:
+    """Raise the error of the node, with the receipts of the events before."""
+    events = [NewEvent("order.created", {"id": text}) for text in ("ord_1", "x" * 300_000)]
+    with pytest.raises(BodyTooLarge) as raised:
+        relayed.ask("publish_all", events)
+    assert len(raised.value.published) == 1
 
 
 def test_a_batch_is_cut_by_bytes(relayed: Flavour, relay: Relay) -> None:

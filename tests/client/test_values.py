@@ -4,10 +4,10 @@ import copy
 import inspect
 import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import FrozenInstanceError, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, assert_type
 
 import pytest
 
@@ -15,12 +15,22 @@ import packhook_client
 from client.conftest import Flavour
 from client.relay import Relay, Respond
 from packhook.api.problems import STATUS
-from packhook_client import ApiError, ConnectionFailed, InvalidInput, NewEvent, Packhook, UnexpectedResponse, calls
+from packhook_client import (
+    ApiError,
+    AsyncPackhook,
+    ConnectionFailed,
+    InvalidInput,
+    NewEvent,
+    Packhook,
+    UnexpectedResponse,
+    calls,
+)
 from packhook_client.call import Response, value_of
 from packhook_client.decoding import decode
 from packhook_client.errors import FieldError, Problem, error_of
 from packhook_client.values import deliveries, event_types, events, instance, organizations, statistics, webhooks
 from packhook_client.values.events import Receipt
+from packhook_client.values.pages import Page
 from packhook_client.values.webhooks import Webhook
 from support.api_node import OPERATOR_KEY
 
@@ -29,6 +39,17 @@ SECRET: Final = "q9NhjkjV9o"
 RECEIPT: Final[dict[str, Any]] = {
     "id": "evt_1", "event_code": "order.created", "created_at": "2026-11-30T18:00:00.125Z", "deliveries": 1
 }  # fmt: skip
+
+
+async def _as_the_type_checker_sees_it(client: Packhook, of_a_loop: AsyncPackhook) -> None:
+    """Use methods as users do, without running them: it is the type checker that compares."""
+    assert_type(client.publish("order.created", {}, idempotency_key="key"), Receipt)
+    assert_type(client.list_webhooks(enabled=True), Page[Webhook])
+    assert_type(client.iter_webhooks(enabled=True), Iterator[Webhook])
+    assert_type(client.delete_webhook("wh_1"), None)
+    assert_type(await of_a_loop.publish("order.created", b"{}"), Receipt)
+    assert_type(of_a_loop.iter_webhooks(enabled=True), AsyncIterator[Webhook])
+    client.publish("order.created", {}, idempotncy_key="key")  # type: ignore[call-arg] # a slip is seen
 
 
 def _response(content: bytes) -> Response:

@@ -14,7 +14,7 @@ from typing import Final
 from packhook_client import calls
 from packhook_client.call import Call
 from packhook_client.calls.events import NewEvent
-from packhook_client.errors import ApiError, BodyTooLarge, PackhookError
+from packhook_client.errors import ApiError, BodyTooLarge, InvalidInput, PackhookError
 from packhook_client.values.events import Receipt, Receipts
 
 MAX_EVENTS: Final = 1_000
@@ -42,7 +42,7 @@ def publish_in_batches(
             part = waiting.pop()
             key = None if idempotency_key is None else f"{idempotency_key}-{len(receipts)}-{len(part)}"
             outcome = yield calls.publish_batch(part, idempotency_key=key)
-            if isinstance(outcome, BodyTooLarge) and len(part) > 1:
+            if len(part) > 1 and _is_too_large(outcome):
                 middle = len(part) // 2
                 waiting += [part[middle:], part[:middle]]
             elif isinstance(outcome, PackhookError):
@@ -50,6 +50,13 @@ def publish_in_batches(
             else:
                 receipts += outcome.data
     return receipts
+
+
+def _is_too_large(outcome: Receipts | PackhookError) -> bool:
+    """Return whether the node refuses the batch as a whole: its bytes, its events, or the deliveries that they make."""
+    if isinstance(outcome, InvalidInput):
+        return [error.pointer for error in outcome.errors] == ["/events"]
+    return isinstance(outcome, BodyTooLarge)
 
 
 def cut(events: Iterable[NewEvent | bytes], max_events: int, max_bytes: int) -> Iterator[list[bytes]]:
