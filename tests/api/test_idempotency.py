@@ -23,7 +23,9 @@ def with_key(key: str) -> dict[str, str]:
 
 async def test_same_key_same_body(organization: Organization) -> None:
     """One event, and the first receipt again, though there are more webhooks by then."""
-    first = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
+    response = await organization.ask("POST", "/events", json=EVENT, headers=with_key("k"))
+    first = body_of(response, 202)
+    assert body_of(await organization.api.get(response.headers["location"]), 200)["id"] == first["id"]
     await organization.webhook()
     again = body_of(await organization.ask("POST", "/events", json=EVENT, headers=with_key("k")), 202)
     stored = await organization.contents()

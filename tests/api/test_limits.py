@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from api.organization import EVENT, JSON, SUBSCRIPTION, Organization
+from packhook.api.rate_limits import HEADERS
 from packhook.core.errors import Overloaded, RateLimited, Unauthorized
 from packhook.service import authentication
 from packhook.service.authentication import RateLimiter
@@ -78,6 +79,48 @@ def test_the_operator_and_no_limit() -> None:
         limits.acquire(None, None)
 
 
+def test_what_is_left() -> None:
+    """Say how many may be made at once, how many are left, and when all are again; of two limits the tighter one."""
+    seconds = Seconds()
+    limits = RateLimiter(Settings(api_key_rate_limit=5, organization_rate_limit=3), seconds)
+    assert [limits.acquire("key_1", "acme") for _ in range(2)] == [(3, 2, 1), (3, 1, 1)]
+    assert limits.acquire("key_1", None) == (5, 2, 1)
+    seconds.now += 1 / 3
+    assert limits.acquire("key_2", "acme") == (3, 1, 1)
+    limits.acquire("key_2", "acme")
+    with pytest.raises(RateLimited) as refused:
+        limits.acquire("key_2", "acme")
+    assert refused.value.allowance == (3, 0, 1)
+    assert RateLimiter(Settings(api_key_rate_limit=0.25), Seconds()).acquire("key_1", None) == (1, 0, 4)
+    assert RateLimiter(Settings(), Seconds()).acquire("key_1", "acme") is None
+
+
+async def test_headers_of_every_response(tmp_path: Path) -> None:
+    """With a limit each response has what is left: good, refused, unknown or published; the operator has no limit."""
+    async with application(tmp_path, ManualClock(), api_key_rate_limit=1000) as (api, _, _):
+        organization, another = await Organization.create(api), await Organization.create(api)
+        key = await organization.key("events:publish", "events:read")
+        repeated = [*bearer(key).items(), ("idempotency-key", "a"), ("idempotency-key", "b"), *JSON.items()]
+        with_key = [
+            await organization.ask("GET", "/events", key),
+            await organization.ask("POST", "/events", key, json=EVENT),
+            await organization.ask("POST", "/events", key, json={}),
+            await organization.ask("POST", "/webhooks", key, json=SUBSCRIPTION),
+            await another.ask("POST", "/events", key, json=EVENT),
+            await organization.ask("PATCH", "/events", key),
+            await api.get("/v1/nothing", headers=bearer(key)),
+            await api.post(organization.path + "/events", headers=repeated, json=EVENT),
+        ]
+        without = [await organization.ask("GET", "/events"), await organization.ask("GET", "/events", "wrong")]
+    assert [response.status_code for response in with_key] == [200, 202, 422, 403, 404, 405, 404, 422]
+    names = [name.lower() for name in HEADERS]
+    for response in with_key:
+        assert response.headers["ratelimit-limit"] == "1000"
+        assert [response.headers.get_list(name) for name in names] == [[response.headers[name]] for name in names]
+        assert 0 <= int(response.headers["ratelimit-remaining"]) < 1000
+    assert not [name for response in without for name in response.headers if name in names]
+
+
 async def test_at_the_door(tmp_path: Path) -> None:
     """Respond with 429 and ``Retry-After`` to publishes and reads; store nothing of a refused request."""
     with running_node(tmp_path, **SENDING, api_key_rate_limit="2") as url:
@@ -92,6 +135,7 @@ async def test_at_the_door(tmp_path: Path) -> None:
     assert len(accepted) == len(kept) >= 2
     assert refused
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert {answer.headers["ratelimit-remaining"] for answer in refused} == {"0"}
     assert refused[0].json() == {
         "type": "/errors/rate_limited",
         "title": "Too many requests; slow down.",

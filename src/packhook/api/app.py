@@ -20,6 +20,7 @@ from packhook.api.forwarded import source_in
 from packhook.api.headers import Headers, RejectEncodedSeparators
 from packhook.api.mounts import Mounted, Mounts
 from packhook.api.openapi import describe
+from packhook.api.rate_limits import note
 from packhook.api.requests import NO_ROUTE, bearer
 from packhook.api.route import BASE, Route
 from packhook.api.routes import FASTAPI_ROUTES, OPERATOR, Handler, methods_of
@@ -46,7 +47,7 @@ def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mount
     app.add_api_route("/health", handlers.health, methods=_GET)
     app.add_api_route("/ready", handlers.ready, methods=_GET)
     app.router.add_api_route("/metrics", metrics.metrics, methods=_GET, route_class_override=route_class(OPERATOR))
-    _add_pages(app, service)
+    _add_pages(app, service, settings.public_url.rstrip("/"))
     app.add_middleware(problems.UnhandledExceptions)
     everything = Mounted(app, mounts)
     return Headers(
@@ -88,7 +89,7 @@ async def _count(request: Request) -> None:
     source = partial(source_in, request.scope, state.settings.trusted_proxies)
     with suppress(Unauthorized):
         if len(keys) == 1:
-            await state.service.access.count(bearer(keys[0]), source)
+            note(request.scope, await state.service.access.count(bearer(keys[0]), source))
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:
@@ -102,10 +103,10 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
     )
 
 
-def _add_pages(app: FastAPI, service: Service) -> None:
+def _add_pages(app: FastAPI, service: Service, server: str) -> None:
     """Add the OpenAPI document, the documentation page, and a page for each problem type."""
-    described = Described(service)
-    app.openapi = lambda: describe(service.event_types.catalogue)  # type: ignore[method-assign] # FastAPI's documented extension point
+    described = Described(service, server)
+    app.openapi = lambda: describe(service.event_types.catalogue, server)  # type: ignore[method-assign] # FastAPI's documented extension point
     error_html = {kind.code: docs_page.error_page(kind, status) for kind, status in problems.STATUS.items()}
 
     async def openapi(_request: Request) -> Response:

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
 from packhook.api.idempotency import Repeated, begin
+from packhook.api.rate_limits import note
 from packhook.api.requests import bearer, idempotency_key, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.core.fair_share import FairShare, Reservation
@@ -39,9 +40,10 @@ def authenticated(scope: str | None, handler: Handler, *, takes_idempotency_key:
         service: Service = request.app.state.service
         secret = bearer(request.headers.get("authorization"))
         organization_id: str | None = request.path_params.get("organizationId")
-        request.state.principal = await service.access.authenticate_and_authorize(
+        request.state.principal, allowance = await service.access.authenticate_and_authorize(
             secret, scope, organization_id, partial(_source, request)
         )
+        note(request.scope, allowance)
         refuse_repeated(request.scope["headers"])
         key = idempotency_key(request.headers.get("idempotency-key")) if takes_idempotency_key else None
         if key is not None:

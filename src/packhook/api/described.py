@@ -22,9 +22,10 @@ class Description(Struct, frozen=True, kw_only=True):
 class Described:
     """Hold the description of the newest catalogue that somebody asked for."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, server: str) -> None:
         self._service = service
-        self._description = _description(service.event_types.catalogue)
+        self._server = server
+        self._description = _description(service.event_types.catalogue, server)
         self._lock = asyncio.Lock()
 
     async def current(self) -> Description:
@@ -32,10 +33,10 @@ class Described:
         async with self._lock:
             catalogue = self._service.event_types.catalogue
             if catalogue.version != self._description.version:
-                self._description = await asyncio.to_thread(_description, catalogue)
+                self._description = await asyncio.to_thread(_description, catalogue, self._server)
             return self._description
 
 
-def _description(catalogue: Catalogue) -> Description:
-    document = describe(catalogue)
+def _description(catalogue: Catalogue, server: str) -> Description:
+    document = describe(catalogue, server)
     return Description(version=catalogue.version, document=msgspec.json.encode(document), page=docs_page.page(document))

@@ -1,6 +1,7 @@
 """Handlers: read the request, call the service once, serialize the result. ``routes.py`` says which one serves what."""
 
 from functools import partial
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +13,8 @@ from packhook.api.connection import while_connected
 from packhook.api.etags import unless_known, versions_to_match, with_tag
 from packhook.api.idempotency import respond_once
 from packhook.api.requests import read_shape
-from packhook.api.responses import created, no_content, respond, respond_page
+from packhook.api.responses import base_url, created, located, no_content, respond, respond_page
+from packhook.api.route import BASE, ORGANIZATION
 from packhook.api.schemas.organizations import ApiKeyCreate, OrganizationCreate, OrganizationUpdate
 from packhook.api.schemas.replays import ReplayCreate
 from packhook.api.schemas.webhooks import SecretRotate, WebhookCreate, WebhookUpdate, stored_fields
@@ -269,7 +271,15 @@ async def create_replay(request: Request) -> Response:
     if body.preview:
         return respond(serializers.preview(await _service(request).replays.preview(query)))
     create = partial(_service(request).replays.create, query, actor_of(request))
-    return await respond_once(request, create, lambda made: respond(serializers.replay(made), 202))
+    return await respond_once(
+        request, create, lambda made: located(respond(serializers.replay(made), 202), replay_url(request, made.id))
+    )
+
+
+def replay_url(request: Request, replay_id: str) -> str:
+    """Return the URL of a replay."""
+    path = BASE + ORGANIZATION.format(organizationId=quote(_organization(request), safe=""))
+    return f"{base_url(request)}{path}/replays/{replay_id}"
 
 
 async def list_replays(request: Request) -> Response:

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from packhook.api.access_log import AccessLog, begin_request
+from packhook.api.rate_limits import ALLOWANCE, header_lines
 from packhook.api.requests import NO_ROUTE, has_encoded_separator
 
 ALWAYS: Final = (
@@ -48,7 +49,8 @@ class Headers:
                 own = {name for name, _ in headers}
                 security = (header for header in SECURITY_HEADERS if header[0] not in own)
                 last = (CLOSE,) if self._is_draining() else ()
-                message["headers"] = [*headers, (b"x-request-id", identifier.encode()), *security, *last]
+                left = header_lines(scope.get(ALLOWANCE))
+                message["headers"] = [*headers, *left, (b"x-request-id", identifier.encode()), *security, *last]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 from packhook import __version__
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
 from packhook.api.publish.app import PublishHandler
+from packhook.api.rate_limits import HEADERS as RATE_LIMIT
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES, Handler
 from packhook.api.schemas.events import EVENT_CODE, PUBLISHED_CODE, EventPublish
@@ -39,6 +40,28 @@ _SIGNED_HEADERS: Final = {
     "webhook-event": "The event code.",
     "webhook-attempt": "The number of this attempt, from 1.",
 }
+_COMPONENT_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_LICENSE: Final = {"name": "MIT", "identifier": "MIT"}
+_NO_KEY: Final[list[Any]] = []
+"""The security of what needs no API key."""
+
+_HEADERS: Final[dict[str, Any]] = {
+    "Location": {"description": "The URL of what was created.", "schema": {"type": "string", "format": "uri"}},
+    "ETag": {"description": "The entity tag, for `If-Match` and `If-None-Match`.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "The response was given before, to the first request with this `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}},
+    **{
+        name: {
+            "description": f"{description} Only for keys with a rate limit.",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+        for name, description in RATE_LIMIT.items()
+    },
+}
+_HEADERS_OF: Final = {429: ("Retry-After", *RATE_LIMIT), 503: ("Retry-After",)}
 _EXAMPLES: Final[dict[str, Any]] = {
     "id": "evt_01910fd0c1c87000800000000000abcd",
     "timestamp": "2024-08-02T09:30:00.000Z",
@@ -46,15 +69,17 @@ _EXAMPLES: Final[dict[str, Any]] = {
 }
 
 
-def describe(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
-    """Return the document of an instance with these event types."""
+def describe(catalogue: Catalogue = BUILT_IN, server: str = "") -> dict[str, Any]:
+    """Return the document of an instance with these event types; ``server``: its URL, "": where the document is."""
     codes = {
         tuple(EVENT_CODE["enum"]): list(catalogue.types),
         tuple(PUBLISHED_CODE["enum"]): [found.code for found in catalogue.published],
     }
     described: dict[str, Any] = _with_codes(_of_routes(), codes)
+    described["servers"] = [{"url": server or "/"}]
     schemas = described["components"]["schemas"]
-    schemas |= {_component(found): _data_schema(found) for found in catalogue.live.values()}
+    for found in catalogue.live.values():
+        schemas |= _data_schemas(found)
     schemas[EventPublish.__name__] |= _publish_schema(catalogue)
     described["components"]["schemas"] = dict(sorted(schemas.items()))
     for content in _publish_contents(described["paths"]):
@@ -68,11 +93,13 @@ def _of_routes() -> dict[str, Any]:
     """Return the part that does not depend on the instance; do not change it."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "packhook", "version": __version__, "description": _DESCRIPTION},
+        "info": {"title": "packhook", "version": __version__, "description": _DESCRIPTION, "license": _LICENSE},
+        "servers": [],
         "paths": _paths(),
         "webhooks": {},
         "components": {
             "schemas": _schemas(),
+            "headers": _HEADERS,
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -98,12 +125,36 @@ def _component(event_type: EventType) -> str:
     return title if event_type.is_built_in and isinstance(title, str) else event_type.code
 
 
-def _data_schema(event_type: EventType) -> dict[str, Any]:
-    """Return the schema of its data as a component: what refers to itself refers to the component."""
-    here = _REF.format(model=_component(event_type))
-    schema = replaced_references(event_type.schema or {"type": "object"}, lambda text: here + text.removeprefix("#"))
-    found = {keyword: value for keyword, value in schema.items() if keyword not in ("$id", "$schema")}
-    return found if event_type.example is None else {**found, "examples": [event_type.example]}
+def _data_schemas(event_type: EventType) -> dict[str, Any]:
+    """Return the schema of its data as components: the definitions in it are components, too, for tools that need that.
+
+    What refers to something in the schema refers to the component where it is.
+    """
+    name, schema = _component(event_type), event_type.schema or {"type": "object"}
+    definitions = [found for found in schema.get("$defs", {}) if _COMPONENT_NAME.fullmatch(found)]
+    places = {f"#/$defs/{found}": f"{name}-{found}" for found in definitions}
+
+    def place_of(reference: str) -> str:
+        found = re.match(r"#/\$defs/[^/]+", reference)
+        if found is not None and found[0] in places:
+            return _REF.format(model=places[found[0]]) + reference.removeprefix(found[0])
+        return _REF.format(model=name) + reference.removeprefix("#")
+
+    whole = replaced_references(schema, place_of)
+    inner = whole.get("$defs", {})
+    left = {found: inner[found] for found in inner if found not in definitions}
+    outer = {keyword: value for keyword, value in whole.items() if keyword not in ("$id", "$schema", "$defs")}
+    outer |= {"$defs": left} if left else {}
+    if "properties" in outer and "unevaluatedProperties" not in outer:
+        outer.setdefault("additionalProperties", True)  # what holds anyway: some tools take its absence for false
+    if event_type.example is not None:
+        outer["examples"] = [event_type.example]
+    return {name: outer, **{f"{name}-{found}": _titled(inner[found], f"{name}-{found}") for found in definitions}}
+
+
+def _titled(schema: object, title: str) -> object:
+    """Return a schema with a title that no other one has: tools name what they generate by it."""
+    return {**schema, "title": title} if isinstance(schema, dict) else schema
 
 
 def _publish_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -119,7 +170,7 @@ def _publish_schema(catalogue: Catalogue) -> dict[str, Any]:
         }
         for name, of_schema in codes.items()
     ]
-    return {"oneOf": branches}
+    return {"oneOf": branches} if len(branches) > 1 else branches[0]
 
 
 def _publish_contents(paths: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -146,11 +197,12 @@ def _paths() -> dict[str, Any]:
     for route in ROUTES:
         paths.setdefault(BASE + route.path, {})[route.method.lower()] = _operation(route)
     for path, summary in (("/health", "Check that the process is alive."), ("/ready", "Check that everything works.")):
+        text = {"text/plain": {"schema": {"type": "string"}}}
         responses = {"200": _response("Success.", HealthStatus)}
+        responses["400"] = {"description": "The request is not valid HTTP/1.1.", "content": text}
         responses |= {} if path == "/health" else _problems(errors.Unavailable)
-        paths[path] = {
-            "get": {"operationId": path[1:], "tags": ["process"], "summary": summary, "responses": responses}
-        }
+        check = {"operationId": path[1:], "tags": ["process"], "summary": summary, "security": _NO_KEY}
+        paths[path] = {"get": {**check, "responses": responses}}
     return paths
 
 
@@ -163,9 +215,11 @@ def _operation(route: Route[Any]) -> dict[str, Any]:
         "security": [{"apiKey": []}],
         "parameters": _parameters(route),
         "responses": {
-            str(route.status): _response("Success.", route.response),
-            **{str(status): _response("Success.", model) for status, model in route.also.items()},
-            **({"304": {"description": "Not modified."}} if route.method == "GET" and route.has_etag else {}),
+            str(route.status): _response("Success.", route.response, _headers_given(route)),
+            **{str(status): _response("Success.", model, tuple(RATE_LIMIT)) for status, model in route.also.items()},
+            **(
+                {"304": _response("Not modified.", None, ("ETag",))} if route.method == "GET" and route.has_etag else {}
+            ),
             **_problems(*route.all_errors()),
         },
     }
@@ -202,6 +256,17 @@ def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
     return parameters + _headers_taken(route)
 
 
+def _headers_given(route: Route[Any]) -> tuple[str, ...]:
+    """Return the headers of its response."""
+    given = {
+        "Location": route.has_location,
+        "ETag": route.has_etag,
+        "Idempotent-Replayed": route.takes_idempotency_key,
+        **dict.fromkeys(RATE_LIMIT, True),
+    }
+    return tuple(name for name, is_given in given.items() if is_given)
+
+
 def _headers_taken(route: Route[Any]) -> list[dict[str, Any]]:
     """Return the parameters that are headers."""
     tag: dict[str, Any] = {"type": "string"}
@@ -224,7 +289,8 @@ def _problems(*kinds: type[errors.PackhookError]) -> dict[str, Any]:
     for kind in kinds:
         examples = {kind.code: _example_problem(kind)}
         content = {MEDIA_TYPE: {"schema": _ref(Problem), "examples": examples}}
-        response = responses.setdefault(str(STATUS[kind]), {"description": kind.title(), "content": content})
+        described = {"description": kind.title(), "content": content, **_headers(_HEADERS_OF.get(STATUS[kind], ()))}
+        response = responses.setdefault(str(STATUS[kind]), described)
         response["content"][MEDIA_TYPE]["examples"] |= examples
     return responses
 
@@ -234,8 +300,14 @@ def _example_problem(kind: type[errors.PackhookError]) -> dict[str, Any]:
     return {"value": value}
 
 
-def _response(description: str, model: type[BaseModel] | None) -> dict[str, Any]:
-    return {"description": description} | ({} if model is None else {"content": {"application/json": _content(model)}})
+def _response(description: str, model: type[BaseModel] | None, headers: Iterable[str] = ()) -> dict[str, Any]:
+    content = {} if model is None else {"content": {"application/json": _content(model)}}
+    return {"description": description, **_headers(headers), **content}
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    found = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"headers": found} if found else {}
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:
@@ -261,6 +333,7 @@ def _outgoing(event_type: EventType) -> dict[str, Any]:
     return {
         "operationId": f"receive_{code.replace('.', '_')}",
         "summary": event_type.description or f"An event {code}",
+        "security": _NO_KEY,
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": description, "schema": {"type": "string"}}
             for name, description in _SIGNED_HEADERS.items()

@@ -35,6 +35,6 @@ async def create_portal_session(request: Request) -> Response:
     def render(made: tuple[str, PortalSession]) -> Response:
         token, session = made
         url = f"{base_url(request)}{OPEN_PATH}?token={token}"
-        return respond({"url": url, "expires_at": to_rfc3339(session.expires_at)}, 201)
+        return respond({"url": url, "expires_at": to_rfc3339(session.expires_at)}, 201)  # no Location: logs have it
 
     return await respond_once(request, create, render)

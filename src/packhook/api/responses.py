@@ -44,8 +44,12 @@ def response_of(content: bytes, status: int = 200) -> Response:
 
 def created(request: Request, body: dict[str, Any], name: str = "") -> Response:
     """Return 201 with the new object and its URL in ``Location``: the list's URL and the object's id or ``name``."""
-    response = respond(body, 201)
-    response.headers["location"] = f"{_url(request)}/{name or body['id']}"
+    return located(respond(body, 201), f"{_url(request)}/{name or body['id']}")
+
+
+def located(response: Response, url: str) -> Response:
+    """Give a response the URL of what was created."""
+    response.headers["location"] = url
     return response
 
 

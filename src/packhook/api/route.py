@@ -22,7 +22,7 @@ class Route(Generic[H]):
     """Declare one route. ``scope`` None: the operator key only; "": any key.
 
     ``also``: other successful responses, by status. ``is_body_optional``: without a body, the body's defaults hold.
-    ``has_etag``: its response has an ``ETag``.
+    ``has_location``, ``has_etag``: its response has that header.
     """
 
     tag: str
@@ -36,6 +36,7 @@ class Route(Generic[H]):
     query: ListQuery[Any] | Query | None = None
     errors: Errors = ()
     takes_idempotency_key: bool = False
+    has_location: bool = False
     has_etag: bool = False
     takes_if_match: bool = False
     is_body_optional: bool = False
@@ -44,13 +45,11 @@ class Route(Generic[H]):
     def all_errors(self) -> Errors:
         """Return every error that this route can answer."""
         kinds: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.Overloaded)
-        kinds += (errors.Unavailable,)
+        kinds += (errors.Unavailable, errors.PackhookError, errors.InvalidInput)  # the last one: a repeated header
         if self.body is not None:
             kinds += (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
-        if self.body is not None or self.query is not None:
-            kinds += (errors.InvalidInput,)
         if self.takes_idempotency_key:
             kinds += (errors.Conflict,)
         if self.takes_if_match:
-            kinds += (errors.PreconditionFailed, errors.InvalidInput)
+            kinds += (errors.PreconditionFailed,)
         return tuple(dict.fromkeys(kinds + self.errors))

@@ -1,7 +1,7 @@
 """The route table. ``app.py`` serves it, ``openapi.py`` describes it.
 
-What every route can answer (401, 403, 429, 503), what a body adds (400, 413, 415, 422) and what a query adds (422) is
-in :meth:`Route.all_errors`; ``errors`` has the others.
+What every route can answer (401, 403, 422, 429, 500, 503), what a body adds (400, 413, 415) and what
+headers add (409, 412) is in :meth:`Route.all_errors`; ``errors`` has the others.
 """
 
 from collections.abc import Callable, Coroutine
@@ -96,7 +96,7 @@ _404_409: Final = (NotFound, Conflict)
 # fmt: off
 FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("organizations", "POST", "/organizations", OPERATOR, handlers.create_organization, 201, OrganizationOut,
-          OrganizationCreate, errors=(Conflict,), takes_idempotency_key=True),
+          OrganizationCreate, errors=(Conflict,), takes_idempotency_key=True, has_location=True),
     Route("organizations", "GET", "/organizations", OPERATOR, handlers.list_organizations, 200, OrganizationPage,
           query=parameters.ORGANIZATIONS),
     Route("organizations", "GET", ORGANIZATION, OPERATOR, handlers.get_organization, 200, OrganizationOut, errors=_404),
@@ -104,7 +104,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
           OrganizationUpdate, errors=_404),
     Route("organizations", "DELETE", ORGANIZATION, OPERATOR, handlers.delete_organization, 204, errors=_404),
     Route("api-keys", "POST", _KEYS, OPERATOR, handlers.create_api_key, 201, ApiKeyCreated, ApiKeyCreate, errors=_404,
-          takes_idempotency_key=True),
+          takes_idempotency_key=True, has_location=True),
     Route("api-keys", "GET", _KEYS, OPERATOR, handlers.list_api_keys, 200, ApiKeyPage, query=parameters.API_KEYS,
           errors=_404),
     Route("api-keys", "DELETE", f"{_KEYS}/{{keyId}}", OPERATOR, handlers.revoke_api_key, 204, errors=_404),
@@ -115,7 +115,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("event-types", "GET", _EVENT_TYPE, ANY_KEY, event_type_handlers.get_event_type, 200, EventTypeOut,
           errors=_404),
     Route("event-types", "POST", "/event-types", OPERATOR, event_type_handlers.create_event_type, 201, EventTypeOut,
-          EventTypeCreate, errors=(Conflict,), takes_idempotency_key=True),
+          EventTypeCreate, errors=(Conflict,), takes_idempotency_key=True, has_location=True),
     Route("event-types", "POST", "/event-types/import", OPERATOR, event_type_handlers.import_event_types, 200,
           EventTypeImportOut, EventTypeImport, errors=(Conflict,)),
     Route("event-types", "PUT", _EVENT_TYPE, OPERATOR, event_type_handlers.update_event_type, 200, EventTypeOut,
@@ -123,7 +123,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("event-types", "DELETE", _EVENT_TYPE, OPERATOR, event_type_handlers.archive_event_type, 204,
           errors=_404_409),
     Route("webhooks", "POST", _WEBHOOKS, "webhooks:write", handlers.create_webhook, 201, WebhookOut, WebhookCreate,
-          errors=_404_409, takes_idempotency_key=True, has_etag=True),
+          errors=_404_409, takes_idempotency_key=True, has_location=True, has_etag=True),
     Route("webhooks", "GET", _WEBHOOKS, "webhooks:read", handlers.list_webhooks, 200, WebhookPage,
           query=parameters.WEBHOOKS, errors=_404),
     Route("webhooks", "GET", _WEBHOOK, "webhooks:read", handlers.get_webhook, 200, WebhookOut, errors=_404,
@@ -181,7 +181,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
     Route("deliveries", "POST", f"{_DELIVERY}/retry", "deliveries:retry", handlers.retry_delivery, 202, DeliveryOut,
           errors=_404_409),
     Route("replays", "POST", f"{_WEBHOOK}/replays", "webhooks:write", handlers.create_replay, 202, ReplayOut,
-          ReplayCreate, errors=_404_409, takes_idempotency_key=True, also={200: ReplayPreviewOut}),
+          ReplayCreate, errors=_404_409, takes_idempotency_key=True, has_location=True, also={200: ReplayPreviewOut}),
     Route("replays", "GET", _REPLAYS, "webhooks:read", handlers.list_replays, 200, ReplayPage,
           query=parameters.REPLAYS, errors=_404),
     Route("replays", "GET", _REPLAY, "webhooks:read", handlers.get_replay, 200, ReplayOut, errors=_404),
@@ -203,7 +203,7 @@ FASTAPI_ROUTES: Final[tuple[Route[Handler], ...]] = (
 # Publishing, the hot path: publish/protocol.py calls these directly.
 PUBLISH_ROUTES: Final[tuple[Route[PublishHandler], ...]] = (
     Route("events", "POST", _EVENTS, "events:publish", publish_event, 202, ReceiptOut, EventPublish,
-          errors=_404_409, takes_idempotency_key=True),
+          errors=_404_409, takes_idempotency_key=True, has_location=True),
     Route("events", "POST", f"{_EVENTS}/batch", "events:publish", publish_batch, 202, ReceiptsOut, EventBatch,
           errors=_404_409, takes_idempotency_key=True),
 )

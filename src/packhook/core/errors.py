@@ -5,7 +5,7 @@ A failed request to an endpoint is no error here: it is a value, :class:`packhoo
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,23 @@ class FieldError:
     message: str
 
 
+class Allowance(NamedTuple):
+    """Say how many requests may be made at once, how many of them are left, and in how many seconds all are again."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
 class PackhookError(Exception):
-    """Define the root. The title is an argument of each subclass, because ``python -OO`` removes docstrings."""
+    """Define the root. The title is an argument of each subclass, because ``python -OO`` removes docstrings.
+
+    ``allowance`` is what is left of the rate limit of who made the request, where it has one.
+    """
 
     code: ClassVar[str] = "error"
     _title: ClassVar[str] = "Something went wrong."
+    allowance: Allowance | None = None
 
     def __init_subclass__(cls, *, title: str) -> None:
         """Give the subclass its title, and the same as its docstring."""

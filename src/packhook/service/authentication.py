@@ -18,7 +18,15 @@ from typing import Final, TypeVar
 
 from packhook.core.audit import CLI, Action, entry
 from packhook.core.clock import Clock
-from packhook.core.errors import Forbidden, NotFound, RateLimited, Unauthorized, Unavailable
+from packhook.core.errors import (
+    Allowance,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    RequestError,
+    Unauthorized,
+    Unavailable,
+)
 from packhook.core.fair_share import FairShare
 from packhook.core.model import ApiKey
 from packhook.settings import Settings
@@ -44,6 +52,7 @@ WRONG_KEY_SECONDS = 0.01
 """How long a wrong key keeps its place after its look-up: so a node answers 200 of them per second at most."""
 BURST_SECONDS: Final = 1.0
 MAX_TRACKED: Final = 100_000
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,22 +113,33 @@ class RateLimiter:
         self._seconds = seconds
         self._next_arrival: dict[str, float] = {}
 
-    def acquire(self, api_key_id: str | None, organization_id: str | None) -> None:
-        """Count one request of this key and organization (None: unlimited). Raise RateLimited if it is too early."""
-        if self._key_rate and api_key_id is not None:
-            self._count(api_key_id, self._key_rate, "this API key")
-        if self._organization_rate and organization_id is not None:
-            self._count(organization_id, self._organization_rate, "this organization")
+    def acquire(self, api_key_id: str | None, organization_id: str | None) -> Allowance | None:
+        """Count one request of this key and organization (None: unlimited). Raise RateLimited if it is too early.
 
-    def _count(self, name: str, rate: float, whose: str) -> None:
-        now = self._seconds()
+        Return what is left to the one of them that has less left; None: neither has a limit.
+        """
+        allowance = None
+        if self._key_rate and api_key_id is not None:
+            allowance = self._count(api_key_id, self._key_rate, "this API key")
+        if self._organization_rate and organization_id is not None:
+            of_all = self._count(organization_id, self._organization_rate, "this organization")
+            allowance = of_all if allowance is None or of_all.remaining < allowance.remaining else allowance
+        return allowance
+
+    def _count(self, name: str, rate: float, whose: str) -> Allowance:
+        now, burst = self._seconds(), max(BURST_SECONDS, 1 / rate)
         arrival = max(self._next_arrival.get(name, 0.0), now)
-        early = arrival - now - max(BURST_SECONDS, 1 / rate) + 1 / rate
-        if early > 1e-9:
-            raise RateLimited(f"{whose} may make {rate:g} requests a second", retry_after_seconds=math.ceil(early))
+        early = arrival - now - burst + 1 / rate
+        limit = math.floor(burst * rate + _ROUNDING)
+        if early > _ROUNDING:
+            refused = RateLimited(f"{whose} may make {rate:g} requests a second", retry_after_seconds=math.ceil(early))
+            refused.allowance = Allowance(limit, 0, math.ceil(arrival - now - _ROUNDING))
+            raise refused
         if len(self._next_arrival) >= MAX_TRACKED:
             self._next_arrival = {other: at for other, at in self._next_arrival.items() if at > now}
-        self._next_arrival[name] = arrival + 1 / rate
+        self._next_arrival[name] = after = arrival + 1 / rate
+        remaining = math.floor((now + burst - after) * rate + _ROUNDING)
+        return Allowance(limit, max(0, remaining), math.ceil(after - now - _ROUNDING))
 
 
 class UnknownLookups:
@@ -202,27 +222,31 @@ class Access:
 
     async def authenticate_and_authorize(
         self, key: str, scope: str | None, organization_id: str | None, source: Callable[[], str]
-    ) -> Principal:
-        """Return the principal of this key, if it may use this scope in this organization.
+    ) -> tuple[Principal, Allowance | None]:
+        """Return the principal of this key, if it may use this scope in this organization, and what it has left.
 
         ``source`` returns the client's address. Raises Unauthorized, NotFound, Forbidden, RateLimited or Overloaded.
         """
         principal = self.cached_principal(key) or await self.authenticate(key, source)
-        self.authorize(principal, scope, organization_id)
-        return principal
+        return principal, self.authorize(principal, scope, organization_id)
 
-    async def count(self, key: str, source: Callable[[], str]) -> None:
+    async def count(self, key: str, source: Callable[[], str]) -> Allowance | None:
         """Count a request of this key that asks for nothing. Raises Unauthorized, RateLimited or Overloaded."""
         principal = self.cached_principal(key) or await self.authenticate(key, source)
-        self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
+        return self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
 
-    def authorize(self, principal: Principal, scope: str | None, organization_id: str | None) -> None:
-        """Check rate limit, scope and organization. Raises RateLimited, NotFound or Forbidden.
+    def authorize(self, principal: Principal, scope: str | None, organization_id: str | None) -> Allowance | None:
+        """Check rate limit, scope and organization, and return what is left of the limit.
 
-        A request that is refused counts too.
+        Raises RateLimited, NotFound or Forbidden. A request that is refused counts too.
         """
-        self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
-        principal.require(scope, organization_id)
+        allowance = self._rate_limiter.acquire(principal.api_key_id, principal.organization_id)
+        try:
+            principal.require(scope, organization_id)
+        except RequestError as refused:
+            refused.allowance = allowance
+            raise
+        return allowance
 
     def cached_principal(self, key: str) -> Principal | None:
         """Return the principal of this key if it is cached and the key has not expired."""

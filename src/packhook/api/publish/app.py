@@ -29,6 +29,7 @@ from packhook.api.forwarded import peer_network, source_in
 from packhook.api.idempotency import REPLAYED
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
+from packhook.api.rate_limits import ALLOWANCE, header_lines, note
 from packhook.api.repeated_members import repeated_beside
 from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
 from packhook.api.requests import idempotency_key as parse_key
@@ -86,6 +87,7 @@ class PublishApp:
         self._service = service
         self._turns = turns
         self._settings = settings
+        self._public_url = settings.public_url.rstrip("/").encode()
         self._access_log = AccessLog(settings)
         self.max_connections: Final = settings.max_connections
         self.connections: Final = FairShare(settings.max_connections, "")
@@ -122,6 +124,8 @@ class PublishApp:
 
     async def _respond(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
         response = await self._answer(route, organization_id, scope, receive)
+        if ALLOWANCE in scope:
+            response.headers.extend(header_lines(scope[ALLOWANCE]))
         self._access_log.write(scope, response.status)
         return response
 
@@ -141,12 +145,13 @@ class PublishApp:
         has_repeated = len(headers) < len(raw_headers)
         if has_repeated:
             refuse_repeated(raw_headers, (b"authorization",))
-        await self._service.access.authenticate_and_authorize(
+        _, allowance = await self._service.access.authenticate_and_authorize(
             bearer(_text(headers, b"authorization")),
             route.scope,
             organization_id,
             partial(source_in, scope, self._settings.trusted_proxies),
         )
+        note(scope, allowance)
         if has_repeated:
             refuse_repeated(raw_headers)
         handler = route.handler
@@ -158,11 +163,19 @@ class PublishApp:
             self._service.publisher.require_room(organization_id)
             key = _text(headers, b"idempotency-key")
             trace_context = read_headers(raw_headers) if b"traceparent" in headers else ""
-            content, is_repeated = await handler.publish(self._service, organization_id, key, body, trace_context)
+            receipts, is_repeated = await handler.publish(self._service, organization_id, key, body, trace_context)
+        content = encode(handler.view(receipts))
         lines = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        if route.has_location:
+            lines.append((b"location", self._event_url(scope, headers, organization_id, receipts[0].id)))
         if is_repeated:
             lines.append(_REPLAYED)
         return Response(route.status, lines, content)
+
+    def _event_url(self, scope: Scope, headers: dict[bytes, bytes], organization_id: str, event_id: str) -> bytes:
+        """Return the URL of an event. The id of an organization that is there needs no escapes."""
+        base = self._public_url or b"%b://%b" % (scope["scheme"].encode(), headers.get(b"host", b""))
+        return b"%b%b%b/events/%b" % (base, _PREFIX.encode(), organization_id.encode(), event_id.encode())
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
@@ -185,21 +198,19 @@ class PublishHandler:
 
     async def publish(
         self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes, trace_context: str
-    ) -> tuple[bytes, bool]:
+    ) -> Published:
         """Publish the events of ``body``, all or none, and return once they are durable.
 
-        Returns the receipts as JSON, and whether they are those of an earlier request. ``trace_context`` is the
-        publisher's. Raises what the decoder and ``Publisher.publish_once`` raise, and InvalidInput for a bad
-        idempotency key.
+        ``trace_context`` is the publisher's. Raises what the decoder and ``Publisher.publish_once`` raise, and
+        InvalidInput for a bad idempotency key.
         """
         values = service, organization_id, idempotency_key, body
         if service.tracing is None:
-            receipts, is_repeated = await self._publish(*values, trace_context)
-        else:
-            with service.tracing.publish(organization_id, self.name, trace_context) as trace:
-                receipts, is_repeated = await self._publish(*values, trace.trace_context)
-                trace.published(receipts)
-        return encode(self.view(receipts)), is_repeated
+            return await self._publish(*values, trace_context)
+        with service.tracing.publish(organization_id, self.name, trace_context) as trace:
+            published = await self._publish(*values, trace.trace_context)
+            trace.published(published.receipts)
+            return published
 
     async def _publish(
         self, service: Service, organization_id: str, idempotency_key: str | None, body: bytes, trace_context: str

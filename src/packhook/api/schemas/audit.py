@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.model import PageModel, ResponseModel, Time
 from packhook.core.audit import Action
 
 
@@ -18,7 +18,7 @@ class AuditEntryOut(ResponseModel):
     """Show who did what to which object, when, and from where."""
 
     id: str
-    created_at: str
+    created_at: Time
     organization_id: str | None = Field(description="Null if it concerns the whole instance.")
     action: str = Field(json_schema_extra={"enum": list(Action)})
     object_kind: str

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from packhook.api.schemas.model import RequestModel, ResponseModel
+from packhook.api.schemas.model import RequestModel, ResponseModel, Time
 from packhook.core.client_certificate import InvalidClientCertificate, parse_client_certificate
 
 
@@ -44,5 +44,5 @@ class CertificateOut(ResponseModel):
 
     subject: str
     issuer: str
-    expires_at: str
+    expires_at: Time
     sha256: str = Field(description="SHA-256 fingerprint of the certificate, in hex.")

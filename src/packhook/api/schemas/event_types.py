@@ -6,7 +6,7 @@ from msgspec import UNSET
 from pydantic import BaseModel, Field, StrictBool
 
 from packhook.api.schemas.events import EventCode
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.event_type_rules import CODE_PATTERN, MAX_CODE, MAX_DESCRIPTION
 from packhook.core.subject import MAX_REFERENCES
 from packhook.service.event_types import MAX_EVENT_TYPES, Definition
@@ -99,9 +99,9 @@ class EventTypeOut(ResponseModel):
     example: dict[str, Any] | None
     subject_pointer: str
     reference_pointers: list[str]
-    archived_at: str | None
-    created_at: str | None = Field(description="Null: built in.")
-    updated_at: str | None = Field(description="Null: built in.")
+    archived_at: Time | None
+    created_at: Time | None = Field(description="Null: built in.")
+    updated_at: Time | None = Field(description="Null: built in.")
     built_in: bool
 
 

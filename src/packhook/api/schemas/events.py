@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.event_types import BUILT_IN, EVENT_CODES, PUBLISHED_CODES, Catalogue
 from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
 from packhook.service.timeline import EntryKind
@@ -86,7 +86,7 @@ class ReceiptOut(ResponseModel):
 
     id: str
     event_code: str
-    created_at: str
+    created_at: Time
     deliveries: int
 
 
@@ -105,9 +105,9 @@ class DeliveryOut(ResponseModel):
     event_code: str
     status: str = Field(json_schema_extra={"enum": list(DeliveryStatus)})
     attempt_count: int
-    next_attempt_at: str | None
-    created_at: str
-    updated_at: str
+    next_attempt_at: Time | None
+    created_at: Time
+    updated_at: Time
 
 
 class AttemptError(ResponseModel):
@@ -121,7 +121,7 @@ class AttemptOut(ResponseModel):
     """Show one HTTP request."""
 
     number: int
-    started_at: str
+    started_at: Time
     duration_ms: int
     url: str
     request_headers: dict[str, str]
@@ -135,7 +135,7 @@ class InterruptionOut(ResponseModel):
     """Show an attempt that may have been made and whose outcome is unknown."""
 
     attempt: int
-    noticed_at: str
+    noticed_at: Time
     message: str
 
 
@@ -155,10 +155,10 @@ class EventOut(ResponseModel):
     event_code: str
     organization_id: str
     data: dict[str, Any] | None = Field(description="Null once it was erased.")
-    created_at: str
+    created_at: Time
     subject: str = Field(default="", description="What it is about: for orders, the order's id; absent: none.")
     references: list[str] = Field(default=[], description="Other texts by which people know it; absent: none.")
-    erased_at: str = Field(default="", description="When its data were erased; absent: they are there.")
+    erased_at: Time = Field(default="", description="When its data were erased; absent: they are there.")
 
 
 class ErasureRequest(RequestModel):
@@ -190,7 +190,7 @@ class EventPage(PageModel):
 class TimelineEntryOut(ResponseModel):
     """Show one line of a timeline. The members after ``text`` are absent where they do not apply."""
 
-    at: str
+    at: Time
     kind: str = Field(json_schema_extra={"enum": list(EntryKind)})
     text: str
     event_id: str = ""
@@ -218,10 +218,10 @@ class MessageOut(ResponseModel):
 
     id: str
     type: str
-    timestamp: str
+    timestamp: Time
     organization_id: str
     data: dict[str, Any] | None = Field(description="Null once it was erased.")
-    erased_at: str = Field(default="", description="When its data were erased; absent: they are there.")
+    erased_at: Time = Field(default="", description="When its data were erased; absent: they are there.")
 
 
 class FeedOut(ResponseModel):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.model import PageModel, ResponseModel, Time
 from packhook.api.schemas.statistics import CountsOut
 from packhook.core.health import HealthState
 
@@ -10,7 +10,7 @@ from packhook.core.health import HealthState
 class LastFailureOut(ResponseModel):
     """Describe the last attempt that failed."""
 
-    at: str
+    at: Time
     code: str
     message: str
 
@@ -21,8 +21,8 @@ class WebhookStateOut(ResponseModel):
     webhook_id: str
     state: str = Field(json_schema_extra={"enum": list(HealthState)})
     message: str = Field(description="The state in a sentence for people.")
-    failing_since: str | None
-    disables_at: str | None
+    failing_since: Time | None
+    disables_at: Time | None
     last_failure: LastFailureOut | None
 
 
@@ -30,8 +30,8 @@ class FilterErrorsOut(ResponseModel):
     """Count the events for which the filter had no value: they are delivered all the same."""
 
     count: int
-    since: str
-    last_at: str
+    since: Time
+    last_at: Time
     last_event_id: str
     message: str = Field(description="Why, for the last of them.")
 
@@ -41,9 +41,9 @@ class WebhookHealthOut(WebhookStateOut):
 
     backlog: int = Field(description="Deliveries that are not finished; at most 10,000 are counted.")
     backlog_has_more: bool
-    oldest_waiting_at: str | None
-    next_attempt_at: str | None
-    last_success_at: str | None
+    oldest_waiting_at: Time | None
+    next_attempt_at: Time | None
+    last_success_at: Time | None
     filter_errors: FilterErrorsOut | None = Field(description="Since the filter was written; null: none.")
     windows: dict[str, CountsOut] = Field(description="The last hour (`1h`), day (`24h`) and week (`7d`).")
 

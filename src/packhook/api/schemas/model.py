@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time in a response: RFC 3339 in UTC, with milliseconds."""
 
 
 def _drop_defaults(schema: dict[str, Any]) -> None:

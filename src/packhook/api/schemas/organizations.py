@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.clock import from_rfc3339
 from packhook.core.ids import ORGANIZATION_ID
 from packhook.core.model import SCOPES
@@ -66,7 +66,7 @@ class OrganizationOut(ResponseModel):
 
     id: str
     name: str
-    created_at: str
+    created_at: Time
     retention: str = Field(default="", description="How long its events are kept; absent: as the instance's.")
 
 
@@ -91,9 +91,9 @@ class ApiKeyOut(ResponseModel):
     name: str
     scopes: list[str]
     prefix: str
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Time | None
 
 
 class ApiKeyCreated(ApiKeyOut):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from packhook.api.schemas.model import RequestModel, ResponseModel
+from packhook.api.schemas.model import RequestModel, ResponseModel, Time
 from packhook.core.portal import Capability
 from packhook.service import rules
 
@@ -31,4 +31,4 @@ class PortalSessionOut(ResponseModel):
     """Show a link to the portal. It works once."""
 
     url: str
-    expires_at: str
+    expires_at: Time

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.api.schemas.replays import Instant
 
 
@@ -12,8 +12,8 @@ class RefusedEventOut(ResponseModel):
     id: str
     organization_id: str
     event_code: str
-    created_at: str = Field(description="When it was published.")
-    refused_at: str
+    created_at: Time = Field(description="When it was published.")
+    refused_at: Time
     reason: str = Field(description="What broke the schema of the event type, or what the database said.")
 
 
@@ -39,7 +39,7 @@ class RetriedOut(ResponseModel):
 
     retried: int
     has_more: bool = Field(description="Others are left: repeat the request, with this `refused_until`.")
-    refused_until: str
+    refused_until: Time
 
 
 class RefusedEventPage(PageModel):

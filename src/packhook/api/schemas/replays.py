@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
 
 from packhook.api.schemas.events import KnownPattern
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.clock import from_rfc3339
 from packhook.core.replay import ReplayQuery, ReplayStatus, Selection
 
@@ -87,8 +87,8 @@ class ReplayOut(ResponseModel):
     id: str
     webhook_id: str
     select: str = Field(json_schema_extra={"enum": list(Selection)})
-    since: str
-    until: str | None
+    since: Time
+    until: Time | None
     event_codes: list[str]
     subject: str | None
     latest_only: bool
@@ -97,8 +97,8 @@ class ReplayOut(ResponseModel):
     queued: int = Field(description="Of those, events whose delivery it made due.")
     delivered: int = Field(description="Of those, delivered ones.")
     failed: int = Field(description="Of those, exhausted and canceled ones, and events past retention.")
-    created_at: str
-    finished_at: str | None = Field(description="When it was finished or canceled.")
+    created_at: Time
+    finished_at: Time | None = Field(description="When it was finished or canceled.")
     created_by: str = Field(description="An API key's id, or `operator`.")
 
 
@@ -106,8 +106,8 @@ class ReplayPreviewOut(ResponseModel):
     """Show what a replay would take."""
 
     matched: int
-    oldest: str | None = Field(description="When the first of the events was published.")
-    newest: str | None = Field(description="When the last of the events was published.")
+    oldest: Time | None = Field(description="When the first of the events was published.")
+    newest: Time | None = Field(description="When the last of the events was published.")
     sample: list[str] = Field(description="The ids of the first events, at most 10.")
 
 

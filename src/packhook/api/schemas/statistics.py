@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from packhook.api.schemas.model import ResponseModel
+from packhook.api.schemas.model import ResponseModel, Time
 
 
 class OutcomesOut(ResponseModel):
@@ -41,7 +41,7 @@ class PointOut(CountsOut):
 class ChartOut(ResponseModel):
     """Show a series, oldest first, with a point for each step."""
 
-    since: str = Field(alias="from")
-    until: str = Field(alias="to")
+    since: Time = Field(alias="from")
+    until: Time = Field(alias="to")
     step: str
     data: list[PointOut]

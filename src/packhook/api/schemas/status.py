@@ -4,7 +4,7 @@ from pydantic import Field
 
 from packhook.api.schemas.events import DeliveryOut
 from packhook.api.schemas.health import ListedHealthOut
-from packhook.api.schemas.model import PageModel, ResponseModel
+from packhook.api.schemas.model import PageModel, ResponseModel, Time
 from packhook.api.schemas.webhooks import WebhookOut
 
 
@@ -12,7 +12,7 @@ class DueOut(ResponseModel):
     """Count what is due and not being sent."""
 
     deliveries: int
-    oldest_since: str | None
+    oldest_since: Time | None
     by_urgency: dict[str, int] = Field(description="By `first`, `retry` and `replay`.")
     by_state: dict[str, int] = Field(
         description="By the state of the webhook: `active`, `failing`, `paused`, `disabled`."
@@ -32,8 +32,8 @@ class NodeOut(ResponseModel):
 
     name: str = Field(description="Of the host and the process; log lines have it as `node`.")
     version: str | None = Field(description="null for a node of a version that does not report.")
-    started_at: str
-    seen_at: str = Field(description="When the node reported this: a node reports every five seconds.")
+    started_at: Time
+    seen_at: Time = Field(description="When the node reported this: a node reports every five seconds.")
     draining: bool
     in_flight: int
     queued: int

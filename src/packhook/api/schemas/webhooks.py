@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, StrictBool, ValidationInf
 
 from packhook.api.schemas.client_certificate import CertificateOut, ClientCertificateInput
 from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut, EventPattern
-from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel
+from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.clock import SECOND
 from packhook.core.durations import to_duration
 from packhook.core.filter_text import MAX_LENGTH
@@ -190,23 +190,23 @@ class _WebhookDocumented(ResponseModel):
     endpoint: str
     secret: str = Field(description="Masked for a key that may only read.")
     enabled: bool
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
 
 
 class WebhookOut(WebhookSettings, _WebhookDocumented):
     """Show a webhook. The fields after ``updated_at`` are absent unless they are set."""
 
     disabled_reason: str = Field(default="", description="Why packhook itself disabled it.")
-    failing_since: str = Field(default="", description="The first failure since the last success; absent: healthy.")
-    disables_at: str = Field(default="", description="When packhook would disable it for that, at the earliest.")
-    previous_secret_expires_at: str = Field(default="", description="Until when a secret before this one also signs.")
+    failing_since: Time = Field(default="", description="The first failure since the last success; absent: healthy.")
+    disables_at: Time = Field(default="", description="When packhook would disable it for that, at the earliest.")
+    previous_secret_expires_at: Time = Field(default="", description="Until when a secret before this one also signs.")
     rotation_finish: str = Field(default="", description="What ends that: `at_end` or `when_proven`.")
     client_certificate: CertificateOut = Field(
         default=CertificateOut(subject="", issuer="", expires_at="", sha256=""),
         description="Subject, issuer, end and fingerprint.",
     )
-    verified_at: str = Field(default="", description="When its endpoint was verified.")
+    verified_at: Time = Field(default="", description="When its endpoint was verified.")
     allowed_rate: float = Field(default=0.0, description="Deliveries per second that the endpoint allows.")
     held_reason: str = Field(default="", description="Why nothing is sent to it yet.")
 
