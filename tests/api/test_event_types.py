@@ -260,11 +260,11 @@ async def test_the_document_is_that_of_the_instance(api: httpx.AsyncClient) -> N
     body_of(await api.post("/v1/event-types", json={"code": "parcel.found", "schema": recursive}), 201)
     document = (await api.get("/openapi.json")).json()
     schemas = document["components"]["schemas"]
-    here = "#/components/schemas/parcel.found/$defs/a"
-    assert schemas["parcel.found"] == {
-        "$ref": here,
-        "$defs": {"a": {"type": "object", "properties": {"$ref": {"$ref": here}}}},
-    }
+    here = "#/components/schemas/parcel.found-a"
+    assert schemas["parcel.found"] == {"$ref": here}
+    assert schemas["parcel.found-a"] == {
+        "type": "object", "properties": {"$ref": {"$ref": here}}, "title": "parcel.found-a"
+    }  # fmt: skip
     branches = schemas["EventPublish"]["oneOf"]
     codes = [branch["properties"]["event_code"]["enum"] for branch in branches]
     assert codes == [["order.canceled", "order.created", "order.shipped"], ["parcel.found"], ["parcel.lost"]]

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from packhook.core.event_reader import EventReader
-from packhook.core.event_schema import MAX_EXPLAINED_VALUES, has_more_values
+from packhook.core.event_schema import MAX_EXPLAINED_VALUES
 from packhook.core.event_type_rules import code_problem, definition_errors
 from packhook.core.event_types import BUILT_IN, MAX_NAMED, Catalogue
-from packhook.core.model import EventType
-from packhook.core.schema_cost import MAX_CHECKS, cost_problem
+from packhook.core.model import MAX_DATA_BYTES, EventType
+from packhook.core.schema_cost import MAX_CHECKS, MAX_UNITS, MAX_WORK, cost_problem, has_more_values, limits_of
 
 TREE: Final[dict[str, Any]] = {
     "$ref": "#/$defs/node",
@@ -131,3 +131,39 @@ def test_a_message_names_a_bounded_number_of_codes() -> None:
     catalogue = Catalogue([EventType(code=f"a.b{number}", version=1) for number in range(100)], 1)
     with pytest.raises(ValueError, match=f"or of {100 + len(BUILT_IN.types) - MAX_NAMED} others"):
         catalogue.live_code("nothing_like_it")
+
+
+def of_items(**keywords: Any) -> dict[str, Any]:  # noqa: ANN401 any keyword
+    """Return the schema of data with a list, each of whose items is checked by these keywords."""
+    return {"properties": {"l": {"items": keywords}}}
+
+
+COSTLY: Final[dict[str, tuple[dict[str, Any], Any]]] = {
+    "alternatives": (of_items(anyOf=[{"const": -number} for number in range(1, 190)] + [{"type": "integer"}]), 1),
+    "patterns of names": (of_items(patternProperties={f"x{number}$": True for number in range(3_000)}), {"a": 1}),
+    "members that depend": (of_items(dependentRequired={str(number): ["z"] for number in range(3_000)}), {"a": 1}),
+    "decimals": (of_items(multipleOf=0.0001), 1.2345),
+    "members that are not evaluated": (
+        of_items(anyOf=[{"properties": {"a": True}} for _ in range(150)], unevaluatedProperties=False), {"a": 1},
+    ),
+    "patterns": (of_items(anyOf=[*({"pattern": f"a[ab]{{50}}{number}"} for number in range(50)), True]), "ab" * 99),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "item"), COSTLY.values(), ids=COSTLY)
+def test_the_work_of_a_check_is_bounded(schema: dict[str, Any], item: object) -> None:
+    """A schema may be costly or data large, not both: the largest data are refused, and small ones are checked."""
+    reader = EventReader(EventType(code="a.b", schema=schema))
+    assert definition_errors(EventType(code="a.b", schema=schema)) == []
+    most = MAX_DATA_BYTES // (len(msgspec.json.encode(item)) + 1) - 10
+    (error,) = reader.violations(msgspec.json.encode({"l": [item] * most}), "/data")
+    assert (error.field, error.code) == ("/data", "too_much_to_check")
+    assert reader.violations(msgspec.json.encode({"l": [item] * 20}), "/data") == []
+    assert limits_of(schema).values >= MAX_WORK // MAX_UNITS
+
+
+def test_lists_and_objects_in_an_enumeration_are_few() -> None:
+    """They are compared one by one; texts and numbers are looked up, and may be many."""
+    assert cost_problem(of_items(enum=[[number] for number in range(7_000)])) != ""
+    assert limits_of(of_items(enum=list(map(str, range(7_000))))).values == MAX_WORK
+    assert limits_of({"type": "object"}).problem({"l": [1] * 130_000}, MAX_DATA_BYTES) == ""

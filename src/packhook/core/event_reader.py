@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from packhook.core.errors import FieldError
 from packhook.core.event_schema import compile_schema, data_errors
 from packhook.core.model import EventType
+from packhook.core.schema_cost import Limits, limits_of
 from packhook.core.subject import (
     INVALID,
     About,
@@ -54,13 +55,17 @@ class EventReader:
     def _read_checked(self, data: bytes | Raw) -> About:
         """Return what data are about. Raises one of INVALID where they are no object or break the schema."""
         value = _decode_object(data)
-        if not self._validator.is_valid(value):
+        if self._limits.problem(value, len(bytes(data))) or not self._validator.is_valid(value):
             raise msgspec.ValidationError("the data break the schema")
         return self._read(value)
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
         return compile_schema(self._event_type.schema or {})
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return limits_of(self._event_type.schema or {})
 
     def violations(self, data: bytes | Raw, at: str) -> list[FieldError]:
         """Return why ``read`` refuses data, below the pointer ``at``; nothing where it does not."""
@@ -72,7 +77,10 @@ class EventReader:
 
     def _explain(self, data: bytes | Raw, at: str) -> list[FieldError]:
         try:
-            return data_errors(self._validator, _decode_object(data), at)
+            value = _decode_object(data)
+            if problem := self._limits.problem(value, len(bytes(data))):
+                return [FieldError(at, "too_much_to_check", problem)]
+            return data_errors(self._validator, value, at)
         except INVALID:
             return []
 

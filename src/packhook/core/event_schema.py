@@ -11,6 +11,7 @@ import jsonschema_rs
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from packhook.core.errors import FieldError
+from packhook.core.schema_cost import has_more_values
 from packhook.core.subject import pointer
 
 MAX_ERRORS: Final = 100
@@ -63,19 +64,6 @@ def field_errors(errors: Iterable[ValidationError], at: str) -> list[FieldError]
             if len(found) == MAX_ERRORS:
                 return list(found)
     return list(found)
-
-
-def has_more_values(data: object, most: int) -> bool:
-    """Return whether there are more values in decoded JSON than ``most``; the work is bounded by that number."""
-    waiting, seen = [data], 0
-    while waiting and seen <= most:
-        value = waiting.pop()
-        seen += 1
-        if isinstance(value, dict):
-            waiting += value.values() if len(value) <= most else [None] * (most + 1)
-        elif isinstance(value, list):
-            waiting += value if len(value) <= most else [None] * (most + 1)
-    return seen > most
 
 
 def _split(error: ValidationError, at: str) -> list[FieldError]:

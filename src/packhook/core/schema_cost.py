@@ -7,13 +7,24 @@ most of all members.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from msgspec import Struct
 
 from packhook.core.schema_walk import resolve
 
 MAX_CHECKS: Final = 200
 """How many schemas may meet in one value."""
+
+MAX_WORK: Final = 400_000
+"""How much may be done to check the data of one event: a unit is about 0.1 µs."""
+
+MAX_UNITS: Final = 4_000
+"""How much a schema may do for one value: data of a hundred values can be checked then."""
+
+MAX_MATCHED_BYTES: Final = 300_000
+"""How many bytes the patterns of a schema may match in the data of one event: each takes up to 0.15 µs."""
 
 MAX_LEVELS: Final = 64
 """Deeper levels of a recursive schema repeat what the ones above them did: a schema that grows has grown by then."""
@@ -21,25 +32,74 @@ MAX_LEVELS: Final = 64
 _IN_PLACE: Final = ("allOf", "anyOf", "oneOf")
 _IN_PLACE_ONE: Final = ("else", "if", "not", "then")
 _OF_ITEMS: Final = ("items", "contains", "unevaluatedItems")
-_OF_MEMBERS: Final = ("additionalProperties", "unevaluatedProperties")
+_OF_MEMBERS: Final = ("additionalProperties", "unevaluatedProperties", "propertyNames")
+_UNITS: Final = {"const": 5, "multipleOf": 30, "uniqueItems": 5, "unevaluatedItems": 10, "unevaluatedProperties": 10}
+"""What a keyword costs beside the one unit of its schema, measured."""
+
+_UNITS_OF_COMPOSITE: Final = 13
+"""What a value of ``enum`` costs that is a list or an object: those are compared one by one."""
 
 Node = dict[str, Any]
+
+
+class Limits(Struct, frozen=True):
+    """Say how many values data may have that a schema checks, and how many bytes of text."""
+
+    values: int
+    text: int
+
+    def problem(self, data: object, size: int) -> str:
+        """Return why data, of so many bytes, are too much for the schema; "" if they are not.
+
+        A value takes two bytes or more, so most data need no counting; the work of counting is bounded by the limit.
+        """
+        if size // 2 > self.values and has_more_values(data, self.values):
+            return f"the schema of this event type can check data of at most {self.values} values"
+        if size > self.text:
+            return f"the patterns of this event type's schema can check data of at most {self.text} bytes"
+        return ""
+
+
+def limits_of(schema: Node) -> Limits:
+    """Return what data a schema can check without making others wait; the schema has no :func:`cost_problem`."""
+    units = _Cost(schema, _units_of, MAX_UNITS).worst()
+    patterns = _Cost(schema, _patterns_of, MAX_CHECKS).worst()
+    return Limits(values=MAX_WORK // max(1, units), text=MAX_MATCHED_BYTES // max(1, patterns))
 
 
 def cost_problem(schema: Node) -> str:
     """Return why a valid schema is refused; "" if it is not."""
     try:
-        worst = _Cost(schema).worst()
+        checks = _Cost(schema, lambda _: 1, MAX_CHECKS).worst()
+        units = _Cost(schema, _units_of, MAX_UNITS).worst()
     except _TooCostly:
-        worst = MAX_CHECKS + 1
+        checks, units = MAX_CHECKS + 1, 0
     except RecursionError:
         return "the schema is nested too deeply"
-    if worst <= MAX_CHECKS:
+    if checks > MAX_CHECKS:
+        return (
+            f"this schema can check one value in more than {MAX_CHECKS} ways at once: "
+            "use fewer alternatives, or less recursion in them"
+        )
+    if units <= MAX_UNITS:
         return ""
     return (
-        f"this schema can check one value in more than {MAX_CHECKS} ways at once: "
-        "use fewer alternatives, or less recursion in them"
+        "this schema does too much to check one value: use fewer patterns of names, dependent members, and lists and "
+        "objects in `enum`"
     )
+
+
+def _units_of(node: Node) -> int:
+    """Return about how much it is to apply a schema to one value, without the schemas in it."""
+    composite = sum(isinstance(one, (list, dict)) for one in _list(node.get("enum")))
+    sizes = [
+        len(_items(node.get(keyword))) for keyword in ("patternProperties", "dependentRequired", "dependentSchemas")
+    ]
+    return 1 + sum(sizes) + composite * _UNITS_OF_COMPOSITE + sum(_UNITS[name] for name in _UNITS if name in node)
+
+
+def _patterns_of(node: Node) -> int:
+    return ("pattern" in node) + len(_items(node.get("patternProperties")))
 
 
 class _TooCostly(Exception):
@@ -47,16 +107,18 @@ class _TooCostly(Exception):
 
 
 class _Cost:
-    """Count checks in one schema."""
+    """Add up what the schemas cost that meet in one value, by what ``weigh`` says of each."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, weigh: Callable[[Node], int], limit: int) -> None:
         self._root = root
+        self._weigh = weigh
+        self._limit = limit
         self._together: dict[int, list[Node]] = {}
 
     def worst(self) -> int:
-        """Return how many schemas can meet in one value at most; raise _TooCostly beyond MAX_CHECKS."""
+        """Return the cost of one value at most, exact up to the limit; raise _TooCostly beyond MAX_CHECKS in place."""
         slots = self._all_slots()
-        checks = {node: len(self._together[node]) for node in slots}
+        checks = {node: sum(map(self._weigh, self._together[node])) for node in slots}
         most = checks[id(self._root)]
         for _ in range(MAX_LEVELS):
             below = {
@@ -64,9 +126,9 @@ class _Cost:
                 for node, of_node in slots.items()
             }
             most = max(most, below[id(self._root)])
-            if most > MAX_CHECKS or below == checks:
+            if most > self._limit or below == checks:
                 break
-            checks = {node: min(count, MAX_CHECKS + 1) for node, count in below.items()}
+            checks = {node: min(count, self._limit + 1) for node, count in below.items()}
         return most
 
     def _all_slots(self) -> dict[int, list[tuple[int, ...]]]:
@@ -121,6 +183,19 @@ def _slots(applied: list[Node]) -> Iterator[list[Node]]:
             of_members[name].append(one)
     for slot in (of_items, of_others, *(own + of_others for own in of_members.values())):
         yield [one for one in slot if isinstance(one, dict)]
+
+
+def has_more_values(data: object, most: int) -> bool:
+    """Return whether there are more values in decoded JSON than ``most``; the work is bounded by that number."""
+    waiting, seen = [data], 0
+    while waiting and seen <= most:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, dict):
+            waiting += value.values() if len(value) <= most else [None] * (most + 1)
+        elif isinstance(value, list):
+            waiting += value if len(value) <= most else [None] * (most + 1)
+    return seen > most
 
 
 def _list(value: Any) -> list[Any]:  # noqa: ANN401 any JSON
