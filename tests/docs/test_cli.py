@@ -9,6 +9,7 @@ import pytest
 from docs.commands import COMMON, commands, uses
 from docs.pages import PAGES, Section, blocks, read, rows, sections
 from packhook.cli.exits import Exit
+from packhook.cli.shared_options import SECRET_VARIABLE
 
 _PAGE: Final = read("reference/cli.md")
 _COMMANDS: Final = commands()
@@ -52,9 +53,9 @@ def test_the_options_of_client_commands_are_documented() -> None:
     table = {cells[0]: cells[1] for cells in rows(_SECTIONS["Options of client commands"].text)}
     client = {name: command for name, command in _COMMANDS.items() if "--server" in command.options}
     assert set(_OPTION.findall(" ".join(table))) == COMMON
-    assert {text.strip("`") for text in table.values()} - {""} == {
-        variable for command in client.values() for variable in command.variables
-    }
+    variables = {variable for command in client.values() for variable in command.variables}
+    assert {text.strip("`") for text in table.values()} - {""} == variables - {SECRET_VARIABLE}
+    assert SECRET_VARIABLE in _SECTIONS["Secrets"].text
     assert {name for name, command in client.items() if "--organization" not in command.options} == {
         name
         for name in client

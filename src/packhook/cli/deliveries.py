@@ -1,10 +1,11 @@
 """``packhook deliveries``: deliveries, their attempts, and retries."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from packhook.api import parameters
+from packhook.cli.attempts import show_attempt
 from packhook.cli.client import Client
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import AllOrganizationsOption
@@ -37,7 +38,7 @@ def show_(client: Client, delivery_id: _Id) -> None:
     nested = ("attempts", "schedule", "interruptions")
     show({name: value for name, value in reply.value.items() if name not in nested})
     for attempt in reply.value["attempts"]:
-        _show_attempt(attempt)
+        show_attempt(attempt)
     for interruption in reply.value["interruptions"]:
         say("")
         say(
@@ -46,21 +47,6 @@ def show_(client: Client, delivery_id: _Id) -> None:
         )
     if reply.value["schedule"]:
         say("Next attempts if every one fails: " + ", ".join(reply.value["schedule"]))
-
-
-def _show_attempt(attempt: dict[str, Any]) -> None:
-    result = attempt["error"]["message"] if attempt["error"] else "delivered"
-    say("")
-    say(f"Attempt {attempt['number']} at {attempt['started_at']}, {attempt['duration_ms']} ms: {result}")
-    say(f"  to {attempt['url']}")
-    for name, value in attempt["request_headers"].items():
-        say(f"  > {name}: {value}")
-    if attempt["status_code"] is not None:
-        say(f"  < {attempt['status_code']}")
-    for name, value in attempt["response_headers"]:
-        say(f"  < {name}: {value}")
-    if attempt["response_body"]:
-        say(f"  {attempt['response_body']!r}")
 
 
 @client_command(app, "retry")

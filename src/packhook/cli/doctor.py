@@ -4,25 +4,19 @@ import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
-import structlog
 import typer
 
 from packhook.api import serializers
 from packhook.api.responses import encode
 from packhook.cli.exits import Exit, fail
 from packhook.cli.findings import exit_by_level, show_findings
+from packhook.cli.local_probe import event_for, local_probe
 from packhook.cli.output import Output, OutputOption, print_json
 from packhook.cli.secrets import read_secret
 from packhook.cli.shared_options import ConfigOption, EventCodeOption, SecretFileOption, SecretOption
-from packhook.core import ids
-from packhook.core.clock import SystemClock
 from packhook.core.endpoint_findings import findings
 from packhook.core.event_types import EVENT_CODES, EVENT_TYPES
-from packhook.core.model import Event, Webhook, WebhookState
 from packhook.core.signatures.standard import new_secret, secret_problem
-from packhook.delivery.http.client import HttpClient
-from packhook.delivery.http.egress_proxy import open_egress
-from packhook.delivery.probe import EndpointProbe
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 
@@ -49,13 +43,12 @@ def doctor(
     Example: packhook doctor https://shop.example/hooks --secret-file secret.txt
     """
     event_code = event_code or "order.created"
-    secret = read_secret("--secret-file", secret_file) if secret_file is not None else secret or ""
     problems = [] if event_code in EVENT_CODES else [f"--event-code: expected one of {', '.join(EVENT_CODES)}"]
+    secret = read_secret("--secret-file", secret_file) if secret_file is not None else secret or ""
     if secret and (problem := secret_problem(secret)):
         problems.append(f"--secret: {problem}")
     if problems:
         fail("\n".join(problems), Exit.USAGE)
-    structlog.configure(processors=[_drop], cache_logger_on_first_use=False)  # what a log would say is printed here
     report = asyncio.run(_examine(url, secret, event_code, load_settings(config)))
     if output is not Output.TABLE:
         print_json(encode(report).decode(), output)
@@ -66,35 +59,8 @@ def doctor(
 
 async def _examine(url: str, secret: str, event_code: str, settings: Settings) -> dict[str, Any]:
     """Return the findings and the exchange, as the API does."""
-    clock = SystemClock()
-    now = clock.now()
-    webhook = Webhook(
-        id="",
-        organization_id=_ORGANIZATION,
-        event_code=event_code if secret else PROBE_CODE,
-        endpoint=url,
-        secret=secret or new_secret(),
-        enabled=True,
-        created_at=now,
-        updated_at=now,
-        version=1,
-    )
-    event = Event(
-        id=ids.event_id(),
-        organization_id=_ORGANIZATION,
-        event_code=webhook.event_code,
-        data=msgspec.json.encode(EVENT_TYPES[event_code].example if secret else {}),
-        created_at=now,
-    )
-    client = HttpClient(open_egress(settings), ca_bundle=settings.ca_bundle, max_connections=1)
-    await client.open()
-    try:
-        probe = EndpointProbe(client, settings, clock)
-        result, examined = await probe.examine(WebhookState(webhook=webhook), event, has_secret=bool(secret))
-    finally:
-        await client.close()
+    data = msgspec.json.encode(EVENT_TYPES[event_code].example if secret else {})
+    state, event = event_for(url, secret or new_secret(), event_code if secret else PROBE_CODE, data, _ORGANIZATION)
+    async with local_probe(settings) as probe:
+        result, examined = await probe.examine(state, event, has_secret=bool(secret))
     return {**serializers.endpoint_report(findings(examined)), "attempt": serializers.attempt(result.attempt)}
-
-
-def _drop(_logger: object, _method: str, _line: Any) -> Any:  # noqa: ANN401 structlog's
-    raise structlog.DropEvent

@@ -22,7 +22,9 @@ from packhook_client import calls
 WAIT_SECONDS: Final = 30
 
 
-class _Page(Struct):
+class PageOfFeed(Struct):
+    """Hold the events of a page as they came."""
+
     data: list[Raw]
     cursor: str
 
@@ -34,7 +36,7 @@ class _Message(Struct):
     data: Raw
 
 
-_page: Final = msgspec.json.Decoder(_Page).decode
+read_page: Final = msgspec.json.Decoder(PageOfFeed).decode
 _message: Final = msgspec.json.Decoder(_Message).decode
 
 
@@ -47,7 +49,7 @@ def follow(client: Client, query: dict[str, str], cursor_file: Path | None, *, o
         query = {**query, "after": cursor}
     query = {**query, "wait": "0" if once else query.get("wait", str(WAIT_SECONDS))}
     while True:
-        page = _page(client.send(calls.read_feed().with_query(**query)).text)
+        page = read_page(client.send(calls.read_feed().with_query(**query)).text)
         for event in page.data:
             _print(bytes(event).decode(), as_json=client.as_json)
         if cursor_file is not None and page.cursor != query.get("after"):

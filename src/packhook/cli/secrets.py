@@ -5,12 +5,14 @@ What stands on a command line is in the list of processes and in the history of 
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from packhook.cli.exits import Exit, fail
+from packhook.core.signatures.standard import secret_problem
 
 STANDARD_INPUT: Final = "-"
 _MOST_BYTES: Final = 64 * 1024
@@ -30,6 +32,29 @@ def read_secrets(option: str, file: str) -> list[str]:
     if not secrets:
         fail(f"{option}: there is nothing in {_named(file)}", Exit.USAGE)
     return secrets
+
+
+def all_secrets(secret: Sequence[str] | None, file: str | None) -> tuple[str, ...]:
+    """Return the webhook's secrets that were given: in a file, as options or in the environment; maybe none."""
+    return tuple(secret or ()) if file is None else tuple(read_secrets("--secret-file", file))
+
+
+def given_secrets(secret: Sequence[str] | None, file: str | None) -> tuple[str, ...]:
+    """Return the same. Exit if there is none, or if one cannot be a secret."""
+    secrets = all_secrets(secret, file)
+    if not secrets:
+        fail("no secret: give --secret-file, with - for standard input, or set PACKHOOK_WEBHOOK_SECRET", Exit.USAGE)
+    problems = [f"secret: {problem}" for problem in map(secret_problem, secrets) if problem]
+    if problems:
+        fail("\n".join(problems), Exit.USAGE)
+    return secrets
+
+
+def first_secret(secret: str | None, file: str | None) -> str:
+    """Return the webhook's secret that was given; "" if none was. Exit if it cannot be one."""
+    if not secret and file is None:
+        return ""
+    return given_secrets([secret] if secret else None, file)[0]
 
 
 def given_key(key: str | None, file: str | None) -> str:

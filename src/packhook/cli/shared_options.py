@@ -67,6 +67,7 @@ SecretFileOption = Annotated[
 ]
 DescriptionOption = Annotated[str | None, typer.Option("--description", help=HELP["description"])]
 EventCodeOption = Annotated[str | None, typer.Option("--event-code", help=HELP["event_code"])]
+EventCodesOption = Annotated[str | None, typer.Option("--event-codes", help=HELP["event_codes"])]
 SubjectOption = Annotated[str | None, typer.Option("--subject", help=HELP["subject"])]
 SinceOption = Annotated[str | None, typer.Option("--since", help=_SINCE)]
 UntilOption = Annotated[str | None, typer.Option("--until", help=_UNTIL)]

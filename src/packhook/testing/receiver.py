@@ -26,10 +26,11 @@ Condition = Callable[[Sequence["Received"]], bool]
 class Received:
     """Hold one request. ``at`` is ``time.monotonic()`` when its last byte was read, in seconds.
 
-    ``certificate`` is the client certificate (DER) of its connection, if one was requested and sent.
+    ``certificate`` is the client certificate (DER) of its connection, if one was requested and sent. ``is_cut``: the
+    body was larger than the receiver takes, and the rest was not read.
     """
 
-    __slots__ = ("_headers", "at", "body", "certificate", "method", "path", "verified")
+    __slots__ = ("_headers", "at", "body", "certificate", "is_cut", "method", "path", "verified")
 
     def __init__(
         self,
@@ -38,12 +39,15 @@ class Received:
         headers: list[tuple[bytes, bytes]],
         body: bytes,
         certificate: bytes | None = None,
+        *,
+        is_cut: bool = False,
     ) -> None:
         self.method = method
         self.path = path
         self._headers = headers
         self.body = body
         self.certificate = certificate
+        self.is_cut = is_cut
         self.at = time.monotonic()
         self.verified: bool | None = None  # None if the receiver has no secrets
 
@@ -51,6 +55,11 @@ class Received:
     def headers(self) -> dict[str, str]:
         """Return the headers by lower-case name; of a repeated header the last."""
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}
+
+    @property
+    def raw_headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers as they came, in order, repeated ones too."""
+        return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers)
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path} {len(self.body)} bytes>"
@@ -62,7 +71,8 @@ class Receiver:
     ``answer`` is used when no behaviour is queued: a behaviour, or a function from the request to one. With
     ``secrets``, each request's ``verified`` says whether its signature is valid. With ``tls`` it speaks TLS, and
     requests a client certificate if the context does. ``port`` 0 takes a free one. ``hostname`` is the name in ``url``
-    and changes nothing else.
+    and changes nothing else. A body above ``max_body_bytes`` is cut, and its connection closed after the answer.
+    Without ``is_recorded`` it keeps no request, so it can run for as long as it likes.
     """
 
     def __init__(
@@ -74,11 +84,15 @@ class Receiver:
         address: str = "127.0.0.1",
         port: int = 0,
         hostname: str = "",
+        max_body_bytes: int | None = None,
+        is_recorded: bool = True,
     ) -> None:
         self.answer = answer or Status(200)
         self.received: list[Received] = []
         self.connections_made = 0
         self.port = port
+        self.max_body_bytes = max_body_bytes
+        self._is_recorded = is_recorded
         self._address = address
         self._hostname = hostname or address
         self._secrets = tuple(secrets)
@@ -154,7 +168,8 @@ class Receiver:
         """Record a request, wake its waiters, and return the behaviour that answers it."""
         if self._secrets:
             received.verified = is_signed(self._secrets, received.headers, received.body)
-        self.received.append(received)
+        if self._is_recorded:
+            self.received.append(received)
         for waiter, condition in self._waiters.items():
             if not waiter.done() and condition(self.received):
                 waiter.set_result(None)
@@ -171,6 +186,7 @@ class _ReceiverConnection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
+        self._body_bytes = 0
         self._path = b""
         self._ignores_input = False
         self._task: asyncio.Task[None] | None = None
@@ -206,20 +222,30 @@ class _ReceiverConnection(asyncio.Protocol):
         self._headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
-        """Collect a part of the body."""
+        """Collect a part of the body; answer at once if there is too much of it."""
+        if self._ignores_input:
+            return
         self._body.append(body)
+        self._body_bytes += len(body)
+        if self._receiver.max_body_bytes is not None and self._body_bytes > self._receiver.max_body_bytes:
+            self._ignores_input = True
+            self._take(is_cut=True)
 
     def on_message_complete(self) -> None:
         """Record the complete request, and answer it."""
-        method = self._parser.get_method().decode()
-        received = Received(
-            method, self._path.decode("latin-1"), self._headers, b"".join(self._body), self._certificate
-        )
-        self._path, self._headers, self._body = b"", [], []
+        if not self._ignores_input:
+            self._take(is_cut=False)
+
+    def _take(self, *, is_cut: bool) -> None:
+        method, body = self._parser.get_method().decode(), b"".join(self._body)
+        if is_cut:
+            body = body[: self._receiver.max_body_bytes]
+        received = Received(method, self._path.decode("latin-1"), self._headers, body, self._certificate, is_cut=is_cut)
+        self._path, self._headers, self._body, self._body_bytes = b"", [], [], 0
         behaviour = self._receiver.take(received)
         if type(behaviour) is Status and self._task is None:
             self._transport.write(behaviour.rendered)
-            if behaviour.close:
+            if behaviour.close or is_cut:
                 self._transport.close()
         else:
             self._perform(behaviour)
