@@ -1,6 +1,7 @@
 """``packhook check``: everything that is wrong at once, with an exit code, and nothing changed."""
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ import pytest
 
 from packhook.cli.check import check
 from packhook.cli.exits import Exit
+from packhook.cli.output import Output
 from packhook.core.clock import SystemClock
 from packhook.settings import Settings
 from packhook.store.encryption.keyring import Keyring
@@ -39,6 +41,17 @@ def run(capsys: pytest.CaptureFixture[str], **options: str) -> tuple[int, list[s
         code = int(end.code or 0)
     out, err = capsys.readouterr()
     return code, out.splitlines(), err.splitlines()
+
+
+def test_the_result_as_json(capsys: pytest.CaptureFixture[str], database: str) -> None:
+    """Print one object for scripts, with the exit code that people get."""
+    code, (line,), err = run(capsys, database=database, output=Output.JSON)
+    found = json.loads(line)
+    assert (code, found["fit"], found["errors"], err) == (Exit.DONE, True, [], [])
+    assert found["notes"][0].startswith("master_keys: ")
+    code, (line,), err = run(capsys, database=database, port="-1", output=Output.JSON)
+    found = json.loads(line)
+    assert (code, found["fit"], len(found["errors"]), err) == (Exit.USAGE, False, 1, [])
 
 
 async def _filled(database: str) -> None:

@@ -206,6 +206,10 @@ async def test_a_secret_is_read_from_a_file_or_standard_input(terminal: Terminal
     assert (code, "cannot read" in err) == (Exit.USAGE, True)
     code, _, err = await terminal.run(*rotate, "-", "--secret", "another-secret")
     assert (code, "'--secret-file' has no effect with '--secret'" in err) == (Exit.USAGE, True)
+    changed = ("webhooks", "update", webhook["id"], "--headers-file", "-")
+    assert set((await terminal.json(*changed, given="x-token: a:b\nx-two: c\n"))["headers"]) == {"x-token", "x-two"}
+    code, _, err = await terminal.run(*changed, given="x-token")
+    assert (code, "--header: expected NAME:VALUE" in err) == (Exit.USAGE, True)
 
 
 async def test_h_is_help() -> None:

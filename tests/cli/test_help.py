@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from docs.commands import commands, example_of, help_of, leaves
 from packhook import __version__
+from packhook.cli.exits import Exit
 from packhook.cli.main import app
 from support.processes import environment
 
@@ -56,6 +57,12 @@ def test_packhook_without_arguments_lists_all_commands() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment({}))
     assert (ran.returncode, ran.stderr) == (0, "")
     assert [name for name in {name.split()[1] for name in _LEAVES} if f" {name} " not in ran.stdout] == []
+
+
+def test_the_help_names_the_exit_codes() -> None:
+    """Name each exit code, for scripts."""
+    said = help_of()
+    assert [code for code in Exit if f"{int(code)} " not in said.partition("Exit codes:")[2]] == []
 
 
 def test_version() -> None:

@@ -62,6 +62,7 @@ async def test_the_example_of_the_catalogue(terminal: Terminal, tmp_path: Path) 
             (("unknown.code",), settings, Exit.MISSING, "unknown.code"),
             (("unknown.code",), ALLOWED, Exit.USAGE, "is not built in: give --data, or a key"),
             (("order.created", "--data", "-"), ALLOWED, Exit.USAGE, "--data: expected a JSON object in standard input"),
+            (("order.created", "--data", "-", "--secret-file", "-"), ALLOWED, Exit.USAGE, "for one file only"),
             (("order.created", "--secret", "short"), ALLOWED, Exit.USAGE, "secret: expected 8 to 255"),
         )
         for given, more, exit_code, message in cases:

@@ -1,10 +1,12 @@
 """``packhook check``: judge settings and database before a node starts, and change neither."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Final
 
 from packhook.cli.exits import Exit, exit_code, fail
+from packhook.cli.output import Output, OutputOption, print_json
 from packhook.cli.preflight import advice, problems
 from packhook.cli.shared_options import ConfigOption, DatabaseOption, HostOption, PortOption, ProcessesOption
 from packhook.core.errors import PackhookError
@@ -25,6 +27,7 @@ def check(
     database: DatabaseOption = None,
     processes: ProcessesOption = None,
     config: ConfigOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Judge settings and database as `serve` would find them, without changing anything. Print all that is wrong.
 
@@ -46,6 +49,9 @@ def check(
             errors += found
             notes += _notes_on(state, settings)
             code = code or (Exit.FAILED if found else Exit.DONE)
+    if output is not Output.TABLE:
+        print_json(json.dumps({"fit": not errors, "errors": errors, "notes": notes}, ensure_ascii=False), output)
+        raise SystemExit(int(code))
     for line in notes:
         print(visible_lines(f"note: {line}"))  # noqa: T201 this is the command line
     if errors:

@@ -47,7 +47,7 @@ ALIASES: Final = {
 }
 """Former names of options, which are in no help: the option, and the value that the name stands for."""
 
-_ALWAYS_EXCLUSIVE: Final = (("--key", "--key-file"), ("--secret", "--secret-file"))
+_ALWAYS_EXCLUSIVE: Final = (("--key", "--key-file"), ("--secret", "--secret-file"), ("--header", "--headers-file"))
 
 
 def exclusive(*pairs: tuple[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,11 +1,43 @@
-"""Replace a file as a whole: a crash leaves the text before or this one."""
+"""Read a file or standard input, within a limit; replace a file as a whole."""
 
 import os
+import sys
 from pathlib import Path
+from typing import Final
+
+from packhook.cli.exits import Exit, fail
+
+STANDARD_INPUT: Final = "-"
+
+
+def named(file: str) -> str:
+    """Return a file's name for people."""
+    return "standard input" if file == STANDARD_INPUT else file
+
+
+def read_file(file: str, most_bytes: int, option: str = "") -> bytes:
+    """Return the bytes of a file, or for ``-`` of standard input. Exit with a message if that fails, or they are more.
+
+    ``option`` is what named the file, for the message.
+    """
+    start = f"{option}: " if option else ""
+    try:
+        if file == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(most_bytes + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(most_bytes + 1)
+    except OSError as error:
+        fail(f"{start}cannot read {named(file)}: {error.strerror}", Exit.USAGE)
+    if len(content) > most_bytes:
+        fail(f"{start}{named(file)} is longer than {most_bytes} bytes", Exit.USAGE)
+    return content
 
 
 def replace_file(file: Path, text: str, mode: int = 0o666) -> None:
     """Write a text to a file of its own, then give that the file's name. OSError if it cannot be written.
+
+    A crash leaves the text before or this one.
 
     ``mode`` is for the new file, less what the umask takes: a private file is private from its first byte.
     """

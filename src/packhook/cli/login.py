@@ -8,8 +8,9 @@ import typer
 
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import STANDARD_INPUT
 from packhook.cli.profiles import Profile, profile_name, read_profiles, write_profiles
-from packhook.cli.secrets import STANDARD_INPUT, given_key
+from packhook.cli.secrets import given_key
 from packhook.cli.shared_options import (
     DEFAULT_SERVER,
     KeyFileOption,

@@ -102,6 +102,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
+    epilog="Exit codes: 0 success, 1 carried out without success, 2 wrong options or input, 3 no server, 4 no access, "
+    "5 not found or a conflict.",
     help="Webhooks for order events: stored durably, signed, delivered at least once.",
 )
 

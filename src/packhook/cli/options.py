@@ -23,11 +23,12 @@ from packhook.cli.confirmation import confirm
 from packhook.cli.exits import Exit, fail
 from packhook.cli.output import AllOption, Output, OutputOption
 from packhook.cli.profiles import find_profile
-from packhook.cli.secrets import given_key, read_secret
+from packhook.cli.secrets import given_key, read_secret, read_secrets
 from packhook.cli.shared_options import (
     DEFAULT_SERVER,
     HELP,
     HELP_OF_FILTERS,
+    HeadersFileOption,
     KeyFileOption,
     KeyOption,
     OrganizationOption,
@@ -183,6 +184,7 @@ def _schema_options(schema: type[BaseModel], own: Collection[str]) -> Iterable[i
             yield _option(name, str, text if name in HELP else f"{text} Separated by commas.")
         elif field.annotation == dict[str, str]:
             yield _option(name, list[str], f"NAME:VALUE, may be repeated. {text}", flag=f"--{name.removesuffix('s')}")
+            yield inspect.Parameter(f"{name}_file", _KEYWORD, default=None, annotation=HeadersFileOption)
 
 
 def _is_list(annotation: Any) -> bool:  # noqa: ANN401 a type
@@ -195,6 +197,8 @@ def _fields(schema: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     fields = {name: values[name] for name in schema.model_fields if values.get(name) is not None}
     if values.get("secret_file") is not None:
         fields["secret"] = read_secret("--secret-file", values["secret_file"])
+    if values.get("headers_file") is not None:
+        fields["headers"] = read_secrets("--headers-file", values["headers_file"])
     for name, value in fields.items():
         if _is_list(schema.model_fields[name].annotation):
             fields[name] = [item.strip() for item in value.split(",") if item.strip()]

@@ -9,25 +9,20 @@
 """
 
 import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import STANDARD_INPUT, named, read_file
 
-STANDARD_INPUT: Final = "-"
 MAX_BYTES: Final = 4 * 1024 * 1024
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE: Final = re.compile(rb"[A-Z]+ \S+ HTTP/\d(\.\d)?")
 
 RequestArgument = Annotated[
     str | None, typer.Argument(help="A file with a raw HTTP request, or - for standard input.", metavar="[REQUEST]")
-]
-HeadersFileOption = Annotated[
-    str | None, typer.Option("--headers-file", help="A file with the request's headers, NAME: VALUE a line.")
 ]
 BodyFileOption = Annotated[
     str | None, typer.Option("--body-file", help="A file with the request's body, every byte of it.")
@@ -71,16 +66,16 @@ def require_clear(request: str | None, headers_file: str | None, body_file: str 
 def read_request(request: str | None, headers_file: str | None, body_file: str | None) -> SavedRequest:
     """Read a saved request; without any file, a raw one from standard input. Exit with a message if it is none."""
     if body_file is None:
-        return _parse(_read(request or STANDARD_INPUT), request or STANDARD_INPUT)
-    head = b"" if headers_file is None else _read(headers_file)
+        return _parse(read_file(request or STANDARD_INPUT, MAX_BYTES), request or STANDARD_INPUT)
+    head = b"" if headers_file is None else read_file(headers_file, MAX_BYTES)
     start, headers = _head(head.strip(b"\r\n"), headers_file or "")
-    return SavedRequest(start, headers, _read(body_file))
+    return SavedRequest(start, headers, read_file(body_file, MAX_BYTES))
 
 
 def _parse(content: bytes, file: str) -> SavedRequest:
     end = _END_OF_HEAD.search(content)
     if end is None:
-        fail(f"{_named(file)} is no HTTP request: no empty line between headers and body", Exit.USAGE)
+        fail(f"{named(file)} is no HTTP request: no empty line between headers and body", Exit.USAGE)
     start, headers = _head(content[: end.start()], file)
     return SavedRequest(start, headers, content[end.end() :])
 
@@ -93,24 +88,6 @@ def _head(head: bytes, file: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     for line in lines:
         name, colon, value = line.rstrip(b"\r").decode("latin-1").partition(":")
         if not colon or not name or name != name.strip():
-            fail(f"{_named(file)}: expected a header NAME: VALUE, got {line[:80].decode('latin-1')!r}", Exit.USAGE)
+            fail(f"{named(file)}: expected a header NAME: VALUE, got {line[:80].decode('latin-1')!r}", Exit.USAGE)
         headers.append((name, value.strip()))
     return start, tuple(headers)
-
-
-def _read(file: str) -> bytes:
-    try:
-        if file == STANDARD_INPUT:
-            content = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        fail(f"cannot read {_named(file)}: {error.strerror}", Exit.USAGE)
-    if len(content) > MAX_BYTES:
-        fail(f"{_named(file)} is longer than {MAX_BYTES} bytes", Exit.USAGE)
-    return content
-
-
-def _named(file: str) -> str:
-    return "standard input" if file == STANDARD_INPUT else file

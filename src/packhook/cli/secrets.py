@@ -6,15 +6,14 @@ What stands on a command line is in the list of processes and in the history of 
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import typer
 
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import STANDARD_INPUT, named, read_file
 from packhook.core.signatures.standard import secret_problem
 
-STANDARD_INPUT: Final = "-"
 _MOST_BYTES: Final = 64 * 1024
 
 
@@ -22,7 +21,7 @@ def read_secret(option: str, file: str) -> str:
     """Return the secret in a file, or for ``-`` that of standard input, or of a prompt there; exit if there is none."""
     secrets = read_secrets(option, file)
     if len(secrets) > 1:
-        fail(f"{option}: expected one line in {_named(file)}, got {len(secrets)}", Exit.USAGE)
+        fail(f"{option}: expected one line in {named(file)}, got {len(secrets)}", Exit.USAGE)
     return secrets[0]
 
 
@@ -30,7 +29,7 @@ def read_secrets(option: str, file: str) -> list[str]:
     """Return the secrets in a file, one a line, without empty lines; exit if there is none."""
     secrets = [line.strip() for line in _read(option, file).splitlines() if line.strip()]
     if not secrets:
-        fail(f"{option}: there is nothing in {_named(file)}", Exit.USAGE)
+        fail(f"{option}: there is nothing in {named(file)}", Exit.USAGE)
     return secrets
 
 
@@ -67,20 +66,6 @@ def _read(option: str, file: str) -> str:
     if file == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
         return str(typer.prompt(option.removeprefix("--").removesuffix("-file"), hide_input=True, err=True))
     try:
-        if file == STANDARD_INPUT:
-            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(_MOST_BYTES + 1)
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        fail(f"{option}: cannot read {_named(file)}: {error.strerror}", Exit.USAGE)
+        return read_file(file, _MOST_BYTES, option).decode("utf-8-sig")
     except UnicodeDecodeError:
-        fail(f"{option}: {_named(file)} is not UTF-8", Exit.USAGE)
-    if len(content) > _MOST_BYTES:
-        fail(f"{option}: {_named(file)} is longer than {_MOST_BYTES} bytes", Exit.USAGE)
-    return text
-
-
-def _named(file: str) -> str:
-    return "standard input" if file == STANDARD_INPUT else file
+        fail(f"{option}: {named(file)} is not UTF-8", Exit.USAGE)

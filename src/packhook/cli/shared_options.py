@@ -65,6 +65,9 @@ SecretsOption = Annotated[list[str] | None, typer.Option("--secret", envvar=SECR
 SecretFileOption = Annotated[
     str | None, typer.Option("--secret-file", help="A file with the webhook's secret, or - for standard input.")
 ]
+HeadersFileOption = Annotated[
+    str | None, typer.Option("--headers-file", help="A file with headers, NAME: VALUE a line.")
+]
 DescriptionOption = Annotated[str | None, typer.Option("--description", help=HELP["description"])]
 EventCodeOption = Annotated[str | None, typer.Option("--event-code", help=HELP["event_code"])]
 EventCodesOption = Annotated[str | None, typer.Option("--event-codes", help=HELP["event_codes"])]

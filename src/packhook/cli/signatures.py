@@ -12,13 +12,12 @@ from packhook.cli.exits import Exit, fail
 from packhook.cli.output import Output, OutputOption, print_json
 from packhook.cli.saved_request import (
     BodyFileOption,
-    HeadersFileOption,
     RequestArgument,
     read_request,
     require_clear,
 )
 from packhook.cli.secrets import given_secrets
-from packhook.cli.shared_options import SecretFileOption, SecretsOption
+from packhook.cli.shared_options import HeadersFileOption, SecretFileOption, SecretsOption
 from packhook.cli.times import HINT, parse_time
 from packhook.core import ids
 from packhook.core.clock import SECOND, SystemClock, from_rfc3339

@@ -18,6 +18,7 @@ from packhook.cli.attempts import show_attempt
 from packhook.cli.client import Client
 from packhook.cli.events import read_input
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import STANDARD_INPUT
 from packhook.cli.local_probe import event_for, local_probe
 from packhook.cli.options import client_command
 from packhook.cli.output import Output, print_json
@@ -59,6 +60,8 @@ def trigger(
 
     Example: packhook trigger order.created --to https://shop.example/hooks --secret-file secret.txt
     """
+    if data == secret_file == STANDARD_INPUT:
+        fail("standard input can be read for one file only", Exit.USAGE)
     settings = load_settings(config)
     given = first_secret(secret, secret_file)
     content = _example(client, event_code) if data is None else _object(data)
