@@ -37,6 +37,9 @@ from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.decisions import Decisions
 from packhook.store.sqlite.writer import WriteOp, Writer, itself
 
+FAN_OUT: Final = ":fan-out"
+"""In whose name the fan-out writes, no organization's id: its transactions are its own, and take turns with others'."""
+
 DECIDING_ROWS: Final = 100
 """How many filters are evaluated before everything else on the event loop runs."""
 
@@ -63,7 +66,7 @@ class SqlitePublisher:
         self._tasks: set[asyncio.Task[tuple[Receipt, ...]]] = set()
         self._turns = outbox.FanOutTurns(capacity, self._cache, self._decisions, clock)
         self._fan_out: WriteOp[None, outbox.FanOutStep, outbox.FanOutStep] = WriteOp(
-            self._turns.fan_out, itself, self._fanned_out
+            self._turns.fan_out, itself, self._fanned_out, lambda _: MAX_TRANSACTION_WEIGHT, lambda _: FAN_OUT
         )
         run = partial(publish.publish, capacity=capacity, cache=self._cache, decisions=self._decisions)
         decided, undecided = partial(run, may_defer=False), partial(run, may_defer=True)
