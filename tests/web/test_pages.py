@@ -9,7 +9,7 @@ from packhook.web.routes import ROUTES, PageRoute
 from support.api_node import OPERATOR_KEY
 from web.conftest import Browser
 from web.pages import PAGES, address
-from web.sample import HEADER_VALUE, ORGANIZATION, SECRET
+from web.sample import EMPTY, HEADER_VALUE, ORGANIZATION, SECRET
 from web.served import Served
 
 MAX_BYTES: Final = 100_000
@@ -66,6 +66,13 @@ def test_no_form_is_taken_without_the_token_of_its_session(browser: Browser, ser
     path = f"/dashboard{page.path.format(**of, **more)}"
     assert browser.client.post(path, data={"to": "pause", "do": "import"}).status_code == 403
     assert browser.client.post(path, data={"token": "x"}, files={"file": b"x"}).status_code == 403
+
+
+def test_the_list_of_organizations_leads_to_each(browser: Browser) -> None:
+    """By its name."""
+    page = browser.read("/dashboard/organizations")
+    for name in (ORGANIZATION, EMPTY):
+        assert page.all("a", href=f"/dashboard/organizations/{name}")
 
 
 def test_an_unknown_page_says_so(browser: Browser, stranger: Browser) -> None:
