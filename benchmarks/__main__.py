@@ -1,4 +1,4 @@
-"""Run a benchmark: ``python -m benchmarks [events | claims | isolation | pages] [OPTIONS]``; by default ``events``."""
+"""Run a benchmark: ``python -m benchmarks [COMMAND] [OPTIONS]``; ``events`` is the default."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from benchmarks.ageing.command import ageing
 from benchmarks.claims.command import claims
 from benchmarks.command import events
 from benchmarks.isolation.command import isolation
@@ -13,6 +14,7 @@ from benchmarks.pages import pages
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "events": events,
+    "ageing": ageing,
     "claims": claims,
     "isolation": isolation,
     "pages": pages,

@@ -14,6 +14,7 @@ from benchmarks.process_meter import parent_of
 from packhook.cli.exits import Exit, fail
 
 _SQLITE: Final = "sqlite:///"
+WAL_BYTES: Final = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 
 
 class Databases(Protocol):
@@ -31,6 +32,10 @@ class Databases(Protocol):
         """Return the ids of the server's processes; none where there is no server on this machine."""
         ...
 
+    async def wal_bytes(self) -> int | None:
+        """Return how many bytes of WAL a server has written so far; None without a server."""
+        ...
+
 
 class SqliteFiles:
     """Create SQLite files in the scenarios' folders."""
@@ -45,6 +50,10 @@ class SqliteFiles:
     def processes(self) -> list[int]:
         """Return none: SQLite runs inside the node."""
         return []
+
+    async def wal_bytes(self) -> int | None:
+        """Return None."""
+        return None
 
 
 class PostgresDatabases:
@@ -83,6 +92,14 @@ class PostgresDatabases:
             return [self._postmaster, *map(int, children.read_text("utf-8").split())]
         except OSError:
             return []
+
+    async def wal_bytes(self) -> int | None:
+        """Return how many bytes of WAL the server has written so far, for all its databases."""
+        connection = await self._connect()
+        try:
+            return int(await connection.fetchval(WAL_BYTES))
+        finally:
+            await connection.close()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:

@@ -189,6 +189,7 @@ _SCENARIO_ROWS: Final[Sequence[tuple[str, Value]]] = (
     ("  node", _cost("node")),
     ("  of it in the kernel", _cost("kernel")),
     ("  database", _cost("database")),
+    ("bytes of WAL per delivery", lambda result: "-" if result.wal is None else f"{result.wal:,.0f}"),
     ("not packhook: receiver", _cost("receiver")),
     ("              publisher", _cost("publisher")),
     ("              this command", _cost("bench")),

@@ -72,7 +72,7 @@ class Result(Struct, frozen=True, kw_only=True):
     CPU per delivery of ``node`` (of it ``kernel``), ``database``, ``receiver``, ``publisher`` and ``bench`` (this
     command). ``cores``: cores in use by each of them; a receiver or publisher near 1 was the limit. ``others`` is
     everything else on this machine, ``stolen`` the share of a hypervisor: either makes the result worse than the truth.
-    ``backlog_growth``: deliveries per second.
+    ``backlog_growth``: deliveries per second. ``wal``: bytes of WAL per delivery, None without PostgreSQL.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Result(Struct, frozen=True, kw_only=True):
     backlog_peak: int
     backlog_growth: float
     timeline: list[Interval]
+    wal: float | None = None
 
     @property
     def packhook_cost(self) -> float:

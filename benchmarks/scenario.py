@@ -46,6 +46,7 @@ class _Run(NamedTuple):
     received: ReceiptLog
     readings: list[Reading]
     peak: int
+    wal: int | None
 
 
 async def measure(
@@ -105,6 +106,7 @@ class Load:
         self._folder = folder
         self._patience = SABOTAGED_PATIENCE_SECONDS if environment.sabotage else PATIENCE_SECONDS
         self._is_sabotaged = bool(environment.sabotage)
+        self._databases = environment.databases
         self._pids = [node.process.pid for node in started]
         self._meter = ProcessMeter(
             {
@@ -135,6 +137,7 @@ class Load:
                 node.reset_profile()
             meter.readings.clear()
             meter.read()
+            wal_before = await self._databases.wal_bytes()
             metering = asyncio.create_task(meter.run())
             published = await connected.publish()
         await receiver.wait_for(len(published.ids) * plan.fan_out, self._patience)
@@ -142,8 +145,10 @@ class Load:
         with suppress(asyncio.CancelledError):
             await metering
         await meter.wait_until_idle("node")
+        wal_after = await self._databases.wal_bytes()
+        wal = None if wal_before is None or wal_after is None else wal_after - wal_before
         received = await receiver.take_log(self._folder / "received")
-        return _result(name, plan, _Run(published, received, meter.readings, sum(map(peak_bytes, self._pids))))
+        return _result(name, plan, _Run(published, received, meter.readings, sum(map(peak_bytes, self._pids)), wal))
 
 
 def _result(name: str, plan: Plan, run: _Run) -> Result:
@@ -178,6 +183,7 @@ def _result(name: str, plan: Plan, run: _Run) -> Result:
         backlog_peak=max((interval.backlog for interval in intervals), default=0),
         backlog_growth=backlog_growth(intervals),
         timeline=intervals,
+        wal=None if run.wal is None else run.wal / max(1, len(arrivals)),
     )
 
 
