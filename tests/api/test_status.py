@@ -55,8 +55,14 @@ async def test_the_lists_of_all_organizations(api: httpx.AsyncClient) -> None:
     first = (await api.get("/v1/deliveries?per_page=1")).json()
     assert first["data"][0]["organization_id"] == made[1].id
     assert first["next"] is not None
-    wrong = await api.get("/v1/deliveries?status=pending&subject=ord_1")
+    pending = (await api.get(f"/v1/deliveries?status=pending&webhook_id={mine[0]['id']}")).json()["data"]
+    assert [item["webhook_id"] for item in pending] == [mine[0]["id"]]
+    chosen = f"/v1/webhooks?organization_id={made[1].id}&state=paused&event_code=order.created"
+    assert [item["id"] for item in (await api.get(chosen)).json()["data"]] == [mine[1]["id"]]
+    wrong = await api.get("/v1/deliveries?status=lost&subject=ord_1")
     assert {error["field"] for error in wrong.json()["errors"]} == {"status", "subject"}
+    wrong = await api.get("/v1/webhooks?state=bad&enabled=true")
+    assert {error["field"] for error in wrong.json()["errors"]} == {"state", "enabled"}
 
 
 async def _pages(api: httpx.AsyncClient, url: str) -> AsyncIterator[dict[str, Any]]:

@@ -331,6 +331,10 @@ async def test_a_list_reads_what_it_lists(url: str, node: PostgresStore, stateme
             assert found == index
             assert rows <= 26
             assert not [step for step in steps(db.plan) if "Sort" in step["Node Type"]]
+        for status in (DeliveryStatus.PENDING, DeliveryStatus.SENDING):
+            await overview.list_deliveries(db, page, DeliveryFilter(status=status))
+            ((found, _),) = db.read
+            assert found in {"deliveries_live", "deliveries_live_of_organization", "deliveries_leased"}
 
 
 async def test_many_deliveries_take_few_round_trips(

@@ -16,6 +16,7 @@ from packhook.store.encryption.keyring import Keyring
 from packhook.store.encryption.store import EncryptedStore
 from packhook.store.filters import instance_delivery_conditions
 from packhook.store.open import open_store
+from packhook.store.overview import InstanceWebhookFilter
 from packhook.store.pagination import page_statement
 from packhook.store.sqlite.connection import connect, migrate
 from packhook.store.sqlite.queries import HINTS, SQL
@@ -107,6 +108,38 @@ async def test_webhooks_of_all_organizations_are_listed_in_pages(store: Store) -
     ]
 
 
+async def test_what_is_leased_directly_is_being_sent(store: Store) -> None:
+    """Like what was claimed."""
+    await add_webhook(store)
+    store.attach(FakeDispatcher(slots=1))
+    await publish(store, 2)
+    for status in (DeliveryStatus.SENDING, DeliveryStatus.PENDING):
+        found = (await store.overview.list_deliveries(PageRequest(limit=5), DeliveryFilter(status=status))).items
+        assert [item.status for item in found] == [status]
+
+
+async def test_webhooks_of_all_organizations_are_listed_by_filters(store: Store) -> None:
+    """By organization, event code and state: each webhook is in one state, that in which the figures count it."""
+    failing = await add_webhook(store, OTHER)
+    await publish(store, FAILURES_TO_FAIL, OTHER)
+    await store.record([failed(item, START, next_attempt_at=START + HOUR) for item in await claim(store, START)])
+    active = await add_webhook(store, OTHER, event_code="order.shipped")
+    paused, off = await add_webhook(store), await add_webhook(store)
+    await store.replace_webhook(next_version(paused, paused=True), new_entry())
+    await store.replace_webhook(next_version(off, enabled=False), new_entry())
+
+    async def found(**where: Any) -> list[str]:  # noqa: ANN401 a field has its own type
+        page = await store.overview.list_webhooks(PageRequest(limit=10), InstanceWebhookFilter(**where))
+        return [item.id for item in page.items]
+
+    states = (active, ACTIVE), (failing, FAILING), (paused, PAUSED), (off, DISABLED)
+    assert [await found(state=state) for _, state in states] == [[webhook.id] for webhook, _ in states]
+    assert await found(organization_id=OTHER) == [failing.id, active.id]
+    assert await found(organization_id=OTHER, state=FAILING, event_code="order.created") == [failing.id]
+    assert await found(event_code="order.shipped") == [active.id]
+    assert await found(organization_id="\0") == []
+
+
 async def test_deliveries_of_all_organizations_are_listed_by_filters(store: Store) -> None:
     """Go through them newest first; find those of a webhook, a status and a time."""
     one, two = await add_webhook(store), await add_webhook(store, OTHER)
@@ -128,6 +161,18 @@ async def test_deliveries_of_all_organizations_are_listed_by_filters(store: Stor
     assert len(await found(webhook_id=one.id, status=DeliveryStatus.EXHAUSTED)) == 1
     assert await found(since=START + MINUTE) == await found(webhook_id=two.id)
     assert len(await found(until=START + MINUTE)) == 2
+    late = await publish(store, 2, OTHER, created_at=START + 2 * HOUR)
+    sending = await found(status=DeliveryStatus.SENDING)
+    assert sending == sorted(set(every) - {exhausted.id}, reverse=True)
+    pending = await found(status=DeliveryStatus.PENDING)
+    assert (len(pending), pending == sorted(pending, reverse=True)) == (len(late), True)
+    assert await found(limit=1, status=DeliveryStatus.PENDING) == pending[:1]
+    assert await found(webhook_id=two.id, status=DeliveryStatus.PENDING) == pending
+    assert await found(webhook_id=one.id, status=DeliveryStatus.PENDING) == []
+    assert await found(since=START + 2 * HOUR, status=DeliveryStatus.SENDING) == []
+    after = PageRequest(limit=1, anchor=pending[0])
+    rest = await store.overview.list_deliveries(after, DeliveryFilter(status=DeliveryStatus.PENDING))
+    assert [item.id for item in rest.items] == pending[1:]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +200,25 @@ def test_a_page_of_all_deliveries_walks_an_index(tmp_path: Path, where: Delivery
     (step,) = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values)]
     db.close()
     assert step.endswith(f"INDEX {index}")
+
+
+@pytest.mark.parametrize("status", [DeliveryStatus.PENDING, DeliveryStatus.SENDING])
+def test_what_is_not_finished_is_found_without_what_is(tmp_path: Path, status: DeliveryStatus) -> None:
+    """Read the indexes that have only such deliveries, and sort those."""
+    db = connect(str(tmp_path / "packhook.db"))
+    migrate(db)
+    conditions = instance_delivery_conditions(DeliveryFilter(status=status), HINTS)
+    text, values = page_statement(SQL["list_deliveries"], conditions, PageRequest(limit=25), newest_first=True)
+    steps = [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    db.close()
+    assert "SEARCH deliveries USING INTEGER PRIMARY KEY (rowid=?)" in steps
+    read = [step.partition("INDEX ")[2] for step in steps if step.startswith("SCAN")]
+    assert {name.rpartition(" ")[2] for name in read} <= {
+        "deliveries_live",
+        "deliveries_live_of_organization",
+        "deliveries_leased_directly",
+    }
+    assert read
 
 
 async def test_secrets_of_listed_webhooks_are_decrypted(tmp_path: Path) -> None:

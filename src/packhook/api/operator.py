@@ -27,8 +27,8 @@ async def status(request: Request) -> Response:
 
 async def list_all_webhooks(request: Request) -> Response:
     """List the webhooks of all organizations, oldest first, with masked secrets."""
-    page, _ = parameters.WEBHOOKS_ALL.read(request.query_params, request.url.path)
-    found = await _service(request).webhooks.list_all(page)
+    page, where = parameters.WEBHOOKS_ALL.read(request.query_params, request.url.path)
+    found = await _service(request).webhooks.list_all(page, where)
     health = await _service(request).webhooks.health(found.items)
 
     def shown(webhook: Webhook) -> serializers.Body:

@@ -5,7 +5,7 @@ The names are those of the filter's fields in ``store/base.py``. A new filter is
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -20,12 +20,14 @@ from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import BUILT_IN, EVENT_CODES, Catalogue
 from packhook.core.health import HealthState
 from packhook.core.model import DeliveryStatus
+from packhook.core.overview import WebhookCondition
 from packhook.core.replay import ReplayStatus
 from packhook.core.subject import MAX_LENGTH
 from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
 from packhook.store.base import AuditFilter, DeliveryFilter, PageRequest, WebhookFilter
+from packhook.store.overview import InstanceWebhookFilter
 from packhook.store.refused_events import RefusedEventFilter
 from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter
@@ -107,9 +109,9 @@ def _instant(description: str) -> Parameter:
     return Parameter(description, _parse_instant, {"type": "string", "format": "date-time"})
 
 
-def _one_of(description: str, values: type[StrEnum], some: Iterable[StrEnum] | None = None) -> Parameter:
-    """Declare a parameter that is one of these values; ``some``: only of those."""
-    accepted = tuple(values if some is None else some)
+def _one_of(description: str, values: type[StrEnum]) -> Parameter:
+    """Declare a parameter that is one of these values."""
+    accepted = tuple(values)
 
     def parse(text: str) -> StrEnum:
         if text not in accepted:
@@ -133,7 +135,6 @@ PAGING: Final[Mapping[str, Parameter]] = {
     "cursor": Parameter("From a prev or next link of this list.", str, {"type": "string"}),
 }
 
-FINAL: Final = (DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED, DeliveryStatus.CANCELED)
 """The statuses by which deliveries of all organizations are found: waiting ones are found by their webhook."""
 
 F = TypeVar("F", bound=Struct)
@@ -302,13 +303,21 @@ DELIVERIES: Final = ListQuery(
         "until": _instant("Created before this time, RFC 3339."),
     },
 )
-WEBHOOKS_ALL: Final = ListQuery("webhooks", NoFilter)
+WEBHOOKS_ALL: Final = ListQuery(
+    "webhooks",
+    InstanceWebhookFilter,
+    {
+        "organization_id": _id("Only of this organization."),
+        "event_code": _EVENT_CODE,
+        "state": _one_of("Only in this state, as the status counts them.", WebhookCondition),
+    },
+)
 DELIVERIES_ALL: Final = ListQuery(
     "deliveries",
     DeliveryFilter,
     {
         "webhook_id": _id("Only to this webhook."),
-        "status": _one_of("Only with this status, one that is final.", DeliveryStatus, FINAL),
+        "status": _one_of("Only with this status.", DeliveryStatus),
         "since": _instant("Created at this time or later, RFC 3339."),
         "until": _instant("Created before this time, RFC 3339."),
     },

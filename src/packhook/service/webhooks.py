@@ -17,6 +17,7 @@ from packhook.service.matching import check_subscription
 from packhook.service.pagination import Listing, listing
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
+from packhook.store.overview import InstanceWebhookFilter
 
 MAX_TRIES: Final = 5
 
@@ -86,9 +87,9 @@ class Webhooks:
         """Return a page, oldest first."""
         return listing("webhooks", await self._store.list_webhooks(organization_id, page, where))
 
-    async def list_all(self, page: PageRequest) -> Listing[Webhook]:
+    async def list_all(self, page: PageRequest, where: InstanceWebhookFilter) -> Listing[Webhook]:
         """Return a page of the webhooks of all organizations, oldest first."""
-        return listing("webhooks", await self._store.overview.list_webhooks(page))
+        return listing("webhooks", await self._store.overview.list_webhooks(page, where))
 
     async def health(self, webhooks: Collection[Webhook]) -> dict[str, Health]:
         """Return the health of those that fail, by id. The others succeed, or were sent nothing yet."""

@@ -11,8 +11,10 @@ from msgspec import Struct
 from packhook.core import ids
 from packhook.core.clock import MINUTE
 from packhook.core.health import FAILURES_TO_FAIL
-from packhook.core.model import DeliveryStatus
+from packhook.core.model import FINISHED, DeliveryStatus
+from packhook.core.overview import WebhookCondition
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
+from packhook.store.overview import InstanceWebhookFilter
 from packhook.store.refused_events import RefusedEventFilter
 from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter
@@ -37,12 +39,15 @@ class Hints(Struct, frozen=True, kw_only=True):
 
     ``unindexed`` makes of a column an expression that no index serves. ``live`` are the conditions of the partial
     indexes over live deliveries, by status. ``key_of_all`` is the expression of the id that the indexes over the
-    deliveries of all organizations have.
+    deliveries of all organizations have. ``live_of_all`` is the condition that leads to an index of those that are not
+    finished, of all organizations, and ``key_of_live`` the id as no index has it: they are few, and sorted.
     """
 
     unindexed: str
     live: Mapping[DeliveryStatus, str]
     key_of_all: str
+    live_of_all: str
+    key_of_live: str
 
 
 def api_key_conditions(organization_id: str) -> Conditions:
@@ -113,6 +118,9 @@ def instance_delivery_conditions(where: DeliveryFilter, hints: Hints) -> Conditi
     """Return the conditions of a page of all organizations' deliveries: of a webhook, a status, a time."""
     key = hints.key_of_all if where.webhook_id is None else "id"
     literals = [] if where.status is None else [f"status = '{where.status.value}'"]  # a literal for partial indexes
+    if where.status is not None and where.status not in FINISHED:
+        key = hints.key_of_live
+        literals.append(hints.live_of_all)
     wanted = {
         "webhook_id = :webhook_id": where.webhook_id,
         **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound, key),
@@ -121,9 +129,20 @@ def instance_delivery_conditions(where: DeliveryFilter, hints: Hints) -> Conditi
     return Conditions(found.texts, found.values, key)
 
 
-def instance_webhook_conditions() -> Conditions:
+def instance_webhook_conditions(where: InstanceWebhookFilter) -> Conditions:
     """Return the conditions of a page of all organizations' webhooks."""
-    return _combine({}, "deleted_at IS NULL")
+    literals = ["deleted_at IS NULL", *([] if where.state is None else _CONDITION_OF_STATE[where.state])]
+    return _combine(_equal(where, "state"), *literals)
+
+
+_FAILING: Final = f"(SELECT webhook_id FROM webhook_health WHERE failures >= {FAILURES_TO_FAIL})"  # noqa: S608 our own number
+_CONDITION_OF_STATE: Final = {
+    WebhookCondition.DISABLED: ("NOT enabled",),
+    WebhookCondition.PAUSED: ("enabled", "paused"),
+    WebhookCondition.FAILING: ("enabled", "NOT paused", f"id IN {_FAILING}"),
+    WebhookCondition.ACTIVE: ("enabled", "NOT paused", f"id NOT IN {_FAILING}"),
+}
+"""As ``count_webhooks_by_condition`` has it."""
 
 
 def refused_event_conditions(where: RefusedEventFilter) -> Conditions:

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import Struct
+
 from packhook.core.model import Delivery, Webhook
-from packhook.core.overview import Figures, NodeStatus
+from packhook.core.overview import Figures, NodeStatus, WebhookCondition
 from packhook.telemetry.counts import StoreCounts
 
 if TYPE_CHECKING:
@@ -11,6 +13,17 @@ if TYPE_CHECKING:
 
 
 MAX_NODES_READ: Final = 1_000
+
+
+class InstanceWebhookFilter(Struct, frozen=True, kw_only=True):
+    """Select webhooks of all organizations; None is any."""
+
+    organization_id: str | None = None
+    event_code: str | None = None
+    state: WebhookCondition | None = None
+
+
+ANY_WEBHOOK: Final = InstanceWebhookFilter()
 
 
 class OverviewStore(Protocol):
@@ -31,15 +44,15 @@ class OverviewStore(Protocol):
         """
         ...
 
-    async def list_webhooks(self, page: "PageRequest") -> "Page[Webhook]":
-        """Return a page of the webhooks of all organizations, oldest first."""
+    async def list_webhooks(self, page: "PageRequest", where: InstanceWebhookFilter = ANY_WEBHOOK) -> "Page[Webhook]":
+        """Return a page of the webhooks of all organizations, oldest first. A filter may read every webhook."""
         ...
 
     async def list_deliveries(self, page: "PageRequest", where: "DeliveryFilter") -> "Page[Delivery]":
         """Return a page of the deliveries of all organizations, newest first.
 
-        Of the filter count ``webhook_id``, ``status``, ``since`` and ``until``. A page of a status other than finished
-        ones may read every delivery.
+        Of the filter count ``webhook_id``, ``status``, ``since`` and ``until``. A page of ``pending`` or ``sending``
+        reads every delivery that is not finished, and sorts them; a page of ``delivered`` may read those before.
         """
         ...
 

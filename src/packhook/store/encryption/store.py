@@ -22,7 +22,7 @@ from packhook.core.overview import DatabaseState
 from packhook.store.base import Page, PageRequest, Store, WebhookFilter
 from packhook.store.encryption.cipher import Cipher, encrypted_under
 from packhook.store.encryption.keyring import Keyring, new_key
-from packhook.store.overview import OverviewStore
+from packhook.store.overview import ANY_WEBHOOK, InstanceWebhookFilter, OverviewStore
 
 BATCH_SIZE: Final = 500
 _CHECK: Final = "packhook"
@@ -256,9 +256,9 @@ class _DecryptedOverview:
         self.list_nodes = inner.list_nodes
         self.list_deliveries = inner.list_deliveries
 
-    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
+    async def list_webhooks(self, page: PageRequest, where: InstanceWebhookFilter = ANY_WEBHOOK) -> Page[Webhook]:
         """Decrypt what the inner store returns."""
-        found = await self._inner.list_webhooks(page)
+        found = await self._inner.list_webhooks(page, where)
         return msgspec.structs.replace(found, items=tuple(map(self._decrypted, found.items)))
 
 

@@ -11,7 +11,7 @@ from packhook.core.overview import Figures, NodeStatus
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
-from packhook.store.overview import MAX_NODES_READ
+from packhook.store.overview import ANY_WEBHOOK, MAX_NODES_READ, InstanceWebhookFilter
 from packhook.store.postgres.liveness import NodeLiveness
 from packhook.store.postgres.queries import HINTS, SQL, Db, Run, fetch_page
 
@@ -35,8 +35,8 @@ class PostgresOverview:
     async def list_nodes(self) -> tuple[NodeStatus, ...]:
         return await self._read(list_nodes)
 
-    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
-        return await self._read(list_webhooks, page)
+    async def list_webhooks(self, page: PageRequest, where: InstanceWebhookFilter = ANY_WEBHOOK) -> Page[Webhook]:
+        return await self._read(list_webhooks, page, where)
 
     async def list_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._read(list_deliveries, page, where)
@@ -54,10 +54,10 @@ def _node_status(node: int, since: int, status: str) -> NodeStatus:
     return _decode_status(status)
 
 
-async def list_webhooks(db: Db, page: PageRequest) -> Page[Webhook]:
+async def list_webhooks(db: Db, page: PageRequest, where: InstanceWebhookFilter = ANY_WEBHOOK) -> Page[Webhook]:
     """See OverviewStore.list_webhooks."""
     return await fetch_page(
-        db, "list_webhooks", instance_webhook_conditions(), page, rows.WEBHOOKS.read, newest_first=False
+        db, "list_webhooks", instance_webhook_conditions(where), page, rows.WEBHOOKS.read, newest_first=False
     )
 
 

@@ -25,7 +25,11 @@ T = TypeVar("T")
 _LIVE: Final = "status IN ('pending', 'sending')"
 # An empty text appended keeps PostgreSQL from the organization's index where there is a narrower one.
 HINTS: Final = Hints(
-    unindexed="{} || ''", live={DeliveryStatus.PENDING: _LIVE, DeliveryStatus.SENDING: _LIVE}, key_of_all="(id || '')"
+    unindexed="{} || ''",
+    live={DeliveryStatus.PENDING: _LIVE, DeliveryStatus.SENDING: _LIVE},
+    key_of_all="(id || '')",
+    live_of_all=_LIVE,
+    key_of_live="(id || '' || '')",
 )
 _NAMED: Final = re.compile(r"(?<!:):(\w+)")
 

@@ -10,6 +10,7 @@ from packhook.core.overview import Figures, NodeStatus
 from packhook.store import rows
 from packhook.store.base import DeliveryFilter, Page, PageRequest
 from packhook.store.filters import instance_delivery_conditions, instance_webhook_conditions
+from packhook.store.overview import ANY_WEBHOOK, InstanceWebhookFilter
 from packhook.store.sqlite.queries import HINTS, SQL, fetch_all, fetch_page
 from packhook.store.sqlite.reader import Reader
 
@@ -30,15 +31,17 @@ class SqliteOverview:
     async def list_nodes(self) -> tuple[NodeStatus, ...]:
         return self._nodes
 
-    async def list_webhooks(self, page: PageRequest) -> Page[Webhook]:
-        return await self._reader().read(_list_webhooks, page)
+    async def list_webhooks(self, page: PageRequest, where: InstanceWebhookFilter = ANY_WEBHOOK) -> Page[Webhook]:
+        return await self._reader().read(_list_webhooks, page, where)
 
     async def list_deliveries(self, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:
         return await self._reader().read(_list_deliveries, page, where)
 
 
-def _list_webhooks(db: apsw.Connection, page: PageRequest) -> Page[Webhook]:
-    return fetch_page(db, "list_webhooks", instance_webhook_conditions(), page, rows.WEBHOOKS.read, newest_first=False)
+def _list_webhooks(db: apsw.Connection, page: PageRequest, where: InstanceWebhookFilter) -> Page[Webhook]:
+    return fetch_page(
+        db, "list_webhooks", instance_webhook_conditions(where), page, rows.WEBHOOKS.read, newest_first=False
+    )
 
 
 def _list_deliveries(db: apsw.Connection, page: PageRequest, where: DeliveryFilter) -> Page[Delivery]:

@@ -19,7 +19,17 @@ T = TypeVar("T")
 SQL: Final = load("sqlite")
 
 # A unary plus keeps SQLite from the organization's index where there is a narrower one.
-HINTS: Final = Hints(unindexed="+{}", live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"}, key_of_all="id")
+# What is leased directly is in an index of its own.
+_LIVE: Final = """rowid IN (
+  SELECT rowid FROM deliveries WHERE claimable_at IS NOT NULL
+  UNION ALL SELECT rowid FROM deliveries WHERE leased_until IS NOT NULL)"""
+HINTS: Final = Hints(
+    unindexed="+{}",
+    live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"},
+    key_of_all="id",
+    live_of_all=_LIVE,
+    key_of_live="+id",
+)
 
 
 @contextmanager
