@@ -64,7 +64,7 @@ def trigger(
         fail("standard input can be read for one file only", Exit.USAGE)
     settings = load_settings(config)
     given = first_secret(secret, secret_file)
-    content = _example(client, event_code) if data is None else _object(data)
+    content = _example(client, event_code) if data is None else object_in(data)
     signing = given or new_secret()
     organization = client.organization or _ORGANIZATION
     attempt, body = asyncio.run(_send(settings, to, signing, event_code, content, organization))
@@ -103,7 +103,7 @@ def _example(client: Client, event_code: str) -> bytes:
     return msgspec.json.encode(example)
 
 
-def _object(file: str) -> bytes:
+def object_in(file: str) -> bytes:
     """Return the JSON object in a file, byte for byte. Exit if it is none."""
     content = read_input(file)
     try:
