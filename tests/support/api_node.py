@@ -84,6 +84,7 @@ async def application(
     kind: type[Service] = Service,
     max_pending_publishes: int = 5_000,
     lane_report: Callable[[str], LaneReport | None] = lambda _: None,
+    database: str = "",
     **more: Any,  # noqa: ANN401 a setting has its own type
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Service, Store]]:
     """Run the application in this process, on a real database and the test's clock; yield the operator's client of it.
@@ -92,7 +93,7 @@ async def application(
     becomes a response, as over a socket. ``more`` are other settings.
     """
     settings = Settings(
-        database=f"sqlite:///{folder / 'packhook.db'}",
+        database=database or f"sqlite:///{folder / 'packhook.db'}",
         operator_key=OPERATOR_KEY,
         max_pending_publishes=max_pending_publishes,
         **more,
