@@ -36,7 +36,7 @@ class Post(NamedTuple):
 
 
 PUBLISH: Final = Post("/events", BODY, 202)
-PUBLISH_WITH_QUERY: Final = Post("/events?x=1", BODY, 202)
+PUBLISH_WITH_QUERY: Final = Post("/events?&", BODY, 202)
 CREATE_WEBHOOK: Final = Post("/webhooks", json.dumps(SUBSCRIPTION).encode(), 201)
 
 

@@ -50,7 +50,7 @@ async def test_the_access_log_has_a_line_for_each_response(tmp_path: Path) -> No
     found = [line for line in lines if line["event"] == "request"]
     assert [(line["method"], line["path"], line["status"], line["request_id"]) for line in found] == [
         ("POST", "/v1/organizations", 201, "one"),
-        ("POST", "/v1/organizations/acme/events", 202, "two"),
+        ("POST", "/v1/organizations/acme/events", 422, "two"),
         ("GET", "/v1/organizations/acme/webhooks", 422, "three"),
         ("GET", "/nowhere/…", 404, "four"),
     ]

@@ -263,6 +263,25 @@ async def test_object_of_another_organization(
     assert await another.contents() == before
 
 
+async def test_query_parameters_that_are_unknown_or_repeated(organization: Organization) -> None:
+    """Refuse both on every route, whatever its method: what is ignored in silence was meant to do something."""
+    ids = {
+        "organizationId": organization.id, "webhookId": "wh_0", "eventId": "evt_0", "deliveryId": "dlv_0",
+        "replayId": "rpl_0", "keyId": "key_0", "code": "order.created",
+    }  # fmt: skip
+    for route in ROUTES:
+        body = None if route.body is None else {EventTypeCreate: {"code": "parcel.new"}, **BODIES}[route.body]
+        for query in ("dry_run=true&dry_run=1", "dry_run"):
+            url = f"{BASE}{route.path.format(**ids)}?{query}"
+            refused = body_of(await organization.api.request(route.method, url, json=body), 422)
+            named = [(error["field"], error["code"]) for error in refused["errors"]]
+            assert ("dry_run", "unknown_parameter") in named, route
+        for known in () if route.query is None else route.query.parameters:
+            url = f"{BASE}{route.path.format(**ids)}?{known}=1&{known}=2"
+            refused = body_of(await organization.api.request(route.method, url), 422)
+            assert (known, "repeated_parameter") in [(error["field"], error["code"]) for error in refused["errors"]]
+
+
 def test_the_table_itself() -> None:
     """Hold exactly these routes with these scopes; each body of the table has an example here."""
     assert {name(route): route.scope for route in ROUTES} == SCOPE_OF

@@ -99,7 +99,9 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
         methods=_GET if route.method == "GET" else [route.method],
         status_code=route.status,
         dependencies=[documented_bearer],
-        route_class_override=route_class(route.scope, takes_idempotency_key=route.takes_idempotency_key),
+        route_class_override=route_class(
+            route.scope, takes_idempotency_key=route.takes_idempotency_key, takes_query=route.query is not None
+        ),
     )
 
 

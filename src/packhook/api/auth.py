@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
 from packhook.api.idempotency import Repeated, begin
+from packhook.api.parameters import refuse_query
 from packhook.api.rate_limits import note
 from packhook.api.requests import bearer, idempotency_key, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
@@ -29,10 +30,13 @@ documented_bearer = Depends(
 )
 
 
-def authenticated(scope: str | None, handler: Handler, *, takes_idempotency_key: bool = False) -> Handler:
+def authenticated(
+    scope: str | None, handler: Handler, *, takes_idempotency_key: bool = False, takes_query: bool = True
+) -> Handler:
     """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path.
 
-    ``takes_idempotency_key``: a request that was answered before gets its first response.
+    ``takes_idempotency_key``: a request that was answered before gets its first response. ``takes_query``: the handler
+    reads the query string, which is refused otherwise.
     """
 
     async def authenticated_handler(request: Request) -> Response:
@@ -45,6 +49,8 @@ def authenticated(scope: str | None, handler: Handler, *, takes_idempotency_key:
         )
         note(request.scope, allowance)
         refuse_repeated(request.scope["headers"])
+        if not takes_query:
+            refuse_query(request.scope["query_string"])
         key = idempotency_key(request.headers.get("idempotency-key")) if takes_idempotency_key else None
         if key is not None:
             begin(request, service.repeatable(organization_id or "", key, secret))
@@ -64,6 +70,7 @@ class AuthenticatedRoute(APIRoute):
 
     scope: str | None = None
     takes_idempotency_key = False
+    takes_query = True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the request and send the response, with a reservation that both may grow."""
@@ -74,12 +81,19 @@ class AuthenticatedRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler, wrapped."""
-        return authenticated(self.scope, super().get_route_handler(), takes_idempotency_key=self.takes_idempotency_key)
+        return authenticated(
+            self.scope,
+            super().get_route_handler(),
+            takes_idempotency_key=self.takes_idempotency_key,
+            takes_query=self.takes_query,
+        )
 
 
-def route_class(scope: str | None, *, takes_idempotency_key: bool = False) -> type[AuthenticatedRoute]:
+def route_class(
+    scope: str | None, *, takes_idempotency_key: bool = False, takes_query: bool = True
+) -> type[AuthenticatedRoute]:
     """Return the route class of a scope."""
-    attributes = {"scope": scope, "takes_idempotency_key": takes_idempotency_key}
+    attributes = {"scope": scope, "takes_idempotency_key": takes_idempotency_key, "takes_query": takes_query}
     return type(f"Authenticated_{scope}", (AuthenticatedRoute,), attributes)
 
 

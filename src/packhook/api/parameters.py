@@ -5,7 +5,7 @@ The names are those of the filter's fields in ``store/base.py``. A new filter is
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
@@ -201,16 +201,24 @@ class Query:
         return values
 
 
+def refuse_query(query: bytes) -> None:
+    """Raise InvalidInput if there is a parameter in the query string of a route that takes none."""
+    if query:
+        unknown = _unknown(dict.fromkeys(name for name, _ in QueryParams(query).multi_items()))
+        if unknown:
+            raise InvalidInput(unknown)
+
+
+def _unknown(names: Iterable[str]) -> list[FieldError]:
+    return [FieldError(name, "unknown_parameter", "there is no such parameter") for name in names]
+
+
 def _parse(
     parameters: Mapping[str, Parameter], query: QueryParams, event_types: Catalogue
 ) -> tuple[dict[str, Any], list[FieldError]]:
     """Return the values that were given, and what is wrong: unknown, repeated, invalid."""
     names = [name for name, _ in query.multi_items()]
-    wrong = [
-        FieldError(name, "unknown_parameter", "there is no such parameter")
-        for name in dict.fromkeys(names)
-        if name not in parameters
-    ]
+    wrong = _unknown(name for name in dict.fromkeys(names) if name not in parameters)
     wrong += [
         FieldError(name, "repeated_parameter", "expected this parameter once")
         for name in parameters

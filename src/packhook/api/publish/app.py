@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope
 from packhook.api.access_log import AccessLog
 from packhook.api.forwarded import peer_network, source_in
 from packhook.api.idempotency import REPLAYED
+from packhook.api.parameters import refuse_query
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
 from packhook.api.rate_limits import ALLOWANCE, header_lines, note
@@ -112,7 +113,8 @@ class PublishApp:
         return self._match_cached(target) if len(target) <= MAX_CACHED_TARGET_BYTES else self._match(target)
 
     def _match(self, target: bytes) -> Respond | None:
-        raw_path: bytes | None = httptools.parse_url(target).path
+        url = httptools.parse_url(target)
+        raw_path: bytes | None = url.path
         if raw_path is None or has_encoded_separator(raw_path) or b"#" in target:
             return None
         path = unquote(raw_path.decode("latin-1"))
@@ -120,9 +122,12 @@ class PublishApp:
         route = self._routes.get(rest)
         if not path.startswith(_PREFIX) or not organization_id or route is None:
             return None
-        return partial(self._respond, route, organization_id)
+        return partial(self._respond, route, organization_id, url.query or b"")
 
-    async def _respond(self, route: "PublishRoute", organization_id: str, scope: Scope, receive: Receive) -> Response:
+    async def _respond(
+        self, route: "PublishRoute", organization_id: str, query: bytes, scope: Scope, receive: Receive
+    ) -> Response:
+        scope["query_string"] = query
         response = await self._answer(route, organization_id, scope, receive)
         if ALLOWANCE in scope:
             response.headers.extend(header_lines(scope[ALLOWANCE]))
@@ -154,6 +159,7 @@ class PublishApp:
         note(scope, allowance)
         if has_repeated:
             refuse_repeated(raw_headers)
+        refuse_query(scope["query_string"])
         handler = route.handler
         limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
         with self._service.bodies.reserve(organization_id) as reservation:
