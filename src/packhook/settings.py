@@ -93,6 +93,7 @@ def _not_empty(value: object) -> object:
 
 
 LONGEST: Final = 36_500 * DAY
+LARGEST: Final = 1024**4
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(le=LONGEST)]
 Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
@@ -125,7 +126,7 @@ class Settings(BaseSettings):
         "sqlite:///packhook.db",
         description="The database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
     )
-    host: str = Field("127.0.0.1", min_length=1, description="The address to listen on.")
+    host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="The address to listen on.")
     allow_insecure: Risks = Field(
         (),
         description="Names of settings, comma-separated, whose unsafe values you accept although `host` "
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
     )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 chooses a free one and prints it.")
     metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="The address on which `metrics_port` serves metrics."
+        "127.0.0.1", pattern=r"^[!-~]+$", description="The address on which `metrics_port` serves metrics."
     )
     metrics_port: int | None = Field(
         None,
@@ -203,27 +204,36 @@ class Settings(BaseSettings):
         64, ge=1, le=10_000, description="Concurrent attempts to one webhook, at most."
     )
     max_queued_deliveries: int = Field(
-        10_000, ge=1, description="Deliveries queued in memory, at most; the others wait in the database."
+        10_000,
+        ge=1,
+        le=10_000_000,
+        description="Deliveries queued in memory, at most; the others wait in the database.",
     )
     max_pending_publishes: int = Field(
-        5_000, ge=1, description="Events that may wait for their commit; more are answered 503 with `Retry-After`."
+        5_000,
+        ge=1,
+        le=10_000_000,
+        description="Events that may wait for their commit; more are answered 503 with `Retry-After`.",
     )
     max_request_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="The largest request body, such as a batch of events."
+        16 * 1024 * 1024, ge=1024, le=LARGEST, description="The largest request body, such as a batch of events."
     )
     max_buffered_body_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1024 * 1024,
+        le=LARGEST,
         description="Bytes of request bodies that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
     max_buffered_read_bytes: int = Field(
         128 * 1024 * 1024,
         ge=1024 * 1024,
+        le=LARGEST,
         description="Bytes of answers to reads that a node buffers at once; more are answered 503 with `Retry-After`.",
     )
     max_connections: int = Field(
         10_000,
         ge=1,
+        le=1_000_000,
         description="Concurrent client connections to a node; one more is answered 503 and closed. An address that is "
         "no trusted proxy gets as many as are free: half if it is alone.",
     )

@@ -26,7 +26,7 @@ _SECRET: Final = {name for name, field in Settings.model_fields.items() if not f
 FILE_SETTINGS: Final = tuple(sorted(_SECRET | {"database"}))
 """Settings that may have a secret in them, so ``PACKHOOK_…_FILE`` may name a file that has the value."""
 FALLBACKS: Final = {"database": "DATABASE_URL", "port": "PORT"}
-MAX_SECRET_BYTES: Final = 64 * 1024
+MAX_FILE_BYTES: Final = 64 * 1024
 _DURATIONS: Final = {
     name
     for name, field in Settings.model_fields.items()
@@ -186,17 +186,27 @@ def _of_secret_files() -> tuple[dict[str, str], dict[str, str]]:
 
 def _read_secret(path: str) -> str:
     """Return the text of a file without white space around it. ValueError says what is wrong, and not what is in it."""
-    with Path(path).open("rb") as file:
-        data = file.read(MAX_SECRET_BYTES + 1)
-    if len(data) > MAX_SECRET_BYTES:
-        raise ValueError(f"has more than {MAX_SECRET_BYTES} bytes")
     try:
-        text = data.decode().strip()
+        text = _read(path).decode().strip()
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     if not text:
         raise ValueError("is empty")
     return text
+
+
+def _read(path: str | Path) -> bytes:
+    """Return what is in a small file. ValueError says that it is large: a device has no end.
+
+    A named pipe that nobody writes to is empty, and holds up nothing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"has more than {MAX_FILE_BYTES} bytes")
+    return data
 
 
 def _file_variable(name: str) -> str:

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.durations import parse_duration
-from packhook.core.egress_proxy import Proxy
+from packhook.core.egress_proxy import Proxy, parse_proxy
 from packhook.core.errors import InvalidSettings, StartError
 from packhook.settings import DEFAULT_SCHEDULE, Settings
 from packhook.settings_sources import FILE_SETTINGS, load_settings
+from packhook.store.open import require_database_url
 
 WriteFile = Callable[..., Path]
 MASTER_KEY: Final = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -25,7 +26,7 @@ EVERYTHING_WRONG: Final = {
     "processes": "0", "master_keys": "k1:short", "allow_http": "perhaps",
     "require_endpoint_verification": "perhaps", "verification_origin": "a b",
     "egress_allow": "10.0.0.1/8", "egress_proxy": "proxy:3128", "allow_insecure": "host",
-    "trusted_proxies": "proxy.internal",
+    "trusted_proxies": "proxy.internal", "host": "127.0.0.1\n",
     "retry_schedule": "5s,soon", "secret_proof_interval": "2h", "attempt_timeout": "31s", "max_in_flight": "0",
     "max_in_flight_per_webhook": "0", "max_queued_deliveries": "0", "max_pending_publishes": "0",
     "max_request_bytes": "1023", "api_key_rate_limit": "-1",
@@ -38,7 +39,7 @@ EVERYTHING_WRONG: Final = {
     "portal_frame_ancestors": "https://shop.example;script-src",
     "log_level": "loud", "log_format": "xml",
 }  # fmt: skip
-TAKES_ANY_TEXT: Final = {"database", "host", "public_url", "operator_key", "ca_bundle"}
+TAKES_ANY_TEXT: Final = {"database", "public_url", "operator_key", "ca_bundle"}
 
 
 @pytest.fixture(autouse=True)
@@ -197,6 +198,59 @@ def test_a_secret_that_cannot_be_read_is_a_mistake(
     found = errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
     assert str(tmp_path / "key") in found
     assert said in found
+
+
+def test_a_named_pipe_that_nobody_writes_to_does_not_hold_up_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is empty; what somebody writes into one is read."""
+    os.mkfifo(tmp_path / "key")
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
+    assert "is empty" in errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
+    read, write = os.pipe()
+    os.write(write, b"pho_from-a-pipe\n")
+    os.close(write)
+    monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", f"/dev/fd/{read}")
+    assert loaded().operator_key == "pho_from-a-pipe"
+    os.close(read)
+
+
+def test_a_file_without_an_end_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read up to its limit."""
+    monkeypatch.setenv("PACKHOOK_MASTER_KEYS_FILE", "/dev/zero")
+    assert "has more than" in errors_of()["PACKHOOK_MASTER_KEYS_FILE"]
+
+
+@pytest.mark.parametrize(
+    "url", ["u:S3CRET@h/x", "postgres:S3CRET@h/x", "S3CRET", "mysql://u:S3CRET@h/x", "u:S3/CRET@h"]
+)
+def test_no_part_of_a_database_url_that_is_not_understood_is_shown(url: str) -> None:
+    """Any of it may be the password: the scheme was forgotten, or the password is not encoded."""
+    with pytest.raises(InvalidSettings) as refused:
+        require_database_url(Settings(database=url))
+    assert "CRET" not in refused.value.detail
+    assert "S3" not in refused.value.detail
+
+
+@pytest.mark.parametrize("proxy", ["http://u:S3CRET", "u:S3CRET", "http://u:S3CRET@", "http://u:S3@CRET@h:1/"])
+def test_no_part_of_a_proxy_that_is_not_understood_is_shown(proxy: str) -> None:
+    """Not even where its host was forgotten."""
+    with pytest.raises(ValueError, match="expected a proxy") as refused:
+        parse_proxy(proxy)
+    assert "S3" not in str(refused.value)
+
+
+def test_a_proxy_without_a_password_is_shown() -> None:
+    """People see their mistake."""
+    with pytest.raises(ValueError, match=r"got 'proxy\.internal:3128'"):
+        parse_proxy("proxy.internal:3128")
+
+
+def test_a_database_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """SQLite would make files beside a device, and says of a folder that it cannot be opened."""
+    for path in (tmp_path, Path("/dev/null")):
+        with pytest.raises(InvalidSettings, match="which is no file"):
+            require_database_url(Settings(database=f"sqlite:///{path}"))
 
 
 def test_a_secret_given_twice_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from packhook.core.endpoint import InvalidEndpoint, parse_endpoint
 
 _FORM: Final = "expected a proxy such as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
 _PARTS: Final = re.compile(r"http://(?:([^:@/]*):([^@/]*)@)?([^@/?#]+:[0-9]{1,5})/?", re.ASCII | re.IGNORECASE)
+_WITHOUT_COLON: Final = re.compile(r"(?:[a-z0-9+]+://)?[^:]*(?::[0-9]{1,5}(?:[/?#].*)?)?", re.IGNORECASE)
+"""A text in which nothing stands where a password would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ def parse_proxy(value: object) -> Proxy:
 
 def _without_password(value: object) -> object:
     """Return the value with three stars in place of all that may be a user and a password."""
-    if not isinstance(value, str) or "@" not in value:
+    if not isinstance(value, str):
         return value
+    if "@" not in value:
+        return value if _WITHOUT_COLON.fullmatch(value) else "***"
     scheme, slashes, _ = value.rpartition("@")[0].partition("://")
     return f"{scheme + slashes if slashes else ''}***@{value.rpartition('@')[2]}"

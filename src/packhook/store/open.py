@@ -73,12 +73,20 @@ def require_database_url(settings: Settings) -> None:
     if not url.startswith(_SQLITE) or not path:
         raise InvalidSettings(
             "database: expected sqlite:///PATH (sqlite:////ABSOLUTE/PATH) or postgresql://USER@HOST/NAME, "
-            f"got {shown(url)!r}"
+            f"got {_kind(url)}"
         )
     if "?" in path or "#" in path or not path.isprintable():
         raise InvalidSettings("database: expected the path of a file, got one with parameters: packhook takes none")
     if path.startswith((":", "file:")):
         raise InvalidSettings(f"database: expected the path of a file, got {path!r}: packhook keeps events on disk")
+    if Path(path).exists() and not Path(path).is_file():
+        raise InvalidSettings(f"database: expected the path of a file, got {path!r}, which is no file")
+
+
+def _kind(url: str) -> str:
+    """Return what is known of a URL that is not understood: any other part of it may be a password."""
+    scheme, colon, _ = url.partition("://")
+    return f"one of {scheme}://" if colon and scheme.isascii() and scheme.isalnum() else "a text without a scheme"
 
 
 def shown(url: str) -> str:
