@@ -361,7 +361,7 @@ def test_the_settings_of_a_webhook_override_those_of_the_node(
         previous_keys=(),
         headers=(("x-a", "1"),),
         redacted_headers=(("x-a", "***"),),
-        redactor=redactor(["1"]),
+        redactor=redactor(["1", known.secret, known.secret.removeprefix("whsec_")]),
         timeout=timeout,
         rate_limit=0.0,
         policy=Policy(retry_schedule=schedule),

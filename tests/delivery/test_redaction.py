@@ -3,19 +3,25 @@
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from node_fixture import DELIVERED, PENDING, leased, local_node, target, without_deadline
+from node_fixture import webhook as a_webhook
 from structlog.testing import capture_logs
 
-from packhook.core.model import FailureKind, Outcome
+from packhook.core.model import FailureKind, Outcome, PreviousSecret, WebhookState
 from packhook.delivery.attempt import attempt
 from packhook.delivery.http.response_parser import BODY_LIMIT
+from packhook.delivery.prepared_webhook import prepare
 from packhook.delivery.redaction import MAX_HEADER_VALUE, redactor
+from packhook.settings import Settings
 from packhook.testing import ManualClock, Receiver, Status
+from packhook.testing.clock import START
 from support.http_client import sending
+from support.values import replaced
 
 TOKEN: Final = "Bearer tok/é&secret"
 
@@ -158,6 +164,42 @@ async def test_nothing_of_an_attempt_repeats_a_header_value() -> None:
         "answered 302 Found to /in?t=***&: redirects are not followed, update the URL of the webhook"
     )
     assert [line["detail"] for line in lines] == [result.attempt.error_message]
+
+
+@pytest.mark.parametrize("secret", ["q9NhjkjV9o", "whsec_cGFja2hvb2stZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM="])
+async def test_nothing_of_an_attempt_repeats_a_secret(secret: str) -> None:
+    """A debug page shows the settings of its receiver; who may read deliveries may not sign."""
+    bare = secret.removeprefix("whsec_")
+    page = f"SECRET={secret} key: {bare}; {b64encode(secret.encode()).decode()} {quote(secret, safe='')}".encode()
+    answer = Status(302, {"x-debug": bare, "Location": f"/in?secret={quote(secret, safe='')}"}, page)
+    async with Receiver(answer) as receiver, sending() as sender:
+        with capture_logs() as lines:
+            result = await attempt(leased(), target(endpoint=receiver.url, secret=secret), None, sender, ManualClock())
+    assert result.attempt.response_body.startswith(b"SECRET=*** key: ***; ")
+    shown = unquote(repr((result.attempt, result.verdict, lines)))
+    assert [word for word in (secret, bare, b64encode(secret.encode()).decode()) if word in shown] == []
+
+
+def test_a_secret_that_still_signs_beside_a_newer_one_is_removed() -> None:
+    """As long as it does."""
+    previous = PreviousSecret(secret="the-previous-one", expires_at=START + 1)
+    state = WebhookState(webhook=a_webhook(secret="the-newest-one", previous_secrets=(previous,)))
+    shown = prepare(state, Settings()).redactor.body(b"the-newest-one the-previous-one")
+    assert shown == b"*** ***"
+
+
+@given(
+    st.text("abc*%\\&61 \t", max_size=12), st.text("abc*%\\&61 \t", max_size=12), st.binary(max_size=12),
+    st.lists(st.text("abc*/ ", min_size=1, max_size=4), max_size=3), st.booleans(),
+)  # fmt: skip
+def test_a_short_response_is_shown_as_a_long_one(
+    name: str, value: str, body: bytes, secrets: list[str], is_cut: bool
+) -> None:
+    """A quick look finds that there is nothing to remove only where there is nothing."""
+    remove = redactor([*secrets, "abcabcab"])
+    outcome = Outcome(status_code=200, headers=((name, value), ("location", value)), body=body, truncated=is_cut)
+    headers, kept = remove.headers(outcome.headers), remove.body(body, is_cut=is_cut)
+    assert remove.outcome(outcome) == replaced(outcome, headers=headers, body=kept)
 
 
 async def test_a_number_in_retry_after_counts_although_a_header_has_it() -> None:

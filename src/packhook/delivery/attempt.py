@@ -149,8 +149,8 @@ def body_of(delivery: LeasedDelivery, webhook: PreparedWebhook) -> bytes:
 
 
 def redacted(outcome: Outcome, webhook: PreparedWebhook) -> Outcome:
-    """Return an outcome that may be stored and logged: without the values of the webhook's own headers."""
-    return outcome if webhook.redactor is None else webhook.redactor.outcome(outcome)
+    """Return an outcome that may be stored and logged: without the webhook's header values and secrets."""
+    return webhook.redactor.outcome(outcome)
 
 
 def exchange(

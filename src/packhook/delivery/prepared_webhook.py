@@ -1,6 +1,6 @@
 """Prepare a webhook for sending: work out once what does not change from one attempt to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from packhook.core.client_certificate import load_client_certificate
 from packhook.core.endpoint_verification import min_rate
 from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.model import THIN, ClientCertificate, LeasedDelivery, Policy, Webhook, WebhookState
-from packhook.core.signatures.standard import SigningKey
+from packhook.core.signatures.standard import PREFIX, SigningKey
 from packhook.core.subject import subject_alone
 from packhook.delivery.redaction import REDACTED, Redactor, redactor
 from packhook.settings import Settings
@@ -25,9 +25,9 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     """Hold a webhook with the defaults of the instance filled in.
 
     ``signing_key`` is the newest secret's; ``previous_keys`` also sign, each until its instant. ``headers`` are those
-    that every request to it has, ``redacted_headers`` the same for the log. ``redactor`` removes the header values that
-    no log may show; None if there are none. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0
-    is no limit. ``event_types`` are known where only the subject of an event is sent.
+    that every request to it has, ``redacted_headers`` the same for the log. ``redactor`` removes what no log
+    may show. ``timeout`` is in milliseconds. ``rate_limit`` is in deliveries a second, 0 is no limit. ``event_types``
+    are known where only the subject of an event is sent.
     """
 
     webhook: Webhook
@@ -38,7 +38,7 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
     timeout: int
     rate_limit: float
     policy: Policy
-    redactor: Redactor | None = None
+    redactor: Redactor
     client_certificate: ClientCertificate | None = None
     event_types: EventTypes | None = None
 
@@ -67,10 +67,18 @@ def prepare(state: WebhookState, settings: Settings, event_types: EventTypes = l
         previous_keys=tuple((SigningKey(item.secret), item.expires_at) for item in webhook.previous_secrets),
         headers=origin + headers,
         redacted_headers=origin + tuple((name, REDACTED) for name, _ in headers),
-        redactor=redactor(webhook.headers.values()) if webhook.headers else None,
+        redactor=redactor(_secrets_of(webhook)),
         timeout=webhook.timeout or settings.attempt_timeout,
         rate_limit=min_rate(webhook.rate_limit, webhook.allowed_rate),
         policy=Policy(retry_schedule=webhook.retry_schedule or settings.retry_schedule),
         client_certificate=load_client_certificate(webhook.client_certificate, webhook.client_key),
         event_types=event_types if webhook.payload == THIN else None,
     )
+
+
+def _secrets_of(webhook: Webhook) -> Iterator[str]:
+    """Yield what its endpoint knows and others may not: header values, and secrets with and without their prefix."""
+    yield from webhook.headers.values()
+    for secret in (webhook.secret, *(item.secret for item in webhook.previous_secrets)):
+        yield secret
+        yield secret.removeprefix(PREFIX)
