@@ -198,7 +198,7 @@ def _read_secret(path: str) -> str:
 def _read(path: str | Path) -> bytes:
     """Return what is in a small file. ValueError says that it is large: a device has no end.
 
-    A named pipe that nobody writes to is empty, and holds up nothing.
+    A named pipe without a writer is empty, and holds up nothing.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(descriptor, True)

@@ -347,3 +347,25 @@ async def test_a_wrong_method_lists_the_allowed_ones(organization: Organization,
     answer = await organization.ask("PATCH", path)
     assert answer.status_code == 405
     assert {method.strip() for method in answer.headers["allow"].split(",")} - {"HEAD"} == methods
+
+
+async def test_an_error_names_a_hundred_fields(organization: Organization) -> None:
+    """However many are wrong: a response is bounded."""
+    body = {**SUBSCRIPTION, **{f"field{number}": 1 for number in range(3_000)}}
+    problem = body_of(await organization.ask("POST", "/webhooks", json=body), 422)
+    assert len(problem["errors"]) == 100
+
+
+async def test_a_list_of_event_codes_that_is_too_long_is_refused_unread(organization: Organization) -> None:
+    """A message for each code searches for the nearest one, which took seconds for one request."""
+    codes = {"event_codes": [f"order.c{number}" for number in range(3_000)]}
+    webhook = await organization.webhook()
+    for method, path, body in (
+        ("POST", "/webhooks", {**SUBSCRIPTION, **codes}),
+        ("PUT", f"/webhooks/{webhook['id']}", codes),
+        ("POST", f"/webhooks/{webhook['id']}/replays", {"select": "all", "since": "2026-08-02T09:30:00Z", **codes}),
+    ):
+        problem = body_of(await organization.ask(method, path, json=body), 422)
+        (error,) = problem["errors"]
+        assert error["field"] == "/event_codes"
+        assert error["message"] == "expected at most 50 event codes and patterns, got 3000"

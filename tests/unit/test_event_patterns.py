@@ -3,7 +3,7 @@
 import pytest
 
 from packhook.core.event_patterns import covers, is_pattern
-from packhook.core.event_types import BUILT_IN, EVENT_CODES
+from packhook.core.event_types import BUILT_IN, EVENT_CODES, nearest
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,16 @@ def test_a_prefix_ends_at_a_dot() -> None:
 def test_what_is_no_pattern(text: str) -> None:
     """A pattern is ``*``, or whole parts of a code and ``.*``."""
     assert not is_pattern(text)
+
+
+@pytest.mark.parametrize("text", ["arcel.s250_seen", "parcel.s250_sen", "parcel.x250_seen", "parcel.s25x_seen"])
+def test_the_nearest_of_many_codes_begins_or_ends_alike(text: str) -> None:
+    """Only so many are compared, or a request with many unknown codes would take seconds."""
+    codes = [f"parcel.s{number}_seen" for number in range(500)]
+    assert nearest(text, codes) in {f"parcel.s{number}_seen" for number in (25, 250, *range(250, 260))}
+
+
+def test_a_text_like_none_of_the_codes_has_no_nearest() -> None:
+    """There is nothing to propose."""
+    assert nearest("x", ["order.created", "order.shipped"]) is None
+    assert nearest("x", []) is None

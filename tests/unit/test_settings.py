@@ -200,10 +200,10 @@ def test_a_secret_that_cannot_be_read_is_a_mistake(
     assert said in found
 
 
-def test_a_named_pipe_that_nobody_writes_to_does_not_hold_up_the_start(
+def test_a_named_pipe_without_a_writer_does_not_hold_up_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is empty; what somebody writes into one is read."""
+    """It is empty; what is written into one is read."""
     os.mkfifo(tmp_path / "key")
     monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
     assert "is empty" in errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]

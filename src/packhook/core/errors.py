@@ -5,7 +5,10 @@ A failed request to an endpoint is no error here: it is a value, :class:`packhoo
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+MAX_FIELD_ERRORS: Final = 100
+"""How many invalid fields one error names, the first: a response is bounded, however much is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class InvalidInput(RequestError, title="Some fields are not valid."):
     code = "invalid_input"
 
     def __init__(self, errors: list[FieldError]) -> None:
+        errors = errors[:MAX_FIELD_ERRORS]
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
         self.errors = errors
 

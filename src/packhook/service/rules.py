@@ -5,7 +5,7 @@ A rule returns the value as it is stored, or raises ValueError with the message 
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from packhook.core.clock import DAY, MINUTE, SECOND
 from packhook.core.durations import parse_duration, to_duration
@@ -34,10 +34,15 @@ _RESERVED: Final = frozenset(
 )
 
 
-def event_patterns(texts: list[str]) -> tuple[str, ...]:
-    """Return at most 50 event codes and patterns, without duplicates."""
+def number_of_event_patterns(texts: list[Any]) -> None:
+    """Raise ValueError for more than 50: before each is judged, which takes a search for the nearest code."""
     if len(texts) > MAX_EVENT_PATTERNS:
         raise ValueError(f"expected at most {MAX_EVENT_PATTERNS} event codes and patterns, got {len(texts)}")
+
+
+def event_patterns(texts: list[str]) -> tuple[str, ...]:
+    """Return at most 50 event codes and patterns, without duplicates."""
+    number_of_event_patterns(texts)
     return tuple(dict.fromkeys(texts))
 
 

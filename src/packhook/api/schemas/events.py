@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.event_types import BUILT_IN, EVENT_CODES, PUBLISHED_CODES, Catalogue
 from packhook.core.model import MAX_BATCH_EVENTS, DeliveryStatus
+from packhook.service import rules
 from packhook.service.timeline import EntryKind
 
 CATALOGUE: Final = "event_types"
@@ -44,6 +45,14 @@ EventCode = Annotated[
     AfterValidator(_live_code),
     Field(description="The code of an event type.", examples=["order.created"], json_schema_extra=EVENT_CODE),
 ]
+
+
+def few_patterns(value: object) -> object:
+    """Return a list of event codes and patterns that may be so long; raise ValueError for a longer one."""
+    if isinstance(value, list):
+        rules.number_of_event_patterns(value)
+    return value
+
 
 EventPattern = Annotated[
     str,

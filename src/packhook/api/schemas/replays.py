@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, ValidationInfo, field_validator
 
-from packhook.api.schemas.events import KnownPattern
+from packhook.api.schemas.events import KnownPattern, few_patterns
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.clock import from_rfc3339
 from packhook.core.replay import ReplayQuery, ReplayStatus, Selection
@@ -39,7 +39,7 @@ class ReplayCreate(RequestModel):
     until: Instant = Field(
         default="", description="Events published before this time.", examples=["2026-08-02T11:00:00Z"]
     )
-    event_codes: list[KnownPattern] = Field(
+    event_codes: Annotated[list[KnownPattern], BeforeValidator(few_patterns)] = Field(
         default=[],
         description="Only events of these codes and patterns (`order.*`).",
         max_length=50,

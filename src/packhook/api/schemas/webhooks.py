@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, ValidationInfo
 
 from packhook.api.schemas.client_certificate import CertificateOut, ClientCertificateInput
-from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut, EventPattern
+from packhook.api.schemas.events import EVENT_CODE, AttemptOut, EventCode, EventOut, EventPattern, few_patterns
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
 from packhook.core.clock import SECOND
 from packhook.core.durations import to_duration
@@ -96,6 +96,7 @@ Waits = Annotated[
 
 Patterns = Annotated[
     list[EventPattern],
+    BeforeValidator(few_patterns),
     AfterValidator(_patterns),
     Field(json_schema_extra={"maxItems": rules.MAX_EVENT_PATTERNS}),
     Stored(parse=tuple, show=list),
