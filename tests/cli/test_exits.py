@@ -139,6 +139,31 @@ async def test_any_error_response_is_a_message(answer: Status, code: Exit) -> No
     assert ran.err.strip()
 
 
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        (("webhooks", "list"), b'{"data": [null], "prev": null, "next": null, "per_page": 25}'),
+        (
+            ("webhooks", "list", "--all", "--output", "jsonl"),
+            b'{"data": [], "next": "x", "prev": null, "per_page": 25}',
+        ),
+        (("deliveries", "show", "dlv_1"), b"[]"),
+        (("webhooks", "test", "wh_1"), b'{"attempt": {}}'),
+        (("webhooks", "stats", "wh_1"), b"null"),
+        (("status",), b"{}"),
+        (("orders", "show", "ord_1"), b'{"data": 1}'),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+async def test_json_of_another_server_is_a_message(words: tuple[str, ...], body: bytes) -> None:
+    """Whatever else speaks JSON at that address: its response is not taken for packhook's."""
+    async with Receiver(Status(200, {"content-type": "application/json"}, body)) as receiver:
+        settings = {"server": receiver.url, "key": "phk_1", "organization": "acme"}
+        ran = await packhook(*words, settings=settings)
+    assert (ran.code, ran.out, "Traceback" in ran.err) == (Exit.UNREACHABLE, "", False), ran
+    assert "is it packhook" in ran.err
+
+
 async def test_a_proxy_of_the_environment_is_not_used(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send the key to the given server only."""
     with socket.socket() as taken:

@@ -145,6 +145,17 @@ def test_a_response_of_something_else(relayed: Flavour, relay: Relay, response: 
     assert len(relay.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"errors": 7, "title": [], "type": {}}', b'{"errors": ["x", null]}', b"[]", b"null"]
+)
+def test_an_error_of_something_else(relayed: Flavour, relay: Relay, body: bytes) -> None:
+    """Raise ApiError with the status, whatever members its body has."""
+    relay.do(Respond(422, body=body))
+    with pytest.raises(ApiError, match="the server responded with 422") as raised:
+        relayed.ask("list_events")
+    assert (raised.value.status, raised.value.errors) == (422, ())
+
+
 TOO_MANY: Final = {"field": "/events", "code": "too_many_deliveries", "message": "send smaller batches"}
 REFUSED_AS_A_WHOLE: Final = {
     "bytes": _problem(413, "body_too_large"),

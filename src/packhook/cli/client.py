@@ -67,6 +67,7 @@ class Client:
             )
         try:
             response = self._connected().request(call)
+            call.read(response)  # or it is not packhook's, and no command knows what to make of it
             value = response.json() if response.content else None
             return Reply(response.text, value, response.headers.get("etag", ""))
         except ApiError as error:

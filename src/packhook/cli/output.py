@@ -17,6 +17,7 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 
+from packhook.cli.exits import Exit, fail
 from packhook.cli.tables import TableOfPages, show_json, show_more
 from packhook.core.text import visible_json
 
@@ -61,9 +62,15 @@ def print_json(document: str, output: Output) -> None:
 
 
 def next_cursor(page: dict[str, Any]) -> str | None:
-    """Return the cursor of the page after this one, None for the last."""
+    """Return the cursor of the page after this one, None for the last. Exit with a message for a link without one."""
     link = page.get("next")
-    return parse_qs(urlsplit(link).query)["cursor"][0] if link else None
+    if not link:
+        return None
+    try:
+        cursor: str = parse_qs(urlsplit(link).query)["cursor"][0]
+    except (LookupError, ValueError):
+        fail("the link to the next page has no cursor: is it packhook?", Exit.UNREACHABLE)
+    return cursor
 
 
 def print_pages(

@@ -193,6 +193,8 @@ def _api_error(response: Response) -> ApiError:
     except ValueError:
         body = None
     said = body if isinstance(body, dict) else {}
+    found = said.get("errors")
+    wrong = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     type_, title, detail = (_text_in(said, name) for name in ("type", "title", "detail"))
     path, _, code = type_.rpartition("/")
     return error_of(
@@ -201,7 +203,7 @@ def _api_error(response: Response) -> ApiError:
             code=code if path.endswith("errors") and code else f"http_{response.status}",
             title=title or f"the server responded with {response.status}",
             detail=detail,
-            errors=tuple(_field_error(one) for one in said.get("errors", ()) if isinstance(one, dict)),
+            errors=tuple(map(_field_error, wrong)),
             request_id=response.request_id,
             retry_after=parse_retry_after(response.headers, time.time()),
         )
