@@ -98,9 +98,17 @@ def list_webhooks(
     return get(_WEBHOOKS, read, per_page=per_page, cursor=cursor, event_code=event_code, enabled=enabled)
 
 
-def list_all_webhooks(*, per_page: int | None = None, cursor: str | None = None) -> Call[Page[Webhook]]:
+def list_all_webhooks(
+    *,
+    organization_id: str | None = None,
+    event_code: str | None = None,
+    state: str | None = None,
+    per_page: int | None = None,
+    cursor: str | None = None,
+) -> Call[Page[Webhook]]:
     """List webhooks of all organizations, the oldest first. Needs the operator key."""
-    return get(f"{BASE}/webhooks", page_of(Webhook), per_page=per_page, cursor=cursor)
+    selection = {"organization_id": organization_id, "event_code": event_code, "state": state}
+    return get(f"{BASE}/webhooks", page_of(Webhook), per_page=per_page, cursor=cursor, **selection)
 
 
 def get_webhook(webhook_id: str) -> Call[Webhook]:
