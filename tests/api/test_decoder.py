@@ -4,6 +4,7 @@ Three exceptions: of repeated members the decoder checks each and the schema onl
 integer; and the reference parser limits depth and digits of members that are only passed through.
 """
 
+import asyncio
 import json
 from typing import Final
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from packhook.api.publish.app import decode_batch, decode_event
+from packhook.api.responses import SLICE
 from packhook.core.errors import InvalidInput, MalformedBody
 from packhook.core.event_schema import compile_schema
 from packhook.core.event_types import BUILT_IN
@@ -219,7 +221,7 @@ def test_invalid_json_is_refused(member: str, text: str) -> None:
     assert not decoder_accepts(data)
     assert not published(data)
     with pytest.raises((InvalidInput, MalformedBody)):
-        decode_batch(b'{"events":[' + event(b'{"id":"1"}') + b"," + event(data) + b"]}")
+        asyncio.run(decode_batch(b'{"events":[' + event(b'{"id":"1"}') + b"," + event(data) + b"]}"))
 
 
 @pytest.mark.parametrize("name", [r'"i\u0064"', r'"\u0069d"'])
@@ -261,3 +263,21 @@ def test_only_the_id_is_required() -> None:
     """Whatever is absent has no value; the example has every member."""
     assert [field.name for field in msgspec.structs.fields(Order) if field.required] == ["id"]
     assert set(MEMBERS) <= set(example_order("order.created"))
+
+
+@pytest.mark.parametrize("last", [b'{"id":"1"}', b'{"id":1}'], ids=["valid", "invalid"])
+async def test_a_batch_is_decoded_in_slices(last: bytes) -> None:
+    """Let others run between the events of a large batch, whether it is published or refused."""
+    good = event(b'{"id":"1","note":"' + b"x" * SLICE + b'"}')
+    decoding = asyncio.ensure_future(decode_batch(b'{"events":[' + b",".join([*[good] * 4, event(last)]) + b"]}"))
+    turns: list[None] = []
+
+    def others_run() -> None:
+        turns.append(None)
+        if not decoding.done():
+            asyncio.get_running_loop().call_soon(others_run)
+
+    others_run()
+    await asyncio.wait([decoding])
+    assert isinstance(decoding.exception(), InvalidInput) == (last == b'{"id":1}')
+    assert len(turns) > 4

@@ -1,5 +1,6 @@
 """Test that a member that stands twice in a JSON body is refused by name, except in what is passed on as it is."""
 
+import asyncio
 import json
 from typing import Final
 
@@ -29,7 +30,7 @@ REPEATED: Final = {
 def refused(body: bytes, *, batch: bool = False) -> list[tuple[str, str, str]]:
     """Return place, code and message of each error."""
     with pytest.raises(InvalidInput) as raised:
-        decode_batch(body) if batch else decode_event(body)
+        asyncio.run(decode_batch(body)) if batch else decode_event(body)
     return [(error.field, error.code, error.message) for error in raised.value.errors]
 
 
@@ -56,7 +57,7 @@ def test_an_event_that_repeats_nothing_is_accepted(indent: int | None) -> None:
     event = {"data": order, "event_code": "order.created"}
     decoded = decode_event(json.dumps(event, indent=indent).encode())
     assert (decoded.event_code, json.loads(decoded.data)) == ("order.created", order)
-    many = decode_batch(json.dumps({"events": [event] * 3}, indent=indent).encode())
+    many = asyncio.run(decode_batch(json.dumps({"events": [event] * 3}, indent=indent).encode()))
     assert [json.loads(one.data) for one in many] == [order] * 3
 
 

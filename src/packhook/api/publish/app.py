@@ -159,7 +159,8 @@ class PublishApp:
         note(scope, allowance)
         if has_repeated:
             refuse_repeated(raw_headers)
-        refuse_query(scope["query_string"])
+        if scope["query_string"]:
+            refuse_query(scope["query_string"])
         handler = route.handler
         limit = min(handler.max_body_bytes(self._settings), self._max_body_bytes)
         with self._service.bodies.reserve(organization_id) as reservation:
@@ -199,7 +200,7 @@ class PublishHandler:
     name: str
     summary: str
     max_body_bytes: Callable[[Settings], int]
-    decode: Callable[[bytes, Catalogue], list[RawEvent]]
+    decode: Callable[[bytes, Catalogue], Awaitable[list[RawEvent]]]
     view: Callable[[Receipts], object]
 
     async def publish(
@@ -241,14 +242,14 @@ class PublishHandler:
         """Decode a body; a code that is unknown may have been created on another node just now."""
         known = service.publisher.event_types
         try:
-            return self.decode(body, known)
+            return await self.decode(body, known)
         except InvalidInput as error:
             if not any(wrong.field.endswith("/event_code") for wrong in error.errors):
                 raise
             now_known = await service.event_types.look_again()
             if now_known.version == known.version:
                 raise
-        return self.decode(body, now_known)
+        return await self.decode(body, now_known)
 
 
 def _meaning(data: bytes) -> bytes:
@@ -287,14 +288,21 @@ def decode_event(body: bytes, event_types: Catalogue = BUILT_IN) -> RawEvent:
     return event
 
 
-def decode_batch(body: bytes, event_types: Catalogue = BUILT_IN) -> list[RawEvent]:
-    """Return the events in ``body``, in order. Raises as :func:`decode_event` does."""
+async def decode_batch(body: bytes, event_types: Catalogue = BUILT_IN) -> list[RawEvent]:
+    """Return the events in ``body``, in order, in slices beside the event loop. Raises as :func:`decode_event` does."""
     _require_utf8(body)
+    events: list[RawEvent] = []
+    left = SLICE
     try:
-        events = [_validated(event, event_types) for event in _decode_batch(body).events]
+        for event in _decode_batch(body).events:
+            events.append(_validated(event, event_types))
+            left -= len(event.data)
+            if left < 0:
+                await asyncio.sleep(0)
+                left = SLICE
         raw = list(map(bytes, split_batch(body).events))
     except INVALID:
-        raise explain_batch(body, partial(_is_valid, event_types), event_types) from None
+        raise await explain_batch(body, partial(_is_valid, event_types), event_types) from None
     repeated = repeated_beside(raw, body, len(_EMPTY_BATCH) + len(raw) - 1, b'"events"')
     for index, (text, event) in enumerate(zip(raw, events, strict=True)):
         for found in _repeated_in_event(text, event):
@@ -335,13 +343,17 @@ def _is_valid(event_types: Catalogue, event: Raw) -> bool:
     return True
 
 
+async def _decode_single(body: bytes, event_types: Catalogue) -> list[RawEvent]:
+    return [decode_event(body, event_types)]
+
+
 PublishRoute = Route[PublishHandler]
 
 publish_event: Final = PublishHandler(
     name="publish_event",
     summary="Publish an event: 202 once it is durable.",
     max_body_bytes=lambda _: MAX_DATA_BYTES + MAX_ENVELOPE_BYTES,
-    decode=lambda body, event_types: [decode_event(body, event_types)],
+    decode=_decode_single,
     view=lambda receipts: _receipt(receipts[0]),
 )
 publish_batch: Final = PublishHandler(

@@ -5,6 +5,7 @@ costs a thousand times what refusing costs, so of a batch only the invalid event
 are enough errors.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from packhook.api.repeated_members import repeated_members
 from packhook.api.requests import SMALL_BODY, parse_shape
+from packhook.api.responses import SLICE
 from packhook.api.schemas.events import CATALOGUE, EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, RequestError
@@ -46,8 +48,8 @@ def explain_event(body: bytes, event_types: Catalogue) -> RequestError:
     return _first(around.errors or repeated_members(body))  # msgspec judges each of them, pydantic the last
 
 
-def explain_batch(body: bytes, is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
-    """Return the error for a batch that is invalid; ``is_valid`` judges one of its events."""
+async def explain_batch(body: bytes, is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
+    """Return the error for a batch that is invalid, in slices; ``is_valid`` judges one of its events."""
     try:
         events = split_batch(body).events
     except msgspec.ValidationError as error:
@@ -60,15 +62,21 @@ def explain_batch(body: bytes, is_valid: Callable[[Raw], bool], event_types: Cat
     if len(events) > MAX_BATCH_EVENTS:
         text = f"expected 1 to {MAX_BATCH_EVENTS} events, got {len(events)}"
         return InvalidInput([FieldError("/events", "invalid", text)])
-    return _explain_invalid(events, is_valid, event_types)
+    return await _explain_invalid(events, is_valid, event_types)
 
 
-def _explain_invalid(events: list[Raw], is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
+async def _explain_invalid(events: list[Raw], is_valid: Callable[[Raw], bool], event_types: Catalogue) -> RequestError:
     errors: list[FieldError] = []
+    left = SLICE
     for index, event in enumerate(events):
         if len(errors) >= MAX_ERRORS:
             break
-        if is_valid(event):
+        is_good = is_valid(event)
+        left -= len(bytes(event)) if is_good else SLICE
+        if left < 0:
+            await asyncio.sleep(0)
+            left = SLICE
+        if is_good:
             continue
         match explain_event(bytes(event), event_types):
             case InvalidInput() as invalid:
