@@ -127,7 +127,7 @@ async def test_login_asks_on_a_terminal_and_shows_no_key(terminal: Terminal) -> 
     screen = b""
     prompts = {b"Server": terminal.node.url, b"Organization": terminal.organization, b"Key": terminal.key}
     for asked, typed in prompts.items():
-        while asked not in screen.rpartition(b"\n")[2]:
+        while not (asked in (line := screen.rpartition(b"\n")[2]) and line.endswith(b": ")):  # it reads from now on
             screen += await asyncio.to_thread(os.read, ours, 65_536)
         os.write(ours, f"{typed}\n".encode())
     screen += await asyncio.to_thread(read_to_end, ours)
