@@ -269,8 +269,9 @@ async def test_query_parameters_that_are_unknown_or_repeated(organization: Organ
         "organizationId": organization.id, "webhookId": "wh_0", "eventId": "evt_0", "deliveryId": "dlv_0",
         "replayId": "rpl_0", "keyId": "key_0", "code": "order.created",
     }  # fmt: skip
+    bodies: dict[type, object] = {EventTypeCreate: {"code": "parcel.new"}, **BODIES}
     for route in ROUTES:
-        body = None if route.body is None else {EventTypeCreate: {"code": "parcel.new"}, **BODIES}[route.body]
+        body = None if route.body is None else bodies[route.body]
         for query in ("dry_run=true&dry_run=1", "dry_run"):
             url = f"{BASE}{route.path.format(**ids)}?{query}"
             refused = body_of(await organization.api.request(route.method, url, json=body), 422)

@@ -107,8 +107,15 @@ def list_all_webhooks(
     cursor: str | None = None,
 ) -> Call[Page[Webhook]]:
     """List webhooks of all organizations, the oldest first. Needs the operator key."""
-    selection = {"organization_id": organization_id, "event_code": event_code, "state": state}
-    return get(f"{BASE}/webhooks", page_of(Webhook), per_page=per_page, cursor=cursor, **selection)
+    return get(
+        f"{BASE}/webhooks",
+        page_of(Webhook),
+        per_page=per_page,
+        cursor=cursor,
+        organization_id=organization_id,
+        event_code=event_code,
+        state=state,
+    )
 
 
 def get_webhook(webhook_id: str) -> Call[Webhook]:
