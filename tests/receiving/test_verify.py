@@ -269,8 +269,8 @@ def test_a_body_of_another_length_was_changed() -> None:
 @pytest.mark.parametrize(
     ("sent", "configured", "mistake"),
     [
-        (ENCODED, ENCODED.removeprefix("whsec_"), "it lacks its prefix whsec_"),
-        (ENCODED.removeprefix("whsec_"), ENCODED, "it has the prefix whsec_, but the sender's has not"),
+        (ENCODED, ENCODED.removeprefix("whsec_"), "your secret lacks the prefix whsec_, the one that signed has it"),
+        (ENCODED.removeprefix("whsec_"), ENCODED, "your secret has the prefix whsec_, the one that signed has not"),
     ],
 )
 def test_a_secret_in_another_form_is_proven_wrong(sent: str, configured: str, mistake: str) -> None:

@@ -90,10 +90,13 @@ def _other_forms(secret: str) -> Iterator[tuple[str, SigningKey]]:
             f"the sender's secret is this text without base64: does {PREFIX} belong to it?",
             SigningKey(secret.encode()),
         )
-        yield f"it has the prefix {PREFIX}, but the sender's has not", SigningKey(secret.removeprefix(PREFIX).encode())
+        yield (
+            f"your secret has the prefix {PREFIX}, the one that signed has not",
+            SigningKey(secret.removeprefix(PREFIX).encode()),
+        )
         return
     try:
-        yield f"it lacks its prefix {PREFIX}", SigningKey(decode_base64(secret))
+        yield f"your secret lacks the prefix {PREFIX}, the one that signed has it", SigningKey(decode_base64(secret))
     except (binascii.Error, ValueError):
         return
 
