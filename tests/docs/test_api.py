@@ -1,5 +1,6 @@
 """Test docs/reference/api.md: it has every route as the OpenAPI document has it."""
 
+import json
 import re
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ from packhook.api.problems import MEDIA_TYPE
 from packhook.core import errors
 from packhook.core.errors import Conflict, InvalidInput
 from packhook.core.model import DeliveryStatus
-from packhook.core.order_events import Order
+from packhook.core.order_events import Order, example_order
 
 _PAGE: Final = read("reference/api.md")
 _ROUTE: Final = re.compile(
@@ -141,6 +142,14 @@ def test_every_member_of_an_order_is_documented() -> None:
     """Document each member that receivers read."""
     (section,) = [section for section in sections(_PAGE) if section.title == "The order"]
     assert {name for name in Order.__struct_fields__ if f"`{name}`" not in section.text} == set()
+
+
+def test_the_example_of_an_order_is_that_of_the_event_type() -> None:
+    """Show a complete order, and name each member of it that packhook checks."""
+    (section,) = [section for section in sections(_PAGE) if section.title == "The order"]
+    (example,) = blocks(section.text, "json")
+    assert json.loads(example) == example_order("order.shipped")
+    assert [name for name in Order.__struct_fields__ if f"`{name}`" not in section.text or name not in example] == []
 
 
 def test_every_status_of_a_delivery_is_documented() -> None:

@@ -2,7 +2,9 @@
 
 import inspect
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +13,9 @@ import pytest
 import packhook_client
 from client.test_routes import FUNCTIONS, MADE
 from docs.pages import ROOT, below, blocks, find_section, read, rows
-from packhook_client import Packhook, PackhookError
+from packhook_client import Packhook, PackhookError, receiving
 from packhook_client.call import BASE
+from packhook_client.receiving import starlette
 from support.api_node import OPERATOR_KEY, SENDING, running_node
 
 _PAGE: Final = read("reference/python-client.md")
@@ -41,6 +44,22 @@ def test_every_method_is_in_the_reference() -> None:
     assert {name: row[1].strip("`") for name, row in documented.items()} == {
         name: _returns(name) for name in documented
     }
+
+
+def test_every_parameter_of_the_receiving_side_is_in_the_reference() -> None:
+    """Name the parameters and defaults of decorators, verifiers and inboxes, and the inboxes' methods."""
+    text = "\n".join(section.text for section in below(_PAGE, "Receive"))
+    callables = (starlette.webhook, starlette.verified, receiving.verify, receiving.Verifier, receiving.Inbox)
+    missing = [
+        f"{described.__name__}: {name}={parameter.default}"
+        for described in callables
+        for name, parameter in inspect.signature(described).parameters.items()
+        if (name if parameter.default in (parameter.empty, None) else f"{name}={parameter.default!r}".replace("'", '"'))
+        not in text
+    ]
+    assert missing == []
+    methods = {row[0].partition("(")[0].strip("`") for row in rows(text)}
+    assert {name for name, _ in inspect.getmembers(receiving.Inbox, inspect.isfunction) if name[0] != "_"} <= methods
 
 
 def test_every_error_is_in_the_reference() -> None:
@@ -91,3 +110,28 @@ async def test_the_functions_of_the_guide_work(
         count = len(list(packhook.iter_events()))
         assert [defined["follow"](tmp_path / "cursor", once=True) for _ in range(2)] == [count, 0]
     assert f"order.created {first} {{'id': 'ord_1'}}" in capsys.readouterr().out
+
+
+def test_the_outbox_of_the_guide_loses_nothing_and_publishes_nothing_twice(node_url: str) -> None:
+    """Keep what waits while no node responds, publish it once, and put aside what will always fail."""
+    defined: dict[str, Any] = {}
+    exec(_HOW_TO.replace(_EXAMPLE_URL, node_url), defined)  # noqa: S102 our own page
+    write, publish = defined["write_event"], defined["publish_outbox"]
+    with defined["packhook"] as packhook, closing(sqlite3.connect(":memory:")) as db:
+        db.execute(defined["OUTBOX"])
+        with db:
+            write(db, "order.created", {"id": "ord_out", "updated_at": "2026-11-30T10:00:00.000Z"})
+            write(db, "order.created", {"id": 7})
+            write(db, "order.shipped", {"id": "ord_out"})
+        with Packhook("http://127.0.0.1:1", "phk_x", "acme", retry=packhook_client.NO_RETRY) as nowhere:
+            defined["packhook"] = nowhere
+            assert publish(db) == 0
+        defined["packhook"] = packhook
+        assert (publish(db), publish(db)) == (2, 0)
+        db.execute("UPDATE outbox SET event_id = NULL WHERE seq = 1")  # as if the process died before it
+        assert publish(db) == 1
+        problems = [bool(problem) for (problem,) in db.execute("SELECT problem FROM outbox ORDER BY seq")]
+        published = {event_id for (event_id,) in db.execute("SELECT event_id FROM outbox WHERE event_id IS NOT NULL")}
+        assert problems == [False, True, False]
+        assert {event.id for event in packhook.iter_events(subject="ord_out")} == published
+        assert len(packhook.list_events(subject="ord_out", event_code="order.created").data) == 1

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +21,14 @@ import pytest
 
 from docs.pages import blocks, find_section, read, rows
 from packhook.core import ids
+from packhook.core.order_events import example_order
 from packhook.core.signatures.standard import SigningKey, new_secret, sign
-from packhook_client.receiving import Refused
+from packhook_client.receiving import Delivery, Refused
 from receiving.servers import asgi
 
 _PAGE: Final = read("how-to/receive-and-verify.md")
-_CLIENT, _FRAMEWORK, _, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
+_CLIENT, _FRAMEWORK, _, _NEWEST, _LIBRARY, _BY_HAND, _RECEIVER = blocks(_PAGE, "python")
+_DEPENDENCY: Final = blocks(read("reference/python-client.md"), "python")[0]
 _NODE: Final = blocks(_PAGE, "js")[-1]
 _SECRET: Final = "whsec_cGFja2hvb2stZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM="
 _RAW_SECRET: Final = "q9NhjkjV9o"
@@ -139,6 +142,51 @@ async def test_the_receiver_in_a_framework_handles_each_event_once(
     assert statuses == [204, 204, *[401] * len(_forged(message))]
     with closing(sqlite3.connect(tmp_path / "shop.db")) as db:
         assert db.execute("SELECT id, reference FROM orders").fetchall() == [("ord_1", "A-1")]
+
+
+async def test_the_dependency_in_the_reference_accepts_genuine_requests_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Respond as the route says to genuine requests, and with 401 to the forged ones."""
+    monkeypatch.setenv("WEBHOOK_SECRET", _SECRET)
+    message = _signed(_SECRET)
+    async with asgi(_run(_DEPENDENCY, "dependency")["app"]) as url, httpx.AsyncClient(trust_env=False) as client:
+        statuses = [
+            (await client.post(f"{url}/order-shipped", content=body, headers=headers)).status_code
+            for headers, body in (message, *_forged(message).values())
+        ]
+    assert statuses == [204, *[401] * len(_forged(message))]
+
+
+def _delivery(event_code: str) -> Delivery:
+    """Return the delivery of an event with its example as data."""
+    now = datetime.now(UTC)
+    return Delivery(
+        id=ids.event_id(),
+        event_code=event_code,
+        data=example_order(event_code),
+        organization_id="acme",
+        time=now,
+        sent_at=now,
+        attempt=1,
+        body=b"",
+    )
+
+
+@pytest.mark.parametrize("codes", [("order.created", "order.shipped"), ("order.shipped", "order.created")])
+def test_the_newest_state_stays_in_whatever_order_events_come(codes: tuple[str, ...]) -> None:
+    """Keep the shipped order, write one mail for it, and accept events that the handler does not know."""
+    page = _run(_NEWEST, "newest")
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(page["TABLES"])
+        for code in (*codes, "stock.low"):
+            page["store"](db, _delivery(code))
+        orders = db.execute("SELECT id, status FROM orders").fetchall()
+        (mails,) = db.execute("SELECT count(*) FROM mails").fetchone()
+    assert (orders, mails) == ([("ord_example_0001", "shipped")], 1)
+
+
+def test_the_page_names_the_order_of_a_test_event() -> None:
+    """Name the id by which a receiver knows a test event."""
+    assert f'== "{example_order("order.created")["id"]}"' in _PAGE
 
 
 def test_the_page_lists_every_refusal_with_its_code() -> None:
