@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Final
 
 from packhook.core.clock import Clock
-from packhook.core.errors import InvalidInput
+from packhook.core.errors import InvalidInput, Unavailable
 from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import Event, PublishRequest, Receipt
 from packhook.store.dispatcher import Capacity
@@ -64,6 +64,7 @@ class SqlitePublisher:
         self._deciding = FairGate(1)
         self._busy: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[tuple[Receipt, ...]]] = set()
+        self._is_closing = False
         self._turns = outbox.FanOutTurns(capacity, self._cache, self._decisions, clock)
         self._fan_out: WriteOp[None, outbox.FanOutStep, outbox.FanOutStep] = WriteOp(
             self._turns.fan_out, itself, self._fanned_out, lambda _: MAX_TRANSACTION_WEIGHT, lambda _: FAN_OUT
@@ -83,17 +84,22 @@ class SqlitePublisher:
 
     def open(self, db: Connection) -> None:
         """Look into the outbox: what a dead process has left comes before what its organizations publish now."""
+        self._is_closing = False
         waiting = outbox.waiting_organizations(db)
         db.outbox_filled = bool(waiting)
         self._await_outbox(waiting)
 
-    def close(self) -> None:
-        """Let the calls that wait for the outbox go on: the writer refuses them once it is closing."""
-        self._release(list(self._busy))
+    async def close(self) -> None:
+        """Refuse new calls, and return when those that came before are written: they wait for the outbox no more."""
+        self._is_closing = True
+        self._release(list(self._turns.watched))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def publish(self, request: PublishRequest) -> "asyncio.Future[tuple[Receipt, ...]]":
         """See Store.publish."""
         writer = self._writer()
+        if self._is_closing:
+            raise Unavailable("the store is closing")
         if request.organization_id not in self._busy and (weight := self._small_weight(request)):
             return writer.submit(self._small, request, weight)
         writer.require_open()
@@ -129,7 +135,7 @@ class SqlitePublisher:
             is_routed = published.is_routed
             return published.receipts
         finally:
-            if not is_routed:
+            if not is_routed or self._is_closing:
                 self._decisions.forget(request.events)
                 self._release((organization_id,))
 

@@ -160,7 +160,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self.filter_errors.close()
-        self._publisher.close()
+        await self._publisher.close()
         connections, self._connections = self._connections, None
         if connections is not None:
             await connections.close()
