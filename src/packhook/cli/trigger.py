@@ -48,7 +48,9 @@ def trigger(
     client: Client,
     event_code: Annotated[str, typer.Argument(help="The event type's code, such as order.created.")],
     to: Annotated[str, typer.Option("--to", help="The URL to send to.")],
-    data: Annotated[str | None, typer.Option(help="A file with the event's data, or - for standard input.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A file with the event's data, - for standard input; else an example.")
+    ] = None,
     secret: SecretOption = None,
     secret_file: SecretFileOption = None,
     config: ConfigOption = None,
