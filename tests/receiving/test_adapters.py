@@ -74,9 +74,13 @@ async def test_a_genuine_delivery_is_handled(running: Running, handled: list[Del
     assert delivery.data["id"] == "ord_1"
 
 
-@pytest.mark.parametrize("message", [signed(OTHER), signed(ENCODED)._replace(body=b"{}")], ids=["secret", "body"])
-async def test_a_forged_request_is_refused(running: Running, handled: list[Delivery], message: Message) -> None:
+@pytest.mark.parametrize(("secret", "body"), [(OTHER, None), (ENCODED, b"{}")], ids=["secret", "body"])
+async def test_a_forged_request_is_refused(
+    running: Running, handled: list[Delivery], secret: str, body: bytes | None
+) -> None:
     """Respond 401 with a reason that reveals nothing; call no handler."""
+    message = signed(secret)
+    message = message if body is None else message._replace(body=body)
     status, reason = await running.post("/sync", message)
     assert status == 401
     assert "the signature in webhook-signature does not match" in reason

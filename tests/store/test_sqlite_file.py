@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from packhook.core.clock import DAY
-from packhook.core.errors import DatabaseInUse, SchemaTooNew, Unavailable
+from packhook.core.errors import DatabaseInUse, InvalidSettings, SchemaTooNew, Unavailable
 from packhook.core.model import DeliveryStatus, Event
 from packhook.settings import Settings
 from packhook.store.base import DeliveryFilter, Store
@@ -207,11 +207,16 @@ async def test_a_file_that_is_no_database_is_unavailable(notes: Path) -> None:
     assert text_of(notes) == NOTES
 
 
-@pytest.mark.parametrize("place", ["missing/packhook.db", "folder"])
-async def test_a_place_where_no_database_can_be_is_unavailable(folder: Path, place: str) -> None:
-    """A folder that is not there, or one that is there in place of the file."""
+async def test_a_folder_that_is_not_there_is_unavailable(folder: Path) -> None:
+    """It may come, such as a disk that is mounted late."""
     with pytest.raises(Unavailable):
-        await at(folder.parent / place).open()
+        await at(folder.parent / "missing" / "packhook.db").open()
+
+
+async def test_a_folder_in_place_of_the_file_is_refused(folder: Path) -> None:
+    """The setting is wrong, and the words name it."""
+    with pytest.raises(InvalidSettings, match="database: expected the path of a file"):
+        await at(folder).open()
 
 
 async def test_a_folder_that_cannot_be_written_in_is_unavailable(folder: Path) -> None:
