@@ -74,7 +74,9 @@ async def _execute(database: str, statement: str) -> None:
         await connection.close()
 
 
-_MARK: Final = "INSERT INTO outbox (organization_id, event_id, refused_at, reason) VALUES (?, ?, 0, 'it was refused')"
+_MARK: Final = (
+    "INSERT OR REPLACE INTO outbox (organization_id, event_id, refused_at, reason) VALUES (?, ?, 0, 'it was refused')"
+)
 
 
 def give_up(folder: Path, organization_id: str, event_id: str) -> None:

@@ -34,6 +34,7 @@ class Served:
         self.loop = loop
         self.url = ""
         self.clock = ManualClock(NOW)
+        self.folder: Path
         self.shop: Shop
         self.service: Service
         self.store: Store
@@ -49,6 +50,7 @@ class Served:
     @asynccontextmanager
     async def serving(self, folder: Path, *, hostile: bool) -> AsyncIterator[None]:
         """Serve while the block runs."""
+        self.folder = folder
         async with application(folder, self.clock, **SETTINGS) as (api, self.service, self.store):
             self.url = str(api.base_url).rstrip("/")
             self.shop = await fill(self.service, self.store, self.clock, Settings(**SETTINGS), hostile=hostile)

@@ -3,6 +3,7 @@
 from packhook.core.audit import Action
 from packhook.store.base import AuditFilter, PageRequest
 from packhook.store.refused_events import RefusedEventFilter
+from store.refusing import give_up
 from web.conftest import Browser
 from web.served import Served
 
@@ -29,3 +30,17 @@ def test_a_refused_event_is_listed_retried_and_discarded(browser: Browser, serve
     left = served.run(served.store.refused_events.list(PageRequest(limit=1), RefusedEventFilter()))
     assert left.items == ()
     assert browser.client.post(f"{LIST}/{event}/discard", data=fields).status_code == 404
+
+
+def test_all_refused_events_are_retried(browser: Browser, served: Served) -> None:
+    """One button for the list as it is filtered; each event has its entry in the audit trail."""
+    path = "/dashboard/refused-events"
+    give_up(served.folder, "northwind", served.shop.event)
+    of_another = browser.read(f"{path}?organization_id=acme")
+    assert "Retry all" not in of_another.text()
+    page = browser.read(f"{path}?organization_id=northwind")
+    after = browser.follow(browser.send(page, f"{path}/retry"))
+    assert "of these events are made now" in after.text()
+    (entry,) = served.run(served.store.list_audit(PageRequest(limit=1), AuditFilter())).items
+    assert (entry.action, entry.object_id) == (Action.EVENT_RETRIED, served.shop.event)
+    assert browser.client.post(f"{path}/retry", data={"token": "forged"}).status_code == 403

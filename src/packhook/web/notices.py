@@ -7,6 +7,8 @@ NOTICES: Final = {
     "delivery-retried": "The delivery is sent now. This page shows what comes of it.",
     "event-discarded": "The event stays without deliveries. Its data can still be read.",
     "event-retried": "The deliveries of the event are made now. If they are refused again, it comes back to this list.",
+    "events-retried": "The deliveries of these events are made now. What is refused again comes back to this list.",
+    "events-retried-some": "The deliveries of the first 1,000 events are made now. Others are left: retry again.",
     "event-type-archived": "The event type is archived: events of this code are refused from now on.",
     "event-type-changed": "The event type is as you set it. Events that were published stay as they are.",
     "event-type-created": "The event type is created. Events of this code can be published.",

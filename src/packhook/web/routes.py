@@ -91,6 +91,7 @@ ROUTES: Final = (
         "event-types-import", "/import-event-types", event_type_import.form, event_type_import.run, 2 * MAX_IMPORT
     ),
     PageRoute("refused-all", "/refused-events", refused_events.of_instance),
+    PageRoute("refused-all-retry", "/refused-events/retry", None, refused_events.retry_all),
     PageRoute("refused", REFUSED, refused_events.of_organization),
     PageRoute("refused-retry", f"{REFUSED}/{{eventId}}/retry", None, refused_events.retry),
     PageRoute("refused-discard", f"{REFUSED}/{{eventId}}/discard", refused_events.discard_form, refused_events.discard),

@@ -34,6 +34,13 @@ async def retry(visit: Visit) -> Response:
     return _back(visit, "event-retried")
 
 
+async def retry_all(visit: Visit) -> Response:
+    """Let the deliveries of all refused events be made now, or of an organization's; at most as many as the API."""
+    organization_id = visit.form.text("organization_id") or None
+    retried = await visit.service.refused_events.retry_all(organization_id, None, visit.actor)
+    return visit.redirect("refused-all", notice="events-retried-some" if retried.has_more else "events-retried")
+
+
 async def discard_form(visit: Visit) -> Response:
     """Ask once more before an event is left without deliveries."""
     await visit.require_organization()
