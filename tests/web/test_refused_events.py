@@ -12,6 +12,7 @@ LIST = "/dashboard/organizations/northwind/refused-events"
 
 def test_a_refused_event_is_listed_retried_and_discarded(browser: Browser, served: Served) -> None:
     """The overview leads there; the reason is in the row; a decision is in the audit trail and empties the list."""
+    give_up(served.folder, "northwind", served.shop.event)
     assert "/dashboard/refused-events" in browser.read("/dashboard").html
     page = browser.read("/dashboard/refused-events")
     event = served.shop.event
