@@ -21,8 +21,8 @@ LOCK   := requirements.lock
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CODE   := src clients examples benchmarks tests
 ARGS   ?=
-# Most tests wait for a socket or a process, so four workers are faster than one per core.
-WORKERS ?= 4
+# Most tests wait for a socket or a process, so five workers are faster than one per core.
+WORKERS ?= 5
 PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # Workers share what the first of them compiles: half of the CPU that a start costs.

@@ -8,7 +8,7 @@ from typing import Final
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 a file system, not a file in it
 _LEAST_FREE: Final = 6 * 1024**3
-"""What the servers of four workers may need at once, with a margin."""
+"""What the servers of five workers may need at once, with a margin."""
 
 
 def make() -> Path | None:
