@@ -2,7 +2,7 @@
 
 ::
 
-    webhooks by the API ─▶ history and backlog in bulk ─▶ a node ─▶ sign in ─▶ every page, some rounds ─▶ a line each
+    webhooks by the API ─▶ history, backlog, statistics ─▶ a node ─▶ sign in ─▶ every page, rounds ─▶ a line each
 
 The time is that of a request on a kept connection on loopback, so it is a little more than the server's own.
 """
@@ -21,7 +21,7 @@ import typer
 
 from benchmarks.database import databases
 from benchmarks.plan import OPERATOR_KEY, Plan, organization_id
-from benchmarks.preload import preload
+from benchmarks.preload import preload, preload_statistics
 from benchmarks.processes import nodes, subscribe, subscribe_dead
 from packhook.cli.exits import Exit, fail
 from packhook.web.routes import ROUTES
@@ -99,6 +99,7 @@ async def _fill(url: str, plan: Plan) -> None:
         await node.stop()
     started = time.perf_counter()
     await preload(url, plan, live, dead, lambda _: None)
+    await preload_statistics(url, live, dead)
     typer.echo(f"{plan.history + plan.backlog:,} attempts written in {time.perf_counter() - started:.0f} s")
 
 

@@ -22,6 +22,7 @@ import asyncpg
 from msgspec import Struct
 
 from benchmarks.plan import EVENT_CODE, Plan
+from packhook.core.statistics import OutcomeClass
 
 DEAD_WEBHOOKS: Final = 10
 _CHUNK: Final = 50_000
@@ -85,6 +86,19 @@ async def preload(
             if rows.due_at is not None:
                 await loader.run("insert_lanes", (rows.due_at, rows.held_until))
             await loader.run("drop_webhook_slots")
+    finally:
+        await loader.close()
+
+
+async def preload_statistics(url: str, live: Sequence[WebhookKey], dead: Sequence[WebhookKey]) -> None:
+    """Write counts of a week for each webhook and for a node, as if attempts had ended in each bucket."""
+    loader = await _open(url)
+    try:
+        for webhooks, outcome in ((live, OutcomeClass.DELIVERED), (dead, OutcomeClass.SERVER_ERROR)):
+            await _create_slots(loader, webhooks)
+            await loader.run("insert_statistics", (int(time.time() * 1000), outcome.value))
+            await loader.run("drop_webhook_slots")
+        await loader.run("sum_node_statistics")
     finally:
         await loader.close()
 
@@ -170,7 +184,7 @@ class _PostgresLoader:
         await self._connection.execute("COMMIT")
 
     async def close(self) -> None:
-        for table in ("events", "deliveries", "attempts", "lanes"):
+        for table in ("events", "deliveries", "attempts", "lanes", "statistics"):
             await self._connection.execute(f"VACUUM (ANALYZE) {table}", timeout=600)
         await self._connection.execute("CHECKPOINT", timeout=600)
         await self._connection.close()
