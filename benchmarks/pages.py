@@ -22,13 +22,17 @@ import typer
 from benchmarks.database import databases
 from benchmarks.plan import OPERATOR_KEY, Plan, organization_id
 from benchmarks.preload import preload, preload_statistics
-from benchmarks.processes import nodes, subscribe, subscribe_dead
+from benchmarks.processes import LARGE_ORGANIZATION, nodes, subscribe, subscribe_dead, subscribe_large
 from packhook.cli.exits import Exit, fail
 from packhook.web.routes import ROUTES
 
 MOST_MILLISECONDS: Final = 200
 MOST_BYTES: Final = 100_000
 BACKLOG_SHARE: Final = 10
+DAYS: Final = 28
+SMALLEST_ORDER: Final = 1
+ORGANIZATION: Final = organization_id(LARGE_ORGANIZATION)
+"""The one whose pages are seen: it has five eighths of the history, and one of its webhooks a quarter."""
 _STREAMS: Final = ("tail-stream", "tail-all-stream")
 _UNSEEN: Final = (*_STREAMS, "sign-in", "sign-in-link")
 _FILES: Final = ("delivery-body", "event-data")
@@ -53,20 +57,22 @@ _FILTERED: Final[Mapping[str, tuple[str, ...]]] = {
 
 def pages(
     attempts: Annotated[int, typer.Option(min=1_000, help="Attempts that the database has.")] = 100_000,
-    webhooks: Annotated[int, typer.Option(min=1, help="Webhooks, each of an organization of its own.")] = 200,
+    webhooks: Annotated[
+        int, typer.Option(min=1, help="Webhooks of one organization; as many others have one each.")
+    ] = 200,
     rounds: Annotated[int, typer.Option(min=1, help="How often each page is seen.")] = 5,
     postgres: Annotated[bool, typer.Option("--postgres", help="Start a PostgreSQL for this run.")] = False,
     database: Annotated[str, typer.Option(help="URL of a PostgreSQL to make a database on.")] = "",
 ) -> None:
     """Fill a database, see every page of the dashboard, and print how long each takes and what it weighs.
 
-    A tenth of the attempts belongs to deliveries that wait for dead webhooks. Exit 0 only if the median of each page is
-    below 200 ms, and none weighs 100 KB.
+    A tenth of the attempts belongs to deliveries that wait for dead webhooks, the others to the four weeks before.
+    Exit 0 only if the median of each page is below 200 ms, and none weighs 100 KB.
 
     Example: python -m benchmarks pages --attempts 1000000
     """
     plan = Plan(events=1, webhooks=webhooks, tls=False, history=attempts - attempts // BACKLOG_SHARE,
-                backlog=attempts // BACKLOG_SHARE)  # fmt: skip
+                backlog=attempts // BACKLOG_SHARE, days=DAYS, payload=SMALLEST_ORDER)  # fmt: skip
     seen = asyncio.run(_measure(plan, rounds, database, postgres=postgres))
     slow = [name for name, (took, weight) in seen.items() if took >= MOST_MILLISECONDS or weight >= MOST_BYTES]
     if slow:
@@ -94,7 +100,8 @@ async def _measure(plan: Plan, rounds: int, database: str, *, postgres: bool) ->
 
 async def _fill(url: str, plan: Plan) -> None:
     async with nodes(url, 1, None) as (node,):
-        live = await subscribe(node, "http://127.0.0.1:9", plan)
+        large = await subscribe_large(node, "http://127.0.0.1:9", plan.webhooks)
+        live = large + await subscribe(node, "http://127.0.0.1:9", plan)
         dead = await subscribe_dead(node)
         await node.stop()
     started = time.perf_counter()
@@ -133,9 +140,9 @@ async def _see(browser: httpx.AsyncClient, address: str, rounds: int) -> tuple[f
 
 
 async def _names(browser: httpx.AsyncClient) -> dict[str, str]:
-    """Return what stands in the addresses: the first organization and what it has; a key and a replay are made."""
+    """Return what stands in the addresses: the large organization and what it has; a key and a replay are made."""
     key = {"authorization": f"Bearer {OPERATOR_KEY}"}
-    organization = f"/v1/organizations/{organization_id(0)}"
+    organization = f"/v1/organizations/{ORGANIZATION}"
 
     async def ask(method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 any JSON
         response = await browser.request(method, organization + path, headers=key, **options)
@@ -151,7 +158,7 @@ async def _names(browser: httpx.AsyncClient) -> dict[str, str]:
     await browser.post("/v1/event-types", headers=key, json={"code": "parcel.lost"})
     found = (await ask("GET", f"/events?event_code={delivery['event_code']}&per_page=1"))["data"][0]
     return {
-        "organizationId": organization_id(0),
+        "organizationId": ORGANIZATION,
         "webhookId": webhook["id"],
         "deliveryId": delivery["id"],
         "eventId": event["id"],

@@ -19,7 +19,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     ``rate``: events a second, open-loop; 0: as fast as they are accepted. ``window``: publishing pauses while so many
     events are in flight, so that the backlog stays flat. ``sequential``: publish an event only when the one before has
     arrived, and measure from the moment it is sent. ``tls``: the receiver speaks https. ``history`` and ``backlog``:
-    events delivered before the start, and deliveries that wait for dead webhooks meanwhile.
+    events delivered before the start, and deliveries that wait for dead webhooks meanwhile. ``days``: over how many
+    days before yesterday the history is spread; 0: over some seconds.
     """
 
     events: int = 20_000
@@ -34,6 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     sequential: bool = False
     tls: bool = True
     history: int = 0
+    days: int = 0
     backlog: int = 0
 
     @property

@@ -2,11 +2,12 @@
 
 ::
 
-    history   events delivered yesterday to the webhooks of the run, with one attempt each
+    history   events delivered in the days before, to the webhooks of the run, with one attempt each
     backlog   deliveries that wait for dead webhooks of another organization: for one half of these webhooks everything
               is due and the circuit breaker is open, for the other half retries are due in an hour
 
-No node may run meanwhile. The statements are in ``sql/``, with the same names for both dialects.
+PostgreSQL makes the secondary indexes anew after a million rows: that is quicker than to keep them. No node may run
+meanwhile. The statements are in ``sql/``, with the same names for both dialects.
 """
 
 import asyncio
@@ -22,12 +23,13 @@ import asyncpg
 from msgspec import Struct
 
 from benchmarks.plan import EVENT_CODE, Plan
+from packhook.core.clock import DAY, HOUR
 from packhook.core.statistics import OutcomeClass
 
 DEAD_WEBHOOKS: Final = 10
 _CHUNK: Final = 50_000
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
+_SECONDS: Final = 1_800.0
+_MANY: Final = 1_000_000
 _HEADERS: Final = (
     '{"content-type":"application/json","user-agent":"packhook/0","webhook-id":"evt_00000000000000000000000000000000",'
     '"webhook-timestamp":"1760000000","webhook-signature":"v1,0000000000000000000000000000000000000000000=",'
@@ -42,13 +44,15 @@ WebhookKey = tuple[str, str]
 class RowBatch(Struct, frozen=True, kw_only=True):
     """Describe ``count`` events numbered from ``first``, each with a delivery and an attempt, spread over webhooks.
 
-    Instants are milliseconds. ``due_at`` is None for delivered ones; then no lanes are written.
+    Instants are milliseconds, ``interval`` is the microseconds between two events. ``due_at`` is None for delivered
+    ones; then no lanes are written.
     """
 
     first: int
     count: int
     webhooks: Sequence[WebhookKey]
     created_at: int
+    interval: int
     status: str
     status_code: int | None
     due_at: int | None = None
@@ -64,8 +68,12 @@ class _Loader(Protocol):
 
     async def commit(self) -> None: ...
 
+    async def drop_indexes(self) -> None:
+        """Drop what ``close`` makes anew, if that is quicker than to keep it."""
+        ...
+
     async def close(self) -> None:
-        """Checkpoint and analyze the tables, as a node that ran for long leaves them."""
+        """Make the indexes, checkpoint and analyze the tables, as a node that ran for long leaves them."""
         ...
 
 
@@ -76,6 +84,8 @@ async def preload(
     loader = await _open(url)
     try:
         done = 0
+        if plan.history + plan.backlog >= _MANY:
+            await loader.drop_indexes()
         for rows in _row_batches(plan, live, dead, int(time.time() * 1000)):
             await _create_slots(loader, rows.webhooks)
             for first in range(rows.first, rows.first + rows.count, _CHUNK):
@@ -108,15 +118,16 @@ def _row_batches(plan: Plan, live: Sequence[WebhookKey], dead: Sequence[WebhookK
     broken, retrying = dead[: len(dead) // 2], dead[len(dead) // 2 :]
     batches = [
         RowBatch(
-            first=1, count=plan.history, webhooks=live, created_at=now - _DAY, status="delivered", status_code=200,
+            first=1, count=plan.history, webhooks=live, created_at=now - (1 + plan.days) * DAY,
+            interval=max(1, plan.days * DAY * 1_000 // max(1, plan.history)), status="delivered", status_code=200,
         ),
         RowBatch(
-            first=1 + plan.history, count=half, webhooks=broken, created_at=now - _DAY, status="pending",
-            status_code=503, due_at=now - _HOUR, held_until=now + _DAY,
+            first=1 + plan.history, count=half, webhooks=broken, created_at=now - DAY, interval=1, status="pending",
+            status_code=503, due_at=now - HOUR, held_until=now + DAY,
         ),
         RowBatch(
-            first=1 + plan.history + half, count=plan.backlog - half, webhooks=retrying, created_at=now - _DAY,
-            status="pending", status_code=500, due_at=now + _HOUR,
+            first=1 + plan.history + half, count=plan.backlog - half, webhooks=retrying, created_at=now - DAY,
+            interval=1, status="pending", status_code=500, due_at=now + HOUR,
         ),
     ]  # fmt: skip
     return [batch for batch in batches if batch.count]
@@ -133,16 +144,16 @@ async def _insert_chunk(loader: _Loader, rows: RowBatch, first: int, until: int,
     urgency = 0 if rows.due_at is None else _RETRY_URGENCY
     url = "http://127.0.0.1/"
     await loader.begin()
-    await loader.run("insert_events", (*events, data))
-    await loader.run("insert_deliveries", (*events, rows.status, rows.due_at, urgency))
-    await loader.run("insert_attempts", (first, until, rows.created_at, url, _HEADERS, rows.status_code))
+    await loader.run("insert_events", (*events, data, rows.interval))
+    await loader.run("insert_deliveries", (*events, rows.status, rows.interval, rows.due_at, urgency))
+    await loader.run("insert_attempts", (first, until, rows.created_at, rows.interval, url, _HEADERS, rows.status_code))
     await loader.commit()
 
 
 async def _open(url: str) -> _Loader:
     if url.startswith("sqlite"):
         return _SqliteLoader(url)
-    settings = {"search_path": "packhook", "synchronous_commit": "off"}
+    settings = {"search_path": "packhook", "synchronous_commit": "off", "maintenance_work_mem": "512MB"}
     return _PostgresLoader(await asyncpg.connect(url, server_settings=settings))
 
 
@@ -164,6 +175,9 @@ class _SqliteLoader:
     async def commit(self) -> None:
         await asyncio.to_thread(self._run, "COMMIT", ())
 
+    async def drop_indexes(self) -> None:
+        """Keep them: rows are written in their order."""
+
     async def close(self) -> None:
         await asyncio.to_thread(self._run, "PRAGMA wal_checkpoint(TRUNCATE)", ())
         self._db.close()
@@ -173,9 +187,10 @@ class _SqliteLoader:
 class _PostgresLoader:
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._connection = connection
+        self._dropped: list[tuple[str, str]] = []
 
     async def run(self, name: str, values: Sequence[Any] = ()) -> None:
-        await self._connection.execute(_statements("postgres")[name], *values, timeout=600)
+        await self._connection.execute(_statements("postgres")[name], *values, timeout=_SECONDS)
 
     async def begin(self) -> None:
         await self._connection.execute("BEGIN")
@@ -183,10 +198,17 @@ class _PostgresLoader:
     async def commit(self) -> None:
         await self._connection.execute("COMMIT")
 
+    async def drop_indexes(self) -> None:
+        self._dropped = [tuple(row) for row in await self._connection.fetch(_statements("postgres")["list_indexes"])]
+        for name, _ in self._dropped:
+            await self._connection.execute(f"DROP INDEX {name}")
+
     async def close(self) -> None:
+        for _, definition in self._dropped:
+            await self._connection.execute(definition, timeout=_SECONDS)
         for table in ("events", "deliveries", "attempts", "lanes", "statistics"):
-            await self._connection.execute(f"VACUUM (ANALYZE) {table}", timeout=600)
-        await self._connection.execute("CHECKPOINT", timeout=600)
+            await self._connection.execute(f"VACUUM (ANALYZE) {table}", timeout=_SECONDS)
+        await self._connection.execute("CHECKPOINT", timeout=_SECONDS)
         await self._connection.close()
 
 

@@ -30,7 +30,8 @@ STOP_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
 SERVE: Final = ("packhook", "serve")
 SUBSCRIBE_THREADS: Final = 8
-DEAD_ORGANIZATION: Final = 1_000_000  # a number beyond those of any plan
+DEAD_ORGANIZATION: Final = 1_000_000  # numbers beyond those of any plan
+LARGE_ORGANIZATION: Final = DEAD_ORGANIZATION + 1
 _CHECKOUT: Final = Path(__file__).parents[1]
 _LISTENING: Final = "packhook listens on http://"
 _SETTINGS: Final = {
@@ -236,6 +237,11 @@ async def subscribe_dead(node: Node) -> list[WebhookKey]:
     with socket.create_server(("127.0.0.1", 0)) as soon_closed:
         url = f"http://127.0.0.1:{soon_closed.getsockname()[1]}"
     return await asyncio.to_thread(_subscribe, node, url, DEAD_WEBHOOKS, [DEAD_ORGANIZATION])
+
+
+async def subscribe_large(node: Node, receiver_url: str, webhooks: int) -> list[WebhookKey]:
+    """Create many webhooks of one more organization."""
+    return await asyncio.to_thread(_subscribe, node, receiver_url, webhooks, [LARGE_ORGANIZATION])
 
 
 def _subscribe(node: Node, receiver_url: str, fan_out: int, numbers: Iterable[int]) -> list[WebhookKey]:

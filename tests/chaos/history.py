@@ -22,7 +22,7 @@ _ORGANIZATION: Final = "history"
 _COUNTS: Final = (
     "SELECT count(*) FROM {schema}events WHERE organization_id = 'history'",
     "SELECT count(*) FROM {schema}deliveries WHERE organization_id = 'history'",
-    "SELECT count(*) FROM {schema}attempts WHERE delivery_id LIKE 'dlv_000000000000%'",
+    "SELECT count(*) FROM {schema}attempts WHERE delivery_id LIKE 'dlv_____________700000000000%'",
 )
 ROWS_PER_EVENT: Final = len(_COUNTS)
 
