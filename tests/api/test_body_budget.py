@@ -12,7 +12,7 @@ import pytest
 from api.organization import EVENT, Organization
 from api.raw import PUBLISH, connect, read_response
 from packhook.core.errors import Overloaded
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from support.api_node import bearer, eventually, running_node
 
 LIMIT: Final = 1024 * 1024

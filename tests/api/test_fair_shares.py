@@ -178,7 +178,7 @@ async def _wait_for_event(organization: Organization) -> httpx.Response:
 
 async def _waiting(store: Store) -> int:
     assert isinstance(store, SqliteStore)
-    return len(list(store.feed.watches))
+    return len(store.feed.watches.all())
 
 
 async def test_background_verifications_leave_room(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.organization import EVENT, JSON, SUBSCRIPTION, Organization
-from packhook.api.rate_limits import HEADERS
+from packhook.api.headers import RATE_LIMIT
 from packhook.core.errors import Overloaded, RateLimited, Unauthorized
 from packhook.service import authentication
 from packhook.service.authentication import RateLimiter
@@ -113,7 +113,7 @@ async def test_headers_of_every_response(tmp_path: Path) -> None:
         ]
         without = [await organization.ask("GET", "/events"), await organization.ask("GET", "/events", "wrong")]
     assert [response.status_code for response in with_key] == [200, 202, 422, 403, 404, 405, 404, 422]
-    names = [name.lower() for name in HEADERS]
+    names = [name.lower() for name in RATE_LIMIT]
     for response in with_key:
         assert response.headers["ratelimit-limit"] == "1000"
         assert [response.headers.get_list(name) for name in names] == [[response.headers[name]] for name in names]

@@ -13,9 +13,9 @@ import pytest
 import schemathesis
 
 from api.organization import Organization
+from packhook.api.headers import RATE_LIMIT
 from packhook.api.openapi import describe
 from packhook.api.problems import STATUS, TYPE_BASE
-from packhook.api.rate_limits import HEADERS as RATE_LIMIT
 from packhook.api.route import BASE
 from packhook.api.routes import ROUTES
 from packhook.core.event_types import EVENT_CODES, PUBLISHED_CODES

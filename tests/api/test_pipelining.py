@@ -19,7 +19,7 @@ from packhook.api.publish import protocol
 from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
-from packhook.delivery.turns import Turns
+from packhook.delivery.fair_queue import Turns
 from packhook.settings import Settings
 from packhook.testing import ManualClock
 from support.api_node import OPERATOR_KEY, application, eventually, listening

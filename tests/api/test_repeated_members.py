@@ -9,7 +9,7 @@ import pytest
 
 from api.organization import Organization
 from packhook.api.publish.app import decode_batch, decode_event
-from packhook.api.repeated_members import repeated_members
+from packhook.api.requests import repeated_members
 from packhook.core.errors import InvalidInput
 from packhook.core.order_events import example_order
 

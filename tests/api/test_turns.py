@@ -10,7 +10,7 @@ from api.organization import EVENT, Organization
 from packhook.api.turns import REQUEST_UNITS
 from packhook.core.errors import Overloaded
 from packhook.core.subject import NOTHING
-from packhook.delivery.turns import TURN_UNITS, Turns
+from packhook.delivery.fair_queue import TURN_UNITS, Turns
 from packhook.service.publish import RawEvent
 from packhook.testing import ManualClock
 from support.api_node import application

@@ -34,8 +34,8 @@ from packhook.core.model import (
 )
 from packhook.core.overview import Figures
 from packhook.core.subject import NOTHING
+from packhook.delivery.attempt import PreparedWebhook, prepare
 from packhook.delivery.http.client import Transport
-from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.node import Node
 from packhook.service.history import DeliveryDetail
 from packhook.service.publish import RawEvent

@@ -43,9 +43,8 @@ from packhook.core.model import (
     WebhookState,
 )
 from packhook.core.signatures.standard import SigningKey
-from packhook.delivery.attempt import attempt, body_of, compose, lines
+from packhook.delivery.attempt import PreparedWebhook, attempt, body_of, compose, lines, prepare
 from packhook.delivery.http.client import InFlight, Transport
-from packhook.delivery.prepared_webhook import PreparedWebhook, prepare
 from packhook.delivery.redaction import redactor
 from packhook.testing import ManualClock, Received, Receiver, Status
 from packhook.testing.clock import START

@@ -18,15 +18,15 @@ def lane(name: str, organization_id: str = ACME) -> Lane:
     return Lane(name, organization_id, max_in_flight=64)
 
 
-def queue_of(*lanes: Lane) -> FairQueue:
+def queue_of(*lanes: Lane) -> FairQueue[Lane]:
     """Return a queue with these lanes, in this order."""
-    turns = FairQueue()
+    turns = FairQueue[Lane]()
     for lane in lanes:
         turns.add(lane)
     return turns
 
 
-def drained(turns: FairQueue) -> list[str]:
+def drained(turns: FairQueue[Lane]) -> list[str]:
     """Take all lanes; return their names in order."""
     names = []
     while turns:
@@ -36,7 +36,7 @@ def drained(turns: FairQueue) -> list[str]:
 
 def test_an_empty_queue() -> None:
     """It is false, and has no next lane."""
-    turns = FairQueue()
+    turns = FairQueue[Lane]()
     assert not turns
     with pytest.raises(IndexError):
         turns.next()
@@ -99,7 +99,7 @@ def test_turns_differ_by_at_most_one(organizations: list[int], rounds: int) -> N
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)) | st.none(), max_size=60))
 def test_a_lane_is_listed_exactly_once(steps: list[tuple[str, int] | None]) -> None:
     """None is lost or listed twice, in any order of adding (a lane) and taking (None)."""
-    turns, waiting = FairQueue(), set[str]()
+    turns, waiting = FairQueue[Lane](), set[str]()
     for step in steps:
         if step is not None:
             name = f"{step[0]}{step[1]}"

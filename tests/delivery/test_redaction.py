@@ -13,9 +13,8 @@ from node_fixture import webhook as a_webhook
 from structlog.testing import capture_logs
 
 from packhook.core.model import FailureKind, Outcome, PreviousSecret, WebhookState
-from packhook.delivery.attempt import attempt
+from packhook.delivery.attempt import attempt, prepare
 from packhook.delivery.http.response_parser import BODY_LIMIT
-from packhook.delivery.prepared_webhook import prepare
 from packhook.delivery.redaction import MAX_HEADER_VALUE, redactor
 from packhook.settings import Settings
 from packhook.testing import ManualClock, Receiver, Status

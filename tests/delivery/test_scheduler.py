@@ -14,10 +14,10 @@ from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Outcome, Request
 from packhook.delivery import recorder
+from packhook.delivery.fair_queue import TURN_UNITS
 from packhook.delivery.http.client import Callback, InFlight, Transport
 from packhook.delivery.http.pool import UNIT_BYTES
 from packhook.delivery.scheduler import LAUNCHES_PER_TURN
-from packhook.delivery.turns import TURN_UNITS
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
 from support.values import replaced
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from packhook.core.clock import DAY
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import PublishRequest
 from packhook.store.base import Store, WebhookFilter
 from packhook.testing.clock import START

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import Event, Idempotency, Receipt, Webhook
 from packhook.settings import Settings
 from packhook.store.base import Store

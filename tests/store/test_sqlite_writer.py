@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.writer import WriteOp, Writer
 from packhook.telemetry.counts import StoreCounts

@@ -8,7 +8,7 @@ from typing import Any, Final
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, entry
 from packhook.core.clock import MINUTE
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import (
     ApiKey,
     Attempt,

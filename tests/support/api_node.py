@@ -19,10 +19,10 @@ from packhook.api.routes import PUBLISH_ROUTES
 from packhook.api.server import server_config
 from packhook.core.clock import Clock
 from packhook.core.health import LaneReport
+from packhook.delivery.fair_queue import Turns
 from packhook.delivery.http.client import HttpClient
 from packhook.delivery.http.egress_proxy import open_egress
 from packhook.delivery.probe import EndpointProbe
-from packhook.delivery.turns import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store

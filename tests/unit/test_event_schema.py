@@ -5,10 +5,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from packhook.core.event_reader import EventReader
 from packhook.core.event_schema import MAX_EXPLAINED_VALUES
 from packhook.core.event_type_rules import code_problem, definition_errors
-from packhook.core.event_types import BUILT_IN, MAX_NAMED, Catalogue
+from packhook.core.event_types import BUILT_IN, MAX_NAMED, Catalogue, EventReader
 from packhook.core.model import MAX_DATA_BYTES, EventType
 from packhook.core.schema_cost import MAX_CHECKS, MAX_UNITS, MAX_WORK, cost_problem, has_more_values, limits_of
 

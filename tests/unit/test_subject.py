@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from packhook.core.event_reader import EventReader
-from packhook.core.event_types import BUILT_IN, PUBLISHED_CODES
+from packhook.core.event_types import BUILT_IN, PUBLISHED_CODES, EventReader
 from packhook.core.model import EventType
 from packhook.core.subject import INVALID, MAX_LENGTH, NOTHING, About, is_pointer, pointer, subject_alone, tokens
 

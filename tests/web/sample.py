@@ -20,9 +20,8 @@ from packhook.core.event_types import BUILT_IN
 from packhook.core.model import FailureKind, LeasedDelivery, Outcome, Request, Webhook
 from packhook.core.replay import ReplayQuery, Selection
 from packhook.core.subject import read_value
-from packhook.delivery.attempt import attempt
+from packhook.delivery.attempt import attempt, prepare
 from packhook.delivery.http.client import Callback, InFlight
-from packhook.delivery.prepared_webhook import prepare
 from packhook.service.event_types import Definition
 from packhook.service.publish import RawEvent
 from packhook.service.service import Service

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from packhook.core.message import message
+from packhook.core.signatures.standard import message
 from web.conftest import Browser
 from web.sample import BY, raw_event
 from web.served import Served

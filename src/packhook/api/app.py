@@ -13,20 +13,18 @@ from starlette.types import ASGIApp
 
 from packhook import __version__
 from packhook.api import docs_page, handlers, metrics, problems
-from packhook.api.access_log import AccessLog
 from packhook.api.auth import documented_bearer, route_class
 from packhook.api.described import Described
 from packhook.api.forwarded import source_in
-from packhook.api.headers import Headers, RejectEncodedSeparators
+from packhook.api.headers import AccessLog, Headers, note_allowance
 from packhook.api.mounts import Mounted, Mounts
 from packhook.api.openapi import describe
-from packhook.api.rate_limits import note
-from packhook.api.requests import NO_ROUTE, bearer
+from packhook.api.requests import NO_ROUTE, RejectEncodedSeparators, bearer
 from packhook.api.route import BASE, Route
 from packhook.api.routes import FASTAPI_ROUTES, OPERATOR, Handler, methods_of
 from packhook.api.turns import RequestsInTurn
 from packhook.core.errors import PackhookError, Unauthorized
-from packhook.delivery.turns import Turns
+from packhook.delivery.fair_queue import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 
@@ -89,7 +87,7 @@ async def _count(request: Request) -> None:
     source = partial(source_in, request.scope, state.settings.trusted_proxies)
     with suppress(Unauthorized):
         if len(keys) == 1:
-            note(request.scope, await state.service.access.count(bearer(keys[0]), source))
+            note_allowance(request.scope, await state.service.access.count(bearer(keys[0]), source))
 
 
 def _add(app: FastAPI, route: Route[Handler]) -> None:

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
+from packhook.api.headers import note_allowance
 from packhook.api.idempotency import Repeated, begin
 from packhook.api.parameters import refuse_query
-from packhook.api.rate_limits import note
 from packhook.api.requests import bearer, idempotency_key, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
-from packhook.core.fair_share import FairShare, Reservation
+from packhook.core.fairness import FairShare, Reservation
 from packhook.service.authentication import Principal
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -47,7 +47,7 @@ def authenticated(
         request.state.principal, allowance = await service.access.authenticate_and_authorize(
             secret, scope, organization_id, partial(_source, request)
         )
-        note(request.scope, allowance)
+        note_allowance(request.scope, allowance)
         refuse_repeated(request.scope["headers"])
         if not takes_query:
             refuse_query(request.scope["query_string"])

@@ -6,8 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from packhook.api.access_log import AccessLog
-from packhook.api.headers import Headers
+from packhook.api.headers import AccessLog, Headers
 from packhook.api.problems import UnhandledExceptions
 from packhook.service.service import Service
 from packhook.settings import Settings

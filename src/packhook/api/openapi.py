@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from packhook import __version__
+from packhook.api.headers import RATE_LIMIT
 from packhook.api.problems import MEDIA_TYPE, STATUS, TYPE_BASE
 from packhook.api.publish.app import PublishHandler
-from packhook.api.rate_limits import HEADERS as RATE_LIMIT
 from packhook.api.route import BASE, Route
 from packhook.api.routes import ROUTES, Handler
 from packhook.api.schemas.events import EVENT_CODE, PUBLISHED_CODE, EventPublish

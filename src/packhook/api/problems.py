@@ -7,8 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from packhook.api.access_log import current_request_id
-from packhook.api.rate_limits import header_lines
+from packhook.api.headers import current_request_id, rate_limit_lines
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
 
@@ -65,7 +64,7 @@ def problem_response(error: PackhookError) -> Response:
         _log.warning("unavailable", code=error.code, detail=error.detail, request_id=current_request_id())
         body["detail"] = Unavailable.title()  # the reason is for the log
     response = Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
-    response.raw_headers += header_lines(error.allowance)
+    response.raw_headers += rate_limit_lines(error.allowance)
     return response
 
 

@@ -13,7 +13,6 @@ from packhook.core.clock import to_rfc3339
 from packhook.core.durations import to_duration
 from packhook.core.endpoint_findings import Finding, summary_of, worst
 from packhook.core.health import FilterErrors
-from packhook.core.message import message
 from packhook.core.model import (
     ApiKey,
     Attempt,
@@ -28,7 +27,7 @@ from packhook.core.model import (
 )
 from packhook.core.replay import Replay
 from packhook.core.secret_rotation import overlap_ends_at
-from packhook.core.signatures.standard import mask
+from packhook.core.signatures.standard import mask, message
 from packhook.core.statistics import Summary
 from packhook.service.authentication import Principal
 from packhook.service.event_types import PlannedChange

@@ -20,7 +20,7 @@ from packhook.api.publish.app import PublishApp
 from packhook.api.publish.protocol import HttpProtocol
 from packhook.api.routes import PUBLISH_ROUTES
 from packhook.core.clock import SECOND
-from packhook.delivery.turns import Turns
+from packhook.delivery.fair_queue import Turns
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.telemetry.metrics import connections

@@ -12,7 +12,7 @@ from packhook.api.forwarded import source_in
 from packhook.api.requests import bearer
 from packhook.api.route import BASE, ORGANIZATION
 from packhook.core.errors import Unauthorized
-from packhook.delivery.turns import Turns
+from packhook.delivery.fair_queue import Turns
 from packhook.service.authentication import Access
 from packhook.settings import Settings
 

@@ -27,9 +27,8 @@ from packhook.cli.shared_options import ConfigOption, SecretFileOption, SecretOp
 from packhook.cli.tables import say
 from packhook.core.endpoint_findings import fix_of
 from packhook.core.event_types import EVENT_TYPES
-from packhook.core.message import message
 from packhook.core.model import Attempt, FailureKind
-from packhook.core.signatures.standard import new_secret
+from packhook.core.signatures.standard import message, new_secret
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook_client import calls

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from packhook.core.errors import FieldError
-from packhook.core.event_reader import EventReader
 from packhook.core.event_schema import DIALECT, MAX_ERRORS, schema_errors
+from packhook.core.event_types import EventReader
 from packhook.core.model import EventType
 from packhook.core.schema_cost import cost_problem
 from packhook.core.schema_walk import subschemas

@@ -1,124 +1,100 @@
-"""Keep the lanes of this node, and serve those that have something to send in turn.
+"""Serve organizations in turn: the lanes that have something to send, and the work that begins in a turn of the loop.
 
-The turns are round robin over the organizations, and over the lanes of each organization.
+A turn of the event loop serves everything that is ready. Without a bound, what one organization has ready at the same
+moment is all in one turn, and everybody else waits for all of it. So a few pieces of work begin in each.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
 
-from packhook.core.clock import MINUTE, SECOND
-from packhook.core.fair_queue import WeightedFairQueue
-from packhook.delivery.lane import Lane
+from packhook.core.fairness import WeightedFairQueue
 
-IDLE_LIFETIME: Final = 10 * MINUTE
+TURN_UNITS: Final = 12
+"""How much begins in a turn. A unit is about 200 µs of work."""
 
 
-class FairQueue:
+class WebhookLane(Protocol):
+    """Name the webhook of a lane (``lane.py``)."""
+
+    webhook_id: str
+    organization_id: str
+
+
+L = TypeVar("L", bound=WebhookLane)
+
+
+class FairQueue(Generic[L]):
     """Queue the lanes that have something to send, each at most once."""
 
     def __init__(self) -> None:
-        self._lanes: WeightedFairQueue[Lane] = WeightedFairQueue()
+        self._lanes: WeightedFairQueue[L] = WeightedFairQueue()
         self._queued: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._queued)
 
-    def add(self, lane: Lane) -> None:
+    def add(self, lane: L) -> None:
         """Queue a lane behind the others of its organization. Do nothing if it is queued already."""
         if lane.webhook_id not in self._queued:
             self._queued.add(lane.webhook_id)
             self._lanes.add(lane.organization_id, lane)
 
-    def next(self) -> Lane:
+    def next(self) -> L:
         """Remove and return the next lane. IndexError if none is queued."""
         lane = self._lanes.pop()
         self._queued.discard(lane.webhook_id)
         return lane
 
 
-class LaneTable:
-    """Find lanes by webhook. Each has at most one timer, which calls ``recheck`` with the lane.
+class Turns:
+    """Count what begins in this turn of the running event loop, and queue what does not."""
 
-    ``held`` are the webhooks whose lanes are on hold: they get nothing new until they are reopened.
-    """
+    def __init__(self) -> None:
+        self._left = TURN_UNITS
+        self._is_counting = False
+        self._waiting: WeightedFairQueue[tuple[int, Callable[[], bool]]] = WeightedFairQueue()
 
-    def __init__(self, max_in_flight_per_lane: int, recheck: Callable[[Lane], None]) -> None:
-        self._max_in_flight_per_lane = max_in_flight_per_lane
-        self._recheck = recheck
-        self._lanes: dict[str, Lane] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._cleaned_at = 0
-        self.held: set[str] = set()
+    async def take(self, organization_id: str, units: int) -> None:
+        """Return when so much of this organization's work may begin, at once where little else does."""
+        if self.try_take(units):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(self._lanes.values())
+        def begin() -> bool:
+            if turn.done():  # its caller was cancelled
+                return False
+            turn.set_result(None)
+            return True
 
-    def __len__(self) -> int:
-        return len(self._lanes)
+        self.add(organization_id, units, begin)
+        await turn
 
-    def __contains__(self, webhook_id: str) -> bool:
-        return webhook_id in self._lanes
-
-    def __getitem__(self, webhook_id: str) -> Lane:
-        return self._lanes[webhook_id]
-
-    def get(self, webhook_id: str) -> Lane | None:
-        """Return the lane of this webhook, None if there is none."""
-        return self._lanes.get(webhook_id)
-
-    def get_or_create(self, webhook_id: str, organization_id: str) -> Lane:
-        """Return the lane of this webhook."""
-        lane = self._lanes.get(webhook_id)
-        if lane is None:
-            lane = self._lanes[webhook_id] = Lane(webhook_id, organization_id, self._max_in_flight_per_lane)
-        return lane
-
-    def hold(self, lane: Lane, now: int) -> None:
-        """Put a lane on hold until its breaker's hold is over, and recheck it then."""
-        self.held.add(lane.webhook_id)
-        self.recheck_in(lane, lane.breaker.held_until - now)
-
-    def try_reopen(self, lane: Lane, now: int) -> bool:
-        """End the lane's hold if its time has come; return True if that ended one."""
-        if lane.webhook_id not in self.held or lane.breaker.is_held(now):
+    def try_take(self, units: int) -> bool:
+        """Return True if so much work may begin now. If not, ``add`` it."""
+        if self._left <= 0 or self._waiting:
             return False
-        self.held.discard(lane.webhook_id)
+        self._count(units)
         return True
 
-    def recheck_in(self, lane: Lane, milliseconds: int) -> None:
-        """Call ``recheck`` after this time, or at an earlier instant that is planned already."""
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(1, milliseconds) / SECOND
-        planned = self._timers.get(lane.webhook_id)
-        if planned is not None:
-            if planned.when() <= at:
-                return
-            planned.cancel()
-        self._timers[lane.webhook_id] = loop.call_at(at, self._on_timer, lane)
+    def add(self, organization_id: str, units: int, begin: Callable[[], bool]) -> None:
+        """Call ``begin`` when it is this organization's turn; it returns False if there is nothing to do any more."""
+        self._waiting.add(organization_id, (units, begin))
 
-    def remove_idle(self, now: int, keep: Collection[str]) -> None:
-        """Remove, now and then, the lanes that have been idle for ten minutes; what they learned goes with them."""
-        if now - self._cleaned_at < IDLE_LIFETIME // 10:
-            return
-        self._cleaned_at = now
-        for lane in list(self._lanes.values()):
-            webhook_id = lane.webhook_id
-            is_idle = not lane.is_busy(now) and now - lane.idle_since > IDLE_LIFETIME
-            if is_idle and webhook_id not in self.held and webhook_id not in keep:
-                del self._lanes[webhook_id]
-                self._cancel_timer(webhook_id)
+    def _count(self, units: int) -> None:
+        self._left -= units
+        if not self._is_counting:
+            self._is_counting = True
+            asyncio.get_running_loop().call_soon(self._next)
 
-    def close(self) -> None:
-        """Cancel all timers."""
-        for webhook_id in list(self._timers):
-            self._cancel_timer(webhook_id)
-
-    def _cancel_timer(self, webhook_id: str) -> None:
-        timer = self._timers.pop(webhook_id, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _on_timer(self, lane: Lane) -> None:
-        self._timers.pop(lane.webhook_id, None)
-        self._recheck(lane)
+    def _next(self) -> None:
+        """Begin a turn. What begins last may be more than is left; the next turns have less."""
+        self._is_counting = False
+        self._left = min(TURN_UNITS, self._left + TURN_UNITS)
+        while self._waiting and self._left > 0:
+            units, begin = self._waiting.peek()
+            self._waiting.pop(units)
+            if begin():
+                self._count(units)
+        if (self._waiting or self._left < TURN_UNITS) and not self._is_counting:
+            self._count(0)

@@ -25,9 +25,19 @@ from packhook.core.model import (
     Verdict,
     WebhookState,
 )
-from packhook.delivery.attempt import USER_AGENT, attempt, exchange, json_object, lines, redacted
+from packhook.delivery.attempt import (
+    ORIGIN_HEADER,
+    USER_AGENT,
+    EventTypes,
+    PreparedWebhook,
+    attempt,
+    exchange,
+    json_object,
+    lines,
+    prepare,
+    redacted,
+)
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
-from packhook.delivery.prepared_webhook import ORIGIN_HEADER, EventTypes, PreparedWebhook, prepare
 from packhook.settings import Settings
 
 _ONCE: Final = Policy(retry_schedule=())

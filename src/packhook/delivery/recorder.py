@@ -18,7 +18,7 @@ import structlog
 from msgspec import structs
 
 from packhook.core.errors import RowRefused, Unavailable
-from packhook.core.fair_queue import WeightedFairQueue
+from packhook.core.fairness import WeightedFairQueue
 from packhook.core.model import AttemptResult
 from packhook.store.base import Store
 

@@ -22,13 +22,12 @@ import structlog
 from packhook.core.clock import SECOND, Clock
 from packhook.core.health import LaneReport
 from packhook.core.model import AttemptResult, LeasedDelivery, Outcome
-from packhook.delivery.attempt import AttemptInFlight
+from packhook.delivery.attempt import AttemptInFlight, PreparedWebhook
 from packhook.delivery.capacity import QueueCapacity, SlotPool
 from packhook.delivery.claim_loop import ClaimLoop
-from packhook.delivery.fair_queue import FairQueue, LaneTable
+from packhook.delivery.fair_queue import FairQueue
 from packhook.delivery.http.client import Transport
-from packhook.delivery.lane import Lane
-from packhook.delivery.prepared_webhook import PreparedWebhook
+from packhook.delivery.lane import Lane, LaneTable
 from packhook.delivery.recorder import Recorder
 from packhook.delivery.webhook_loader import WebhookLoader
 from packhook.settings import Settings
@@ -60,7 +59,7 @@ class Scheduler:
         self._settings = settings
         self._clock = clock
         self._lanes = LaneTable(min(settings.max_in_flight_per_webhook, settings.max_in_flight), self._recheck)
-        self._fair_queue = FairQueue()
+        self._fair_queue: FairQueue[Lane] = FairQueue()
         self._queue = QueueCapacity(settings, clock)
         self._slots = SlotPool(settings.max_in_flight)
         self._claim_loop = ClaimLoop(store, clock, self)

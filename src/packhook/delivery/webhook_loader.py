@@ -15,8 +15,8 @@ import structlog
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
 from packhook.core.model import WebhookState
+from packhook.delivery.attempt import prepare
 from packhook.delivery.lane import Lane
-from packhook.delivery.prepared_webhook import prepare
 from packhook.settings import Settings
 from packhook.store.base import Store
 

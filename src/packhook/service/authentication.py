@@ -27,7 +27,7 @@ from packhook.core.errors import (
     Unauthorized,
     Unavailable,
 )
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import ApiKey
 from packhook.settings import Settings
 from packhook.store.base import Store

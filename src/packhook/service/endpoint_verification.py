@@ -17,7 +17,7 @@ from packhook.core.audit import NODE, Action, Actor, entry
 from packhook.core.clock import SECOND, Clock
 from packhook.core.endpoint_verification import Consent
 from packhook.core.errors import Conflict, NotFound, Overloaded, Unavailable
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import Attempt, Webhook, WebhookState
 from packhook.delivery.probe import EndpointProbe
 from packhook.settings import Settings

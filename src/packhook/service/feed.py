@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from packhook.core.errors import FieldError, InvalidInput
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import Event
 from packhook.service.pagination import MAX_PAGE_BYTES
 from packhook.store.base import Store

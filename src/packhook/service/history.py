@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import NotFound
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import Attempt, AttemptSummary, Delivery, Event, Interruption, Webhook
 from packhook.core.retry_policy import remaining_schedule
 from packhook.core.subscription import held_reason

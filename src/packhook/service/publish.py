@@ -8,7 +8,7 @@ from packhook.core import ids
 from packhook.core.clock import DAY, Clock
 from packhook.core.errors import BodyTooLarge, FieldError, InvalidInput
 from packhook.core.event_types import Catalogue
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES, Event, Idempotency, PublishRequest, Receipt
 from packhook.core.subject import About
 from packhook.settings import Settings

@@ -11,7 +11,7 @@ from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, Change, entry, remembered
 from packhook.core.clock import Clock, to_rfc3339
 from packhook.core.errors import Conflict
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.idempotency import Remember
 from packhook.core.replay import EVENTS_OF_A_CHUNK, MAX_UNFINISHED, MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.service.pagination import Listing, listing

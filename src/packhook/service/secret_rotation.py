@@ -18,7 +18,7 @@ from msgspec import structs
 from packhook.core.audit import NODE, Action, Actor, Change, entry
 from packhook.core.clock import MINUTE, SECOND, Clock, to_rfc3339
 from packhook.core.errors import Conflict, NotFound, Overloaded, Unavailable
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import Webhook
 from packhook.core.secret_rotation import Finish, live_previous, overlap_ends_at, rotate, without_previous
 from packhook.core.signatures.standard import new_secret

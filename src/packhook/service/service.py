@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.health import LaneReport
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.authentication import Access

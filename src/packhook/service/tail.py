@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from packhook.core.event_types import Catalogue
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import EventType
 from packhook.core.subject import INVALID, ReadBytes, can_read_bytes, read_bytes
 from packhook.telemetry.live_tail import LiveTail, RowKind, TailFilter, TailRow, Viewer

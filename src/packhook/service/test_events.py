@@ -12,7 +12,7 @@ from packhook.core.clock import Clock
 from packhook.core.endpoint_findings import Finding, findings
 from packhook.core.errors import NotFound
 from packhook.core.event_types import Catalogue
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import Attempt, Event, Verdict, Webhook, WebhookState
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from packhook.core.fair_queue import WeightedFairQueue
+from packhook.core.fairness import WeightedFairQueue
 
 
 class FairGate:

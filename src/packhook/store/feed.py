@@ -6,7 +6,6 @@ so reading on from there skips nothing. Both stores keep this promise in their o
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
@@ -76,40 +75,30 @@ class FeedWatch:
             return
 
 
-class FeedWatches:
-    """Hold the watches of one node, by organization."""
+class FeedWatches(dict[str, set[FeedWatch]]):
+    """Hold the watches of one node by organization, those that have any."""
 
-    def __init__(self) -> None:
-        self._by_organization: defaultdict[str, set[FeedWatch]] = defaultdict(set)
-
-    def __bool__(self) -> bool:
-        return bool(self._by_organization)
-
-    def __iter__(self) -> Iterator[FeedWatch]:
-        for watches in list(self._by_organization.values()):
-            yield from list(watches)
-
-    def has(self, organization_id: str) -> bool:
-        """Tell whether somebody watches an organization's feed."""
-        return organization_id in self._by_organization
+    def all(self) -> list[FeedWatch]:
+        """Return the watches of all organizations."""
+        return [watch for watches in self.values() for watch in watches]
 
     def wake(self, organization_id: str) -> None:
         """Wake the watches of an organization."""
-        for watch in self._by_organization.get(organization_id, ()):
+        for watch in self.get(organization_id, ()):
             watch.wake()
 
     @contextmanager
     def watch(self, organization_id: str) -> Iterator[FeedWatch]:
         """Watch an organization's feed within this block."""
         watch = FeedWatch(organization_id)
-        self._by_organization[organization_id].add(watch)
+        self.setdefault(organization_id, set()).add(watch)
         try:
             yield watch
         finally:
-            watches = self._by_organization[organization_id]
+            watches = self[organization_id]
             watches.discard(watch)
             if not watches:
-                del self._by_organization[organization_id]
+                del self[organization_id]
 
 
 class FeedStore(Protocol):

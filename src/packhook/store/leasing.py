@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from packhook.core.clock import MINUTE
-from packhook.core.fair_queue import WeightedFairQueue
+from packhook.core.fairness import WeightedFairQueue
 from packhook.core.model import LeasedDelivery, Urgency, Webhook
 from packhook.store.dispatcher import Capacity
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from packhook.core.errors import BodyTooLarge, FieldError, MalformedBody, UnsupportedMediaType
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 
 MAX_FORM_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 200

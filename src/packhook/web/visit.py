@@ -13,7 +13,7 @@ from packhook.api.auth import actor
 from packhook.core.audit import Actor
 from packhook.core.errors import Forbidden, NotFound, Unauthorized
 from packhook.core.event_types import Catalogue
-from packhook.core.fair_share import Reservation
+from packhook.core.fairness import Reservation
 from packhook.core.model import Organization
 from packhook.core.operator_session import LASTS
 from packhook.service.authentication import OPERATOR

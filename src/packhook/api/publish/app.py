@@ -24,15 +24,13 @@ import msgspec
 from msgspec import Raw
 from starlette.types import Receive, Scope
 
-from packhook.api.access_log import AccessLog
 from packhook.api.forwarded import peer_network, source_in
+from packhook.api.headers import ALLOWANCE, AccessLog, note_allowance, rate_limit_lines
 from packhook.api.idempotency import REPLAYED
 from packhook.api.parameters import refuse_query
 from packhook.api.problems import fault_response, problem_response
 from packhook.api.publish.invalid_body import MAX_ERRORS, explain_batch, explain_event, split_batch
-from packhook.api.rate_limits import ALLOWANCE, header_lines, note
-from packhook.api.repeated_members import repeated_beside
-from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated
+from packhook.api.requests import bearer, has_encoded_separator, read_body, refuse_repeated, repeated_beside
 from packhook.api.requests import idempotency_key as parse_key
 from packhook.api.responses import SLICE, encode
 from packhook.api.route import BASE, ORGANIZATION, Route
@@ -42,12 +40,12 @@ from packhook.api.turns import UNIT_BYTES
 from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
 from packhook.core.event_types import BUILT_IN, Catalogue
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.idempotency import canonical
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.core.subject import INVALID
 from packhook.core.trace_context import read_headers
-from packhook.delivery.turns import Turns
+from packhook.delivery.fair_queue import Turns
 from packhook.service.publish import Published, PublishKey, RawEvent
 from packhook.service.service import Service
 from packhook.settings import Settings
@@ -130,7 +128,7 @@ class PublishApp:
         scope["query_string"] = query
         response = await self._answer(route, organization_id, scope, receive)
         if ALLOWANCE in scope:
-            response.headers.extend(header_lines(scope[ALLOWANCE]))
+            response.headers.extend(rate_limit_lines(scope[ALLOWANCE]))
         self._access_log.write(scope, response.status)
         return response
 
@@ -156,7 +154,7 @@ class PublishApp:
             organization_id,
             partial(source_in, scope, self._settings.trusted_proxies),
         )
-        note(scope, allowance)
+        note_allowance(scope, allowance)
         if has_repeated:
             refuse_repeated(raw_headers)
         if scope["query_string"]:

@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Raw
 from pydantic import BaseModel
 
-from packhook.api.repeated_members import repeated_members
-from packhook.api.requests import SMALL_BODY, parse_shape
+from packhook.api.requests import SMALL_BODY, parse_shape, repeated_members
 from packhook.api.responses import SLICE
 from packhook.api.schemas.events import CATALOGUE, EventBatch, EventPublish
 from packhook.api.schemas.model import struct_of

@@ -24,8 +24,7 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from packhook.api.access_log import begin_request
-from packhook.api.headers import SECURITY_HEADERS
+from packhook.api.headers import SECURITY_HEADERS, begin_request
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.api.publish.app import PublishApp, Respond, Response
 from packhook.api.responses import encode

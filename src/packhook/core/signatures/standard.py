@@ -1,4 +1,6 @@
-"""Sign and verify by Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``, in base64 after ``v1,``.
+"""Build, sign and verify messages by Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``.
+
+The signature is base64 after ``v1,``; the body is the message that a receiver gets, and that the feed shows.
 
 Several live secrets give several tokens, separated by one space; a receiver accepts if any token is right. A secret
 that begins with ``whsec_`` is base64 after the prefix; any other secret is its UTF-8 bytes.
@@ -10,6 +12,8 @@ import hmac
 import secrets as entropy
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from packhook.core.clock import to_rfc3339
 
 PREFIX: Final = "whsec_"
 MIN_LENGTH, MAX_LENGTH = 8, 255
@@ -74,10 +78,22 @@ def _key_bytes(secret: str) -> bytes:
     return secret.encode()
 
 
+def message(event_id: str, event_code: str, created_at: int, organization_id: str, data: bytes) -> bytes:
+    """Return the body for an event: the same JSON at every attempt, with ``data`` byte for byte as published.
+
+    Ids and event codes contain nothing that JSON would escape.
+    """
+    envelope = (
+        f'{{"id":"{event_id}","type":"{event_code}",'
+        f'"timestamp":"{to_rfc3339(created_at)}","organization_id":"{organization_id}","data":'
+    )
+    return b"".join((envelope.encode(), data, b"}"))
+
+
 def sign(keys: Sequence[SigningKey], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the ``webhook-signature`` header: one token for each key, in order. ``timestamp`` is in Unix seconds."""
-    message = b"%b.%d.%b" % (message_id.encode("utf-8", "surrogatepass"), timestamp, body)
-    return " ".join([key.token(message) for key in keys])
+    signed = b"%b.%d.%b" % (message_id.encode("utf-8", "surrogatepass"), timestamp, body)
+    return " ".join([key.token(signed) for key in keys])
 
 
 def verify(

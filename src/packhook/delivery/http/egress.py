@@ -22,7 +22,7 @@ from msgspec import Struct
 from packhook.core.clock import SECOND
 from packhook.core.egress_proxy import Proxy
 from packhook.core.endpoint import Endpoint, InvalidEndpoint, parse_endpoint
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.ip_policy import Address, Network, may_connect
 from packhook.core.model import ClientCertificate, FailureKind
 from packhook.delivery.http.resolver import MAX_LOOKUPS, Resolve, ResolverBusy, SystemResolver

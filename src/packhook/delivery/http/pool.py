@@ -23,8 +23,9 @@ from typing import Final
 import structlog
 
 from packhook.core.connection_steps import Resolved, Unreached
-from packhook.core.fair_share import FairShare
+from packhook.core.fairness import FairShare
 from packhook.core.model import NUL, FailureKind, Outcome, Request
+from packhook.delivery.fair_queue import Turns
 from packhook.delivery.http import failure_reasons as reasons
 from packhook.delivery.http import tls_reasons
 from packhook.delivery.http.connection import Exchange, HttpConnection, elapsed
@@ -33,7 +34,6 @@ from packhook.delivery.http.failure_reasons import FailureReason
 from packhook.delivery.http.stream import Poller
 from packhook.delivery.http.tls import TlsSettings
 from packhook.delivery.http.tunnel import Tunnel
-from packhook.delivery.turns import Turns
 
 TICK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 15.0

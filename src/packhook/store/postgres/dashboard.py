@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhook.core.audit import AuditEntry
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.operator_session import OperatorSession
 from packhook.core.search import Found, FoundKind, Slice
 from packhook.store import rows

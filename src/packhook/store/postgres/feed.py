@@ -120,7 +120,7 @@ class FeedPoller:
         """Wake all readers, and stop."""
         self._closing = True
         self._hint.set()
-        for watch in self.watches:
+        for watch in self.watches.all():
             watch.wake()
         await self._task
 
@@ -152,7 +152,7 @@ class FeedPoller:
         if now - self._announced_at >= ANNOUNCE_SECONDS:
             self._announced_at = now
             self._announce()
-        watches: list[FeedWatch] = list(self.watches)
+        watches: list[FeedWatch] = self.watches.all()
         places = [(watch.organization_id, watch.after.number, watch.after.event_id) for watch in watches]
         found = await self._read(lambda db: db.fetch_all(SQL["check_feed"], *to_arrays(places, 3)))
         for number, is_readable in found:

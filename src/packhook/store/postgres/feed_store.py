@@ -63,5 +63,7 @@ class PostgresFeed:
 
     def hint_readers(self, organization_ids: Collection[str]) -> None:
         """Let readers of these organizations look, on this node; "" stands for any."""
-        if self.poller is not None and ("" in organization_ids or any(map(self.poller.watches.has, organization_ids))):
+        if self.poller is not None and (
+            "" in organization_ids or not self.poller.watches.keys().isdisjoint(organization_ids)
+        ):
             self.poller.hint()

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from packhook.core.errors import PackhookError, Unavailable
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, WriteQueue
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, WriteQueue
 from packhook.store.postgres.queries import CommitOutcomeUnknown, Db
 from packhook.store.postgres.writer import SingleStatement, Writer
 

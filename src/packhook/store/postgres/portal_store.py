@@ -1,7 +1,7 @@
 """Implement the PortalStore on PostgreSQL."""
 
 from packhook.core.audit import AuditEntry
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.portal import PortalSession
 from packhook.store import rows
 from packhook.store.postgres.audit import write_audit

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from functools import partial
 
 from packhook.core.audit import AuditEntry
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.postgres import replays

@@ -1,7 +1,7 @@
 """Store responses to changes with their idempotency keys, and look them up."""
 
 from packhook.core.errors import Conflict, RateLimited
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.idempotency import CONFLICT, FULL, MAX_STORED_RESPONSES, AlreadyAnswered, StoredResponse
 from packhook.store.postgres.queries import SQL, Db, RunFor, has_no_nul
 

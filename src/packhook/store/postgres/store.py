@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import MINUTE, SECOND, Clock
 from packhook.core.errors import Unavailable
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts
 from packhook.core.model import (
     Attempt,

@@ -35,11 +35,10 @@ class SqliteFeed:
 
     def hint_published(self, organization_ids: Iterable[str]) -> None:
         """Wake readers of these organizations; "" stands for any."""
-        if self.watches:
-            for organization_id in organization_ids:
-                for watch in self.watches if not organization_id else ():
-                    watch.wake()
-                self.watches.wake(organization_id)
+        for organization_id in organization_ids:
+            for watch in self.watches.all() if not organization_id else ():
+                watch.wake()
+            self.watches.wake(organization_id)
 
 
 def read_feed(db: apsw.Connection, request: FeedRequest) -> FeedPage:

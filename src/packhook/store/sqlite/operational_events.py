@@ -69,7 +69,7 @@ def _exhausted(db: Connection, results: Sequence[AttemptResult]) -> Sequence[Eve
 
 
 def _close_alerts(db: Connection, webhook_ids: Collection[str], now: int) -> list[Event]:
-    if not webhook_ids or not fetch_all(db, SQL["has_alerts"]):  # asked with each batch: mostly there is none
+    if not webhook_ids:
         return []
     since = {row[0]: row[1] for row in fetch_all(db, SQL["close_alerts"], (rows.to_json(list(webhook_ids)),))}
     return [

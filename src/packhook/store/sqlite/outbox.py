@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from packhook.core.clock import Clock
 from packhook.core.errors import RowRefused
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import Event
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity

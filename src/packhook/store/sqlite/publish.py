@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from packhook.core.errors import Conflict, InvalidInput, NotFound, RequestError
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.idempotency import CONFLICT
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt
 from packhook.core.subscription import Subscription

@@ -19,7 +19,7 @@ from typing import Final
 
 from packhook.core.clock import Clock
 from packhook.core.errors import InvalidInput, Unavailable
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
 from packhook.core.model import Event, PublishRequest, Receipt
 from packhook.store.dispatcher import Capacity
 from packhook.store.fair_gate import FairGate

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import apsw
 
 from packhook.core.errors import Unavailable
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.store.fair_gate import FairGate
 from packhook.store.sqlite.connection import connect
 from packhook.store.sqlite.queries import database_errors

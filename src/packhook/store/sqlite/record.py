@@ -9,13 +9,13 @@ import apsw
 
 from packhook.core.model import AttemptResult, DeliveryStatus, FailureKind, Urgency
 from packhook.core.operational_events import clipped_cause
+from packhook.core.statistics import NODE_PREFIX, increments
 from packhook.store import rows
 from packhook.store.fan_out import data_weight, slices_by_weight
 from packhook.store.sqlite.connection import Connection
 from packhook.store.sqlite.health import record_last_failures
 from packhook.store.sqlite.operational_events import report_recorded
-from packhook.store.sqlite.queries import SQL
-from packhook.store.sqlite.statistics import count_attempts
+from packhook.store.sqlite.queries import SQL, fetch_all
 from packhook.store.sqlite.webhooks import disable_webhook
 
 SLICE_WEIGHT: Final = 250
@@ -45,13 +45,14 @@ def _record_some(db: Connection, results: Sequence[AttemptResult]) -> list[bool]
         SQL["insert_attempt"],
         [(result.delivery.id, *rows.attempt_values(result.attempt)) for result in valid],
     )
-    count_attempts(db, valid)
+    db.executemany(SQL["count_attempts"], increments(valid, NODE_PREFIX))
     _record_health(db, valid)
-    record_last_failures(db, valid)
-    for result in valid:
-        if result.verdict.status is not DeliveryStatus.DELIVERED:
+    failed = [result for result in valid if result.verdict.status is not DeliveryStatus.DELIVERED]
+    if failed or fetch_all(db, SQL["has_alerts"]):  # mostly neither
+        record_last_failures(db, failed)
+        for result in failed:
             _reschedule(db, result)
-    report_recorded(db, valid, _disable(db, valid))
+        report_recorded(db, valid, _disable(db, failed))
     return settled
 
 

@@ -6,7 +6,7 @@ import apsw
 
 from packhook.core.audit import AuditEntry
 from packhook.core.errors import NotFound
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.store import rows
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import refused_event_conditions

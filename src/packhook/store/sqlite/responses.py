@@ -5,7 +5,7 @@ from collections.abc import Callable
 import apsw
 
 from packhook.core.errors import Conflict, RateLimited
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.idempotency import CONFLICT, FULL, MAX_STORED_RESPONSES, AlreadyAnswered, StoredResponse
 from packhook.store.sqlite.queries import SQL, fetch_all, fetch_one
 from packhook.store.sqlite.reader import Reader

@@ -1,4 +1,4 @@
-"""Count attempts, sum the counts, and apply retention to them."""
+"""Sum the counts of attempts, and apply retention to them. ``record`` counts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,15 +6,9 @@ from typing import Any
 import apsw
 
 from packhook.core import statistics
-from packhook.core.model import AttemptResult
-from packhook.core.statistics import NODE_PREFIX, AttemptCount
+from packhook.core.statistics import AttemptCount
 from packhook.store import rows
 from packhook.store.sqlite.queries import SQL, fetch_all
-
-
-def count_attempts(db: apsw.Connection, results: Iterable[AttemptResult]) -> None:
-    """Count results that were recorded, in the same transaction."""
-    db.executemany(SQL["count_attempts"], statistics.increments(results, NODE_PREFIX))
 
 
 def attempt_counts(

@@ -13,7 +13,7 @@ import structlog
 from packhook.core.audit import AuditEntry
 from packhook.core.clock import Clock
 from packhook.core.errors import Unavailable
-from packhook.core.fair_queue import OF_THE_NODE
+from packhook.core.fairness import OF_THE_NODE
 from packhook.core.health import MAX_BACKLOG, Backlog, HealthFacts
 from packhook.core.model import (
     Attempt,
@@ -198,7 +198,8 @@ class SqliteStore:
 
     def _dispatch(self, published: Sequence[PublishOutcome]) -> None:
         self.counts.published += published_by(published)
-        self.feed.hint_published(outcome.organization_id for outcome in published)
+        if self.feed.watches:
+            self.feed.hint_published(outcome.organization_id for outcome in published)
         if failing := [outcome for outcome in published if outcome.filter_errors]:
             self.filter_errors.add(failing)
         if self._dispatcher is None:

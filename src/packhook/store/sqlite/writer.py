@@ -10,7 +10,7 @@ There is no timer: while one COMMIT waits for the disk, the next batch collects.
 because a thread would compete with it for the interpreter lock; only COMMIT, which waits in ``fsync``, has a thread.
 Large work pauses between slices inside its transaction. :class:`Checkpoints` keeps the log short that COMMIT writes to.
 
-Organizations share the writer (core/fair_queue.py). A call that is large by itself holds it for long, and there is only
+Organizations share the writer (core/fairness.py). A call that is large by itself holds it for long, and there is only
 one: where several organizations write, large calls get half of its time.
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
@@ -31,7 +31,7 @@ import apsw
 import structlog
 
 from packhook.core.errors import RequestError, Unavailable
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WriteQueue
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WriteQueue
 from packhook.store.fan_out import Slices, pause
 from packhook.store.sqlite.connection import WAL_PAGES, Connection, connect
 from packhook.store.sqlite.queries import database_errors

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from packhook.api.parameters import DELIVERIES, WEBHOOKS
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.message import message
 from packhook.core.model import FINISHED, Attempt, DeliveryStatus
+from packhook.core.signatures.standard import message
 from packhook.service.pagination import MAX_PER_PAGE
 from packhook.web.files import file_response
 from packhook.web.filters import event_codes, read_filters

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from packhook.api.repeated_members import repeated_members
+from packhook.api.requests import repeated_members
 from packhook.api.schemas.event_types import EventTypeCreate, EventTypeUpdate
 from packhook.core.errors import Conflict, FieldError, InvalidInput
 from packhook.core.model import EventType

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from packhook.api.parameters import EVENTS, TIMELINE
-from packhook.core.message import message
+from packhook.core.signatures.standard import message
 from packhook.web.files import file_response
 from packhook.web.filters import event_codes, read_filters
 from packhook.web.visit import Visit

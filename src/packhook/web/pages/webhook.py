@@ -11,9 +11,8 @@ from packhook.api.schemas.matching import MatchRequest
 from packhook.core import client_certificate
 from packhook.core.endpoint_findings import Finding
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, NotFound
-from packhook.core.message import message
 from packhook.core.model import Attempt, Event, Webhook
-from packhook.core.signatures.standard import mask
+from packhook.core.signatures.standard import mask, message
 from packhook.core.subscription import PAUSED
 from packhook.service.matching import MatchResult
 from packhook.web.inputs import read_inputs

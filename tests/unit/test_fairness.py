@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.fair_queue import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WeightedFairQueue, WriteQueue
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WeightedFairQueue, WriteQueue
 from packhook.store.fair_gate import FairGate
 
 LARGE = MAX_TRANSACTION_WEIGHT + 1
