@@ -20,13 +20,13 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from packhook.core.durations import parse_duration, to_duration
 from packhook.core.errors import InvalidSettings
+from packhook.files import read_file
 from packhook.settings import Settings
 
 _SECRET: Final = {name for name, field in Settings.model_fields.items() if not field.repr}
 FILE_SETTINGS: Final = tuple(sorted(_SECRET | {"database"}))
 """Settings that may have a secret in them, so ``PACKHOOK_…_FILE`` may name a file that has the value."""
 FALLBACKS: Final = {"database": "DATABASE_URL", "port": "PORT"}
-MAX_FILE_BYTES: Final = 64 * 1024
 _DURATIONS: Final = {
     name
     for name, field in Settings.model_fields.items()
@@ -139,19 +139,19 @@ def _class_of(given: _Sources, wrong: frozenset[str]) -> type[Settings]:
 def _of_file(config: Path | None) -> tuple[dict[str, Any], list[str]]:
     """Return the table of the file, and a line for each key of it that is no setting or has another type."""
     named = config or os.environ.get("PACKHOOK_CONFIG")
-    if named and not Path(named).is_file():
-        raise InvalidSettings(f"there is no settings file {named}")
     path = Path(named or "packhook.toml")
-    if not path.is_file():
+    if not named and not path.is_file():
         return {}, []
     try:
-        table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        table = tomllib.loads(read_file(path).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise InvalidSettings(f"there is no settings file {named}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{path} is not valid TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{path} is not UTF-8: byte {error.start}") from None
     except OSError as error:
-        raise InvalidSettings(f"cannot read {path}: {error.strerror}") from None
+        raise InvalidSettings(f"cannot read the settings file {path}: {error.strerror}") from None
     except RecursionError:
         raise InvalidSettings(f"{path} is nested too deeply") from None
     lines = [f"{name}: {_NO_SUCH}{_suggestion(name, '')}" for name in table if name not in Settings.model_fields]
@@ -187,26 +187,12 @@ def _of_secret_files() -> tuple[dict[str, str], dict[str, str]]:
 def _read_secret(path: str) -> str:
     """Return the text of a file without white space around it. ValueError says what is wrong, and not what is in it."""
     try:
-        text = _read(path).decode().strip()
+        text = read_file(path).decode().strip()
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     if not text:
         raise ValueError("is empty")
     return text
-
-
-def _read(path: str | Path) -> bytes:
-    """Return what is in a small file. ValueError says that it is large: a device has no end.
-
-    A named pipe without a writer is empty, and holds up nothing.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    os.set_blocking(descriptor, True)
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"has more than {MAX_FILE_BYTES} bytes")
-    return data
 
 
 def _file_variable(name: str) -> str:

@@ -1,5 +1,6 @@
 """Test that a node listens beyond loopback only with safe settings, or with ``allow_insecure``."""
 
+import os
 import sys
 from ipaddress import ip_network
 from pathlib import Path
@@ -162,7 +163,8 @@ def test_a_database_url_with_what_packhook_ignores_is_refused(url: str) -> None:
 def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     """Before the database is made."""
     (tmp_path / "ca.pem").write_text("no certificate")
-    for file in (tmp_path / "ca.pem", tmp_path / "missing.pem", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path / "ca.pem", tmp_path / "missing.pem", tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         (said,) = refusal(ca_bundle=file)
         assert said.startswith(f"ca_bundle: expected a PEM file of certificates, got {file}")
 
@@ -174,8 +176,59 @@ def test_tracing_needs_its_extra_and_the_protocol_that_it_speaks(monkeypatch: py
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     lacking, protocol = refusal(tracing=True)
     assert lacking == "tracing: expected its libraries to be installed: pip install 'packhook[otel]'"
-    assert protocol.startswith("tracing: expected OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, got 'grpc'")
+    assert protocol.startswith("tracing: OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf, got 'grpc'")
     assert refusal() == []
+
+
+WRONG_VARIABLES: Final = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "collector:4318",
+        "localhost",
+        "ftp://collector",
+        "http://",
+        "http://a:0",
+        "http://a b",
+    ),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("collector", "http://[::1", "https://:4318", "http://a:99999"),
+    "OTEL_EXPORTER_OTLP_HEADERS": ("S3CRET", "=S3CRET", "a=b,S3CRET"),
+    "OTEL_EXPORTER_OTLP_COMPRESSION": ("brotli",),
+    "OTEL_EXPORTER_OTLP_TIMEOUT": ("soon", "0", "-1", "nan", "inf", "\u0661"),
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": ("/missing.pem", "/dev/zero", "/"),
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY": ("/missing.pem",),
+    "OTEL_TRACES_SAMPLER": ("sometimes", "ratio"),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("0", "many", "-5", "1e3", "100"),
+    "OTEL_BSP_SCHEDULE_DELAY": ("0", "soon"),
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ("many", "-1"),
+    "OTEL_RESOURCE_ATTRIBUTES": ("a", "=b", "a=b,c"),
+}
+
+
+def test_variables_of_opentelemetry_are_checked_where_tracing_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is named with what was expected, all at once; what may be a secret is not shown."""
+    for name, values in WRONG_VARIABLES.items():
+        for value in values:
+            with monkeypatch.context() as only:
+                only.setenv(name, value)
+                (said,) = refusal(tracing=True)
+            assert said.startswith("tracing: OTEL_"), said
+            assert name in said
+            assert "S3CRET" not in said
+    for name, values in WRONG_VARIABLES.items():
+        monkeypatch.setenv(name, values[0])
+    assert len(refusal(tracing=True)) == len(WRONG_VARIABLES)
+    assert refusal() == []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:S3CRET@collector path")
+    assert not any("S3CRET" in line for line in refusal(tracing=True))
+
+
+def test_a_sampler_takes_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 0 to 1; a sampler that has none ignores it."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "2")
+    assert refusal(tracing=True) == []
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio")
+    assert refusal(tracing=True) == ["tracing: OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1, got '2'"]
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
+    assert refusal(tracing=True) == []
 
 
 async def test_serve_names_mistakes_before_it_makes_a_file(tmp_path: Path) -> None:

@@ -203,10 +203,10 @@ def test_a_secret_that_cannot_be_read_is_a_mistake(
 def test_a_named_pipe_without_a_writer_does_not_hold_up_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is empty; what is written into one is read."""
+    """It is refused; what is written into one is read."""
     os.mkfifo(tmp_path / "key")
     monkeypatch.setenv("PACKHOOK_OPERATOR_KEY_FILE", str(tmp_path / "key"))
-    assert "is empty" in errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
+    assert "it is a pipe without a writer" in errors_of()["PACKHOOK_OPERATOR_KEY_FILE"]
     read, write = os.pipe()
     os.write(write, b"pho_from-a-pipe\n")
     os.close(write)
@@ -218,7 +218,7 @@ def test_a_named_pipe_without_a_writer_does_not_hold_up_the_start(
 def test_a_file_without_an_end_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read up to its limit."""
     monkeypatch.setenv("PACKHOOK_MASTER_KEYS_FILE", "/dev/zero")
-    assert "has more than" in errors_of()["PACKHOOK_MASTER_KEYS_FILE"]
+    assert "it has more than" in errors_of()["PACKHOOK_MASTER_KEYS_FILE"]
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_named_file_must_exist(name: str, by_flag: bool, monkeypatch: pytest.M
     """Starting with defaults instead would hide the mistake."""
     if not by_flag:
         monkeypatch.setenv("PACKHOOK_CONFIG", name)
-    with pytest.raises(InvalidSettings, match=f"there is no settings file {name}"):
+    with pytest.raises(InvalidSettings, match=f"settings file {name}"):
         load_settings(Path(name) if by_flag else None)
 
 

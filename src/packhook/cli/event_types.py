@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,6 +10,7 @@ import yaml
 from packhook.api import parameters
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import named, read_text
 from packhook.cli.options import client_command
 from packhook.cli.output import Output
 from packhook.cli.shared_options import DescriptionOption
@@ -19,6 +19,8 @@ from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Event types: what can be published and subscribed to.")
 _COLUMNS = ("code", "description", "subject_pointer", "built_in", "archived_at", "updated_at")
+MAX_FILE_BYTES: Final = 128 * 1024 * 1024
+"""Of all event types that an instance may have, each with a schema and an example as large as they may be."""
 _EXPORTED: Final = ("code", "description", "subject_pointer", "reference_pointers", "schema", "example")
 _Code = Annotated[str, typer.Argument(help="The code, such as parcel.lost.")]
 _Schema = Annotated[str | None, typer.Option(help="File with the JSON Schema of the data, JSON or YAML; '': none.")]
@@ -142,13 +144,9 @@ def _fields(
 
 def _parse(file: str) -> Any:  # noqa: ANN401 any YAML, of which JSON is a part
     try:
-        text = sys.stdin.buffer.read().decode() if file == "-" else Path(file).read_text("utf-8")
-        return _jsonable(yaml.load(text, _Loader))  # noqa: S506 a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        fail(f"cannot read {file}: {reason}", Exit.USAGE)
+        return _jsonable(yaml.load(read_text(file, MAX_FILE_BYTES), _Loader))  # noqa: S506 a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        fail(f"{file} is no YAML or JSON: {error}", Exit.USAGE)
+        fail(f"{named(file)} is no YAML or JSON: {error}", Exit.USAGE)
 
 
 class _Loader(yaml.SafeLoader):

@@ -14,13 +14,16 @@ from packhook.cli.client import Client
 from packhook.cli.commands import exclusive
 from packhook.cli.exits import Exit, fail
 from packhook.cli.feed import follow
+from packhook.cli.files import named, read_file
 from packhook.cli.options import client_command
 from packhook.cli.shared_options import EventCodeOption, IdempotencyKeyOption, SubjectOption
-from packhook.core.model import MAX_BATCH_EVENTS
+from packhook.core.model import MAX_BATCH_EVENTS, MAX_DATA_BYTES
 from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Events of an organization.")
 _COLUMNS = ("id", "event_code", "created_at", "deliveries")
+MAX_INPUT_BYTES: Final = MAX_BATCH_EVENTS * (MAX_DATA_BYTES + 4_096)
+"""Of the largest batch, each event with what stands around its data."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -59,11 +62,11 @@ def publish(
 
 def read_input(file: str) -> bytes:
     """Return the text of a file, or of standard input for ``-``; exit if it is not UTF-8."""
+    content = read_file(file, MAX_INPUT_BYTES)
     try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         content.decode("utf-8")
-    except (OSError, UnicodeError) as error:
-        fail(f"cannot read {file}: {error}", Exit.USAGE)
+    except UnicodeDecodeError as error:
+        fail(f"{named(file)} is not UTF-8: byte {error.start}", Exit.USAGE)
     return content.removeprefix(_BYTE_ORDER_MARK).strip()
 
 

@@ -5,6 +5,7 @@
     cursor of the file ─▶ GET …/feed ─▶ print ─▶ write the cursor ─▶ again
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,13 @@ from msgspec import Raw, Struct
 
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
-from packhook.cli.files import replace_file
+from packhook.cli.files import read_text, replace_file
 from packhook.cli.tables import show_json
 from packhook.core.text import visible
 from packhook_client import calls
 
 WAIT_SECONDS: Final = 30
+MAX_CURSOR_BYTES: Final = 4_096
 
 
 class PageOfFeed(Struct):
@@ -70,10 +72,12 @@ def _print(event: str, *, as_json: bool) -> None:
 
 
 def _read(file: Path) -> str:
-    try:
-        return file.read_text("ascii").strip() if file.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"--cursor-file: cannot read {file}: {error}", Exit.USAGE)
+    """Return the cursor in the file; "" if there is no file yet. Exit if none could be kept there."""
+    if not os.path.lexists(file):
+        return ""
+    if not file.is_file():
+        fail(f"--cursor-file: {file} is no regular file, so no cursor can be kept in it", Exit.USAGE)
+    return read_text(str(file), MAX_CURSOR_BYTES, "--cursor-file").strip()
 
 
 def _write(file: Path, cursor: str) -> None:

@@ -1,10 +1,12 @@
 """Read a file or standard input, within a limit; replace a file as a whole."""
 
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import Final
 
+from packhook import files
 from packhook.cli.exits import Exit, fail
 
 STANDARD_INPUT: Final = "-"
@@ -25,8 +27,7 @@ def read_file(file: str, most_bytes: int, option: str = "") -> bytes:
         if file == STANDARD_INPUT:
             content = sys.stdin.buffer.read(most_bytes + 1)
         else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(most_bytes + 1)
+            content = files.read_file(file, most_bytes, seconds=None)
     except OSError as error:
         fail(f"{start}cannot read {named(file)}: {error.strerror}", Exit.USAGE)
     if len(content) > most_bytes:
@@ -34,13 +35,24 @@ def read_file(file: str, most_bytes: int, option: str = "") -> bytes:
     return content
 
 
+def read_text(file: str, most_bytes: int, option: str = "") -> str:
+    """Return the text of a file, or of standard input, without a byte order mark. Exit with a message as above."""
+    try:
+        return read_file(file, most_bytes, option).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fail(f"{f'{option}: ' if option else ''}{named(file)} is not UTF-8: byte {error.start}", Exit.USAGE)
+
+
 def replace_file(file: Path, text: str, mode: int = 0o666) -> None:
     """Write a text to a file of its own, then give that the file's name. OSError if it cannot be written.
 
-    A crash leaves the text before or this one.
+    A crash leaves the text before or this one. A link stays one; what is no file, such as a device, is not replaced.
 
     ``mode`` is for the new file, less what the umask takes: a private file is private from its first byte.
     """
+    file = Path(os.path.realpath(file))
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -62,7 +62,7 @@ class _Root(TyperGroup):
             code = next(_exit_codes(error), Exit.FAILED)
             if isinstance(error, BrokenPipeError):
                 raise SystemExit(int(code)) from None
-            fail(f"cannot write: {error.strerror or error}", code)
+            fail(f"cannot {f'use {error.filename}' if error.filename else 'write'}: {error.strerror or error}", code)
         finally:
             _abandon_unwritable()
 

@@ -1,14 +1,13 @@
 """Check settings before a node makes any file: what is never right, and what is safe on loopback only, all at once."""
 
 import ipaddress
-import os
 import ssl
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
+from packhook.cli.tracing_variables import tracing_problems
 from packhook.core.endpoint import InvalidEndpoint, parse_endpoint
 from packhook.core.errors import InvalidSettings
 from packhook.delivery.http.ca_bundle import load_trusted
@@ -35,7 +34,6 @@ SHORTEST_IPV6: Final = 7
 MIN_OPERATOR_KEY: Final = 16
 """Characters of an operator key that other machines may try to guess."""
 FEWEST_CHARACTERS: Final = 6
-OTLP_PROTOCOL: Final = "http/protobuf"
 _NO_TLS: Final = "packhook serves plain HTTP, so keys and orders would cross the network unencrypted"
 
 
@@ -93,20 +91,7 @@ def _mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
         except InvalidSettings as error:
             yield "ca_bundle", error.detail.partition(": ")[2]
     if settings.tracing:
-        yield from _tracing_mistakes()
-
-
-def _tracing_mistakes() -> Iterator[tuple[str, str]]:
-    try:
-        has_extra = find_spec("opentelemetry.sdk") and find_spec("opentelemetry.exporter.otlp.proto.http")
-    except ModuleNotFoundError:
-        has_extra = None
-    if not has_extra:
-        yield "tracing", "expected its libraries to be installed: pip install 'packhook[otel]'"
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        protocol = os.environ.get(name, OTLP_PROTOCOL)
-        if protocol != OTLP_PROTOCOL:
-            yield "tracing", f"expected {name}={OTLP_PROTOCOL}, got {protocol!r}: packhook[otel] speaks no other"
+        yield from (("tracing", problem) for problem in tracing_problems())
 
 
 def _database_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ The file is ``packhook/profiles.toml`` in the folder of XDG_CONFIG_HOME, which i
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,11 +17,12 @@ from typing import Any, Final
 
 from packhook.cli.exits import Exit, fail
 from packhook.cli.files import replace_file
+from packhook.files import OpenToOthers, read_file
 
 DEFAULT: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FOR_OWNER: Final = 0o600
-_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+MAX_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,15 @@ def read_profiles() -> dict[str, Profile]:
     """Return all profiles by name. Exit if others than the owner may read the file, or if it is no such file."""
     file = profiles_file()
     try:
-        with file.open("rb") as opened:
-            _require_private(file, os.fstat(opened.fileno()))
-            tables = tomllib.load(opened)
+        tables = tomllib.loads(read_file(file, MAX_BYTES, is_private=True).decode())
         return {name: _profile(table) for name, table in tables.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OpenToOthers as error:
+        fail(f"{file} has keys and its mode is {error.mode:04o}: others can read it. Run: chmod 600 {file}", Exit.USAGE)
     except OSError as error:
         fail(f"cannot read {file}: {error.strerror}", Exit.USAGE)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         fail(f"{file} is no file of profiles: {error}", Exit.USAGE)
 
 
@@ -86,12 +86,6 @@ def write_profiles(profiles: Mapping[str, Profile]) -> Path:
     except OSError as error:
         fail(f"cannot write {file}: {error.strerror}", Exit.FAILED)
     return file
-
-
-def _require_private(file: Path, found: os.stat_result) -> None:
-    if stat.S_IMODE(found.st_mode) & _OF_OTHERS:
-        mode = f"{stat.S_IMODE(found.st_mode):04o}"
-        fail(f"{file} has keys and its mode is {mode}: others can read it. Run: chmod 600 {file}", Exit.USAGE)
 
 
 def _profile(table: Any) -> Profile:  # noqa: ANN401 any TOML

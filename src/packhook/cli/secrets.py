@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from packhook.cli.exits import Exit, fail
-from packhook.cli.files import STANDARD_INPUT, named, read_file
+from packhook.cli.files import STANDARD_INPUT, named, read_text
 from packhook.core.signatures.standard import secret_problem
 
 _MOST_BYTES: Final = 64 * 1024
@@ -65,7 +65,4 @@ def given_key(key: str | None, file: str | None) -> str:
 def _read(option: str, file: str) -> str:
     if file == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
         return str(typer.prompt(option.removeprefix("--").removesuffix("-file"), hide_input=True, err=True))
-    try:
-        return read_file(file, _MOST_BYTES, option).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        fail(f"{option}: {named(file)} is not UTF-8", Exit.USAGE)
+    return read_text(file, _MOST_BYTES, option)

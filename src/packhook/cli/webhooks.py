@@ -1,7 +1,6 @@
 """``packhook webhooks``: subscriptions of an organization."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -10,6 +9,7 @@ from packhook.api.schemas.webhooks import SecretRotate, WebhookUpdate
 from packhook.cli.client import Client
 from packhook.cli.events import read_input
 from packhook.cli.exits import Exit, fail
+from packhook.cli.files import read_text
 from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
@@ -28,6 +28,7 @@ _ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certific
 _IfMatch = Annotated[
     str | None, typer.Option(help="Only if it was not changed since: the tag that `webhooks show --etag` prints.")
 ]
+MAX_PEM_BYTES: Final = 1024 * 1024
 _WhenProven = Annotated[
     bool, typer.Option("--when-proven", help="End the overlap when the endpoint accepts the new secret alone.")
 ]
@@ -38,15 +39,8 @@ def _certificate(certificate: str | None, key: str | None) -> dict[str, Any]:
     if certificate is None and key is None:
         return {}
     files = {"certificate": certificate, "key": key}
-    return {"client_certificate": {name: _read(f"--client-{name}", file) for name, file in files.items() if file}}
-
-
-def _read(option: str, file: str) -> str:
-    try:
-        return Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        fail(f"{option}: cannot read {file}: {reason}", Exit.USAGE)
+    read = {name: read_text(file, MAX_PEM_BYTES, f"--client-{name}") for name, file in files.items() if file}
+    return {"client_certificate": read}
 
 
 @client_command(app, "create", schema=WebhookUpdate)

@@ -79,7 +79,11 @@ def require_database_url(settings: Settings) -> None:
         raise InvalidSettings("database: expected the path of a file, got one with parameters: packhook takes none")
     if path.startswith((":", "file:")):
         raise InvalidSettings(f"database: expected the path of a file, got {path!r}: packhook keeps events on disk")
-    if Path(path).exists() and not Path(path).is_file():
+    try:
+        is_other = Path(path).exists() and not Path(path).is_file()
+    except OSError as error:
+        raise InvalidSettings(f"database: cannot use the file {path}: {error.strerror}") from None
+    if is_other:
         raise InvalidSettings(f"database: expected the path of a file, got {path!r}, which is no file")
 
 

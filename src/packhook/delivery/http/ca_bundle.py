@@ -2,10 +2,14 @@
 
 import ssl
 from pathlib import Path
+from typing import Final
 
 import certifi
 
 from packhook.core.errors import InvalidSettings
+from packhook.files import require_regular
+
+MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 def load_trusted(context: ssl.SSLContext, extra: Path | None) -> None:
@@ -14,9 +18,11 @@ def load_trusted(context: ssl.SSLContext, extra: Path | None) -> None:
     if extra is None:
         return
     try:
+        require_regular(extra, MAX_BYTES)
         context.load_verify_locations(extra)
     except OSError as error:
-        raise InvalidSettings(f"ca_bundle: expected a PEM file of certificates, got {extra}: {error}") from None
+        reason = (isinstance(error, ssl.SSLError) and error.reason) or error.strerror or str(error)
+        raise InvalidSettings(f"ca_bundle: expected a PEM file of certificates, got {extra}: {reason}") from None
 
 
 def _system_bundle() -> Path:

@@ -14,7 +14,6 @@ import base64
 import fcntl
 import os
 import secrets
-import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from packhook.core.errors import StartError
+from packhook.files import OpenToOthers, read_file
 from packhook.settings import MasterKey, Settings, parse_master_keys
 from packhook.store.encryption.cipher import Cipher
 
@@ -102,11 +102,9 @@ def _state(file: Path) -> tuple[int, ...]:
 
 
 def _read(file: Path) -> tuple[MasterKey, ...]:
-    with _file_errors(file), file.open(encoding="utf-8") as opened:
-        mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-        if mode & 0o077:
-            raise StartError(f"the key file {file} is open to others (mode {mode:04o}): chmod 600 {file}")
-        lines = [line for line in opened.read().splitlines() if not line.startswith("#")]
+    with _file_errors(file):
+        text = read_file(file, is_private=True).decode("utf-8")
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
     try:
         keys = parse_master_keys(lines)
     except ValueError as error:
@@ -152,6 +150,8 @@ def _file_errors(file: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise StartError(f"the key file {file} is missing: restore it, or its copy") from None
+    except OpenToOthers as error:
+        raise StartError(f"the key file {file} is open to others (mode {error.mode:04o}): chmod 600 {file}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise StartError(f"the key file {file} cannot be used: {reason}") from error

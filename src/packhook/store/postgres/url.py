@@ -1,5 +1,6 @@
 """Read a database URL as libpq does: which parameters packhook takes, and how its target is named in messages."""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 from msgspec import Struct
 
 from packhook.core.errors import InvalidSettings
+from packhook.files import require_regular
 
 EXPECTED: Final = "database: expected postgresql://USER@HOST:PORT/NAME"
 CONNECT_SECONDS: Final = 5.0
@@ -43,6 +45,9 @@ VALUES: Final = {
 """The values of the driver's parameters with which packhook, which writes, can work."""
 
 FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+VARIABLES: Final = ("PGPASSFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGSSLCRL")
+"""Variables that name such files; the driver does without one that is not there."""
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 LARGEST_PORT: Final = 65_535
 _UNREADABLE: Final = f"{EXPECTED}: the URL cannot be read, encode special characters as %XX"
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -116,11 +121,24 @@ def _require_values(query: dict[str, str]) -> None:
         if query.get(name, accepted[0]) not in accepted:
             raise InvalidSettings(f"database: {name}: packhook supports {', '.join(accepted)}, got {query[name]!r}")
     for name in FILES:
-        if query.get(name) and not Path(query[name]).expanduser().is_file():
-            raise InvalidSettings(f"database: {name}: there is no file {query[name]}")
+        if query.get(name):
+            _require_file(name, query[name])
+    for name in VARIABLES:
+        if os.path.exists(file := os.environ.get(name, "")):  # noqa: PTH110 False for any name
+            _require_file(name, file)
     for port in filter(None, query.get("port", "").split(",")):
         if not _is_port(port):
             raise InvalidSettings(f"database: port: expected a number from 1 to {LARGEST_PORT}, got {port!r}")
+
+
+def _require_file(name: str, file: str) -> None:
+    """Raise InvalidSettings for a file that cannot be read; the driver would wait for a pipe, and has no limit."""
+    try:
+        require_regular(Path(file).expanduser(), MAX_FILE_BYTES, is_private=name in ("passfile", "PGPASSFILE"))
+    except FileNotFoundError:
+        raise InvalidSettings(f"database: {name}: there is no file {file}") from None
+    except OSError as error:
+        raise InvalidSettings(f"database: {name}: cannot read {file}: {error.strerror}") from None
 
 
 def _is_port(text: str) -> bool:

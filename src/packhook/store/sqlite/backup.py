@@ -30,6 +30,7 @@ PAGES_OF_A_STEP: Final = 500
 PAUSE_SECONDS: Final = 0.005
 """Between two steps the disk is the node's."""
 
+HEADER: Final = b"SQLite format 3\x00"
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -62,13 +63,25 @@ def restore(backup: Path, path: str) -> None:
         for file in (path, f"{path}-wal", f"{path}-shm"):
             if os.path.lexists(file):
                 raise StartError(f"{file} is there: a restore replaces nothing; move it away first")
-        if not backup.is_file():
+        if not os.path.isfile(backup):  # noqa: PTH113 False for any name
             raise StartError(f"there is no backup {backup}")
+        _require_header(backup)
         if os.path.lexists(f"{backup}-wal"):
             raise StartError(f"{backup} has a log beside it, so it is no backup: make one with `packhook backup`")
         with _published(Path(path)) as partial:
             shutil.copyfile(backup, partial)
             _check(partial, backup)
+
+
+def _require_header(backup: Path) -> None:
+    """Raise StartError for a file that is no database, before a large one is copied."""
+    try:
+        with backup.open("rb") as file:
+            header = file.read(len(HEADER))
+    except OSError as error:
+        raise StartError(f"cannot read {backup}: {error.strerror}") from None
+    if header and header != HEADER:  # an empty file is a database without tables
+        raise StartError(f"{backup} is damaged: it is no SQLite file")
 
 
 def _check(partial: Path, backup: Path) -> None:

@@ -62,8 +62,8 @@ def _create_private(path: str) -> None:
 def lock(path: str) -> IO[bytes]:
     """Lock the database to this process until the file is closed. Raises DatabaseInUse or Unavailable."""
     try:
-        # Held open for the life of the store.
-        file = os.fdopen(os.open(f"{path}.lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, OWNER_ONLY), "wb")
+        flags = os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC  # not blocking: a named pipe is an error
+        file = os.fdopen(os.open(f"{path}.lock", flags, OWNER_ONLY), "wb")  # held open for the life of the store
     except OSError as error:
         raise Unavailable(f"cannot write beside the database: {error.strerror}: {path}.lock") from error
     try:
