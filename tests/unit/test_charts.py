@@ -54,13 +54,18 @@ def test_a_bar_leads_to_its_list() -> None:
     assert (link.attrib["href"], link.attrib["tabindex"]) == (f'/x?a=1&b="{START}"', "-1")
 
 
+def test_half_of_a_small_scale_is_a_whole_number() -> None:
+    """Count attempts: there is no half of one."""
+    assert charts.scale([_summary(0, 5)]) == ["6", "3", "0"]
+
+
 def test_lines_have_gaps_where_no_receiver_responded() -> None:
     """Draw one line for each run of neighbours, within the picture."""
     picture = _parsed(charts.lines(POINTS))
     medians = [line.attrib["points"] for line in picture.findall("polyline") if line.attrib["class"] == "p50"]
     assert len(medians) == 2
     heights = [float(y) for y in re.findall(r",([\d.]+)", " ".join(medians))]
-    assert heights[0] > heights[-1] == 2.0
+    assert heights[0] > heights[-1] == 16.7  # 30 s on a scale that ends at 100 s
     assert max(heights) <= charts.HEIGHT
 
 

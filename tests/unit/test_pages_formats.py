@@ -25,6 +25,19 @@ def test_an_instant_is_said_as_people_say_it(distance: int, expected: str) -> No
     assert formats.relative(NOW - distance, NOW) == expected
 
 
+def test_an_address_breaks_after_its_parts() -> None:
+    """Leave the text as it is: only places where a line may end are added."""
+    url = "https://shop.example/hooks/<b>?a=1&b=2"
+    assert formats.address(url) == "shop.example/<wbr>hooks/<wbr>&lt;b&gt;?<wbr>a=1&amp;<wbr>b=2"
+    assert formats.address("http://shop.example") == "http://<wbr>shop.example"
+
+
+def test_json_that_is_nested_too_deep_is_shown_as_it_is() -> None:
+    """Show what cannot be laid out as lines."""
+    nested = b"[" * 100_000
+    assert formats.pretty_json(nested) == formats.body_text(nested)
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "expected"),
     [

@@ -84,6 +84,16 @@ def test_a_delivery_tells_its_story(browser: Browser, served: Served) -> None:
     assert page.all("a", href=webhook)
 
 
+def test_the_exact_body_is_shown_on_request(browser: Browser, served: Served) -> None:
+    """Show the bytes that were signed, or the same with line breaks; the choice is in the address."""
+    address = f"{LIST}/{served.shop.failed_delivery}"
+    page = browser.read(address)
+    (raw,) = (link.attributes["href"] for link in page.all("a") if "view=raw" in link.attributes.get("href", ""))
+    text = browser.read(raw.partition("#")[0]).text()
+    assert '","type":"order.created","timestamp":"' in text
+    assert '"type": "order.created"' not in text
+
+
 def test_an_attempt_is_chosen_by_the_address(browser: Browser, served: Served) -> None:
     """Show that attempt; there is no page of one that was not made."""
     address = f"{LIST}/{served.shop.hostile_delivery}"

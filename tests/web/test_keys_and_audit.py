@@ -54,7 +54,7 @@ def test_the_audit_trail_says_who_changed_what(browser: Browser, served: Served)
     assert "Webhook updated" in row.text
     assert "enabled: true → false" in row.text
     assert "192.0.2.7" in row.text
-    everything = browser.read("/dashboard/audit").text()
+    everything = browser.read("/dashboard/audit?action=organization.created").text()
     assert "Organization created" in everything
     assert "acme" in everything
     assert "No entry matches" in browser.read("/dashboard/audit?organization_id=none").text()

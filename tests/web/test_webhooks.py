@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from packhook.testing import Receiver
+from packhook.web import formats
 from support.certificates import pair
 from web.conftest import Browser
 from web.sample import BY, EMPTY, SECRET, raw_event
@@ -187,12 +188,13 @@ def test_a_webhook_says_whether_it_would_get_an_event(browser: Browser, served: 
 
 
 def test_a_test_event_and_the_doctor_show_the_exchange(browser: Browser, receiver: Receiver) -> None:
-    """Show request, body and response, and the doctor's findings."""
-    path = _created(browser, receiver.url + "/hook")
+    """Show request, body as it was sent, and response, and the doctor's findings."""
+    path = _created(browser, receiver.url + "/hook", payload="thin")
     page = browser.read(path)
     tested = browser.send(page, f"{path}/test")
     assert (tested.status_code, "webhook-signature: v1," in tested.text) == (200, True)
     assert "accepted the signed test event with 200" in browser.page_of(tested).text()
+    assert formats.pretty_json(receiver.received[0].body) in [text.text for text in browser.page_of(tested).all("pre")]
     examined = browser.send(page, f"{path}/diagnose")
     assert examined.status_code == 200
     assert "In order" in browser.page_of(examined).text()
@@ -209,7 +211,7 @@ def test_a_secret_is_rotated_with_an_overlap(browser: Browser) -> None:
 
 
 def test_a_replay_is_previewed_run_paused_and_canceled(browser: Browser, served: Served) -> None:
-    """Say how many before anything is sent; a form that is sent twice makes one replay."""
+    """Send what the preview counted, and nothing else; a form that is sent twice makes one replay."""
     path = f"/dashboard/organizations/northwind/webhooks/{served.shop.failing.id}"
     page = browser.read(f"{path}/replay")
     chosen = {"select": "delivered", "since": "2026-11-29T00:00"}
@@ -218,6 +220,10 @@ def test_a_replay_is_previewed_run_paused_and_canceled(browser: Browser, served:
     assert button.text.startswith("Send ")
     first = browser.send(preview, f"{path}/replay", do="create")
     assert browser.send(preview, f"{path}/replay", do="create").headers["location"] == first.headers["location"]
+    other = browser.send(preview, f"{path}/replay", do="create", subject="ord_none")
+    assert other.status_code == 422
+    assert "changed after the preview" in other.text
+    assert "No event matches." in browser.page_of(other).text()
     replay = browser.follow(first)
     assert "Running." in replay.text()
     address = first.headers["location"].partition("?")[0]

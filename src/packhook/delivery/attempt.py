@@ -35,9 +35,9 @@ from packhook.core.model import (
     Webhook,
     WebhookState,
 )
+from packhook.core.payload import thin_data
 from packhook.core.retry_policy import judge
 from packhook.core.signatures.standard import PREFIX, SigningKey, message, sign
-from packhook.core.subject import subject_alone
 from packhook.core.trace_context import request_headers
 from packhook.delivery.http.client import Callback, InFlight, Transport, await_outcome
 from packhook.delivery.redaction import REDACTED, Redactor, redactor
@@ -83,8 +83,7 @@ class PreparedWebhook(Struct, frozen=True, kw_only=True):
         """Return the data that are sent: as published, or the subject alone."""
         if self.event_types is None:
             return delivery.data
-        event_type = self.event_types().types.get(delivery.event_code)
-        return subject_alone("" if event_type is None else event_type.subject_pointer, delivery.data)
+        return thin_data(delivery.event_code, delivery.data, self.event_types())
 
     def signing_keys(self, now: int) -> tuple[SigningKey, ...]:
         """Return the keys that sign at this instant, the newest first."""

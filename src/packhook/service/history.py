@@ -10,6 +10,7 @@ from packhook.core.audit import AuditEntry
 from packhook.core.errors import NotFound
 from packhook.core.fairness import FairShare
 from packhook.core.model import Attempt, AttemptSummary, Delivery, Event, Interruption, Webhook
+from packhook.core.replay import Replay
 from packhook.core.retry_policy import remaining_schedule
 from packhook.core.subscription import held_reason
 from packhook.service.endpoint_verification import EndpointVerification
@@ -103,9 +104,9 @@ class History:
         log = await self._store.summarize_attempts(organization_id, attempted, MAX_ATTEMPTS_OF_LIST)
         return {attempt.delivery_id: attempt for attempt in sorted(log.attempts, key=lambda found: found.number)}
 
-    async def endpoints(self, deliveries: Sequence[Delivery]) -> dict[str, str]:
-        """Return the endpoints that these deliveries of one organization go to now, by webhook; not of deleted ones."""
-        states = await self._store.webhook_states({delivery.webhook_id for delivery in deliveries})
+    async def endpoints(self, found: Sequence[Delivery | Replay]) -> dict[str, str]:
+        """Return the endpoints that these, of one organization, go to now, by webhook; not of deleted ones."""
+        states = await self._store.webhook_states({one.webhook_id for one in found})
         return {webhook_id: state.webhook.endpoint for webhook_id, state in states.items()}
 
     async def delivery(self, organization_id: str, delivery_id: str) -> DeliveryDetail:

@@ -19,11 +19,12 @@ WIDTH: Final = 1_000
 HEIGHT: Final = 160
 GAP: Final = 0.16
 CELLS: Final = 6
-FASTEST, SLOWEST = 1, 30_000
+FASTEST, SLOWEST = 1, 100_000
 """The ends of the scale of latencies, in milliseconds."""
-LATENCIES: Final = ("30 s", "170 ms", "1 ms")
-"""Its labels, from the top."""
+LATENCIES: Final = ("100 s", "10 s", "1 s", "100 ms", "10 ms", "1 ms")
+"""Its labels, from the top: one for each power of ten."""
 _STEPS: Final = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
+_FEW: Final = 10
 
 
 class Part(Struct, frozen=True):
@@ -65,7 +66,7 @@ def bars(points: Sequence[Summary], link: Callable[[Summary], str] | None = None
         "bars",
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect class="hatch-ground" width="6" height="6"/><rect class="hatch-line" width="2.5" height="6"/></pattern>'
-        f"</defs>{_grid()}{''.join(drawn)}",
+        f"</defs>{_grid(4)}{''.join(drawn)}",
     )
 
 
@@ -100,11 +101,10 @@ def _until(point: Summary, step: int) -> str:
     return f" to {moment(point.start + step)[-5:]}" if step else ""
 
 
-def _grid() -> str:
-    return "".join(
-        f'<line class="grid" x1="0" x2="{WIDTH}" y1="{HEIGHT * place:.1f}" y2="{HEIGHT * place:.1f}"/>'
-        for place in (0.25, 0.5, 0.75)
-    )
+def _grid(parts: int) -> str:
+    """Return a line between each two of equal parts of the height."""
+    heights = [HEIGHT * number / parts for number in range(1, parts)]
+    return "".join(f'<line class="grid" x1="0" x2="{WIDTH}" y1="{at:.1f}" y2="{at:.1f}"/>' for at in heights)
 
 
 def lines(points: Sequence[Summary]) -> Markup:
@@ -114,7 +114,7 @@ def lines(points: Sequence[Summary]) -> Markup:
         for name in PERCENTILES
         for run in _runs([_height_of(getattr(point, name)) for point in points])
     ]
-    return _svg("lines", _grid() + "".join(drawn))
+    return _svg("lines", _grid(len(LATENCIES) - 1) + "".join(drawn))
 
 
 def _height_of(duration: int | None) -> float | None:
@@ -132,7 +132,7 @@ def _runs(heights: Sequence[float | None]) -> list[list[str]]:
         if height is None:
             runs.append([])
         else:
-            y = HEIGHT - 2 - height * (HEIGHT - 4)
+            y = HEIGHT * (1 - height)
             runs[-1] += [f"{(number + place) * width:.1f},{y:.1f}" for place in (0.1, 0.9)]
     return [run for run in runs if run]
 
@@ -151,8 +151,9 @@ def scale(points: Sequence[Summary]) -> list[str]:
 
 
 def top_of(points: Sequence[Summary]) -> float:
-    """Return the value at the top of the bars of these points."""
-    return nice_maximum(max((point.attempts for point in points), default=0))
+    """Return the value at the top of the bars of these points: its half is a whole number, too."""
+    most = max((point.attempts for point in points), default=0)
+    return nice_maximum(most) if most > _FEW else max(2, most + most % 2)
 
 
 def labels(points: Sequence[Summary], until: int) -> list[str]:

@@ -23,6 +23,7 @@ _SHORT: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 _HEAD, _TAIL = 4, 4
 KIB: Final = 1_024
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)", re.ASCII)
+_PART_OF_URL: Final = re.compile(r"[^/?&]*(?:[/?&]+|$)|.", re.DOTALL)
 MAX_LINE: Final = 2_000
 MAX_SHOWN: Final = 10_000
 """So many characters of a text from outside are on a page; the whole of it is a file."""
@@ -127,6 +128,11 @@ def host_and_path(url: str) -> str:
     return visible(url.removeprefix("https://"))
 
 
+def address(url: str) -> Markup:
+    """Return the same for a narrow place: lines break after its parts rather than within a word."""
+    return Markup("<wbr>").join(filter(None, _PART_OF_URL.findall(host_and_path(url))))
+
+
 def host(url: str) -> str:
     """Return the host of a URL."""
     try:
@@ -150,9 +156,10 @@ def pretty_json(data: bytes) -> str:
     """Return JSON with line breaks; what is no JSON as it is."""
     try:
         value: Any = json.loads(data)
-    except ValueError:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
         return body_text(data)
-    return body_text(json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace"))
+    return body_text(text.encode("utf-8", "replace"))
 
 
 def members(document: str) -> list[tuple[str, str]]:
@@ -238,6 +245,7 @@ def sentence(text: str) -> str:
 
 
 FILTERS: Final = {
+    "address": address,
     "body_text": body_text,
     "clock_time": clock_time,
     "count_of": count_of,

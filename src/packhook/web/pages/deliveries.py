@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from packhook.api.parameters import DELIVERIES, WEBHOOKS
 from packhook.core.errors import Conflict, NotFound
-from packhook.core.model import FINISHED, Attempt, DeliveryStatus
-from packhook.core.signatures.standard import message
+from packhook.core.model import FINISHED, Attempt, DeliveryStatus, Webhook
+from packhook.core.payload import message_to
 from packhook.service.pagination import MAX_PER_PAGE
 from packhook.web.files import file_response
 from packhook.web.filters import event_codes, read_filters
+from packhook.web.views import VIEWS, chosen_view
 from packhook.web.visit import Visit
 
 STATUSES: Final = tuple(DeliveryStatus)
@@ -55,6 +56,7 @@ async def _delivery(visit: Visit, problem: str = "") -> Response:
     found = detail.delivery
     event, _ = await history.event(organization_id, found.event_id)
     visit.reservation.grow(len(event.data))
+    webhook = await _webhook_of(visit, found.webhook_id)
     return visit.render(
         "delivery.html",
         409 if problem else 200,
@@ -62,12 +64,23 @@ async def _delivery(visit: Visit, problem: str = "") -> Response:
         detail=detail,
         delivery=found,
         event=event,
-        sent=message(event.id, event.event_code, event.created_at, event.organization_id, event.data),
-        endpoint=(await history.endpoints([found])).get(found.webhook_id),
+        sent=message_to(webhook, event, visit.event_types),
+        view=chosen_view(visit),
+        views=VIEWS,
+        webhook=webhook,
+        endpoint=None if webhook is None else webhook.endpoint,
         chosen=_chosen(visit, detail.attempts),
         is_finished=found.status in FINISHED,
         kept_until=event.created_at + retention,
     )
+
+
+async def _webhook_of(visit: Visit, webhook_id: str) -> Webhook | None:
+    """Return a webhook of the organization; None if it was deleted."""
+    try:
+        return await visit.service.webhooks.get(visit.organization_id, webhook_id)
+    except NotFound:
+        return None
 
 
 def _chosen(visit: Visit, attempts: tuple[Attempt, ...]) -> Attempt | None:

@@ -9,10 +9,11 @@ from packhook.api.parameters import EVENTS, TIMELINE
 from packhook.core.signatures.standard import message
 from packhook.web.files import file_response
 from packhook.web.filters import event_codes, read_filters
+from packhook.web.views import VIEWS, chosen_view
 from packhook.web.visit import Visit
 
-PRETTY, RAW = "pretty", "raw"
-VIEWS: Final = (PRETTY, RAW)
+SHOWN: Final = 50
+"""How many deliveries the page of an event shows; the list of deliveries has all of them."""
 
 
 async def events(visit: Visit) -> Response:
@@ -42,7 +43,7 @@ async def event(visit: Visit) -> Response:
     return visit.render(
         "event.html",
         event=found,
-        view=visit.query("view") if visit.query("view") in VIEWS else PRETTY,
+        view=chosen_view(visit),
         views=VIEWS,
         sent=message(found.id, found.event_code, found.created_at, found.organization_id, found.data),
         counts=Counter(delivery.status.value for delivery in deliveries),
@@ -51,10 +52,6 @@ async def event(visit: Visit) -> Response:
         last=await history.last_attempts(organization_id, shown),
         endpoints=await history.endpoints(shown),
     )
-
-
-SHOWN: Final = 50
-"""How many deliveries the page of an event shows; the list of deliveries has all of them."""
 
 
 async def event_data(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 """Replays: select, preview, run; then progress, pause, resume and cancel."""
 
+import hashlib
 import secrets
 from functools import partial
 from typing import Final
@@ -34,7 +35,10 @@ async def replays(visit: Visit) -> Response:
     page, where = REPLAYS.read(visit.listing_query("webhook_id", "status"), visit.request.url.path)
     found = await visit.service.replays.list(visit.organization_id, page, where)
     return visit.render(
-        "replays.html", replays=found.items, pages=visit.pages(found), where=where, statuses=tuple(ReplayStatus)
+        "replays.html",
+        replays=found.items,
+        pages=visit.pages(found),
+        endpoints=await visit.service.history.endpoints(found.items),
     )
 
 
@@ -58,6 +62,7 @@ def _form(visit: Visit, found: Webhook, problem: str = "", preview: Preview | No
         problem=problem,
         preview=preview,
         key=visit.form.text("key") or secrets.token_urlsafe(16),
+        previewed=_fingerprint(visit.form),
     )
 
 
@@ -70,6 +75,9 @@ async def create(visit: Visit) -> Response:
         query = read_inputs(visit, ReplayCreate, _values(visit.form)).query(visit.organization_id, webhook_id)
         if visit.form.text("do") != "create":
             return _form(visit, found, preview=await visit.service.replays.preview(query))
+        if visit.form.text("previewed") != _fingerprint(visit.form):
+            changed = "Nothing is sent: what is selected was changed after the preview. This is what it takes now."
+            return _form(visit, found, changed, await visit.service.replays.preview(query))
         replay_id = await _create_once(visit, query, visit.form.text("key"))
     except InvalidInput as error:
         visit.form.errors = tuple(error.errors)
@@ -94,6 +102,11 @@ async def _create_once(visit: Visit, query: ReplayQuery, key: str) -> str:
     return known.decode()
 
 
+def _fingerprint(form: Form) -> str:
+    """Return what stands for the selection of a form: what is sent is what the preview counted."""
+    return hashlib.sha256(msgspec.json.encode(_values(form))).hexdigest()[:16]
+
+
 def _values(form: Form) -> dict[str, object]:
     return {
         "select": form.text("select"),
@@ -109,7 +122,8 @@ async def replay(visit: Visit) -> Response:
     """Show a replay with its progress."""
     await visit.require_organization()
     found = await visit.service.replays.get(visit.organization_id, visit.parameters["replayId"])
-    return visit.render("replay.html", replay=found)
+    endpoints = await visit.service.history.endpoints([found])
+    return visit.render("replay.html", replay=found, endpoint=endpoints.get(found.webhook_id))
 
 
 async def change(visit: Visit) -> Response:

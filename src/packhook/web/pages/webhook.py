@@ -12,7 +12,8 @@ from packhook.core import client_certificate
 from packhook.core.endpoint_findings import Finding
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, NotFound
 from packhook.core.model import Attempt, Event, Webhook
-from packhook.core.signatures.standard import mask, message
+from packhook.core.payload import message_to
+from packhook.core.signatures.standard import mask
 from packhook.core.subscription import PAUSED
 from packhook.service.matching import MatchResult
 from packhook.web.inputs import read_inputs
@@ -135,7 +136,7 @@ def _exchange(visit: Visit, found: Webhook, event: Event, attempt: Attempt, find
         "exchange.html",
         webhook=found,
         attempt=attempt,
-        sent=message(event.id, event.event_code, event.created_at, event.organization_id, event.data),
+        sent=message_to(found, event, visit.event_types),
         delivered=not attempt.error_code,
         findings=findings,
     )
