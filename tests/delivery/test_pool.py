@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import resource
+import selectors
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from msgspec import structs
@@ -15,7 +16,7 @@ from msgspec import structs
 from packhook.core.model import FailureKind, Outcome
 from packhook.delivery.http import pool
 from packhook.delivery.http.client import HttpClient
-from packhook.delivery.http.stream import Poller
+from packhook.delivery.http.stream import STREAMS_PER_TURN, Poller, TcpStream
 from packhook.testing import Hang, Receiver, Status
 from packhook.testing.wire import Wire
 from support.http_client import receiving, request_to, sending
@@ -61,6 +62,19 @@ async def client() -> AsyncIterator[HttpClient]:
         yield opened
 
 
+class _Counted:
+    """Note that it was served, in place of a stream."""
+
+    def __init__(self, number: int, opened: socket.socket, served: list[int]) -> None:
+        self.socket = opened
+        self._number = number
+        self._served = served
+
+    def on_ready(self, _events: int) -> None:
+        """Note it."""
+        self._served.append(self._number)
+
+
 @pytest.fixture
 def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often the event loop calls the poller."""
@@ -80,6 +94,23 @@ async def a_moment() -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(0.2, over.set)
     await over.wait()
+
+
+async def test_a_few_streams_are_served_in_each_turn_of_the_event_loop() -> None:
+    """The others keep their place, and come in the next turns."""
+    poller = Poller(asyncio.get_running_loop())
+    served: list[int] = []
+    pairs = [socket.socketpair() for _ in range(2 * STREAMS_PER_TURN + 1)]
+    for number, (near, far) in enumerate(pairs):
+        far.send(b"x")
+        poller.watch(cast("TcpStream", _Counted(number, near, served)), selectors.EVENT_READ)
+    for expected in (STREAMS_PER_TURN, 2 * STREAMS_PER_TURN, len(pairs)):
+        poller._dispatch()
+        assert len(served) == expected
+    assert sorted(served) == list(range(len(pairs)))
+    poller.close()
+    for one in (one for pair in pairs for one in pair):
+        one.close()
 
 
 @pytest.mark.parametrize("more", [b"", b"unasked"], ids=["closes", "sends"])

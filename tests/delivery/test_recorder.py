@@ -99,13 +99,15 @@ async def test_results_are_written_and_reported(tmp_path: Path) -> None:
 
 
 async def test_waiting_results_are_written_in_one_batch(tmp_path: Path) -> None:
-    """One transaction has at most 500."""
+    """One transaction has at most 100: others wait for it."""
     count = 2 * MAX_BATCH + 1
     async with idle_node(tmp_path, clock=ManualClock()) as node:
         await node.webhook("https://shop.example/")
-        for _ in range(3):
-            await node.publish(MAX_BATCH)
-        leased = await claimed(node, count)
+        leased: list[LeasedDelivery] = []
+        for batch in (MAX_BATCH, MAX_BATCH, 1):
+            await node.publish(batch)
+            leased += await claimed(node, batch)
+        assert len(leased) == count
         at = RunningRecorder(cast("Store", node.store))
         for delivery in leased:
             at.recorder.add(result(delivery))

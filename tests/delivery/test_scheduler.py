@@ -1,6 +1,7 @@
 """Test the scheduler on a real node: direct enqueueing, claims from the database, and fairness."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
 from packhook.core.model import Outcome, Request
 from packhook.delivery import recorder
+from packhook.delivery.attempt import AttemptInFlight
 from packhook.delivery.fair_queue import TURN_UNITS
 from packhook.delivery.http.client import Callback, InFlight, Transport
+from packhook.delivery.http.connection import Exchange
 from packhook.delivery.http.pool import UNIT_BYTES
 from packhook.delivery.scheduler import LAUNCHES_PER_TURN
 from packhook.testing import Hang, ManualClock, Received, Receiver, Status
@@ -517,3 +520,17 @@ async def test_an_organization_whose_results_wait_is_paused_alone(
         node.store.away.clear()
         await receiver.wait_for(20, LATE)
         await node.store.until(lambda: len(node.store.recorded) == 23)
+
+
+async def test_an_attempt_leaves_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    """A collection of what thousands of attempts leave would stop the event loop for tens of milliseconds."""
+    gc.disable()
+    try:
+        async with local_node(tmp_path) as node, Receiver() as receiver:
+            await node.webhook(receiver.url)
+            await node.publish(50)
+            await node.store.until(lambda: len(node.store.recorded) == 50)
+            left = Counter(type(found).__name__ for found in gc.get_objects())
+            assert left[AttemptInFlight.__name__] + left[Exchange.__name__] <= 2
+    finally:
+        gc.enable()

@@ -116,7 +116,8 @@ def add_events(db: Connection, count: int, name: str = ACME) -> None:
 
 def claim_now(db: Connection, **offered: Any) -> ClaimResult:  # noqa: ANN401 as above
     """Claim at the start time."""
-    return claim.claim(db, ClaimRequest(now=START, capacity=capacity(START + LEASE, **offered), per_lane=100))
+    request = ClaimRequest(now=START, capacity=capacity(START + LEASE, **offered), per_lane=100)
+    return asyncio.run(claim.claim(db, request))
 
 
 def all_operations(db: Connection) -> None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, OF_THE_NODE, WeightedFairQueue, WriteQueue
+from packhook.core.fairness import (
+    FEW_OF_NODE,
+    MAX_TRANSACTION_WEIGHT,
+    OF_THE_NODE,
+    SHARED_WEIGHT,
+    SMALL_WEIGHT,
+    WeightedFairQueue,
+    WriteQueue,
+)
 from packhook.store.fair_gate import FairGate
 
 LARGE = MAX_TRANSACTION_WEIGHT + 1
@@ -94,9 +102,48 @@ def test_a_transaction_of_small_writes_is_bounded() -> None:
     """The next one takes the others."""
     queue = WriteQueue[int]()
     for number in range(4):
-        queue.add("a", MAX_TRANSACTION_WEIGHT // 2, number)
-    assert queue.take() == ([0, 1], MAX_TRANSACTION_WEIGHT)
-    assert queue.drain() == [2, 3]
+        queue.add("a", SHARED_WEIGHT // 2, number)
+        queue.add(OF_THE_NODE, SHARED_WEIGHT // 2, -number)
+    assert queue.take() == ([0, -1], 0)
+    assert queue.take() == ([0, 1], SHARED_WEIGHT)
+    assert queue.drain() == [-2, -3, 2, 3]
+
+
+def test_a_few_writes_of_the_node_go_along_with_others() -> None:
+    """So an event costs one transaction less."""
+    queue = WriteQueue[str]()
+    queue.add(OF_THE_NODE, FEW_OF_NODE, "results")
+    queue.add("a", SMALL_WEIGHT + 1, "call")
+    assert queue.take() == (["results", "call"], SMALL_WEIGHT + 1)
+
+
+def test_a_small_write_waits_for_one_transaction_at_most() -> None:
+    """Whatever was written last: the node's own writes, or a slice of a large call, come after it."""
+    queue = WriteQueue[str]()
+    queue.add("fan-out", SHARED_WEIGHT, "slice")
+    assert queue.take()[0] == ["slice"]
+    for last in ("results", "slice", "results"):
+        queue.add(OF_THE_NODE, FEW_OF_NODE + 1, "results")
+        queue.add("fan-out", SHARED_WEIGHT, "slice")
+        while queue.take()[0] != [last]:
+            pass
+        queue.add(OF_THE_NODE, FEW_OF_NODE + 1, "results")
+        queue.add("a", SMALL_WEIGHT, "small")
+        assert queue.take()[0] == ["small"]
+
+
+def test_neither_the_node_nor_a_large_call_waits_for_ever() -> None:
+    """However many small writes come."""
+    queue = WriteQueue[str]()
+    queue.add("fan-out", SHARED_WEIGHT, "slice")
+    taken: list[str] = []
+    for _ in range(30):
+        for name in "abc":
+            queue.add(name, SMALL_WEIGHT, "small")
+        queue.add(OF_THE_NODE, FEW_OF_NODE + 1, "results")
+        taken += queue.take()[0]
+    assert taken.count("results") >= 10
+    assert taken.count("slice") == 1
 
 
 async def test_a_gate_admits_organizations_in_turn() -> None:

@@ -156,6 +156,7 @@ class AttemptInFlight:
 
     def conclude(self, outcome: Outcome) -> AttemptResult:
         """Return what happened and what follows from it."""
+        self._in_flight = None  # it refers to the callback, and so to this: a cycle waits for the garbage collector
         delivery, started_at = self.delivery, self._started_at
         shown = redacted(outcome, self._webhook)
         verdict = judge(

@@ -24,7 +24,7 @@ from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")
 
-MAX_BATCH: Final = 500
+MAX_BATCH: Final = 100
 MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 """Bytes of a batch of several results: others wait for its transaction."""
 

@@ -13,10 +13,11 @@ import json
 import re
 from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain
+from string import hexdigits
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import quote, quote_plus
 
 from msgspec import Struct, structs
 
@@ -30,14 +31,20 @@ MIN_PREFIX: Final = 4
 LOCATION: Final = "location"
 LONGEST_PREFIX: Final = 4 * 1024
 SHORT: Final = 4 * 1024
+MAX_MEANINGS: Final = 4_096
+MANY: Final = 100
+MAX_FOUND: Final = 64
+"""A text with more spellings than this says nothing else, and becomes the marker as a whole."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 _SEPARATOR: Final = "\ufffe"
 _MARKER: Final = "\uffff"
 """Characters that no text of bytes decoded as Latin-1 holds."""
 
 
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))", re.DOTALL)
-"""An escape of JSON, or of a language that is like it."""
+_IN_URL: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_URL: Final = {f"{high}{low}": chr(int(high + low, 16)) for high in hexdigits for low in hexdigits}
+_IN_JSON: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
+_IN_HTML: Final = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 
 
 class Redactor(Struct, frozen=True):
@@ -56,8 +63,12 @@ class Redactor(Struct, frozen=True):
 
     def _searched(self, text: str) -> str:
         low = _lower(text)
+        found = 0
         for needle in self.needles:
             if needle in low:
+                found += 1
+                if found > MAX_FOUND:
+                    return REDACTED
                 text = _replaced(text, low, needle)
                 low = _lower(text)
         return text.replace(_MARKER, REDACTED)
@@ -75,6 +86,8 @@ class Redactor(Struct, frozen=True):
     def headers(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return the headers without secrets, in names and in values."""
         texts = self._searched(_SEPARATOR.join(text for header in headers for text in header)).split(_SEPARATOR)
+        if len(texts) < 2 * len(headers):
+            return ((REDACTED, REDACTED),) * len(headers)
         if self.decoded and self._is_encoded_in(_SEPARATOR.join(texts)):
             texts = list(map(self._whole, texts))
         clean = tuple((name, self._value(name, value)) for name, value in zip(texts[::2], texts[1::2], strict=False))
@@ -187,6 +200,8 @@ def _without_space(text: str) -> str:
 
 
 def _replaced(text: str, low: str, needle: str) -> str:
+    if low.count(needle) > MANY:
+        return re.sub(re.escape(needle), _MARKER, text, flags=re.IGNORECASE)
     parts, at = [], 0
     while (found := low.find(needle, at)) >= 0:
         parts.append(text[at:found])
@@ -195,23 +210,54 @@ def _replaced(text: str, low: str, needle: str) -> str:
 
 
 def _meanings(text: str) -> Iterator[str]:
-    """Yield what a text means in a URL, once and twice encoded, in JSON, and in HTML; nothing if it has no escapes."""
-    raw = text.encode("latin-1", "replace")
+    """Yield what a text means in a URL, once and twice encoded, in JSON, and in HTML; nothing if it has no escapes.
+
+    An endpoint may send nothing but escapes, so no step of the interpreter is made for each of them.
+    """
     if "%" in text:
-        once = unquote_to_bytes(raw)
-        yield once.decode("latin-1")
-        if b"%" in once:
-            yield unquote_to_bytes(once).decode("latin-1")
+        once = _substituted(_IN_URL, text, _URL)
+        yield once
+        if "%" in once:
+            yield _substituted(_IN_URL, once, _URL)
     if "\\" in text:
-        yield _ESCAPE.sub(_meaning, text)
+        escaped = text.replace("\\\\", _MARKER)
+        yield _substituted(_IN_JSON, escaped, _JSON).replace("\\", "").replace(_MARKER, "\\")
     if "&" in text:
-        yield _latin(html.unescape(raw.decode("utf-8", "replace")))
+        yield _substituted(_IN_HTML, text, _HTML)
 
 
-def _meaning(escape: re.Match[str]) -> str:
-    if escape[1]:
-        return _latin(chr(int(escape[1], 16)))
-    return chr(int(escape[2], 16)) if escape[2] else str(escape[3])
+def _substituted(pattern: re.Pattern[str], text: str, meanings: "dict[str, str]") -> str:
+    """Return the text with the meaning of each match's group in place of the match."""
+    parts = pattern.split(text)
+    parts[1::2] = map(meanings.__getitem__, parts[1::2])
+    return "".join(parts)
+
+
+class _Meanings(dict[str, str]):
+    """Map escapes to what they mean, worked out once while they are not too many."""
+
+    def __init__(self, meaning: Callable[[str], str]) -> None:
+        self._meaning = meaning
+
+    def __missing__(self, escape: str) -> str:
+        meaning = self._meaning(escape)
+        if len(self) < MAX_MEANINGS:
+            self[escape] = meaning
+        return meaning
+
+
+def _meaning_in_json(escape: str) -> str:
+    character = chr(int(escape[1:], 16))
+    return character if escape.startswith("x") else _latin(character)
+
+
+def _meaning_in_html(reference: str) -> str:
+    meaning = html.unescape(f"&{reference};")
+    return "" if meaning.startswith("&") and len(meaning) > 1 else _latin(meaning)
+
+
+_JSON: Final = _Meanings(_meaning_in_json)
+_HTML: Final = _Meanings(_meaning_in_html)
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -37,7 +37,7 @@ MAX_CACHED_CODES: Final = 1_000
 """Of so many event codes an organization's subscribers are remembered: a publisher in SQL may make up any number."""
 
 MAX_DELIVERIES_PER_CALL: Final = 20_000
-SLICE_ROWS: Final = 500
+SLICE_ROWS: Final = 200
 """How many rows are made or written before everything else on the event loop runs."""
 
 BYTES_PER_ROW: Final = 4_096

@@ -18,6 +18,7 @@ import selectors
 import socket
 import struct
 import sys
+from collections import deque
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -25,6 +26,7 @@ import structlog
 from msgspec import Struct
 
 READ_SIZE: Final = 16 * 1024
+STREAMS_PER_TURN: Final = 32
 _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE
 _NOTHING: Final[Iterator[bytes]] = iter(())
@@ -43,6 +45,7 @@ class Poller:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._selector = selectors.DefaultSelector()
+        self._ready: deque[tuple[TcpStream, int]] = deque()
         loop.add_reader(self._selector.fileno(), self._dispatch)
 
     def watch(self, stream: "TcpStream", events: int) -> None:
@@ -63,8 +66,13 @@ class Poller:
         self._selector.close()
 
     def _dispatch(self) -> None:
-        for key, events in self._selector.select(0):
-            key.data.on_ready(events)
+        """Serve the streams that are ready, a few in this turn of the event loop: the descriptor stays readable."""
+        ready = self._ready
+        if not ready:
+            ready.extend([(key.data, events) for key, events in self._selector.select(0)])
+        for _ in range(min(len(ready), STREAMS_PER_TURN)):
+            stream, events = ready.popleft()
+            stream.on_ready(events)
 
 
 class StreamOwner(Protocol):

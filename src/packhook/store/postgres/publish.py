@@ -35,7 +35,7 @@ from packhook.store.postgres.idempotency import IdempotencyBatch, Key
 from packhook.store.postgres.queries import SQL, Db, to_arrays
 from packhook.store.postgres.subscribers import SubscriberLoader
 
-MAX_TRIES: Final = 10
+MAX_TRIES: Final = 20
 EVENT_COLUMNS: Final = len(rows.NEW_EVENTS.columns) + 1
 DELIVERY_COLUMNS: Final = 10
 STATEMENT_WEIGHT: Final = 2_000

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from packhook.core.clock import Clock
 from packhook.core.errors import RowRefused
-from packhook.core.fairness import MAX_TRANSACTION_WEIGHT
+from packhook.core.fairness import SHARED_WEIGHT
 from packhook.core.model import Event
 from packhook.store import rows
 from packhook.store.dispatcher import Capacity
@@ -30,7 +30,7 @@ from packhook.store.sqlite.queries import SQL, database_errors, fetch_all, fetch
 _log: Final = structlog.get_logger("packhook.store")
 
 MAX_EVENTS: Final = 250
-MAX_DELIVERIES: Final = MAX_TRANSACTION_WEIGHT
+MAX_DELIVERIES: Final = SHARED_WEIGHT
 """About how many deliveries a transaction makes."""
 
 

@@ -67,7 +67,7 @@ class SqlitePublisher:
         self._is_closing = False
         self._turns = outbox.FanOutTurns(capacity, self._cache, self._decisions, clock)
         self._fan_out: WriteOp[None, outbox.FanOutStep, outbox.FanOutStep] = WriteOp(
-            self._turns.fan_out, itself, self._fanned_out, lambda _: MAX_TRANSACTION_WEIGHT, lambda _: FAN_OUT
+            self._turns.fan_out, itself, self._fanned_out, lambda _: outbox.MAX_DELIVERIES, lambda _: FAN_OUT
         )
         run = partial(publish.publish, capacity=capacity, cache=self._cache, decisions=self._decisions)
         decided, undecided = partial(run, may_defer=False), partial(run, may_defer=True)

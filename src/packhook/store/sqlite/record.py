@@ -18,8 +18,11 @@ from packhook.store.sqlite.operational_events import report_recorded
 from packhook.store.sqlite.queries import SQL, fetch_all
 from packhook.store.sqlite.webhooks import disable_webhook
 
-SLICE_WEIGHT: Final = 250
+SLICE_WEIGHT: Final = 50
 """About how many results are recorded at once: each is up to five statements, and large ones count as more."""
+
+ROWS_OF_A_RESULT: Final = 3
+"""How many rows take as long as to record a result."""
 
 
 async def record(db: Connection, batches: Sequence[Sequence[AttemptResult]]) -> list[list[bool]]:
@@ -32,6 +35,11 @@ async def record(db: Connection, batches: Sequence[Sequence[AttemptResult]]) -> 
         settled += _record_some(db, some)
     answers = iter(settled)
     return [list(islice(answers, len(batch))) for batch in batches]
+
+
+def weigh(results: Sequence[AttemptResult]) -> int:
+    """Return about how many rows take as long as to record these."""
+    return ROWS_OF_A_RESULT * sum(map(_weight, results))
 
 
 def _weight(result: AttemptResult) -> int:

@@ -80,7 +80,10 @@ _log: Final = structlog.get_logger("packhook.store")
 
 LIST_READERS: Final = 2
 
-_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(record.record, itself)
+_record: Final[WriteOp[Sequence[AttemptResult], list[bool], list[bool]]] = WriteOp(
+    record.record, itself, weigh=record.weigh
+)
+_claim: Final[WriteOp[ClaimRequest, ClaimResult, ClaimResult]] = WriteOp(claim.claim_all, itself)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class SqliteStore:
         self._dispatcher: Dispatcher | None = None
         self._connections: _Connections | None = None
         self._retention = RetentionCursor()
+        self._claim_weight = 1
         self.counts = StoreCounts()
         self._new_reader = partial(Reader, self._path, self.counts)
         self.replays = SqliteReplays(self._new_reader, lambda: self._reader, lambda: self._writer, self._notify_due)
@@ -287,7 +291,9 @@ class SqliteStore:
         return self._publisher.publish(request)
 
     async def claim(self, request: ClaimRequest) -> ClaimResult:
-        return await self._writer.write(claim.claim, request)
+        claimed = await self._writer.submit(_claim, request, self._claim_weight)
+        self._claim_weight = claim.weigh(claimed)
+        return claimed
 
     async def record(self, results: Sequence[AttemptResult]) -> list[bool]:
         settled = await self._writer.submit(_record, results)
