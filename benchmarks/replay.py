@@ -1,8 +1,9 @@
 """Measure live events beside a replay: ``python -m benchmarks.replay [--postgres] [--rounds N]``.
 
-One organization's webhook is replayed from its history. Another one's gets 50 events per second meanwhile, each timed
+One organization's webhook is replayed from its history. Another one's gets 200 events per second meanwhile, each timed
 from its publish request to its arrival. Phases alternate: the replay is paused, then it runs. So what is compared has
-the same machine, second by second. It also says how many transactions the node commits in a second.
+the same machine, second by second, and the p99 of a phase is of 1,600 events. It also says how many transactions the
+node commits in a second, and how much of a core it uses.
 """
 
 import argparse
@@ -12,21 +13,23 @@ import re
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from benchmarks.database import databases
 from benchmarks.isolation.client import Client, create, subscribe
 from benchmarks.plan import OPERATOR_KEY
+from benchmarks.process_meter import cpu_seconds
 from benchmarks.processes import Node, nodes
 from packhook.testing import Received, Receiver, Status
 
-LIVE_RATE: Final = 50.0
+LIVE_RATE: Final = 200.0
 REPLAY_RATE: Final = 500.0
 """The default setting."""
 
@@ -46,6 +49,31 @@ def receive(ready: Connection) -> None:
     asyncio.run(serve())
 
 
+class Phase(NamedTuple):
+    """Hold the latencies of a phase in milliseconds, sorted, and what the node did in a second."""
+
+    latencies: list[float]
+    commits: float
+    replayed: float
+    cores: float
+
+    def at(self, share: float) -> float:
+        """Return a percentile."""
+        return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))]
+
+    def __str__(self) -> str:
+        return (
+            f"p50 {self.at(0.5):5.1f} p99 {self.at(0.99):6.1f} ms, {self.commits:5.0f} commits/s, "
+            f"{self.replayed:4.0f} replayed/s, {self.cores:.2f} cores"
+        )
+
+
+def pooled(phases: Sequence[Phase]) -> Phase:
+    """Return all phases of a kind as one."""
+    latencies = sorted(latency for phase in phases for latency in phase.latencies)
+    return Phase(latencies, *(median(values) for values in list(zip(*phases, strict=True))[1:]))
+
+
 class Live:
     """Publish live events at a constant rate, and time them from the request to the arrival."""
 
@@ -61,25 +89,26 @@ class Live:
         return Status(200)
 
     async def publish(self, clients: list[Client], key: str) -> None:
-        """Publish without end."""
+        """Publish without end. An event waits for a free connection as a publisher's would, and its time counts."""
         loop, due = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-        tasks: set[asyncio.Task[None]] = set()
-        for number in range(1 << 62):
-            id_ = f"live_{number}"
-            body = msgspec.json.encode({"event_code": "order.created", "data": {"id": id_}})
-            client = next((one for one in clients if not one.is_busy), clients[0])
-            self._sent[id_] = time.perf_counter()
-            task = loop.create_task(_publish(client, body, key))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            due += 1 / LIVE_RATE
-            await asyncio.sleep(max(0.0, due - loop.time()))
+        free: asyncio.Queue[Client] = asyncio.Queue()
+        for client in clients:
+            free.put_nowait(client)
+        async with asyncio.TaskGroup() as group:
+            for number in range(1 << 62):
+                id_ = f"live_{number}"
+                self._sent[id_] = time.perf_counter()
+                group.create_task(self._publish(free, id_, key))
+                due += 1 / LIVE_RATE
+                await asyncio.sleep(max(0.0, due - loop.time()))
 
-
-async def _publish(client: Client, body: bytes, key: str) -> None:
-    """Publish; what the node closed meanwhile is an event that never arrives, and is not timed."""
-    with suppress(OSError, asyncio.IncompleteReadError):
-        await client.ask("POST", "/organizations/live/events", body, key)
+    async def _publish(self, free: asyncio.Queue[Client], id_: str, key: str) -> None:
+        """Publish; what the node closed meanwhile is an event that never arrives, and is not timed."""
+        client = await free.get()
+        body = msgspec.json.encode({"event_code": "order.created", "data": {"id": id_}})
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await client.ask("POST", "/organizations/live/events", body, key)
+        free.put_nowait(client)
 
 
 async def measure(url: str, *, rounds: int, seconds: float) -> None:
@@ -105,7 +134,7 @@ async def measure(url: str, *, rounds: int, seconds: float) -> None:
         replay = f"/organizations/replayed/replays/{(await client.ask('POST', path, query)).json()['id']}"
         await client.ask("POST", f"{replay}/pause")
         publishing = [asyncio.create_task(live.publish([Client(node.host, node.port) for _ in range(16)], key))]
-        ratios: list[tuple[float, ...]] = []
+        rounds_of: list[tuple[Phase, Phase]] = []
         await asyncio.sleep(1)
         for _ in range(rounds):
             found = []
@@ -114,23 +143,34 @@ async def measure(url: str, *, rounds: int, seconds: float) -> None:
                 await asyncio.sleep(0.5)
                 found.append(await _phase(node, client, replay, live, seconds))
             alone, beside = found
-            ratios.append(tuple(after / max(before, 0.01) for before, after in zip(alone, beside, strict=True)))
-            print(_text("alone", alone), "|", _text("beside", beside), flush=True)  # noqa: T201 a command line
+            rounds_of.append((alone, beside))
+            print(f"alone: {alone} | beside: {beside}", flush=True)  # noqa: T201 a command line
         publishing[0].cancel()
         await asyncio.wait(publishing)
-        p50, p99, commits, _ = (median(column) for column in zip(*ratios, strict=True))
-        print(f"median ratios: p50 {p50:.2f}, p99 {p99:.2f}, commits {commits:.2f}", flush=True)  # noqa: T201 as above
+        print(_summary(rounds_of), flush=True)  # noqa: T201 as above
 
 
-async def _phase(node: Node, client: Client, replay: str, live: Live, seconds: float) -> tuple[float, ...]:
-    """Return p50, p99, commits and replayed deliveries in a second."""
+async def _phase(node: Node, client: Client, replay: str, live: Live, seconds: float) -> Phase:
+    """Measure for so long."""
     live.latencies.clear()
     before, queued = await _commits(node), (await client.ask("GET", replay)).json()["delivered"]
+    cpu = cpu_seconds(node.process.pid)
     await asyncio.sleep(seconds)
     latencies = sorted(live.latencies)
+    cores = (cpu_seconds(node.process.pid) - cpu) / seconds
     commits = (await _commits(node) - before) / seconds
     done = ((await client.ask("GET", replay)).json()["delivered"] - queued) / seconds
-    return latencies[len(latencies) // 2], latencies[-1 - len(latencies) // 100], commits, done
+    return Phase(latencies, commits, done, cores)
+
+
+def _summary(rounds: Sequence[tuple[Phase, Phase]]) -> str:
+    """Return the ratios beside ÷ alone: medians of the rounds with the smallest and the largest, then of all events."""
+    lines = []
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+        ratios = sorted(beside.at(share) / alone.at(share) for alone, beside in rounds)
+        lines.append(f"{name} {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    alone, beside = (pooled(phases) for phases in zip(*rounds, strict=True))
+    return f"median ratios: {', '.join(lines)}\nall alone:  {alone}\nall beside: {beside}"
 
 
 async def _commits(node: Node) -> float:
@@ -140,11 +180,6 @@ async def _commits(node: Node) -> float:
     with await asyncio.to_thread(urllib.request.urlopen, request) as response:
         found = _COMMITS.search(response.read())
     return 0.0 if found is None else float(found[1])
-
-
-def _text(name: str, phase: tuple[float, ...]) -> str:
-    p50, p99, commits, done = phase
-    return f"{name}: p50 {p50:5.1f} p99 {p99:6.1f} ms, {commits:5.0f} commits/s, {done:4.0f} replayed/s"
 
 
 async def main(*, postgres: bool, rounds: int, seconds: float) -> None:
@@ -158,6 +193,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--postgres", action="store_true")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
     options = parser.parse_args()
     asyncio.run(main(**vars(options)))

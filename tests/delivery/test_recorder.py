@@ -10,12 +10,12 @@ import pytest
 from node_fixture import ACME, DATA, DELIVERED, OTHER, PENDING, SENDING, LocalNode, idle_node, leased
 from structlog.testing import capture_logs
 
-from packhook.core.clock import MINUTE, SECOND
+from packhook.core.clock import HOUR, MINUTE, SECOND
 from packhook.core.errors import Unavailable
-from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Verdict
+from packhook.core.model import Attempt, AttemptResult, LeasedDelivery, Urgency, Verdict
 from packhook.delivery import recorder
 from packhook.delivery.recorder import MAX_BATCH, MAX_BATCH_BYTES, Recorder
-from packhook.store.base import ClaimRequest, Store
+from packhook.store.base import ClaimRequest, PageRequest, Store
 from packhook.store.dispatcher import Capacity
 from packhook.testing import ManualClock
 from packhook.testing.clock import START
@@ -304,3 +304,28 @@ async def test_only_the_organization_whose_results_fill_the_memory_is_paused(mon
         await at.finish()
     assert at.pressure == [(ACME, True), (ACME, False)]
     assert [line["organization_id"] for line in lines if line["event"] == "sending_paused"] == [ACME]
+
+
+async def test_results_of_a_replay_wait_for_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They join the transaction of the next other result; a stop writes them at once."""
+    monkeypatch.setattr(recorder, "REPLAYS_WAIT_SECONDS", HOUR / SECOND)
+    async with recorder_with(tmp_path, 4) as (at, node, (one, two, live, last)):
+        for delivery in (one, two):
+            at.recorder.add(result(replaced(delivery, urgency=Urgency.REPLAY)))
+        await node.service.organizations.list(PageRequest(limit=1))  # as long as a transaction needs
+        assert at.batches == []
+        at.recorder.add(result(live))
+        await node.store.until(lambda: len(at.recorded) == 3)
+        at.recorder.add(result(replaced(last, urgency=Urgency.REPLAY)))
+        await at.finish()
+        assert [len(batch) for batch in at.batches] == [3, 1]
+        assert await statuses(node, (one, two, live, last)) == [(DELIVERED, 1)] * 4
+
+
+async def test_results_of_a_replay_alone_wait_a_moment(tmp_path: Path) -> None:
+    """Without any other result they are written together, soon."""
+    async with recorder_with(tmp_path, 2) as (at, node, leased):
+        for delivery in leased:
+            at.recorder.add(result(replaced(delivery, urgency=Urgency.REPLAY)))
+        await node.store.until(lambda: len(at.recorded) == 2)
+        assert [len(batch) for batch in at.batches] == [2]

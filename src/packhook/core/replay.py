@@ -17,7 +17,7 @@ from packhook.core.model import FINISHED, DeliveryStatus, Event
 from packhook.core.subscription import Subscription, matches, may_match
 
 EVENTS_OF_A_CHUNK: Final = 20
-"""How many events are queued at once: few, because they leave in a burst that live events wait for."""
+"""How many events a row holds that are still to be queued."""
 
 MAX_WAITING: Final = 500
 """A replay queues no more while its webhook has so many replayed deliveries due or in flight."""

@@ -37,6 +37,7 @@ class Lane:
         "_cap",
         "_first",
         "_queues",
+        "_replays",
         "_seen_at",
         "_taken",
         "breaker",
@@ -66,6 +67,7 @@ class Lane:
         self._bucket = TokenBucket()
         self._queues: dict[Urgency, deque[LeasedDelivery]] = {urgency: deque() for urgency in Urgency}
         self._first = self._queues[Urgency.FIRST]
+        self._replays = self._queues[Urgency.REPLAY]
         self._seen_at = 0
         self._taken = 0
 
@@ -75,6 +77,11 @@ class Lane:
         """Queue a delivery: first attempts go before retries, both before replays."""
         self._queues[delivery.urgency].append(delivery)
         self.queued += 1
+
+    @property
+    def has_only_replays(self) -> bool:
+        """Return True if everything that is queued is replayed."""
+        return len(self._replays) == self.queued
 
     def peek(self) -> LeasedDelivery:
         """Return the delivery that goes next, and leave it queued. IndexError if the queue is empty."""

@@ -7,6 +7,7 @@
                                   └─ a row is refused ─▶ halves, down to it: without its response, or given up alone
 
 Organizations are served in turn, by bytes: a thousand large responses to one do not stand before another's results.
+Where only results of replayed deliveries wait, they wait a moment for others: a replay adds few transactions.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from msgspec import structs
 
 from packhook.core.errors import RowRefused, Unavailable
 from packhook.core.fairness import WeightedFairQueue
-from packhook.core.model import AttemptResult
+from packhook.core.model import AttemptResult, Urgency
 from packhook.store.base import Store
 
 _log: Final = structlog.get_logger("packhook.record")
@@ -27,6 +28,9 @@ _log: Final = structlog.get_logger("packhook.record")
 MAX_BATCH: Final = 100
 MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 """Bytes of a batch of several results: others wait for its transaction."""
+
+REPLAYS_WAIT_SECONDS: Final = 0.05
+"""For how long results of replayed deliveries wait where there is no other."""
 
 RETRY_SECONDS: Final = 0.5
 MAX_UNRECORDED_BYTES = 64 * 1024 * 1024
@@ -57,14 +61,15 @@ class Recorder:
         self._paused: set[str] = set()
         self._waiting: WeightedFairQueue[AttemptResult] = WeightedFairQueue()
         self._count = 0
+        self._count_live = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._unwritten: list[AttemptResult] = []
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
 
     def add(self, result: AttemptResult) -> None:
         """Queue a result to be written; never blocks, never fails."""
-        if not self._waiting:
-            self._arrived.set()
+        self._wake(result)
         organization_id = result.delivery.organization_id
         size = _size(result)
         self._waiting.add(organization_id, result)
@@ -80,6 +85,22 @@ class Recorder:
                 detail="results wait for the database",
             )
             self._on_pressure(organization_id, True)
+
+    def _wake(self, result: AttemptResult) -> None:
+        """Let ``run`` write: at once, or soon where only results of replayed deliveries wait."""
+        if result.delivery.urgency is not Urgency.REPLAY:
+            self._count_live += 1
+            self._arrived.set()
+        elif not self._waiting:
+            self._wake_soon()
+
+    def _wake_soon(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(REPLAYS_WAIT_SECONDS, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._arrived.set()
 
     def _has_room(self, organization_id: str, part: int = 1) -> bool:
         """Return True while less than a ``part``-th of what is free waits for an organization."""
@@ -107,6 +128,9 @@ class Recorder:
             if self._unwritten and self._closing.is_set():
                 _log.error("unrecorded_attempts_dropped", count=self._count, detail="the database is away")
                 return
+            if self._waiting and not (self._count_live or self._unwritten or self._closing.is_set()):
+                self._arrived.clear()
+                self._wake_soon()
 
     def _next_batch(self) -> list[AttemptResult]:
         batch: list[AttemptResult] = []
@@ -116,7 +140,9 @@ class Recorder:
             in_bytes += size
             if batch and in_bytes > MAX_BATCH_BYTES:
                 break
-            batch.append(self._waiting.pop(size))
+            result = self._waiting.pop(size)
+            self._count_live -= result.delivery.urgency is not Urgency.REPLAY
+            batch.append(result)
         return batch
 
     def _free_memory(self, written: list[AttemptResult]) -> None:

@@ -2,12 +2,13 @@
 
 ::
 
-    advance (a chunk, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
-                                              └─ nothing due: look again after a moment
+    advance (some chunks, one transaction) ─▶ wait as long as that many deliveries take at the rate ─▶ advance …
+                                                  └─ nothing due: look again after a moment
 
-Where a step takes long, the database or the machine is busy: then the next one waits longer, so replays take no more
-than a part of the time. Any node drives any replay, one at a time. A node that dies loses its transaction, and the next
-one goes on.
+What a step queued is claimed at once and sent evenly (``replay_pace.py``). So steps are few and large: live events wait
+for each transaction. Where a step takes long, the database or the machine is busy: then the next one waits longer, so
+replays take no more than a part of the time. Any node drives any replay, one at a time. A node that dies loses its
+transaction, and the next one goes on.
 """
 
 import asyncio
@@ -24,8 +25,11 @@ from packhook.store.replays import ReplayStep
 
 _log: Final = structlog.get_logger("packhook.replay")
 
-STEP_SECONDS: Final = 0.05
-MAX_SHARE: Final = 0.2
+STEP_SECONDS: Final = 0.2
+MAX_CHUNKS: Final = 5
+"""A step has no more chunks: with SQLite its statements, and those of the claim after it, take a millisecond each."""
+
+MAX_SHARE: Final = 0.1
 """Of the time, steps take at most this part."""
 
 IDLE_SECONDS: Final = 1.0
@@ -33,8 +37,8 @@ ERROR_SECONDS = 5.0
 
 
 def chunks_at(rate: float) -> int:
-    """Return how many chunks a step queues: one, unless there would be too many steps."""
-    return max(1, int(rate * STEP_SECONDS / EVENTS_OF_A_CHUNK))
+    """Return how many chunks a step queues."""
+    return min(MAX_CHUNKS, max(1, int(rate * STEP_SECONDS / EVENTS_OF_A_CHUNK)))
 
 
 def seconds_after(step: ReplayStep | None, rate: float, took: float) -> float:

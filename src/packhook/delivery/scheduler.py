@@ -21,7 +21,7 @@ import structlog
 
 from packhook.core.clock import SECOND, Clock
 from packhook.core.health import LaneReport
-from packhook.core.model import AttemptResult, LeasedDelivery, Outcome
+from packhook.core.model import AttemptResult, LeasedDelivery, Outcome, Urgency
 from packhook.delivery.attempt import AttemptInFlight, PreparedWebhook
 from packhook.delivery.capacity import QueueCapacity, SlotPool
 from packhook.delivery.claim_loop import ClaimLoop
@@ -29,6 +29,7 @@ from packhook.delivery.fair_queue import FairQueue
 from packhook.delivery.http.client import Transport
 from packhook.delivery.lane import Lane, LaneTable
 from packhook.delivery.recorder import Recorder
+from packhook.delivery.replay_pace import ReplayPace
 from packhook.delivery.webhook_loader import WebhookLoader
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -62,6 +63,7 @@ class Scheduler:
         self._fair_queue: FairQueue[Lane] = FairQueue()
         self._queue = QueueCapacity(settings, clock)
         self._slots = SlotPool(settings.max_in_flight)
+        self._replay_pace = ReplayPace(settings.replay_rate, self._resume)
         self._claim_loop = ClaimLoop(store, clock, self)
         self._loader = WebhookLoader(store, settings, clock)
         self._recorder = Recorder(store, self._on_recorded, self._pause)
@@ -126,6 +128,7 @@ class Scheduler:
             attempt.cancel()
             self._end(attempt, None)
         self._lanes.close()
+        self._replay_pace.close()
         await self._claim_loop.flush_released()
 
     async def _wait_for_attempts(self) -> None:
@@ -218,13 +221,15 @@ class Scheduler:
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
             self._lanes.recheck_in(lane, ready_at - now)
-        return ready_at is not None and ready_at <= now
+        return ready_at is not None and ready_at <= now and self._replay_pace.admits(lane)
 
     def _launch(self, lane: Lane, webhook: PreparedWebhook, now: int) -> None:
         if not self._launched:
             asyncio.get_running_loop().call_soon(self._begin_turn)
         self._launched += 1
         delivery = lane.take(now)
+        if delivery.urgency is Urgency.REPLAY:
+            self._replay_pace.spend()
         self._count_dequeued(lane, delivery)
         self._slots.acquire(lane)
         attempt = AttemptInFlight(delivery, webhook, lane.gone_since)
@@ -354,6 +359,9 @@ class Scheduler:
             self._lanes.recheck_in(lane, lane.breaker.held_until - now)
             return
         self._reopen(lane)
+        self._resume(lane)
+
+    def _resume(self, lane: Lane) -> None:
         self._schedule(lane)
         self._launch_ready()
 
