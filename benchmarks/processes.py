@@ -40,6 +40,7 @@ _SETTINGS: Final = {
     "PACKHOOK_ALLOW_HTTP": "true",
     "PACKHOOK_LOG_LEVEL": "error",
     "PACKHOOK_PORT": "0",
+    "PACKHOOK_MAX_WEBHOOKS_PER_ORGANIZATION": "10000",
     "PACKHOOK_MASTER_KEYS": "bench:" + base64.b64encode(os.urandom(32)).decode(),
 }
 

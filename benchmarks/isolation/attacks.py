@@ -48,6 +48,7 @@ class Attack(Struct, frozen=True, kw_only=True):
     """Describe an attack: what the webhooks' receiver does, how many there are, and what each connection asks for.
 
     ``interval``: seconds between two requests of a connection. ``prepare`` runs before the measurement.
+    ``fields``: other settings of the webhook with this number.
     """
 
     title: str
@@ -57,7 +58,7 @@ class Attack(Struct, frozen=True, kw_only=True):
     connections: int = 1
     interval: float = 0.0
     prepare: Callable[[Client], Awaitable[object]] | None = None
-    headers: dict[str, str] = {}
+    fields: Callable[[int], dict[str, object]] = lambda _: {}
 
 
 def _events(count: int, size: int = 100) -> bytes:
@@ -70,6 +71,15 @@ def _publish(count: int, size: int = 100) -> Callable[[Client, str], Awaitable[o
     body = _events(count, size)
     path = EVENTS if count == 1 else f"{EVENTS}/batch"
     return lambda client, _: client.ask("POST", path, body)
+
+
+def _fifth(number: int) -> dict[str, object]:
+    return {"filter": f"data.brand_id == 'brd_{number % 5}'"}
+
+
+def _brands(count: int) -> bytes:
+    orders = [{"id": f"ord_{number}", "brand_id": f"brd_{number % 5}"} for number in range(count)]
+    return msgspec.json.encode({"events": [{"event_code": "order.created", "data": order} for order in orders]})
 
 
 async def _store_large(client: Client) -> None:
@@ -111,7 +121,20 @@ ATTACKS: Final = {
     "masking": Attack(
         title="events for a webhook with 19 headers `*` whose receiver sends `*`",
         request=_publish(1), answer=Status(500, {"x": "*" * 200}, b"*" * 60_000), connections=4,
-        headers={f"x-{number}": "*" for number in range(19)},
+        fields=lambda _: {"headers": {f"x-{number}": "*" for number in range(19)}},
+    ),
+    "wide": Attack(
+        title="an event every 4 seconds for 5,000 webhooks", request=_publish(1), webhooks=5_000, interval=4.0
+    ),
+    "wide-filtered": Attack(
+        title="an event every second for 5,000 webhooks with a filter, 1,000 match",
+        request=lambda client, _: client.ask("POST", EVENTS + "/batch", _brands(1)),
+        webhooks=5_000, interval=1.0, fields=_fifth,
+    ),
+    "fifty": Attack(
+        title="a batch of 1,000 events every 6 seconds for 50 webhooks, a fifth matches",
+        request=lambda client, _: client.ask("POST", EVENTS + "/batch", _brands(1_000)),
+        webhooks=50, interval=6.0, fields=_fifth,
     ),
 }  # fmt: skip
 
@@ -119,8 +142,7 @@ ATTACKS: Final = {
 async def _attack(order: Order) -> None:
     attack = ATTACKS[order.attack]
     async with Receiver(attack.answer) as receiver:
-        fields = {"headers": attack.headers} if attack.headers else {}
-        own = await subscribe(order.host, order.port, ORGANIZATION, receiver.url, attack.webhooks, **fields)
+        own = await subscribe(order.host, order.port, ORGANIZATION, receiver.url, attack.webhooks, attack.fields)
         async with clients(order.host, order.port, attack.connections, own.key) as made:
             if attack.prepare is not None:
                 await attack.prepare(made[0])

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -91,8 +91,18 @@ class Organization(Struct, frozen=True):
     webhooks: list[str]
 
 
-async def subscribe(host: str, port: int, name: str, endpoint: str, count: int, **fields: object) -> Organization:
-    """Create an organization with so many webhooks for created orders, and a key that may do what organizations may."""
+async def subscribe(
+    host: str,
+    port: int,
+    name: str,
+    endpoint: str,
+    count: int,
+    fields: Callable[[int], dict[str, object]] = lambda _: {},
+) -> Organization:
+    """Create an organization with so many webhooks for created orders, and a key that may do what organizations may.
+
+    ``fields``: other settings of the webhook with this number.
+    """
     async with clients(host, port, CREATE_CONNECTIONS) as made:
         await create(made[0], "/organizations", {"id": name})
         key = await create(made[0], f"/organizations/{name}/api-keys", {"name": "all", "scopes": SCOPES})
@@ -101,7 +111,8 @@ async def subscribe(host: str, port: int, name: str, endpoint: str, count: int, 
 
         async def work(client: Client) -> None:
             for number in numbers:
-                body = {"event_code": "order.created", "endpoint": f"{endpoint}/{number}", "secret": "s" * 24, **fields}
+                named = {"event_code": "order.created", "endpoint": f"{endpoint}/{number}", "secret": "s" * 24}
+                body = {**named, **fields(number)}
                 ids.append((await create(client, f"/organizations/{name}/webhooks", body))["id"])
 
         await asyncio.gather(*map(work, made))

@@ -151,6 +151,7 @@ class AttemptInFlight:
 
     def abandon(self) -> None:
         """Note that its outcome will never be known."""
+        self._in_flight = None
         if self.trace is not None:
             self.trace.abort()
 
