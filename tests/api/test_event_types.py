@@ -287,3 +287,27 @@ async def test_a_test_event_of_a_chosen_code(organization: Organization, api: ht
     body_of(await organization.ask("POST", f"/webhooks/{hook['id']}/test", json={"event_code": "parcel.list"}), 422)
     own = body_of(await organization.ask("POST", f"/webhooks/{hook['id']}/test"), 200)
     assert own["event"]["event_code"] == "order.shipped"
+
+
+async def test_two_editors_cannot_overwrite_each_other(api: httpx.AsyncClient) -> None:
+    """A tag of before the change is 412; a change of another type does not count. A reader gets 304."""
+    path = "/v1/event-types/parcel.tagged"
+    made = await api.post("/v1/event-types", json={"code": "parcel.tagged"})
+    await api.post("/v1/event-types", json={"code": "parcel.other"})
+    shown = await api.get(path)
+    tag = {"if-match": shown.headers["etag"]}
+    assert tag["if-match"] == made.headers["etag"]
+    assert (await api.get(path, headers={"if-none-match": tag["if-match"]})).status_code == 304
+    first = await api.put(path, json={"description": "first"}, headers=tag)
+    same = await api.put(path, json={"description": "first"}, headers={"if-match": first.headers["etag"]})
+    assert (body_of(first, 200)["description"], same.headers["etag"]) == ("first", first.headers["etag"])
+    for refused in (
+        await api.put(path, json={"description": "second"}, headers=tag),
+        await api.delete(path, headers=tag),
+    ):
+        assert body_of(refused, 412)["detail"] == "it was changed since: read it again, and decide again"
+    assert body_of(await api.delete(path, headers={"if-match": "7"}), 422)["errors"][0]["field"] == "If-Match"
+    assert (await api.get(path)).headers["etag"] == first.headers["etag"]
+    assert (await api.delete(path, headers={"if-match": first.headers["etag"]})).status_code == 204
+    built_in = await api.get("/v1/event-types/order.created")
+    assert (await api.get(built_in.url.path, headers={"if-none-match": built_in.headers["etag"]})).status_code == 304

@@ -38,6 +38,11 @@ async def test_one_event_type(terminal: Terminal) -> None:
     assert "/schema: data were checked before" in err
     after = await terminal.json("event-types", "update", "parcel.lost", "--schema", "", "--force")
     assert (after["schema"], after["example"]) == (None, made["example"])
+    stale = (await terminal.output("event-types", "show", "parcel.lost", "--etag")).strip()
+    await terminal.json("event-types", "update", "parcel.lost", "--description", "Gone", "--if-match", stale)
+    for words_ in (("update", "parcel.lost", "--description", "Lost"), ("archive", "parcel.lost", "--yes")):
+        code, out, err = await terminal.run("event-types", *words_, "--if-match", stale)
+        assert (code, out, "changed since" in err) == (Exit.MISSING, "", True)
     assert await terminal.output("event-types", "archive", "parcel.lost", "--yes") == ""
     assert (await terminal.json("event-types", "update", "parcel.lost", "--unarchive"))["archived_at"] is None
 

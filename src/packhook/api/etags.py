@@ -47,7 +47,7 @@ def versions_to_match(request: Request) -> frozenset[int] | None:
     if not headers or given.strip() == "*":
         return None
     if _TAGS.fullmatch(given) is None:
-        text = 'expected an ETag of this webhook in its double quotes, such as "7-5d41402abc4b", or *'
+        text = 'expected an ETag of a response in its double quotes, such as "7-5d41402abc4b", or *'
         raise InvalidInput([FieldError("If-Match", "invalid", text)])
     numbers = [text.partition("-")[0] for weak, text in _TAG.findall(given) if not weak]
     return frozenset(int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19)

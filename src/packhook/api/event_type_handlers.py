@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from packhook.api import parameters, serializers
 from packhook.api.auth import actor_of
+from packhook.api.etags import unless_known, versions_to_match, with_tag
 from packhook.api.idempotency import respond_once
 from packhook.api.requests import read_optional_shape, read_shape
 from packhook.api.responses import created, no_content, respond, respond_page
@@ -19,6 +20,7 @@ from packhook.api.schemas.event_types import (
     EventTypeUpdate,
 )
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.model import EventType
 from packhook.service.event_types import Definition, EventTypes
 from packhook.service.service import Service
 
@@ -37,29 +39,40 @@ async def list_event_types(request: Request) -> Response:
 
 async def get_event_type(request: Request) -> Response:
     """Get an event type."""
-    return respond(serializers.event_type(await _event_types(request).get(request.path_params["code"])))
+    found = await _event_types(request).get(request.path_params["code"])
+    return unless_known(request, _respond_event_type(found))
 
 
 async def create_event_type(request: Request) -> Response:
     """Create an event type."""
     body = await read_shape(request, EventTypeCreate, MAX_BODY)
     create = partial(_event_types(request).create, body.code, body.definition(), actor_of(request))
-    return await respond_once(request, create, lambda made: created(request, serializers.event_type(made), made.code))
+    return await respond_once(
+        request, create, lambda made: with_tag(created(request, serializers.event_type(made), made.code), made.version)
+    )
 
 
 async def update_event_type(request: Request) -> Response:
     """Update an event type: an absent field stays as it is, and so do the events that were published."""
     body = await read_shape(request, EventTypeUpdate, MAX_BODY)
     after = await _event_types(request).update(
-        request.path_params["code"], body.changes(), actor_of(request), force=body.force
+        request.path_params["code"],
+        body.changes(),
+        actor_of(request),
+        force=body.force,
+        versions=versions_to_match(request),
     )
-    return respond(serializers.event_type(after))
+    return _respond_event_type(after)
 
 
 async def archive_event_type(request: Request) -> Response:
     """Archive an event type: no event of it can be published any more."""
-    await _event_types(request).archive(request.path_params["code"], actor_of(request))
+    await _event_types(request).archive(request.path_params["code"], actor_of(request), versions_to_match(request))
     return no_content()
+
+
+def _respond_event_type(event_type: EventType) -> Response:
+    return with_tag(respond(serializers.event_type(event_type)), event_type.version)
 
 
 async def import_event_types(request: Request) -> Response:

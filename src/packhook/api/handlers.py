@@ -158,16 +158,22 @@ async def update_webhook(request: Request) -> Response:
 async def rotate_secret(request: Request) -> Response:
     """Rotate a webhook's secret: for a while, the new secret and the one before both sign."""
     body = await read_shape(request, SecretRotate)
-    webhook = await _service(request).secret_rotation.rotate(
-        _organization(request),
-        request.path_params["webhookId"],
+    service, organization_id = _service(request), _organization(request)
+    webhook = await service.webhooks.get(organization_id, request.path_params["webhookId"])
+    health = (await service.webhooks.health([webhook])).get(webhook.id)
+    rotate = partial(
+        service.secret_rotation.rotate,
+        organization_id,
+        webhook.id,
         body.secret,
         rules.overlap(body.overlap),
         body.finish,
         actor_of(request),
         versions_to_match(request),
     )
-    return await _respond_webhook(request, webhook)
+    return await respond_once(
+        request, rotate, lambda made: with_tag(respond(webhook_body(request, made, health)), made.version)
+    )
 
 
 async def delete_webhook(request: Request) -> Response:

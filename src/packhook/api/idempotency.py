@@ -1,4 +1,4 @@
-"""Requests with an ``Idempotency-Key`` that create something: the first response again, whatever has changed since.
+"""Requests with an ``Idempotency-Key`` that change something: the first response again, whatever has changed since.
 
 ::
 
@@ -69,17 +69,17 @@ async def look_up(request: Request, body: bytes) -> None:
 
 
 class Creation(Protocol[T_co]):
-    """Create something, and store the response to that in the same transaction."""
+    """Create or change something, and store the response to that in the same transaction."""
 
     def __call__(self, *, remember: Remember[Any] | None) -> Awaitable[T_co]:
-        """Return what was created. Raises AlreadyAnswered where another request with the same key was first."""
+        """Return what was made. Raises AlreadyAnswered where another request with the same key was first."""
         ...
 
 
 async def respond_once(request: Request, create: Creation[T], render: Callable[[T], Response]) -> Response:
-    """Return the response to what is created; of requests with one key, one creates it.
+    """Return the response to what is made; of requests with one key, one makes it.
 
-    Raises Repeated where another request created it at the same time.
+    Raises Repeated where another request made it at the same time.
     """
     repeatable: RepeatableRequest | None = request.scope.get(_SCOPE)
     if repeatable is None:
@@ -91,7 +91,7 @@ async def respond_once(request: Request, create: Creation[T], render: Callable[[
         return repeatable.stored(_stored(responses[-1]))
 
     try:
-        await create(remember=remember)
+        made = await create(remember=remember)
     except (AlreadyAnswered, RequestError) as error:
         found = await repeatable.find_again()
         if found is not None:
@@ -99,7 +99,7 @@ async def respond_once(request: Request, create: Creation[T], render: Callable[[
         if isinstance(error, RequestError):
             raise
         raise Unavailable("an Idempotency-Key expired while it was used again") from None
-    return responses[-1]
+    return responses[-1] if responses else render(made)  # nothing was to be changed, so nothing was stored
 
 
 def _stored(response: Response) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Self
 
+import typer
+
 import packhook_client  # which imports Packhook, and httpx with it, when it is used
 from packhook.cli.exits import Exit, fail
 from packhook.cli.output import MOST_PER_PAGE, Output, next_cursor, print_json, print_pages
@@ -83,6 +85,13 @@ class Client:
             print_json(reply.text, self.output)
         else:
             show(reply.value, columns)
+
+    def show_or_tag(self, reply: Reply, *, etag: bool) -> None:
+        """Print a reply, or its entity tag alone."""
+        if etag:
+            typer.echo(reply.etag)
+        else:
+            self.show(reply)
 
     def show_list(
         self,

@@ -13,7 +13,7 @@ from packhook.cli.exits import Exit, fail
 from packhook.cli.files import named, read_text
 from packhook.cli.options import client_command
 from packhook.cli.output import Output
-from packhook.cli.shared_options import DescriptionOption
+from packhook.cli.shared_options import DescriptionOption, EtagOption, IfMatchOption
 from packhook.cli.tables import say
 from packhook_client import calls
 
@@ -39,9 +39,9 @@ def list_(client: Client, query: dict[str, str]) -> None:
 
 
 @client_command(app, "show", has_organization=False)
-def show_(client: Client, code: _Code) -> None:
+def show_(client: Client, code: _Code, etag: EtagOption = False) -> None:
     """Show an event type with its schema and example. Example: packhook event-types show order.created"""
-    client.show(client.send(calls.get_event_type(code)))
+    client.show_or_tag(client.send(calls.get_event_type(code)), etag=etag)
 
 
 @client_command(app, "create", has_organization=False)
@@ -73,6 +73,7 @@ def update(
     reference_pointer: _Reference = None,
     unarchive: Annotated[bool, typer.Option("--unarchive", help="Let it be published again.")] = False,
     force: _Force = False,
+    if_match: IfMatchOption = None,
 ) -> None:
     """Change an event type; what is not given stays.
 
@@ -81,15 +82,15 @@ def update(
     fields = _fields(description, schema, example, subject_pointer, reference_pointer)
     fields |= {"archived": False} if unarchive else {}
     fields |= {"force": True} if force else {}
-    client.show(client.send(calls.update_event_type(code, **fields)))
+    client.show(client.send(calls.update_event_type(code, **fields, if_match=if_match)))
 
 
 @client_command(
-    app, "archive", has_organization=False, has_output=False, question=lambda code: f"Archive event type {code}"
+    app, "archive", has_organization=False, has_output=False, question=lambda code, **_: f"Archive event type {code}"
 )
-def archive(client: Client, code: _Code) -> None:
+def archive(client: Client, code: _Code, if_match: IfMatchOption = None) -> None:
     """Archive an event type: no event of it can be published. Example: packhook event-types archive parcel.lost"""
-    client.send(calls.archive_event_type(code))
+    client.send(calls.archive_event_type(code, if_match=if_match))
 
 
 @client_command(app, "import", has_organization=False)

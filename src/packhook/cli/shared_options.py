@@ -77,6 +77,10 @@ UntilOption = Annotated[str | None, typer.Option("--until", help=_UNTIL)]
 IdempotencyKeyOption = Annotated[
     str | None, typer.Option("--idempotency-key", help="The same key does it once within 24 hours.")
 ]
+EtagOption = Annotated[bool, typer.Option("--etag", help="Print its entity tag alone, for --if-match.")]
+IfMatchOption = Annotated[
+    str | None, typer.Option(help="Only if it was not changed since: the tag that `show --etag` prints.")
+]
 AllOrganizationsOption = Annotated[
     bool, typer.Option("--all-organizations", help="Of all organizations, with the operator key.")
 ]

@@ -13,7 +13,14 @@ from packhook.cli.files import read_text
 from packhook.cli.findings import exit_by_level, show_findings
 from packhook.cli.health import HEALTH_COLUMNS, show_health
 from packhook.cli.options import client_command
-from packhook.cli.shared_options import AllOrganizationsOption, EventCodeOption, SinceOption, UntilOption
+from packhook.cli.shared_options import (
+    AllOrganizationsOption,
+    EtagOption,
+    EventCodeOption,
+    IfMatchOption,
+    SinceOption,
+    UntilOption,
+)
 from packhook.cli.statistics import COLUMNS as STATISTICS
 from packhook.cli.statistics import StepOption
 from packhook.cli.tables import show
@@ -25,9 +32,6 @@ _COLUMNS = ("id", "event_code", "endpoint", "enabled", "failing_since", "disable
 _Id = Annotated[str, typer.Argument(help="The webhook's id.")]
 _Certificate = Annotated[str | None, typer.Option(help="PEM file, shown to an endpoint that asks for one; '': none.")]
 _ClientKey = Annotated[str | None, typer.Option(help="PEM file with the certificate's private key.")]
-_IfMatch = Annotated[
-    str | None, typer.Option(help="Only if it was not changed since: the tag that `webhooks show --etag` prints.")
-]
 MAX_PEM_BYTES: Final = 1024 * 1024
 _WhenProven = Annotated[
     bool, typer.Option("--when-proven", help="End the overlap when the endpoint accepts the new secret alone.")
@@ -78,14 +82,10 @@ def list_(
 def show_(
     client: Client,
     webhook_id: _Id,
-    etag: Annotated[bool, typer.Option("--etag", help="Print its entity tag alone, for --if-match.")] = False,
+    etag: EtagOption = False,
 ) -> None:
     """Show a webhook. Example: packhook webhooks show wh_… -o acme"""
-    reply = client.send(calls.get_webhook(webhook_id))
-    if etag:
-        typer.echo(reply.etag)
-    else:
-        client.show(reply)
+    client.show_or_tag(client.send(calls.get_webhook(webhook_id)), etag=etag)
 
 
 @client_command(app, "update", schema=WebhookUpdate)
@@ -95,7 +95,7 @@ def update(
     webhook_id: _Id,
     client_certificate: _Certificate = None,
     client_key: _ClientKey = None,
-    if_match: _IfMatch = None,
+    if_match: IfMatchOption = None,
 ) -> None:
     """Change the fields that are given, keep the others.
 
@@ -120,17 +120,23 @@ def disable(client: Client, webhook_id: _Id) -> None:
 
 
 @client_command(app, "rotate-secret", schema=SecretRotate)
-def rotate_secret(client: Client, fields: dict[str, Any], webhook_id: _Id, when_proven: _WhenProven = False) -> None:
+def rotate_secret(
+    client: Client,
+    fields: dict[str, Any],
+    webhook_id: _Id,
+    when_proven: _WhenProven = False,
+    if_match: IfMatchOption = None,
+) -> None:
     """Rotate the secret: for a while, the new one and the one before both sign.
 
     Example: packhook webhooks rotate-secret wh_… -o acme --overlap 48h
     """
     body = fields | ({"finish": "when_proven"} if when_proven else {})
-    client.show(client.send(calls.rotate_secret(webhook_id, **body)))
+    client.show(client.send(calls.rotate_secret(webhook_id, **body, if_match=if_match)))
 
 
 @client_command(app, "delete", has_output=False, question=lambda webhook_id, **_: f"Delete webhook {webhook_id}")
-def delete(client: Client, webhook_id: _Id, if_match: _IfMatch = None) -> None:
+def delete(client: Client, webhook_id: _Id, if_match: IfMatchOption = None) -> None:
     """Delete a webhook, after a question. Example: packhook webhooks delete wh_… -o acme"""
     client.send(calls.delete_webhook(webhook_id, if_match=if_match))
 

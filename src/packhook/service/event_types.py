@@ -23,6 +23,7 @@ from packhook.core.idempotency import Remember
 from packhook.core.model import EventType
 from packhook.core.schema_compatibility import breaks
 from packhook.service.pagination import Listing, listing_by
+from packhook.service.preconditions import Versions, require_version
 from packhook.store.base import Page, PageRequest, Store
 
 MAX_EVENT_TYPES: Final = 500
@@ -105,15 +106,24 @@ class EventTypes:
         (planned,) = await self._change(plan, by, force=False, remember=remember)
         return planned.after
 
-    async def update(self, code: str, definition: Definition, by: Actor, *, force: bool) -> EventType:
-        """Change a type. Raise NotFound, Conflict (built in), and InvalidInput, also for breaks unless ``force``."""
-        (planned,) = await self._change(lambda catalogue: {catalogue.get(code).code: definition}, by, force=force)
+    async def update(
+        self, code: str, definition: Definition, by: Actor, *, force: bool, versions: Versions = None
+    ) -> EventType:
+        """Change a type. Raise NotFound, Conflict (built in), and InvalidInput, also for breaks unless ``force``.
+
+        Raise PreconditionFailed where the stored version is none of ``versions``.
+        """
+
+        def plan(catalogue: Catalogue) -> dict[str, Definition]:
+            require_version(catalogue.get(code).version, versions)
+            return {code: definition}
+
+        (planned,) = await self._change(plan, by, force=force)
         return planned.after
 
-    async def archive(self, code: str, by: Actor) -> None:
-        """Archive a type: no event of it can be published. Raise NotFound, and Conflict for a built-in one."""
-        definition = Definition(archived=True)
-        await self._change(lambda catalogue: {catalogue.get(code).code: definition}, by, force=False)
+    async def archive(self, code: str, by: Actor, versions: Versions = None) -> None:
+        """Archive a type: no event of it can be published. Raise what :meth:`update` raises."""
+        await self.update(code, Definition(archived=True), by, force=False, versions=versions)
 
     async def import_all(
         self, definitions: Mapping[str, Definition], by: Actor, *, force: bool, preview: bool
@@ -170,7 +180,7 @@ def _planned(
                 raise Conflict(message)
             wrong.append(FieldError(f"{at}/code", "built_in", message))
             continue
-        one = _plan(code, before, definition, now)
+        one = _plan(code, before, definition, now, catalogue.version + 1)
         planned.append(one)
         if one.action is None:
             continue
@@ -184,15 +194,16 @@ def _planned(
     return planned
 
 
-def _plan(code: str, before: EventType | None, definition: Definition, now: int) -> PlannedChange:
-    base = before or EventType(code=code, created_at=now, updated_at=now, version=1)
+def _plan(code: str, before: EventType | None, definition: Definition, now: int, version: int) -> PlannedChange:
+    """Return what becomes of a type; a change of it gets ``version``."""
+    base = before or EventType(code=code, created_at=now, updated_at=now, version=version)
     values = {name: value for name, value in msgspec.structs.asdict(definition).items() if value is not UNSET}
     archived = values.pop("archived", base.archived_at is not None)
     archived_at = (base.archived_at or now) if archived else None
     fields = tuple(name for name, value in values.items() if not _is_same(getattr(base, name), value))
     if before is not None and (archived_at is None) != (base.archived_at is None):
         fields = (*fields, "archived_at")
-    after = msgspec.structs.replace(base, **values, archived_at=archived_at, updated_at=now)
+    after = msgspec.structs.replace(base, **values, archived_at=archived_at, updated_at=now, version=version)
     if before is None:
         return PlannedChange(before=None, after=after, action=Action.EVENT_TYPE_CREATED, fields=fields)
     if not fields:

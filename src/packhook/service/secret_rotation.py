@@ -15,17 +15,18 @@ from typing import Final
 import structlog
 from msgspec import structs
 
-from packhook.core.audit import NODE, Action, Actor, Change, entry
+from packhook.core.audit import NODE, Action, Actor, Change, entry, remembered
 from packhook.core.clock import MINUTE, SECOND, Clock, to_rfc3339
 from packhook.core.errors import Conflict, NotFound, Overloaded, Unavailable
 from packhook.core.fairness import FairShare
+from packhook.core.idempotency import Remember
 from packhook.core.model import Webhook
 from packhook.core.secret_rotation import Finish, live_previous, overlap_ends_at, rotate, without_previous
 from packhook.core.signatures.standard import new_secret
 from packhook.delivery.probe import EndpointProbe
 from packhook.service.endpoint_verification import EndpointVerification
+from packhook.service.preconditions import Versions, require_version
 from packhook.service.test_events import example_event
-from packhook.service.webhooks import Versions, require_version
 from packhook.settings import Settings
 from packhook.store.base import Store
 
@@ -67,6 +68,8 @@ class SecretRotation:
         finish: Finish,
         by: Actor,
         versions: Versions = None,
+        *,
+        remember: Remember[Webhook] | None = None,
     ) -> Webhook:
         """Make ``secret`` (empty: a new one) the newest; the one before also signs for ``overlap`` milliseconds.
 
@@ -76,7 +79,7 @@ class SecretRotation:
         secret = secret or new_secret()
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
-            require_version(before, versions)
+            require_version(before.version, versions)
             if before.secret == secret:
                 return before
             now = max(self._clock.now(), before.updated_at)
@@ -92,7 +95,7 @@ class SecretRotation:
                 changes=changes,
             )  # fmt: skip
             try:
-                await self._store.replace_webhook(after, audit)
+                await self._store.replace_webhook(after, remembered(audit, remember, after))
             except Conflict:
                 if is_last:
                     raise

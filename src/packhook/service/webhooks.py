@@ -15,6 +15,7 @@ from packhook.core.model import Health, Webhook
 from packhook.service.endpoint_verification import EndpointVerification
 from packhook.service.matching import check_subscription
 from packhook.service.pagination import Listing, listing
+from packhook.service.preconditions import CHANGED, Versions, require_version
 from packhook.settings import Settings
 from packhook.store.base import PageRequest, Store, WebhookFilter
 from packhook.store.overview import InstanceWebhookFilter
@@ -23,18 +24,6 @@ MAX_TRIES: Final = 5
 
 WebhookFields = Mapping[str, Any]
 """Fields of ``core.model.Webhook`` by name, with values that ``rules`` has checked; an absent field stays as it is."""
-
-
-Versions = Collection[int] | None
-"""The versions of a webhook that a caller knows, one of which has to be the stored one; None: any."""
-
-CHANGED: Final = "the webhook was changed since: read it again, and decide again"
-
-
-def require_version(webhook: Webhook, versions: Versions) -> None:
-    """Raise PreconditionFailed where this is none of the versions that the caller knows."""
-    if versions is not None and webhook.version not in versions:
-        raise PreconditionFailed(CHANGED)
 
 
 class Webhooks:
@@ -119,7 +108,7 @@ class Webhooks:
         """
         for is_last in (*[False] * (MAX_TRIES - 1), True):
             before = await self._store.get_webhook(organization_id, webhook_id)
-            require_version(before, versions)
+            require_version(before.version, versions)
             after = self._changed(before, set_fields)
             if {"event_code", "event_codes", "filter"} & set_fields.keys():
                 check_subscription(after, self._store.event_types.catalogue)
@@ -159,7 +148,7 @@ class Webhooks:
             await self._store.delete_webhook(organization_id, webhook_id, now, audit)
             return
         before = await self._store.get_webhook(organization_id, webhook_id)
-        require_version(before, versions)
+        require_version(before.version, versions)
         try:
             await self._store.delete_webhook(organization_id, webhook_id, now, audit, before.version)
         except Conflict:

@@ -1,12 +1,14 @@
 """Calls about event types: what can be published and subscribed to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from packhook_client.call import (
     BASE,
     UNSET,
     Call,
+    Response,
     Unset,
     act,
     create,
@@ -26,6 +28,11 @@ _EVENT_TYPE: Final = f"{_EVENT_TYPES}/{{code}}"
 Object = Mapping[str, Any]
 
 
+def _event_type(response: Response) -> EventType:
+    """Read an event type with its entity tag."""
+    return replace(value_of(EventType)(response), etag=response.headers.get("etag"))
+
+
 def list_event_types(
     *, archived: bool | None = None, per_page: int | None = None, cursor: str | None = None
 ) -> Call[Page[EventType]]:
@@ -35,7 +42,7 @@ def list_event_types(
 
 def get_event_type(code: str) -> Call[EventType]:
     """Return an event type with its schema and example."""
-    return get(_EVENT_TYPE, value_of(EventType), code)
+    return get(_EVENT_TYPE, _event_type, code)
 
 
 def create_event_type(
@@ -50,8 +57,7 @@ def create_event_type(
 ) -> Call[EventType]:
     """Create an event type. Needs the operator key."""
     body = {"code": code, **_fields(description, schema, example, subject_pointer, reference_pointers)}
-    read = value_of(EventType)
-    return create(_EVENT_TYPES, read, body=body, idempotency_key=idempotency_key)
+    return create(_EVENT_TYPES, _event_type, body=body, idempotency_key=idempotency_key)
 
 
 def update_event_type(
@@ -64,18 +70,24 @@ def update_event_type(
     reference_pointers: Sequence[str] | None = None,
     archived: bool | None = None,
     force: bool | None = None,
+    if_match: str | None = None,
 ) -> Call[EventType]:
     """Change the fields that are given; ``schema=None`` removes it. ``force``: also an incompatible schema.
 
+    ``if_match``: the ``etag`` of the type that was read; PreconditionFailed if it was changed since.
     Needs the operator key.
     """
     fields = _fields(description, schema, example, subject_pointer, reference_pointers)
-    return put(_EVENT_TYPE, value_of(EventType), code, body={**fields, **given(archived=archived, force=force)})
+    body = {**fields, **given(archived=archived, force=force)}
+    return put(_EVENT_TYPE, _event_type, code, body=body).only_if(if_match)
 
 
-def archive_event_type(code: str) -> Call[None]:
-    """Archive an event type: no event of it can be published. Needs the operator key."""
-    return delete(_EVENT_TYPE, code)
+def archive_event_type(code: str, *, if_match: str | None = None) -> Call[None]:
+    """Archive an event type: no event of it can be published. Needs the operator key.
+
+    ``if_match``: only if it was not changed since it was read.
+    """
+    return delete(_EVENT_TYPE, code).only_if(if_match)
 
 
 def import_event_types(

@@ -177,6 +177,7 @@ def rotate_secret(
     overlap: str | None = None,
     finish: str | None = None,
     if_match: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[Webhook]:
     """Rotate the secret: for the ``overlap``, such as ``"24h"``, the new one and the one before both sign.
 
@@ -184,8 +185,8 @@ def rotate_secret(
     """
     wanted = new_secret() if secret is None else secret
     body = given(secret=wanted, overlap=overlap, finish=finish)
-    call = act(f"{_WEBHOOK}/rotate-secret", _webhook, webhook_id, body=body, is_repeatable=True)
-    return call.only_if(if_match)
+    route = f"{_WEBHOOK}/rotate-secret"
+    return create(route, _webhook, webhook_id, body=body, idempotency_key=idempotency_key).only_if(if_match)
 
 
 def send_test_event(webhook_id: str, *, event_code: str | None = None) -> Call[Exchange]:

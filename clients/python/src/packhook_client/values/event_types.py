@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """Hold an event type. ``schema`` None: any object; the times are None if it is built in."""
+    """Hold an event type. ``schema`` None: any object; the times are None if it is built in.
+
+    ``etag`` is for ``if_match``; None in lists.
+    """
 
     code: str
     description: str
@@ -19,6 +22,7 @@ class EventType:
     created_at: datetime | None
     updated_at: datetime | None
     built_in: bool
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
