@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -11,7 +12,10 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from packhook.core.model import Event
+from packhook.core.clock import SystemClock
+from packhook.core.errors import Conflict
+from packhook.core.idempotency import meaning_of
+from packhook.core.model import Event, Idempotency, PublishRequest
 from packhook.core.subscription import matches, subscription_of
 from packhook.store.base import WebhookFilter
 from packhook.store.dispatcher import NO_CAPACITY
@@ -29,6 +33,7 @@ from store.values import (
     FakeDispatcher,
     add_webhook,
     capacity,
+    event,
     new_entry,
     next_version,
     organization,
@@ -271,6 +276,52 @@ async def test_an_idempotency_key_publishes_once(node: PostgresStore, caller: "a
     with pytest.raises(asyncpg.UniqueViolationError, match="another event before"):
         await caller.fetchval(PUBLISH, ACME, "order.created", '{"id": "ord_2"}', "key")
     assert len(await events_of(node)) == 1
+
+
+async def test_an_idempotency_key_compares_what_an_event_means(
+    node: PostgresStore, caller: "asyncpg.Connection[Any]"
+) -> None:
+    """As over the API: how it is written does not count. What PostgreSQL cannot read is compared by its bytes."""
+    said: tuple[tuple[str, str, str, bool], ...] = (
+        ("order", '{"id": "ord_1", "n": [1.0, 1e2]}', '{"n":[1,100],"id":"\\u006frd_1"}', True),
+        ("list", '{"id": "ord_1", "n": [1, 2]}', '{"id": "ord_1", "n": [2, 1]}', False),
+        ("kind", '{"id": "ord_1", "n": 1}', '{"id": "ord_1", "n": "1"}', False),
+    )
+    for key, one, other, is_same in said:
+        first = await caller.fetchval(PUBLISH, ACME, "order.created", one, key)
+        assert await caller.fetchval(PUBLISH, ACME, "order.created", one, key) == first
+        if is_same:
+            assert await caller.fetchval(PUBLISH, ACME, "order.created", other, key) == first
+        else:
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await caller.fetchval(PUBLISH, ACME, "order.created", other, key)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await caller.fetchval(PUBLISH, ACME, "order.shipped", one, key)
+    assert len(await events_of(node)) == len(said)
+    assert await caller.fetchval("SELECT packhook.meaning($1)", b'{"n": "\\u0000"}') is None
+
+
+async def test_a_key_counts_in_sql_and_over_the_api(node: PostgresStore, caller: "asyncpg.Connection[Any]") -> None:
+    """Whichever was first: the same event is published once, another one is a conflict."""
+    same, other = b'{"n":1.0,"id":"ord_1"}', b'{"n":2,"id":"ord_1"}'
+
+    async def over_the_api(data: bytes, key: str) -> str:
+        fingerprint = sha256(b"publish_event\0order.created\0" + meaning_of(data)).digest()
+        idempotency = Idempotency(key=key, fingerprint=fingerprint, stale_before=0)
+        request = PublishRequest(
+            organization_id=ACME, events=(event(data=data, created_at=SystemClock().now()),), idempotency=idempotency
+        )
+        return (await node.publish(request))[0].id
+
+    in_sql = await caller.fetchval(PUBLISH, ACME, "order.created", '{"id": "ord_1", "n": 1}', "sql")
+    assert await over_the_api(same, "sql") == in_sql
+    with pytest.raises(Conflict):
+        await over_the_api(other, "sql")
+    first = await over_the_api(same, "api")
+    assert await caller.fetchval(PUBLISH, ACME, "order.created", '{"id": "ord_1", "n": 1}', "api") == first
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await caller.fetchval(PUBLISH, ACME, "order.created", other.decode(), "api")
+    assert len(await events_of(node)) == 2
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,11 @@ def canonical(text: bytes | Raw) -> bytes:
     Raises msgspec.MsgspecError or UnicodeDecodeError for what is not JSON, RecursionError for what is nested too deep.
     """
     return _encode(_decode(text))
+
+
+def meaning_of(data: bytes) -> bytes:
+    """Return data in the form that all have that mean the same; what is nested too deep means its bytes."""
+    try:
+        return canonical(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return data

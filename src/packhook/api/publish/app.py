@@ -41,7 +41,7 @@ from packhook.core.clock import to_rfc3339
 from packhook.core.errors import FieldError, InvalidInput, MalformedBody, PackhookError
 from packhook.core.event_types import BUILT_IN, Catalogue
 from packhook.core.fairness import FairShare
-from packhook.core.idempotency import canonical
+from packhook.core.idempotency import meaning_of
 from packhook.core.model import MAX_DATA_BYTES, Receipt
 from packhook.core.subject import INVALID
 from packhook.core.trace_context import read_headers
@@ -229,7 +229,7 @@ class PublishHandler:
         """Return an idempotency key with what its request means, in slices beside the event loop."""
         meaning, left = hashlib.sha256(self.name.encode() + b"\0"), SLICE
         for event in events:
-            meaning.update(event.event_code.encode() + b"\0" + _meaning(event.data))
+            meaning.update(event.event_code.encode() + b"\0" + meaning_of(event.data))
             left -= len(event.data)
             if left < 0:
                 await asyncio.sleep(0)
@@ -248,14 +248,6 @@ class PublishHandler:
             if now_known.version == known.version:
                 raise
         return await self.decode(body, now_known)
-
-
-def _meaning(data: bytes) -> bytes:
-    """Return data in the form that all have that mean the same; what is nested too deep means its bytes."""
-    try:
-        return canonical(data)
-    except (msgspec.MsgspecError, RecursionError):
-        return data
 
 
 def _receipt(receipt: Receipt) -> dict[str, str | int]:

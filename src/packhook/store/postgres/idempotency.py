@@ -1,13 +1,14 @@
 """Handle the idempotency keys of one batch of publishes: the first call with a key counts, others get its response."""
 
 from collections.abc import Collection
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
 from packhook.core.errors import Conflict, InvalidInput, NotFound, PackhookError, Unavailable
-from packhook.core.idempotency import CONFLICT
-from packhook.core.model import Idempotency, PublishRequest, Receipt
+from packhook.core.idempotency import CONFLICT, meaning_of
+from packhook.core.model import Event, Idempotency, PublishRequest, Receipt
 from packhook.store import rows
 from packhook.store.fan_out import PublishOutcome
 from packhook.store.postgres.queries import SQL, Db, to_arrays
@@ -26,6 +27,7 @@ class IdempotencyBatch:
 
     def __init__(self) -> None:
         self._first: dict[Key, tuple[StoredResponse, int]] = {}
+        self._alone: dict[Key, Event] = {}
         self._refused: set[Key] = set()
         self._written: Collection[Key] = ()
         self._before: dict[Key, StoredResponse] = {}
@@ -38,6 +40,8 @@ class IdempotencyBatch:
             return False
         response = idempotency.fingerprint, rows.receipts_to_bytes(receipts)
         self._first[key] = response, request.events[0].created_at
+        if len(request.events) == 1:
+            self._alone[key] = request.events[0]
         self.stale_before = min(idempotency.stale_before, self.stale_before or idempotency.stale_before)
         return True
 
@@ -54,6 +58,12 @@ class IdempotencyBatch:
         """Take note of the keys that were written, and look up the responses of the others, which came before."""
         self._written = written
         self._before = await _find(db, [key for key in {*self._first, *self._refused} if key not in written])
+        for key, (fingerprint, receipts) in self._before.items():
+            event = self._alone.get(key)
+            if event is None or fingerprint == self._first[key][0][0]:
+                continue
+            if await _is_published_in_sql(db, event, fingerprint, receipts):
+                self._before[key] = self._first[key][0][0], receipts
 
     async def find_written(self, db: Db) -> set[Key]:
         """Return which keys were written by this very batch: their stored response is its own."""
@@ -89,6 +99,19 @@ def _decode(receipts: bytes) -> PublishOutcome | Unavailable:
         return PublishOutcome(rows.receipts_from_bytes(receipts))
     except (msgspec.MsgspecError, TypeError) as error:
         return Unavailable(f"the stored response to this Idempotency-Key cannot be read: {error}")
+
+
+async def _is_published_in_sql(db: Db, event: Event, fingerprint: bytes, receipts: bytes) -> bool:
+    """Return whether ``packhook.publish()`` stored this fingerprint, for an event that means the same as this one."""
+    try:
+        (first,) = rows.receipts_from_bytes(receipts)
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return False  # of several events, or of a change
+    row = await db.fetch_one(SQL["get_event"], event.organization_id, first.id)
+    before = None if row is None else rows.EVENTS.read(row)
+    if before is None or sha256(before.event_code.encode() + b"\0" + before.data).digest() != fingerprint:
+        return False
+    return before.event_code == event.event_code and meaning_of(before.data) == meaning_of(event.data)
 
 
 async def _find(db: Db, keys: list[Key]) -> dict[Key, StoredResponse]:

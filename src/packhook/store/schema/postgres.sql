@@ -449,6 +449,18 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION packhook.meaning(json_text bytea)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+  RETURN convert_from(json_text, 'UTF8')::jsonb;
+EXCEPTION WHEN OTHERS THEN
+  RETURN NULL;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION packhook.new_id(prefix text)
  RETURNS text
  LANGUAGE sql
@@ -508,9 +520,11 @@ BEGIN
       'id', new_event_id, 'event_code', publish.event_code, 'created_at', now_ms, 'deliveries', 0))::text, 'UTF8'), now_ms)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-      SELECT k.fingerprint, k.receipts INTO before FROM idempotency_keys k
+      SELECT k.fingerprint, k.receipts, k.of_change INTO before FROM idempotency_keys k
       WHERE k.organization_id = publish.organization_id AND k.key = publish.idempotency_key;
-      IF before.fingerprint IS DISTINCT FROM request_fingerprint THEN
+      IF before.fingerprint IS DISTINCT FROM request_fingerprint AND (before.of_change OR NOT publishes_the_same(
+        publish.organization_id, convert_from(before.receipts, 'UTF8')::json, publish.event_code, body
+      )) THEN
         RAISE EXCEPTION 'packhook: this idempotency key came with another event before' USING ERRCODE = '23505';
       END IF;
       RETURN convert_from(before.receipts, 'UTF8')::json -> 0 ->> 'id';
@@ -522,6 +536,18 @@ BEGIN
   PERFORM pg_notify('packhook', json_build_object('node', 'sql', 'published', true)::text);
   RETURN new_event_id;
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION packhook.publishes_the_same(organization_id text, receipts json, event_code text, body bytea)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT json_array_length($2) = 1 AND EXISTS (
+    SELECT FROM packhook.events e
+    WHERE e.organization_id = $1 AND e.id = $2 -> 0 ->> 'id' AND e.event_code = $3
+      AND packhook.meaning(e.data) = packhook.meaning($4)
+  )
 $function$;
 
 CREATE OR REPLACE FUNCTION packhook.shift_feed(by bigint)

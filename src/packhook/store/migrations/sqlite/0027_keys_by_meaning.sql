@@ -1,0 +1,1 @@
+-- On PostgreSQL this changes packhook.publish(), which SQLite does not have.
