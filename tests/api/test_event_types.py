@@ -123,6 +123,37 @@ async def test_every_error_of_a_definition_is_named(api: httpx.AsyncClient) -> N
     assert (await api.get("/v1/event-types/parcel.found")).status_code == 404
 
 
+async def test_errors_of_shape_and_of_rules_at_once(api: httpx.AsyncClient) -> None:
+    """An unknown field hides no wrong pointer, and a broken example no incompatible schema."""
+    wrong = {"code": "Parcel", "colour": 1, "description": 3, "subject_pointer": "id", "schema": {"type": "text"}}
+    expected = ["/code", "/colour", "/description", "/schema/type", "/subject_pointer"]
+    one = body_of(await api.post("/v1/event-types", json=wrong), 422)
+    assert sorted(error["field"] for error in one["errors"]) == expected
+    many = body_of(await api.post("/v1/event-types/import", json={"event_types": [wrong]}), 422)
+    assert sorted(error["field"] for error in many["errors"]) == [f"/event_types/0{field}" for field in expected]
+    body_of(await api.post("/v1/event-types", json={**LOST, "code": "parcel.torn"}), 201)
+    narrower = {"schema": {**LOST["schema"], "required": ["id", "weight", "torn_at"]}}
+    refused = body_of(await api.put("/v1/event-types/parcel.torn", json=narrower), 422)
+    assert sorted((error["field"], error["code"]) for error in refused["errors"]) == [
+        ("/example/torn_at", "missing"), ("/schema/required", "incompatible"), ("/schema/required", "incompatible"),
+    ]  # fmt: skip
+
+
+async def test_a_keyword_of_another_type_is_an_error(api: httpx.AsyncClient) -> None:
+    """Where the schema before had it right, too: what it breaks is asked of schemas alone."""
+    right: dict[str, Any] = {
+        "maximum": 1, "minLength": 1, "multipleOf": 2, "required": ["a"], "properties": {"a": {}}, "enum": [1],
+        "type": "object", "items": {}, "additionalProperties": False, "allOf": [{}], "pattern": "a", "format": "date",
+    }  # fmt: skip
+    body_of(await api.post("/v1/event-types", json={"code": "parcel.typed", "schema": right}), 201)
+    for keyword in right:
+        for wrong in ("1e3", 1.5, None, [3], {"a": 3}):
+            answer = await api.put("/v1/event-types/parcel.typed", json={"schema": {**right, keyword: wrong}})
+            assert answer.status_code in (200, 422), (keyword, wrong)
+            if answer.status_code == 200:
+                body_of(await api.put("/v1/event-types/parcel.typed", json={"schema": right, "force": True}), 200)
+
+
 async def test_what_is_published_is_checked(organization: Organization) -> None:
     """An event has the subject of its type; every violation is named, alone and in a batch, and the nearest code."""
     good = {"event_code": "parcel.lost", "data": {"id": "prc_7", "weight": 1}}

@@ -73,10 +73,11 @@ async def test_a_file_of_many(terminal: Terminal) -> None:
         ("a: 1", "expected a list of event types"),
         ("[]", "expected a list of event types"),
         ("- code: a.b\n  code: a.c", "'code' is there twice"),
-        ("- code: a.b\n  example: {x: .nan}", "is no YAML or JSON"),
+        ("- code: a.b\n  example: {x: .nan}", "values that JSON does not have"),
         ("- code: a.b\n  example: !!python/object:os.system {}", "is no YAML or JSON"),
         ("- code: a\n- code: order.created\n- colour: 1", "/event_types/2/colour: there is no such field"),
         (b"\xff", "it is not UTF-8"),
+        ("- {code: a.b, example: {NO: !!binary aGk=}}", "values that JSON does not have"),
     ],
 )
 async def test_a_wrong_file_is_refused(terminal: Terminal, given: str | bytes, words: str) -> None:

@@ -7,15 +7,18 @@ import pytest
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
 from packhook.core.health import (
     FAILURES_TO_FAIL,
+    NOTHING_WRONG,
     OVERDUE_AFTER,
     RECENT,
     Diagnosis,
+    FilterErrors,
     HealthFacts,
     HealthState,
     LaneReport,
     LastFailure,
     diagnose,
     disables_at,
+    with_filter_errors,
 )
 from packhook.testing.clock import START
 from support.values import replaced
@@ -55,6 +58,15 @@ def judged(
         facts, lane, now=START, disable_after=5 * DAY, requires_verification=requires_verification
     )
     return found.state, found.message
+
+
+def test_a_filter_without_a_value_is_said() -> None:
+    """Alone where nothing else is wrong, else behind what is."""
+    errors = FilterErrors(count=2, since=1, last_at=2, event_id="evt_1", message="there is no member `brand_id`")
+    said = "Its filter had no value for 2 events, which it got though: there is no member `brand_id`."
+    healthy, slowed = [Diagnosis(state=HealthState.HEALTHY, message=text) for text in (NOTHING_WRONG, "It is slow.")]
+    assert with_filter_errors(healthy, None) == healthy
+    assert [with_filter_errors(found, errors).message for found in (healthy, slowed)] == [said, f"It is slow. {said}"]
 
 
 def test_a_webhook_without_trouble_is_healthy() -> None:

@@ -132,10 +132,11 @@ def _as_json() -> bytes:
     ("text", "message"),
     [
         ("", "choose a file"),
-        ("{", "it is no JSON"),
+        ("{", "it is no YAML or JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("a: [", "it is no YAML or JSON"),
-        ("- &a {code: x.y}\n- *a", "aliases are not supported"),
+        ("- &a {code: x.y}\n- *a", "this code came before"),
+        ("- &a [*a]", "it has more than 200000 values"),
         ("!!python/object/apply:os.system [id]", "it is no YAML or JSON"),
         ("just text", "expected a list of event types"),
         ("- 1", "/event_types/0"),

@@ -20,8 +20,10 @@ from packhook.api.schemas.event_types import (
     EventTypeUpdate,
 )
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.event_schema import MAX_ERRORS
+from packhook.core.event_type_rules import rules_broken
 from packhook.core.model import EventType
-from packhook.service.event_types import Definition, EventTypes
+from packhook.service.event_types import MAX_EVENT_TYPES, Definition, EventTypes
 from packhook.service.service import Service
 
 
@@ -45,7 +47,7 @@ async def get_event_type(request: Request) -> Response:
 
 async def create_event_type(request: Request) -> Response:
     """Create an event type."""
-    body = await read_shape(request, EventTypeCreate, MAX_BODY)
+    body = await read_shape(request, EventTypeCreate, MAX_BODY, rules_broken)
     create = partial(_event_types(request).create, body.code, body.definition(), actor_of(request))
     return await respond_once(
         request, create, lambda made: with_tag(created(request, serializers.event_type(made), made.code), made.version)
@@ -54,7 +56,7 @@ async def create_event_type(request: Request) -> Response:
 
 async def update_event_type(request: Request) -> Response:
     """Update an event type: an absent field stays as it is, and so do the events that were published."""
-    body = await read_shape(request, EventTypeUpdate, MAX_BODY)
+    body = await read_shape(request, EventTypeUpdate, MAX_BODY, rules_broken)
     after = await _event_types(request).update(
         request.path_params["code"],
         body.changes(),
@@ -77,11 +79,22 @@ def _respond_event_type(event_type: EventType) -> Response:
 
 async def import_event_types(request: Request) -> Response:
     """Make many event types what they are said to be, all or none; with `preview`, only say what would change."""
-    body = await read_shape(request, EventTypeImport, MAX_IMPORT)
+    body = await read_shape(request, EventTypeImport, MAX_IMPORT, _rules_broken_of_many)
     planned = await _event_types(request).import_all(
         definitions_of(body), actor_of(request), force=body.force, preview=body.preview
     )
     return respond({"data": list(map(serializers.planned_change, planned))})
+
+
+def _rules_broken_of_many(body: object) -> list[FieldError]:
+    given = body.get("event_types") if isinstance(body, dict) else None
+    definitions = given if isinstance(given, list) else []
+    found: list[FieldError] = []
+    for number, one in enumerate(definitions[:MAX_EVENT_TYPES]):
+        if len(found) >= MAX_ERRORS:
+            break
+        found += rules_broken(one, f"/event_types/{number}")
+    return found[:MAX_ERRORS]
 
 
 def definitions_of(body: EventTypeImport) -> dict[str, Definition]:

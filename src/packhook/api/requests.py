@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +29,7 @@ from packhook.service import rules
 from packhook.service.service import Service
 
 S = TypeVar("S", bound=BaseModel)
+Rules = Callable[[Any], Iterable[FieldError]]
 
 SINGLE_HEADERS: Final = (b"authorization", b"content-encoding", b"content-type", b"idempotency-key")
 NO_ROUTE: Final = "//"
@@ -158,8 +160,11 @@ async def read_optional_shape(request: Request, shape: type[S]) -> S:
     return await read_shape(request, shape)
 
 
-async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY) -> S:
-    """Return the body as a model. Raises what ``read_body``, ``look_up`` and ``parse_shape`` raise, and Overloaded."""
+async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY, rules: Rules | None = None) -> S:
+    """Return the body as a model. Raises what ``read_body``, ``look_up`` and ``parse_shape`` raise, and Overloaded.
+
+    ``rules`` returns what else is wrong with a body whose shape is: so all errors are named at once.
+    """
     state = request.app.state
     service: Service = state.service
     with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
@@ -167,19 +172,29 @@ async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY) 
         body = await read_body(dict(request.scope["headers"]), request.receive, limit, reservation.grow)
         await look_up(request, body)
         context = {"settings": state.settings, "now": service.clock.now(), CATALOGUE: service.event_types.catalogue}
-        return _read_once(body, shape, context)
+        return _read_once(body, shape, context, rules)
 
 
-def _read_once(body: bytes, shape: type[S], context: dict[str, Any]) -> S:
+def _read_once(body: bytes, shape: type[S], context: dict[str, Any], rules: Rules | None) -> S:
     """Return JSON as a model, as ``parse_shape`` does; a member that stands twice is an error, too."""
     repeated = repeated_members(body)
     try:
         value = parse_shape(body, shape, context)
     except InvalidInput as error:
-        raise InvalidInput([*error.errors, *repeated]) from None
+        raise InvalidInput([*error.errors, *repeated, *_broken(body, rules, error.errors)]) from None
     if repeated:
         raise InvalidInput(repeated)
     return value
+
+
+def _broken(body: bytes, rules: Rules | None, known: Iterable[FieldError]) -> list[FieldError]:
+    """Return what ``rules`` say of fields in whose shape nothing is wrong."""
+    try:
+        found = [] if rules is None else rules(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    fields = {wrong.field for wrong in known}
+    return [wrong for wrong in found if wrong.field not in fields]
 
 
 def parse_shape(body: bytes, shape: type[S], context: dict[str, Any]) -> S:

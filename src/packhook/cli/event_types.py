@@ -2,19 +2,21 @@
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import yaml
 
 from packhook.api import parameters
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
-from packhook.cli.files import named, read_text
+from packhook.cli.files import named
 from packhook.cli.options import client_command
 from packhook.cli.output import Output
 from packhook.cli.shared_options import DescriptionOption, EtagOption, IfMatchOption
 from packhook.cli.tables import say
+from packhook.service.event_type_files import WrongFile, read_event_types, read_values, to_yaml
 from packhook_client import calls
 
 app = typer.Typer(no_args_is_help=True, help="Event types: what can be published and subscribed to.")
@@ -104,7 +106,7 @@ def import_(
 
     Example: packhook event-types import event-types.yaml --dry-run
     """
-    event_types = _event_types(_parse(file), file)
+    event_types = _parse(file, read_event_types)
     reply = client.send(calls.import_event_types(event_types, preview=dry_run, force=force))
     if client.as_json:
         client.show(reply)
@@ -122,7 +124,7 @@ def export(client: Client) -> None:
     found = [_exported(one) for page in pages for one in page.value["data"] if not one["built_in"]]
     whole = {"event_types": found}
     if client.output is Output.TABLE:
-        sys.stdout.write(_to_yaml(whole))
+        sys.stdout.write(to_yaml(whole))
     elif client.output is Output.JSON:
         sys.stdout.write(json.dumps(whole, ensure_ascii=False, indent=2) + "\n")
     else:
@@ -143,43 +145,15 @@ def _fields(
     return fields | {name: _parse(file) if file else None for name, file in files.items() if file is not None}
 
 
-def _parse(file: str) -> Any:  # noqa: ANN401 any YAML, of which JSON is a part
+def _parse(file: str, read: Callable[[str], Any] = read_values) -> Any:  # noqa: ANN401 what a file says
     try:
-        return _jsonable(yaml.load(read_text(file, MAX_FILE_BYTES), _Loader))  # noqa: S506 a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        fail(f"{named(file)} is no YAML or JSON: {error}", Exit.USAGE)
-
-
-class _Loader(yaml.SafeLoader):
-    """Read YAML as JSON has it: times stay texts, and a repeated key is an error."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 yaml's own
-        keys = [key.value for key, _ in node.value]
-        repeated = [key for number, key in enumerate(keys) if isinstance(key, str) and key in keys[:number]]
-        if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"{repeated[0]!r} is there twice", node.start_mark)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _jsonable(value: Any) -> Any:  # noqa: ANN401 any YAML
-    """Return what YAML read, if it is JSON. Raises ValueError."""
-    json.dumps(value, allow_nan=False)
-    return value
-
-
-def _event_types(content: Any, file: str) -> list[Any]:  # noqa: ANN401 any YAML
-    """Return the types of a file: a list of them, or ``event_types`` with such a list."""
-    found = content.get("event_types") if isinstance(content, dict) and set(content) == {"event_types"} else content
-    if not isinstance(found, list) or not found:
-        fail(f"{file}: expected a list of event types, or event_types with such a list", Exit.USAGE)
-    return found
+        text = sys.stdin.buffer.read().decode() if file == "-" else Path(file).read_text("utf-8")
+        return read(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        fail(f"cannot read {named(file)}: {reason}", Exit.USAGE)
+    except WrongFile as error:
+        fail(f"{named(file)}: {error}", Exit.USAGE)
 
 
 def _say_changes(changes: list[dict[str, Any]], *, dry_run: bool) -> None:
@@ -197,8 +171,3 @@ def _exported(event_type: dict[str, Any]) -> dict[str, Any]:
     """Return a type as a file has it: without what is empty, and without times."""
     kept = {name: event_type[name] for name in _EXPORTED if event_type[name] not in ("", None, [])}
     return {**kept, "archived": True} if event_type["archived_at"] else kept
-
-
-def _to_yaml(value: object) -> str:
-    text: str = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120)
-    return text

@@ -23,6 +23,7 @@ MAX_POINTER: Final = 255
 CODE_PATTERN: Final = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
 
 _CODE: Final = re.compile(CODE_PATTERN.removesuffix("$") + r"\Z")
+_TYPES: Final = {"schema": dict, "example": dict, "subject_pointer": str, "reference_pointers": list}
 _IN_TOP_ALONE: Final = ("$id", "$schema")
 _UNSUPPORTED: Final = ("$anchor", "$dynamicAnchor", "$dynamicRef", "$vocabulary")
 
@@ -32,6 +33,20 @@ def code_problem(code: str) -> str:
     if _CODE.match(code) and len(code) <= MAX_CODE:
         return ""
     return f"expected at least two words of a to z, 0 to 9 and _, with dots between them, at most {MAX_CODE} characters"
+
+
+def rules_broken(given: object, at: str = "") -> list[FieldError]:
+    """Return what is wrong with a definition in JSON beside wrong types and unknown members: what can be judged."""
+    if not isinstance(given, dict):
+        return []
+    typed = {name: given[name] for name, kind in _TYPES.items() if isinstance(given.get(name), kind)}
+    if "reference_pointers" in typed:
+        typed["reference_pointers"] = tuple(text for text in typed["reference_pointers"] if isinstance(text, str))
+    code = given.get("code")
+    problem = code_problem(code) if isinstance(code, str) else ""
+    found = [FieldError("/code", "invalid", problem)] if problem else []
+    found += definition_errors(EventType(code="", created_at=0, updated_at=0, version=0, **typed))
+    return [FieldError(at + error.field, error.code, error.message) for error in found]
 
 
 def definition_errors(event_type: EventType) -> list[FieldError]:

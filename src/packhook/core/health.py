@@ -13,7 +13,7 @@ in the memory of the node that sends, so with several nodes the one that is aske
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from packhook.core.clock import MINUTE, SECOND, to_rfc3339
 from packhook.core.endpoint_verification import AWAITING_VERIFICATION
@@ -23,6 +23,7 @@ FAILURES_TO_FAIL: Final = FAILURES_BEFORE_WARNING
 """Failures in a row after which a webhook is failing: then `webhook.failing` is published, too."""
 OVERDUE_AFTER: Final = 15 * SECOND
 """A webhook with something due for so long is slowed: less is sent than arrives."""
+NOTHING_WRONG: Final = "Nothing is wrong with it."
 RECENT: Final = MINUTE
 """For so long a lowered in-flight limit counts."""
 MAX_BACKLOG: Final = 10_000
@@ -185,7 +186,17 @@ def _slowed(facts: HealthFacts, lane: LaneReport | None, now: int) -> str:
 def _healthy(facts: HealthFacts) -> str:
     if facts.failures:
         return f"Attempts succeed, but the last one failed: {_cause(facts)}."
-    return "Nothing is wrong with it."
+    return NOTHING_WRONG
+
+
+def with_filter_errors(found: Diagnosis, errors: FilterErrors | None) -> Diagnosis:
+    """Return the diagnosis with a sentence about a filter that had no value for some events."""
+    if errors is None:
+        return found
+    events = "an event" if errors.count == 1 else f"{errors.count} events"
+    said = f"Its filter had no value for {events}, which it got though: {errors.message}."
+    message = said if found.message == NOTHING_WRONG else f"{found.message} {said}"
+    return structs.replace(found, message=message)
 
 
 def _cause(facts: HealthFacts) -> str:

@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 from packhook.core.audit import Action, Actor, AuditEntry, entry, event_type_changes, remembered
 from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, FieldError, InvalidInput
+from packhook.core.event_schema import MAX_ERRORS
 from packhook.core.event_type_rules import code_problem, definition_errors
 from packhook.core.event_types import Catalogue
 from packhook.core.idempotency import Remember
@@ -30,7 +31,6 @@ MAX_EVENT_TYPES: Final = 500
 MAX_CATALOGUE_BYTES: Final = 4 * 1024 * 1024
 """Of the schemas and examples of all types: every node holds them in memory, and OpenAPI shows them."""
 
-MAX_ERRORS: Final = 100
 MAX_TRIES: Final = 5
 LOOK_AGAIN_SECONDS: Final = 0.2
 
@@ -181,12 +181,14 @@ def _planned(
             wrong.append(FieldError(f"{at}/code", "built_in", message))
             continue
         one = _plan(code, before, definition, now, catalogue.version + 1)
-        planned.append(one)
-        if one.action is None:
-            continue
         problem = code_problem(code)
         found = [FieldError("/code", "invalid", problem)] if problem and before is None else []
-        found += definition_errors(one.after) or ([] if force else one.broken)
+        if one.action is not None:
+            found += definition_errors(one.after)
+            is_schema = not any(error.field.startswith("/schema") for error in found)
+            one = msgspec.structs.replace(one, broken=_broken(one) if is_schema else ())
+            found += () if force else one.broken
+        planned.append(one)
         wrong += [FieldError(at + error.field, error.code, error.message) for error in found]
     wrong = wrong or _too_much(catalogue, planned)
     if wrong:
@@ -210,8 +212,14 @@ def _plan(code: str, before: EventType | None, definition: Definition, now: int,
         return PlannedChange(before=before, after=before, action=None, fields=())
     archives = fields == ("archived_at",) and archived
     action = Action.EVENT_TYPE_ARCHIVED if archives else Action.EVENT_TYPE_UPDATED
-    broken = tuple(breaks(before.schema, after.schema)) if "schema" in fields else ()
-    return PlannedChange(before=before, after=after, action=action, fields=fields, broken=broken)
+    return PlannedChange(before=before, after=after, action=action, fields=fields)
+
+
+def _broken(planned: PlannedChange) -> tuple[FieldError, ...]:
+    """Return what the new schema breaks."""
+    if planned.before is None or "schema" not in planned.fields:
+        return ()
+    return tuple(breaks(planned.before.schema, planned.after.schema))
 
 
 def _is_same(before: object, after: object) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from packhook.core import health, statistics
 from packhook.core.clock import DAY, HOUR, Clock
@@ -60,6 +60,8 @@ class HealthReports:
         """
         now = self._clock.now()
         found = self._judge(await self._store.webhook_health(organization_id, webhook_id), now)
+        filter_errors = await self._store.filter_errors.of_webhook(organization_id, webhook_id)
+        found = structs.replace(found, diagnosis=health.with_filter_errors(found.diagnosis, filter_errors))
         backlog = await self._store.backlog(organization_id, webhook_id, counted or MAX_BACKLOG)
         windows = await self._windows(webhook_id, now)
         return HealthReport(
@@ -68,7 +70,7 @@ class HealthReports:
             next_attempt_at=self._next_attempt_at(found, backlog.next_attempt_at),
             last_success_at=windows["7d"].last_success_at or await self._last_success_at(webhook_id, now),
             windows=windows,
-            filter_errors=await self._store.filter_errors.of_webhook(organization_id, webhook_id),
+            filter_errors=filter_errors,
         )
 
     async def list(
