@@ -6,12 +6,14 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from packhook.telemetry.request_ids import of_request
+
 T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
     """Return the result of the work for a request without a body; None where the client left, and it was cancelled."""
-    working = asyncio.ensure_future(work)
+    working = asyncio.ensure_future(of_request(work))
     gone = asyncio.ensure_future(_disconnect(request))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)

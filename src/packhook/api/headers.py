@@ -1,13 +1,12 @@
 """The headers of every response: the id of its request, what is left of the rate limit, and security; and its log line.
 
 The id is the ``x-request-id`` of the caller where that is well formed. It is in the response, in the audit trail, and
-in each line that the API logs about the request. The access log has a line for each response, if the operator switched
-it on.
+in each line that is logged because of the request (``telemetry/request_ids.py``). The access log has a line for each
+response, if the operator switched it on.
 """
 
 import re
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -20,6 +19,7 @@ from packhook.api.route import BASE
 from packhook.core.errors import Allowance
 from packhook.core.ids import request_id
 from packhook.settings import Settings
+from packhook.telemetry import request_ids
 
 _log: Final = structlog.get_logger("packhook.access")
 
@@ -27,7 +27,6 @@ _REQUEST_ID_HEADER: Final = b"x-request-id"
 REQUEST_ID: Final = "packhook.request_id"
 _BEGAN: Final = "packhook.began"
 _WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_current: ContextVar[str] = ContextVar("request_id", default="")
 
 ALLOWANCE: Final = "packhook.allowance"
 """Where the scope of a request has what is left; absent: no limit, or no valid key."""
@@ -68,13 +67,8 @@ def begin_request(scope: Scope) -> str:
     if identifier is None:
         identifier = scope[REQUEST_ID] = _given(scope["headers"]) or request_id()
         scope[_BEGAN] = perf_counter()
-    _current.set(identifier)
+    request_ids.begin_request(identifier)
     return identifier
-
-
-def current_request_id() -> str | None:
-    """Return the id of the request that this task serves, None outside of one."""
-    return _current.get() or None
 
 
 def _given(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -7,7 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from packhook.api.headers import current_request_id, rate_limit_lines
+from packhook.api.headers import rate_limit_lines
 from packhook.core import errors
 from packhook.core.errors import InvalidInput, PackhookError, Unauthorized, Unavailable
 
@@ -61,7 +61,7 @@ def problem_response(error: PackhookError) -> Response:
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unavailable) and not isinstance(error, (errors.Overloaded, errors.RateLimited)):
-        _log.warning("unavailable", code=error.code, detail=error.detail, request_id=current_request_id())
+        _log.warning("unavailable", code=error.code, detail=error.detail)
         body["detail"] = Unavailable.title()  # the reason is for the log
     response = Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
     response.raw_headers += rate_limit_lines(error.allowance)

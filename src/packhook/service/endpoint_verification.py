@@ -22,6 +22,7 @@ from packhook.core.model import Attempt, Webhook, WebhookState
 from packhook.delivery.probe import EndpointProbe
 from packhook.settings import Settings
 from packhook.store.base import Store
+from packhook.telemetry.request_ids import of_request
 
 _log: Final = structlog.get_logger("packhook.ownership")
 
@@ -81,7 +82,9 @@ class EndpointVerification:
         except Overloaded as error:
             _log.warning("webhook_not_verified", webhook_id=webhook.id, detail=error.detail)
             return
-        task = asyncio.get_running_loop().create_task(self._run(webhook), name=f"packhook-verify-{webhook.id}")
+        task = asyncio.get_running_loop().create_task(
+            of_request(self._run(webhook)), name=f"packhook-verify-{webhook.id}"
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: reservation.release())

@@ -6,7 +6,7 @@ PyYAML reads YAML 1.1, in which ``NO`` is false, ``1:30`` is 90 and ``1e3``, a n
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import yaml
 
@@ -34,7 +34,7 @@ class WrongFile(ValueError):
 class _Loader(yaml.SafeLoader):
     """Read YAML as JSON has it: times are texts, and a repeated member is an error."""
 
-    yaml_implicit_resolvers: ClassVar[Any] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 not those of YAML 1.1; as yaml has it
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 yaml's own
         keys = [key.value for key, _ in node.value]

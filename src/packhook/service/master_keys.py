@@ -11,6 +11,7 @@ from packhook.core.clock import Clock
 from packhook.core.errors import Conflict, Unavailable
 from packhook.core.model import Webhook
 from packhook.store.encryption.store import EncryptedStore
+from packhook.telemetry.request_ids import of_request
 
 _log: Final = structlog.get_logger("packhook.masterkeys")
 
@@ -58,7 +59,7 @@ class MasterKeys:
         """Return how many webhooks were encrypted again, and the ids of those that could not be."""
         reencrypted, failed, anchor = 0, list[str](), ""
         while batch := await store.iter_webhooks(anchor, BATCH):
-            results = await asyncio.gather(*(_reencrypt(store, webhook) for webhook in batch))
+            results = await asyncio.gather(*(of_request(_reencrypt(store, webhook)) for webhook in batch))
             reencrypted += results.count(True)
             failed += [webhook.id for webhook, result in zip(batch, results, strict=True) if result is None]
             anchor = batch[-1].id

@@ -19,6 +19,7 @@ from structlog.typing import EventDict, Processor
 
 from packhook.core.text import visible, visible_lines
 from packhook.telemetry.log_writer import LogWriter, write_to
+from packhook.telemetry.request_ids import current_request_id
 
 _log: Final = structlog.get_logger("packhook.telemetry")
 _HOST: Final = socket.gethostname()
@@ -35,6 +36,7 @@ def configure_logs(level: str, log_format: str) -> None:
     )
     processors: list[Processor] = [
         _add_node,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if not console else _make_visible,
@@ -147,6 +149,12 @@ def node_name() -> str:
 def _add_node(_logger: object, _method: str, line: EventDict) -> EventDict:
     """Add the name of the node."""
     return {**line, "node": node_name()}
+
+
+def add_request_id(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Add the id of the request that causes the line, unless it has one."""
+    identifier = current_request_id()
+    return line if not identifier or "request_id" in line else {**line, "request_id": identifier}
 
 
 def _make_visible(_logger: object, _method: str, line: EventDict) -> EventDict:
