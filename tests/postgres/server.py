@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -36,9 +36,11 @@ _numbers: Final = itertools.count(1)
 
 
 @asynccontextmanager
-async def direct(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    """Connect to the database directly, bypassing the store."""
-    connection = await asyncpg.connect(url, server_settings=dict(SETTINGS))
+async def direct(
+    url: str, settings: Mapping[str, str] = SETTINGS
+) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """Connect to the database directly, bypassing the store, with the settings of its writers or others."""
+    connection = await asyncpg.connect(url, server_settings=dict(settings))
     try:
         yield connection
     finally:

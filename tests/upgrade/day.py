@@ -253,7 +253,7 @@ async def _read(db: Db) -> None:
     webhook_id = listed.items[0].webhook_id
     await health.webhook_health(db, ACME, webhook_id)
     await health.list_webhook_health(db, PAGE, FactsFilter(failing=True))
-    await health.backlog(db, ACME, webhook_id)
+    await health.backlog(db, webhook_id)
     failed = FilterError(
         webhook_id=webhook_id, filter="", count=1, since=START, last_at=START, event_id=page.items[0].id, message="why"
     )

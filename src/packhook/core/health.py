@@ -99,7 +99,7 @@ class LaneReport(Struct, frozen=True, kw_only=True):
 class Backlog(Struct, frozen=True, kw_only=True):
     """Count the deliveries of a webhook that are not finished, at most MAX_BACKLOG, and tell when the next one is due.
 
-    ``oldest_at`` is when the oldest one was created; of more than MAX_BACKLOG, the oldest that a bounded search found.
+    ``oldest_at`` is when the oldest one was created.
     """
 
     count: int

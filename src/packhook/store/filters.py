@@ -11,7 +11,7 @@ from msgspec import Struct
 from packhook.core import ids
 from packhook.core.clock import MINUTE
 from packhook.core.health import FAILURES_TO_FAIL
-from packhook.core.model import FINISHED, DeliveryStatus
+from packhook.core.model import DeliveryStatus
 from packhook.core.overview import WebhookCondition
 from packhook.store.base import AuditFilter, DeliveryFilter, WebhookFilter
 from packhook.store.overview import InstanceWebhookFilter
@@ -37,17 +37,20 @@ class Conditions(Struct, frozen=True):
 class Hints(Struct, frozen=True, kw_only=True):
     """Tell how a dialect is led to an index.
 
-    ``unindexed`` makes of a column an expression that no index serves. ``live`` are the conditions of the partial
-    indexes over live deliveries, by status. ``key_of_all`` is the expression of the id that the indexes over the
-    deliveries of all organizations have. ``live_of_all`` is the condition that leads to an index of those that are not
-    finished, of all organizations, and ``key_of_live`` the id as no index has it: they are few, and sorted.
+    ``unindexed`` makes of a column an expression that no index serves. ``pending`` is the condition of the partial
+    indexes that have pending deliveries. ``key_of_all`` is the expression of the id that the indexes over the
+    deliveries of all organizations have, ``key_of_pending`` that of the one over pending ones. ``sending`` are the
+    conditions that lead to an index of what is being sent, of all organizations, of one and of one webhook, and
+    ``key_of_sending`` is the id as no index has it: they are few, and sorted. An empty condition: there is a statement
+    for it.
     """
 
     unindexed: str
-    live: Mapping[DeliveryStatus, str]
+    pending: str
     key_of_all: str
-    live_of_all: str
-    key_of_live: str
+    key_of_pending: str
+    sending: tuple[str, str, str]
+    key_of_sending: str
 
 
 def api_key_conditions(organization_id: str) -> Conditions:
@@ -94,38 +97,44 @@ def health_conditions(
 
 def delivery_conditions(organization_id: str, where: DeliveryFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of an organization's deliveries; they lead to the narrowest index."""
-    narrow = (
-        where.webhook_id is not None
-        or where.event_id is not None
-        or is_by_events(where)
-        or uses_per_webhook_merge(where)
-    )
+    by_events = where.event_id is not None or is_by_events(where)
+    sending = "" if by_events else _sending(where, hints.sending[1], hints)
+    narrow = by_events or bool(sending) or where.webhook_id is not None or uses_per_webhook_merge(where)
     organization = hints.unindexed.format("organization_id") if narrow else "organization_id"
-    literals = []
-    if where.status is not None:
-        literals.append(f"status = '{where.status.value}'")  # a literal, so that a partial index can serve it
-        if not narrow and where.status in hints.live:
-            literals.append(hints.live[where.status])
     wanted = {
         f"{organization} = :organization_id": organization_id,
-        **_equal(where, "status", "since", "until", "subject", "reference", "event_ids"),
-        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound),
+        **_equal(where, "webhook_id", "status", "since", "until", "subject", "reference", "event_ids"),
     }
-    return _combine(wanted, *literals)
+    return _delivery_conditions(where, wanted, hints, sending, "id", is_sought=not by_events)
 
 
 def instance_delivery_conditions(where: DeliveryFilter, hints: Hints) -> Conditions:
     """Return the conditions of a page of all organizations' deliveries: of a webhook, a status, a time."""
-    key = hints.key_of_all if where.webhook_id is None else "id"
+    of_all = hints.key_of_pending if where.status is DeliveryStatus.PENDING else hints.key_of_all
+    key = of_all if where.webhook_id is None else "id"
+    return _delivery_conditions(where, {}, hints, _sending(where, hints.sending[0], hints), key, is_sought=True)
+
+
+def _sending(where: DeliveryFilter, condition: str, hints: Hints) -> str:
+    """Return the condition that leads to what is being sent; empty for other statuses."""
+    if where.status is not DeliveryStatus.SENDING:
+        return ""
+    return condition if where.webhook_id is None else hints.sending[2]
+
+
+def _delivery_conditions(
+    where: DeliveryFilter, wanted: Mapping[str, object], hints: Hints, sending: str, key: str, *, is_sought: bool
+) -> Conditions:
+    """Return the conditions of a page of deliveries by this key; ``is_sought``: the status leads to an index."""
     literals = [] if where.status is None else [f"status = '{where.status.value}'"]  # a literal for partial indexes
-    if where.status is not None and where.status not in FINISHED:
-        key = hints.key_of_live
-        literals.append(hints.live_of_all)
-    wanted = {
-        "webhook_id = :webhook_id": where.webhook_id,
-        **_time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound, key),
-    }
-    found = _combine(wanted, *literals)
+    if is_sought and where.status is DeliveryStatus.PENDING:
+        literals.append(hints.pending)
+    webhook = "webhook_id"
+    if sending:
+        literals.append(sending)
+        key, webhook = hints.key_of_sending, hints.unindexed.format(webhook)
+    times = _time_range_conditions(where.since, where.until, ids.delivery_id_lower_bound, key)
+    found = _combine({**wanted, f"{webhook} = :webhook_id": where.webhook_id, **times}, *literals)
     return Conditions(found.texts, found.values, key)
 
 
@@ -171,14 +180,12 @@ def is_by_events(where: DeliveryFilter) -> bool:
 
 
 def uses_per_webhook_merge(where: DeliveryFilter) -> bool:
-    """Return whether a page is merged from the lists of webhooks, each read by an index of its own.
+    """Return whether a page is merged from the lists of webhooks, or is of one, each read by an index of its own.
 
-    So the deliveries of other event codes are not read. Live and canceled deliveries are few and have an index.
+    So the deliveries of webhooks for other event codes are not read. What is being sent is few.
     """
-    wide = where.event_code is not None and where.webhook_id is None and where.event_id is None
-    return (
-        wide and not is_by_events(where) and where.status in (None, DeliveryStatus.DELIVERED, DeliveryStatus.EXHAUSTED)
-    )
+    wide = where.event_code is not None and where.event_id is None and not is_by_events(where)
+    return wide and where.status is not DeliveryStatus.SENDING
 
 
 def _time_range_conditions(

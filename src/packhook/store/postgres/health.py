@@ -41,6 +41,6 @@ async def list_webhook_health(db: Db, page: PageRequest, where: FactsFilter) -> 
     return await fetch_page(db, statement, conditions, page, rows.health_facts, newest_first=False)
 
 
-async def backlog(db: Db, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
+async def backlog(db: Db, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
     """See Store.backlog."""
-    return rows.backlog((await db.fetch_all(SQL["get_backlog"], webhook_id, organization_id, limit + 1))[0], limit)
+    return rows.backlog((await db.fetch_all(SQL["get_backlog"], webhook_id, limit + 1))[0], limit)

@@ -81,8 +81,11 @@ async def list_deliveries(db: Db, organization_id: str, page: PageRequest, where
     """See Store.list_deliveries."""
     await get_organization(db, organization_id)
     conditions = delivery_conditions(organization_id, where, HINTS)
-    name = "list_deliveries_by_event_code" if uses_per_webhook_merge(where) else "list_deliveries"
-    if is_by_events(where):
+    name = "list_deliveries"
+    if uses_per_webhook_merge(where):
+        of_one = where.webhook_id is not None
+        name = "list_deliveries_of_webhook_by_event_code" if of_one else "list_deliveries_by_event_code"
+    elif is_by_events(where):
         name = "list_deliveries_of_events"
         event_ids = sorted(await _event_ids(db, organization_id, where))
         conditions = Conditions(conditions.texts, {**conditions.values, "event_ids": event_ids})

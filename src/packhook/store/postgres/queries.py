@@ -10,7 +10,6 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from packhook.core.errors import Unavailable
-from packhook.core.model import DeliveryStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.config import DEFAULT, StoreConfig
 from packhook.store.filters import Conditions, Hints
@@ -26,10 +25,11 @@ _LIVE: Final = "status IN ('pending', 'sending')"
 # An empty text appended keeps PostgreSQL from the organization's index where there is a narrower one.
 HINTS: Final = Hints(
     unindexed="{} || ''",
-    live={DeliveryStatus.PENDING: _LIVE, DeliveryStatus.SENDING: _LIVE},
+    pending=_LIVE,
     key_of_all="(id || '')",
-    live_of_all=_LIVE,
-    key_of_live="(id || '' || '')",
+    key_of_pending="('' || id)",
+    sending=(_LIVE, _LIVE, _LIVE),
+    key_of_sending="(id || '' || '')",
 )
 _NAMED: Final = re.compile(r"(?<!:):(\w+)")
 

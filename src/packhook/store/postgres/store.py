@@ -358,7 +358,7 @@ class PostgresStore:
         return await self._read(health.list_webhook_health, page, where)
 
     async def backlog(self, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
-        return await self._read_for(organization_id, health.backlog, organization_id, webhook_id, limit)
+        return await self._read_for(organization_id, health.backlog, webhook_id, limit)
 
     async def attempt_counts(
         self, webhook_id: str | None, steps: Sequence[int], until: int

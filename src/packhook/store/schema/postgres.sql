@@ -365,6 +365,10 @@ CREATE INDEX deliveries_of_event ON packhook.deliveries USING btree (event_id, i
 
 CREATE INDEX deliveries_of_webhook ON packhook.deliveries USING btree (webhook_id, id);
 
+CREATE INDEX deliveries_pending_by_id ON packhook.deliveries USING btree (((''::text || id))) WHERE (status = 'pending'::text);
+
+CREATE INDEX deliveries_pending_of_webhook ON packhook.deliveries USING btree (webhook_id, id) WHERE (status = 'pending'::text);
+
 CREATE INDEX event_types_by_version ON packhook.event_types USING btree (version);
 
 CREATE INDEX events_by_age ON packhook.events USING btree (created_at, id);

@@ -393,3 +393,7 @@ CREATE TABLE operator_sessions (
 CREATE INDEX operator_sessions_by_expiry ON operator_sessions (expires_at);
 
 CREATE INDEX outbox_waiting ON outbox (organization_id, position) WHERE refused_at IS NULL;
+
+CREATE INDEX deliveries_pending_of_webhook ON deliveries (webhook_id, id) WHERE claimable_at IS NOT NULL;
+
+CREATE INDEX deliveries_pending_by_id ON deliveries (id) WHERE claimable_at IS NOT NULL;

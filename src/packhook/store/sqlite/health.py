@@ -47,7 +47,7 @@ def list_webhook_health(db: apsw.Connection, page: PageRequest, where: FactsFilt
     )
 
 
-def backlog(db: apsw.Connection, organization_id: str, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
+def backlog(db: apsw.Connection, webhook_id: str, limit: int = MAX_BACKLOG) -> Backlog:
     """See Store.backlog."""
-    values = {"webhook_id": webhook_id, "organization_id": organization_id, "limit": limit + 1}
+    values = {"webhook_id": webhook_id, "limit": limit + 1}
     return rows.backlog(fetch_all(db, SQL["get_backlog"], values)[0], limit)

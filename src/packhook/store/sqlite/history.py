@@ -100,7 +100,8 @@ def _statement(where: DeliveryFilter) -> str:
     if is_by_events(where):
         return "list_deliveries_of_events"
     if uses_per_webhook_merge(where):
-        return "list_deliveries_by_event_code"
+        of_one = where.webhook_id is not None
+        return "list_deliveries_of_webhook_by_event_code" if of_one else "list_deliveries_by_event_code"
     if where.status is DeliveryStatus.SENDING and where.webhook_id is None and where.event_id is None:
         return "list_sending_deliveries"
     return "list_deliveries"

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from packhook.core.errors import RowRefused, Unavailable
-from packhook.core.model import DeliveryStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.filters import Conditions, Hints
 from packhook.store.pagination import page_of, page_statement
@@ -20,15 +19,16 @@ SQL: Final = load("sqlite")
 
 # A unary plus keeps SQLite from the organization's index where there is a narrower one.
 # What is leased directly is in an index of its own.
-_LIVE: Final = """rowid IN (
-  SELECT rowid FROM deliveries WHERE claimable_at IS NOT NULL
+_SENDING: Final = """rowid IN (
+  SELECT rowid FROM deliveries WHERE {}claimable_at IS NOT NULL
   UNION ALL SELECT rowid FROM deliveries WHERE leased_until IS NOT NULL)"""
 HINTS: Final = Hints(
     unindexed="+{}",
-    live={DeliveryStatus.PENDING: "claimable_at IS NOT NULL"},
+    pending="claimable_at IS NOT NULL",
     key_of_all="id",
-    live_of_all=_LIVE,
-    key_of_live="+id",
+    key_of_pending="id",
+    sending=(_SENDING.format(""), "", _SENDING.format("webhook_id = :webhook_id AND ")),
+    key_of_sending="+id",
 )
 
 
