@@ -37,6 +37,7 @@ def facts_of(hook: Webhook) -> HealthFacts:
         id=hook.id,
         organization_id=hook.organization_id,
         event_code=hook.event_code,
+        event_codes=hook.event_codes,
         endpoint=hook.endpoint,
         enabled=hook.enabled,
         disabled_reason=hook.disabled_reason,

@@ -27,6 +27,7 @@ WELL: Final = HealthFacts(
     id="wh_1",
     organization_id="acme",
     event_code="order.created",
+    event_codes=(),
     endpoint="https://myapp.packcloud.local/",
     enabled=True,
     disabled_reason="",

@@ -99,6 +99,17 @@ def test_a_filter_and_a_thin_payload_are_set_kept_and_removed(browser: Browser, 
     assert "Filter none Payload full" in text
 
 
+def test_a_filter_that_fails_says_so(browser: Browser, served: Served) -> None:
+    """Count the events that it had no value for, name the last one, and lead to the form."""
+    path = _created(browser, "https://typo.example/in", filter="data.no_such_member == 1", event_codes="order.*")
+    assert "order.*" in browser.read(ACME).text()
+    (receipt,) = served.run(served.service.publisher.publish(EMPTY, [raw_event("order.created", b'{"id": "ord_1"}')]))
+    page = browser.read(path)
+    assert "The last of 1 event was" in page.text()
+    assert page.all("a", href=f"{ACME}/events/{receipt.id}")
+    assert "Edit the filter" in [link.text for link in page.all("a", href=f"{path}/edit")]
+
+
 def test_a_client_certificate_is_set_kept_replaced_and_removed(browser: Browser, served: Served) -> None:
     """Show whose it is and until when, and never the key; what is wrong stands beside its field."""
     first, second = pair(name="first.invalid"), pair(name="second.invalid")

@@ -72,6 +72,7 @@ class HealthFacts(Struct, frozen=True, kw_only=True):
     id: str
     organization_id: str
     event_code: str
+    event_codes: tuple[str, ...]
     endpoint: str
     enabled: bool
     disabled_reason: str

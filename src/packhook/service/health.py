@@ -53,16 +53,13 @@ class HealthReports:
         self._clock = clock
         self._lane_report = lane_report
 
-    async def of_webhook(self, organization_id: str, webhook_id: str, counted: int = 0) -> HealthReport:
-        """Return the health of a webhook, with its backlog counted up to ``counted``; 0: up to MAX_BACKLOG.
-
-        Raise NotFound if it is not this organization's.
-        """
+    async def of_webhook(self, organization_id: str, webhook_id: str) -> HealthReport:
+        """Return the health of a webhook. Raise NotFound if it is not this organization's."""
         now = self._clock.now()
         found = self._judge(await self._store.webhook_health(organization_id, webhook_id), now)
         filter_errors = await self._store.filter_errors.of_webhook(organization_id, webhook_id)
         found = structs.replace(found, diagnosis=health.with_filter_errors(found.diagnosis, filter_errors))
-        backlog = await self._store.backlog(organization_id, webhook_id, counted or MAX_BACKLOG)
+        backlog = await self._store.backlog(organization_id, webhook_id, MAX_BACKLOG)
         windows = await self._windows(webhook_id, now)
         return HealthReport(
             health=found,
@@ -72,6 +69,14 @@ class HealthReports:
             windows=windows,
             filter_errors=filter_errors,
         )
+
+    async def in_brief(self, organization_id: str, webhook_id: str, counted: int) -> tuple[Backlog, Summary]:
+        """Return what waits for a webhook, counted up to ``counted``, and its attempts of the last day."""
+        now = self._clock.now()
+        start = statistics.begin_of(now - DAY, now)
+        counts = await self._store.attempt_counts(webhook_id, (start,), now + 1)
+        backlog = await self._store.backlog(organization_id, webhook_id, counted)
+        return backlog, statistics.summarize(start, counts.get(start, ()))
 
     async def list(
         self, page: PageRequest, state: HealthState | None, organization_id: str | None = None

@@ -134,6 +134,7 @@ _HEALTH_OF_WEBHOOK: Final = (
     "id",
     "organization_id",
     "event_code",
+    "event_codes",
     "endpoint",
     "enabled",
     "disabled_reason",
@@ -200,6 +201,7 @@ def health_facts(row: Row) -> HealthFacts:
     size = len(_HEALTH_OF_WEBHOOK)
     webhook: dict[str, Any] = dict(zip(_HEALTH_OF_WEBHOOK, row, strict=False))
     webhook |= {name: bool(webhook[name]) for name in ("enabled", "verification_pending", "paused")}
+    webhook["event_codes"] = _event_codes.decode(webhook["event_codes"])
     failing_since, failures, held_until, due_since, failed_at, code, message = list(row)[size:]
     last = None if failed_at is None else LastFailure(at=failed_at, code=code, message=message)
     return HealthFacts(

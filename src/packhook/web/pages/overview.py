@@ -6,11 +6,11 @@ from typing import Final
 from msgspec import Struct
 from starlette.responses import Response
 
-from packhook.core.health import HealthState
+from packhook.core.health import Backlog, HealthState
 from packhook.core.model import Urgency
 from packhook.core.overview import Figures, WebhookCondition
 from packhook.core.statistics import Summary
-from packhook.service.health import HealthReport, WebhookHealth
+from packhook.service.health import WebhookHealth
 from packhook.service.statistics import Chart
 from packhook.web.ranges import RANGES, Range, chosen_range
 from packhook.web.visit import Visit
@@ -33,7 +33,8 @@ class Attention(Struct, frozen=True, kw_only=True):
     """Hold a webhook that needs attention, with what is known of it and its attempts over time."""
 
     webhook: WebhookHealth
-    report: HealthReport
+    backlog: Backlog
+    day: Summary
     chart: Chart
 
 
@@ -81,11 +82,11 @@ async def _attention(visit: Visit, chosen: Range) -> list[Attention]:
 
     async def detail(webhook: WebhookHealth) -> Attention:
         of = webhook.facts.organization_id, webhook.facts.id
-        report, chart = await asyncio.gather(
-            visit.service.health.of_webhook(*of, COUNTED),
+        (backlog, day), chart = await asyncio.gather(
+            visit.service.health.in_brief(*of, COUNTED),
             visit.service.statistics.of_webhook(*of, chosen.since(visit.now), visit.now, chosen.step),
         )
-        return Attention(webhook=webhook, report=report, chart=chart)
+        return Attention(webhook=webhook, backlog=backlog, day=day, chart=chart)
 
     return await asyncio.gather(*map(detail, found))
 

@@ -19,10 +19,34 @@ document.addEventListener("click", async (event) => {
 
 // --- keys
 
+const KEYS_OFF = "packhook-keys-off";
+const useKeys = document.querySelector("[data-keys]");
+let keysOff = false;
 let prefix = "";
 
+try {
+  keysOff = localStorage.getItem(KEYS_OFF) === "1";
+} catch {
+  // A frame may have no storage: then the choice counts for this page.
+}
+
+if (useKeys) {
+  useKeys.closest("label").hidden = false;
+  useKeys.checked = !keysOff;
+  useKeys.addEventListener("change", () => {
+    keysOff = !useKeys.checked;
+    try {
+      localStorage.setItem(KEYS_OFF, keysOff ? "1" : "0");
+    } catch {
+      // as above
+    }
+  });
+}
+
+document.getElementById("keys-open")?.addEventListener("click", () => document.getElementById("keys").showModal());
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
+  if (keysOff || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
   const go = prefix === "g" ? document.querySelector(`[data-key="${CSS.escape(event.key)}"]`) : null;
   prefix = event.key === "g" ? "g" : "";
   if (go) go.click();
@@ -58,7 +82,7 @@ if (document.querySelector("[data-live]")) setTimeout(refresh, REFRESH_MS);
 
 async function refresh() {
   try {
-    if (document.visibilityState === "visible" && !document.querySelector("[data-live] :is(details[open], :focus)")) await replaceParts();
+    if (document.visibilityState === "visible" && !document.querySelector("[data-live] :is(details[open], :focus-visible)")) await replaceParts();
   } catch {
     // The node is away: what is shown stays, and its footer says from when it is.
   }
@@ -69,10 +93,12 @@ async function replaceParts() {
   const response = await fetch(location.href, { redirect: "error", headers: { accept: "text/html" } });
   if (!response.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const at = [...document.querySelectorAll(".rows tbody tr")].findIndex((row) => row.classList.contains("at"));
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
     if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
   }
+  if (!document.querySelector("tr.at")) document.querySelectorAll(".rows tbody tr")[at]?.classList.add("at");
   for (const button of document.querySelectorAll("[data-copy]")) show(button);
 }
 
