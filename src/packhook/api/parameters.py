@@ -14,7 +14,6 @@ from msgspec import Struct
 from starlette.datastructures import QueryParams
 
 from packhook.core.audit import Action
-from packhook.core.clock import from_rfc3339
 from packhook.core.durations import parse_duration
 from packhook.core.errors import FieldError, InvalidInput
 from packhook.core.event_types import BUILT_IN, EVENT_CODES, Catalogue
@@ -23,6 +22,7 @@ from packhook.core.model import DeliveryStatus
 from packhook.core.overview import WebhookCondition
 from packhook.core.replay import ReplayStatus
 from packhook.core.subject import MAX_LENGTH
+from packhook.core.times import parse_utc_time
 from packhook.service.feed import DEFAULT_EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from packhook.service.pagination import DEFAULT_PER_PAGE, MAX_PER_PAGE, page_request
 from packhook.service.timeline import TimelineFilter
@@ -33,6 +33,8 @@ from packhook.store.replays import ReplayFilter
 from packhook.store.timeline import EventFilter
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_UNESCAPED_PLUS: Final = re.compile(r"(T\d\d:\d\d\S*) (\d\d:\d\d)\Z", re.ASCII)
+"""A time whose zone has an unescaped plus: it arrives as a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,7 @@ def _parse_boolean(text: str) -> bool:
 
 
 def _parse_instant(text: str) -> int:
-    try:
-        return from_rfc3339(text.replace(" ", "+"))  # an unescaped + of a time zone arrives as a space
-    except ValueError:
-        raise ValueError("expected an RFC 3339 time such as 2026-08-02T09:30:00Z") from None
+    return parse_utc_time(_UNESCAPED_PLUS.sub(r"\1+\2", text))
 
 
 def _parse_id(text: str) -> str:
@@ -238,8 +237,8 @@ _AUDIT_FILTERS: Final = {
     "action": _one_of("Only this action.", Action),
     "actor": _id("Only by `operator`, `packhook` or this API key's id."),
     "object_id": _id("Only about the object with this id."),
-    "since": _instant("Done at this time or later, RFC 3339."),
-    "until": _instant("Done before this time, RFC 3339."),
+    "since": _instant("Done at this time or later, RFC 3339 or relative."),
+    "until": _instant("Done before this time, RFC 3339 or relative."),
 }
 
 EVENT_TYPES: Final = ListQuery(
@@ -284,8 +283,8 @@ EVENTS: Final = ListQuery(
         "event_code": _EVENT_CODE,
         "subject": _SUBJECT,
         "reference": _REFERENCE,
-        "since": _instant("Published at this time or later, RFC 3339."),
-        "until": _instant("Published before this time, RFC 3339."),
+        "since": _instant("Published at this time or later, RFC 3339 or relative."),
+        "until": _instant("Published before this time, RFC 3339 or relative."),
     },
 )
 TIMELINE: Final = ListQuery("timeline", TimelineFilter, {"subject": _SUBJECT, "reference": _REFERENCE})
@@ -307,8 +306,8 @@ DELIVERIES: Final = ListQuery(
         "status": _one_of("Only with this status.", DeliveryStatus),
         "subject": _SUBJECT,
         "reference": _REFERENCE,
-        "since": _instant("Created at this time or later, RFC 3339."),
-        "until": _instant("Created before this time, RFC 3339."),
+        "since": _instant("Created at this time or later, RFC 3339 or relative."),
+        "until": _instant("Created before this time, RFC 3339 or relative."),
     },
 )
 WEBHOOKS_ALL: Final = ListQuery(
@@ -326,8 +325,8 @@ DELIVERIES_ALL: Final = ListQuery(
     {
         "webhook_id": _id("Only to this webhook."),
         "status": _one_of("Only with this status.", DeliveryStatus),
-        "since": _instant("Created at this time or later, RFC 3339."),
-        "until": _instant("Created before this time, RFC 3339."),
+        "since": _instant("Created at this time or later, RFC 3339 or relative."),
+        "until": _instant("Created before this time, RFC 3339 or relative."),
     },
 )
 REFUSED_EVENTS: Final = ListQuery("refused-events", NoFilter)
@@ -346,8 +345,8 @@ AUDIT_ALL: Final = ListQuery(
 HEALTH: Final = ListQuery("health", HealthFilter, {"state": _one_of("Only in this state.", HealthState)})
 STATISTICS: Final = Query(
     {
-        "from": _instant("Where the series begins, RFC 3339; by default a day before its end."),
-        "to": _instant("Where it ends, RFC 3339; by default now."),
+        "from": _instant("Where the series begins, RFC 3339 or relative; by default a day before its end."),
+        "to": _instant("Where it ends, RFC 3339 or relative; by default now."),
         "step": Parameter(
             "Time between two points: a multiple of 5m below an hour, or of 1h. By default 5m, 1h or 1d.",
             parse_duration,

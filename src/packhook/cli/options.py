@@ -37,9 +37,9 @@ from packhook.cli.shared_options import (
     ServerOption,
     YesOption,
 )
-from packhook.cli.times import parse_time
-from packhook.core.clock import SystemClock
+from packhook.core.clock import SystemClock, to_rfc3339
 from packhook.core.portal import Capability
+from packhook.core.times import parse_time
 
 _OF_A_COMMAND: Final = {"enabled"}  # ``enable`` and ``disable``
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
@@ -130,7 +130,7 @@ def _parse_times(values: dict[str, Any]) -> None:
     for name in _TIMES:
         if values.get(name) is not None:
             try:
-                values[name] = parse_time(values[name], SystemClock().now())
+                values[name] = to_rfc3339(parse_time(values[name], SystemClock().now()))
             except ValueError as error:
                 wrong.append(f"--{name}: {error}")
     if wrong:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from packhook.cli.times import HINT
+from packhook.core.times import HINT
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 SECRET_VARIABLE: Final = "PACKHOOK_WEBHOOK_SECRET"  # noqa: S105 a name

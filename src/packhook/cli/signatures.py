@@ -18,13 +18,13 @@ from packhook.cli.saved_request import (
 )
 from packhook.cli.secrets import given_secrets
 from packhook.cli.shared_options import HeadersFileOption, SecretFileOption, SecretsOption
-from packhook.cli.times import HINT, parse_time
 from packhook.core import ids
-from packhook.core.clock import SECOND, SystemClock, from_rfc3339
+from packhook.core.clock import SECOND, SystemClock
 from packhook.core.durations import parse_duration
 from packhook.core.signatures.standard import SigningKey
 from packhook.core.signatures.standard import sign as sign_message
 from packhook.core.text import visible, visible_lines
+from packhook.core.times import HINT, parse_time
 from packhook_client.receiving import Delivery, Refused
 from packhook_client.receiving import verify as verify_request
 
@@ -112,7 +112,7 @@ def _seconds(at: str | None) -> int:
     """Return a time as Unix seconds, by default now. Exit if it is none."""
     now = SystemClock().now()
     try:
-        instant = now if at is None else from_rfc3339(parse_time(at, now))
+        instant = now if at is None else parse_time(at, now)
     except ValueError as error:
         fail(f"--at: {error}", Exit.USAGE)
     return instant // SECOND

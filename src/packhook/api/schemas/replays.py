@@ -6,15 +6,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, Validat
 
 from packhook.api.schemas.events import KnownPattern, few_patterns
 from packhook.api.schemas.model import PageModel, RequestModel, ResponseModel, Time
-from packhook.core.clock import from_rfc3339
+from packhook.core.clock import from_rfc3339, to_rfc3339
 from packhook.core.replay import ReplayQuery, ReplayStatus, Selection
+from packhook.core.times import parse_utc_time
 
 MAX_SUBJECT_LENGTH: Final = 1_000
 
 
 def _instant(text: str) -> str:
-    from_rfc3339(text)
-    return text
+    return to_rfc3339(parse_utc_time(text))
 
 
 def _selection(text: str) -> str:
