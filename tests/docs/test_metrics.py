@@ -114,7 +114,7 @@ def test_alert_rules_have_the_structure_that_prometheus_loads() -> None:
         assert re.fullmatch(r"Packhook[A-Za-z]+", rule["alert"])
         assert re.fullmatch(rf"\d+[{''.join(_UNITS)}]", rule.get("for", "0s"))
         assert rule["labels"]["severity"] in ("page", "ticket")
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"runbook", "summary", "description"}
         assert all(isinstance(text, str) and text.endswith(".") for text in rule["annotations"].values())
 
 
@@ -125,3 +125,12 @@ def test_every_metric_is_on_the_dashboard() -> None:
     assert unseen == set()
     assert len({panel["id"] for panel in _PANELS}) == len(_PANELS)
     assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in _PANELS}) == len(_PANELS)
+
+
+def test_each_alert_says_what_to_do() -> None:
+    """By a part of its own in the runbook, which has no other."""
+    parts = re.findall(r"^## (\w+)$", read("how-to/answer-an-alert.md"), re.MULTILINE)
+    assert parts == [rule["alert"] for rule in _RULES]
+    assert [rule["annotations"]["runbook"] for rule in _RULES] == [
+        f"docs/how-to/answer-an-alert.md#{name.lower()}" for name in parts
+    ]

@@ -37,7 +37,7 @@ def check(
         config, check=problems, host=host, port=port, database=database, processes=processes
     )
     code = Exit.USAGE if errors else Exit.DONE
-    notes = advice(settings)
+    notes = advice(settings, frozenset(map(_setting_of, errors)))
     if not any(line.startswith(_MISTAKEN) for line in errors):
         try:
             state = asyncio.run(inspect_database(settings))
@@ -57,6 +57,11 @@ def check(
     if errors:
         fail("\n".join(f"error: {line}" for line in errors), code)
     print(f"{shown(settings.database)} and the settings are fit to serve")  # noqa: T201 as above
+
+
+def _setting_of(error: str) -> str:
+    """Return the name of the setting that a line is about: its value is not the one that was meant."""
+    return error.partition(":")[0].lower().removeprefix("packhook_").removesuffix("_file")
 
 
 def _problems_of(state: DatabaseState, settings: Settings) -> Iterator[str]:
