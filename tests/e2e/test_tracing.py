@@ -13,6 +13,9 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from packhook.core.clock import SystemClock
 from packhook.core.errors import StartError
@@ -23,8 +26,8 @@ from packhook.settings import Settings
 from packhook.store.open import open_store
 from packhook.telemetry import tracing
 from packhook.telemetry.tracing import Tracing
-from packhook.testing import Receiver, Status
-from support.api_node import OPERATOR_KEY, bearer, listening
+from packhook.testing import ManualClock, Receiver, Status
+from support.api_node import OPERATOR_KEY, application, bearer, listening
 from support.http_client import LOOPBACK
 
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -220,7 +223,7 @@ async def test_a_collector_that_never_responds_stops_nothing(tmp_path: Path, mon
 def test_without_the_setting_nothing_of_it_is_imported() -> None:
     """A node has everything loaded that it serves and sends with, and neither the SDK nor what makes spans.
 
-    FastAPI imports the API package for itself where it is installed.
+    FastAPI needs the API package, and imports it; it makes no spans of its own.
     """
     script = (
         "import sys, json\n"
@@ -232,6 +235,17 @@ def test_without_the_setting_nothing_of_it_is_imported() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert json.loads(found.stdout) == []
+
+
+async def test_fastapi_traces_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a provider is set, by an agent of the operator or an environment variable."""
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr("fastapi.telemetry._asgi.trace.get_tracer_provider", lambda: provider)
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    async with application(tmp_path, ManualClock()) as (api, _, _):
+        assert (await api.get("/v1/organizations")).status_code == 200
+    assert spans.get_finished_spans() == ()
 
 
 def test_without_the_extra_a_node_that_shall_trace_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

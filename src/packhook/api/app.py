@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -29,12 +30,20 @@ from packhook.service.service import Service
 from packhook.settings import Settings
 
 _GET: Final = ["GET", "HEAD"]
+_NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Or FastAPI traces each request, with its URL, as soon as anything sets a provider. packhook has spans of its own."""
 
 
 def create_app(service: Service, settings: Settings, turns: Turns, mounts: Mounts) -> ASGIApp:
     """Return the ASGI application of an open service; ``mounts`` are applications beside the API, by their path."""
     app = FastAPI(
-        title="packhook", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="packhook",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.service = service
     app.state.settings = settings
