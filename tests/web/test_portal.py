@@ -243,7 +243,10 @@ def test_every_page_of_an_organization_is_granted_or_left_out_on_purpose() -> No
 
 def test_frames_are_refused_unless_named(served: Served, viewer: Browser) -> None:
     """The policy names the origins of the setting, by default none; it allows nothing inline, and one logo."""
-    policy = viewer.client.get(HOME).headers["content-security-policy"]
+    headers = viewer.client.get(HOME).headers
+    policy = headers["content-security-policy"]
+    assert "x-frame-options" not in headers
+    assert viewer.client.get("/dashboard/sign-in").headers["x-frame-options"] == "DENY"
     assert "frame-ancestors http://localhost:*" in policy
     assert "unsafe" not in policy
     plain = PortalVisitors(served.service, Settings())

@@ -40,11 +40,12 @@ RATE_LIMIT: Final = {
 
 _RATE_LIMIT_NAMES: Final = tuple(name.lower().encode() for name in RATE_LIMIT)
 
+_NO_FRAME: Final = b"x-frame-options"
 ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
+    (_NO_FRAME, b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 NO_PAGE: Final = (
@@ -128,6 +129,11 @@ def rate_limit_lines(allowance: Allowance | None) -> list[tuple[bytes, bytes]]:
 # --- the middleware
 
 
+def _may_be_framed(policy: bytes) -> bool:
+    """Return whether a content security policy names who may show the page in a frame."""
+    return b"frame-ancestors " in policy and b"frame-ancestors 'none'" not in policy
+
+
 class Headers:
     """Give each request an id, and each response that id and the security headers that it does not have itself."""
 
@@ -146,7 +152,9 @@ class Headers:
             if message["type"] == "http.response.start":
                 self._access_log.write(scope, message["status"])
                 headers = message.get("headers", [])
-                own = {name for name, _ in headers}
+                own = dict(headers)
+                if _may_be_framed(own.get(NO_PAGE[0], NO_PAGE[1])):
+                    own[_NO_FRAME] = b""  # the policy says whose; browsers that know no policy show it
                 security = (header for header in SECURITY_HEADERS if header[0] not in own)
                 last = (CLOSE,) if self._is_draining() else ()
                 left = rate_limit_lines(scope.get(ALLOWANCE))
