@@ -115,10 +115,15 @@ def _ok(duration: int) -> Outcome:
     return Outcome(status_code=200, headers=headers, body=b'{"ok": true}', duration=duration)
 
 
-async def fill(service: Service, store: Store, clock: ManualClock, settings: Settings, *, hostile: bool = True) -> Shop:
-    """Make the day that ends now, and return what a test asks about. The clock is set back and brought here again."""
+async def fill(
+    service: Service, store: Store, clock: ManualClock, settings: Settings, history: int, *, hostile: bool
+) -> Shop:
+    """Make the history that ends now, and return what a test asks about. The clock is set back and brought here again.
+
+    ``history``: its length in milliseconds.
+    """
     end = clock.now()
-    clock.advance(-DAY + TICK)
+    clock.advance(TICK - history)
     await service.organizations.create(ORGANIZATION, "Northwind Webshop", BY)
     await service.organizations.create(EMPTY, "Acme Outfitters", BY)
     lost = Definition(

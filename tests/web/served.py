@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from packhook.core.clock import DAY
 from packhook.service.service import Service
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -48,27 +49,31 @@ class Served:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     @asynccontextmanager
-    async def serving(self, folder: Path, *, hostile: bool) -> AsyncIterator[None]:
+    async def serving(self, folder: Path, *, hostile: bool, database: str, history: int) -> AsyncIterator[None]:
         """Serve while the block runs."""
         self.folder = folder
-        async with application(folder, self.clock, **SETTINGS) as (api, self.service, self.store):
+        async with application(folder, self.clock, database=database, **SETTINGS) as (api, self.service, self.store):
             self.url = str(api.base_url).rstrip("/")
-            self.shop = await fill(self.service, self.store, self.clock, Settings(**SETTINGS), hostile=hostile)
-            if hostile:
+            self.shop = await fill(self.service, self.store, self.clock, Settings(**SETTINGS), history, hostile=hostile)
+            if hostile and not database:
                 give_up(folder, ORGANIZATION, self.shop.event)
             yield
 
 
 @contextmanager
-def serving(folder: Path, *, hostile: bool = True) -> Iterator[Served]:
-    """Serve while the block runs. ``hostile``: one of the receivers is, and another one's certificate has expired."""
+def serving(folder: Path, *, hostile: bool = True, database: str = "", history: int = DAY) -> Iterator[Served]:
+    """Serve while the block runs, on SQLite in a folder unless ``database`` is the URL of another one.
+
+    ``hostile``: one of the receivers is, and another one's certificate has expired. ``history``: how long the shop has
+    published.
+    """
     loop = asyncio.new_event_loop()
     found = Served(loop)
     ready, done = threading.Event(), asyncio.Event()
     problems: list[BaseException] = []
 
     async def serve() -> None:
-        async with found.serving(folder, hostile=hostile):
+        async with found.serving(folder, hostile=hostile, database=database, history=history):
             ready.set()
             await done.wait()
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import apsw
 import pytest
 
+from packhook.core.clock import HOUR
 from web.conftest import Browser
 from web.pages import PAGES, address
 from web.served import Served, serving
@@ -42,7 +43,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, P
     folder = tmp_path_factory.mktemp("traced")
     apsw.connection_hooks.append(watch)
     try:
-        with serving(folder) as served:
+        with serving(folder, history=3 * HOUR) as served:
             statements.clear()
             yield served, folder, statements
     finally:
