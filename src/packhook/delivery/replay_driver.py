@@ -32,6 +32,9 @@ MAX_CHUNKS: Final = 5
 MAX_SHARE: Final = 0.1
 """Of the time, steps take at most this part."""
 
+MAX_YIELD_SECONDS: Final = 1.0
+"""But a replay gets on, however busy the machine is."""
+
 IDLE_SECONDS: Final = 1.0
 ERROR_SECONDS = 5.0
 
@@ -48,7 +51,8 @@ def seconds_after(step: ReplayStep | None, rate: float, took: float) -> float:
     """
     if step is None:
         return IDLE_SECONDS
-    return max(took / MAX_SHARE, step.queued / rate if step.queued else STEP_SECONDS)
+    yielding = min(took / MAX_SHARE, took + MAX_YIELD_SECONDS)
+    return max(yielding, step.queued / rate if step.queued else STEP_SECONDS)
 
 
 class ReplayDriver:
