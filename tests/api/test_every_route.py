@@ -45,6 +45,10 @@ BODIES: Final[dict[type[Any], dict[str, Any]]] = {
     MatchRequest: EVENT,
 }
 UNREACHABLE: Final = "http://127.0.0.1:9/never"
+UNKNOWN_IDS: Final = {
+    "organizationId": "unknown", "webhookId": "wh_0", "eventId": "evt_0", "deliveryId": "dlv_0",
+    "replayId": "rpl_0", "keyId": "key_0", "code": "order.created",
+}  # fmt: skip
 SCOPE_OF: Final = {
     "GET /event-types": ANY_KEY,
     "GET /event-types/{code}": ANY_KEY,
@@ -265,10 +269,7 @@ async def test_object_of_another_organization(
 
 async def test_query_parameters_that_are_unknown_or_repeated(organization: Organization) -> None:
     """Refuse both on every route, whatever its method: what is ignored in silence was meant to do something."""
-    ids = {
-        "organizationId": organization.id, "webhookId": "wh_0", "eventId": "evt_0", "deliveryId": "dlv_0",
-        "replayId": "rpl_0", "keyId": "key_0", "code": "order.created",
-    }  # fmt: skip
+    ids = {**UNKNOWN_IDS, "organizationId": organization.id}
     bodies: dict[type, object] = {EventTypeCreate: {"code": "parcel.new"}, **BODIES}
     for route in ROUTES:
         body = None if route.body is None else bodies[route.body]
@@ -281,6 +282,22 @@ async def test_query_parameters_that_are_unknown_or_repeated(organization: Organ
             url = f"{BASE}{route.path.format(**ids)}?{known}=1&{known}=2"
             refused = body_of(await organization.api.request(route.method, url), 422)
             assert (known, "repeated_parameter") in [(error["field"], error["code"]) for error in refused["errors"]]
+
+
+async def test_a_body_where_none_is_taken(organization: Organization) -> None:
+    """Refuse it on every route that takes none, and do nothing; an empty object, or nothing at all, says nothing."""
+    sent = {b'{"delay": 1, "a/b": []}': ["/delay", "/a~1b"], b"[1]": [""], b"delay=1": [""], b"{" * 70_000: [""]}
+    before = await organization.contents()
+    for route in [route for route in ROUTES if route.body is None]:
+        url = f"{BASE}{route.path.format(**{**UNKNOWN_IDS, 'organizationId': organization.id})}"
+        for body, fields in sent.items():
+            refused = body_of(await organization.api.request(route.method, url, content=body), 422)
+            assert [error["field"] for error in refused["errors"]] == fields, route
+            assert {error["code"] for error in refused["errors"]} <= {"unknown_field", "unexpected_body"}
+        url = f"{BASE}{route.path.format(**UNKNOWN_IDS)}"
+        expected = (await organization.api.request(route.method, url)).status_code
+        assert (await organization.api.request(route.method, url, content=b" {} \n")).status_code == expected, route
+    assert await organization.contents() == before
 
 
 def test_the_table_itself() -> None:

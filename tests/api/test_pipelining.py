@@ -196,6 +196,51 @@ async def test_another_protocol_is_declined(node_url: str, organization: Organiz
     assert await stored(organization, post) == count
 
 
+@POSTS
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("transfer-encoding: gzip, chunked", 501),
+        ("transfer-encoding: gzip\r\ntransfer-encoding: chunked", 501),
+        ("transfer-encoding: identity, chunked", 501),
+        ("transfer-encoding: gzip", 501),
+        ("transfer-encoding: identity", 501),
+        ("connection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: gzip, chunked", 501),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked", 400),
+        ("transfer-encoding: chunked, chunked", 400),
+        ("transfer-encoding:", 400),
+        ("transfer-encoding: chunked\r\ncontent-length: 9", 400),
+        ("expect: 200-ok\r\ntransfer-encoding: chunked", 417),
+        ("expect: 100-continue\r\ntransfer-encoding: chunked", 0),
+        ("te: trailers, gzip\r\nTransfer-Encoding: Chunked", 0),
+    ],
+)
+async def test_a_coding_or_expectation_that_is_not_understood(
+    node_url: str, organization: Organization, post: Post, line: str, status: int
+) -> None:
+    """It is refused in words, by both doors: what would be stored is not what was sent."""
+    sent = post.request(organization.id, chunked=True).replace(b"transfer-encoding: chunked", line.encode())
+    expected = [status] if status else [100, post.status] if "expect" in line else [post.status]
+    assert await statuses_of(node_url, sent, len(expected)) == expected
+    assert await stored(organization, post) == (0 if status else 1)
+
+
+@POSTS
+async def test_chunks_of_http_1_0_are_refused(node_url: str, organization: Organization, post: Post) -> None:
+    """Its proxies do not know them, so the framing is in doubt (RFC 9112, 6.1)."""
+    sent = post.request(organization.id, chunked=True).replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert await statuses_of(node_url, sent, 1) == [400]
+    assert await stored(organization, post) == 0
+
+
+@POSTS
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "ftp"])
+async def test_an_absolute_target(node_url: str, organization: Organization, post: Post, scheme: str) -> None:
+    """It is that of its path (RFC 9112, 3.2.2), where it is one of http."""
+    sent = post.request(organization.id).replace(b"POST /", b"POST %b://x/" % scheme.encode(), 1)
+    assert await statuses_of(node_url, sent, 1) == [400 if scheme == "ftp" else post.status]
+
+
 async def test_connect_is_refused(node_url: str) -> None:
     """packhook is not a proxy."""
     assert await statuses_of(node_url, b"CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n" + HEALTH, 2) == [400]

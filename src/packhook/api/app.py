@@ -107,7 +107,10 @@ def _add(app: FastAPI, route: Route[Handler]) -> None:
         status_code=route.status,
         dependencies=[documented_bearer],
         route_class_override=route_class(
-            route.scope, takes_idempotency_key=route.takes_idempotency_key, takes_query=route.query is not None
+            route.scope,
+            takes_idempotency_key=route.takes_idempotency_key,
+            takes_query=route.query is not None,
+            takes_body=route.body is not None,
         ),
     )
 

@@ -14,7 +14,7 @@ from packhook.api.forwarded import source_in
 from packhook.api.headers import note_allowance
 from packhook.api.idempotency import Repeated, begin
 from packhook.api.parameters import refuse_query
-from packhook.api.requests import bearer, idempotency_key, refuse_repeated
+from packhook.api.requests import bearer, idempotency_key, refuse_body, refuse_repeated
 from packhook.core.audit import MAX_USER_AGENT_LENGTH, OPERATOR, Actor
 from packhook.core.fairness import FairShare, Reservation
 from packhook.service.authentication import Principal
@@ -31,12 +31,17 @@ documented_bearer = Depends(
 
 
 def authenticated(
-    scope: str | None, handler: Handler, *, takes_idempotency_key: bool = False, takes_query: bool = True
+    scope: str | None,
+    handler: Handler,
+    *,
+    takes_idempotency_key: bool = False,
+    takes_query: bool = True,
+    takes_body: bool = True,
 ) -> Handler:
     """Wrap a handler: require ``scope`` (None: the operator key) in the organization of the path.
 
     ``takes_idempotency_key``: a request that was answered before gets its first response. ``takes_query``: the handler
-    reads the query string, which is refused otherwise.
+    reads the query string, which is refused otherwise; ``takes_body``: the same of the body.
     """
 
     async def authenticated_handler(request: Request) -> Response:
@@ -51,6 +56,8 @@ def authenticated(
         refuse_repeated(request.scope["headers"])
         if not takes_query:
             refuse_query(request.scope["query_string"])
+        if not takes_body:
+            await refuse_body(request)
         key = idempotency_key(request.headers.get("idempotency-key")) if takes_idempotency_key else None
         if key is not None:
             begin(request, service.repeatable(organization_id or "", key, secret))
@@ -71,6 +78,7 @@ class AuthenticatedRoute(APIRoute):
     scope: str | None = None
     takes_idempotency_key = False
     takes_query = True
+    takes_body = True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the request and send the response, with a reservation that both may grow."""
@@ -86,14 +94,18 @@ class AuthenticatedRoute(APIRoute):
             super().get_route_handler(),
             takes_idempotency_key=self.takes_idempotency_key,
             takes_query=self.takes_query,
+            takes_body=self.takes_body,
         )
 
 
 def route_class(
-    scope: str | None, *, takes_idempotency_key: bool = False, takes_query: bool = True
+    scope: str | None, *, takes_idempotency_key: bool = False, takes_query: bool = True, takes_body: bool = True
 ) -> type[AuthenticatedRoute]:
     """Return the route class of a scope."""
-    attributes = {"scope": scope, "takes_idempotency_key": takes_idempotency_key, "takes_query": takes_query}
+    attributes = {
+        "scope": scope, "takes_idempotency_key": takes_idempotency_key, "takes_query": takes_query,
+        "takes_body": takes_body,
+    }  # fmt: skip
     return type(f"Authenticated_{scope}", (AuthenticatedRoute,), attributes)
 
 

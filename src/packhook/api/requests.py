@@ -38,7 +38,8 @@ _ENCODED_SEPARATOR: Final = re.compile(rb"%(?:2f|5c)|/(?:\.|%2e){1,2}(?:/|$)", r
 SMALL_BODY: Final = 64 * 1024
 _SHORTEST: Final = {b'"data"': len('"data":0,'), b'"events"': len('"events":[],')}
 _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
-_MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
+NO_SUCH_FIELD: Final = "there is no such field"
+_MESSAGES: Final = {"missing": "this field is required", "extra_forbidden": NO_SUCH_FIELD}
 
 
 # --- the head
@@ -108,6 +109,10 @@ async def read_body(
     MalformedBody if the client disconnects.
     """
     _check_headers(headers, limit)
+    return await _read(receive, limit, reserve)
+
+
+async def _read(receive: Receive, limit: int, reserve: Callable[[int], None]) -> bytes:
     chunks: list[bytes] = []
     more, size = True, 0
     while more:
@@ -154,10 +159,29 @@ def _is_utf8(charset: str) -> bool:
 
 async def read_optional_shape(request: Request, shape: type[S]) -> S:
     """Return the body as a model, or the model's defaults where there is no body; see :func:`read_shape`."""
+    return await read_shape(request, shape) if _has_body(request) else shape()
+
+
+def _has_body(request: Request) -> bool:
     headers = request.headers
-    if headers.get("transfer-encoding") is None and headers.get("content-length", "0") == "0":
-        return shape()
-    return await read_shape(request, shape)
+    return headers.get("transfer-encoding") is not None or headers.get("content-length", "0") != "0"
+
+
+async def refuse_body(request: Request) -> None:
+    """Raise InvalidInput for a body other than ``{}`` on a route that takes none: it was meant to do something."""
+    if not _has_body(request):
+        return
+    service: Service = request.app.state.service
+    with service.bodies.reserve(request.path_params.get("organizationId", "")) as reservation:
+        try:
+            body = await _read(request.receive, SMALL_BODY, reservation.grow)
+            members = json.loads(body) if body.strip() else {}
+        except (BodyTooLarge, ValueError, RecursionError):
+            members = None
+    if not isinstance(members, dict):
+        raise InvalidInput([FieldError("", "unexpected_body", "this request takes no body")])
+    if members:
+        raise InvalidInput([FieldError(pointer((name,)), "unknown_field", NO_SUCH_FIELD) for name in members])
 
 
 async def read_shape(request: Request, shape: type[S], limit: int = SMALL_BODY, rules: Rules | None = None) -> S:

@@ -21,7 +21,8 @@ Errors = tuple[type[PackhookError], ...]
 class Route(Generic[H]):
     """Declare one route. ``scope`` None: the operator key only; "": any key.
 
-    ``also``: other successful responses, by status. ``is_body_optional``: without a body, the body's defaults hold.
+    ``also``: other successful responses, by status. ``body`` None: one other than ``{}`` is refused.
+    ``is_body_optional``: without a body, the body's defaults hold.
     ``has_location``, ``has_etag``: its response has that header.
     """
 

@@ -12,11 +12,8 @@ responses. Nothing more is read while a request waits for its turn or a client d
 """
 
 import asyncio
-import re
 from collections.abc import Sized
-from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv6Address
 from typing import Any, Final
 
 import httptools
@@ -27,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from packhook.api.headers import SECURITY_HEADERS, begin_request
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.api.publish.app import PublishApp, Respond, Response
+from packhook.api.publish.head import INVALID_REQUEST, InvalidRequest, check_head, refusal_of, require_path
 from packhook.api.responses import encode
 from packhook.core.errors import Unavailable
 
@@ -35,25 +33,14 @@ _log: Final = structlog.get_logger("packhook.api")
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_HEADERS: Final = 200
 """Each takes a hundred bytes of memory or more, however short it is."""
-MAX_HOST_BYTES: Final = 255
 SLOW_SECONDS = 60.0
 IDLE_SECONDS = 15.0
 CHECK_SECONDS = 5.0
 RETRY_AFTER_SECONDS: Final = 1
 
-_INVALID_REQUEST: Final = "Invalid HTTP request received."
-_VERSIONS: Final = ("1.1", "1.0")
 _UPGRADE_HEADERS: Final = (b"connection", b"upgrade", b"http2-settings")
-_LABEL: Final = rb"(?:[A-Za-z0-9_~-]|%[89A-Fa-f][0-9A-Fa-f])+"
-_HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|%b(?:\.%b)*\.?)(?::(\d{0,5}))?" % (_LABEL, _LABEL))
-"""RFC 3986 allows more in a name, such as commas, with which a proxy joins two headers; no host is named so."""
-
 STATUS_LINES: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _SECURITY_LINES: Final = b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
-
-
-class InvalidRequest(httptools.HttpParserError):
-    """Refuse a request that the parser accepts; the message is for the client."""
 
 
 def _final_response(status: int, content_type: bytes, body: bytes, *headers: tuple[bytes, bytes]) -> bytes:
@@ -74,29 +61,6 @@ _TOO_MANY_CONNECTIONS: Final = _final_response(
     encode(problem(Unavailable("too many connections are open; try again"))),
     (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
 )
-
-
-@lru_cache(1024)
-def _is_short_host(value: bytes) -> bool:
-    match = _HOST.fullmatch(value)
-    if match is None or int(match[2] or 0) > 65_535:
-        return False
-    try:
-        return match[1] is None or bool(IPv6Address(match[1].decode()))
-    except ValueError:
-        return False
-
-
-def _is_host(value: bytes) -> bool:
-    """Return whether a ``Host`` header is ``host [":" port]`` (RFC 9110, 7.2), at most 255 bytes long."""
-    return len(value) <= MAX_HOST_BYTES and _is_short_host(value)
-
-
-def _require_path(target: bytes) -> None:
-    """Raise InvalidRequest for a request target without a path, with a fragment, or not in ASCII."""
-    path: bytes | None = httptools.parse_url(target).path
-    if not (path and target.isascii()) or b"#" in target:
-        raise InvalidRequest(_INVALID_REQUEST)
 
 
 class BoundedFlowControl(FlowControl):
@@ -157,7 +121,7 @@ class HttpProtocol(HttpToolsProtocol):
     _receiving_since: float | None = None  # when the request began that is being received
     _idle_since: float | None = None  # when the last response was complete, if no request has begun since
     _write_blocked_since: float | None = None  # since when the client does not take its responses
-    _pending_error: str | None = None  # text of a 400 that is sent after the responses to the requests before it
+    _pending_error: InvalidRequest | None = None  # is sent after the responses to the requests before it
 
     def __init__(self, publish: PublishApp, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 uvicorn's own arguments
         super().__init__(*args, **kwargs)
@@ -201,16 +165,19 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Parse ``data``; answer 400 to what is not a request, and to an endless head or trailer."""
+        """Parse ``data``; refuse what is not a request, and an endless head or trailer."""
         self._head_bytes += len(data)
+        upgraded_at: int | None = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            upgraded_at = upgrade.args[0]
         except httptools.HttpParserCallbackError as error:
             self._abort_or_refuse(error)
         except httptools.HttpParserError:
-            self.send_400_response(_INVALID_REQUEST)
+            self._refuse(refusal_of(self.headers or ()))
+        if upgraded_at is not None:  # not within the handler: errors would have its exception as their context
+            self._decline_upgrade(data[upgraded_at:])
         is_too_large = self._head_bytes > MAX_HEAD_BYTES or len(self.headers or ()) > MAX_HEADERS
         if is_too_large and not self.transport.is_closing():
             self.send_400_response("The request's headers are too large.")
@@ -219,9 +186,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Refuse the request if a callback did; any other error is a bug: log it, and close the connection."""
         match error.__context__:
             case InvalidRequest() as invalid:
-                self.send_400_response(str(invalid))
+                self._refuse(invalid)
             case httptools.HttpParserError():
-                self.send_400_response(_INVALID_REQUEST)
+                self.send_400_response(INVALID_REQUEST)
             case bug:
                 _log.error("unhandled_exception", path=self.url.decode("latin-1"), exc_info=bug)
                 self.transport.close()
@@ -233,7 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.send_400_response(_INVALID_REQUEST)
+            self.send_400_response(INVALID_REQUEST)
             return
         lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _UPGRADE_HEADERS]
         if not self.parser.should_keep_alive():
@@ -258,12 +225,10 @@ class HttpProtocol(HttpToolsProtocol):
             raise InvalidRequest("The request's headers are too large.")
         if self.parser.should_upgrade():
             return  # data_received declines it
-        if self.parser.get_http_version() not in _VERSIONS:
-            raise InvalidRequest(_INVALID_REQUEST)
-        self._require_host()
+        check_head(self.headers, self.parser.get_http_version())
         respond = self._publish.match(self.url) if self.parser.get_method() == b"POST" else None
-        if respond is None:
-            _require_path(self.url)
+        if respond is None or not self.url.startswith(b"/"):
+            require_path(self.url)
         self._is_in_body = True
         if respond is None:
             super().on_headers_complete()
@@ -284,14 +249,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._receiving_since = None
         super().on_message_complete()
-
-    def _require_host(self) -> None:
-        """Raise InvalidRequest unless there is one valid ``Host`` header (RFC 9112, 3.2); HTTP/1.0 may have none."""
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) == 1 and _is_host(hosts[0]):
-            return
-        if hosts or self.parser.get_http_version() != "1.0":
-            raise InvalidRequest("Expected one valid Host header.")
 
     def _begin_publish(self, respond: Respond) -> None:
         """Start a cycle, or queue it, as uvicorn's ``on_headers_complete`` does for ASGI."""
@@ -340,11 +297,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
-        """Send a last response, 400, to what is not a request, after the responses to the requests before it."""
+        """Refuse what is not a request, as uvicorn asks for."""
+        self._refuse(InvalidRequest(msg))
+
+    def _refuse(self, error: InvalidRequest) -> None:
+        """Send a last response to what cannot be served, after the responses to the requests before it."""
         self.flow.pause_reading()
         if self._pending_error is not None:
             return
-        self._pending_error = msg
+        self._pending_error = error
         cycle: RequestResponseCycle | None = self.cycle
         is_answered = cycle is None or cycle.response_complete
         if self._is_in_body and self.pipeline:
@@ -353,15 +314,16 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()  # the request has its response
             return
         elif self._is_in_body:
-            self.cycle.disconnected = is_answered = True  # the 400 is its response
+            self.cycle.disconnected = is_answered = True  # this is its response
             self.cycle.message_event.set()
         if is_answered and not self.pipeline:
-            self._send_error(msg)
+            self._send_error(error)
 
-    def _send_error(self, text: str) -> None:
-        """Send the 400 and close. Not logged, as in :meth:`connection_made`."""
+    def _send_error(self, error: InvalidRequest) -> None:
+        """Send it and close. Not logged, as in :meth:`connection_made`."""
         usual = self.server_state.default_headers
-        self.transport.write(_final_response(400, b"text/plain; charset=utf-8", text.encode(), *usual))
+        text = str(error).encode()
+        self.transport.write(_final_response(error.status, b"text/plain; charset=utf-8", text, *usual))
         self.transport.close()
 
     # --- time limits
