@@ -89,6 +89,9 @@ async def _store_large(client: Client) -> None:
 
 ATTACKS: Final = {
     "batches": Attack(title="12 connections of batches of 1,000 events", request=_publish(1_000), connections=12),
+    "large-batches": Attack(
+        title="4 connections of batches of 16 MB, 60 events of 250 KB each", request=_publish(60, 250_000), connections=4
+    ),
     "fan-out": Attack(
         title="2 connections of batches with 20,000 deliveries", request=_publish(40), webhooks=500, connections=2
     ),

@@ -11,7 +11,7 @@ because a thread would compete with it for the interpreter lock; only COMMIT, wh
 Large work pauses between slices inside its transaction. :class:`Checkpoints` keeps the log short that COMMIT writes to.
 
 Organizations share the writer (core/fairness.py). A call that is large by itself holds it for long, and there is only
-one: where several organizations write, large calls get half of its time.
+one: where several organizations write, large calls get a quarter of its time.
 
 An operation takes the items of a batch at once and answers each. It may answer an item with a
 :class:`~packhook.core.errors.RequestError` in place of a result, if it has written nothing for that item. Any other
@@ -49,6 +49,9 @@ ROWS_OF_A_CALL: Final = 25
 
 OTHERS_SECONDS: Final = 1.0
 """For how long an organization counts as one that writes, too."""
+
+LEFT_TO_OTHERS: Final = 3
+"""How many times as long as a large call took they write before the next one: a call may have 16 MiB of events."""
 
 BUSY_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.02
@@ -221,13 +224,13 @@ class Writer:
         return self._closing or self._loop.time() >= self._large_at
 
     async def _write_large(self, jobs: list[_Job]) -> None:
-        """Write a call that is large by itself; where others write too, leave them as much time before the next one."""
+        """Write a call that is large by itself; where others write too, leave them time before the next one."""
         began = self._loop.time()
         await self._write_batch(jobs)
         ended = self._loop.time()
         self._large_of = jobs[-1].organization_id
         if began - self._others_at < OTHERS_SECONDS:
-            self._large_at = ended + (ended - began)
+            self._large_at = ended + LEFT_TO_OTHERS * (ended - began)
 
     def _note_others(self, jobs: list[_Job]) -> None:
         """Note when an organization has written other than the one whose call was the last large one."""
