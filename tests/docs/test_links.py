@@ -51,6 +51,28 @@ def test_every_named_test_folder_exists(page: Path) -> None:
     assert {path for path in named if not (ROOT / path).is_dir()} == set()
 
 
+@every_page
+def test_every_named_test_exists(page: Path) -> None:
+    """A claim that names its test has one; so ``tests/…py::NAME`` is a function there."""
+    named = re.findall(r"`(tests/[a-z0-9_/]+\.py)::(\w+)`", page.read_text("utf-8"))
+    assert [f"{path}::{name}" for path, name in named if not _has_test(path, name)] == []
+
+
+def _has_test(path: str, name: str) -> bool:
+    file = ROOT / path
+    return (
+        file.is_file() and re.search(rf"^ *(?:async )?def {name}\(", file.read_text("utf-8"), re.MULTILINE) is not None
+    )
+
+
+def test_every_bound_has_a_test() -> None:
+    """Each row of the table of fair shares names the resource, its bound, its share, and a test."""
+    lines = (DOCS / "explanation" / "fair-shares.md").read_text("utf-8").splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    assert len(table) > 50
+    assert [row[0] for row in table[1:] if len(row) != 4 or not all(row) or "`tests/" not in row[3]] == []
+
+
 def test_the_index_links_every_page() -> None:
     """A reader finds every page without knowing its name."""
     index = DOCS / "index.md"
