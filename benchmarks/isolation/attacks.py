@@ -22,6 +22,8 @@ from packhook.testing.wire import Wire
 ORGANIZATION: Final = "attacker"
 WEBHOOKS: Final = 1_000
 EVENTS: Final = f"/organizations/{ORGANIZATION}/events"
+WEBHOOKS_OF: Final = f"/organizations/{ORGANIZATION}/webhooks"
+PREVIEW: Final = b'{"select": "all", "since": "2020-01-01T00:00:00Z", "preview": true}'
 
 
 class Order(Struct, frozen=True):
@@ -87,10 +89,16 @@ async def _store_large(client: Client) -> None:
         await client.ask("POST", f"{EVENTS}/batch", _events(10, 250_000))
 
 
+async def _store_many(client: Client) -> None:
+    for _ in range(20):
+        await client.ask("POST", f"{EVENTS}/batch", _events(1_000))
+
+
 ATTACKS: Final = {
     "batches": Attack(title="12 connections of batches of 1,000 events", request=_publish(1_000), connections=12),
     "large-batches": Attack(
-        title="4 connections of batches of 16 MB, 60 events of 250 KB each", request=_publish(60, 250_000), connections=4
+        title="4 connections of batches of 16 MB, 60 events of 250 KB each",
+        request=_publish(60, 250_000), connections=4,
     ),
     "fan-out": Attack(
         title="2 connections of batches with 20,000 deliveries", request=_publish(40), webhooks=500, connections=2
@@ -116,6 +124,26 @@ ATTACKS: Final = {
         title="120 connections of pages of 100 events of 250 KB",
         request=lambda client, _: client.ask("GET", f"{EVENTS}?per_page=100"),
         webhooks=0, connections=120, prepare=_store_large,
+    ),
+    "matches": Attack(
+        title="60 connections that ask whether a webhook would get an event of 60 KB",
+        request=lambda client, webhook: client.ask("POST", f"{WEBHOOKS_OF}/{webhook}/match", _events(1, 60_000)),
+        connections=60,
+    ),
+    "portal": Attack(
+        title="60 connections that make portal links",
+        request=lambda client, _: client.ask("POST", f"/organizations/{ORGANIZATION}/portal-sessions", b"{}"),
+        webhooks=0, connections=60,
+    ),
+    "previews": Attack(
+        title="60 connections of previews of replays of 20,000 events",
+        request=lambda client, webhook: client.ask("POST", f"{WEBHOOKS_OF}/{webhook}/replays", PREVIEW),
+        connections=60, prepare=_store_many,
+    ),
+    "feed": Attack(
+        title="900 readers that wait for the feed",
+        request=lambda client, _: client.ask("GET", f"/organizations/{ORGANIZATION}/feed?wait=20"),
+        webhooks=0, connections=900,
     ),
     "wrong-keys": Attack(
         title="4 connections with wrong keys",

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.organization import EVENT, Organization
-from packhook.api.turns import REQUEST_UNITS
+from packhook.api.turns import REQUEST_UNITS, units_of
 from packhook.core.errors import Overloaded
 from packhook.core.subject import NOTHING
 from packhook.delivery.fair_queue import TURN_UNITS, Turns
@@ -60,6 +60,21 @@ async def test_work_that_is_more_than_a_turn_takes_several() -> None:
     first, second, third = (at for _, at in begun)
     assert second - first >= 4
     assert third - second >= 4
+
+
+@pytest.mark.parametrize(
+    ("header", "units"),
+    [
+        ((b"accept", b"*/*"), REQUEST_UNITS),
+        ((b"content-length", b"100"), REQUEST_UNITS),
+        ((b"content-length", b"60000"), REQUEST_UNITS + 14),
+        ((b"content-length", b"%d" % 10**18), REQUEST_UNITS + 16),
+        ((b"transfer-encoding", b"chunked"), REQUEST_UNITS + 16),
+    ],
+)
+def test_a_request_weighs_as_its_body(header: tuple[bytes, bytes], units: int) -> None:
+    """Sixty connections that ask for matches of 60 KB took 28 ms of a turn."""
+    assert units_of({"type": "http", "headers": [(b"host", b"x"), header]}) == units
 
 
 async def test_a_request_that_was_cancelled_takes_no_turn() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from packhook.api.forwarded import source_in
-from packhook.api.requests import bearer
+from packhook.api.requests import SMALL_BODY, bearer
 from packhook.api.route import BASE, ORGANIZATION
 from packhook.core.errors import Unauthorized
 from packhook.delivery.fair_queue import Turns
@@ -36,7 +36,7 @@ class RequestsInTurn:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
         if scope["type"] == "http":
-            await self._turns.take(self._client_of(scope), REQUEST_UNITS)
+            await self._turns.take(self._client_of(scope), units_of(scope))
         await self._app(scope, receive, send)
 
     def _client_of(self, scope: Scope) -> str:
@@ -52,6 +52,16 @@ class RequestsInTurn:
         if known is None:
             return source_in(scope, self._settings.trusted_proxies)
         return known or _organization_in(scope["path"])
+
+
+def units_of(scope: Scope) -> int:
+    """Return what a request is by its announced body: that is decoded and checked at one go, however large it is."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return REQUEST_UNITS + min(int(value), SMALL_BODY) // UNIT_BYTES
+        if name == b"transfer-encoding":
+            return REQUEST_UNITS + SMALL_BODY // UNIT_BYTES
+    return REQUEST_UNITS
 
 
 def _organization_in(path: str) -> str:
