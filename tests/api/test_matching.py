@@ -93,6 +93,11 @@ async def test_match_takes_an_event_that_was_published(organization: Organizatio
     webhook = await organization.webhook(filter=OF_BRAND)
     event_id = (await organization.publish(brand_id="brd_2"))["id"]
     assert (await match(organization, webhook, event_id=event_id))["reasons"] == ["its filter is false for this event"]
+    assert (await organization.ask("DELETE", f"/events/{event_id}/data")).status_code == 204
+    erased = await match(organization, webhook, event_id=event_id)
+    assert (erased["matches"], erased["reasons"]) == (
+        False, ["the data of this event were erased: there is nothing to send"],
+    )  # fmt: skip
     other = await Organization.create(organization.api)
     theirs = (await other.publish())["id"]
     await match(organization, webhook, 404, event_id=theirs)

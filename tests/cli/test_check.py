@@ -107,6 +107,20 @@ def test_everything_that_is_wrong_is_said_at_once(
     assert code == Exit.USAGE
 
 
+def test_of_a_setting_that_is_wrong_nothing_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No note tells of the default that stands in for it, and no other database is looked at."""
+    monkeypatch.setenv("PACKHOOK_MASTER_KEYS", "bad")
+    monkeypatch.setenv("PACKHOOK_PUBLIC_URL", "ftp://x")
+    monkeypatch.setenv("PACKHOOK_DATABASE_FILE", str(tmp_path / "none"))
+    code, out, err = run(capsys)
+    named = [line.removeprefix("error: ").partition(":")[0] for line in err]
+    assert sorted(named) == ["PACKHOOK_DATABASE_FILE", "master_keys", "public_url"]
+    assert [line for line in out if "database" in line or "master_keys" in line or "public_url" in line] == []
+    assert code == Exit.USAGE
+
+
 def test_a_database_that_is_away_has_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
     """Name host and port."""
     code, _, err = run(capsys, database="postgresql://packhook@127.0.0.1:1/none")

@@ -37,8 +37,9 @@ def check(
         config, check=problems, host=host, port=port, database=database, processes=processes
     )
     code = Exit.USAGE if errors else Exit.DONE
-    notes = advice(settings, frozenset(map(_setting_of, errors)))
-    if not any(line.startswith(_MISTAKEN) for line in errors):
+    wrong = frozenset(map(_setting_of, errors))
+    notes = advice(settings, wrong)
+    if "database" not in wrong:
         try:
             state = asyncio.run(inspect_database(settings))
         except PackhookError as error:

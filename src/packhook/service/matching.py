@@ -16,6 +16,7 @@ from packhook.core.model import Event, Webhook
 from packhook.core.subject import INVALID
 from packhook.core.subscription import matches, subscription_of, takes_code, why_not
 from packhook.store.base import Store
+from packhook.store.erasure import WAS_ERASED
 
 MAX_EXAMPLES: Final = 20
 """With the examples of so many event types a filter is tried when it is written."""
@@ -45,6 +46,8 @@ class Matching:
         """Match an event that was published. Raise NotFound if one of the two is not this organization's."""
         webhook = await self._store.get_webhook(organization_id, webhook_id)
         event, _ = await self._store.get_event(organization_id, event_id)
+        if event.erased_at is not None:
+            return MatchResult(matches=False, reasons=(WAS_ERASED,), filter_error="", waits=False)
         return _result(webhook, event)
 
     async def match(self, organization_id: str, webhook_id: str, event_code: str, data: object) -> MatchResult:
