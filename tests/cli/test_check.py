@@ -32,7 +32,7 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"PACKHOOK_{name}", value)
 
 
-def run(capsys: pytest.CaptureFixture[str], **options: str) -> tuple[int, list[str], list[str]]:
+def run(capsys: pytest.CaptureFixture[str], **options: str | Path) -> tuple[int, list[str], list[str]]:
     """Run the command; return its exit code and the lines of standard output and error."""
     code = 0
     try:
@@ -52,6 +52,9 @@ def test_the_result_as_json(capsys: pytest.CaptureFixture[str], database: str) -
     code, (line,), err = run(capsys, database=database, port="-1", output=Output.JSON)
     found = json.loads(line)
     assert (code, found["fit"], len(found["errors"]), err) == (Exit.USAGE, False, 1, [])
+    code, (line,), err = run(capsys, config=Path("missing.toml"), output=Output.JSON)
+    expected = {"fit": False, "errors": ["there is no settings file missing.toml"], "notes": []}
+    assert (code, json.loads(line), err) == (Exit.USAGE, expected, [])
 
 
 async def _filled(database: str) -> None:

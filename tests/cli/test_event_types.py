@@ -66,6 +66,17 @@ async def test_a_file_of_many(terminal: Terminal) -> None:
     assert "          breaks /schema/required: data.since is required now: data without it would be refused" in dry.out
 
 
+async def test_an_export_controls_no_terminal_and_means_the_same(terminal: Terminal) -> None:
+    """Escape ESC, C1, bidirectional and invisible characters in YAML and JSON; imported again, nothing changes."""
+    description = "\x1b[31m \x9b2J \u202egnp.exe \u2028 \ufeff \U000e0041"
+    given = json.dumps([{"code": "stock.odd", "description": description, "example": {description: [description]}}])
+    await terminal.output("event-types", "import", "-", given=given)
+    in_yaml, in_json = [await terminal.output("event-types", "export", *option) for option in ((), ("--json",))]
+    for text, found in ((in_yaml, yaml.safe_load(in_yaml)), (in_json, json.loads(in_json))):
+        assert text.replace("\n", "").isprintable()
+        assert json.loads(given)[0] in found["event_types"]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -76,7 +87,7 @@ async def test_a_file_of_many(terminal: Terminal) -> None:
         ("- code: a.b\n  example: {x: .nan}", "values that JSON does not have"),
         ("- code: a.b\n  example: !!python/object:os.system {}", "is no YAML or JSON"),
         ("- code: a\n- code: order.created\n- colour: 1", "/event_types/2/colour: there is no such field"),
-        (b"\xff", "it is not UTF-8"),
+        (b"\xff", "is not UTF-8"),
         ("- {code: a.b, example: {NO: !!binary aGk=}}", "values that JSON does not have"),
     ],
 )

@@ -32,7 +32,7 @@ REFUSED: Final = {
     "no JSON": (b'{"event_code": ', "line 1 is not JSON"),
     "one bad line": (b'{"a": 1}\n\n{"b": \n', "line 3 is not JSON"),
     "too many": (b"{}\n" * 1_001, "expected 1 to 1000 events, got 1001"),
-    "not UTF-8": (b'{"a": "\xff"}', "cannot read -"),
+    "not UTF-8": (b'{"a": "\xff"}', "standard input is not UTF-8: byte 7"),
     "not an event": (b"[1, 2]", "/events/0"),
     "an unknown code": (b'{"event_code": "orders.created", "data": {"id": "1"}}', "did you mean `order.created`?"),
 }

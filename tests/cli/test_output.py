@@ -96,6 +96,8 @@ async def test_the_output_of_a_node_that_is_asked(terminal: Terminal, tmp_path: 
     others = [["events", "list", "--json"], ["stats"], ["organizations", "show", terminal.organization]]
     for words in (*listing, *others):
         assert _run(words, ">/dev/full", tmp_path, **settings) == (Exit.FAILED, "", FULL)
+    for words in (["event-types", "export"], ["events", "list", "--all", "--json"]):
+        assert _run(words, ">&-", tmp_path, **settings) == (Exit.DONE, "", "")
 
 
 async def test_listen_tells_a_full_disk_from_a_port_in_use(tmp_path: Path) -> None:

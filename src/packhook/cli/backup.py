@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from packhook.cli.shared_options import ConfigOption, DatabaseOption
+from packhook.core.text import visible
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook.store.encryption.keyring import Keyring
@@ -49,4 +50,4 @@ def _keys(settings: Settings) -> str:
 
 
 def _say(line: str) -> None:
-    print(line)  # noqa: T201 this is the command line
+    print(visible(line))  # noqa: T201 this is the command line

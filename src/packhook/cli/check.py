@@ -9,9 +9,9 @@ from packhook.cli.exits import Exit, exit_code, fail
 from packhook.cli.output import Output, OutputOption, print_json
 from packhook.cli.preflight import advice, problems
 from packhook.cli.shared_options import ConfigOption, DatabaseOption, HostOption, PortOption, ProcessesOption
-from packhook.core.errors import PackhookError
+from packhook.core.errors import InvalidSettings, PackhookError
 from packhook.core.overview import DatabaseState
-from packhook.core.text import visible_lines
+from packhook.core.text import visible, visible_lines
 from packhook.settings import Settings
 from packhook.settings_sources import examine_settings
 from packhook.store.encryption.keyring import Keyring
@@ -33,9 +33,15 @@ def check(
 
     Example: packhook check --config /etc/packhook/packhook.toml
     """
-    settings, errors = examine_settings(
-        config, check=problems, host=host, port=port, database=database, processes=processes
-    )
+    try:
+        settings, errors = examine_settings(
+            config, check=problems, host=host, port=port, database=database, processes=processes
+        )
+    except InvalidSettings as error:  # the file of settings itself
+        if output is Output.TABLE:
+            raise
+        _print_result([error.detail], [], output)
+        raise SystemExit(int(Exit.USAGE)) from None
     code = Exit.USAGE if errors else Exit.DONE
     wrong = frozenset(map(_setting_of, errors))
     notes = advice(settings, wrong)
@@ -51,13 +57,17 @@ def check(
             notes += _notes_on(state, settings)
             code = code or (Exit.FAILED if found else Exit.DONE)
     if output is not Output.TABLE:
-        print_json(json.dumps({"fit": not errors, "errors": errors, "notes": notes}, ensure_ascii=False), output)
+        _print_result(errors, notes, output)
         raise SystemExit(int(code))
     for line in notes:
         print(visible_lines(f"note: {line}"))  # noqa: T201 this is the command line
     if errors:
         fail("\n".join(f"error: {line}" for line in errors), code)
-    print(f"{shown(settings.database)} and the settings are fit to serve")  # noqa: T201 as above
+    print(visible(f"{shown(settings.database)} and the settings are fit to serve"))  # noqa: T201 as above
+
+
+def _print_result(errors: list[str], notes: list[str], output: Output) -> None:
+    print_json(json.dumps({"fit": not errors, "errors": errors, "notes": notes}, ensure_ascii=False), output)
 
 
 def _setting_of(error: str) -> str:

@@ -1,9 +1,7 @@
 """``packhook event-types``: the catalogue of event types, and files of many."""
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,11 +9,12 @@ import typer
 from packhook.api import parameters
 from packhook.cli.client import Client
 from packhook.cli.exits import Exit, fail
-from packhook.cli.files import named
+from packhook.cli.files import named, read_text
 from packhook.cli.options import client_command
 from packhook.cli.output import Output
 from packhook.cli.shared_options import DescriptionOption, EtagOption, IfMatchOption
-from packhook.cli.tables import say
+from packhook.cli.tables import say, show_json
+from packhook.core.text import visible_document
 from packhook.service.event_type_files import WrongFile, read_event_types, read_values, to_yaml
 from packhook_client import calls
 
@@ -124,11 +123,12 @@ def export(client: Client) -> None:
     found = [_exported(one) for page in pages for one in page.value["data"] if not one["built_in"]]
     whole = {"event_types": found}
     if client.output is Output.TABLE:
-        sys.stdout.write(to_yaml(whole))
+        print(to_yaml(whole), end="")  # noqa: T201 this is the command line
     elif client.output is Output.JSON:
-        sys.stdout.write(json.dumps(whole, ensure_ascii=False, indent=2) + "\n")
+        print(visible_document(json.dumps(whole, ensure_ascii=False, indent=2)))  # noqa: T201 as above
     else:
-        sys.stdout.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in found)
+        for one in found:
+            show_json(json.dumps(one, ensure_ascii=False))
 
 
 def _fields(
@@ -146,12 +146,9 @@ def _fields(
 
 
 def _parse(file: str, read: Callable[[str], Any] = read_values) -> Any:  # noqa: ANN401 what a file says
+    text = read_text(file, MAX_FILE_BYTES)
     try:
-        text = sys.stdin.buffer.read().decode() if file == "-" else Path(file).read_text("utf-8")
         return read(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        fail(f"cannot read {named(file)}: {reason}", Exit.USAGE)
     except WrongFile as error:
         fail(f"{named(file)}: {error}", Exit.USAGE)
 
@@ -160,9 +157,9 @@ def _say_changes(changes: list[dict[str, Any]], *, dry_run: bool) -> None:
     for change in changes:
         if change["change"] == "unchanged":
             continue
-        print(f"{change['change']:<9} {change['code']}  {', '.join(change['fields'])}".rstrip())  # noqa: T201 this is the command line
+        say(f"{change['change']:<9} {change['code']}  {', '.join(change['fields'])}".rstrip())
         for broken in change["breaks"]:
-            print(f"          breaks {broken['field']}: {broken['message']}")  # noqa: T201 as above
+            say(f"          breaks {broken['field']}: {broken['message']}")
     changed = sum(change["change"] != "unchanged" for change in changes)
     say(f"{changed} of {len(changes)} event types {'would change' if dry_run else 'changed'}.")
 

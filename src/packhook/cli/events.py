@@ -1,6 +1,5 @@
 """``packhook events``: publish and read events."""
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,7 +11,7 @@ from msgspec import Raw, Struct
 from packhook.api import parameters
 from packhook.cli.client import Client
 from packhook.cli.commands import exclusive
-from packhook.cli.exits import Exit, fail
+from packhook.cli.exits import Exit, fail, say_aside
 from packhook.cli.feed import follow
 from packhook.cli.files import named, read_file
 from packhook.cli.options import client_command
@@ -126,7 +125,7 @@ def feed(
         for cursor in follow(client, query, cursor_file, once=once):  # noqa: B007 the last one is printed
             continue
     if cursor_file is None and cursor:
-        print(f"Go on with: --after {cursor}", file=sys.stderr)  # noqa: T201 this is the command line
+        say_aside(f"Go on with: --after {cursor}")
 
 
 def _erased(event_id: str | None, subject: str | None) -> str:

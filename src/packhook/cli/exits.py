@@ -33,7 +33,12 @@ def exit_code(error: PackhookError) -> Exit:
 
 def fail(message: str, code: Exit) -> NoReturn:
     """Print the lines of a message to standard error, and exit. If that is closed or full, only the code tells it."""
-    if sys.stderr is not None:  # None: closed by the caller; print would use standard output
-        with suppress(OSError):
-            print(visible_lines(message), file=sys.stderr, flush=True)  # noqa: T201 this is the command line
+    say_aside(message)
     raise SystemExit(int(code))
+
+
+def say_aside(message: str) -> None:
+    """Print the lines of a message to standard error, if that can be written to."""
+    if sys.stderr is not None:  # None: closed by the caller; print would use standard output
+        with suppress(OSError, ValueError):
+            print(visible_lines(message), file=sys.stderr, flush=True)  # noqa: T201 this is the command line

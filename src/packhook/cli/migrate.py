@@ -4,6 +4,7 @@ import asyncio
 
 from packhook.cli.shared_options import ConfigOption, DatabaseOption
 from packhook.core.clock import SystemClock
+from packhook.core.text import visible
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook.store.open import open_store, shown
@@ -16,7 +17,7 @@ def migrate(database: DatabaseOption = None, config: ConfigOption = None) -> Non
     """
     settings = load_settings(config, database=database)
     asyncio.run(_migrate(settings))
-    print(f"{shown(settings.database)} is up to date")  # noqa: T201 this is the command line
+    print(visible(f"{shown(settings.database)} is up to date"))  # noqa: T201 this is the command line
 
 
 async def _migrate(settings: Settings) -> None:

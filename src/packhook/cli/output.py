@@ -7,7 +7,6 @@
 With ``--all`` the next pages follow until there is none; one page is in memory at a time.
 """  # noqa: E501 a diagram
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -108,14 +107,13 @@ def _print_table(
 
 def _print_document(pages: Iterator[tuple[str, dict[str, Any]]]) -> None:
     """Print ``{"data": […], …}`` with the items of all pages, as one page that has no neighbours."""
-    write = sys.stdout.write
-    write(_BEGINNING)
+    print(_BEGINNING, end="")  # noqa: T201 this is the command line
     separator = ""
     per_page = 0
     for text, page in pages:
         per_page = page["per_page"]
         for item in _items(text).data:
-            write(separator + visible_json(bytes(item).decode()))
+            print(separator + visible_json(bytes(item).decode()), end="")  # noqa: T201 as above
             separator = ","
-        sys.stdout.flush()
-    write(f'],"prev":null,"next":null,"per_page":{per_page}}}\n')
+        print(end="", flush=True)  # noqa: T201 as above
+    print(f'],"prev":null,"next":null,"per_page":{per_page}}}')  # noqa: T201 as above

@@ -1,15 +1,14 @@
 """Run ``packhook serve``: one node, or several on one port, until stopped."""
 
 import socket
-import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from typing import Annotated
 
 import typer
 import uvloop
 
-from packhook.cli.exits import Exit, exit_code, fail
+from packhook.cli.exits import Exit, exit_code, fail, say_aside
 from packhook.cli.preflight import problems
 from packhook.cli.shared_options import ConfigOption, DatabaseOption, HostOption, PortOption, ProcessesOption
 from packhook.cli.supervise import supervise
@@ -57,7 +56,6 @@ def _run_child(settings: Settings, listener: socket.socket, number: int) -> int:
     try:
         uvloop.run(run_node(settings, listener=listener, process=number))
     except PackhookError as error:
-        with suppress(OSError, ValueError):  # standard error may be closed
-            print(error.detail, file=sys.stderr, flush=True)  # noqa: T201 this is the command line
+        say_aside(error.detail)
         return int(exit_code(error))
     return 0

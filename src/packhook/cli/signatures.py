@@ -127,6 +127,8 @@ def _tolerance(text: str) -> float:
 
 def _print_raw(content: bytes) -> None:
     """Print bytes as they are; on a terminal, only what it can show."""
+    if sys.stdout is None:  # closed by the caller
+        return
     if sys.stdout.isatty():
         print(visible_lines(content.decode("utf-8", "backslashreplace").replace("\r\n", "\n")))  # noqa: T201 this is the command line
         return

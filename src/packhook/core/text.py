@@ -19,5 +19,10 @@ def visible_json(document: str) -> str:
     return _escaped(document, lambda char: " " if char in "\n\r\t" else json.dumps(char)[1:-1])
 
 
+def visible_document(document: str) -> str:
+    """Escape the same in JSON, but for its line breaks. The value stays the same."""
+    return "\n".join(_escaped(line, lambda char: json.dumps(char)[1:-1]) for line in document.split("\n"))
+
+
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else escape(char) for char in text)

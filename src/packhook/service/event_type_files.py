@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from packhook.core.text import visible_lines
+
 MAX_VALUES: Final = 200_000
 """So many values may a file have once its aliases are expanded, by which a small text becomes a large one."""
 
@@ -46,7 +48,13 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write YAML in which what any version of YAML would take for something else is quoted."""
+    """Write YAML in which what any version of YAML would take for something else is quoted, and what no screen shows."""
+
+    def analyze_scalar(self, scalar: str) -> Any:  # noqa: ANN401 yaml's own
+        found = super().analyze_scalar(scalar)
+        if not scalar.replace("\n", "").isprintable():
+            found.allow_block = found.allow_flow_plain = found.allow_block_plain = found.allow_single_quoted = False
+        return found
 
 
 for _name, _pattern, _first in _RESOLVERS:
@@ -86,9 +94,9 @@ def read_event_types(text: str, most_yaml: int | None = None) -> list[Any]:
 
 
 def to_yaml(value: object) -> str:
-    """Return a value as YAML."""
+    """Return a value as YAML that a terminal can show."""
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
-    return text
+    return visible_lines(text)  # what it escapes stands in double quotes, where YAML has the same escapes
 
 
 def _read(text: str, most_yaml: int | None) -> Any:  # noqa: ANN401 any JSON
