@@ -125,6 +125,24 @@ async def test_old_events_are_removed_in_batches(node: LocalNode, clock: ManualC
     assert await events(node) == [young]
 
 
+async def test_a_clock_that_is_set_forward_deletes_nothing_for_a_day(node: LocalNode, clock: ManualClock) -> None:
+    """Say it once. Set back in time, nothing was lost; after a day the clock is believed."""
+    published = await node.publish(code=CODE_WITHOUT_WEBHOOK)
+    running = maintenance(node)
+    with capture_logs() as lines:
+        clock.set_forward(2 * RETENTION)
+        await running.run_once()
+        clock.set_forward(-2 * RETENTION)
+        await running.run_once()
+        assert await events(node) == published
+        clock.set_forward(2 * RETENTION)
+        for passed in (0, DAY - 1, 1):
+            clock.advance(passed)
+            await running.run_once()
+    assert [line["event"] for line in lines] == ["clock_set_forward", "clock_set_forward", "retention_run"]
+    assert await events(node) == []
+
+
 async def events(node: LocalNode) -> list[str]:
     """Return the ids of the organization's events."""
     return [event.id for event in (await node.service.history.events(ACME, PageRequest(limit=1_000))).items]

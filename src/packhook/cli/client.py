@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Self
 
-import typer
-
 import packhook_client  # which imports Packhook, and httpx with it, when it is used
 from packhook.cli.exits import Exit, fail
 from packhook.cli.output import MOST_PER_PAGE, Output, next_cursor, print_json, print_pages
-from packhook.cli.tables import show
+from packhook.cli.tables import say, show
 from packhook.core.text import visible
 from packhook_client.call import Call
 from packhook_client.errors import ApiError, ConnectionFailed, InvalidArgument, InvalidKey, UnexpectedResponse
@@ -89,7 +87,7 @@ class Client:
     def show_or_tag(self, reply: Reply, *, etag: bool) -> None:
         """Print a reply, or its entity tag alone."""
         if etag:
-            typer.echo(reply.etag)
+            say(str(reply.etag))
         else:
             self.show(reply)
 

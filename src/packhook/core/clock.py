@@ -13,6 +13,7 @@ DAY: Final = 24 * HOUR
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _nanoseconds: Final = time.time_ns
+_SINCE_START: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -23,6 +24,10 @@ class Clock(Protocol):
         """Return the present instant, in milliseconds since the Unix epoch (UTC)."""
         ...
 
+    def elapsed(self) -> int:
+        """Return milliseconds since some instant, whatever the clock is set to; a sleep of the machine counts."""
+        ...
+
 
 class SystemClock:
     """Tell the time of the machine."""
@@ -30,6 +35,10 @@ class SystemClock:
     def now(self) -> int:
         """Return the present instant, in milliseconds since the Unix epoch (UTC)."""
         return _nanoseconds() // 1_000_000
+
+    def elapsed(self) -> int:
+        """Return the time since the machine started, in milliseconds."""
+        return time.clock_gettime_ns(_SINCE_START) // 1_000_000
 
 
 @lru_cache(256)

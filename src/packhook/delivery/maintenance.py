@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from packhook.core.clock import DAY, SECOND, Clock, to_rfc3339
+from packhook.core.clock import DAY, HOUR, SECOND, Clock, to_rfc3339
 from packhook.core.errors import Unavailable
 from packhook.settings import Settings
 from packhook.store.base import Store
@@ -15,6 +15,9 @@ _log: Final = structlog.get_logger("packhook.maintenance")
 
 INTERVAL_SECONDS: Final = 60.0
 BATCH_SIZE: Final = 500
+CLOCK_TOLERANCE: Final = HOUR
+HOLD: Final = DAY
+"""How long a clock that was set forward is not believed: its operator has a day to notice, and loses nothing."""
 
 
 class Maintenance:
@@ -25,6 +28,9 @@ class Maintenance:
         self._settings = settings
         self._clock = clock
         self._stop = asyncio.Event()
+        self._seen_at = clock.now()
+        self._seen_elapsed = clock.elapsed()
+        self._ahead_since: int | None = None
 
     def stop(self) -> None:
         """Let ``run`` return after the current batch."""
@@ -46,7 +52,9 @@ class Maintenance:
                 continue
 
     async def run_once(self) -> None:
-        """Do everything that is due now."""
+        """Do everything that is due now; nothing while the clock may be wrong: what is deleted does not come back."""
+        if self._is_clock_ahead():
+            return
         await self._disable_failing()
         await self._warn_failing()
         while not self._stop.is_set():
@@ -73,6 +81,22 @@ class Maintenance:
                 portal_sessions=removed.portal_sessions,
                 operator_sessions=removed.operator_sessions,
             )
+
+    def _is_clock_ahead(self) -> bool:
+        """Return whether the clock has gone further than time did since the last round, less than a day ago."""
+        now, elapsed = self._clock.now(), self._clock.elapsed()
+        ahead = now - self._seen_at - (elapsed - self._seen_elapsed)
+        if ahead > CLOCK_TOLERANCE:
+            if self._ahead_since is None:
+                self._ahead_since = elapsed
+                until = to_rfc3339(now + HOLD)
+                _log.warning(
+                    "clock_set_forward", seconds=round(ahead / SECOND), detail=f"nothing is deleted until {until}"
+                )
+            if elapsed - self._ahead_since < HOLD:
+                return True
+        self._seen_at, self._seen_elapsed, self._ahead_since = now, elapsed, None
+        return False
 
     async def _disable_failing(self) -> None:
         now = self._clock.now()

@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write YAML in which what any version of YAML would take for something else is quoted, and what no screen shows."""
+    """Write YAML that quotes what any version would take for something else, and escapes what is not printable."""
 
     def analyze_scalar(self, scalar: str) -> Any:  # noqa: ANN401 yaml's own
         found = super().analyze_scalar(scalar)
