@@ -182,14 +182,15 @@ async def _publish_and_inject(
 ) -> list[tuple[str, bool]]:
     """Publish while the faults are injected; return their names, each with whether it happened.
 
-    Before each fault, quiet webhooks get their only event: one is in flight then, one waits for its retry. During it,
-    the secret of the webhook at the path ``rotated`` is rotated.
+    Before each fault, quiet webhooks get their only event: one is in flight then, one waits for its retry, and
+    one was paused when it was published. During it, the secret of the webhook at the path ``rotated`` is rotated.
     """
     console, injected = Console(), []
     publishing = asyncio.create_task(publisher.run())
     for fault in planned:
         for response in FIRST_RESPONSES:
             await proof.publish_quietly(response)
+        await proof.publish_quietly("failing", is_paused=True)
         rotating = asyncio.create_task(proof.inbox.rotations.rotate(proof.cluster.urls, rotated))
         happened = await fault.inject()
         await rotating

@@ -11,9 +11,12 @@ import packhook.store.postgres.claim
 import packhook.store.postgres.liveness
 import packhook.store.postgres.outbox
 import packhook.store.postgres.record
+import packhook.store.postgres.webhooks
 import packhook.store.sqlite.claim
+import packhook.store.sqlite.outbox
 import packhook.store.sqlite.publish
 import packhook.store.sqlite.record
+import packhook.store.sqlite.webhooks
 from packhook.store.postgres.queries import SQL as POSTGRES
 from packhook.store.sqlite.queries import SQL as SQLITE
 
@@ -76,6 +79,10 @@ def _roll_back_publishes() -> None:
     sqlite.publish.publish = publish
 
 
+def _forget_outbox() -> None:
+    sqlite.outbox.waiting_organizations = lambda _: []
+
+
 def _forget_retries() -> None:
     original = sqlite.record._settlement
 
@@ -103,10 +110,13 @@ MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     "a retry that is never due": _forget_retries,
     "a failure that counts as delivered": _record_failures_as_delivered,
     "a publish that is answered and not stored": _roll_back_publishes,
+    "a resume without its lane": _drop(sqlite.webhooks, "replace_webhook", SQLITE[LANE]),
+    "a start that does not look into the outbox": _forget_outbox,
     "a rescue without its lane, on PostgreSQL": _drop(
         postgres.liveness.NodeLiveness, "_release", POSTGRES[LANE], position=1
     ),
     "a release without its lane, on PostgreSQL": _drop(postgres.claim, "release", POSTGRES[LANE]),
+    "a resume without its lane, on PostgreSQL": _drop(postgres.webhooks, "replace_webhook", POSTGRES[LANE]),
     "a retry without its lane, on PostgreSQL": _drop(postgres.record, "_reschedule", POSTGRES[LANE]),
 }
 

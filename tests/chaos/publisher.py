@@ -41,16 +41,33 @@ async def subscribe(url: str, endpoints: Sequence[str]) -> list[str]:
     return paths
 
 
-async def publish_quietly(urls: Sequence[str], organization: str, endpoint: str, order_id: str) -> None:
-    """Create an organization with one webhook, and publish the only event that it ever gets."""
+async def publish_quietly(
+    urls: Sequence[str], organization: str, endpoint: str, order_id: str, *, is_paused: bool = False
+) -> None:
+    """Create an organization with one webhook, and publish the only event that it ever gets, maybe while paused."""
     path = f"/v1/organizations/{organization}"
     body = {"event_code": EVENT_CODE, "data": example_order(EVENT_CODE) | {"id": order_id}}
     async with operator_client() as client:
         await _post_until_accepted(client, [f"{url}/v1/organizations" for url in urls], {"id": organization}, {})
-        webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET}
+        webhook = {"event_code": EVENT_CODE, "endpoint": endpoint, "secret": SECRET, "paused": is_paused}
         await _post_until_accepted(client, [f"{url}{path}/webhooks" for url in urls], webhook, {})
         key = {"idempotency-key": order_id}
         await _post_until_accepted(client, [f"{url}{path}/events" for url in urls], body, key)
+        if is_paused:
+            await _resume(client, [f"{url}{path}/webhooks" for url in urls])
+
+
+async def _resume(client: httpx.AsyncClient, urls: Sequence[str]) -> None:
+    """Resume the only webhook of a list, at one node after another until one responds."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        for url in itertools.cycle(urls):
+            try:
+                (webhook,) = (await client.get(url)).raise_for_status().json()["data"]
+                (await client.put(f"{url}/{webhook['id']}", json={"paused": False})).raise_for_status()
+            except httpx.HTTPError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            return
 
 
 class Publisher:

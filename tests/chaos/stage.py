@@ -98,11 +98,15 @@ class Stage:
         self.ledger = ledger
         self._numbers = itertools.count(1)
 
-    async def publish_quietly(self, response: str) -> None:
-        """Publish the only event of a new webhook, and wait for its first request, which gets this first response."""
+    async def publish_quietly(self, response: str, *, is_paused: bool = False) -> None:
+        """Publish the only event of a new webhook, and wait for its first request, which gets this first response.
+
+        ``is_paused``: the webhook is paused until the event is published.
+        """
         number = next(self._numbers)
         path, order_id = f"{QUIET}{number}-{response}", f"quiet_{number}"
-        await publish_quietly(self.cluster.urls, f"quiet-{number}", self.receiver.url + path, order_id)
+        endpoint = self.receiver.url + path
+        await publish_quietly(self.cluster.urls, f"quiet-{number}", endpoint, order_id, is_paused=is_paused)
         self.ledger.owe(order_id, path)
         await self.inbox.wait_for_request(path)
 
