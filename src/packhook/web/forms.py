@@ -42,9 +42,13 @@ class Form:
         """Return the lines of a text area that are not empty."""
         return [line.strip() for line in self.text(name).splitlines() if line.strip()]
 
-    def is_checked(self, name: str) -> bool:
-        """Tell whether a check box was checked."""
+    def has(self, name: str) -> bool:
+        """Tell whether a field was sent."""
         return any(key == name for key, _ in self._fields)
+
+    def is_checked(self, name: str) -> bool:
+        """Tell whether a check box was checked: it is sent only then."""
+        return self.has(name)
 
 
 async def read_form(request: Request, bodies: FairShare, max_bytes: int = MAX_FORM_BYTES) -> Form:

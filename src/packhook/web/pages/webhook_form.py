@@ -1,6 +1,6 @@
 """Create and edit a webhook, and rotate its secret: forms that the API's own schemas judge."""
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -13,6 +13,15 @@ from packhook.service import rules
 from packhook.web.forms import Form
 from packhook.web.inputs import read_inputs
 from packhook.web.visit import Visit
+
+
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(name for name, field in WebhookUpdate.model_fields.items() if field.annotation is kind)
+
+
+_TEXTS: Final = tuple(name for name in _names_of(str) if name != "secret")
+_NUMBERS: Final = _names_of(float)
+_FLAGS: Final = _names_of(bool)
 
 
 async def create_form(visit: Visit) -> Response:
@@ -100,18 +109,12 @@ def _settings(form: Form) -> dict[str, Any]:
         name, _, value = line.partition(":")
         headers[name.strip()] = value.strip()
     return {
-        "event_code": form.text("event_code"),
-        "endpoint": form.text("endpoint"),
-        "event_codes": form.lines("event_codes"),
-        "filter": "\n".join(form.text("filter").splitlines()),  # browsers end lines with CR LF
-        "payload": form.text("payload", FULL),
-        "description": form.text("description"),
+        **{name: "\n".join(form.text(name).splitlines()) for name in _TEXTS if form.has(name)},  # browsers send CR LF
+        **{name: _number(form.text(name)) for name in _NUMBERS},
+        **{name: form.is_checked(name) for name in _FLAGS},
         "headers": headers,
-        "rate_limit": _number(form.text("rate_limit")),
-        "timeout_seconds": _number(form.text("timeout_seconds")),
+        "event_codes": form.lines("event_codes"),
         "retry_schedule": [wait.strip() for wait in form.text("retry_schedule").split(",") if wait.strip()],
-        "enabled": form.is_checked("enabled"),
-        "paused": form.is_checked("paused"),
     }
 
 
@@ -124,19 +127,14 @@ def _number(text: str) -> float | str:
 
 def _texts(found: Webhook) -> list[tuple[str, str]]:
     """Return a webhook's settings as the texts of the form; header values are never shown."""
-    shown = shown_settings(found)
-    texts = [
-        ("event_code", found.event_code),
-        ("endpoint", found.endpoint),
+    shown = {"payload": FULL, **shown_settings(found)}
+    return [
+        *((name, shown.get(name) or getattr(found, name)) for name in _TEXTS),
+        *((name, f"{shown[name]:g}" if shown.get(name) else "") for name in _NUMBERS),
         ("event_codes", "\n".join(found.event_codes)),
-        ("filter", found.filter),
-        ("payload", found.payload or FULL),
-        ("description", found.description),
-        ("rate_limit", f"{found.rate_limit:g}" if found.rate_limit else ""),
-        ("timeout_seconds", f"{found.timeout / 1_000:g}" if found.timeout else ""),
         ("retry_schedule", ", ".join(shown.get("retry_schedule", ()))),
+        *((name, "on") for name in _FLAGS if getattr(found, name)),
     ]
-    return texts + [(name, "on") for name in ("enabled", "paused") if getattr(found, name)]
 
 
 # --- the secret
