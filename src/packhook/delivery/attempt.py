@@ -161,7 +161,7 @@ class AttemptInFlight:
         delivery, started_at = self.delivery, self._started_at
         shown = redacted(outcome, self._webhook)
         verdict = judge(
-            structs.replace(shown, headers=_waits(outcome) + shown.headers),
+            outcome if shown is outcome else structs.replace(shown, headers=_waits(outcome) + shown.headers),
             failures_before=delivery.attempt_count - delivery.attempts_before,
             policy=self._webhook.policy,
             now=started_at + outcome.duration,

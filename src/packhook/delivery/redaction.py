@@ -15,6 +15,7 @@ from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain
+from operator import itemgetter
 from string import hexdigits
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -35,6 +36,8 @@ MAX_MEANINGS: Final = 4_096
 MANY: Final = 100
 MAX_FOUND: Final = 64
 """A text with more spellings than this says nothing else, and becomes the marker as a whole."""
+_name_of: Final = itemgetter(0)
+_value_of: Final = itemgetter(1)
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 _SEPARATOR: Final = "\ufffe"
 _MARKER: Final = "\uffff"
@@ -50,11 +53,13 @@ _IN_HTML: Final = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za
 class Redactor(Struct, frozen=True):
     """Replace secrets by ``***``.
 
-    ``needles`` are their spellings as Latin-1 text in lower case, the longest first. ``decoded``: the secrets that are
-    long enough to be looked for in what an encoded text means, without white space.
+    ``needles`` are their spellings as Latin-1 text in lower case, the longest first, ``compact`` the same without white
+    space. ``decoded``: the secrets that are long enough to be looked for in what an encoded text means, without white
+    space.
     """
 
     needles: tuple[str, ...]
+    compact: tuple[str, ...] = ()
     decoded: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
@@ -106,20 +111,22 @@ class Redactor(Struct, frozen=True):
         )
 
     def _is_clean(self, outcome: Outcome) -> bool:
-        """Return True if a short response has no secret. Nearly all are so, and this takes a fifth of the time."""
-        values = "".join([value for _, value in outcome.headers])
+        """Return True if a short response has no secret, however it is cut by white space or lines.
+
+        Nearly all are so, and this takes a fifth of the time.
+        """
+        headers = outcome.headers
+        values = "".join(map(_value_of, headers))
         if len(values) + len(outcome.body) > SHORT or outcome.truncated or not values.isprintable():
             return False
-        names = "".join([name for name, _ in outcome.headers])
-        text = f"{values}\n{names}\n{outcome.body.decode('latin-1')}\n{outcome.detail}"
+        text = f"{values}{''.join(map(_name_of, headers))}{outcome.body.decode('latin-1')}{outcome.detail}"
         if "%" in text or "\\" in text or "&" in text:
             return False
-        low = _lower(text)
-        for needle in self.needles:
-            if needle in low:
+        compact = "".join(text.lower().split())
+        for needle in self.compact:  # noqa: SIM110 a generator takes longer than the search
+            if needle in compact:
                 return False
-        compact = "".join(low.split())
-        return not any(secret in compact for secret in self.decoded)
+        return True
 
     def detail(self, outcome: Outcome) -> str:
         """Return the detail of a failure: only that of TLS has an endpoint's words in it, names of its certificate."""
@@ -165,6 +172,7 @@ def redactor(values: Iterable[str]) -> Redactor:
     long = {compact for secret in secrets if len(compact := _without_space(_latin(secret))) >= MIN_WORD}
     return Redactor(
         tuple(sorted(needles, key=lambda spelling: (-len(spelling), spelling))),
+        tuple(sorted(set(map(_without_space, needles)))),
         tuple(sorted(long)),
     )
 
