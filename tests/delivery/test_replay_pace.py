@@ -26,7 +26,7 @@ def lane(webhook_id: str = "wh_1", replays: int = 2) -> Lane:
 
 def begin(pace: ReplayPace, of: Lane) -> bool:
     """Begin the lane's next delivery if it may begin now; return whether."""
-    if not pace.admits(of):
+    if of.has_only_replays and not pace.admits(of):
         return False
     if of.take(START).urgency is Urgency.REPLAY:
         pace.spend()

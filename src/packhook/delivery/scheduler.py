@@ -221,7 +221,9 @@ class Scheduler:
         ready_at = lane.ready_at(now)
         if ready_at is not None and ready_at > now:
             self._lanes.recheck_in(lane, ready_at - now)
-        return ready_at is not None and ready_at <= now and self._replay_pace.admits(lane)
+        if ready_at is None or ready_at > now:
+            return False
+        return not lane.has_only_replays or self._replay_pace.admits(lane)
 
     def _launch(self, lane: Lane, webhook: PreparedWebhook, now: int) -> None:
         if not self._launched:
