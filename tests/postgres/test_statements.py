@@ -225,6 +225,29 @@ async def test_a_claim_goes_by_index_to_the_deliveries_of_its_lane(node: Postgre
         assert step["Actual Rows"] <= 2
 
 
+async def test_retention_reads_of_what_waits_only_what_is_past_it(node: PostgresStore, url: str) -> None:
+    """A paused webhook may have millions of deliveries that wait: the young ones are not looked at."""
+    hook = await add_webhook(node)
+    await publish(node, 3, created_at=START)
+    await publish(node, 1_000, created_at=START + HOUR)
+    await node.replace_webhook(next_version(hook, paused=True), new_entry())
+    async with direct(url) as connection:
+        await connection.execute(SQL["merge_lane_wakeups"])
+        await connection.execute("VACUUM ANALYZE")
+        plan = await plan_of(connection, "cancel_expired", START + HOUR, START + 1, 500, False)
+    read = [step["Actual Rows"] for step in steps(plan) if step.get("Index Name", "").startswith("deliveries_")]
+    assert (plan["Actual Rows"], read) == (3, [3, 1])
+
+
+async def test_the_owner_of_a_delivery_is_found_by_its_id(node: PostgresStore, url: str) -> None:
+    """No organization is named, and the primary key begins with one."""
+    await add_webhook(node)
+    await publish(node, 3)
+    async with direct(url) as connection:
+        plan = await plan_of(connection, "find_owner_of_delivery", "dlv_none")
+    assert "deliveries_by_id" in {step.get("Index Name") for step in steps(plan)}
+
+
 async def test_a_claim_reads_only_what_it_claims_without_table_statistics(url: str, node: PostgresStore) -> None:
     """An organization has thousands of deliveries that are not in the statistics yet; a claim reads few of them."""
     async with direct(url) as connection:

@@ -245,6 +245,7 @@ HOT = {
     "release_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "lease_delivery": "INTEGER PRIMARY KEY (rowid=?)",
     "find_idempotency_key": "PRIMARY KEY (organization_id=? AND key=?)",
+    "cancel_expired": "deliveries_pending_of_webhook (webhook_id=? AND id<?)",
     "get_backlog": "deliveries_pending_of_webhook (webhook_id=?)",
     "sum_statistics": "PRIMARY KEY (span=? AND start=? AND source>? AND source<?)",
     "roll_up_statistics": "PRIMARY KEY (span=? AND start<?)",

@@ -29,7 +29,7 @@ CREATE TABLE attempts (
   error_code text NOT NULL,
   error_message text NOT NULL,
   CONSTRAINT attempts_pkey PRIMARY KEY (delivery_id, number)
-);
+) WITH (autovacuum_vacuum_scale_factor=0.05);
 
 CREATE TABLE audit_entries (
   id text COLLATE "C" NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE events (
   erased_at bigint,
   trace_context text NOT NULL DEFAULT ''::text,
   CONSTRAINT events_pkey PRIMARY KEY (organization_id, id)
-);
+) WITH (autovacuum_vacuum_scale_factor=0.05);
 
 CREATE TABLE feed_starts (
   organization_id text COLLATE "C" NOT NULL,

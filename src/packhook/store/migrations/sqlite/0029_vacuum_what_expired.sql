@@ -1,0 +1,1 @@
+-- On PostgreSQL this lets autovacuum come earlier. SQLite uses the space of deleted rows at once.
