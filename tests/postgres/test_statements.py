@@ -88,7 +88,7 @@ PLANNED: dict[str, tuple[Any, ...]] = {
     "scan_events_of_subject": ("w", "evt_g", "evt_0", 10, ACME, "ord_1"),
     "count_unfinished_replays": (ACME,),
     "next_due_replay": (START,),
-    "next_replay_chunk": ("r",),
+    "next_replay_chunk": ("r", 5),
     "delete_replay_chunks": ("r", 1),
     "list_chunk_events": (["e"], ACME, "w"),
     "retry_deliveries": (START, ACME, ["d"]),

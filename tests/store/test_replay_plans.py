@@ -31,7 +31,7 @@ BY_INDEX: Final[dict[str, tuple[Any, list[str]]]] = {
     "count_waiting_replays": (("w", START + MINUTE, 10),
                               ["deliveries_live (webhook_id=? AND urgency=? AND claimable_at<?)"]),
     "next_due_replay": ((START,), ["replays_due (step_at<?)"]),
-    "next_replay_chunk": (("r",), ["PRIMARY KEY (replay_id=?)"]),
+    "next_replay_chunk": (("r", 5), ["PRIMARY KEY (replay_id=?)"]),
     "count_unfinished_replays": ((ACME,), ["replays_unfinished (organization_id=?)"]),
     "cancel_replays": ((START, "w"), ["replays_of_webhook (webhook_id=?)"]),
     "delete_finished_replays": ((START, 10), ["replays_finished (finished_at<?)"]),

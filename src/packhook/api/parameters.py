@@ -262,7 +262,7 @@ FEED: Final = Query(
             _check_codes,
         ),
         "limit": Parameter(
-            f"Events at most, 1 to {MAX_EVENTS:,}.",
+            f"Events of one response at most, 1 to {MAX_EVENTS:,}.",
             _number(1, MAX_EVENTS),
             {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": DEFAULT_EVENTS},
         ),

@@ -10,7 +10,17 @@ from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.model import FINISHED, DeliveryStatus, Event
-from packhook.core.replay import Candidate, MatchedEvent, NextStep, Replay, ReplayQuery, Selection, Selector
+from packhook.core.replay import (
+    EVENTS_OF_A_CHUNK,
+    MAX_WAITING,
+    Candidate,
+    MatchedEvent,
+    NextStep,
+    Replay,
+    ReplayQuery,
+    Selection,
+    Selector,
+)
 from packhook.store.filters import MAX_ID_CLOCK_SKEW
 from packhook.store.rows import Row
 
@@ -150,6 +160,11 @@ def chunk_values(
     """Return the values of ``insert_replay_chunk``, a row for each chunk."""
     texts = [msgspec.json.encode(list(event_ids)).decode() for event_ids in chunks]
     return [(replay_id, number + place, text, now) for place, text in enumerate(texts)]
+
+
+def chunks_beside(waiting: int, most: int) -> int:
+    """Return how many chunks a step may queue beside so many replayed deliveries that wait."""
+    return min(most, -(-max(0, MAX_WAITING - waiting) // EVENTS_OF_A_CHUNK))
 
 
 def chunk_events(text: str) -> list[str]:

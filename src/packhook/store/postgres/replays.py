@@ -41,6 +41,7 @@ from packhook.store.replay_steps import (
     chunk_events,
     chunk_of,
     chunk_values,
+    chunks_beside,
     count_finished,
     step_values,
 )
@@ -156,11 +157,10 @@ async def advance(db: Db, now: int, chunks: int) -> ReplayStep | None:
     *_, examined, stalled_steps = row
     replay, examined = await _count_finished(db, before, examined)
     if replay.status is ReplayStatus.RUNNING:
-        for _ in range(chunks):
-            replay = await _queue_chunk(db, replay, now)
+        replay = await _queue_chunks(db, replay, now, chunks)
     elif replay.status is ReplayStatus.CANCELED:
         await discard_events(db, replay.id)
-    has_events = await db.fetch_one(SQL["next_replay_chunk"], replay.id) is not None
+    has_events = await db.fetch_one(SQL["next_replay_chunk"], replay.id, 1) is not None
     has_deliveries = await db.fetch_one(SQL["has_replay_deliveries"], replay.id) is not None
     if replay.status is ReplayStatus.RUNNING and not has_events and not has_deliveries:
         replay = await finish(db, replay, now)
@@ -186,29 +186,27 @@ async def _count_finished(db: Db, replay: Replay, examined: int) -> tuple[Replay
     return counted.replay, counted.examined
 
 
-async def _queue_chunk(db: Db, replay: Replay, now: int) -> Replay:
+async def _queue_chunks(db: Db, replay: Replay, now: int, most: int) -> Replay:
     """Queue the next events, unless enough are waiting, or retention is deleting events at this moment."""
-    row = await db.fetch_one(SQL["next_replay_chunk"], replay.id)
-    if row is None or await _has_enough_waiting(db, replay, now):
+    (waiting,) = (
+        await db.fetch_all(SQL["count_waiting_replays"], replay.webhook_id, now + WAITING_WITHIN, MAX_WAITING)
+    )[0]
+    chunks = await db.fetch_all(SQL["next_replay_chunk"], replay.id, chunks_beside(waiting, most))
+    if not chunks:
         return replay
     locked = await db.fetch_one(SQL["lock_retention_shared"])
     if locked is None or not locked[0]:
         return replay
     await db.fetch_all(SQL["lock_replays_of_webhook"], replay.webhook_id)
-    event_ids = chunk_events(row[1])
+    event_ids = [event_id for _, text in chunks for event_id in chunk_events(text)]
     found = await db.fetch_all(SQL["list_chunk_events"], event_ids, replay.organization_id, replay.webhook_id)
     chunk = chunk_of(event_ids, found)
     await _write_chunk(db, replay, chunk, now)
-    await db.fetch_all(SQL["delete_replay_chunks"], replay.id, 1)
+    await db.fetch_all(SQL["delete_replay_chunks"], replay.id, len(chunks))
     await db.fetch_all(SQL["lower_lane_due_at"], [replay.webhook_id], [replay.organization_id], [now])
     return msgspec.structs.replace(
         replay, queued=replay.queued + len(event_ids), failed=replay.failed + len(event_ids) - len(chunk.deliveries)
     )
-
-
-async def _has_enough_waiting(db: Db, replay: Replay, now: int) -> bool:
-    waiting = await db.fetch_all(SQL["count_waiting_replays"], replay.webhook_id, now + WAITING_WITHIN, MAX_WAITING)
-    return bool(waiting[0][0] >= MAX_WAITING)
 
 
 async def _write_chunk(db: Db, replay: Replay, chunk: Chunk, now: int) -> None:

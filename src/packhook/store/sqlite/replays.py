@@ -36,6 +36,7 @@ from packhook.store.replay_steps import (
     chunk_events,
     chunk_of,
     chunk_values,
+    chunks_beside,
     count_finished,
     step_values,
 )
@@ -155,11 +156,10 @@ def advance(db: Connection, now: int, chunks: int) -> ReplayStep | None:
     *_, examined, stalled_steps = row
     replay, examined = _count_finished(db, before, examined)
     if replay.status is ReplayStatus.RUNNING:
-        for _ in range(chunks):
-            replay = _queue_chunk(db, replay, now)
+        replay = _queue_chunks(db, replay, now, chunks)
     elif replay.status is ReplayStatus.CANCELED:
         discard_events(db, replay.id)
-    has_events = fetch_one(db, SQL["next_replay_chunk"], (replay.id,)) is not None
+    has_events = fetch_one(db, SQL["next_replay_chunk"], (replay.id, 1)) is not None
     has_deliveries = fetch_one(db, SQL["has_replay_deliveries"], (replay.id,)) is not None
     if replay.status is ReplayStatus.RUNNING and not has_events and not has_deliveries:
         replay = finish(db, replay, now)
@@ -184,14 +184,16 @@ def _count_finished(db: apsw.Connection, replay: Replay, examined: int) -> tuple
     return counted.replay, counted.examined
 
 
-def _queue_chunk(db: apsw.Connection, replay: Replay, now: int) -> Replay:
+def _queue_chunks(db: apsw.Connection, replay: Replay, now: int, most: int) -> Replay:
     """Queue the next events, unless enough are waiting."""
-    row = fetch_one(db, SQL["next_replay_chunk"], (replay.id,))
-    waiting = (replay.webhook_id, now + WAITING_WITHIN, MAX_WAITING)
-    if row is None or fetch_all(db, SQL["count_waiting_replays"], waiting)[0][0] >= MAX_WAITING:
+    (waiting,) = fetch_all(db, SQL["count_waiting_replays"], (replay.webhook_id, now + WAITING_WITHIN, MAX_WAITING))[0]
+    chunks = fetch_all(db, SQL["next_replay_chunk"], (replay.id, chunks_beside(waiting, most)))
+    if not chunks:
         return replay
-    event_ids = chunk_events(row[1])
-    found = fetch_all(db, SQL["list_chunk_events"], (row[1], replay.organization_id, replay.webhook_id))
+    event_ids = [event_id for _, text in chunks for event_id in chunk_events(text)]
+    found = fetch_all(
+        db, SQL["list_chunk_events"], (rows.to_json(event_ids), replay.organization_id, replay.webhook_id)
+    )
     chunk = chunk_of(event_ids, found)
     db.executemany(SQL["retry_delivery"], [(now, delivery_rowid) for *_, delivery_rowid in chunk.finished])
     db.executemany(
@@ -205,7 +207,7 @@ def _queue_chunk(db: apsw.Connection, replay: Replay, now: int) -> Replay:
         SQL["insert_replay_delivery"],
         [(replay.id, replay.queued + number, id_) for number, id_ in enumerate(chunk.deliveries)],
     )
-    db.execute(SQL["delete_replay_chunks"], (replay.id, 1))
+    db.execute(SQL["delete_replay_chunks"], (replay.id, len(chunks)))
     db.execute(SQL["lower_lane_due_at"], (replay.webhook_id, replay.organization_id, now))
     return msgspec.structs.replace(
         replay, queued=replay.queued + len(event_ids), failed=replay.failed + len(event_ids) - len(chunk.deliveries)
