@@ -9,6 +9,7 @@
 # make interop   write the tables of docs/reference/interop.md from what receivers do
 # make schema  write store/schema/*.sql from the migrations
 # make sbom    list everything that an installed packhook consists of, as CycloneDX JSON
+# make chart   lint and render the Helm chart with helm, and record that for the tests: after each change of the chart
 # make image-check  run the image's own steps in a fresh Debian, without a container engine; needs root and debootstrap
 # make lock    resolve the dependencies of pyproject.toml again, into requirements.lock and deploy/*.lock
 # make clean   delete the virtual environment and all caches
@@ -28,7 +29,7 @@ PYTEST  := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadsco
 # Workers share what the first of them compiles: half of the CPU that a start costs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo unit lint test fmt bench chaos screenshots interop schema sbom image-check lock clean reinstall
+.PHONY: demo unit lint test fmt bench chaos screenshots interop schema sbom chart image-check lock clean reinstall
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml $(LOCK)
@@ -82,6 +83,9 @@ schema: $(READY)
 
 sbom: $(READY)
 	@PYTHONPATH=tests $(BIN)/python -m supply.runtime sbom
+
+chart: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m supply.helm
 
 image-check: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m supply.image_check $(ARGS)
