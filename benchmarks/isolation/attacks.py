@@ -16,7 +16,7 @@ import uvloop
 from msgspec import Struct
 
 from benchmarks.isolation.client import Client, clients, subscribe
-from packhook.testing import Behaviour, Hang, Received, Receiver, Status
+from packhook.testing import Behaviour, Drip, Hang, Received, Receiver, Status
 from packhook.testing.wire import Wire
 
 ORGANIZATION: Final = "attacker"
@@ -110,6 +110,10 @@ ATTACKS: Final = {
     "hanging": Attack(
         title="an event each second for 1,000 webhooks that never answer",
         request=_publish(1), answer=Hang(), webhooks=WEBHOOKS, interval=1.0,
+    ),
+    "trickling": Attack(
+        title="an event each second for 1,000 webhooks that send a byte now and then",
+        request=_publish(1), answer=Drip(), webhooks=WEBHOOKS, interval=1.0,
     ),
     "large-responses": Attack(
         title="an event each second for 1,000 webhooks that fail late, with 64 KiB",
