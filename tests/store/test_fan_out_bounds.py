@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from packhook.core.errors import InvalidInput
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, SMALL_WEIGHT
 from packhook.core.model import Idempotency, PublishRequest
 from packhook.core.subscription import Subscription
 from packhook.store.base import PageRequest, Store
@@ -132,3 +133,5 @@ def test_a_call_weighs_what_it_writes() -> None:
     call = publication(event(), event(), event(event_code="order.shipped"))
     assert weigh(call, Subscribers(1, _subscriptions(70))) == 3 + 140
     assert weigh(call, None) == UNKNOWN_WEIGHT
+    many = publication(*(event() for _ in range(SMALL_WEIGHT + 1)))
+    assert weigh(many, None) > MAX_TRANSACTION_WEIGHT

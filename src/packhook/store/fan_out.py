@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.errors import FieldError, InvalidInput
+from packhook.core.fairness import MAX_TRANSACTION_WEIGHT, SMALL_WEIGHT
 from packhook.core.filters import COMPILED, Filter, union
 from packhook.core.model import Event, LeasedDelivery, PublishRequest, Receipt, Urgency
 from packhook.core.subscription import Subscription, may_match
@@ -45,7 +46,7 @@ CHARACTERS_PER_ROW: Final = 20
 """A filter of so many characters takes as long to compile as it takes to make a row."""
 
 UNKNOWN_WEIGHT: Final = 200
-"""The weight of a call whose subscribers are not cached: a batch has few of those."""
+"""The weight of a small call whose subscribers are not cached: a batch has few of those. Others count as large."""
 
 NO_ROWIDS: Final[Iterator[int]] = repeat(0)
 
@@ -314,7 +315,7 @@ def weigh(request: PublishRequest, subscribers: Subscribers | None) -> int:
     """Return about how many rows a publish call writes, as far as its subscribers are known."""
     rows = sum(map(event_weight, request.events))
     if subscribers is None:
-        return max(rows, UNKNOWN_WEIGHT)
+        return max(rows, UNKNOWN_WEIGHT if rows <= SMALL_WEIGHT else MAX_TRANSACTION_WEIGHT + 1)
     return rows + min(subscribers.count_deliveries(request.events), MAX_DELIVERIES_PER_CALL)
 
 
