@@ -73,6 +73,16 @@ def test_an_invalid_member_that_is_repeated_is_named() -> None:
     assert refused(event) == [("/event_code", "repeated_member", MESSAGE)]
 
 
+async def test_a_byte_order_mark_is_left_out(api: httpx.AsyncClient, organization: Organization) -> None:
+    """Accept a body with one, as some editors and shells write it, on a publish route and on another."""
+    headers = {"content-type": "application/json"}
+    webhook = b'{"event_code": "order.created", "endpoint": "https://example.com/", "secret": "a-long-secret"}'
+    for path, body in (("events", GOOD), ("webhooks", webhook)):
+        url = f"/v1/organizations/{organization.id}/{path}"
+        assert (await api.post(url, content=b"\xef\xbb\xbf" + body, headers=headers)).is_success
+        assert (await api.post(url, content=b"\xef\xbb\xbf" * 2 + body, headers=headers)).status_code == 400
+
+
 async def test_a_webhook_repeats_a_member(api: httpx.AsyncClient, organization: Organization) -> None:
     """Name each with what else is wrong, also in an object of the body; create nothing."""
     body = b'{"event_code": "order.created", "endpoint": "https://a.test/", "endpoint": "https://b.test/", '

@@ -105,11 +105,11 @@ async def read_body(
 ) -> bytes:
     """Return the body, at most ``limit`` bytes. The headers (names in lower case) are checked before it is read.
 
-    ``reserve`` is called with the size of each part, and may raise. Raises UnsupportedMediaType, BodyTooLarge, and
-    MalformedBody if the client disconnects.
+    A byte order mark in front of the JSON is left out. ``reserve`` is called with the size of each part, and may raise.
+    Raises UnsupportedMediaType, BodyTooLarge, and MalformedBody if the client disconnects.
     """
     _check_headers(headers, limit)
-    return await _read(receive, limit, reserve)
+    return (await _read(receive, limit, reserve)).removeprefix(codecs.BOM_UTF8)
 
 
 async def _read(receive: Receive, limit: int, reserve: Callable[[int], None]) -> bytes:
