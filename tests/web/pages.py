@@ -57,6 +57,7 @@ PAGES: Final = (
     "/organizations/northwind/webhooks/{shop.well.id}?range=1h",
     "/organizations/northwind/webhooks/{shop.failing.id}/edit",
     "/organizations/northwind/webhooks/{shop.failing.id}/rotate",
+    "/organizations/northwind/webhooks/{shop.failing.id}/diagnose",
     "/organizations/northwind/webhooks/{shop.failing.id}/delete",
     "/organizations/northwind/webhooks/{shop.failing.id}/replay",
     "/organizations/northwind/replays",

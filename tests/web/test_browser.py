@@ -79,7 +79,7 @@ def test_what_forms_lead_to_is_for_everybody(served: Served, browser_program: Ch
     look("the keys")
     page.goto("/dashboard/nothing")
     look("an error")
-    page.goto("/dashboard/organizations/northwind/deliveries?since=yesterday")
+    page.goto("/dashboard/organizations/northwind/deliveries?since=nonsense")
     look("a filter that is wrong")
     page.goto("/dashboard/organizations/acme/new-webhook")
     page.get_by_label("Endpoint").fill("ftp://shop.example")

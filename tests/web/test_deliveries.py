@@ -49,8 +49,8 @@ def test_an_order_and_a_time_narrow_the_list(browser: Browser, served: Served) -
 
 def test_a_filter_that_is_not_valid_is_marked(browser: Browser) -> None:
     """List nothing, rather than everything, and say what is expected."""
-    page = browser.read(f"{LIST}?since=yesterday&status=lost", 422)
-    assert "Expected an RFC 3339 time" in page.text()
+    page = browser.read(f"{LIST}?since=nonsense&status=lost", 422)
+    assert "Expected a time such as" in page.text()
     assert "Expected one of pending" in page.text()
     assert page.all("table") == []
 
@@ -61,6 +61,10 @@ def test_a_failure_says_its_cause_and_its_fix_where_it_is_listed(browser: Browse
     assert "The certificate expired on 2026-11-24 (6 days ago): renew it." in row
     assert "Install a certificate for the endpoint's host name" in row
     assert "Next attempt" in row
+    page = browser.read(f"{LIST}?webhook_id={served.shop.disabled.id}")
+    doctor = f"/dashboard/organizations/northwind/webhooks/{served.shop.disabled.id}/diagnose"
+    assert len(page.all("a", href=doctor)) == len(_rows(page))
+    assert browser.read(doctor).all("form", action=doctor)
 
 
 def test_a_delivery_tells_its_story(browser: Browser, served: Served) -> None:

@@ -1,5 +1,7 @@
 """Statistics: what attempts came to over time, of one webhook or of all."""
 
+from itertools import chain
+
 from msgspec import Struct
 
 from packhook.core import statistics
@@ -9,11 +11,12 @@ from packhook.store.base import Store
 
 
 class Chart(Struct, frozen=True, kw_only=True):
-    """Hold a series for a chart: a summary for each step, also for those without attempts."""
+    """Hold a series for a chart: a summary for each step, also for those without attempts, and one of all."""
 
     step: int
     until: int
     points: tuple[Summary, ...]
+    total: Summary
 
 
 class Statistics:
@@ -44,4 +47,5 @@ class Statistics:
         series = statistics.series(since, until, step, self._clock.now())
         counts = await self._store.attempt_counts(webhook_id, series.steps, series.until)
         points = [statistics.summarize(start, counts.get(start, ())) for start in series.steps]
-        return Chart(step=series.step, until=series.until, points=tuple(points))
+        total = statistics.summarize(series.steps.start, chain.from_iterable(counts.values()))
+        return Chart(step=series.step, until=series.until, points=tuple(points), total=total)

@@ -106,7 +106,7 @@ ROUTES: Final = (
     PageRoute("webhook-change", f"{WEBHOOK}/change", None, webhook.change),
     PageRoute("webhook-delete", f"{WEBHOOK}/delete", webhook.delete_form, webhook.delete),
     PageRoute("webhook-test", f"{WEBHOOK}/test", None, webhook.test),
-    PageRoute("webhook-diagnose", f"{WEBHOOK}/diagnose", None, webhook.diagnose),
+    PageRoute("webhook-diagnose", f"{WEBHOOK}/diagnose", webhook.diagnose_form, webhook.diagnose),
     PageRoute("webhook-secret", f"{WEBHOOK}/secret", None, webhook.show_secret),
     PageRoute("webhook-rotate", f"{WEBHOOK}/rotate", webhook_form.rotate_form, webhook_form.rotate),
     PageRoute("replay-new", f"{WEBHOOK}/replay", replays.form, replays.create),

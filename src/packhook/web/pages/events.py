@@ -77,4 +77,12 @@ async def timeline(visit: Visit) -> Response:
     found = await visit.service.timeline.read(
         visit.organization_id, filters.page, filters.where, visit.reservation.grow
     )
-    return visit.render("timeline.html", entries=found.items, filters=filters, problem="", pages=visit.pages(found))
+    deliveries = [entry.delivery for entry in found.items if entry.delivery is not None]
+    return visit.render(
+        "timeline.html",
+        entries=found.items,
+        endpoints=await visit.service.history.endpoints(deliveries),
+        filters=filters,
+        problem="",
+        pages=visit.pages(found),
+    )

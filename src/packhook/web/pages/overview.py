@@ -49,9 +49,8 @@ async def overview(visit: Visit) -> Response:
     """Show the state of the whole instance."""
     chosen = chosen_range(visit)
     since, statistics = chosen.since(visit.now), visit.service.statistics
-    chart, total, before, attention, figures, nodes = await asyncio.gather(
+    chart, before, attention, figures, nodes = await asyncio.gather(
         statistics.of_instance(since, visit.now, chosen.step),
-        statistics.sum_of_instance(since, visit.now + 1),
         statistics.sum_of_instance(since - chosen.length, since),
         _attention(visit, chosen),
         visit.service.metrics.figures(WAIT_SECONDS),
@@ -62,8 +61,8 @@ async def overview(visit: Visit) -> Response:
         ranges=RANGES,
         chosen=chosen,
         chart=chart,
-        total=total,
-        change=_change(total, before),
+        total=chart.total,
+        change=_change(chart.total, before),
         attention=attention,
         verdict=_verdict(attention, figures),
         figures=figures,

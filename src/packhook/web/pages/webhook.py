@@ -121,6 +121,13 @@ async def test(visit: Visit) -> Response:
     return _exchange(visit, found, event, attempt, ())
 
 
+async def diagnose_form(visit: Visit) -> Response:
+    """Say what the doctor examines, and how: every failure leads here."""
+    await visit.require_organization()
+    found = await visit.service.webhooks.get(visit.organization_id, visit.parameters["webhookId"])
+    return visit.render("doctor.html", webhook=found)
+
+
 async def diagnose(visit: Visit) -> Response:
     """Let the doctor examine the endpoint, and show each finding with its fix."""
     await visit.require_organization()

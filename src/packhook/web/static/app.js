@@ -43,7 +43,11 @@ if (useKeys) {
   });
 }
 
-document.getElementById("keys-open")?.addEventListener("click", () => document.getElementById("keys").showModal());
+const openKeys = document.getElementById("keys-open");
+if (openKeys) {
+  openKeys.hidden = false;
+  openKeys.addEventListener("click", () => document.getElementById("keys").showModal());
+}
 
 document.addEventListener("keydown", (event) => {
   if (keysOff || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
