@@ -26,6 +26,7 @@ from packhook.core.model import (
 )
 from packhook.store.base import ClaimRequest, ClaimResult, PageRequest, Store
 from packhook.store.dispatcher import Capacity
+from packhook.store.sqlite.claim import MAX_CLAIMED
 from packhook.testing.clock import START
 from support.api_node import eventually
 from support.values import replaced
@@ -191,8 +192,13 @@ async def ask(
 
 
 async def claim(store: Store, now: int, *, lease_for: int = LEASE) -> tuple[LeasedDelivery, ...]:
-    """Claim all that is due and return it."""
-    return (await ask(store, now, lease_for=lease_for)).deliveries
+    """Claim all that is due, in as many transactions as that takes, and return it."""
+    claimed: tuple[LeasedDelivery, ...] = ()
+    while found := (await ask(store, now, lease_for=lease_for)).deliveries:
+        claimed += found
+        if len(found) < MAX_CLAIMED:
+            break
+    return claimed
 
 
 async def claim_one(store: Store, now: int) -> LeasedDelivery:
