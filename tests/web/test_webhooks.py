@@ -108,6 +108,10 @@ def test_a_filter_that_fails_says_so(browser: Browser, served: Served) -> None:
     assert "The last of 1 event was" in page.text()
     assert page.all("a", href=f"{ACME}/events/{receipt.id}")
     assert "Edit the filter" in [link.text for link in page.all("a", href=f"{path}/edit")]
+    browser.follow(browser.send(browser.read(f"{path}/edit"), f"{path}/edit", event_codes=""))
+    assert "order.*" not in browser.read(ACME).text()
+    (area,) = browser.read(f"{path}/edit").all("textarea", name="event_codes")
+    assert area.text() == ""
 
 
 def test_a_client_certificate_is_set_kept_replaced_and_removed(browser: Browser, served: Served) -> None:

@@ -4,6 +4,7 @@ A rule returns the value as it is stored, or raises ValueError with the message 
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -41,9 +42,14 @@ def number_of_event_patterns(texts: list[Any]) -> None:
 
 
 def event_patterns(texts: list[str]) -> tuple[str, ...]:
-    """Return at most 50 event codes and patterns, without duplicates."""
+    """Return 1 to 50 different event codes and patterns."""
     number_of_event_patterns(texts)
-    return tuple(dict.fromkeys(texts))
+    if not texts:
+        raise ValueError("expected at least one event code or pattern, got []; for `event_code` alone, name just that")
+    repeated = [text for text, count in Counter(texts).items() if count > 1]
+    if repeated:
+        raise ValueError(f"expected different event codes and patterns, got {repeated[0]!r} more than once")
+    return tuple(texts)
 
 
 def filter_text(text: str) -> str:

@@ -98,7 +98,7 @@ Patterns = Annotated[
     list[EventPattern],
     BeforeValidator(few_patterns),
     AfterValidator(_patterns),
-    Field(json_schema_extra={"maxItems": rules.MAX_EVENT_PATTERNS}),
+    Field(json_schema_extra={"minItems": 1, "maxItems": rules.MAX_EVENT_PATTERNS, "uniqueItems": True}),
     Stored(parse=tuple, show=list),
 ]
 
@@ -111,7 +111,9 @@ Payload = Annotated[
 
 
 class WebhookSettings(BaseModel):
-    """Declare the optional settings of a webhook. An empty value means that the setting is not set."""
+    """Declare the optional settings of a webhook. An empty value means that the setting is not set, but for a list
+    of ``event_codes``, which is never empty.
+    """
 
     description: str = Field(
         default="", description="A note for people.", max_length=500, examples=["The shop's order intake"]
@@ -133,7 +135,7 @@ class WebhookSettings(BaseModel):
     )
     event_codes: Patterns = Field(
         default=[],
-        description="Event codes and patterns (`order.*`, `*`), of which one matches `event_code`; empty: just that.",
+        description="Event codes and patterns (`order.*`, `*`), of which one matches `event_code`; absent: just that.",
         examples=[["order.*"]],
     )
     filter: Filter = Field(

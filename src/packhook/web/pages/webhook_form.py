@@ -57,7 +57,7 @@ async def create(visit: Visit) -> Response:
     typed = visit.form.text("secret")
     secret = typed or new_secret()
     try:
-        body = read_inputs(visit, WebhookCreate, {**_values(visit.form), "secret": secret})
+        body = read_inputs(visit, WebhookCreate, {**_values(visit.form, None), "secret": secret})
         made = await visit.service.webhooks.create(visit.organization_id, stored_fields(body), visit.actor)
     except InvalidInput as error:
         visit.form.errors = tuple(error.errors)
@@ -75,7 +75,7 @@ async def edit(visit: Visit) -> Response:
     webhook_id = visit.parameters["webhookId"]
     before = await visit.service.webhooks.get(visit.organization_id, webhook_id)
     try:
-        body = read_inputs(visit, WebhookUpdate, _values(visit.form), keep_empty=True)
+        body = read_inputs(visit, WebhookUpdate, _values(visit.form, before), keep_empty=True)
         fields = stored_fields(body)
         if not visit.form.text("headers") and not visit.form.is_checked("remove_headers"):
             fields.pop("headers", None)  # their values are not shown, so an empty text keeps them
@@ -90,9 +90,17 @@ async def edit(visit: Visit) -> Response:
     return visit.redirect("webhook", notice="webhook-changed")
 
 
-def _values(form: Form) -> dict[str, Any]:
+def _values(form: Form, before: Webhook | None) -> dict[str, Any]:
     """Return the form as the API's body would be. A number that is none stays text, which the schema refuses."""
-    return {**_settings(form), **_client_certificate(form)}
+    return {**_settings(form), **_event_codes(form, before), **_client_certificate(form)}
+
+
+def _event_codes(form: Form, before: Webhook | None) -> dict[str, list[str]]:
+    """Return the codes and patterns. Without any, a webhook that had some gets just its event code."""
+    codes = form.lines("event_codes")
+    if not codes and before is not None and before.event_codes:
+        codes = [form.text("event_code")]
+    return {"event_codes": codes} if codes else {}
 
 
 def _client_certificate(form: Form) -> dict[str, Any]:
@@ -113,7 +121,6 @@ def _settings(form: Form) -> dict[str, Any]:
         **{name: _number(form.text(name)) for name in _NUMBERS},
         **{name: form.is_checked(name) for name in _FLAGS},
         "headers": headers,
-        "event_codes": form.lines("event_codes"),
         "retry_schedule": [wait.strip() for wait in form.text("retry_schedule").split(",") if wait.strip()],
     }
 
@@ -131,7 +138,7 @@ def _texts(found: Webhook) -> list[tuple[str, str]]:
     return [
         *((name, shown.get(name) or getattr(found, name)) for name in _TEXTS),
         *((name, f"{shown[name]:g}" if shown.get(name) else "") for name in _NUMBERS),
-        ("event_codes", "\n".join(found.event_codes)),
+        ("event_codes", "\n".join(() if found.event_codes == (found.event_code,) else found.event_codes)),
         ("retry_schedule", ", ".join(shown.get("retry_schedule", ()))),
         *((name, "on") for name in _FLAGS if getattr(found, name)),
     ]
