@@ -106,7 +106,7 @@ async def test_an_erased_event_is_not_sent_again(store: Store) -> None:
     for selection in (Selection.ALL, Selection.DELIVERED):
         asked = ReplayQuery(organization_id=ACME, webhook_id=hook.id, selection=selection, since=0)
         async with aclosing(store.replays.match(asked)) as found:
-            assert [item.id async for some in found for item in some] == [kept.id]
+            assert [item.id async for some in found for item in some.events] == [kept.id]
     step = await store.replays.advance(LATER, CHUNKS)
     assert step is not None
     assert (step.replay.id, step.replay.matched, step.replay.failed) == (replay.id, 2, 1)
@@ -124,7 +124,7 @@ async def test_what_never_had_a_delivery_is_not_replayed(store: Store) -> None:
             organization_id=ACME, webhook_id=hook.id, selection=Selection.MISSING, since=0, subject=subject
         )
         async with aclosing(store.replays.match(asked)) as found:
-            assert [item.id async for some in found for item in some] == [kept.id]
+            assert [item.id async for some in found for item in some.events] == [kept.id]
 
 
 async def test_events_of_a_subject_are_found_until_they_are_erased(store: Store) -> None:

@@ -40,7 +40,7 @@ async def missing(store: Store, webhook: Webhook) -> set[str]:
     """Return the ids of the events that a replay of what is missing takes."""
     query = ReplayQuery(organization_id=ACME, webhook_id=webhook.id, selection=Selection.MISSING, since=0)
     async with aclosing(store.replays.match(query)) as found:
-        return {item.id async for some in found for item in some}
+        return {item.id async for some in found for item in some.events}
 
 
 async def test_events_that_do_not_match_create_no_delivery(store: Store, dispatcher: FakeDispatcher) -> None:
@@ -151,5 +151,5 @@ async def test_a_replay_reads_data_only_for_what_it_may_take(store: Store) -> No
     assert await missing(store, hook) == {item.id for item in old}
     query = ReplayQuery(organization_id=ACME, webhook_id=hook.id, selection=Selection.ALL, since=0, latest_only=True)
     async with aclosing(store.replays.match(query)) as found:
-        taken = [item.id async for some in found for item in some]
+        taken = [item.id async for some in found for item in some.events]
     assert taken == [max(item.id for item in old)]

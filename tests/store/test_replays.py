@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from packhook.core import ids
-from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
+from packhook.core.audit import Actor
+from packhook.core.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
 from packhook.core.errors import Conflict, InvalidInput, NotFound
 from packhook.core.model import DeliveryStatus, Event, LeasedDelivery, Urgency, Webhook
 from packhook.core.replay import (
@@ -20,10 +21,11 @@ from packhook.core.replay import (
     ReplayStatus,
     Selection,
 )
+from packhook.service.replays import CREATION_SECONDS, Replays
 from packhook.store.base import Store
 from packhook.store.replay_steps import SCAN_ROWS
 from packhook.store.replays import ReplayFilter
-from packhook.testing.clock import START
+from packhook.testing.clock import START, ManualClock
 from store.values import (
     ACME,
     ALL,
@@ -71,7 +73,7 @@ def query(webhook: Webhook, selection: Selection = Selection.ALL, **changes: Any
 async def matched(store: Store, asked: ReplayQuery) -> list[str]:
     """Return the ids of the events that a replay takes, oldest first."""
     async with aclosing(store.replays.match(asked)) as found:
-        return [item.id async for some in found for item in some][::-1]
+        return [item.id async for some in found for item in some.events][::-1]
 
 
 async def create(store: Store, asked: ReplayQuery, at: int = LATER, limit: int = 10) -> Replay:
@@ -231,9 +233,35 @@ async def test_a_scan_of_several_slices_takes_each_event_once(store: Store, sele
     found: list[str] = []
     async with aclosing(store.replays.match(query(stored, selection))) as slices:
         async for some in slices:
-            found += [item.id for item in some]
+            found += [item.id for item in some.events]
+            assert some.back_to == (None if len(found) == len(events) else some.events[-1].created_at)
             await publish_at(store, START + len(found))
     assert found[::-1] == events
+
+
+class SlowClock(ManualClock):
+    """Let as much time go by between two looks as matching may take."""
+
+    def elapsed(self) -> int:
+        """Return how much time has passed, in milliseconds."""
+        self.advance(CREATION_SECONDS * SECOND)
+        return super().elapsed()
+
+
+async def test_what_takes_too_long_to_match_is_refused_in_words(store: Store) -> None:
+    """The preview and the creation say how far back they came; what they stored is gone. What ends in time is taken."""
+    await publish_at(store, *(START + number for number in range(SCAN_ROWS + 1)))
+    narrow = await publish_at(store, START, subject="ord_narrow")
+    asked = query(await add_webhook(store))
+    slow = Replays(store, SlowClock())
+    for refused in (slow.preview(asked), slow.create(asked, Actor(name="operator", source="cli"))):
+        with pytest.raises(InvalidInput) as caught:
+            await refused
+        (error,) = caught.value.errors
+        assert (error.field, error.code) == ("/since", "range_too_long")
+        assert f"only those since {to_rfc3339(START + 1)} were looked at" in error.message
+    assert await retain(store, keys_before=LATER) == 0
+    assert (await slow.preview(replaced(asked, subject="ord_narrow"))).sample == tuple(narrow)
 
 
 async def test_there_must_be_a_webhook(store: Store) -> None:

@@ -132,6 +132,16 @@ class MatchedEvent(Struct, frozen=True):
     created_at: int
 
 
+class MatchedSlice(Struct, frozen=True):
+    """Hold what a replay takes of one slice of candidates, newest first.
+
+    ``back_to`` is when the oldest of them was published; None after the last slice.
+    """
+
+    events: tuple[MatchedEvent, ...]
+    back_to: int | None
+
+
 class Selector:
     """Choose the events of one replay from candidates that come newest first.
 

@@ -1,6 +1,6 @@
 """Replays: preview, create, pause, resume, cancel. ``delivery/replay_driver.py`` makes their deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from packhook.core import ids
 from packhook.core.audit import Action, Actor, AuditEntry, Change, entry, remembered
-from packhook.core.clock import Clock, to_rfc3339
-from packhook.core.errors import Conflict
+from packhook.core.clock import SECOND, Clock, to_rfc3339
+from packhook.core.errors import Conflict, FieldError, InvalidInput
 from packhook.core.fairness import FairShare
 from packhook.core.idempotency import Remember
 from packhook.core.replay import EVENTS_OF_A_CHUNK, MAX_UNFINISHED, MatchedEvent, Replay, ReplayQuery, ReplayStatus
@@ -20,6 +20,10 @@ from packhook.store.replays import ReplayFilter
 
 MAX_CONCURRENT_MATCHES: Final = 4
 """How many previews and creations read the history at once."""
+
+PREVIEW_SECONDS: Final = 15
+CREATION_SECONDS: Final = 20
+"""How long one may read the history: clients and proxies wait 30 seconds. What was previewed can be created, too."""
 
 SAMPLE: Final = 10
 
@@ -48,13 +52,13 @@ class Replays:
         self._matches = FairShare(MAX_CONCURRENT_MATCHES, "too many replays are being matched; try again")
 
     async def preview(self, query: ReplayQuery) -> Preview:
-        """Return what a replay would take at this instant. Raises what :meth:`create` raises."""
+        """Return what a replay would take at this instant. Raises NotFound, Conflict, InvalidInput, Overloaded."""
         await self._require_enabled(query)
         matched, newest = 0, None
         last: tuple[MatchedEvent, ...] = ()
         with self._matches.reserve(query.organization_id) as place:
             place.grow(1)
-            async with aclosing(self._store.replays.match(query)) as found:
+            async with aclosing(self._match(query, PREVIEW_SECONDS)) as found:
                 async for some in found:
                     matched += len(some)
                     newest = some[0].created_at if newest is None else newest
@@ -66,7 +70,7 @@ class Replays:
         """Create a replay of the events that match at this instant; it runs at once.
 
         Raises NotFound without the webhook, Conflict where it is disabled or the organization has as many unfinished
-        replays as it may have; InvalidInput, Overloaded.
+        replays as it may have; InvalidInput where matching takes too long; Overloaded.
         """
         await self._store.replays.prepare(query.organization_id, MAX_UNFINISHED)
         await self._require_enabled(query)
@@ -101,13 +105,23 @@ class Replays:
         if not webhook.enabled:
             raise Conflict("the webhook is disabled: enable it first, then replay what it missed")
 
+    async def _match(self, query: ReplayQuery, seconds: int) -> AsyncGenerator[Sequence[MatchedEvent], None]:
+        """Yield what a replay takes, newest first. Raises InvalidInput where that takes longer."""
+        ends = self._clock.elapsed() + seconds * SECOND
+        async with aclosing(self._store.replays.match(query)) as found:
+            async for some in found:
+                if some.events:
+                    yield some.events
+                if some.back_to is not None and self._clock.elapsed() >= ends:
+                    raise _too_long(some.back_to, seconds)
+
     async def _store_events(self, replay: Replay, query: ReplayQuery) -> int:
         """Store the events that match, in chunks, and return how many they are."""
         waiting: list[str] = []
         matched = number = 0
         with self._matches.reserve(query.organization_id) as place:
             place.grow(1)
-            async with aclosing(self._store.replays.match(query)) as found:
+            async with aclosing(self._match(query, CREATION_SECONDS)) as found:
                 async for some in found:
                     matched += len(some)
                     waiting += [event.id for event in some]
@@ -124,6 +138,15 @@ class Replays:
         ]
         if chunks:
             await self._store.replays.add_events(replay.organization_id, replay.id, number, chunks, replay.created_at)
+
+
+def _too_long(back_to: int, seconds: int) -> InvalidInput:
+    text = (
+        f"it takes longer than {seconds} seconds to look at all these events; in that time only those since "
+        f"{to_rfc3339(back_to)} were looked at: choose that time or a later one, then replay the rest in parts, "
+        "with until"
+    )
+    return InvalidInput([FieldError("/since", "range_too_long", text)])
 
 
 def _new(query: ReplayQuery, by: Actor, now: int) -> Replay:

@@ -14,7 +14,7 @@ from packhook.core.replay import (
     EVENTS_OF_A_CHUNK,
     MAX_WAITING,
     Candidate,
-    MatchedEvent,
+    MatchedSlice,
     NextStep,
     Replay,
     ReplayQuery,
@@ -91,15 +91,19 @@ def candidate(row: Row) -> Candidate:
 
 
 async def choose(
-    selector: Selector, candidates: Sequence[Candidate], read: Callable[[Sequence[str]], Awaitable[Sequence[Event]]]
-) -> tuple[MatchedEvent, ...]:
-    """Return which candidates a replay takes; ``read`` returns the events that a filter has to look at."""
+    selector: Selector,
+    scan: Scan,
+    candidates: Sequence[Candidate],
+    read: Callable[[Sequence[str]], Awaitable[Sequence[Event]]],
+) -> MatchedSlice:
+    """Return which candidates of a scan a replay takes; ``read`` returns the events that a filter has to look at."""
     unread = selector.unread(candidates)
     for start in range(0, len(unread), READ_EVENTS):
         for event in await read(unread[start : start + READ_EVENTS]):
             selector.judge(event)
             await asyncio.sleep(0)
-    return selector.choose(candidates)
+    chosen = selector.choose(candidates)
+    return MatchedSlice(chosen, None if scan.after(candidates) is None else candidates[-1].created_at)
 
 
 class Chunk(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from packhook.core.audit import AuditEntry
-from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
+from packhook.core.replay import MatchedSlice, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 
 
@@ -33,8 +33,10 @@ class ReplayStep(Struct, frozen=True, kw_only=True):
 class ReplayStore(Protocol):
     """Store replays: part of a :class:`~packhook.store.base.Store`, whose promises hold here too."""
 
-    def match(self, query: ReplayQuery) -> AsyncGenerator[Sequence[MatchedEvent], None]:
-        """Yield the events that a replay takes, newest first, a few at a time, all from one snapshot.
+    def match(self, query: ReplayQuery) -> AsyncGenerator[MatchedSlice, None]:
+        """Yield the events that a replay takes, newest first, slice by slice, all from one snapshot.
+
+        A slice in which nothing matches is yielded, too: the caller may stop.
 
         Raises NotFound where there is no such webhook, and InvalidInput where ``latest_only`` has too many subjects.
         The work is in slices, beside the event loop. Close the generator.

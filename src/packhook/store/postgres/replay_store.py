@@ -5,7 +5,7 @@ from functools import partial
 
 from packhook.core.audit import AuditEntry
 from packhook.core.fairness import OF_THE_NODE
-from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
+from packhook.core.replay import MatchedSlice, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.postgres import replays
 from packhook.store.postgres.connection import READ_ONLY, connect, database_errors
@@ -25,7 +25,7 @@ class PostgresReplays:
         self._write = write
         self._notify_due = notify_due
 
-    async def match(self, query: ReplayQuery) -> AsyncGenerator[Sequence[MatchedEvent], None]:
+    async def match(self, query: ReplayQuery) -> AsyncGenerator[MatchedSlice, None]:
         """Match on a connection of its own, whose transaction holds the snapshot."""
         connection = await connect(self._url, READ_ONLY)
         try:
@@ -36,8 +36,7 @@ class PostgresReplays:
                     scan: Scan | None = scan_of(query)
                     while scan is not None:
                         candidates = await replays.scan_slice(db, query, scan)
-                        if matched := await choose(selector, candidates, partial(replays.read_events, db, query)):
-                            yield matched
+                        yield await choose(selector, scan, candidates, partial(replays.read_events, db, query))
                         scan = scan.after(candidates)
         finally:
             connection.terminate()

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 
 from packhook.core.audit import AuditEntry
 from packhook.core.model import Event
-from packhook.core.replay import MatchedEvent, Replay, ReplayQuery, ReplayStatus
+from packhook.core.replay import MatchedSlice, Replay, ReplayQuery, ReplayStatus
 from packhook.store.base import Page, PageRequest
 from packhook.store.replay_steps import Scan, choose, scan_of
 from packhook.store.replays import ReplayFilter, ReplayStep
@@ -29,7 +29,7 @@ class SqliteReplays:
         self._writer = writer
         self._notify_due = notify_due
 
-    async def match(self, query: ReplayQuery) -> AsyncGenerator[Sequence[MatchedEvent], None]:
+    async def match(self, query: ReplayQuery) -> AsyncGenerator[MatchedSlice, None]:
         """Match in a thread, with a connection that holds the snapshot."""
         snapshot = self._new_reader(1)
         try:
@@ -41,8 +41,7 @@ class SqliteReplays:
             scan: Scan | None = scan_of(query)
             while scan is not None:
                 candidates = await snapshot.read(replays.scan_slice, query, scan)
-                if matched := await choose(selector, candidates, read):
-                    yield matched
+                yield await choose(selector, scan, candidates, read)
                 scan = scan.after(candidates)
         finally:
             await asyncio.to_thread(snapshot.close)
