@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from packhook.core.clock import DAY, HOUR, MINUTE, SECOND
@@ -20,6 +20,13 @@ MasterKey = tuple[str, bytes]  # its id, and its 32 bytes
 _MAPPED_BITS: Final = 96
 _ORIGIN: Final = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9.-]+")
+_HOST_NAME: Final = re.compile(
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
+)
+_LOGO: Final = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/%?=&+-]*")
+MAX_NAME: Final = 253
+MIN_RATE: Final = 0.001
+MAX_WAITS: Final = 20
 _MASTER_KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,64}):([A-Za-z0-9+/]{43}=)")
 
 
@@ -40,7 +47,7 @@ def _parse_names(value: object) -> object:
 
 def _parse_origins(value: object) -> object:
     parts = _parse_names(value)
-    wrong = [part for part in parts if not (isinstance(part, str) and _ORIGIN.fullmatch(part))]  # type: ignore[attr-defined] # a tuple
+    wrong = [part for part in parts if not (isinstance(part, str) and _ORIGIN.fullmatch(part) and _is_port(part))]  # type: ignore[attr-defined] # a tuple
     if wrong:
         raise ValueError(f"expected origins such as https://shop.example or https://*.shop.example, got {wrong[0]!r}")
     return parts
@@ -89,6 +96,48 @@ def _parse_master_key(number: int, part: object) -> MasterKey:
 def _not_empty(value: object) -> object:
     if value == "":
         raise ValueError("expected a file, got ''; leave it out for none")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("expected a file, got a text with a NUL character")
+    return value
+
+
+def _host(text: str) -> str:
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        if len(text) > MAX_NAME or not _HOST_NAME.fullmatch(text):
+            raise ValueError("expected an address such as 127.0.0.1, or the name of a host") from None
+    return text
+
+
+def _dns_name(text: str) -> str:
+    if text and (len(text) > MAX_NAME or not _HOST_NAME.fullmatch(text)):
+        raise ValueError("expected a DNS name such as hooks.example.com")
+    return text
+
+
+def _shown_name(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("expected a name without white space around it, control and bidirectional characters")
+    return text
+
+
+def _logo(text: str) -> str:
+    if text and not (_LOGO.fullmatch(text) and _HOST_NAME.fullmatch(_host_of(text)) and _is_port(text)):
+        raise ValueError("expected an https URL such as https://shop.example/logo.svg, without a user")
+    return text
+
+
+def _is_port(url: str) -> bool:
+    try:
+        return urlsplit(url.removesuffix(":*")).port != 0
+    except ValueError:
+        return False
+
+
+def _rate(value: float) -> float:
+    if 0 < value < MIN_RATE:
+        raise ValueError(f"expected 0 for no limit, or at least {MIN_RATE}")
     return value
 
 
@@ -97,6 +146,8 @@ LARGEST: Final = 1024**4
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(le=LONGEST)]
 Schedule = Annotated[tuple[Annotated[int, Field(ge=0, le=7 * DAY)], ...], NoDecode, BeforeValidator(_parse_schedule)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)]
+Host = Annotated[str, AfterValidator(_host)]
+Rate = Annotated[float, AfterValidator(_rate)]
 Risk = Literal["allow_http", "egress_allow", "master_keys", "operator_key", "public_url"]
 Risks = Annotated[tuple[Risk, ...], NoDecode, BeforeValidator(_parse_names)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
@@ -126,16 +177,14 @@ class Settings(BaseSettings):
         "sqlite:///packhook.db",
         description="The database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.",
     )
-    host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="The address to listen on.")
+    host: Host = Field("127.0.0.1", description="The address to listen on.")
     allow_insecure: Risks = Field(
         (),
         description="Names of settings, comma-separated, whose unsafe values you accept although `host` "
         "is not loopback.",
     )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 chooses a free one and prints it.")
-    metrics_host: str = Field(
-        "127.0.0.1", pattern=r"^[!-~]+$", description="The address on which `metrics_port` serves metrics."
-    )
+    metrics_host: Host = Field("127.0.0.1", description="The address on which `metrics_port` serves metrics.")
     metrics_port: int | None = Field(
         None,
         ge=0,
@@ -173,7 +222,7 @@ class Settings(BaseSettings):
     egress_allow: Networks = Field(
         (), description="Denied networks (CIDR, comma-separated) that packhook may connect to."
     )
-    egress_proxy: Annotated[Proxy | None, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
+    egress_proxy: Annotated[Proxy | None, NoDecode, BeforeValidator(_not_empty), BeforeValidator(parse_proxy)] = Field(
         None,
         repr=False,
         description="An HTTP proxy (CONNECT) for every attempt: `http://USER:PASSWORD@HOST:PORT`.",
@@ -185,14 +234,14 @@ class Settings(BaseSettings):
         default=False,
         description="Send only test events to a new endpoint until it is verified.",
     )
-    verification_origin: str = Field(
+    verification_origin: Annotated[str, AfterValidator(_dns_name)] = Field(
         "",
-        max_length=253,
-        pattern=r"^[A-Za-z0-9.-]*$",
         description="The DNS name sent in `webhook-request-origin`; empty: the host of `public_url`, or `packhook`.",
     )
     retry_schedule: Schedule = Field(
-        DEFAULT_SCHEDULE, description="Waits between attempts, comma-separated; each varies by ±20 % at random."
+        DEFAULT_SCHEDULE,
+        max_length=MAX_WAITS,
+        description="Waits between attempts, comma-separated; each varies by ±20 % at random.",
     )
     attempt_timeout: Duration = Field(
         15 * SECOND, ge=SECOND, le=30 * SECOND, description="Total time for one attempt, from DNS to the last byte."
@@ -240,10 +289,10 @@ class Settings(BaseSettings):
     max_webhooks_per_organization: int = Field(
         1_000, ge=1, le=100_000, description="Webhooks that one organization may have; one more is answered 409."
     )
-    api_key_rate_limit: float = Field(
+    api_key_rate_limit: Rate = Field(
         0.0, ge=0, le=1_000_000, description="Requests per second of one API key on a node; 0 is no limit."
     )
-    organization_rate_limit: float = Field(
+    organization_rate_limit: Rate = Field(
         0.0,
         ge=0,
         le=1_000_000,
@@ -281,16 +330,14 @@ class Settings(BaseSettings):
         description="How long a stop leaves the port open, with `/ready` at 503, before it ends: time for a load "
         "balancer to notice. `0s`: none.",
     )
-    portal_name: str = Field(
+    portal_name: Annotated[str, AfterValidator(_shown_name)] = Field(
         "",
         max_length=60,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
         description="The name that the portal shows; empty: `packhook`.",
     )
-    portal_logo_url: str = Field(
+    portal_logo_url: Annotated[str, AfterValidator(_logo)] = Field(
         "",
         max_length=500,
-        pattern=r"^(https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/%?=&+-]*)?$",
         description="The `https` URL of the logo that the portal shows; empty: packhook's.",
     )
     portal_color: str = Field(

@@ -32,10 +32,13 @@ _DURATIONS: Final = {
     for name, field in Settings.model_fields.items()
     if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in field.metadata)
 }
-_NUMBERS: Final = {name for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+_NUMBERS: Final = {
+    name for name, field in Settings.model_fields.items() if field.annotation in (int, float, int | None)
+}
 _NO_VALUE: Final = ("extra_forbidden", "missing")
 _NO_SUCH: Final = "there is no such setting"
 _PREFIX: Final = "PACKHOOK_"
+MAX_MESSAGE: Final = 600
 _OF_COMMANDS: Final = (
     "PACKHOOK_CONFIG", "PACKHOOK_KEY", "PACKHOOK_ORGANIZATION", "PACKHOOK_PROFILE", "PACKHOOK_SERVER",
     "PACKHOOK_WEBHOOK_SECRET",
@@ -152,6 +155,8 @@ def _of_file(config: Path | None) -> tuple[dict[str, Any], list[str]]:
         raise InvalidSettings(f"{path} is not UTF-8: byte {error.start}") from None
     except OSError as error:
         raise InvalidSettings(f"cannot read the settings file {path}: {error.strerror}") from None
+    except ValueError:  # what int() refuses to read
+        raise InvalidSettings(f"{path} is not valid TOML: a number in it is too long") from None
     except RecursionError:
         raise InvalidSettings(f"{path} is nested too deeply") from None
     lines = [f"{name}: {_NO_SUCH}{_suggestion(name, '')}" for name in table if name not in Settings.model_fields]
@@ -242,8 +247,17 @@ def _error_line(error: ErrorDetails) -> str:
         if name in _SECRET or "got " in message or error["type"] in _NO_VALUE
         else f", got {_format(error['input'], name)}"
     )
-    return f"{'.'.join(map(str, error['loc']))}: {message}{got}"
+    return f"{'.'.join(map(str, error['loc']))}: {_shortened(message + got)}"
+
+
+def _shortened(message: str) -> str:
+    """Return a message without the middle of a long value."""
+    half = MAX_MESSAGE // 2
+    return message if len(message) <= MAX_MESSAGE else f"{message[:half]} … {message[-half:]}"
 
 
 def _format(value: object, name: str) -> str:
-    return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)
+    try:
+        return to_duration(value) if name in _DURATIONS and isinstance(value, int) else repr(value)
+    except ValueError:  # more digits than Python prints
+        return "a number that is too long"

@@ -264,3 +264,34 @@ async def test_serve_listens_if_the_operator_allows_it(tmp_path: Path) -> None:
     settings = {"operator_key": OPERATOR_KEY, "allow_insecure": "master_keys, public_url"}
     async with started("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path, settings=settings) as node:  # noqa: S104 as the test is about
         assert (await node.wait_for_line(READY)).startswith(f"{READY}http://0.0.0.0:")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"host": "127.0.0.1", "port": 8080, "metrics_port": 8080}, "metrics_port"),
+        ({"port": 8080, "metrics_port": 8080, "metrics_host": "::"}, "metrics_port"),
+        (
+            {
+                "host": "::1",
+                "metrics_host": "::",
+                "port": 8081,
+                "metrics_port": 8080,
+                "processes": 2,
+                "database": "postgresql://a@127.0.0.1/b",
+            },
+            "metrics_port",
+        ),
+        ({"metrics_port": 65_535, "processes": 2, "database": "postgresql://a@127.0.0.1/b"}, "metrics_port"),
+        ({"operator_key": "Ab3" * 2_000}, "operator_key"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(given: dict[str, Any], name: str) -> None:
+    """Judge them together: each alone would do."""
+    assert {line.partition(":")[0] for line in refusal(**given) if line.startswith(name)} == {name}
+
+
+@pytest.mark.parametrize("metrics_port", [0, 8081, None])
+def test_another_port_for_metrics_is_accepted(metrics_port: int | None) -> None:
+    """A free one, or one that the API does not have."""
+    assert refusal(port=8080, metrics_port=metrics_port) == []

@@ -589,3 +589,37 @@ def test_unknown_variables_are_refused_with_the_nearest_name(monkeypatch: pytest
         "PACKHOOK_RETENTON": "there is no such setting; did you mean PACKHOOK_RETENTION?",
         "PACKHOOK_WHATEVER": "there is no such setting: unset it, or see the list of settings",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("max_in_flight = " + "9" * 5_000, "a number in it is too long"),
+        ("port = 0x" + "f" * 5_000, "port: "),
+        ("metrics_port = true", "metrics_port: expected a number, got true"),
+        ("api_key_rate_limit = 5e-324", "api_key_rate_limit: expected 0 for no limit, or at least 0.001"),
+        ('ca_bundle = "a\\u0000b"', "ca_bundle: expected a file, got a text with a NUL character"),
+        ('retry_schedule = "' + "5s," * 21 + '"', "retry_schedule: Tuple should have at most 20 items"),
+        ('host = "http://h"', "host: expected an address such as 127.0.0.1, or the name of a host"),
+        ('metrics_host = "*"', "metrics_host: expected an address such as 127.0.0.1, or the name of a host"),
+        ('verification_origin = "..."', "verification_origin: expected a DNS name"),
+        ('portal_name = " "', "portal_name: expected a name without white space around it"),
+        ('portal_name = "a\\u202eb"', "portal_name: expected a name without white space around it"),
+        ('portal_logo_url = "https://.../x"', "portal_logo_url: expected an https URL"),
+        ('portal_frame_ancestors = "https://a:99999"', "portal_frame_ancestors: expected origins"),
+    ],
+)
+def test_nonsense_in_the_file_is_refused_in_a_line(file: WriteFile, text: str, expected: str) -> None:
+    """Name the setting and what was expected; a long value does not fill the screen."""
+    file(text)
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings()
+    assert expected in refused.value.detail
+    assert len(refused.value.detail) < 1_000
+
+
+def test_a_proxy_that_is_null_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not connect without the proxy that somebody meant to name."""
+    monkeypatch.setenv("PACKHOOK_EGRESS_PROXY", "null")
+    with pytest.raises(InvalidSettings, match="egress_proxy: expected a proxy"):
+        load_settings()

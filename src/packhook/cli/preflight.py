@@ -34,6 +34,9 @@ SHORTEST_IPV6: Final = 7
 MIN_OPERATOR_KEY: Final = 16
 """Characters of an operator key that other machines may try to guess."""
 FEWEST_CHARACTERS: Final = 6
+MAX_OPERATOR_KEY: Final = 4_096
+LAST_PORT: Final = 65_535
+_EVERY_ADDRESS: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 compared, not listened on
 _NO_TLS: Final = "packhook serves plain HTTP, so keys and orders would cross the network unencrypted"
 
 
@@ -82,7 +85,10 @@ def _mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
             "trusted_proxies",
             "expected the addresses of your proxies, got a large part of all: a client could claim any source",
         )
+    yield from _port_mistakes(settings)
     key = settings.operator_key
+    if len(key) > MAX_OPERATOR_KEY:
+        yield "operator_key", f"expected at most {MAX_OPERATOR_KEY} characters, got {len(key)}"
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         yield "operator_key", "expected visible ASCII characters: no request could send this key"
     if settings.ca_bundle is not None:
@@ -92,6 +98,20 @@ def _mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "ca_bundle", error.detail.partition(": ")[2]
     if settings.tracing:
         yield from (("tracing", problem) for problem in tracing_problems())
+
+
+def _port_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield why the ports of metrics, one for each process, cannot be listened on."""
+    first = settings.metrics_port
+    if not first:
+        return
+    last = first + settings.processes - 1
+    named = str(first) if last == first else f"{first} to {last}, one for each process"
+    if last > LAST_PORT:
+        yield "metrics_port", f"expected ports up to {LAST_PORT}, got {named}"
+    hosts = {settings.host.lower(), settings.metrics_host.lower()}
+    if first <= settings.port <= last and (len(hosts) == 1 or hosts & _EVERY_ADDRESS):
+        yield "metrics_port", f"expected another port than {settings.port}, which serves the API, got {named}"
 
 
 def _database_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
