@@ -12,7 +12,7 @@ from node_fixture import ACME, EXHAUSTED, OTHER, SECRET, SENDING, LocalNode, loc
 from packhook.core.clock import DAY, MINUTE, from_rfc3339
 from packhook.core.model import Webhook
 from packhook.delivery.maintenance import Maintenance
-from packhook.store.base import DeliveryFilter, PageRequest, Store
+from packhook.store.base import DeliveryFilter, PageRequest, Store, WebhookFilter
 from packhook.testing import ManualClock, Receiver, Status
 from store.dialects import DIALECTS
 from support.api_node import eventually
@@ -38,13 +38,26 @@ async def node(tmp_path: Path, database: str) -> AsyncIterator[LocalNode]:
 
 
 async def advance(node: LocalNode, milliseconds: int) -> None:
-    """Move the clock while nothing is in flight: otherwise its lease would run out."""
-    for organization_id in (ACME, OTHER):
-        await eventually(
-            lambda of=organization_id: node.store.list_deliveries(of, ALL, DeliveryFilter(status=SENDING)),  # type: ignore[misc] # of this round
-            lambda page: not page.items,
-        )
+    """Move the clock while nothing is in flight, or soon will be: otherwise its lease would run out."""
+    await eventually(lambda: is_idle(node), bool)
     await node.advance(milliseconds)
+
+
+async def is_idle(node: LocalNode) -> bool:
+    """Return whether no delivery is being sent, and no event waits in the outbox for its deliveries.
+
+    Deliveries are read first: an event that follows from one of them is stored with its end.
+    """
+    deliveries = [
+        item for of in (ACME, OTHER) for item in (await node.store.list_deliveries(of, ALL, DeliveryFilter())).items
+    ]
+    routed = {item.event_id for item in deliveries}
+    for of in (ACME, OTHER):
+        codes = {hook.event_code for hook in (await node.store.list_webhooks(of, ALL, WebhookFilter())).items}
+        events = (await node.store.list_events(of, ALL)).items
+        if not {event.id for event in events if event.event_code in codes} <= routed:
+            return False
+    return not any(item.status is SENDING for item in deliveries)
 
 
 async def give_up(node: LocalNode, to: Webhook) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from packhook.testing import Receiver
 from packhook.web import formats
+from support.api_node import eventually
 from support.certificates import pair
 from web.conftest import Browser
 from web.sample import BY, EMPTY, SECRET, raw_event
@@ -104,6 +105,8 @@ def test_a_filter_that_fails_says_so(browser: Browser, served: Served) -> None:
     path = _created(browser, "https://typo.example/in", filter="data.no_such_member == 1", event_codes="order.*")
     assert "order.*" in browser.read(ACME).text()
     (receipt,) = served.run(served.service.publisher.publish(EMPTY, [raw_event("order.created", b'{"id": "ord_1"}')]))
+    stored = served.store.filter_errors  # they are written after the receipt
+    served.run(eventually(lambda: stored.of_webhook(EMPTY, path.rpartition("/")[2]), bool))
     page = browser.read(path)
     assert "The last of 1 event was" in page.text()
     assert page.all("a", href=f"{ACME}/events/{receipt.id}")
