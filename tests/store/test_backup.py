@@ -1,8 +1,11 @@
 """Test backup and restore of a SQLite file: while a node writes, whole or not at all, and checked before it is used."""
 
 import asyncio
+import multiprocessing
+import os
+import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from packhook.core.errors import DatabaseInUse, InvalidSettings, PackhookError, SchemaTooNew, StartError
 from packhook.settings import Settings
 from packhook.store.base import Store
-from packhook.store.open import back_up, open_store, restore
+from packhook.store.open import abandoned, back_up, open_store, restore
 from packhook.store.sqlite import backup
 from packhook.testing.clock import START, ManualClock
 from store.values import ACME, ALL, LEASE, add_webhook, claim, delivered, new_entry, organization, publish, status_of
@@ -167,6 +170,85 @@ async def test_what_a_restore_refuses(node: Store, source: Settings, tmp_path: P
     for kind, message, given, file in refused:
         with pytest.raises(kind, match=message):
             restore(given, file)
-    assert names(tmp_path, "new.db*") == ["new.db.lock"]
+    assert names(tmp_path, "new.db*") == []
     assert names(tmp_path, ".*partial") == []
     assert good.read_bytes() == content
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, where: str, work: Callable[[], object]) -> None:
+    """Do work in a child that kills itself, as ``kill -9`` does, when it calls the function of this name."""
+
+    def kill(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def run() -> None:
+        monkeypatch.setattr(where, kill)
+        work()
+
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+
+
+async def test_what_a_killed_backup_left_is_named_and_deleted(
+    node: Store, source: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next one of that name; one that is still being written is not touched."""
+    await publish(node)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    killed(monkeypatch, "time.sleep", lambda: back_up(source, folder / "copy.db"))
+    (left,) = folder.iterdir()
+    assert abandoned(folder) == [left]
+    with backup._published(folder / "copy.db") as partial:  # a backup under way
+        assert abandoned(folder) == []
+        back_up(source, folder / "other.db")
+        assert names(folder) == sorted([partial.name, "other.db"])
+    back_up(source, folder / "last.db")
+    assert names(folder) == ["copy.db", "last.db", "other.db"]
+
+
+async def test_a_killed_restore_is_done_again(
+    node: Store, source: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that it left is in the way, or stays."""
+    (event,) = await publish(node)
+    back_up(source, tmp_path / "copy.db")
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    target = settings(folder / "new.db")
+    killed(monkeypatch, "packhook.store.sqlite.backup._check", lambda: restore(target, tmp_path / "copy.db"))
+    assert len(names(folder, ".new.db.*.partial")) == 1
+    restore(target, tmp_path / "copy.db")
+    assert names(folder) == ["new.db", "new.db.lock"]
+    async with opened(folder / "new.db") as restored:
+        assert [item.id for item in (await restored.list_events(ACME, ALL)).items] == [event.id]
+
+
+async def test_retention_that_is_killed_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was deleting is there; the next round deletes it, and keeps what waits."""
+    path = tmp_path / "packhook.db"
+    async with opened(path) as store:
+        await store.create_organization(organization(ACME), new_entry())
+        await add_webhook(store)
+        old, waiting = await publish(store, 2)
+        leased = {item.event_id: item for item in await claim(store, START)}
+        await store.record([delivered(leased[old.id], START)])
+        await store.release([leased[waiting.id]], START)
+
+    async def retain() -> int:
+        async with opened(path) as store:
+            batch = await store.apply_retention(
+                events_before=START + 1, keys_before=0, audit_before=0, now=START + LEASE, limit=100
+            )
+            return batch.events
+
+    killed(monkeypatch, "packhook.store.sqlite.retention._delete_by_age", lambda: asyncio.run(retain()))
+    async with opened(path) as store:
+        listed = {item.id for item in (await store.list_events(ACME, ALL)).items}
+        assert listed == {old.id, waiting.id}
+    assert await retain() == 1
+    async with opened(path) as store:
+        assert [item.id for item in (await store.list_events(ACME, ALL)).items] == [waiting.id]
+        assert [item.event_id for item in await claim(store, START + LEASE)] == [waiting.id]

@@ -10,9 +10,9 @@ from packhook.core.text import visible
 from packhook.settings import Settings
 from packhook.settings_sources import load_settings
 from packhook.store.encryption.keyring import Keyring
+from packhook.store.open import abandoned, shown
 from packhook.store.open import back_up as write_backup
 from packhook.store.open import restore as restore_backup
-from packhook.store.open import shown
 
 
 def backup(
@@ -28,6 +28,8 @@ def backup(
     write_backup(settings, file)
     _say(f"{file} is a backup of {shown(settings.database)}")
     _say(f"It is of no use without {_keys(settings)}: keep a copy of that, in another place")
+    for left in abandoned(file.parent):
+        _say(f"{left} was left by a backup or restore that was killed: delete it")
 
 
 def restore(

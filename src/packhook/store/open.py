@@ -56,6 +56,11 @@ def restore(settings: Settings, file: Path) -> None:
     backup.restore(file, _file(settings, "pg_restore"))
 
 
+def abandoned(folder: Path) -> list[Path]:
+    """Return the files in a folder that a killed backup or restore has left; the next one of that name deletes them."""
+    return backup.abandoned(folder)
+
+
 def _file(settings: Settings, instead: str) -> str:
     require_database_url(settings)
     if not settings.database.startswith(_SQLITE):

@@ -5,16 +5,20 @@
     back_up: one snapshot ─ some pages a step ─▶ .NAME.….partial ─ fsync ─▶ NAME
     restore: the copy ─▶ .packhook.db.….partial ─ checks ─ fsync ─▶ packhook.db
 
-The target has its name once it is whole and on disk, and never replaces another file.
+The target has its name once it is whole and on disk, and never replaces another file. A ``.partial`` file is
+locked while it is written: one that is not was left by a process that was killed, and the next one for this target
+deletes it.
 """
 
 import errno
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -60,17 +64,31 @@ def back_up(path: str, target: Path) -> None:
 def restore(backup: Path, path: str) -> None:
     """Make a database of a backup, where there is none. Raises StartError or Unavailable."""
     with closing(lock(path)):
-        for file in (path, f"{path}-wal", f"{path}-shm"):
-            if os.path.lexists(file):
-                raise StartError(f"{file} is there: a restore replaces nothing; move it away first")
-        if not os.path.isfile(backup):  # noqa: PTH113 False for any name
-            raise StartError(f"there is no backup {backup}")
-        _require_header(backup)
-        if os.path.lexists(f"{backup}-wal"):
-            raise StartError(f"{backup} has a log beside it, so it is no backup: make one with `packhook backup`")
-        with _published(Path(path)) as partial:
-            shutil.copyfile(backup, partial)
-            _check(partial, backup)
+        try:
+            _restore(backup, path)
+        finally:
+            if not os.path.lexists(path):
+                Path(f"{path}.lock").unlink(missing_ok=True)  # there is no database that it could be of
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """Return the files in a folder that a killed backup or restore has left there, whatever its target."""
+    found = sorted(folder.glob(".*.????????.partial"))
+    return [file for file in found if _is_abandoned(file)]
+
+
+def _restore(backup: Path, path: str) -> None:
+    for file in (path, f"{path}-wal", f"{path}-shm"):
+        if os.path.lexists(file):
+            raise StartError(f"{file} is there: a restore replaces nothing; move it away first")
+    if not os.path.isfile(backup):  # noqa: PTH113 False for any name
+        raise StartError(f"there is no backup {backup}")
+    _require_header(backup)
+    if os.path.lexists(f"{backup}-wal"):
+        raise StartError(f"{backup} has a log beside it, so it is no backup: make one with `packhook backup`")
+    with _published(Path(path)) as partial:
+        shutil.copyfile(backup, partial)
+        _check(partial, backup)
 
 
 def _require_header(backup: Path) -> None:
@@ -104,19 +122,35 @@ def _published(target: Path) -> Iterator[Path]:
     """Yield the path of a file for its owner alone; at the end it is on disk, and has the name of the target."""
     if os.path.lexists(target):
         raise StartError(f"{target} is there: choose another name")
+    with suppress(OSError):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.????????.partial"):
+            if _is_abandoned(left):
+                left.unlink()
+                Path(f"{left}-journal").unlink(missing_ok=True)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
     except OSError as error:
         raise StartError(f"cannot write to {target.parent}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield Path(name)
             os.fsync(file.fileno())
-        _name(Path(name), target)
+            _name(Path(name), target)
     except OSError as error:
         raise StartError(f"cannot write {target}: {error.strerror}") from error
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _is_abandoned(partial: Path) -> bool:
+    """Return whether no process is writing this file."""
+    try:
+        with partial.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _name(file: Path, target: Path) -> None:

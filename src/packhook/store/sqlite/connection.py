@@ -71,7 +71,17 @@ def lock(path: str) -> IO[bytes]:
     except OSError:
         file.close()
         raise DatabaseInUse(f"{path} is open in another packhook process; one SQLite file serves one process") from None
+    if not _is_named(file, f"{path}.lock"):  # a restore that failed deleted it meanwhile
+        file.close()
+        return lock(path)
     return file
+
+
+def _is_named(file: IO[bytes], name: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(name))  # noqa: PTH116 of two stats
+    except FileNotFoundError:
+        return False
 
 
 def schema_version(db: apsw.Connection) -> int:
