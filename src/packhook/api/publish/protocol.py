@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from packhook.api.headers import SECURITY_HEADERS, begin_request
 from packhook.api.problems import MEDIA_TYPE, problem
 from packhook.api.publish.app import PublishApp, Respond, Response
-from packhook.api.publish.head import INVALID_REQUEST, InvalidRequest, check_head, refusal_of, require_path
+from packhook.api.requests import INVALID_REQUEST, InvalidRequest, check_head, refusal_of, require_path
 from packhook.api.responses import encode
 from packhook.core.errors import Unavailable
 
