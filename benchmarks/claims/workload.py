@@ -22,7 +22,9 @@ from packhook.core.model import (
 from packhook.store.base import ClaimRequest, Store
 from packhook.store.dispatcher import Capacity
 
-BATCH: Final = 500
+BATCH: Final = 100
+"""As many as SQLite claims in one transaction."""
+
 FAILURE_INTERVAL: Final = 10  # every tenth attempt fails
 RETRY_AFTER: Final = 5 * SECOND
 ORGANIZATION: Final = "claims"

@@ -21,9 +21,9 @@ def test_claims_are_measured(dialect: str, tmp_path: Path) -> None:
         ran = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, check=False, cwd=_ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "2,000 deliveries for 10 webhooks" in ran.stdout
-    assert len(re.findall(r"a claim of 500: median +[\d.]+ ms, p99 +[\d.]+ ms", ran.stdout)) == 1
+    assert len(re.findall(r"a claim of 100: median +[\d.]+ ms, p99 +[\d.]+ ms", ran.stdout)) == 1
     pages = [int(number.replace(",", "")) for number in re.findall(r"pages ([\d,]+)", ran.stdout)]
     if dialect == "postgres":
-        assert 500 < pages[0] < 500 * 60
+        assert 100 < pages[0] < 100 * 60
     else:
         assert pages == []

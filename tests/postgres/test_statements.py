@@ -398,7 +398,7 @@ async def _round_trips(log: Log, node: PostgresStore, count: int) -> tuple[int, 
     marks = [log.count()]
     await node.publish(publication(*(event() for _ in range(count))))
     marks.append(log.count())
-    claimed = await claim(node, START)
+    claimed = (await ask(node, START)).deliveries
     marks.append(log.count())
     settled = await node.record([delivered(item, START) for item in (*dispatcher.enqueued, *claimed)])
     marks.append(log.count())
