@@ -133,7 +133,8 @@ def _published(target: Path) -> Iterator[Path]:
         raise StartError(f"cannot write to {target.parent}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # some network file systems have no locks: nothing is deleted there
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield Path(name)
             os.fsync(file.fileno())
             _name(Path(name), target)
